@@ -1,0 +1,93 @@
+"""Run-level config fields and what they mean. A method's config starts from these.
+
+Every number a method reads stands in its own config under `configs/`; here are only the fields that
+mean the same for every method.
+"""
+
+import ml_collections
+from ml_collections.config_dict import placeholder
+
+
+def get_config():
+  """The fields every run has, unlocked, to be completed by a method's `get_config`."""
+  config = ml_collections.ConfigDict()
+  config.method = ''                 # file under i2vjax/methods
+  config.variant = ''                # 'paper', 'demo', ... as asked for
+  config.seed = 0
+  config.backbone = 'none'           # 'auto' | 'vit' | 'none' | 'random': features of a frozen ViT
+  config.perceptual = 'none'         # 'vgg' | 'none' | 'random': features of a frozen VGG
+  config.pretrained_dir = placeholder(str)   # default: $I2VJAX_PRETRAINED or the user's cache
+  config.compute = 'float32'         # 'bfloat16': activations only; losses and weights stay float32
+  config.remat = False               # recompute activations in the backward pass: less memory
+
+  config.data = data()
+  config.weights = ml_collections.ConfigDict()   # one per loss term; 0 = not computed, not logged
+  config.gan = dict(mode='lsgan', pool=0)        # 'lsgan' | 'vanilla'; images in the pool of fakes
+  config.init = dict(kind='normal', gain=0.02)   # 'normal' | 'xavier' | 'kaiming' | 'orthogonal'
+
+  config.optim = dict(
+      lr=2e-4, b1=0.5, b2=0.999, eps=1e-8,
+      schedule='linear',             # 'linear' | 'legacy' | 'constant' (schedules.py)
+      lr_scale='none',               # 'linear': times the number of devices
+  )
+  config.train = dict(
+      epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
+      steps=0,                       # > 0: so many steps instead of epochs
+      decay_fraction=0.0,            # with steps: the last share of them decays
+      checkpoint_minutes=10.0,       # whichever comes first
+      checkpoint_steps=0,            # 0: by minutes only
+      keep=3,                        # newest checkpoints kept, besides the best
+      best='auto',                   # score naming the best: 'psnr' where tests are paired
+  )
+  config.log = dict(
+      every=20,                      # steps between lines of metrics.jsonl
+      samples_every=500,             # steps between contact sheets; 0: only at the end
+      samples=4,                     # windows on a sheet
+      tensorboard=True,
+  )
+  config.eval = evaluation()
+  return config
+
+
+def data():
+  """Where frames come from and how windows are cut (datasets: data/__init__.py)."""
+  return ml_collections.ConfigDict(dict(
+      source='scenes',               # 'scenes' | 'folders' | 'tfds'
+      root='',                       # folders: fills the empty four below; tfds: data_dir
+      name='',                       # tfds: builder/config
+      train_a='', train_b='', test_a='', test_b='',   # folder, glob or video file
+      direction='a2b',               # 'b2a' swaps the domains: visible to infrared
+      frames=1,                      # T, frames in a window
+      stride=1,                      # between the starts of neighbouring windows
+      batch=1,                       # windows per step over all devices
+      load_size=286, crop_size=256,  # resize, then random crop; int or (height, width)
+      resize='square',               # 'square' | 'width' | 'none'
+      flip=False,
+      channels_a=3, channels_b=3,    # what the networks read; grey is repeated, colour to luma
+      thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
+      clip_regex='',                 # flat folders: group 1 names the clip
+      max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
+      frames_per_image='1',          # '1' | '2' | '3' | 'auto': strips of frames side by side
+      cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
+      threads=2, prefetch=8,         # batches are made ahead of the device
+      workers=0,                     # > 0: processes instead of threads
+      scenes=dict(
+          size=0,                    # of a drawn frame; 0: load_size
+          camera='mix',              # 'driving' | 'monitoring' | 'mix'
+          weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
+          gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
+          clips=64, test_clips=8, val_clips=4, clip_length=24,
+          paired=False, seed=0, cache_mb=256,
+      ),
+  ))
+
+
+def evaluation():
+  """What `evaluate` computes and how (metrics)."""
+  return ml_collections.ConfigDict(dict(
+      every=0,                       # steps between scores while training; 0: never
+      metrics='auto',                # or a comma list: psnr,ssim,warping,flicker
+      max_clips=0,                   # 0: all test clips
+      quantize=True,                 # scores of 8-bit frames, as saved files would give
+      psnr_cap=100.0, ssim_gray=False, warp_kind='mse', flow='auto', batch=16,
+  ))

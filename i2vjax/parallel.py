@@ -1,0 +1,157 @@
+"""Devices and processes: the only file that knows them.
+
+A step is written for one device of an axis named `state.AXIS`. `map_step` maps it with `jax.pmap`
+over the devices of every process; the state has no device axis (only `local` has), the batch gets
+its own here. To map with `shard_map` instead, this is the file to change.
+"""
+
+import os
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from i2vjax.state import AXIS, State, mean
+
+
+def initialize(coordinator=None, processes=None, process_id=None):
+  """Join the other processes of this run, if there are any. Call before any device is used.
+
+  Explicit arguments win (or the environment variables I2VJAX_COORDINATOR, I2VJAX_PROCESSES,
+  I2VJAX_PROCESS_ID); under Slurm with several tasks, or on a TPU pod, jax finds the others itself.
+  """
+  coordinator = coordinator or os.environ.get('I2VJAX_COORDINATOR')
+  if coordinator:
+    processes = int(processes or os.environ['I2VJAX_PROCESSES'])
+    process_id = int(os.environ['I2VJAX_PROCESS_ID'] if process_id is None else process_id)
+    if os.environ.get('JAX_PLATFORMS', '') == 'cpu':
+      jax.config.update('jax_cpu_collectives_implementation', 'gloo')
+    jax.distributed.initialize(coordinator, processes, process_id)
+  elif int(os.environ.get('SLURM_NTASKS', '1')) > 1 or os.environ.get('I2VJAX_TPU_POD'):
+    jax.distributed.initialize()
+
+
+def process():
+  """(index of this process, number of processes)."""
+  return jax.process_index(), jax.process_count()
+
+
+def is_main():
+  """True on the one process that writes logs and pictures."""
+  return jax.process_index() == 0
+
+
+def device_count():
+  """Devices of all processes together."""
+  return jax.device_count()
+
+
+def describe():
+  """One line for logs and reports: '4 x NVIDIA H100 (2 processes)'."""
+  kind = jax.devices()[0].device_kind
+  _, count = process()
+  return f'{device_count()} x {kind}' + (f' ({count} processes)' if count > 1 else '')
+
+
+def local_batch(batch):
+  """Windows per process for a global `batch`; refuses what the devices cannot share evenly."""
+  if batch % device_count():
+    up = -(-batch // device_count()) * device_count()
+    raise ValueError(f'data.batch={batch} windows cannot be shared by {device_count()} devices: '
+                     f'try --config.data.batch={up}')
+  return batch // jax.process_count()
+
+
+def _local_mesh():
+  return Mesh(np.array(jax.local_devices()), (AXIS,))
+
+
+def place(state):
+  """State on the local devices: replicated, `local` dealt one entry a device.
+
+  Placed on a mesh of the LOCAL devices: from a single-device array the second mapped call of a
+  several-process run finds its donated buffers deleted.
+  """
+  mesh = _local_mesh()
+  everywhere, dealt = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (AXIS,)))
+  local = jax.device_put(state.local, dealt)
+  return jax.device_put(state.replace(local={}), everywhere).replace(local=local)
+
+
+def replicate(tree):
+  """Any tree on all local devices (frozen networks)."""
+  return jax.device_put(tree, NamedSharding(_local_mesh(), PartitionSpec()))
+
+
+def per_device(tree):
+  """One copy of a per-device tree for each local device: [devices, ...]."""
+  count = jax.local_device_count()
+  return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), tree)
+
+
+def shard(batch):
+  """[b, ...] host arrays of this process -> [local devices, b / devices, ...]."""
+  count = jax.local_device_count()
+  return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
+
+
+def map_step(step):
+  """Map `step(state, batch, fixed, key) -> (state, terms)` over all devices.
+
+  Each device gets its share of the batch and its own key for this step; terms and `extra` come back
+  averaged. The state is donated: never touch the one that was passed in.
+  """
+  axes = State(params=None, opt=None, extra=None, local=0, step=None, key=None)
+
+  def body(state, batch, fixed):
+    key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))
+    state, terms = step(state, batch, fixed, key)
+    return state.replace(step=state.step + 1, extra=mean(state.extra)), mean(terms)
+  return jax.pmap(body, axis_name=AXIS, in_axes=(axes, 0, None), out_axes=(axes, None),
+                  donate_argnums=0)
+
+
+def to_host(tree):
+  """NumPy copy of a replicated tree, safe from donation."""
+  return jax.tree.map(lambda x: np.array(x), tree)
+
+
+def gather_local(tree):
+  """Per-device trees of all processes as one NumPy tree [all devices, ...], equal everywhere."""
+  tree = to_host(tree)
+  if jax.process_count() == 1:
+    return tree
+  stacked = multihost_utils.process_allgather(tree)
+  return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), stacked)
+
+
+def own_share(tree):
+  """This process's part of a tree [all devices, ...]."""
+  count = jax.local_device_count()
+  start = jax.process_index() * count
+  return jax.tree.map(lambda x: x[start:start + count], tree)
+
+
+def barrier(name):
+  """Wait for the other processes."""
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)
+
+
+def any_process(flag):
+  """True everywhere as soon as it is true on one process (a stop signal, say)."""
+  if jax.process_count() == 1:
+    return bool(flag)
+  return bool(np.max(multihost_utils.process_allgather(np.asarray(flag))))
+
+
+def main_first(work):
+  """Run `work()` on the main process while the others wait, then on the others."""
+  if is_main():
+    result = work()
+    barrier('main_first')
+    return result
+  barrier('main_first')
+  return work()

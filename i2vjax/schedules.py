@@ -1,0 +1,47 @@
+"""Learning-rate schedules and optimisers (Adam for every published method here)."""
+
+import jax.numpy as jnp
+import optax
+
+
+def learning_rate(optim, train, steps_per_epoch):
+  """Rate as a function of the number of updates a player has made.
+
+  'linear': 1 - max(0, e + 1 - N) / (M + 1), e the epoch from 0, N = `train.epochs` constant
+  epochs, M = `train.epochs_decay` decaying ones (public CUT code); 'legacy': the same with e + 2,
+  whose last epoch stands still (public I2V-GAN and Recycle-GAN code); 'constant'.
+
+  Args:
+    optim: config block with `lr` and `schedule`.
+    train: config block with `epochs`, `epochs_decay`, `steps`. With `steps` > 0 the run is measured
+      in steps: the same formulas with one step as the epoch and the last
+      `train.decay_fraction` of the steps decaying.
+    steps_per_epoch: updates in an epoch.
+
+  Returns:
+    count -> rate.
+  """
+  if optim.schedule not in ('linear', 'legacy', 'constant'):
+    raise ValueError(f"optim.schedule={optim.schedule!r}: choose 'linear', 'legacy' or 'constant'")
+  if train.steps:
+    decay = int(train.steps * train.decay_fraction)
+    constant, decay, unit = train.steps - decay, decay, 1
+  else:
+    constant, decay, unit = train.epochs, train.epochs_decay, steps_per_epoch
+  if optim.schedule == 'constant' or not decay:
+    return optax.constant_schedule(optim.lr)
+  ahead = 2 if optim.schedule == 'legacy' else 1
+
+  def rate(count):
+    epoch = count // unit
+    return optim.lr * (1 - jnp.clip(epoch + ahead - constant, 0, decay + 1) / (decay + 1))
+  return rate
+
+
+def optimisers(config, players, steps_per_epoch, device_count=1):
+  """{player: Adam}. `optim.lr_scale='linear'` multiplies the rate by the number of devices."""
+  optim = config.optim
+  factor = device_count if optim.lr_scale == 'linear' else 1
+  base = learning_rate(optim, config.train, steps_per_epoch)
+  tx = optax.adam(lambda count: factor * base(count), b1=optim.b1, b2=optim.b2, eps=optim.eps)
+  return dict.fromkeys(players, tx)

@@ -1,0 +1,109 @@
+"""What a run carries from step to step, and how one player moves.
+
+A step runs on one device of a mapped axis named `AXIS`. `update` is the only place where gradients
+are taken of networks: it differentiates with respect to the named networks alone, so a player's
+gradient cannot reach another player's weights.
+"""
+
+import zlib
+from typing import Any
+
+import flax
+import jax
+import optax
+
+AXIS = 'data'   # name of the device axis inside every step
+
+
+@flax.struct.dataclass
+class State:
+  """All that training changes.
+
+  Attributes:
+    params: {network name: parameters}.
+    opt: {player name: optimiser state}.
+    extra: batch statistics, spectral-norm vectors, memories; equal on all devices.
+    local: per-device things (image pools); alone has a leading device axis outside a step.
+    step: int32 scalar, steps done.
+    key: typed PRNG key of the run; never used itself, only folded.
+  """
+
+  params: Any
+  opt: Any
+  extra: Any
+  local: Any
+  step: Any
+  key: Any
+
+
+def name_key(key, name):
+  """Key for `name`: adding a network or a purpose leaves all other draws as they were."""
+  return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def init_params(nets, inputs, key):
+  """Initial parameters of each network, drawn by the network's own name.
+
+  Args:
+    nets: {name: flax module}.
+    inputs: {name: tuple of example arrays the module is called with}.
+    key: typed PRNG key.
+
+  Returns:
+    {name: params}.
+  """
+  def one(name):
+    return jax.jit(nets[name].init)(name_key(key, name), *inputs[name])['params']
+  return {name: one(name) for name in inputs}
+
+
+def run(nets, params, name, *inputs, **options):
+  """Apply network `name` with `params[name]`."""
+  return nets[name].apply({'params': params[name]}, *inputs, **options)
+
+
+def mean(tree):
+  """Mean over the devices of the mapped axis."""
+  return jax.lax.pmean(tree, AXIS)
+
+
+def update(state, player, names, tx, loss_fn):
+  """One optimiser step of one player.
+
+  Args:
+    state: State.
+    player: key into `tx` and `state.opt`.
+    names: the networks this player trains.
+    tx: {player: optax.GradientTransformation}.
+    loss_fn: params of all networks -> (scalar, aux). Networks of other players enter as constants.
+
+  Returns:
+    (state, aux). Gradients are averaged over the devices, which equals the gradient of the large
+    batch for losses that are means over samples.
+  """
+  own = {name: state.params[name] for name in names}
+  grads, aux = jax.grad(lambda p: loss_fn({**state.params, **p}), has_aux=True)(own)
+  return apply_gradients(state, player, tx, grads), aux
+
+
+def apply_gradients(state, player, tx, grads):
+  """Move one player along `grads` ({network name: gradient}), averaged over the devices."""
+  own = {name: state.params[name] for name in grads}
+  delta, opt = tx[player].update(mean(grads), state.opt[player], own)
+  return state.replace(params={**state.params, **optax.apply_updates(own, delta)},
+                       opt={**state.opt, player: opt})
+
+
+def weighted(terms, weights):
+  """Weighted sum of the loss terms of one player.
+
+  Args:
+    terms: {name: function without arguments that returns a scalar}. A term of weight 0 is never
+      called, so it costs nothing and is not logged.
+    weights: mapping with (at least) the same names.
+
+  Returns:
+    (total, {name: unweighted value}).
+  """
+  values = {name: term() for name, term in terms.items() if weights[name]}
+  return sum(weights[name] * value for name, value in values.items()), values
