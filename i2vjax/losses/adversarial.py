@@ -1,0 +1,51 @@
+"""Losses of a critic's score map and of the generator that faces it.
+
+A score is a logit, whatever its shape: a PatchGAN's map [B, h, w, 1], a grid of tokens [B, h, w, C].
+"""
+
+import jax
+import jax.numpy as jnp
+
+MODES = ('lsgan', 'vanilla', 'nonsaturating')
+
+
+def patch_losses(logits, real, mode):
+  """How far each score is from its label, element by element.
+
+  'lsgan': (s - 1)^2 for real, s^2 for fake (Mao et al., 2017). 'vanilla': cross-entropy of
+  sigmoid(s), -log p = softplus(-s) for real and -log(1 - p) = softplus(s) for fake (Goodfellow et
+  al., 2014); written so, it does not overflow. 'nonsaturating': the same function under the name
+  that public CUT code gives it.
+
+  Args:
+    logits: scores of any shape.
+    real: the label, True for real. A generator asks for `real=True` on its fakes.
+    mode: one of `MODES`.
+
+  Returns:
+    Float32, same shape as `logits`.
+
+  Raises:
+    ValueError: the mode is not known.
+  """
+  if mode not in MODES:
+    raise ValueError(f'gan.mode={mode!r}: choose one of {", ".join(MODES)}')
+  logits = logits.astype(jnp.float32)
+  if mode == 'lsgan':
+    return jnp.square(logits - (1.0 if real else 0.0))
+  return jax.nn.softplus(-logits if real else logits)
+
+
+def generator_loss(score, mode):
+  """Mean over all elements of `score` (of fakes) of the loss towards 'real'."""
+  return jnp.mean(patch_losses(score, True, mode))
+
+
+def discriminator_loss(real_score, fake_score, mode):
+  """Critic's loss: mean over the real scores plus mean over the fake scores.
+
+  The sum as the papers print it. Public codes of CycleGAN, CUT and ROMA halve it: multiply by
+  `gan.d_scale` (or 0.5) where a method does.
+  """
+  real = jnp.mean(patch_losses(real_score, True, mode))
+  return real + jnp.mean(patch_losses(fake_score, False, mode))
