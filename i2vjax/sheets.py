@@ -1,0 +1,132 @@
+"""Contact sheets: rows of labelled pictures in one PNG, for the samples of a run and its report."""
+
+import os
+import tempfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+PAPER, INK, FAINT = (255, 255, 255), (24, 24, 27), (113, 113, 122)
+GAP, CAPTION, LETTERS = 6, 20, 13   # pixels: between pictures, line above a row, its letters
+
+
+def rgb(image):
+  """Any stored picture as [H, W, 3] uint8 for looking at.
+
+  Args:
+    image: [H, W] or [H, W, C] with C 1 or 3; uint8, or uint16 which is stretched between its own
+      1 and 99 % percentiles (thermal counts fill a small part of their range).
+  """
+  image = np.atleast_3d(np.asarray(image))
+  if image.dtype == np.uint16:
+    low, high = np.percentile(image, (1, 99))
+    image = np.clip((image - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
+  if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
+    raise ValueError(f'a picture of shape {image.shape} and type {image.dtype} cannot be shown: '
+                     f'expected uint8 or uint16 with 1 or 3 channels')
+  return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
+
+
+def _cell(image, height, width):
+  """The picture scaled into a cell without changing its shape, centred on paper."""
+  image = rgb(image)
+  factor = min(height / image.shape[0], width / image.shape[1])
+  size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
+  if size != image.shape[1::-1]:
+    kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
+    image = cv2.resize(image, size, interpolation=kind)
+  cell = np.full((height, width, 3), PAPER, np.uint8)
+  top, left = (height - size[1]) // 2, (width - size[0]) // 2
+  cell[top:top + size[1], left:left + size[0]] = image
+  return cell
+
+
+def _text_width(text):
+  return int(ImageFont.load_default(LETTERS).getlength(str(text))) + 1
+
+
+def _write(draw, place, text, fill=INK):
+  draw.text(place, str(text), fill=fill, font=ImageFont.load_default(LETTERS))
+
+
+def contact_sheet(rows, *, columns=None, cell=None):
+  """One picture of all rows, each under its label.
+
+  Args:
+    rows: {label: [N, H, W, C]} or {label: list of [H, W, C]}, uint8 (or uint16), C 1 or 3. Rows may
+      differ in size, channels and number of pictures.
+    columns: captions above the first row, one for each column, or None.
+    cell: (height, width) every picture is fitted into, its shape kept; None takes the largest
+      picture, at least 64 pixels wide so that labels can be read.
+
+  Returns:
+    [H, W, 3] uint8.
+  """
+  rows = {label: list(images) for label, images in rows.items() if len(images)}
+  if not rows:
+    raise ValueError('a contact sheet needs at least one picture')
+  shapes = [np.shape(image)[:2] for images in rows.values() for image in images]
+  if cell is None:
+    scale = max(1, -(-64 // max(w for _, w in shapes)))
+    cell = (scale * max(h for h, _ in shapes), scale * max(w for _, w in shapes))
+  height, width = cell
+  count = max(len(images) for images in rows.values())
+  head = CAPTION if columns else 0
+  wide = max(GAP + count * (width + GAP), 2 * GAP + max(map(_text_width, rows)))
+  sheet = np.full((head + GAP + len(rows) * (CAPTION + height + GAP), wide, 3), PAPER, np.uint8)
+  for r, images in enumerate(rows.values()):
+    top = head + GAP + r * (CAPTION + height + GAP) + CAPTION
+    for c, image in enumerate(images):
+      left = GAP + c * (width + GAP)
+      sheet[top:top + height, left:left + width] = _cell(image, height, width)
+  return _captions(sheet, rows, columns, head, height, width)
+
+
+def _captions(sheet, rows, columns, head, height, width):
+  canvas = Image.fromarray(sheet)
+  draw = ImageDraw.Draw(canvas)
+  for c, text in enumerate(columns or ()):
+    _write(draw, (GAP + c * (width + GAP), 3), text, FAINT)
+  for r, label in enumerate(rows):
+    _write(draw, (GAP, head + GAP + r * (CAPTION + height + GAP) + 1), label)
+  return np.array(canvas)
+
+
+def save_atomic(path, write):
+  """Run `write(temporary path)` and put the file at `path` only when it is whole.
+
+  The temporary file lies in the same folder under a hidden name with the same suffix, so the final
+  rename cannot be cut in two, and a failed or interrupted write leaves nothing behind.
+  """
+  path = Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix, dir=path.parent)
+  os.close(handle)
+  temporary = Path(name)
+  try:
+    write(temporary)
+    os.chmod(temporary, 0o666 & ~_umask())   # mkstemp makes private files
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def _umask():
+  mask = os.umask(0)
+  os.umask(mask)
+  return mask
+
+
+def save_png(path, image):
+  """Write [H, W, C] uint8 or uint16 (C 1 or 3) as PNG, whole or not at all."""
+  ok, data = cv2.imencode('.png', image[..., ::-1] if np.ndim(image) == 3 else image)
+  if not ok:
+    raise ValueError(f'{path}: a picture of shape {np.shape(image)} cannot be written as PNG')
+  save_atomic(path, lambda temporary: temporary.write_bytes(data.tobytes()))
+
+
+def save_text(path, text):
+  """Write a text file, whole or not at all."""
+  save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
