@@ -1,0 +1,1 @@
+"""Networks: flax modules whose parameters are named as in the checkpoints' key tables."""

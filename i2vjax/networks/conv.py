@@ -1,0 +1,157 @@
+"""The one place that chooses how a convolution is computed.
+
+Every form takes the same parameters and gives the same values to rounding:
+
+  'plain'   one `lax.conv_general_dilated` on an explicitly padded input. Any derivative.
+  'matmul'  k*k strided slices side by side, times one matrix. For `vmap` over per-patch weight
+            gradients: there the plain form becomes a grouped convolution, which XLA runs a
+            hundred times slower. Any derivative.
+  'fast'    CPU forms of `conv_fast.py` with a hand-written backward pass. First reverse-mode
+            derivatives only.
+  'auto'    'fast' on a CPU, 'plain' elsewhere, settled when the function is traced.
+
+Padding is always explicit: 'SAME' pads a strided convolution on the other side than PyTorch does.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from i2vjax.networks import conv_fast
+
+DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
+FORMS = ('auto', 'plain', 'fast', 'matmul')
+PADS = {'zero': 'constant', 'reflect': 'reflect'}
+
+
+def settled(impl):
+  """The form that 'auto' stands for here; other names pass, unknown ones are refused."""
+  if impl not in FORMS:
+    raise ValueError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
+  if impl == 'auto':
+    return 'fast' if jax.default_backend() == 'cpu' else 'plain'
+  return impl
+
+
+def pad_hw(x, mode, size):
+  """[B, H, W, C] padded by `size` on all four sides; mode 'zero' | 'reflect' | 'none'."""
+  if mode == 'none' or not size:
+    return x
+  return jnp.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode=PADS[mode])
+
+
+def plain(x, kernel, stride):
+  """Unpadded convolution. x: [B, H, W, I], kernel: [k, k, I, O] -> [B, h, w, O]."""
+  return jax.lax.conv_general_dilated(x, kernel, (stride, stride), 'VALID',
+                                      dimension_numbers=DIMENSIONS)
+
+
+def matmul(x, kernel, stride):
+  """`plain` as one matrix product of the k*k shifted inputs, O(k*k * |x|) memory."""
+  k = kernel.shape[0]
+  rows, cols = ((size - k) // stride + 1 for size in x.shape[1:3])
+  shifted = [x[:, i:i + stride * (rows - 1) + 1:stride, j:j + stride * (cols - 1) + 1:stride]
+             for i in range(k) for j in range(k)]
+  return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
+
+
+def conv(x, kernel, stride=1, pad='zero', padding=0, impl='auto'):
+  """Convolution without bias.
+
+  Args:
+    x: [B, H, W, I].
+    kernel: [k, k, I, O].
+    stride: 1 or 2.
+    pad: 'zero' | 'reflect' | 'none'.
+    padding: pixels added on each side.
+    impl: form, see the file's head.
+
+  Returns:
+    [B, (H + 2 padding - k) // stride + 1, ..., O].
+  """
+  impl = settled(impl)
+  if impl == 'fast':
+    return conv_fast.conv(x, kernel, stride, pad, padding)
+  return (plain if impl == 'plain' else matmul)(pad_hw(x, pad, padding), kernel, stride)
+
+
+def transposed(x, kernel, padding, impl='auto'):
+  """Transposed convolution of stride 2 without bias, the adjoint of a strided convolution.
+
+  Args:
+    x: [B, H, W, I].
+    kernel: [k, k, O, I] (as PyTorch's [I, O, k, k] transposed, no flip).
+    padding: ((before, after), (before, after)) around the input with zeros between its pixels.
+    impl: form; 'matmul' runs as 'plain'.
+
+  Returns:
+    [B, 2H + before + after - k, ..., O].
+  """
+  if settled(impl) == 'fast':
+    return conv_fast.transposed(x, kernel, padding)
+  flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+  return jax.lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2),
+                                      dimension_numbers=DIMENSIONS)
+
+
+class Conv(nn.Module):
+  """Convolution with bias; parameters `kernel` [k, k, I, O] and `bias` [O].
+
+  Attributes:
+    features: O.
+    kernel: k.
+    stride: 1 or 2.
+    pad: 'zero' | 'reflect' | 'none'.
+    padding: pixels on each side; None = (k - 1) // 2, or 0 with pad 'none'.
+    impl: form, see the file's head.
+    kernel_init, bias_init: initialisers.
+    dtype: of the computation; parameters stay float32. None computes in the input's type.
+  """
+
+  features: int
+  kernel: int
+  stride: int = 1
+  pad: str = 'zero'
+  padding: int | None = None
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.normal(0.02)
+  bias_init: Callable = nn.initializers.zeros
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x):
+    """[B, H, W, I] -> [B, h, w, O]."""
+    k = self.kernel
+    kernel = self.param('kernel', self.kernel_init, (k, k, x.shape[-1], self.features))
+    bias = self.param('bias', self.bias_init, (self.features,))
+    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
+    padding = (k - 1) // 2 if self.padding is None else self.padding
+    return conv(x, kernel, self.stride, self.pad, padding * (self.pad != 'none'), self.impl) + bias
+
+
+class ConvTranspose(nn.Module):
+  """Transposed convolution of stride 2 that doubles H and W exactly.
+
+  kernel 3: PyTorch's padding 1, output padding 1. kernel 4: PyTorch's padding 1. Parameters
+  `kernel` [k, k, O, I] and `bias` [O]. Attributes as `Conv`.
+  """
+
+  features: int
+  kernel: int
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.normal(0.02)
+  bias_init: Callable = nn.initializers.zeros
+  dtype: Any = None
+
+  @nn.compact
+  def __call__(self, x):
+    """[B, H, W, I] -> [B, 2H, 2W, O]."""
+    k = self.kernel
+    kernel = self.param('kernel', self.kernel_init, (k, k, self.features, x.shape[-1]))
+    bias = self.param('bias', self.bias_init, (self.features,))
+    x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
+    sides = (k - 2, 2)
+    return transposed(x, kernel, (sides, sides), self.impl) + bias

@@ -1,0 +1,98 @@
+"""What the networks share: norm, anti-aliased sampling, initialisers, compute type."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+EPSILON = 1e-5   # instance norm, as PyTorch; xavier-initialised networks start small and feel it
+
+
+def initializer(init):
+  """Kernel initialiser of a config block `init` (`kind`, `gain`), one for all networks of a run.
+
+  'normal': std `gain`. 'xavier': std gain * sqrt(2 / (fan_in + fan_out)), fans with the kernel's
+  area. 'kaiming': std sqrt(2 / fan_in). 'orthogonal': scaled by `gain`. (Public CycleGAN and CUT
+  code; never the truncated normal.)
+  """
+  kinds = {
+      'normal': lambda: nn.initializers.normal(init.gain),
+      'xavier': lambda: nn.initializers.variance_scaling(init.gain**2, 'fan_avg', 'normal'),
+      'kaiming': lambda: nn.initializers.variance_scaling(2.0, 'fan_in', 'normal'),
+      'orthogonal': lambda: nn.initializers.orthogonal(init.gain),
+  }
+  if init.kind not in kinds:
+    raise ValueError(f'init.kind={init.kind!r}: choose one of {", ".join(kinds)}')
+  return kinds[init.kind]()
+
+
+def compute_dtype(config):
+  """Type of activations named by `config.compute`; parameters stay float32."""
+  types = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
+  if config.compute not in types:
+    raise ValueError(f'compute={config.compute!r}: choose one of {", ".join(types)}')
+  return types[config.compute]
+
+
+def normalised(x):
+  """Instance norm and the variance it divided by.
+
+  Statistics in float32 over H and W of each sample and channel, biased variance in two passes: the
+  one-pass form E[x^2] - E[x]^2 loses all digits on flat maps, which thermal frames have.
+
+  Args:
+    x: [B, H, W, C].
+
+  Returns:
+    (x normalised [B, H, W, C] in x's type, variance [B, C] float32).
+  """
+  wide = x.astype(jnp.float32)
+  centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
+  variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
+  return (centred * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype), variance[:, 0, 0]
+
+
+def instance_norm(x):
+  """Instance norm without scale, bias or running statistics. [B, H, W, C] -> same."""
+  return normalised(x)[0]
+
+
+def leaky_relu(x):
+  """Slope 0.2, in every network here."""
+  return nn.leaky_relu(x, 0.2)
+
+
+def _blur_down_axis(x, axis):
+  """[1, 2, 1] / 4 at every second place of `axis`, edges reflected: n -> ceil(n / 2)."""
+  n = x.shape[axis]
+  padded = jnp.pad(x, [(1, 1) if a == axis else (0, 0) for a in range(x.ndim)], mode='reflect')
+  size = (n + 1) // 2
+
+  def every_second(start):
+    return jax.lax.slice_in_dim(padded, start, start + 2 * size - 1, 2, axis)
+  return 0.25 * (every_second(0) + every_second(2)) + 0.5 * every_second(1)
+
+
+def blur_down(x):
+  """Anti-aliased halving: [1, 2, 1] x [1, 2, 1] / 16, stride 2, reflected edges (Zhang 2019).
+
+  [B, H, W, C] -> [B, ceil(H / 2), ceil(W / 2), C]; H and W at least 2.
+  """
+  return _blur_down_axis(_blur_down_axis(x, 1), 2)
+
+
+def _blur_up_axis(x, axis):
+  """n -> 2n along `axis`: 3/4 of the nearer and 1/4 of the farther neighbour, edges repeated."""
+  n = x.shape[axis]
+  first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, n - 1))
+  before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis)
+  after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
+  pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis + 1)
+  return pair.reshape(*x.shape[:axis], 2 * n, *x.shape[axis + 1:])
+
+
+def blur_up(x):
+  """Anti-aliased doubling with [1, 3, 3, 1] x [1, 3, 3, 1] / 16: bilinear, half-pixel centres.
+
+  [B, H, W, C] -> [B, 2H, 2W, C].
+  """
+  return _blur_up_axis(_blur_up_axis(x, 1), 2)

@@ -1,0 +1,94 @@
+"""PatchGAN: a convolutional critic whose every output judges one patch (Isola et al., 2017)."""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from i2vjax.networks import layers
+from i2vjax.networks.conv import Conv
+
+
+class PatchDiscriminator(nn.Module):
+  """conv_0 (no norm), conv_1 .. conv_{L-1}, conv_L (stride 1), head: kernel 4, zero padding 1.
+
+  With L = 3 and down 'stride' each logit sees 70x70 pixels and the map's side is H // 8 - 2.
+
+  Attributes:
+    width: channels of conv_0; conv_i has width * min(2^i, 8).
+    layers: L.
+    down: 'stride', or 'blur' (stride 1, then an anti-aliased halving after the activation).
+    out_channels: channels of the logit map.
+    impl: form of the convolutions (conv.py); 'matmul' for per-patch weight gradients.
+    kernel_init: initialiser.
+    dtype: of the activations; the logits come back in float32.
+  """
+
+  width: int = 64
+  layers: int = 3
+  down: str = 'stride'
+  out_channels: int = 1
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.normal(0.02)
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    if self.down not in ('stride', 'blur'):
+      raise ValueError(f"disc.down={self.down!r}: choose 'stride' or 'blur'")
+    stride = 2 if self.down == 'stride' else 1
+    self.conv = [self._conv(self.width * min(2**i, 8), stride if i < self.layers else 1)
+                 for i in range(self.layers + 1)]
+    self.head = self._conv(self.out_channels, 1)
+
+  def _conv(self, features, stride):
+    return Conv(features, 4, stride, padding=1, impl=self.impl, kernel_init=self.kernel_init,
+                dtype=self.dtype)
+
+  def __call__(self, x, intermediates=False):
+    """Score map.
+
+    Args:
+      x: [B, H, W, C] in [-1, 1].
+      intermediates: also return what the last two convolutions saw, from which the norms of the
+        per-patch gradients of their weights follow exactly.
+
+    Returns:
+      logits [B, h, w, out_channels] float32, or (logits, dict) with `conv_in_prev` [B, h', w', C']
+      the input of conv_L, `norm` [B, h'', w'', C''] its normalised output, `var` [B, C''] the
+      variance that norm divided by, `conv_in_last` the input of the head (norm after its leaky
+      ReLU). Inputs are given before the convolution's own padding.
+    """
+    self._check(x.shape)
+    for i in range(self.layers):
+      x = self.conv[i](x)
+      x = layers.leaky_relu(layers.instance_norm(x) if i else x)
+      x = layers.blur_down(x) if self.down == 'blur' else x
+    norm, variance = layers.normalised(self.conv[self.layers](x))
+    last = layers.leaky_relu(norm)
+    logits = self.head(last).astype(jnp.float32)
+    if intermediates:
+      return logits, {'conv_in_prev': x, 'norm': norm, 'var': variance, 'conv_in_last': last}
+    return logits
+
+  def _check(self, shape):
+    """Refuse frames too small for one logit: each side must be at least 3 * 2^layers."""
+    least = 3 * 2**self.layers
+    if min(shape[1:3]) < least:
+      raise ValueError(f'PatchGAN with disc.layers={self.layers} needs frames of at least '
+                       f'{least}x{least} pixels, got {shape[1]}x{shape[2]}: enlarge '
+                       'data.crop_size or use fewer disc.layers')
+
+
+def discriminator(config, in_channels, impl='auto'):
+  """PatchGAN of the block `config.disc` (`width`, `layers`, `down`, optional `out_channels`).
+
+  `in_channels` is read off the input when parameters are made; it is checked here against what a
+  frame can have, because a wrong one fails far from its cause.
+  """
+  if in_channels < 1:
+    raise ValueError(f'disc: {in_channels} input channels')
+  disc = config.disc
+  return PatchDiscriminator(
+      disc.width, disc.layers, disc.down, disc.get('out_channels', 1), impl,
+      layers.initializer(config.init), layers.compute_dtype(config))
