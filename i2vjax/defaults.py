@@ -29,6 +29,7 @@ def get_config():
       lr=2e-4, b1=0.5, b2=0.999, eps=1e-8,
       schedule='linear',             # 'linear' | 'legacy' | 'constant' (schedules.py)
       lr_scale='none',               # 'linear': times the number of devices
+      accumulate=1,                  # steps whose gradients are averaged before a player moves
   )
   config.train = dict(
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows

@@ -20,7 +20,8 @@ def initialize(coordinator=None, processes=None, process_id=None):
   """Join the other processes of this run, if there are any. Call before any device is used.
 
   Explicit arguments win (or the environment variables I2VJAX_COORDINATOR, I2VJAX_PROCESSES,
-  I2VJAX_PROCESS_ID); under Slurm with several tasks, or on a TPU pod, jax finds the others itself.
+  I2VJAX_PROCESS_ID); in a Slurm step of several tasks, or with I2VJAX_TPU_POD set on the hosts of a
+  pod, jax finds the others itself.
   """
   coordinator = coordinator or os.environ.get('I2VJAX_COORDINATOR')
   if coordinator:
@@ -29,7 +30,7 @@ def initialize(coordinator=None, processes=None, process_id=None):
     if os.environ.get('JAX_PLATFORMS', '') == 'cpu':
       jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     jax.distributed.initialize(coordinator, processes, process_id)
-  elif int(os.environ.get('SLURM_NTASKS', '1')) > 1 or os.environ.get('I2VJAX_TPU_POD'):
+  elif int(os.environ.get('SLURM_STEP_NUM_TASKS', '1')) > 1 or os.environ.get('I2VJAX_TPU_POD'):
     jax.distributed.initialize()
 
 

@@ -39,9 +39,16 @@ def learning_rate(optim, train, steps_per_epoch):
 
 
 def optimisers(config, players, steps_per_epoch, device_count=1):
-  """{player: Adam}. `optim.lr_scale='linear'` multiplies the rate by the number of devices."""
+  """{player: Adam}.
+
+  `optim.lr_scale='linear'` multiplies the rate by the number of devices. `optim.accumulate` = k
+  moves once in k steps by the mean of their gradients, which equals a k times larger batch for
+  losses that are means over samples.
+  """
   optim = config.optim
   factor = device_count if optim.lr_scale == 'linear' else 1
-  base = learning_rate(optim, config.train, steps_per_epoch)
+  base = learning_rate(optim, config.train, max(steps_per_epoch // optim.accumulate, 1))
   tx = optax.adam(lambda count: factor * base(count), b1=optim.b1, b2=optim.b2, eps=optim.eps)
+  if optim.accumulate > 1:
+    tx = optax.MultiSteps(tx, optim.accumulate).gradient_transformation()
   return dict.fromkeys(players, tx)

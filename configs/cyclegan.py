@@ -1,0 +1,44 @@
+"""CycleGAN (Zhu et al., ICCV 2017), the image baseline of every paper of this field.
+
+python -m i2vjax.main --config configs/cyclegan.py:demo --workdir runs/cyclegan-demo
+
+Sources: P the paper as commonly known; C public code junyanz/pytorch-CycleGAN-and-pix2pix.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: the paper's sizes on scenes; ':paper': on folders of real data; ':demo': minutes."""
+  config = defaults.get_config()
+  config.method, config.variant = 'cyclegan', variant or 'default'
+  config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=True)   # P, C
+  config.gen = dict(width=64, blocks=9, down='stride', up='deconv')                # P, C
+  config.disc = dict(width=64, layers=3, down='stride')                            # 70x70 PatchGAN: P
+  config.init = dict(kind='normal', gain=0.02)                                     # P, C
+  config.gan = dict(mode='lsgan', pool=50, d_scale=0.5)                            # P, C
+  config.weights = dict(
+      adversarial=1.0,
+      cycle=10.0,        # lambda, P
+      identity=5.0,      # lambda * 0.5: C's default; P uses it for paintings only
+  )
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P, C
+  config.train.update(epochs=100, epochs_decay=100)                                # P, C
+  if variant == 'paper':
+    config.data.source = 'folders'
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/cyclegan.py:{variant}: choose paper or demo')
+  return config
+
+
+def demo(config):
+  """Two CPU cores, a few minutes. Ours: sizes that fit, a critic small enough not to win."""
+  config.data.update(load_size=72, crop_size=64, batch=2, flip=True)
+  config.gen.update(width=16, blocks=4)
+  config.disc.update(width=24, layers=2)
+  config.gan.pool = 20
+  config.optim.lr = 4e-4
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

@@ -1,0 +1,346 @@
+"""Run folders: the config inside, orbax checkpoints, and runs loaded from them.
+
+A checkpoint holds five items: `params`, `extra` (with step and key), `opt`, `local` (one entry per
+device of all processes) and `data` (position of the input). What is saved are host copies, so the
+donated state may move on while orbax writes. A save is complete or absent: orbax writes beside and
+renames.
+"""
+
+import dataclasses
+import difflib
+import errno
+import json
+import logging
+import os
+import pathlib
+import shutil
+from typing import Any
+
+import jax
+import ml_collections
+import numpy as np
+import orbax.checkpoint as ocp
+from orbax.checkpoint import checkpoint_managers
+
+from i2vjax import defaults, methods, parallel, pretrained
+from i2vjax.state import State, init_params
+
+# Fields that may differ between a run and its continuation: they change neither the state nor what
+# it means. A trailing dot names a whole block.
+FREE = ('train.', 'log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
+        'data.workers', 'data.cache_dir', 'data.scenes.cache_mb')
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A method with its networks and parameters, ready to translate.
+
+  Attributes:
+    config: the run's ConfigDict.
+    method: module under i2vjax.methods.
+    nets: {name: flax module}, frozen networks included.
+    params: {name: parameters} of the trained networks.
+    extra: batch statistics and the like.
+    fixed: {name: parameters} of the frozen networks.
+    step: steps trained.
+    workdir: pathlib.Path, or None for a run that was never saved.
+  """
+
+  config: Any
+  method: Any
+  nets: Any
+  params: Any
+  extra: Any
+  fixed: Any
+  step: int
+  workdir: Any = None
+
+
+def assemble(config):
+  """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name."""
+  method = methods.get(config.method)
+  frozen = methods.optional(method, 'fixed', config, default={})
+  nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
+  fixed = {name: parallel.main_first(lambda m=module, w=weight: pretrained.load(w, m, config))
+           for name, (module, weight) in frozen.items()}
+  return method, nets, fixed
+
+
+def fresh_state(config, method, nets, tx):
+  """The state of step 0 on the host's default device; `local` has one entry per local device."""
+  key = jax.random.key(config.seed)
+  params = init_params(nets, method.inputs(config), key)
+  opt = {player: tx[player].init({name: params[name] for name in names})
+         for player, names in method.PLAYERS.items()}
+  local = parallel.per_device(methods.optional(method, 'local', config, default={}))
+  extra = methods.optional(method, 'extra', config, default={})
+  return State(params, opt, extra, local, np.int32(0), key)
+
+
+def fresh_run(config):
+  """The untrained network of `config` as a Run: the reference row of every table."""
+  method, nets, fixed = assemble(config)
+  params = init_params(nets, method.inputs(config), jax.random.key(config.seed))
+  extra = methods.optional(method, 'extra', config, default={})
+  return Run(config, method, nets, params, extra, fixed, 0)
+
+
+# ---- config.json ------------------------------------------------------------------------------
+
+
+def write_json(path, value):
+  """Write beside, then rename: a reader sees the old file or the new one."""
+  path = pathlib.Path(path)
+  part = path.with_name(path.name + '.part')
+  part.write_text(json.dumps(value, indent=2, sort_keys=True) + '\n')
+  os.replace(part, path)
+
+
+def write_config(workdir, config):
+  """Store the whole config in the run folder."""
+  write_json(pathlib.Path(workdir) / 'config.json', json.loads(config.to_json_best_effort()))
+
+
+def read_config(workdir):
+  """The config of a run folder, with tuples and empty fields as `defaults` has them.
+
+  Raises:
+    FileNotFoundError: not a run folder.
+    ValueError: the file is damaged.
+  """
+  path = pathlib.Path(workdir) / 'config.json'
+  if not path.is_file():
+    raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. '
+                            '--workdir must name the folder a training run was given.')
+  try:
+    stored = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f'{path} is damaged ({error}); restore it from a copy') from error
+  config = ml_collections.ConfigDict(_tuples(stored))
+  _reopen_placeholders(config, defaults.get_config())
+  return config
+
+
+def _tuples(value):
+  if isinstance(value, dict):
+    return {key: _tuples(item) for key, item in value.items()}
+  return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _reopen_placeholders(config, template):
+  """Empty fields get their type back, so that a command line may fill them."""
+  for name in template:
+    if isinstance(template[name], ml_collections.ConfigDict) and name in config:
+      _reopen_placeholders(config[name], template[name])
+    elif template[name] is None and config.get(name) is None:
+      with config.ignore_type():
+        config[name] = ml_collections.config_dict.placeholder(str)
+
+
+def flatten(config, prefix=''):
+  """{dotted field: value} of a config."""
+  flat = {}
+  for name, value in config.items():
+    if isinstance(value, (ml_collections.ConfigDict, dict)):
+      flat |= flatten(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+  return flat
+
+
+def compare_configs(stored, asked):
+  """Differences that a continued run may have, as lines of text.
+
+  Raises:
+    ValueError: a field differs that changes the state or its meaning; names every such field.
+  """
+  old, new = flatten(stored), flatten(asked)
+  changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+  lines = {name: f'{name}: {old.get(name)!r} -> {new.get(name)!r}' for name in changed}
+  refused = [line for name, line in lines.items() if not name.startswith(FREE)]
+  if refused:
+    raise ValueError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
+                     + '\nuse the same values, or another --workdir')
+  return list(lines.values())
+
+
+def nearest(name, names):
+  """' Did you mean ...?' or an empty string."""
+  close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+  return f' Did you mean {close[0]!r}?' if close else ''
+
+
+# ---- checkpoints ------------------------------------------------------------------------------
+
+
+def manager(workdir, train=None, best=None):
+  """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept."""
+  policies = [checkpoint_managers.LatestN(train.keep if train else None)]
+  if best:
+    policies.append(checkpoint_managers.BestN(
+        get_metric_fn=lambda metrics: metrics[best], n=1, keep_checkpoints_without_metrics=False))
+  options = ocp.CheckpointManagerOptions(
+      preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
+      best_fn=(lambda metrics: metrics[best]) if best else None, best_mode='max')
+  names = ('params', 'extra', 'opt', 'local', 'data')
+  handlers = dict.fromkeys(names[:-1], ocp.StandardCheckpointHandler())
+  handlers = {name: ocp.StandardCheckpointHandler() for name in handlers}
+  handlers['data'] = ocp.JsonCheckpointHandler()
+  path = pathlib.Path(workdir).absolute() / 'checkpoints'
+  return ocp.CheckpointManager(path, item_handlers=handlers, options=options)
+
+
+def _items(state):
+  """A state as trees of host arrays."""
+  key = parallel.to_host(jax.random.key_data(state.key))
+  items = {'params': parallel.to_host(state.params), 'opt': parallel.to_host(state.opt),
+           'extra': {'extra': parallel.to_host(state.extra), 'key': key,
+                     'step': np.asarray(state.step)}}
+  local = parallel.gather_local(state.local)
+  return {**items, 'local': local} if jax.tree.leaves(local) else items
+
+
+def save(checkpoints, state, position, metrics=None):
+  """Start writing a checkpoint of `state` and the input's `position`; returns its step.
+
+  Raises:
+    OSError: the disk is full; older checkpoints are untouched.
+  """
+  step = int(state.step)
+  if step in checkpoints.all_steps():
+    return step
+  items = {name: ocp.args.StandardSave(tree) for name, tree in _items(state).items()}
+  try:
+    checkpoints.save(step, metrics=metrics, force=True, args=ocp.args.Composite(
+        **items, data=ocp.args.JsonSave(position)))
+  except (OSError, ValueError) as error:
+    raise _explain(error, checkpoints.directory) from error
+  return step
+
+
+def finish(checkpoints):
+  """Wait until everything is on disk."""
+  try:
+    checkpoints.wait_until_finished()
+  except (OSError, ValueError) as error:
+    raise _explain(error, checkpoints.directory) from error
+
+
+def _explain(error, folder):
+  full = getattr(error, 'errno', None) == errno.ENOSPC or any(
+      text in str(error) for text in ('No space left', 'RESOURCE_EXHAUSTED', 'quota'))
+  if not full:
+    return error
+  free = shutil.disk_usage(folder).free // 2**20
+  return OSError(errno.ENOSPC, f'the disk is full ({free} MiB free): the checkpoint was not '
+                 'written, older ones are intact. Free some space and start again', str(folder))
+
+
+def restore(checkpoints, state):
+  """The newest checkpoint that can be read, as (state, position); None where there is none.
+
+  Checkpoints that cannot be read are moved to `damaged/` in the run folder, with a line in the log.
+
+  Args:
+    checkpoints: from `manager`.
+    state: a fresh state of the same config; gives structure and shapes.
+  """
+  wanted = _items(state)
+  template = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()
+              if name != 'local'}
+  for step in sorted(checkpoints.all_steps(), reverse=True):
+    try:
+      found = checkpoints.restore(step, args=ocp.args.Composite(
+          **template, data=ocp.args.JsonRestore()))
+      local = _restore_local(checkpoints, step, state, wanted)
+    except (ValueError, OSError, KeyError) as error:
+      _set_aside(checkpoints, step, error)
+      continue
+    extra = found['extra']
+    key = jax.random.wrap_key_data(extra['key'])
+    return State(found['params'], found['opt'], extra['extra'], local, np.int32(extra['step']),
+                 key), found['data']
+  return None
+
+
+def _restore_local(checkpoints, step, state, wanted):
+  """This process's share of the per-device trees, or fresh ones on another number of devices."""
+  if 'local' not in wanted:
+    return state.local
+  saved = checkpoints.item_metadata(step)['local']
+  devices = jax.tree.leaves(saved)[0].shape[0]
+  if devices != parallel.device_count():
+    logging.warning('checkpoint %d was made on %d devices, this run has %d: image pools start '
+                    'anew', step, devices, parallel.device_count())
+    return state.local
+  local = checkpoints.restore(step, args=ocp.args.Composite(
+      local=ocp.args.StandardRestore(wanted['local'])))['local']
+  return parallel.own_share(local)
+
+
+def _set_aside(checkpoints, step, error):
+  folder = pathlib.Path(checkpoints.directory)
+  reason = str(error).strip().split('\n')[0][:200]
+  logging.warning('checkpoint %d cannot be read (%s): moved to %s, going back one', step, reason,
+                  folder.parent / 'damaged')
+  def move():
+    if (folder / str(step)).exists():
+      (folder.parent / 'damaged').mkdir(exist_ok=True)
+      shutil.move(folder / str(step), folder.parent / 'damaged' / str(step))
+  parallel.main_first(move)
+  checkpoints.reload()
+
+
+def which_step(checkpoints, which):
+  """Step number of 'latest', 'best' or a number as text.
+
+  Raises:
+    FileNotFoundError: no such checkpoint; lists those there are.
+  """
+  steps = sorted(checkpoints.all_steps())
+  if not steps:
+    raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint yet: train first')
+  if which == 'best':
+    scored = checkpoints.best_step()
+    return scored if scored is not None else steps[-1]
+  step = steps[-1] if which == 'latest' else int(which) if str(which).isdigit() else None
+  if step not in steps:
+    raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '
+                            + ', '.join(map(str, steps)))
+  return step
+
+
+def load_run(workdir, which='latest', config=None):
+  """A trained run from its folder alone.
+
+  Args:
+    workdir: run folder.
+    which: 'latest', 'best' or a step.
+    config: the run's config with overrides; None reads it from the folder.
+
+  Raises:
+    FileNotFoundError, ValueError: named cause and remedy.
+  """
+  config = config or read_config(workdir)
+  checkpoints = manager(workdir, best=best_score(config))
+  step = which_step(checkpoints, which)
+  run = fresh_run(config)
+  example = {'extra': run.extra, 'step': np.int32(0),
+             'key': np.asarray(jax.random.key_data(jax.random.key(0)))}
+  try:
+    found = checkpoints.restore(step, args=ocp.args.Composite(
+        params=ocp.args.StandardRestore(parallel.to_host(run.params)),
+        extra=ocp.args.StandardRestore(parallel.to_host(example))))
+  except (ValueError, OSError, KeyError) as error:
+    reason = str(error).strip().split('\n')[0][:300]
+    raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); try an older one '
+                     f'with --checkpoint: {sorted(checkpoints.all_steps())}') from error
+  return dataclasses.replace(run, params=found['params'], extra=found['extra']['extra'],
+                             step=step, workdir=pathlib.Path(workdir))
+
+
+def best_score(config):
+  """Name of the score that names the best checkpoint, or None."""
+  if not config.eval.every or config.train.best == 'none':
+    return None
+  return 'psnr' if config.train.best == 'auto' else config.train.best

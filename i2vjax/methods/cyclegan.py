@@ -1,0 +1,104 @@
+"""CycleGAN (Zhu et al., ICCV 2017): two translators that must undo each other.
+
+Frames are treated as independent images. Public code: junyanz/pytorch-CycleGAN-and-pix2pix, whose
+G_A is our `gen_ab` and whose D_A, the judge of domain b, is our `disc_b`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import adversarial, pixel
+from i2vjax.networks import patchgan, pool, resnet
+from i2vjax.state import name_key, run, update, weighted
+
+PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
+
+
+def networks(config):
+  """Two ResNet generators, two PatchGAN critics."""
+  a, b = config.data.channels_a, config.data.channels_b
+  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+          'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
+
+
+def inputs(config):
+  """One frame of the domain each network reads."""
+  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
+          for channels in (config.data.channels_a, config.data.channels_b))
+  return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
+
+
+def local(config):
+  """The two pools of earlier fakes, one pair per device."""
+  size = ops.hw(config.data.crop_size)
+  return {'pool_a': pool.init(config.gan.pool, (*size, config.data.channels_a)),
+          'pool_b': pool.init(config.gan.pool, (*size, config.data.channels_b))}
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """One update of both generators, then of both critics with the fakes made before it."""
+  del fixed, phase
+  a, b = ops.fold(batch['a']), ops.fold(batch['b'])
+  count, mode, weights = len(a), config.gan.mode, config.weights
+
+  def gen_loss(params):
+    # Identity images ride along in the same calls: gen_ab sees [a, b], gen_ba sees [b, a].
+    idt = bool(weights.identity)
+    ab = run(nets, params, 'gen_ab', jnp.concatenate([a, b]) if idt else a)
+    ba = run(nets, params, 'gen_ba', jnp.concatenate([b, a]) if idt else b)
+    fake_b, fake_a = ab[:count], ba[:count]
+
+    def adversarial_term():
+      return (adversarial.generator_loss(run(nets, params, 'disc_b', fake_b), mode)
+              + adversarial.generator_loss(run(nets, params, 'disc_a', fake_a), mode))
+
+    def cycle():
+      return (pixel.l1(run(nets, params, 'gen_ba', fake_b), a)
+              + pixel.l1(run(nets, params, 'gen_ab', fake_a), b))
+
+    def identity():
+      return pixel.l1(ab[count:], b) + pixel.l1(ba[count:], a)
+
+    total, terms = weighted({'adversarial': adversarial_term, 'cycle': cycle,
+                             'identity': identity}, weights)
+    return total, (terms, fake_a, fake_b)
+
+  state, (terms, fake_a, fake_b) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+
+  pools = dict(state.local)
+  pools['pool_a'], fake_a = pool.exchange(pools['pool_a'], fake_a, name_key(key, 'pool_a'))
+  pools['pool_b'], fake_b = pool.exchange(pools['pool_b'], fake_b, name_key(key, 'pool_b'))
+  state = state.replace(local=pools)
+
+  for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
+    state, terms[player] = update(state, player, PLAYERS[player], tx,
+                                  critic_loss(nets, player, real, fake, config))
+  return state, terms
+
+
+def critic_loss(nets, name, real, fake, config):
+  """Half of (real towards 1 + fake towards 0), both judged in one call. The half slows it down."""
+  def loss(params):
+    scores = run(nets, params, name, jnp.concatenate([real, fake]))
+    value = config.gan.d_scale * adversarial.discriminator_loss(
+        scores[:len(real)], scores[len(real):], config.gan.mode)
+    return value, value
+  return loss
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """Frame by frame with gen_ab. [B, T, H, W, C] -> the same."""
+  del config, extra, fixed
+  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  return carry, ops.unfold(fake, frames.shape[1])
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: both directions and both reconstructions."""
+  del config, extra, fixed, key
+  a, b = batch['a'][:, 0], batch['b'][:, 0]
+  fake_b, fake_a = run(nets, params, 'gen_ab', a), run(nets, params, 'gen_ba', b)
+  rows = {'a': a, 'a to b': fake_b, 'back to a': run(nets, params, 'gen_ba', fake_b),
+          'b': b, 'b to a': fake_a, 'back to b': run(nets, params, 'gen_ab', fake_a)}
+  return jax.tree.map(lambda x: ops.match_channels(x, 3), rows)

@@ -1,0 +1,267 @@
+"""The one training loop. It knows methods only by the names their files offer."""
+
+import dataclasses
+import functools
+import logging
+import pathlib
+import signal
+import time
+
+import jax
+import numpy as np
+from clu import parameter_overview
+
+from i2vjax import checkpoint, methods, ops, parallel, pretrained, sheets
+from i2vjax.data import windows
+from i2vjax.logbook import Logbook, NonFinite, averages, check_finite
+from i2vjax.schedules import learning_rate, optimisers
+from i2vjax.state import name_key
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """How a training run ended: its step, the step it was going to, and whether it was stopped."""
+
+  step: int
+  total: int
+  stopped: bool
+
+
+class Stop:
+  """SIGTERM and Ctrl-C ask the loop to save and end; a second Ctrl-C ends it at once."""
+
+  SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+  def __enter__(self):
+    self.asked = False
+    try:
+      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
+    except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
+      self.before = {}
+    return self
+
+  def _ask(self, number, frame):
+    if self.asked:
+      raise KeyboardInterrupt
+    self.asked = True
+
+  def __exit__(self, *_):
+    for number, handler in self.before.items():
+      signal.signal(number, handler)
+
+
+def on_device(raw, config):
+  """Raw frames of a batch to floats in [-1, 1]; the limits have then done their work."""
+  batch = {name: value for name, value in raw.items()
+           if name not in ('a', 'b', 'limits_a', 'limits_b')}
+  for side in ('a', 'b'):
+    channels = config.data[f'channels_{side}']
+    batch[side] = ops.to_float(raw[side], raw[f'limits_{side}'], channels)
+  return batch
+
+
+def program(method, nets, tx, config, phase):
+  """The compiled step of one phase: (state, raw batch, fixed) -> (state, terms)."""
+  def step(state, raw, fixed, key):
+    return method.step(nets, tx, config, state, on_device(raw, config), fixed, key, phase)
+  return parallel.map_step(step)
+
+
+def phase_at(method, config, step):
+  """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
+  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
+  name = [name for first, name in phases if first <= step][-1]
+  return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
+
+
+def total_steps(config, per_epoch):
+  """Length of the run in steps."""
+  train = config.train
+  return train.steps or (train.epochs + train.epochs_decay) * per_epoch
+
+
+def prepare_folder(config, workdir):
+  """Settle the config, compare it with the folder's, store it. Returns the settled config."""
+  config = pretrained.settle(config)
+  workdir.mkdir(parents=True, exist_ok=True)
+  if (workdir / 'config.json').is_file():
+    for note in checkpoint.compare_configs(checkpoint.read_config(workdir), config):
+      logging.warning('changed since this run began: %s', note)
+  if parallel.is_main():
+    checkpoint.write_config(workdir, config)
+  return config
+
+
+def train(config, workdir, show=True, scores=None):
+  """Train `config` in `workdir`, going on where an earlier run in that folder stopped.
+
+  Args:
+    config: ConfigDict of a method.
+    workdir: run folder, made if missing.
+    show: progress bar on the terminal.
+    scores: Run -> {name: value}, asked every `eval.every` steps; None: never.
+
+  Returns:
+    Outcome.
+
+  Raises:
+    ValueError, FileNotFoundError: a mistake in config, data or folder, named.
+    NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
+  """
+  workdir = pathlib.Path(workdir)
+  config = prepare_folder(config, workdir)
+  method, nets, fixed = checkpoint.assemble(config)
+  per_epoch = windows.steps_per_epoch(config)
+  total = total_steps(config, per_epoch)
+  feed = windows.train_iterator(config, parallel.local_batch(config.data.batch),
+                                process=parallel.process())
+  tx = optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
+  state = checkpoint.fresh_state(config, method, nets, tx)
+  checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
+  found = checkpoint.restore(checkpoints, state)
+  if found:
+    state, position = found
+    feed.set_state(position)
+  elif parallel.is_main():
+    (workdir / 'parameters.txt').write_text(
+        parameter_overview.get_parameter_overview(state.params) + '\n')
+  book = Logbook(workdir, config, int(state.step), total, show, parallel.is_main())
+  rate = learning_rate(config.optim, config.train, per_epoch)
+  session = Session(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
+                    feed, total, workdir, scores)
+  try:
+    with Stop() as stop:
+      book.say(describe(config, state, total))
+      step, stopped = loop(session, parallel.place(state), stop)
+      checkpoint.finish(checkpoints)
+  finally:
+    book.close()
+    checkpoints.close()
+  return Outcome(step, total, stopped)
+
+
+@dataclasses.dataclass
+class Session:
+  """What the loop holds besides the state."""
+
+  config: object
+  method: object
+  nets: dict
+  fixed: dict
+  tx: dict
+  rate: object
+  checkpoints: object
+  book: Logbook
+  feed: object
+  total: int
+  workdir: pathlib.Path
+  scores: object = None
+
+
+def describe(config, state, total):
+  """The line a run begins with."""
+  count = sum(x.size for x in jax.tree.leaves(state.params))
+  start = f'from step {int(state.step)} of' if int(state.step) else 'for'
+  return (f'{config.method}: {count:,} parameters, {parallel.describe()}, backbone '
+          f'{config.backbone}, data {config.data.source}, {start} {total} steps')
+
+
+def loop(session, state, stop):
+  """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
+  config, book = session.config, session.book
+  compiled = functools.cache(
+      lambda phase: program(session.method, session.nets, session.tx, config, phase))
+  alone = parallel.process()[1] == 1
+  pending, waited, saved_at = [], 0.0, time.monotonic()
+  step, position, stopped = int(state.step), session.feed.get_state(), False
+  while step < session.total and not stopped:
+    began = time.perf_counter()
+    batch = parallel.shard(next(session.feed))
+    position = session.feed.get_state()
+    waited += time.perf_counter() - began
+    phase = phase_at(session.method, config, step)
+    state, terms = compiled(phase)(state, batch, session.fixed)
+    pending.append(terms)
+    step += 1
+    # Several processes must agree on what they do next, so they look up only where they log.
+    look = alone or step % config.log.every == 0
+    stopped = look and parallel.any_process(stop.asked)
+    minutes = (time.monotonic() - saved_at) / 60
+    due = every(config.train.checkpoint_steps, step) or (
+        look and parallel.any_process(minutes >= config.train.checkpoint_minutes))
+    last = stopped or step == session.total
+    scoring = session.scores and config.eval.every and (
+        step % config.eval.every == 0 or step == session.total)
+    if every(config.log.every, step) or due or last or scoring:
+      write_terms(session, step, pending, waited)
+      pending, waited = [], 0.0
+    if every(config.log.samples_every, step) or step == session.total:
+      write_samples(session, state, step)
+    if due or last or scoring:
+      metrics = score(session, state, step) if scoring and not stopped else None
+      checkpoint.save(session.checkpoints, state, position, metrics)
+      saved_at = time.monotonic()
+  return step, stopped
+
+
+def every(interval, step):
+  """True on multiples of a positive interval."""
+  return bool(interval) and step % interval == 0
+
+
+def write_terms(session, step, pending, waited):
+  """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
+  terms = jax.device_get(pending)
+  first = step - len(terms) + 1
+  try:
+    check_finite(first, terms)
+  except NonFinite as error:
+    kept = session.checkpoints.latest_step()
+    raise NonFinite(f'{error}. ' + (f'Checkpoint {kept} is the last good one in '
+                    if kept is not None else 'No checkpoint had been written yet in ')
+                    + f'{session.workdir}. Try a lower --config.optim.lr') from None
+  config = session.config
+  values = {**averages(terms), 'lr': float(session.rate(step - 1)), 'input_wait': waited}
+  frames = len(terms) and config.data.batch * config.data.frames
+  session.book.progress(step, values, frames)
+
+
+def as_run(session, state, step):
+  """The state as a Run on the host, for samples and scores."""
+  params, extra = parallel.to_host(state.params), parallel.to_host(state.extra)
+  return checkpoint.Run(session.config, session.method, session.nets, params, extra,
+                        parallel.to_host(session.fixed), step, session.workdir)
+
+
+def write_samples(session, state, step):
+  """A contact sheet of fixed windows as samples/STEP.png, on the main process."""
+  if not parallel.is_main():
+    return
+  config, method = session.config, session.method
+  raw = windows.sample_windows(config, config.log.samples, 'train')
+  batch = on_device(raw, config)
+  run = as_run(session, state, step)
+  key = name_key(jax.random.key(config.seed), 'samples')
+  rows = draw(run, batch, key)
+  rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
+  folder = session.workdir / 'samples'
+  folder.mkdir(exist_ok=True)
+  sheets.save_png(folder / f'{step:07d}.png', sheets.contact_sheet(rows))
+
+
+def draw(run, batch, key):
+  """Rows of the sample sheet: the method's own, or input, translation and a target frame."""
+  if hasattr(run.method, 'samples'):
+    return run.method.samples(run.nets, run.config, run.params, run.extra, run.fixed, batch, key)
+  _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
+                                 batch['a'])
+  rows = {'a': batch['a'], 'a to b': fake, 'b': batch['b']}
+  return {name: ops.match_channels(frames[:, 0], 3) for name, frames in rows.items()}
+
+
+def score(session, state, step):
+  """Scores of the test clips while training, logged under eval/."""
+  run = as_run(session, state, step)
+  scores = session.scores(run)
+  session.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
+  return scores

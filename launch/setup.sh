@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Makes a Python environment with i2vjax in it, from nothing; the other scripts call this one.
+#
+#   source launch/setup.sh [EXTRAS]      e.g. source launch/setup.sh test
+#
+# I2VJAX_VENV names the environment (default: .venv beside README), I2VJAX_PYTHON the interpreter.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+venv=${I2VJAX_VENV:-$root/.venv}
+extras=${1:-}
+
+find_python() {
+  local candidate
+  for candidate in ${I2VJAX_PYTHON:-} python3 python3.13 python3.12 python3.11; do
+    if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' \
+        2>/dev/null; then
+      echo "$candidate"
+      return
+    fi
+  done
+  echo "i2vjax needs Python 3.11, 3.12 or 3.13: install one, or name it in I2VJAX_PYTHON" >&2
+  return 1
+}
+
+if [ ! -x "$venv/bin/python" ]; then
+  python=$(find_python)
+  echo "making $venv with $("$python" --version)"
+  "$python" -m venv "$venv" || {
+    echo "that failed; on Debian and Ubuntu: apt install python3-venv" >&2
+    exit 1
+  }
+fi
+# The stamp spares a second run the minute that pip needs to find nothing to do.
+stamp="$venv/.i2vjax-$extras-$(cksum < "$root/pyproject.toml" | tr ' ' -)"
+if [ ! -f "$stamp" ]; then
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
+    --editable "$root${extras:+[$extras]}"
+  touch "$stamp"
+fi
+export PATH="$venv/bin:$PATH"

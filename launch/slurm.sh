@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Many GPU hosts under Slurm, one process a host.
+#
+#   bash launch/slurm.sh [--dry-run] [--nodes 2] [--gpus 8] [--hours 24] [--partition NAME] -- \
+#     --config configs/cptrans.py --config.data.batch=16 --workdir /shared/runs/cptrans
+#
+# The checkout, the environment and the run folder must lie on a file system that all hosts see.
+# Slurm sends SIGTERM two minutes before the time is up: the run saves itself and the job queues
+# itself again, to go on where it stood.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+dry=0 nodes=2 gpus=8 hours=24 partition=
+while [ $# -gt 0 ]; do
+  case $1 in
+    --dry-run) dry=1; shift ;;
+    --nodes) nodes=$2; shift 2 ;;
+    --gpus) gpus=$2; shift 2 ;;
+    --hours) hours=$2; shift 2 ;;
+    --partition) partition=$2; shift 2 ;;
+    --) shift; break ;;
+    *) echo "unknown option $1 (arguments for i2vjax come after --)" >&2; exit 2 ;;
+  esac
+done
+if [ $# -eq 0 ]; then
+  echo "nothing to run: add -- --config configs/cptrans.py --workdir RUN" >&2
+  exit 2
+fi
+job=$(cat <<JOB
+#!/usr/bin/env bash
+#SBATCH --job-name=i2vjax
+#SBATCH --nodes=$nodes
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=$gpus
+#SBATCH --time=$hours:00:00
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+#SBATCH --output=slurm-%j.log
+${partition:+#SBATCH --partition=$partition}
+cd $(printf %q "$PWD")
+source launch/setup.sh cuda
+srun python -m i2vjax.main --show=false $(printf '%q ' "$@") | tee -a slurm-\$SLURM_JOB_ID.out
+if grep -q '^stopped at step' slurm-\$SLURM_JOB_ID.out; then
+  : > slurm-\$SLURM_JOB_ID.out
+  scontrol requeue \$SLURM_JOB_ID
+fi
+JOB
+)
+if [ "$dry" = 1 ]; then
+  printf '%s\n' "$job"
+else
+  printf '%s\n' "$job" | sbatch
+fi
