@@ -1,6 +1,6 @@
 """Losses of a critic's score map and of the generator that faces it.
 
-A score is a logit, whatever its shape: a PatchGAN's map [B, h, w, 1], a grid of tokens [B, h, w, C].
+A score is a logit, whatever its shape: a PatchGAN's map [B, h, w, 1], tokens [B, h, w, C].
 """
 
 import jax

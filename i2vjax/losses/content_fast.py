@@ -1,0 +1,160 @@
+"""Cheaper ways to the cosines of `content.py`, each tested against the definition there.
+
+'closed_form' for a two-layer critic on tokens, exact. 'jvp_last' and 'jvp_probe' for a PatchGAN,
+whose instance norms couple all patches: numerators <v_i, V> exact, by one forward-mode pass;
+norms |v_i| from the last two convolutions, or from random probes. Letters as in `content.py`.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax.losses import content
+
+HIGHEST = jax.lax.Precision.HIGHEST
+EPSILON = 1e-5   # of the critic's instance norm
+
+
+def closed_form(x, w1, b1, w2, direction, amplitude, last=False):
+  """delta of a critic s = gelu(x w1 + b1) w2 + b2 that scores every token by itself.
+
+  Gradients of dense layers are outer products, so their norms and inner products factor; the cost
+  is that of about two forward passes. Exact.
+
+  Args:
+    x: [N, D] tokens of one image.
+    w1: [D, H] and b1: [H] of the hidden layer; exact GELU.
+    w2: [H, C] of the output layer.
+    direction: [N, C] and amplitude: [N] of `content.slopes`.
+    last: gradients of the output layer alone.
+
+  Returns:
+    [N] in [-1, 1].
+  """
+  dot = lambda u, v: jnp.matmul(u, v, precision=HIGHEST)   # noqa: E731
+  square = lambda u: jnp.sum(jnp.square(u), axis=-1)       # noqa: E731
+  h = dot(x, w1) + b1
+  a, rise = jax.jvp(lambda z: jax.nn.gelu(z, approximate=False), (h,), (jnp.ones_like(h),))
+  products, squares, V_square = 0.0, 0.0, 0.0
+  # Each layer: rows u_i enter it and a signal r_i comes back, so grad = (u_i r_i^T, r_i).
+  back = dot(direction, w2.T) * rise
+  for u, r in ((a, direction),) if last else ((a, direction), (x, back)):
+    V_kernel, V_bias = dot(u.T, amplitude[:, None] * r), dot(amplitude, r)
+    products += jnp.sum((dot(u, V_kernel) + V_bias) * r, axis=-1)
+    squares += square(r) * (square(u) + 1)
+    V_square += jnp.sum(jnp.square(V_kernel)) + square(V_bias)
+  return content.cosine(products, squares, V_square)
+
+
+def forward_products(logit_fn, params, x, direction, V):
+  """<v_i, V> of all patches at once: the derivative of the logits along V, one forward-mode pass.
+
+  Args:
+    logit_fn: (theta, x) -> [N] or [N, C]; its operations must allow forward mode ('plain' or
+      'matmul' convolutions).
+    direction: [N, C].
+    V: tree like `params`.
+
+  Returns:
+    [N].
+  """
+  _, change = jax.jvp(lambda p: content.channels(logit_fn(p, x)), (params,), (V,))
+  return jnp.sum(direction * change, axis=-1)
+
+
+def windows(x, fill=0):
+  """The 4 x 4 input of each output of a convolution of kernel 4, stride 1, padding 1.
+
+  Args:
+    x: [h, w, C].
+    fill: value of the padding.
+
+  Returns:
+    [(h - 1) * (w - 1), 16, C], offsets row by row as in a kernel [4, 4, C, O].
+  """
+  h, w, C = x.shape
+  x = jnp.pad(x, ((1, 1), (1, 1), (0, 0)), constant_values=fill)
+  shifted = [x[i:i + h - 1, j:j + w - 1] for i in range(4) for j in range(4)]
+  return jnp.stack(shifted, axis=2).reshape(-1, 16, C)
+
+
+def head_squares(head_in, direction):
+  """|v_i|^2 of the last convolution: |window|^2 + 1 (its bias), times |direction|^2. [N]."""
+  window = jnp.sum(jnp.square(windows(head_in)), axis=(1, 2))
+  return jnp.sum(jnp.square(direction), axis=-1) * (window + 1)
+
+
+def normed_squares(before, norm, variance, head_kernel, direction, chunk=32):
+  """|v_i|^2 of the convolution before the last, which an instance norm and a leaky ReLU follow.
+
+  Patch i reads 16 positions q of the normed map x. With u_i(q, c) what comes back to x(q, c) and
+  P_q the window of position q, the gradient of channel c's kernel is
+  (sum_q u P_q - a m - b n_c) / sigma_c, a = mean_q u, b = mean_q u x, m = sum_q P_q,
+  n_c = sum_q x(q, c) P_q: the norm's own derivative takes the mean and the part along x away. Its
+  square needs the windows' Gram matrix K = P P^T alone, since m and n_c are sums of windows too.
+  The bias before a norm has gradient 0. Exact.
+
+  Args:
+    before: [h, w, I] input of that convolution (kernel 4, stride 1, padding 1).
+    norm: [h - 1, w - 1, C] its output after the norm.
+    variance: [C] that the norm divided by, without epsilon.
+    head_kernel: [4, 4, C, O] of the last convolution.
+    direction: [N, O], N = (h - 2) * (w - 2).
+    chunk: patches at a time; memory O(chunk * 16 * C).
+
+  Returns:
+    [N]. O(M^2 (16 I + C)) with M = (h - 1) * (w - 1).
+  """
+  x = norm.reshape(-1, norm.shape[-1])
+  M = x.shape[0]
+  P = windows(before).reshape(M, -1)
+  K = jnp.matmul(P, P.T, precision=HIGHEST)
+  Kx, K1 = jnp.matmul(K, x, precision=HIGHEST), jnp.sum(K, axis=1)   # P n_c and P m
+  mm, mn, nn = jnp.sum(K1), jnp.sum(Kx, axis=0), jnp.sum(x * Kx, axis=0)
+  places = windows(jnp.arange(M).reshape(*norm.shape[:2], 1), fill=-1)[..., 0]
+  kernel = head_kernel.reshape(16, *head_kernel.shape[2:])
+
+  def square(patch):
+    q, r = patch
+    there = x[q]                                                      # [16, C]
+    u = jnp.where(there >= 0, 1.0, 0.2) * jnp.einsum('kco,o->kc', kernel, r, precision=HIGHEST)
+    u = jnp.where(q[:, None] >= 0, u, 0)                              # padding
+    a, b = jnp.sum(u, axis=0) / M, jnp.sum(u * there, axis=0) / M
+    own = jnp.matmul(K[q[:, None], q[None]], u, precision=HIGHEST) - 2 * a * K1[q][:, None]
+    own = jnp.sum(u * (own - 2 * b * Kx[q]), axis=0)
+    return jnp.sum((own + a * a * mm + b * b * nn + 2 * a * b * mn) / (variance + EPSILON))
+  return jnp.maximum(jax.lax.map(square, (places, direction), batch_size=chunk), 0)
+
+
+def probe_squares(logit_fn, params, x, direction, key, probes=64):
+  """|v_i|^2 as the mean over Gaussian directions e of <v_i, e>^2. [N]; `probes` forward passes."""
+  leaves, tree = jax.tree.flatten(params)
+
+  def one(k):
+    keys = jax.random.split(k, len(leaves))
+    e = [jax.random.normal(k, p.shape) for k, p in zip(keys, leaves, strict=True)]
+    return jnp.square(forward_products(logit_fn, params, x, direction, tree.unflatten(e)))
+  return jnp.mean(jax.lax.map(one, jax.random.split(key, probes)), axis=0)
+
+
+def calibrated(products, partial, V_square, ids, exact):
+  """delta from partial norms, brought to full size by a few exact ones.
+
+  One factor per image: the mean of full / partial norm over the patches `ids`. It moves all
+  |delta_i| together and leaves the order, hence the selection, as it was.
+
+  Args:
+    products: [N] exact <v_i, V>.
+    partial: [N] squared norms of a part of the gradients.
+    V_square: |V|^2.
+    ids: [K] patches; K = 0 leaves the partial norms as they are.
+    exact: [K] their full squared norms.
+
+  Returns:
+    (delta [N], mean over `ids` of the error that remains; 0 for K = 0).
+  """
+  if not len(ids):
+    return content.cosine(products, partial, V_square), jnp.zeros(())
+  factor = jnp.mean(jnp.sqrt(exact / jnp.maximum(partial[ids], content.TINY)))
+  delta = content.cosine(products, partial * factor**2, V_square)
+  true = content.cosine(products[ids], exact, V_square)
+  return delta, jnp.mean(jnp.abs(delta[ids] - true))

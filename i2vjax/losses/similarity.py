@@ -1,0 +1,87 @@
+"""Cross-similarity of two sets of tokens (CPTrans, structure loss L_cs; ROMA).
+
+M tokens per image, C channels per token, L layers. Both sets come from the same places of two
+images; what a token is made of (a ViT's features, a descriptor) is the caller's business.
+"""
+
+import jax
+import jax.numpy as jnp
+
+EPS = 1e-12   # under the root of a squared product of norms: a finite gradient where a row is zero
+
+
+def row_cosine(A, B):
+  """Cosine between row i of A and row i of B: [..., M, M] twice -> [..., M] in float32."""
+  product = jnp.sum(jnp.square(A), axis=-1) * jnp.sum(jnp.square(B), axis=-1)
+  return jnp.sum(A * B, axis=-1) * jax.lax.rsqrt(product + EPS)
+
+
+def products(S, T):
+  """S T^T in full float32: [..., M, C] twice -> [..., M, M]."""
+  S, T = S.astype(jnp.float32), T.astype(jnp.float32)
+  return jnp.einsum('...mc,...nc->...mn', S, T, precision=jax.lax.Precision.HIGHEST)
+
+
+def cross_similarity(source, target):
+  """How differently source tokens see the target and target tokens see the source.
+
+  With A = S T^T, token i of the source sees the target as row i of A, and token i of the target
+  sees the source as column i (row i of T S^T = A^T). They agree where both images have the same
+  layout, whatever their grey values: 1 - cos(A[i, :], A[:, i]) (CPTrans, L_cs; public ROMA code,
+  whose tokens are not normalised first either).
+
+  Args:
+    source: tokens [..., M, C], or a list of such over layers.
+    target: the same of the translated image.
+
+  Returns:
+    Scalar: mean over layers, tokens and images.
+  """
+  if isinstance(source, (list, tuple)):
+    pairs = zip(source, target, strict=True)
+    return sum(cross_similarity(S, T) for S, T in pairs) / len(source)
+  A = products(source, target)
+  return jnp.mean(jnp.abs(1 - row_cosine(A, jnp.swapaxes(A, -1, -2))))
+
+
+def motion_similarity(source_0, source_1, target_0, target_1):
+  """Cross-similarity over two frames: 1 - cos of the rows of S_0 T_1^T and T_0 S_1^T (ROMA).
+
+  Args:
+    source_0: [..., M, C] tokens of the source's first frame, or a list over layers.
+    source_1: of its second frame.
+    target_0: of the translation's first frame.
+    target_1: of its second frame.
+
+  Returns:
+    Scalar: mean over tokens and images, SUM over layers (public ROMA code).
+  """
+  if isinstance(source_0, (list, tuple)):
+    layers = zip(source_0, source_1, target_0, target_1, strict=True)
+    return sum(motion_similarity(*layer) for layer in layers)
+  return jnp.mean(jnp.abs(1 - row_cosine(products(source_0, target_1),
+                                         products(target_0, source_1))))
+
+
+def window_places(ids, grid, side):
+  """Which tokens lie in the windows around the tokens `ids`.
+
+  Args:
+    ids: [K] int32 token numbers, row by row on the grid.
+    grid: (rows, columns) of the token grid.
+    side: window side in tokens; windows at the border are shifted inwards, so all have side^2.
+
+  Returns:
+    [K, side * side] int32 token numbers.
+  """
+  rows, cols = grid
+  top = jnp.clip(ids // cols - side // 2, 0, rows - side)
+  left = jnp.clip(ids % cols - side // 2, 0, cols - side)
+  inner = jnp.arange(side)
+  places = (top[:, None, None] + inner[:, None]) * cols + left[:, None, None] + inner
+  return places.reshape(ids.shape[0], side * side)
+
+
+def random_ids(key, tokens, count):
+  """`count` (at most `tokens`) different token numbers, the same for all images of a step."""
+  return jax.random.choice(key, tokens, (min(count, tokens),), replace=False)
