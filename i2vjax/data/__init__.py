@@ -1,0 +1,32 @@
+"""Where frames come from. `source(config.data, split, domain)` is all that the rest asks for."""
+
+import importlib
+
+# Each offers source(data, split, domain). Loaded when asked for: some import heavy libraries.
+SOURCES = {
+    'scenes': 'i2vjax.data.scenes',
+    'folders': 'i2vjax.data.folders',
+}
+OTHER = {'a': 'b', 'b': 'a'}
+
+
+def source(data, split, domain):
+  """The frames of one split and domain.
+
+  Args:
+    data: config.data; `data.source` names the module, `data.direction='b2a'` swaps the domains.
+    split: 'train' | 'test' | 'val'.
+    domain: 'a' (the run's source) | 'b' (its target).
+
+  Returns:
+    A FrameSource, or None where the split has no such domain (no test frames of b, say). It has
+    `clips`, a list of (name, start, length); `len()`; `read(i)`, a dict with `frame` (uint8
+    [H, W, 1 or 3] or uint16 [H, W, 1]) and, where known, `label` (uint8 [H, W]) and `boxes`;
+    `has_flow`; a stable `repr`; and it can be pickled.
+  """
+  if data.source not in SOURCES:
+    raise ValueError(f"data.source='{data.source}' is unknown: {', '.join(sorted(SOURCES))}")
+  if data.direction not in ('a2b', 'b2a'):
+    raise ValueError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
+  module = importlib.import_module(SOURCES[data.source])
+  return module.source(data, split, OTHER[domain] if data.direction == 'b2a' else domain)

@@ -1,0 +1,195 @@
+"""A window of frames: cut from a clip, resized, cropped, flipped; the same for all its frames."""
+
+import warnings
+
+import grain
+import numpy as np
+
+from i2vjax import ops
+from i2vjax.data import frames as images
+
+PROBES = 8   # clips looked into to learn the type and channels of a source
+
+
+class WindowSource:
+  """All windows of `length` frames of a source; none crosses the border of a clip.
+
+  Attributes:
+    frames: the FrameSource. starts: first frame of each window. clip: its clip, as an index.
+  """
+
+  def __init__(self, frames, length, stride=1, step=1, *, size=None, rule='clip', extras=()):
+    """What a window is.
+
+    Args:
+      frames: FrameSource.
+      length: T. stride: frames between the starts of neighbouring windows; where it equals the
+        extent of a window (blocks), a last block shifted back covers what remains.
+      step: frames between neighbouring frames of a window.
+      size: function (height, width) -> size to resize to; None leaves frames as they are.
+      rule: `data.thermal_range`.
+      extras: of 'labels' and 'index'.
+
+    Raises:
+      ValueError: no clip is long enough (names place, longest clip and T).
+    """
+    self.frames, self.length, self.step, self.stride = frames, length, step, stride
+    self.size, self.rule, self.extras = size, images.thermal_rule(rule), tuple(extras)
+    extent = (length - 1) * step + 1
+    _warn_short(frames, extent)
+    spans = [(clip, start + k) for clip, (_, start, count) in enumerate(frames.clips)
+             for k in window_starts(count, extent, stride)]
+    self.clip, self.starts = (np.array(x, np.int64) for x in zip(*spans, strict=True))
+    self.channels, self.dtype = layout(frames)
+    self._limits = {}
+
+  def __len__(self):
+    return len(self.starts)
+
+  def __repr__(self):
+    return (f'WindowSource({self.frames!r}, length={self.length}, stride={self.stride}, '
+            f'step={self.step})')
+
+  def __getitem__(self, i):
+    """{'frames': [T, H, W, C], 'limits': [2] float32} and the extras, resized but not cropped."""
+    i = int(i)
+    indices = [int(self.starts[i]) + k * self.step for k in range(self.length)]
+    records = [self.frames.read(k) for k in indices]
+    raw = [self._checked(k, record['frame']) for k, record in zip(indices, records, strict=True)]
+    self._same_size(indices, raw)
+    size = self.size(raw[0].shape[:2]) if self.size else raw[0].shape[:2]
+    raw = [images.resize(images.stretch(x, self.rule), size) for x in raw]
+    item = {'frames': np.stack(raw), 'limits': self.limits(int(self.clip[i]))}
+    if 'labels' in self.extras:
+      item['labels'] = np.stack([images.resize_labels(x['label'], size) for x in records])
+    if 'index' in self.extras:
+      item['index'] = np.int32(i)
+    return item
+
+  def limits(self, clip):
+    """Raw values of one clip that become -1 and 1, [2] float32; reads the clip's sample once."""
+    if clip not in self._limits:
+      self._limits[clip] = limits(self.frames, clip, self.rule)
+    return self._limits[clip]
+
+  def _checked(self, i, frame):
+    """The frame in the source's own channels; refused where its kind differs."""
+    if frame.dtype == self.dtype and frame.shape[-1] == self.channels:
+      return frame
+    if frame.dtype != self.dtype or frame.shape[-1] == 3:
+      raise ValueError(f'{where(self.frames, i)}: {frame.dtype} with {frame.shape[-1]} channels '
+                       f'among frames of {self.dtype} with {self.channels}. Convert them to one '
+                       f'kind.')
+    return np.repeat(frame, self.channels, axis=-1)
+
+  def _same_size(self, indices, raw):
+    for i, frame in zip(indices, raw, strict=True):
+      if frame.shape != raw[0].shape:
+        raise ValueError(f'{where(self.frames, i)}: {_size(frame)} pixels, but '
+                         f'{where(self.frames, indices[0])} has {_size(raw[0])}. The frames of a '
+                         f'clip must have one size (width x height).')
+
+
+def _size(frame):
+  return f'{frame.shape[1]}x{frame.shape[0]}'
+
+
+def window_starts(count, extent, stride):
+  """First frames of the windows inside a clip of `count` frames."""
+  starts = list(range(0, count - extent + 1, stride))
+  if stride == extent and starts and starts[-1] + extent < count:
+    starts.append(count - extent)
+  return starts
+
+
+def _warn_short(frames, extent):
+  """Refuse a source without any window; say what is left out of one with some."""
+  lengths = [length for _, _, length in frames.clips]
+  short = [clip for clip in frames.clips if clip[2] < extent]
+  if len(short) == len(lengths):
+    raise ValueError(f'{frames!r}: a window needs {extent} consecutive frames (data.frames), but '
+                     f'the longest clip has {max(lengths, default=0)}. Use longer clips, a larger '
+                     f'data.max_gap, or fewer frames.')
+  if short:
+    warnings.warn(f'{frames!r}: {len(short)} of {len(lengths)} clips are left out, shorter than '
+                  f'the {extent} frames of a window ({short[0][0]} has {short[0][2]})',
+                  stacklevel=3)
+
+
+def layout(frames):
+  """(channels, dtype) of a source, seen in the first frames of some clips.
+
+  A source of grey and colour pictures counts as colour (grey is repeated when read).
+  """
+  some = np.unique(np.linspace(0, len(frames.clips) - 1, PROBES).astype(int))
+  seen = [frames.read(frames.clips[k][1])['frame'] for k in some]
+  return max(x.shape[-1] for x in seen), seen[0].dtype
+
+
+def limits(frames, clip, rule):
+  """`frames.thermal_limits` of one clip, from frames spread evenly over it. [2] float32."""
+  _, start, length = frames.clips[clip]
+  count = min(length, images.LIMIT_FRAMES)
+  some = start + np.unique(np.linspace(0, length - 1, count).astype(int))
+  return images.thermal_limits((frames.read(int(i))['frame'] for i in some), rule)
+
+
+def where(frames, i):
+  """Frame `i` of any source in words."""
+  if hasattr(frames, 'where'):
+    return frames.where(i)
+  name, start, _ = next(x for x in frames.clips if x[1] <= i < x[1] + x[2])
+  return f'clip {name}, frame {i - start}'
+
+
+def centre_crop(item, size):
+  """The middle of a window; see `crop`."""
+  height, width = item['frames'].shape[1:3]
+  size = ops.hw(size)
+  return crop(item, ((height - size[0]) // 2, (width - size[1]) // 2), size)
+
+
+def crop(item, corner, size, flip=False, reverse=False):
+  """Same crop, flip and direction of time for all frames and labels of a window.
+
+  Args:
+    item: of a WindowSource. corner: (row, column). size: (height, width).
+    flip: mirror left and right. reverse: last frame first.
+  """
+  (row, col), (height, width) = corner, size
+  cut = (slice(None, None, -1 if reverse else 1), slice(row, row + height))
+  item = dict(item)
+  for name in {'frames', 'labels'} & set(item):
+    part = item[name][cut][:, :, col:col + width]
+    item[name] = np.ascontiguousarray(part[:, :, ::-1] if flip else part)
+  return item
+
+
+class Cut(grain.transforms.RandomMap):
+  """Random crop, flip and (STC) reversal of time.
+
+  Takes a window, cut by its own draw, or a tuple of aligned windows, cut by one draw.
+  """
+
+  def __init__(self, size, flip=False, flip_time=0.0):
+    """size: int or (height, width). flip: half of the windows. flip_time: share reversed."""
+    self.size, self.flip, self.flip_time = ops.hw(size), flip, flip_time
+
+  def random_map(self, element, rng):
+    """Crop corners are uniform, both ends included."""
+    windows = element if isinstance(element, tuple) else (element,)
+    shape = windows[0]['frames'].shape[1:3]
+    for item in windows:
+      self._fits(item['frames'].shape[1:3], shape)
+    corner = [int(rng.integers(0, a - b + 1)) for a, b in zip(shape, self.size, strict=True)]
+    flip = bool(rng.random() < 0.5) and self.flip
+    reverse = bool(rng.random() < self.flip_time)
+    done = tuple(crop(item, corner, self.size, flip, reverse) for item in windows)
+    return done if isinstance(element, tuple) else done[0]
+
+  def _fits(self, shape, first):
+    if shape != first:
+      raise ValueError(f'paired frames have different sizes, {first} and {shape} (height, width)')
+    if shape[0] < self.size[0] or shape[1] < self.size[1]:
+      raise ValueError(f'frames of {shape} (height, width) are smaller than data.crop_size='
+                       f"{self.size}: use data.resize='square' or a smaller crop")

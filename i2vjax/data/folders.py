@@ -1,0 +1,235 @@
+"""Frames in folders: flat, one sub-folder per clip, strips side by side, globs, videos."""
+
+import collections
+import glob
+import os
+import pathlib
+import re
+import threading
+
+import numpy as np
+from PIL import Image
+
+from i2vjax.data import frames, roots, sequences, video
+
+_last = threading.local()   # the picture read last: the frames of a strip share one file
+
+
+def source(data, split, domain):
+  """The frames of `data.<split>_<domain>` or below `data.root`; None where neither gives any.
+
+  Videos are unpacked once into pictures for training, and read in place for testing.
+  """
+  place = roots.find(data, split, domain)
+  if not place:
+    return None
+  pictures, videos = search(place)
+  if videos and split != 'train':
+    return sequences.VideoFrames(videos)
+  if videos:
+    names = unique_names(videos)
+    groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
+    return FolderFrames(place, list(groups.items()))
+  parts = strips(data.frames_per_image)
+  clips = cut_clips(place, pictures, data.clip_regex, data.max_gap if parts == 1 else None)
+  return FolderFrames(place, clips, parts)
+
+
+class FolderFrames:
+  """Random access to picture files.
+
+  Attributes:
+    clips: list of (name, start, length).
+    place: folder or glob, for messages.
+  """
+
+  has_flow = False
+
+  def __init__(self, place, clips, parts=1):
+    """clips: list of (name, files in time order). parts: frames side by side in a file, or 'auto'.
+
+    Files of several frames are a clip each, named after the file.
+    """
+    self.place, self.clips, self.files = str(place), [], []
+    for name, files in clips:
+      count = parts_of(files[0]) if parts == 'auto' else parts
+      pieces = [files] if count == 1 else [[file] for file in files]
+      for piece in pieces:
+        title = name if count == 1 else '/'.join(filter(None, (name, pathlib.Path(piece[0]).stem)))
+        entries = [(str(file), k, count) for file in piece for k in range(count)]
+        self.clips.append((title, len(self.files), len(entries)))
+        self.files.extend(entries)
+
+  def __len__(self):
+    return len(self.files)
+
+  def __repr__(self):
+    return f'FolderFrames({self.place!r}, {len(self.clips)} clips, {len(self)} frames)'
+
+  def where(self, i):
+    """Frame `i` in words, for messages."""
+    name = next(name for name, start, length in self.clips if start <= i < start + length)
+    return f'clip {name}, file {self.files[i][0]}'
+
+  def read(self, i):
+    """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]}."""
+    path, part, count = self.files[i]
+    if count == 1:
+      return {'frame': frames.read_image(path)}
+    if getattr(_last, 'path', None) != path:
+      _last.path, _last.frame = path, frames.read_image(path)
+    width = _last.frame.shape[1]
+    if width % count:
+      raise ValueError(f'{path} is {width} pixels wide, which {count} frames side by side cannot '
+                       f'share (data.frames_per_image)')
+    width //= count
+    return {'frame': np.ascontiguousarray(_last.frame[:, part * width:(part + 1) * width])}
+
+
+def natural(path):
+  """Sort key with digits as numbers: 2.png before 10.png."""
+  parts = re.split(r'(\d+)', str(path))
+  return [int(x) if k % 2 else x for k, x in enumerate(parts)], str(path)
+
+
+def search(place):
+  """All pictures below a folder or matching a glob, or else the videos there.
+
+  Returns:
+    ({folder relative to `place` ('' for itself): files in natural order}, [video files]).
+    Hidden and other files are ignored; the message for an empty place counts them.
+  """
+  place = os.path.expanduser(str(place))
+  if os.path.isfile(place):
+    if video.is_video(place):
+      return {}, [place]
+    raise ValueError(f'{place} is neither a folder nor a video file ({video.ENDINGS})')
+  if os.path.isdir(place):
+    found, base = _walk(place), place
+  elif glob.has_magic(place):
+    hits = glob.glob(place, recursive=True)
+    found = sorted({x for hit in hits for x in (_walk(hit) if os.path.isdir(hit) else [hit])})
+    base = os.path.commonpath([os.path.dirname(x) for x in found]) if found else ''
+  else:
+    raise FileNotFoundError(f'{place}: no such folder or file')
+  groups = collections.defaultdict(list)
+  for path in sorted(filter(frames.is_image, found), key=natural):
+    folder = os.path.relpath(os.path.dirname(path), base)
+    groups['' if folder == '.' else folder.replace(os.sep, '/')].append(path)
+  videos = sorted(filter(video.is_video, found), key=natural)
+  if not groups and not videos:
+    raise FileNotFoundError(_nothing(place, found))
+  _one_domain(place, groups)
+  return dict(groups), [] if groups else videos
+
+
+def _walk(place):
+  """Every file below a folder, links followed, hidden folders left out."""
+  found = []
+  for folder, inner, files in os.walk(place, followlinks=True):
+    inner[:] = [name for name in inner if not name.startswith('.')]
+    found += [os.path.join(folder, name) for name in files]
+  return found
+
+
+def _nothing(place, found):
+  endings = ' '.join(frames.EXTENSIONS)
+  other = f' {len(found)} other files ignored, such as {min(found)}.' if found else ''
+  return f'{place}: no pictures ({endings}) and no videos found there.{other}'
+
+
+def _one_domain(place, groups):
+  mixed = roots.both_domains({folder.split('/')[0] for folder in groups})
+  if mixed:
+    raise ValueError(f'{place} holds both {mixed[0]} and {mixed[1]}, which look like two domains: '
+                     f'name one of them, or give this folder as data.root')
+
+
+def unique_names(paths):
+  """{path: stem}, with the ending added where two stems are alike."""
+  stems = collections.Counter(pathlib.Path(path).stem for path in paths)
+  name = {path: pathlib.Path(path) for path in paths}
+  return {path: x.stem if stems[x.stem] == 1 else f'{x.parent.name}_{x.name}'
+          for path, x in name.items()}
+
+
+def strips(text):
+  """`data.frames_per_image` -> 1, 2, 3 or 'auto'."""
+  if str(text) not in ('1', '2', '3', 'auto'):
+    raise ValueError(f"data.frames_per_image='{text}' is unknown: 1, 2, 3 or auto")
+  return text if text == 'auto' else int(text)
+
+
+def parts_of(path):
+  """Frames side by side in a picture: 3 if it is three times as wide as high, 2 if twice."""
+  try:
+    with Image.open(path) as picture:
+      width, height = picture.size
+  except OSError as error:
+    raise frames.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
+  return {3 * height: 3, 2 * height: 2}.get(width, 1)
+
+
+def cut_clips(place, groups, clip_regex='', max_gap=0):
+  """Files by folder -> clips.
+
+  Args:
+    place: for names and messages.
+    groups: {relative folder: files in natural order} of `search`.
+    clip_regex: its group 1, searched in the path relative to `place`, names the clip.
+    max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
+      the usual step, in flat folders only (a sub-folder is one clip). None: never.
+
+  Returns:
+    List of (name, files). Cut clips are numbered: 000, 001 ...
+  """
+  if clip_regex:
+    return _by_regex(place, groups, clip_regex, max_gap)
+  clips = []
+  for folder, files in groups.items():
+    flat = folder == ''
+    runs = cut_runs(files, max_gap) if max_gap or (flat and max_gap == 0) else [files]
+    clips += _named(folder or (pathlib.Path(place).name if len(runs) == 1 else ''), runs)
+  return clips
+
+
+def _by_regex(place, groups, clip_regex, max_gap):
+  clips = collections.defaultdict(list)
+  for folder, files in groups.items():
+    for file in files:
+      path = f'{folder}/{pathlib.Path(file).name}'.lstrip('/')
+      match = re.search(clip_regex, path)
+      if not match or not match.groups():
+        raise ValueError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
+                         f'first (group) must name the clip of every file')
+      clips[match.group(1)].append(file)
+  return [clip for name, files in clips.items()
+          for clip in _named(name, [files] if max_gap is None else cut_runs(files, max_gap))]
+
+
+def _named(name, runs):
+  if len(runs) == 1:
+    return [(name, runs[0])]
+  return [(f'{name}_{k:03d}'.lstrip('_'), run) for k, run in enumerate(runs)]
+
+
+def cut_runs(files, max_gap=0):
+  """Split files where the frame number jumps; names without a number that varies are not cut."""
+  numbers = frame_numbers([pathlib.Path(file).stem for file in files])
+  if not numbers:
+    return [files]
+  steps = np.diff(numbers)
+  grow = steps[steps > 0]
+  values, counts = np.unique(grow, return_counts=True)
+  gap = max_gap or (2 * values[np.argmax(counts)] if len(grow) else 1)
+  cuts = np.flatnonzero((steps <= 0) | (steps > gap)) + 1
+  return [files[i:j] for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True)]
+
+
+def frame_numbers(stems):
+  """The last number in each name that is not the same in all of them; [] where there is none."""
+  found = [[int(x) for x in re.findall(r'\d+', stem)][::-1] for stem in stems]
+  for column in zip(*found, strict=False):
+    if len(set(column)) > 1:
+      return list(column)
+  return []

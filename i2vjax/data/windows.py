@@ -1,0 +1,207 @@
+"""Windows of both domains as batches for training, samples and tests (grain)."""
+
+import functools
+from typing import Any, NamedTuple
+
+import grain
+import numpy as np
+from absl import flags
+
+from i2vjax import data as sources
+from i2vjax import ops
+from i2vjax.data import crops, roots
+from i2vjax.data import frames as images
+
+
+class Clip(NamedTuple):
+  """A whole test clip.
+
+  Attributes:
+    name: of the clip.
+    frames: [T, H, W, C] uint8 or uint16, resized by the test rule.
+    limits: [2] float32, raw values that become -1 and 1.
+    source: the FrameSource. start: index of the clip's first frame in it.
+  """
+
+  name: str
+  frames: np.ndarray
+  limits: np.ndarray
+  source: Any
+  start: int
+
+
+def paired(data):
+  """True if a and b are to deliver the same clip and moment (supervised methods)."""
+  return bool(data.get('paired', False) or (data.source == 'scenes' and data.scenes.paired))
+
+
+def aligned(a, b):
+  """True if two sources have the same clips frame by frame: equal lengths, and equal names."""
+  lengths = [[clip[2] for clip in x.clips] for x in (a, b)]
+  names = [[clip[0] for clip in x.clips] for x in (a, b)]
+  return lengths[0] == lengths[1] and (len(names[0]) == 1 or names[0] == names[1])
+
+
+def need(data, split, domain):
+  """`data.source`, with a refusal where nothing was given."""
+  found = sources.source(data, split, domain)
+  if found is None:
+    given = sources.OTHER[domain] if data.direction == 'b2a' else domain
+    raise ValueError(roots.missing(data, split, given))
+  return found
+
+
+def train_windows(data, extras=()):
+  """The WindowSources (a, b) of the training split; of equal length where they are paired."""
+  a, b = (need(data, 'train', domain) for domain in 'ab')
+  if paired(data) and not aligned(a, b):
+    raise ValueError(f'paired training needs the same clips and lengths in both domains: {a!r} and '
+                     f'{b!r} differ')
+  size = functools.partial(images.train_size, data=data)
+  return tuple(crops.WindowSource(x, data.frames, data.stride, size=size, rule=data.thermal_range,
+                                  extras=extras) for x in (a, b))
+
+
+def steps_per_epoch(config):
+  """Steps in which the longer domain is seen once: max(|A|, |B|) windows over the global batch."""
+  longest = max(len(x) for x in train_windows(config.data))
+  return -(-longest // config.data.batch)
+
+
+def train_iterator(config, batch, process=(0, 1), extras=()):
+  """Endless training batches, made ahead of the device.
+
+  Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Draws depend
+  on the seed and the position alone, not on threads or on the number of processes: with a fixed
+  global batch the union over the processes is always the same.
+
+  Args:
+    config: the run's config (`data`, `seed`).
+    batch: windows per batch of THIS process (`parallel.local_batch`).
+    process: (index, count) of this process.
+    extras: also deliver 'labels' ([b, T, H, W] uint8, where the source has them) and 'index' ([b]
+      int32, the window's number).
+
+  Returns:
+    grain iterator of {'a': [b, T, H, W, C] uint8 or uint16, 'limits_a': [b, 2] float32, 'b': ...,
+    'limits_b': ...} and extras such as 'labels_a'. `get_state()` and `set_state()` continue with
+    the very next batch.
+  """
+  data = config.data
+  _check(data)
+  a, b = train_windows(data, extras)
+  pairs = _paired(config, a, b) if paired(data) else _unpaired(config, a, b)
+  dataset = pairs[process[0]::process[1]].map(_join).batch(batch, drop_remainder=True)
+  options = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
+  dataset = dataset.to_iter_dataset(options)
+  if data.workers:
+    if not flags.FLAGS.is_parsed():     # notebooks and tests: grain reads absl flags here
+      flags.FLAGS.mark_as_parsed()
+    dataset = dataset.mp_prefetch(grain.MultiprocessingOptions(num_workers=data.workers))
+  return iter(dataset)
+
+
+def _check(data):
+  load, crop = (ops.hw(x) for x in (data.load_size, data.crop_size))
+  if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
+    raise ValueError(f'data.load_size={load} is smaller than data.crop_size={crop}')
+
+
+def _cut(data):
+  return crops.Cut(data.crop_size, data.flip, data.get('flip_time', 0.0))
+
+
+def _unpaired(config, a, b):
+  """Endless pairs of windows, drawn and cut independently."""
+  sides = [grain.MapDataset.source(x).seed(2 * config.seed + k).shuffle().repeat(None)
+           .random_map(_cut(config.data)) for k, x in enumerate((a, b))]
+  return grain.experimental.ZipMapDataset(sides)
+
+
+def _paired(config, a, b):
+  """Endless pairs of the same window in both domains, cut alike."""
+  both = Both(a, b)
+  return (grain.MapDataset.source(both).seed(2 * config.seed).shuffle().repeat(None)
+          .random_map(_cut(config.data)))
+
+
+class Both:
+  """Two aligned WindowSources as one source of tuples."""
+
+  def __init__(self, a, b):
+    self.a, self.b = a, b
+
+  def __len__(self):
+    return len(self.a)
+
+  def __getitem__(self, i):
+    return self.a[i], self.b[i]
+
+  def __repr__(self):
+    return f'Both({self.a!r}, {self.b!r})'
+
+
+def _join(pair):
+  """(window a, window b) -> one flat item with the batch's names."""
+  item = {}
+  for domain, window in zip('ab', pair, strict=True):
+    for name, value in window.items():
+      item[domain if name == 'frames' else f'{name}_{domain}'] = value
+  return item
+
+
+def sample_windows(config, count, split='test', extras=()):
+  """One batch of fixed windows for contact sheets, spread evenly over the split.
+
+  Where the split lacks a domain, its training windows stand in. Whole frames resized to
+  `crop_size`; with resize 'width' or 'none' the middle of the training frame.
+
+  Returns:
+    A batch as of `train_iterator`, `count` windows, the two domains aligned where their clips are.
+  """
+  data = config.data
+  items = []
+  for window in _sample_sources(data, split, extras):
+    places = np.linspace(0, len(window) - 1, count + 2).astype(int)[1:-1]
+    items.append([crops.centre_crop(window[i], data.crop_size) for i in places])
+  joined = [_join(pair) for pair in zip(*items, strict=True)]
+  return {name: np.stack([x[name] for x in joined]) for name in joined[0]}
+
+
+def _sample_sources(data, split, extras):
+  rule = images.test_size if data.resize == 'square' else images.train_size
+  for domain in 'ab':
+    found = sources.source(data, split, domain) or need(data, 'train', domain)
+    yield crops.WindowSource(found, data.frames, size=functools.partial(rule, data=data),
+                             rule=data.thermal_range, extras=extras)
+
+
+def test_clips(config, domain, split='test'):
+  """The clips of a split in order, one at a time in memory.
+
+  Args:
+    config: the run's config. domain: 'a' | 'b'. split: 'test' | 'val' | 'train'.
+
+  Yields:
+    Clip, frames resized to `crop_size` by the test rule, not cropped.
+
+  Raises:
+    ValueError: the split has no such domain, or a clip mixes sizes or kinds of frames.
+  """
+  data = config.data
+  frames = need(data, split, domain)
+  rule = images.thermal_rule(data.thermal_range)
+  size = functools.partial(images.test_size, data=data)
+  window = crops.WindowSource(frames, 1, size=size, rule=rule)
+  for clip, (name, start, length) in enumerate(frames.clips):
+    first = int(np.searchsorted(window.starts, start))
+    parts = [window[first + k]['frames'][0] for k in range(length)]
+    _one_size(frames, start, parts)
+    yield Clip(name, np.stack(parts), window.limits(clip), frames, start)
+
+
+def _one_size(frames, start, parts):
+  for k, part in enumerate(parts):
+    if part.shape != parts[0].shape:
+      raise ValueError(f'{crops.where(frames, start + k)}: differs in size from the first frame of '
+                       f'its clip')
