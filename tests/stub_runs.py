@@ -1,0 +1,81 @@
+"""Runs of tiny stand-in methods, for tests of what happens after training."""
+
+import types
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from i2vjax import checkpoint, defaults, ops
+from i2vjax.state import init_params
+from i2vjax.state import run as apply
+
+
+def config(**data):
+  settings = defaults.get_config()
+  settings.method, settings.variant = 'stub', 'test'
+  settings.data.update(crop_size=32, load_size=32, **data)
+  settings.data.scenes.update(test_clips=2, clip_length=5, cache_mb=8)
+  return settings
+
+
+def method(translate, networks=None, inputs=None):
+  """A stand-in for a module under i2vjax.methods."""
+  return types.SimpleNamespace(
+      PLAYERS={}, networks=networks or (lambda config: {}), inputs=inputs or (lambda config: {}),
+      translate=translate)
+
+
+def make(translate, settings=None):
+  """A run without networks."""
+  settings = settings or config()
+  return checkpoint.Run(settings, method(translate), {}, {}, {}, {}, 7)
+
+
+def match(frames, settings):
+  return ops.match_channels(frames, settings.data.channels_b)
+
+
+def negative(nets, config, params, extra, fixed, carry, frames):
+  """Black becomes white."""
+  return carry, match(-frames, config)
+
+
+def counting(nets, config, params, extra, fixed, carry, frames):
+  """Frame t of a clip gets the grey value t: shows what a recurrent method carries."""
+  start = jnp.zeros(()) if carry is None else carry
+  index = start + jnp.arange(frames.shape[1])
+  values = jnp.broadcast_to((index / 127.5 - 1)[None, :, None, None, None], frames.shape)
+  return start + frames.shape[1], match(values, config)
+
+
+class Halving(nn.Module):
+  """Halves the frame three times and comes back: wants sides that 8 divides."""
+
+  channels: int = 3
+
+  @nn.compact
+  def __call__(self, x):
+    small = x
+    for _ in range(3):
+      small = nn.avg_pool(small, (2, 2), (2, 2))
+    big = jnp.repeat(jnp.repeat(small, 8, axis=1), 8, axis=2)
+    return nn.Conv(self.channels, (1, 1))(jnp.concatenate([x, big], axis=-1))
+
+
+def halving_run(settings=None):
+  """A frame-wise run with a network `gen_ab`."""
+  settings = settings or config()
+
+  def networks(config):
+    return {'gen_ab': Halving(config.data.channels_b)}
+
+  def inputs(config):
+    return {'gen_ab': (jnp.zeros((1, *ops.hw(config.data.crop_size), config.data.channels_a)),)}
+
+  def translate(nets, config, params, extra, fixed, carry, frames):
+    fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+    return carry, ops.unfold(jnp.tanh(fake), frames.shape[1])
+  module, nets = method(translate, networks, inputs), networks(settings)
+  params = init_params(nets, inputs(settings), jax.random.key(3))
+  return checkpoint.Run(settings, module, nets, params, {}, {}, 7)

@@ -1,0 +1,386 @@
+"""translate: any footage in, the same length and size out, nothing half-written."""
+
+import errno
+import os
+import shutil
+
+import jax
+import numpy as np
+import pytest
+import stub_runs as stubs
+
+from i2vjax import translate as translator
+from i2vjax.data import frames as pictures
+from i2vjax.data import streams, video
+
+QUIET = {'show': False}
+
+
+def footage(length=5, height=18, width=26, channels=1, seed=0):
+  return np.random.default_rng(seed).integers(0, 256, (length, height, width, channels), np.uint8)
+
+
+def write_frames(folder, clip, names=None):
+  for index, frame in enumerate(clip):
+    name = names[index] if names else f'{index + 1:03d}'
+    pictures.write_image(folder / f'{name}.png', frame)
+  return folder
+
+
+def read_frames(folder):
+  return {str(path.relative_to(folder)): pictures.read_image(path)
+          for path in sorted(folder.rglob('*.png'))}
+
+
+@pytest.fixture
+def negative():
+  return stubs.make(stubs.negative)
+
+
+@pytest.mark.parametrize('channels', [1, 3])
+def test_folder_in_folder_out_keeps_names_size_and_length(tmp_path, negative, channels):
+  clip = footage(channels=channels)
+  source = write_frames(tmp_path / 'in', clip)
+  summary = translator.translate(negative, str(source), tmp_path / 'out', chunk=2, **QUIET)
+  result = read_frames(tmp_path / 'out')
+  assert list(result) == [f'{i:03d}.png' for i in range(1, 6)]
+  expected = 255 - np.broadcast_to(clip, (*clip.shape[:3], 3))
+  np.testing.assert_array_equal(np.stack(list(result.values())), expected)
+  assert summary['frames'] == 5
+  assert summary['skipped'] == 0
+
+
+def test_sub_folders_are_clips_and_keep_their_place(tmp_path, negative):
+  for name in ('one', 'two'):
+    write_frames(tmp_path / 'in' / name, footage(2))
+  summary = translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  assert summary['clips'] == 2
+  assert sorted(read_frames(tmp_path / 'out')) == ['one/001.png', 'one/002.png', 'two/001.png',
+                                                   'two/002.png']
+
+
+def test_glob_in(tmp_path, negative):
+  write_frames(tmp_path, footage(3))
+  summary = translator.translate(negative, str(tmp_path / '00[12].png'), tmp_path / 'out', **QUIET)
+  assert summary['frames'] == 2
+
+
+def test_memory_is_carried_over_chunks_and_starts_anew_with_each_clip(tmp_path):
+  run = stubs.make(stubs.counting)
+  for name in ('one', 'two'):
+    write_frames(tmp_path / 'in' / name, footage(5))
+  translator.translate(run, tmp_path / 'in', tmp_path / 'out', chunk=2, **QUIET)
+  result = read_frames(tmp_path / 'out')
+  assert [frame[0, 0, 0] for frame in result.values()] == [0, 1, 2, 3, 4] * 2
+
+
+def test_memory_starts_anew_where_frame_numbers_jump(tmp_path):
+  run = stubs.make(stubs.counting)
+  write_frames(tmp_path / 'in', footage(5), ['01', '02', '03', '51', '52'])
+  translator.translate(run, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  assert [frame[0, 0, 0] for frame in read_frames(tmp_path / 'out').values()] == [0, 1, 2, 0, 1]
+
+
+def test_one_program_whatever_the_length(tmp_path):
+  traced = []
+
+  def spy(nets, config, params, extra, fixed, carry, frames):
+    traced.append(frames.shape)
+    return stubs.negative(nets, config, params, extra, fixed, carry, frames)
+  write_frames(tmp_path / 'in', footage(7))
+  translator.translate(stubs.make(spy), tmp_path / 'in', tmp_path / 'out', chunk=3, **QUIET)
+  assert set(traced) == {(1, 3, 20, 28, 3)}
+  assert len(traced) <= 2   # the size probe and the program
+
+
+def test_frames_are_padded_to_what_the_network_takes_and_cropped_back():
+  run = stubs.halving_run()
+  clip = footage(3, 18, 26)
+  call = translator.program(run)
+  assert translator.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
+  items = [(i, frame) for i, frame in enumerate(clip)]
+  results = [result for _, _, result in translator.clip(call, items, chunk=2)]
+  assert [result.shape for result in results] == [(18, 26, 3)] * 3
+  padded = translator.pad(clip, (24, 32))
+  np.testing.assert_array_equal(padded[:, :18, :26], clip)
+  np.testing.assert_array_equal(padded[:, 18:, :26], clip[:, 16:10:-1])
+  whole = [result for _, _, result in translator.clip(call, enumerate(padded), chunk=2)]
+  np.testing.assert_array_equal(results[2], whole[2][:18, :26])
+
+
+def test_a_network_that_takes_no_size_says_so():
+  run = stubs.make(lambda *args: (args[-2], args[-1][:, :, ::2]))
+  with pytest.raises(ValueError, match='26x18 pixels do not fit'):
+    list(translator.clip(translator.program(run), enumerate(footage(1))))
+
+
+def test_single_pixel_and_very_large_padding():
+  np.testing.assert_array_equal(translator.pad(footage(1, 1, 1), (4, 4)),
+                                np.broadcast_to(footage(1, 1, 1), (1, 4, 4, 1)))
+  assert translator.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
+
+
+def thermal(length, level):
+  ramp = np.linspace(level, level + 200, 20 * 20).reshape(1, 20, 20, 1)
+  return np.repeat(ramp, length, axis=0).astype(np.uint16)
+
+
+def test_sixteen_bits_by_the_percentiles_of_the_first_64_frames(tmp_path):
+  run = stubs.make(lambda *args: (args[-2], args[-1]))
+  clip = np.concatenate([thermal(64, 7000), thermal(2, 30000)])
+  write_frames(tmp_path / 'in', clip)
+  translator.translate(run, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  result = list(read_frames(tmp_path / 'out').values())
+  low, high = pictures.thermal_limits(clip[:64], 'clip')
+  expected = np.clip((clip[0, ..., 0] - low) / (high - low), 0, 1) * 255
+  np.testing.assert_allclose(result[0][..., 0], expected, atol=1)
+  assert (result[65] == 255).all()
+
+
+def test_sixteen_bits_by_fixed_limits_of_the_run(tmp_path):
+  run = stubs.make(lambda *args: (args[-2], args[-1]), stubs.config(thermal_range='7000,7400'))
+  write_frames(tmp_path / 'in', thermal(2, 7000))
+  translator.translate(run, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  result = next(iter(read_frames(tmp_path / 'out').values()))
+  assert result.min() == 0
+  assert abs(int(result.max()) - 128) <= 1
+
+
+def damaged_folder(tmp_path, broken):
+  folder = write_frames(tmp_path / 'in', footage(5))
+  for number in broken:
+    (folder / f'{number:03d}.png').write_bytes(b'no picture')
+  return folder
+
+
+def test_damaged_frame_is_named_and_stops(tmp_path, negative):
+  folder = damaged_folder(tmp_path, [3])
+  with pytest.raises(ValueError, match=r'003\.png.*--on_damage=skip'):
+    translator.translate(negative, folder, tmp_path / 'out', **QUIET)
+
+
+def test_damaged_frames_are_skipped_and_counted(tmp_path, negative):
+  folder = damaged_folder(tmp_path, [1, 3])
+  summary = translator.translate(negative, folder, tmp_path / 'out', on_damage='skip', chunk=2,
+                                 **QUIET)
+  assert summary['skipped_frames'] == ['001', '003']
+  assert sorted(read_frames(tmp_path / 'out')) == ['002.png', '004.png', '005.png']
+
+
+def test_video_keeps_its_length_over_damaged_frames(tmp_path):
+  """A skipped frame shows the one before; at the start the first there is."""
+  run = stubs.make(stubs.counting)
+  folder = damaged_folder(tmp_path, [1, 4])
+  translator.translate(run, folder, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
+  values = [frame[0, 0, 0] for frame, _ in video.read_video(tmp_path / 'out.mkv')]
+  assert values == [0, 0, 1, 1, 2]
+
+
+def write_video(path, clip, rate=30, times=None):
+  with video.VideoWriter(path, rate) as writer:
+    for index, frame in enumerate(clip):
+      writer.write(frame, times[index] if times else None)
+  return path
+
+
+def test_video_in_video_out_keeps_size_rate_and_length(tmp_path, negative):
+  clip = footage(7, 20, 28, 3)
+  source = write_video(tmp_path / 'in.mkv', clip, rate=30)
+  translator.translate(negative, source, tmp_path / 'out.mkv', chunk=4, **QUIET)
+  info = video.video_info(tmp_path / 'out.mkv')
+  assert (info.height, info.width, info.frames, info.rate) == (20, 28, 7, 30)
+  result = np.stack([frame for frame, _ in video.read_video(tmp_path / 'out.mkv')])
+  np.testing.assert_array_equal(result, 255 - clip)
+
+
+def test_uneven_times_between_frames_are_kept(tmp_path, negative):
+  times = [0, 0.1, 0.15, 0.4]
+  source = write_video(tmp_path / 'in.mkv', footage(4, 20, 28, 3), times=times)
+  translator.translate(negative, source, tmp_path / 'out.mkv', **QUIET)
+  kept = [seconds for _, seconds in video.read_video(tmp_path / 'out.mkv')]
+  np.testing.assert_allclose(kept, times, atol=2e-3)
+
+
+def test_h264_of_odd_sides(tmp_path, negative):
+  source = write_video(tmp_path / 'in.mkv', footage(3, 19, 27, 3))
+  translator.translate(negative, source, tmp_path / 'out.mp4', **QUIET)
+  info = video.video_info(tmp_path / 'out.mp4')
+  assert (info.height, info.width, info.frames, info.codec) == (19, 27, 3, 'h264')
+
+
+def test_video_to_folder_numbers_the_frames(tmp_path, negative):
+  source = write_video(tmp_path / 'in.mkv', footage(3, 20, 28, 3))
+  translator.translate(negative, source, tmp_path / 'out', **QUIET)
+  assert list(read_frames(tmp_path / 'out')) == ['000001.png', '000002.png', '000003.png']
+
+
+def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
+  """The decoder passes over damaged frames in silence; their time stamps are still there."""
+  run = stubs.make(stubs.counting)
+  source = write_video(tmp_path / 'in.mkv', footage(6, 20, 28, 3))
+  whole = list(video.read_video(source))
+  monkeypatch.setattr(video, 'read_video', lambda path, damaged='stop': iter(
+      [item for k, item in enumerate(whole) if k not in (2, 5)]))
+  summary = translator.translate(run, source, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
+  monkeypatch.undo()
+  assert summary['skipped'] == 2
+  values = [frame[0, 0, 0] for frame, _ in video.read_video(tmp_path / 'out.mkv')]
+  assert values == [0, 1, 1, 2, 3, 3]
+
+
+def test_side_by_side_puts_the_source_left(tmp_path, negative):
+  clip = footage(2)
+  source = write_frames(tmp_path / 'in', clip)
+  translator.translate(negative, source, tmp_path / 'out', side_by_side=True, **QUIET)
+  first = next(iter(read_frames(tmp_path / 'out').values()))
+  assert first.shape == (18, 52, 3)
+  np.testing.assert_array_equal(first[:, :26], np.repeat(clip[0], 3, axis=2))
+  np.testing.assert_array_equal(first[:, 26:, 0], 255 - clip[0, ..., 0])
+
+
+def test_fuse_has_the_brightness_of_the_source_and_the_colour_of_the_result():
+  source = np.full((4, 4, 1), 120, np.uint8)
+  result = np.broadcast_to(np.array([90, 60, 30], np.uint8), (4, 4, 3))
+  fused = translator.compose(source, result, fuse=True).astype(float)
+  np.testing.assert_allclose(fused @ [0.299, 0.587, 0.114], 120, atol=1)
+  np.testing.assert_allclose(fused[0, 0] - fused[0, 0, 1], [30, 0, -30], atol=1)
+
+
+def test_fuse_needs_colours(tmp_path):
+  run = stubs.make(stubs.negative, stubs.config(channels_b=1))
+  with pytest.raises(ValueError, match='translates to grey'):
+    translator.translate(run, tmp_path, tmp_path / 'out', fuse=True)
+
+
+@pytest.mark.parametrize('name', ['out.mkv', 'out'])
+def test_nothing_is_overwritten_unless_asked(tmp_path, negative, name):
+  source = write_frames(tmp_path / 'in', footage(2))
+  translator.translate(negative, source, tmp_path / name, **QUIET)
+  with pytest.raises(FileExistsError, match='--overwrite'):
+    translator.translate(negative, source, tmp_path / name, **QUIET)
+  translator.translate(negative, source, tmp_path / name, overwrite=True, **QUIET)
+
+
+def test_the_input_is_never_overwritten(tmp_path, negative):
+  source = write_frames(tmp_path / 'in', footage(2))
+  with pytest.raises(ValueError, match='is the input itself'):
+    translator.translate(negative, source, source, overwrite=True, **QUIET)
+
+
+def interrupted(error):
+  """A method whose third chunk fails while frames are being written."""
+  calls = []
+
+  def fail(self, *args):
+    calls.append(1)
+    if len(calls) == 3:
+      raise error
+  return fail
+
+
+@pytest.mark.parametrize('error', [KeyboardInterrupt(), OSError(errno.ENOSPC, 'No space left')])
+def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, error):
+  source = write_frames(tmp_path / 'in', footage(5))
+  write = video.VideoWriter.write
+  stop = interrupted(error)
+
+  def write_then_fail(self, frame, seconds=None):
+    stop(self)
+    write(self, frame, seconds)
+  monkeypatch.setattr(video.VideoWriter, 'write', write_then_fail)
+  (tmp_path / 'out').mkdir()
+  with pytest.raises(type(error)) as caught:
+    translator.translate(negative, source, tmp_path / 'out' / 'film.mkv', **QUIET)
+  assert os.listdir(tmp_path / 'out') == []
+  if isinstance(error, OSError):
+    assert 'the disk is full' in str(caught.value)
+
+
+def test_stopped_folder_holds_whole_frames_only(tmp_path, negative, monkeypatch):
+  source = write_frames(tmp_path / 'in', footage(5))
+  write, stop = pictures.write_image, interrupted(KeyboardInterrupt())
+
+  def write_then_fail(path, frame):
+    stop(path)
+    write(path, frame)
+  monkeypatch.setattr(pictures, 'write_image', write_then_fail)
+  with pytest.raises(KeyboardInterrupt):
+    translator.translate(negative, source, tmp_path / 'out', **QUIET)
+  monkeypatch.undo()
+  assert list(read_frames(tmp_path / 'out')) == ['001.png', '002.png']
+  assert len(os.listdir(tmp_path / 'out')) == 2
+
+
+def test_mistakes_are_named(tmp_path, negative):
+  source = write_frames(tmp_path / 'in', footage(2))
+  for name, options, message in (
+      ('out.png', {}, 'names one picture'), ('out.avi', {}, r'\.mkv'),
+      ('out.mp4', {'lossless': True}, r'out\.mkv'), ('out', {'chunk': 0}, 'at least 1'),
+      ('out', {'on_damage': 'ignore'}, "'stop' or 'skip'")):
+    with pytest.raises(ValueError, match=message):
+      translator.translate(negative, source, tmp_path / name, **QUIET, **options)
+  with pytest.raises(FileNotFoundError, match='nowhere'):
+    translator.translate(negative, tmp_path / 'nowhere', tmp_path / 'out', **QUIET)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_two_pictures_of_one_name_are_refused(tmp_path, negative):
+  source = write_frames(tmp_path / 'in', footage(2))
+  shutil.copy(source / '001.png', source / '001.bmp.png')
+  pictures.write_image(source / '001.bmp', footage(1)[0])
+  with pytest.raises(ValueError, match='same name'):
+    translator.translate(negative, source, tmp_path / 'out', **QUIET)
+
+
+def test_several_videos_need_a_folder(tmp_path, negative):
+  for name in 'ab':
+    write_video(tmp_path / 'in' / f'{name}.mkv', footage(2, 20, 28, 3))
+  with pytest.raises(ValueError, match='2 videos'):
+    translator.translate(negative, tmp_path / 'in', tmp_path / 'out.mkv', **QUIET)
+  translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  assert list(read_frames(tmp_path / 'out')) == ['a/000001.png', 'a/000002.png', 'b/000001.png',
+                                                 'b/000002.png']
+
+
+def test_long_streams_are_not_held_in_memory():
+  """Frames are dropped as soon as they are handed out: at most three chunks are alive."""
+  alive, most = set(), []
+
+  class Frame(np.ndarray):
+    def __del__(self):
+      alive.discard(id(self))
+
+  def endless():
+    for index in range(40):
+      frame = np.zeros((16, 16, 1), np.uint8).view(Frame)
+      alive.add(id(frame))
+      most.append(len(alive))
+      yield index, frame
+      del frame
+  run = stubs.make(stubs.negative)
+  call = translator.program(run)
+  assert sum(1 for _ in translator.clip(call, endless(), chunk=4)) == 40
+  assert max(most) <= 12
+
+
+def test_chunks_hold_frames_of_one_size():
+  items = [(0, footage(1, 16, 16)[0]), (1, None), (2, footage(1, 16, 16)[0]),
+           (3, footage(1, 16, 20)[0])]
+  cut = [(begins, [item[0] for item in group]) for begins, group in streams.groups(items, 8)]
+  assert cut == [(True, [0, 1, 2]), (True, [3])]
+
+
+def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):
+  write_frames(tmp_path / 'in', [footage(1, 16, 16)[0], footage(1, 18, 30)[0]])
+  translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  assert [x.shape for x in read_frames(tmp_path / 'out').values()] == [(16, 16, 3), (18, 30, 3)]
+
+
+def test_parameters_go_to_the_device_once():
+  """Arrays that the program is called with are jax arrays, not host copies sent each time."""
+  run = stubs.halving_run()
+  run = type(run)(**{**vars(run), 'params': jax.tree.map(np.asarray, run.params)})
+  call = translator.program(run)
+  held = call.__closure__
+  assert all(isinstance(leaf, jax.Array) for cell in held
+             for leaf in jax.tree.leaves(cell.cell_contents) if hasattr(leaf, 'shape'))
