@@ -1,0 +1,169 @@
+"""The two cameras: colour by day (b) and thermal by night (a)."""
+
+import numpy as np
+
+from i2vjax.data.scenes import hashing, surface, tiles, weather, world
+from i2vjax.data.scenes import palette as p
+
+COLD, HOT = -40.0, 60.0          # degrees Celsius at 0 and 65535 of a 16-bit thermal frame
+DARK, BRIGHT = 0.0, 34.0         # degrees Celsius at 16 and 216 of an 8-bit one
+
+
+def visible(scene, view, look, t):
+  """The colour frame.
+
+  Args:
+    scene: `world.World`; view: `render.Raster` of frame t, drawn with shadows; look: its
+      `surface.Look`.
+
+  Returns:
+    [H, W, 3] uint8.
+  """
+  size = view.ids.shape
+  on, ground, facade = look
+  shade = scene.tables.shade
+  light = shade[1].take(on.ids)
+  light *= on.s
+  light += shade[0].take(on.ids)
+  fall = shade[2].take(on.ids)
+  fall *= on.t
+  light += fall
+  light *= 1.0 + surface.texture(scene, on, tiles.CONTRAST)
+  clear = 150.0 / (on.depth + 150.0)                       # what the haze lets through
+  light *= clear
+  haze = 1.0 - clear
+  sky = on.ids == world.SKY
+  top, low = (p.SKY_TOP, p.SKY_LOW) if scene.weather == 'clear' else (p.GREY_TOP, p.GREY_LOW)
+  up = np.clip(-view.dv / max(view.pose.v0, 1.0), 0.0, 1.0)
+  out = np.empty((*size, 3), np.uint8)
+  planes = []
+  for c in range(3):
+    plane = scene.tables.rgb[c].take(on.ids)
+    plane[ground.place] = _ground_colour(scene, ground, c)
+    plane[facade.place] = _facade_colour(scene, facade, plane, c)
+    plane *= light
+    plane += haze * low[c]
+    gradient = np.broadcast_to((low[c] + (top[c] - low[c]) * up)[:, None], size).ravel()
+    np.copyto(plane, gradient * (light / clear), where=sky)
+    planes.append(plane)
+  weather.on_colour(scene, t, planes, size)
+  for c, plane in enumerate(planes):
+    plane += 0.5
+    np.clip(plane, 0.0, 255.0, out=plane)
+    out[..., c] = plane.astype(np.uint8).reshape(size)     # truncation is floor: nothing is below 0
+  return out
+
+
+def _ground_colour(scene, ground, c):
+  """[G] colour of the ground's pixels in channel c."""
+  road, snow = p.ASPHALT_RGB[c], scene.weather == 'snow'
+  if snow:
+    white = float(p.SNOW_RGB[c])
+    return white - 55.0 * ground.track * (1.0 - ground.paving) - 18.0 * ground.kerb
+  wet = 0.8 if scene.weather == 'rain' else 1.0
+  grass = scene_grass(scene)[c]
+  return wet * (road + ground.paint * (p.MARK_RGB[c] - road) - 7.0 * ground.track
+                + ground.kerb * (p.KERB_RGB[c] - road) + ground.paving * (p.PAVING_RGB[c] - road)
+                + ground.grass * (grass - road))
+
+
+def scene_grass(scene):
+  """Colour of lawns under the clip's weather."""
+  return p.GRASS_RGB if scene.weather == 'clear' else p.greyed(p.GRASS_RGB, 0.7)
+
+
+def _facade_colour(scene, facade, plane, c):
+  """[F] colour of the houses' pixels in channel c; plane holds the walls' colours."""
+  wall = plane.take(facade.place)
+  roof = scene.lots.roof[..., c].ravel().take(facade.lot)
+  if scene.weather == 'snow':
+    roof = np.full_like(roof, p.SNOW_RGB[c])
+  glass = p.WINDOW_RGB[c] * scene.lots.pane_tone.ravel().take(facade.pane)
+  wall += facade.window * (glass - wall)
+  wall += facade.roof * (roof - wall)
+  return wall
+
+
+def temperature(scene, view, look):
+  """[H, W] degrees Celsius of every pixel's surface. Never a function of its colour."""
+  on, ground, facade = look
+  warm = scene.tables.warm.take(on.ids)
+  snow = scene.weather == 'snow'
+  road, paving, kerb, grass = (
+      (p.SNOW_C, p.SNOW_C - 0.8, p.SNOW_C, p.SNOW_C - 1.5) if snow
+      else (p.ROAD_C, p.PAVING_C, p.KERB_C, p.GRASS_C))
+  warm[ground.place] = (road + ground.paving * (paving - road) + ground.kerb * (kerb - road)
+                        + ground.grass * (grass - road) + 0.8 * ground.track)
+  wall = warm.take(facade.place)
+  wall += facade.window * (scene.lots.pane_warm.ravel().take(facade.pane) - wall)
+  wall += facade.roof * ((p.SNOW_C if snow else 5.0) - wall)
+  warm[facade.place] = wall
+  warm += surface.texture(scene, on, tiles.WARMTH, octaves=1)
+  return warm.reshape(view.ids.shape)
+
+
+def radiance(celsius):
+  """Relative radiance ((T + 273) / 288)^4, by three multiplications."""
+  x = (celsius + 273.0) / 288.0
+  return x * x * x * x
+
+
+def blur(image):
+  """Optical blur: [1, 2, 1] / 4 in both axes at 256 rows, less or more passes at other sizes."""
+  spread = (image.shape[0] / 256.0) ** 2                   # variance grows with the square
+  passes = max(1, int(np.ceil(spread)))
+  side = 0.25 * spread / passes
+  for _ in range(passes):
+    for axis in (0, 1):
+      image = _pass(image, side, axis)
+  return image
+
+
+def _pass(image, side, axis):
+  width = [(1, 1) if k == axis else (0, 0) for k in (0, 1)]
+  wide = np.pad(image, width, mode='edge')
+  n = image.shape[axis]
+  first, last = ((wide[:n], wide[2:]) if axis == 0 else (wide[:, :n], wide[:, 2:]))
+  return (1.0 - 2.0 * side) * image + side * (first + last)
+
+
+def gain(scene, t, jumps):
+  """The automatic gain of frame t: 1, or with `jumps` 0.8 to 1.25 from a drawn frame on."""
+  if not jumps:
+    return 1.0
+  value, start = 1.0, 0
+  for n in range(1 + t // 6):
+    start += 6 + int(18 * hashing.draw(scene.seed, 701, n))
+    if start > t:
+      return value
+    value = hashing.between(0.8, 1.25, scene.seed, 702, n)
+  return value
+
+
+def thermal(scene, view, look, t, bits=8, noise=1.0, jumps=False):
+  """The thermal frame.
+
+  Args:
+    scene: `world.World`; view: `render.Raster` of frame t; look: its `surface.Look`.
+    bits: 8 (0 C is 16, 34 C is 216, clipped) or 16 (-40 to 60 C over the whole range, no gain).
+    noise: multiplies the sensor's noise; 0 for none.
+    jumps: the camera's gain steps now and then.
+
+  Returns:
+    [H, W, 1] uint8 or uint16.
+  """
+  glow = blur(radiance(temperature(scene, view, look)))
+  height, width = glow.shape
+  dark, bright = radiance(DARK), radiance(BRIGHT)
+  level = 16.0 + 200.0 * (glow - dark) / (bright - dark)
+  level = weather.on_heat(scene, t, level)
+  if noise:
+    level += noise * 1.5 * hashing.normal(hashing.fold_int(scene.seed, 703, t), height, width)
+    level += noise * hashing.normal(hashing.fold_int(scene.seed, 704), 1, width)
+  if bits == 8:
+    level *= gain(scene, t, jumps)
+    return np.clip(level + 0.5, 0.0, 255.0).astype(np.uint8)[..., None]
+  back = np.maximum(dark + (level - 16.0) * ((bright - dark) / 200.0), 0.0)
+  celsius = np.sqrt(np.sqrt(back)) * 288.0 - 273.0
+  raw = (celsius - COLD) * (65535.0 / (HOT - COLD))
+  return np.clip(raw + 0.5, 0.0, 65535.0).astype(np.uint16)[..., None]

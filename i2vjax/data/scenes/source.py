@@ -1,0 +1,150 @@
+"""The frames of a split and domain of the procedural street, drawn when asked for."""
+
+import bisect
+import functools
+
+import numpy as np
+
+from i2vjax.data.scenes import cameras, flow, hashing, render, surface, truth, world
+from i2vjax.data.scenes import palette as p
+from i2vjax.ops import hw
+
+SPLITS = {'train': ('clips', 1), 'test': ('test_clips', 2), 'val': ('val_clips', 3)}
+FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'clip_length',
+          'paired', 'seed', 'cache_mb')
+# 'mix' draws from these, once per clip.
+CAMERA_MIX = ('driving', 'driving', 'monitoring')
+WEATHER_MIX = ('clear', 'clear', 'clear', 'clear', 'overcast', 'overcast', 'rain', 'snow')
+
+
+@functools.lru_cache(maxsize=256)
+def _world(seed, camera, weather, length):
+  return world.build(seed, camera, weather, length)
+
+
+class Scenes:
+  """Clips of the street seen by one camera: a FrameSource (`clips`, `len`, `read`, `flow`).
+
+  Train clips of the two domains are different streets unless `paired`; test and val clips of a and
+  b show the same moments. Drawn frames are kept in memory up to `cache_mb` (2^20 bytes each).
+  """
+  has_flow = True
+
+  def __init__(self, split, domain, size, count, fields):
+    self.split, self.domain, self.size = split, domain, size
+    self.fields = dict(fields)
+    length = self.fields['clip_length']
+    self.clips = [(f'{split}_{k:03d}', k * length, length) for k in range(count)]
+    self.cache, self.cached = {}, 0
+
+  def __len__(self):
+    return len(self.clips) * self.fields['clip_length']
+
+  def __repr__(self):
+    fields = ', '.join(f'{k}={v!r}' for k, v in self.fields.items())
+    return (f'Scenes(split={self.split!r}, domain={self.domain!r}, size={self.size}, '
+            f'clips={len(self.clips)}, {fields})')
+
+  def __getstate__(self):
+    return {**self.__dict__, 'cache': {}, 'cached': 0}
+
+  def world(self, clip):
+    """The `world.World` of clip number `clip`."""
+    f, code = self.fields, SPLITS[self.split][1]
+    aligned = self.split != 'train' or f['paired']
+    keys = (f['seed'], code) if aligned else (f['seed'], code, 1 + 'ab'.index(self.domain))
+    seed = hashing.fold_int(*keys, clip)
+    camera, sky = f['camera'], f['weather']
+    camera = hashing.pick(CAMERA_MIX, seed, 1) if camera == 'mix' else camera
+    sky = hashing.pick(WEATHER_MIX, seed, 2) if sky == 'mix' else sky
+    return _world(seed, camera, sky, f['clip_length'])
+
+  def locate(self, i):
+    """Frame number -> (its world, frame within the clip)."""
+    if not 0 <= i < len(self):
+      raise IndexError(f'frame {i} of {len(self)} in {self!r}')
+    clip = bisect.bisect_right(self.clips, i, key=lambda c: c[1]) - 1
+    return self.world(clip), i - self.clips[clip][1]
+
+  def read(self, i):
+    """Frame i: {'frame', 'label' uint8 [H, W], 'boxes' float32 [N, 5] (x0, y0, x1, y1, class)}.
+
+    The frame is uint8 [H, W, 3] (b), uint8 [H, W, 1] or uint16 [H, W, 1] (a). Boxes hug what is
+    seen of an object, in pixel edges.
+    """
+    record = self.cache.get(i)
+    if record is None:
+      record = self._draw(*self.locate(i))
+      self._keep(i, record)
+    return dict(record)
+
+  def _draw(self, scene, t):
+    f, colour = self.fields, self.domain == 'b'
+    view = render.raster(scene, t, self.size, shadows=colour)
+    look = surface.look(scene, view)
+    frame = (cameras.visible(scene, view, look, t) if colour else
+             cameras.thermal(scene, view, look, t, f['thermal_bits'], f['thermal_noise'],
+                             f['gain_jumps']))
+    return {'frame': frame, 'label': truth.labels(scene, view, look),
+            'boxes': truth.boxes(scene, view)}
+
+  def _keep(self, i, record):
+    size = sum(a.nbytes for a in record.values())
+    if self.cached + size <= self.fields['cache_mb'] * 2 ** 20:
+      for a in record.values():
+        a.setflags(write=False)                            # the cache hands out its own arrays
+      self.cache[i] = record
+      self.cached += size
+
+  def flow(self, i):
+    """True motion between frame i and i + 1 of a clip.
+
+    Returns:
+      {'forward', 'backward': float32 [H, W, 2], (x, y) pixels; 'forward_visible',
+      'backward_visible': float32 [H, W], 1 where the other frame shows the same point}:
+      frame_i(p) = frame_i+1(p + forward(p)), frame_i+1(p) = frame_i(p + backward(p)).
+    """
+    scene, t = self.locate(i)
+    if t + 1 == self.fields['clip_length']:
+      raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')
+    forward, seen = flow.between(scene, t, t + 1, self.size)
+    backward, seen_back = flow.between(scene, t + 1, t, self.size)
+    return {'forward': forward.astype(np.float32), 'forward_visible': seen.astype(np.float32),
+            'backward': backward.astype(np.float32),
+            'backward_visible': seen_back.astype(np.float32)}
+
+  def gain(self, i):
+    """The thermal camera's gain in frame i (1 where it never jumps)."""
+    return cameras.gain(*self.locate(i), self.fields['gain_jumps'])
+
+
+def source(data, split, domain):
+  """The procedural street of one split and domain.
+
+  Args:
+    data: config.data; fields `data.scenes.*`. `size` 0 draws at `load_size`; crops come later.
+    split: 'train' | 'test' | 'val'; domain: 'a' thermal by night, 'b' colour by day.
+
+  Returns:
+    `Scenes`, or None where the split has 0 clips. ValueError names a field that makes no sense.
+  """
+  fields = {name: getattr(data.scenes, name) for name in FIELDS}
+  size = hw(data.scenes.size or data.load_size)
+  _check(fields, size)
+  count = getattr(data.scenes, SPLITS[split][0])
+  return Scenes(split, domain, size, count, fields) if count > 0 else None
+
+
+def _check(fields, size):
+  """ValueError for a field that cannot be drawn, with what can."""
+  choices = {'camera': (*p.CAMERAS, 'mix'), 'weather': (*p.WEATHERS, 'mix'),
+             'thermal_bits': (8, 16)}
+  for name, allowed in choices.items():
+    if fields[name] not in allowed:
+      listed = ', '.join(str(a) for a in allowed)
+      raise ValueError(f'data.scenes.{name}={fields[name]!r} is unknown: {listed}')
+  if not all(16 <= n <= 1024 for n in size):
+    raise ValueError(f'data.scenes.size: frames of {size[0]}x{size[1]} pixels cannot be drawn; '
+                     '16 to 1024 a side (size 0 takes data.load_size)')
+  if fields['clip_length'] < 1:
+    raise ValueError(f"data.scenes.clip_length={fields['clip_length']}: a clip has 1 frame or more")

@@ -1,0 +1,32 @@
+"""What is known about a frame: a class per pixel and boxes around objects."""
+
+import numpy as np
+
+
+def labels(scene, view, look):
+  """Cityscapes train ids, uint8 [H, W]."""
+  label = scene.tables.label.take(view.ids.ravel())
+  label[look.ground.place] = look.ground.label
+  return label.reshape(view.ids.shape)
+
+
+def boxes(scene, view, least=4):
+  """Boxes around what is seen of every object of the classes `palette.OBJECTS`.
+
+  Args:
+    least: objects with fewer visible pixels get none.
+
+  Returns:
+    float32 [N, 5]: x0, y0, x1, y1 in pixel edges (a pixel p covers [p, p + 1]) and the class.
+  """
+  boxed = np.append(False, scene.labels != 255)[scene.tables.owner]
+  y, x = np.nonzero(boxed.take(view.ids))
+  owner = scene.tables.owner.take(view.ids[y, x]) - 1
+  count = len(scene.labels)
+  pixels = np.bincount(owner, minlength=count)
+  low, high = np.full((2, count), 1 << 30), np.zeros((2, count), np.int64)
+  for axis, at in enumerate((x, y)):
+    np.minimum.at(low[axis], owner, at)
+    np.maximum.at(high[axis], owner, at + 1)
+  seen = np.flatnonzero(pixels >= least)
+  return np.stack([*low[:, seen], *high[:, seen], scene.labels[seen]], axis=1).astype(np.float32)
