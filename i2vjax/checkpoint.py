@@ -9,6 +9,7 @@ renames.
 import dataclasses
 import difflib
 import errno
+import functools
 import json
 import logging
 import os
@@ -61,15 +62,23 @@ def assemble(config):
   method = methods.get(config.method)
   frozen = methods.optional(method, 'fixed', config, default={})
   nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
-  fixed = {name: parallel.main_first(lambda m=module, w=weight: pretrained.load(w, m, config))
+  examples = method.inputs(config)
+  fixed = {name: parallel.main_first(functools.partial(
+      pretrained.load, weight, module, examples.get(name), config))
            for name, (module, weight) in frozen.items()}
   return method, nets, fixed
+
+
+def fresh_params(config, method, nets):
+  """Initial parameters of the trained networks. `inputs` also has the frozen ones' examples."""
+  trained = {name: nets[name] for names in method.PLAYERS.values() for name in names}
+  return init_params(trained, method.inputs(config), jax.random.key(config.seed))
 
 
 def fresh_state(config, method, nets, tx):
   """The state of step 0 on the host's default device; `local` has one entry per local device."""
   key = jax.random.key(config.seed)
-  params = init_params(nets, method.inputs(config), key)
+  params = fresh_params(config, method, nets)
   opt = {player: tx[player].init({name: params[name] for name in names})
          for player, names in method.PLAYERS.items()}
   local = parallel.per_device(methods.optional(method, 'local', config, default={}))
@@ -80,7 +89,7 @@ def fresh_state(config, method, nets, tx):
 def fresh_run(config):
   """The untrained network of `config` as a Run: the reference row of every table."""
   method, nets, fixed = assemble(config)
-  params = init_params(nets, method.inputs(config), jax.random.key(config.seed))
+  params = fresh_params(config, method, nets)
   extra = methods.optional(method, 'extra', config, default={})
   return Run(config, method, nets, params, extra, fixed, 0)
 

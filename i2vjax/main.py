@@ -9,6 +9,7 @@ doctor           what this machine has
 Exit codes: 0 done or stopped on request, 1 our fault, 2 a mistake to mend, 3 not a number.
 """
 
+import contextlib
 import importlib.metadata
 import logging
 import os
@@ -20,30 +21,42 @@ from ml_collections import config_flags
 
 COMMANDS = ('train', 'translate', 'evaluate', 'export', 'doctor')
 
-flags.DEFINE_string('workdir', None, 'Run folder. Default for train: runs/METHOD-VARIANT.')
-flags.DEFINE_string('input', None, 'translate: a video file, a folder of frames, or a glob.')
-flags.DEFINE_string('output', None, 'Where the result goes. Never overwritten unless --overwrite.')
-flags.DEFINE_bool('overwrite', False, 'Replace what --output names.')
-flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.")
-flags.DEFINE_bool('side_by_side', False, 'translate: the input beside the result.')
-flags.DEFINE_bool('fuse', False, 'translate: the result\'s colours on the infrared brightness.')
-flags.DEFINE_bool('lossless', False, 'translate: FFV1 in .mkv instead of H.264.')
-flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'], 'translate: a frame that cannot be read.')
-flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.')
-flags.DEFINE_string('network', None, 'export: which network. Default: the one that translates.')
-flags.DEFINE_string('result', None, 'evaluate: a folder of frames any program wrote.')
-flags.DEFINE_string('reference', None, 'evaluate: the frames it should have been.')
-flags.DEFINE_string('source', None, 'evaluate: the frames it was made from.')
-flags.DEFINE_bool('show', True, 'Progress bars.')
-flags.DEFINE_string('coordinator', None, 'Several processes: HOST:PORT of process 0.')
-flags.DEFINE_integer('processes', None, 'Several processes: how many.')
-flags.DEFINE_integer('process_id', None, 'Several processes: which one this is.')
-
-FLAGS = flags.FLAGS
-
-
 class Usage(ValueError):
   """A mistake on the command line."""
+
+
+TEXT_FLAGS = {
+    'workdir': 'Run folder. Default for train: runs/METHOD-VARIANT.',
+    'input': 'translate: a video file, a folder of frames, or a glob.',
+    'output': 'Where the result goes. Never overwritten unless --overwrite.',
+    'network': 'export: which network. Default: the one that translates.',
+    'result': 'evaluate: a folder of frames any program wrote.',
+    'reference': 'evaluate: the frames it should have been.',
+    'source': 'evaluate: the frames it was made from.',
+    'coordinator': 'Several processes: HOST:PORT of process 0.',
+}
+SWITCHES = {
+    'overwrite': 'Replace what --output names.',
+    'side_by_side': 'translate: the input beside the result.',
+    'fuse': "translate: the result's colours on the infrared brightness.",
+    'lossless': 'translate: FFV1 in .mkv instead of H.264.',
+}
+
+
+def define_flags(values):
+  """All flags but --config, into a fresh set, so that one process can run several commands."""
+  for name, text in TEXT_FLAGS.items():
+    flags.DEFINE_string(name, None, text, flag_values=values)
+  for name, text in SWITCHES.items():
+    flags.DEFINE_bool(name, False, text, flag_values=values)
+  flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
+  flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
+  flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],
+                    'translate: what to do at a frame that cannot be read.', flag_values=values)
+  flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.', 1,
+                       flag_values=values)
+  flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
+  flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
 
 
 def cache_dir():
@@ -52,13 +65,13 @@ def cache_dir():
   return os.environ.get('JAX_COMPILATION_CACHE_DIR') or os.path.join(base, 'i2vjax', 'xla')
 
 
-def set_up():
+def set_up(flag):
   """Join the other processes and switch the persistent compilation cache on."""
   import jax
 
   from i2vjax import parallel
   jax.config.update('jax_compilation_cache_dir', cache_dir())
-  parallel.initialize(FLAGS.coordinator, FLAGS.processes, FLAGS.process_id)
+  parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 
 def split_command(argv):
@@ -82,7 +95,7 @@ def given(arguments, name):
   return None
 
 
-def define_config(command, arguments):
+def define_config(command, arguments, values):
   """The --config flag: a file for train, the stored config of the run for everything else."""
   workdir, path = given(arguments, 'workdir'), given(arguments, 'config')
   if path is not None:
@@ -91,39 +104,65 @@ def define_config(command, arguments):
       there = sorted(str(p) for p in pathlib.Path(name).parent.glob('*.py'))
       raise Usage(f'--config {name}: no such file. '
                   + (f'There are {", ".join(there)}' if there else 'Try configs/cptrans.py'))
-    config_flags.DEFINE_config_file('config', None, 'Config file, with :VARIANT.')
+    config_flags.DEFINE_config_file('config', None, 'Config file, with :VARIANT.',
+                                    flag_values=values)
   elif workdir is not None:
     from i2vjax import checkpoint
-    config_flags.DEFINE_config_dict('config', checkpoint.read_config(workdir))
+    config_flags.DEFINE_config_dict('config', checkpoint.read_config(workdir),
+                                    flag_values=values)
   elif command in ('evaluate', 'doctor') or any('help' in text for text in arguments):
     from i2vjax import defaults
-    config_flags.DEFINE_config_dict('config', defaults.get_config())
+    config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
     what = '--config configs/cptrans.py:demo' if command == 'train' else '--workdir RUN'
     raise Usage(f'{command} needs {what}')
 
 
-def parse(argv):
-  """(command, config) from the command line. Raises Usage with one plain line."""
-  program, command, rest = split_command(argv)
-  define_config(command, rest)
+@contextlib.contextmanager
+def command_line(arguments):
+  """sys.argv for a while: config_flags looks there, and nowhere else, for --config.FIELD=VALUE."""
+  before, sys.argv = sys.argv, arguments
   try:
-    left = FLAGS([program, *rest])
-    config = FLAGS.config
+    yield
+  finally:
+    sys.argv = before
+
+
+def plain(error):
+  """The sentence in a library's error that is for the user."""
+  text = str(error.args[0] if error.args else error).replace('\\n', '\n')
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  asked = [line.rstrip("'") for line in lines if 'Did you mean' in line]
+  line = (asked or [line for line in lines if not line.endswith(':')] or lines)[-1]
+  return line.removeprefix('ValueError: ')
+
+
+def parse(argv):
+  """(command, flags, config) from the command line. Raises Usage with one plain line."""
+  program, command, rest = split_command(argv)
+  values = flags.FlagValues()
+  define_flags(values)
+  try:
+    with command_line([program, *rest]):
+      define_config(command, rest, values)
+      left = values([program, *rest])
+    config = values.config
     if hasattr(config, 'lock'):
       config.lock()
-  except AttributeError as error:   # a mistyped --config.field
-    raise Usage(f'config: {str(error).strip().splitlines()[0]}') from error
+  except (AttributeError, KeyError) as error:   # a mistyped --config.field
+    raise Usage('no such config field: ' + plain(error)) from error
+  except Usage:
+    raise
   except (flags.Error, ValueError, TypeError, OSError) as error:
-    raise Usage(str(error).strip().splitlines()[0]) from error
+    raise Usage(plain(error)) from error
   if len(left) > 1:
     raise Usage(f'what is {left[1]!r}? Flags are written --name=value')
-  return command, config
+  return command, values, config
 
 
-def need(name, why):
+def need(flag, name, why):
   """Value of a flag that a command cannot do without."""
-  value = getattr(FLAGS, name)
+  value = flag[name].value
   if value is None:
     raise Usage(f'--{name} is missing: {why}')
   return value
@@ -134,15 +173,17 @@ def resume_command(argv):
   return 'python -m i2vjax.main ' + ' '.join(argv[1:])
 
 
-def train(config, argv):
+def train(flag, config, argv):
   """Train or go on; says how to resume when it was stopped."""
-  from i2vjax import evaluate as evaluator
   from i2vjax import parallel
   from i2vjax import train as trainer
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
-  workdir = FLAGS.workdir or str(default)
-  scores = evaluator.quick_scores if config.eval.every else None
-  outcome = trainer.train(config, workdir, show=FLAGS.show, scores=scores)
+  workdir = flag.workdir or str(default)
+  scores = None
+  if config.eval.every:
+    from i2vjax import evaluate as evaluator
+    scores = evaluator.quick_scores
+  outcome = trainer.train(config, workdir, show=flag.show, scores=scores)
   if not parallel.is_main():
     return
   if outcome.stopped:
@@ -153,56 +194,59 @@ def train(config, argv):
           f'--workdir {workdir} --input VIDEO --output translated.mp4')
 
 
-def load_run(config):
+def load_run(flag, config):
   """The run that --workdir and --checkpoint name."""
   from i2vjax import checkpoint
-  return checkpoint.load_run(need('workdir', 'the folder of a training run'), FLAGS.checkpoint,
+  return checkpoint.load_run(need(flag, 'workdir', 'the folder of a training run'), flag.checkpoint,
                              config)
 
 
-def translate(config, argv):
+def translate(flag, config, argv):
   """Video in, video out."""
   from i2vjax import translate as translator
-  source, target = need('input', 'a video, a folder of frames or a glob'), need(
+  source, target = need(flag, 'input', 'a video, a folder of frames or a glob'), need(
       'output', 'a video file or a folder')
   summary = translator.translate(
-      load_run(config), source, target, overwrite=FLAGS.overwrite, show=FLAGS.show,
-      side_by_side=FLAGS.side_by_side, fuse=FLAGS.fuse, lossless=FLAGS.lossless,
-      on_damage=FLAGS.on_damage, chunk=FLAGS.chunk)
+      load_run(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
+      side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
+      on_damage=flag.on_damage, chunk=flag.chunk)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
 
-def evaluate(config, argv):
+def evaluate(flag, config, argv):
   """Scores of a run, or of two folders of frames."""
   from i2vjax import evaluate as evaluator
-  if FLAGS.result:
-    evaluator.evaluate_folders(FLAGS.result, need('reference', 'the frames to compare with'),
-                               FLAGS.source, FLAGS.output or 'report', config.eval,
-                               overwrite=FLAGS.overwrite)
+  if flag.result:
+    evaluator.evaluate_folders(flag.result, need(flag, 'reference', 'the frames to compare with'),
+                               flag.source, flag.output or 'report', config.eval,
+                               overwrite=flag.overwrite)
     return
-  run = load_run(config)
-  evaluator.evaluate(run, FLAGS.output or str(run.workdir / 'report'), overwrite=FLAGS.overwrite)
+  run = load_run(flag, config)
+  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), overwrite=flag.overwrite)
 
 
-def export(config, argv):
+def export(flag, config, argv):
   """One network as a checkpoint that flax alone restores."""
   from i2vjax import export as exporter
-  exporter.export(load_run(config), FLAGS.network, need('output', 'a folder to be made'),
-                  FLAGS.overwrite)
+  exporter.export(load_run(flag, config), flag.network, need(flag, 'output', 'a folder to be made'),
+                  flag.overwrite)
 
 
-def doctor(config, argv):
+def doctor(flag, config, argv):
   """Versions, devices, and which weight files are there."""
   import jax
 
-  from i2vjax import methods, parallel, pretrained
+  from i2vjax import methods, parallel
+  from i2vjax.pretrained import registry
   packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
   print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
   print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
   print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
   print(f'{"methods":18}{", ".join(methods.names())}')
-  print(pretrained.overview(config))
+  print('weight files, and the config field that asks for each:')
+  for entry in registry.ENTRIES.values():
+    print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
 
 
 def users_mistake(error):
@@ -222,10 +266,10 @@ def main(argv):
   from i2vjax.logbook import NonFinite
   logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
   try:
-    command, config = parse(argv)
-    set_up()
+    command, flag, config = parse(argv)
+    set_up(flag)
     {'train': train, 'translate': translate, 'evaluate': evaluate, 'export': export,
-     'doctor': doctor}[command](config, argv)
+     'doctor': doctor}[command](flag, config, argv)
   except NonFinite as error:
     print(f'error: {error}', file=sys.stderr)
     return 3

@@ -1,4 +1,4 @@
-"""Array functions that data, losses, methods and metrics share. Frames NHWC unless said otherwise."""
+"""Array functions that data, losses, methods and metrics share. Frames are NHWC."""
 
 import functools
 

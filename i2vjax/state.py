@@ -46,7 +46,7 @@ def init_params(nets, inputs, key):
 
   Args:
     nets: {name: flax module}.
-    inputs: {name: tuple of example arrays the module is called with}.
+    inputs: {name: tuple of example arrays the module is called with}, for these names or more.
     key: typed PRNG key.
 
   Returns:
@@ -54,7 +54,7 @@ def init_params(nets, inputs, key):
   """
   def one(name):
     return jax.jit(nets[name].init)(name_key(key, name), *inputs[name])['params']
-  return {name: one(name) for name in inputs}
+  return {name: one(name) for name in nets}
 
 
 def run(nets, params, name, *inputs, **options):

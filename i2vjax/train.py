@@ -168,7 +168,7 @@ def describe(config, state, total):
 
 def loop(session, state, stop):
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
-  config, book = session.config, session.book
+  config = session.config
   compiled = functools.cache(
       lambda phase: program(session.method, session.nets, session.tx, config, phase))
   alone = parallel.process()[1] == 1
@@ -237,7 +237,7 @@ def write_samples(session, state, step):
   """A contact sheet of fixed windows as samples/STEP.png, on the main process."""
   if not parallel.is_main():
     return
-  config, method = session.config, session.method
+  config = session.config
   raw = windows.sample_windows(config, config.log.samples, 'train')
   batch = on_device(raw, config)
   run = as_run(session, state, step)

@@ -8,3 +8,37 @@ CACHE = os.environ.setdefault('I2VJAX_TEST_CACHE',
                               os.path.join(tempfile.gettempdir(), 'i2vjax-test-cache'))
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', CACHE)
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+from PIL import Image  # noqa: E402
+
+
+@pytest.fixture(scope='session')
+def footage(tmp_path_factory):
+  """Unpaired little videos as folders of frames: grey in train_ir, colour in train_vis."""
+  root = tmp_path_factory.mktemp('footage')
+  rng = np.random.default_rng(0)
+  for split, channels in (('train_ir', 1), ('train_vis', 3), ('test_ir', 1), ('test_vis', 3)):
+    for clip in range(2):
+      folder = root / split / f'clip{clip}'
+      folder.mkdir(parents=True)
+      picture = rng.integers(0, 255, (40, 60, channels), np.uint8)
+      for t in range(4):
+        frame = np.roll(picture, 2 * t, axis=1)
+        Image.fromarray(frame.squeeze()).save(folder / f'{t:04d}.png')
+  return root
+
+
+TINY = ('--config.data.load_size=36', '--config.data.crop_size=32', '--config.gen.width=4',
+        '--config.gen.blocks=1', '--config.disc.width=4', '--config.train.checkpoint_minutes=99',
+        '--config.log.every=1', '--config.log.samples_every=0', '--show=false')
+
+
+@pytest.fixture(scope='session')
+def tiny(footage):
+  """Command-line arguments that train `config` for seconds on `footage`."""
+  def arguments(config, workdir, *more):
+    return ['i2vjax', '--config', config, '--workdir', str(workdir),
+            '--config.data.source=folders', f'--config.data.root={footage}', *TINY, *more]
+  return arguments

@@ -4,7 +4,6 @@ Frames are treated as independent images. Public code: junyanz/pytorch-CycleGAN-
 G_A is our `gen_ab` and whose D_A, the judge of domain b, is our `disc_b`.
 """
 
-import jax
 import jax.numpy as jnp
 
 from i2vjax import ops
@@ -32,8 +31,8 @@ def inputs(config):
 def local(config):
   """The two pools of earlier fakes, one pair per device."""
   size = ops.hw(config.data.crop_size)
-  return {'pool_a': pool.init(config.gan.pool, (*size, config.data.channels_a)),
-          'pool_b': pool.init(config.gan.pool, (*size, config.data.channels_b))}
+  return {'pool_a': pool.create(config.gan.pool, (*size, config.data.channels_a)),
+          'pool_b': pool.create(config.gan.pool, (*size, config.data.channels_b))}
 
 
 def step(nets, tx, config, state, batch, fixed, key, phase):
@@ -67,8 +66,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state, (terms, fake_a, fake_b) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
 
   pools = dict(state.local)
-  pools['pool_a'], fake_a = pool.exchange(pools['pool_a'], fake_a, name_key(key, 'pool_a'))
-  pools['pool_b'], fake_b = pool.exchange(pools['pool_b'], fake_b, name_key(key, 'pool_b'))
+  pools['pool_a'], fake_a = pool.query(pools['pool_a'], name_key(key, 'pool_a'), fake_a)
+  pools['pool_b'], fake_b = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake_b)
   state = state.replace(local=pools)
 
   for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
@@ -101,4 +100,4 @@ def samples(nets, config, params, extra, fixed, batch, key):
   fake_b, fake_a = run(nets, params, 'gen_ab', a), run(nets, params, 'gen_ba', b)
   rows = {'a': a, 'a to b': fake_b, 'back to a': run(nets, params, 'gen_ba', fake_b),
           'b': b, 'b to a': fake_a, 'back to b': run(nets, params, 'gen_ab', fake_a)}
-  return jax.tree.map(lambda x: ops.match_channels(x, 3), rows)
+  return {name: ops.match_channels(images, 3) for name, images in rows.items()}

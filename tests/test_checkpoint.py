@@ -1,0 +1,144 @@
+"""Run folders: nothing is lost, nothing half-written is believed."""
+
+import errno
+import json
+import logging
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+import toy
+
+from i2vjax import checkpoint, defaults
+
+
+def same(left, right):
+  return jax.tree.all(jax.tree.map(lambda x, y: np.array_equal(x, y), left, right))
+
+
+@pytest.fixture(scope='module')
+def straight(tmp_path_factory):
+  """Six steps in one go."""
+  return toy.summary(*toy.train(tmp_path_factory.mktemp('straight'), 6))
+
+
+def test_three_and_three_steps_equal_six_bit_for_bit(straight, tmp_path):
+  toy.train(tmp_path, 3)
+  assert toy.summary(*toy.train(tmp_path, 6)) == straight
+
+
+def test_damaged_newest_checkpoint_is_set_aside_and_the_run_goes_back_one(
+    straight, tmp_path, caplog):
+  toy.train(tmp_path, 2)
+  toy.train(tmp_path, 4)
+  for data in (tmp_path / 'checkpoints' / '4' / 'params').rglob('*'):
+    if data.is_file():
+      data.write_bytes(data.read_bytes()[:3])
+  with caplog.at_level(logging.WARNING):
+    assert toy.summary(*toy.train(tmp_path, 6)) == straight
+  assert 'checkpoint 4 cannot be read' in caplog.text
+  assert (tmp_path / 'damaged' / '4').is_dir()
+
+
+def test_leftover_of_a_killed_save_is_ignored(straight, tmp_path):
+  toy.train(tmp_path, 3)
+  half = tmp_path / 'checkpoints' / '5.orbax-checkpoint-tmp'
+  half.mkdir()
+  (half / 'params').write_text('half')
+  assert toy.summary(*toy.train(tmp_path, 6)) == straight
+
+
+def test_other_number_of_devices_deals_pools_anew_and_says_so(tmp_path, caplog, monkeypatch):
+  toy.train(tmp_path, 2)
+  monkeypatch.setattr(jax, 'device_count', lambda: 4)
+  with caplog.at_level(logging.WARNING):
+    state, _ = toy.train(tmp_path, 3)
+  assert 'made on 1 devices, this run has 4' in caplog.text
+  assert int(state.step) == 3
+
+
+def test_full_disk_is_named_and_older_checkpoints_stay(tmp_path, monkeypatch):
+  toy.train(tmp_path, 2)
+  checkpoints = checkpoint.manager(tmp_path)
+
+  def full(*args, **kwargs):
+    raise OSError(errno.ENOSPC, 'No space left on device')
+  monkeypatch.setattr(checkpoints, 'save', full)
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  with pytest.raises(OSError, match='disk is full'):
+    checkpoint.save(checkpoints, state, {})
+  assert checkpoints.all_steps() == [2]
+
+
+def test_newest_and_best_are_kept(tmp_path):
+  train = ml_collections.ConfigDict(dict(keep=2))
+  checkpoints = checkpoint.manager(tmp_path, train, best='psnr')
+  nets = {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)}
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS}, nets)
+  for step, psnr in enumerate([10, 14, 12, 11, 13], 1):
+    checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {}, {'psnr': psnr})
+  checkpoint.finish(checkpoints)
+  assert sorted(checkpoints.all_steps()) == [2, 4, 5]
+  assert checkpoint.which_step(checkpoints, 'best') == 2
+  assert checkpoint.which_step(checkpoints, 'latest') == 5
+  assert checkpoint.which_step(checkpoints, '4') == 4
+  with pytest.raises(FileNotFoundError, match='2, 4, 5'):
+    checkpoint.which_step(checkpoints, '3')
+
+
+# ---- config.json ----
+
+
+def config():
+  c = defaults.get_config()
+  c.method, c.data.train_a = 'toy', 'somewhere'
+  c.lss = dict(radii=(2, 4, 8))
+  return c
+
+
+def test_config_survives_the_run_folder(tmp_path):
+  checkpoint.write_config(tmp_path, config())
+  read = checkpoint.read_config(tmp_path)
+  assert read.to_dict() == config().to_dict()
+  assert read.lss.radii == (2, 4, 8)
+  read.data.cache_dir = 'elsewhere'   # an empty field can still be filled
+
+
+def test_folder_without_config_is_no_run(tmp_path):
+  with pytest.raises(FileNotFoundError, match='no run folder'):
+    checkpoint.read_config(tmp_path)
+
+
+def test_damaged_config_is_named(tmp_path):
+  (tmp_path / 'config.json').write_text('{"method": ')
+  with pytest.raises(ValueError, match=r'config.json is damaged'):
+    checkpoint.read_config(tmp_path)
+
+
+def test_differences_of_meaning_are_refused_field_by_field():
+  other = config()
+  other.seed, other.optim.lr = 5, 1e-3
+  with pytest.raises(ValueError, match=r'optim.lr: 0.0002 -> 0.001\n  seed: 0 -> 5'):
+    checkpoint.compare_configs(config(), other)
+
+
+def test_lengths_and_logging_may_change_and_are_noted():
+  other = config()
+  other.train.steps, other.log.every, other.data.threads = 99, 5, 1
+  assert checkpoint.compare_configs(config(), other) == [
+      'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
+
+
+def test_json_is_replaced_whole(tmp_path):
+  path = tmp_path / 'x.json'
+  checkpoint.write_json(path, {'a': 1})
+  with pytest.raises(TypeError):
+    checkpoint.write_json(path, {'a': object()})
+  assert json.loads(path.read_text()) == {'a': 1}
+
+
+def test_nearest_name_is_offered():
+  assert checkpoint.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
+  assert checkpoint.nearest('xyz', ['train']) == ''

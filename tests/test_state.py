@@ -1,0 +1,66 @@
+"""A player's gradient reaches its own networks and nothing else."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from i2vjax import state
+
+NETS = {'gen': nn.Dense(2), 'disc': nn.Dense(1)}
+X = jnp.arange(6.0).reshape(3, 2)
+
+
+def fresh():
+  params = state.init_params(NETS, {'gen': (X,), 'disc': (X,)}, jax.random.key(0))
+  tx = {'gen': optax.sgd(0.1), 'disc': optax.sgd(0.1)}
+  opt = {name: tx[name].init({name: params[name]}) for name in NETS}
+  return state.State(params, opt, {}, {}, jnp.int32(0), jax.random.key(0)), tx
+
+
+def move(player):
+  before, tx = fresh()
+
+  def loss(params):
+    return jnp.mean(state.run(NETS, params, 'disc', state.run(NETS, params, 'gen', X)) ** 2), None
+  mapped = jax.pmap(lambda s: state.update(s, player, (player,), tx, loss)[0], axis_name=state.AXIS)
+  after = mapped(jax.tree.map(lambda x: x[None], before))
+  return before.params, jax.tree.map(lambda x: x[0], after.params)
+
+
+@pytest.mark.parametrize(('player', 'other'), [('gen', 'disc'), ('disc', 'gen')])
+def test_update_moves_its_player_and_leaves_the_other_bit_equal(player, other):
+  before, after = move(player)
+  assert all(np.array_equal(x, y) for x, y in zip(
+      jax.tree.leaves(before[other]), jax.tree.leaves(after[other]), strict=True))
+  assert not np.array_equal(before[player]['kernel'], after[player]['kernel'])
+
+
+def test_sgd_step_by_hand():
+  """loss = mean((x w)^2) with w = 1: gradient 2 mean(x^2)."""
+  net = {'gen': nn.Dense(1, use_bias=False)}
+  params, tx = {'gen': {'kernel': jnp.ones((1, 1))}}, {'gen': optax.sgd(0.5)}
+  s = state.State(params, {'gen': tx['gen'].init(params)}, {}, {}, jnp.int32(0), jax.random.key(0))
+  x = jnp.array([[1.0], [2.0]])
+
+  def loss(p):
+    return jnp.mean(state.run(net, p, 'gen', x) ** 2), None
+  out = jax.vmap(lambda _: state.update(s, 'gen', ('gen',), tx, loss)[0].params,
+                 axis_name=state.AXIS)(jnp.arange(1))
+  np.testing.assert_allclose(out['gen']['kernel'].ravel(), 1 - 0.5 * 2 * 2.5)
+
+
+def test_adding_a_network_leaves_the_others_weights():
+  key = jax.random.key(3)
+  alone = state.init_params({'gen': NETS['gen']}, {'gen': (X,)}, key)
+  both = state.init_params(NETS, {'gen': (X,), 'disc': (X,)}, key)
+  np.testing.assert_array_equal(alone['gen']['kernel'], both['gen']['kernel'])
+
+
+def test_term_of_weight_zero_is_never_computed():
+  def never():
+    raise AssertionError('computed')
+  total, values = state.weighted({'a': lambda: 3.0, 'b': never}, {'a': 2.0, 'b': 0.0})
+  assert (total, values) == (6.0, {'a': 3.0})

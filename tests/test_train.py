@@ -1,0 +1,162 @@
+"""The loop: resumes exactly, stops when asked, refuses what is not a number."""
+
+import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import jax
+import ml_collections
+import numpy as np
+import pytest
+
+from i2vjax import checkpoint, main, train
+
+ROOT = pathlib.Path(__file__).parents[1]
+CYCLEGAN = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
+CONSTANT = '--config.optim.schedule=constant'
+
+
+def final_params(workdir):
+  return checkpoint.load_run(workdir).params
+
+
+def log(workdir):
+  lines = (pathlib.Path(workdir) / 'metrics.jsonl').read_text().splitlines()
+  noisy = ('seconds_per_step', 'frames_per_second', 'input_wait')
+  return [{k: v for k, v in json.loads(line).items() if k not in noisy} for line in lines]
+
+
+def assert_same_run(left, right):
+  jax.tree.map(np.testing.assert_array_equal, final_params(left), final_params(right))
+  assert log(left) == log(right)
+
+
+@pytest.fixture(scope='module')
+def straight(tiny, tmp_path_factory):
+  """Six steps of CycleGAN in one go."""
+  workdir = tmp_path_factory.mktemp('straight')
+  assert main.main(tiny(CYCLEGAN, workdir, CONSTANT, '--config.train.steps=6')) == 0
+  return workdir
+
+
+def test_run_folder_holds_what_a_reader_looks_for(straight):
+  names = {path.name for path in straight.iterdir()}
+  assert {'config.json', 'metrics.jsonl', 'parameters.txt', 'samples', 'checkpoints'} <= names
+  assert (straight / 'samples' / '0000006.png').stat().st_size > 500
+  assert [line['step'] for line in log(straight)] == [1, 2, 3, 4, 5, 6]
+  assert {'adversarial', 'cycle', 'identity', 'disc_a', 'disc_b', 'lr'} <= set(log(straight)[0])
+
+
+def test_three_and_three_steps_equal_six_bit_for_bit(straight, tiny, tmp_path):
+  """The log's equal terms of steps 4 to 6 say that the next batches were equal too."""
+  for steps in (3, 6):
+    assert main.main(tiny(CYCLEGAN, tmp_path, CONSTANT, f'--config.train.steps={steps}')) == 0
+  assert_same_run(tmp_path, straight)
+
+
+def launch(arguments):
+  return subprocess.Popen([sys.executable, '-m', 'i2vjax.main', *arguments[1:]], cwd=ROOT,
+                          text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def wait_for(condition, process, seconds=120):
+  end = time.monotonic() + seconds
+  while not condition():
+    assert process.poll() is None, process.communicate()[0]
+    assert time.monotonic() < end, 'it took too long'
+    time.sleep(0.02)
+
+
+def logged(workdir):
+  path = workdir / 'metrics.jsonl'
+  return len(path.read_text().splitlines()) if path.exists() else 0
+
+
+def test_sigterm_saves_says_how_to_go_on_and_the_rest_is_the_same(straight, tiny, tmp_path):
+  arguments = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=100000')
+  process = launch(arguments)
+  wait_for(lambda: logged(tmp_path) >= 2, process)
+  process.send_signal(signal.SIGTERM)
+  said, _ = process.communicate(timeout=60)
+  assert process.returncode == 0, said
+  assert 'stopped at step' in said and '--config.train.steps=100000' in said
+  stopped = log(tmp_path)
+  assert stopped[:6] == log(straight)[:len(stopped)]
+  assert checkpoint.load_run(tmp_path).step == len(stopped)
+
+
+def test_kill_in_the_middle_of_saving_loses_nothing(straight, tiny, tmp_path):
+  arguments = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.checkpoint_steps=1')
+  process = launch([*arguments, '--config.train.steps=100000'])
+  folder = tmp_path / 'checkpoints'
+  wait_for(lambda: folder.is_dir() and any('tmp' in p.name for p in folder.iterdir())
+           and logged(tmp_path) >= 2, process)
+  process.kill()
+  process.communicate()
+  kept = [int(p.name) for p in folder.iterdir() if p.name.isdigit()]
+  total = max([6, *[step + 1 for step in kept]])
+  assert main.main([*arguments, f'--config.train.steps={total}']) == 0
+  assert log(tmp_path)[:6] == log(straight)
+  assert [line['step'] for line in log(tmp_path)] == list(range(1, total + 1))
+
+
+def test_two_ctrl_c_end_at_once():
+  with train.Stop() as stop, pytest.raises(KeyboardInterrupt):
+    os.kill(os.getpid(), signal.SIGINT)
+    assert stop.asked
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(1)
+
+
+def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp_path, capsys):
+  once = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=1')
+  assert main.main(once) == 0
+  config = checkpoint.read_config(tmp_path)
+  config.optim.lr = 1e30   # as if the run had always had it: only the stored config is compared
+  checkpoint.write_config(tmp_path, config)
+  assert main.main([*once, '--config.train.steps=9', '--config.optim.lr=1e30']) == 3
+  said = capsys.readouterr().err
+  assert 'is not finite' in said and 'Checkpoint 1 is the last good one' in said
+  assert sorted(checkpoint.manager(tmp_path).all_steps()) == [1]
+
+
+def test_another_seed_in_the_same_folder_is_refused(straight, tiny, capsys):
+  assert main.main(tiny(CYCLEGAN, straight, CONSTANT, '--config.seed=7')) == 2
+  assert 'seed: 0 -> 7' in capsys.readouterr().err
+
+
+def test_same_command_on_a_finished_run_does_nothing_more(straight, tiny):
+  before = log(straight)
+  assert main.main(tiny(CYCLEGAN, straight, CONSTANT, '--config.train.steps=6')) == 0
+  assert log(straight) == before
+
+
+def test_one_frame_too_few_is_refused_with_both_numbers(tiny, tmp_path, capsys):
+  assert main.main(tiny(CYCLEGAN, tmp_path, '--config.data.frames=9')) == 2
+  said = capsys.readouterr().err
+  assert '9' in said and '4' in said
+
+
+class Phased:
+  """A stand-in for a method module with two phases."""
+
+  @staticmethod
+  def phases(config):
+    return [(0, 'warm'), (10, 'full')]
+
+
+def test_phase_of_a_step():
+  config = ml_collections.ConfigDict()
+  assert [train.phase_at(Phased, config, step) for step in (0, 9, 10)] == ['warm', 'warm', 'full']
+  assert train.phase_at(object(), config, 3) == 'train'
+
+
+def test_length_in_steps_or_epochs():
+  config = ml_collections.ConfigDict(dict(train=dict(steps=0, epochs=3, epochs_decay=2)))
+  assert train.total_steps(config, 7) == 35
+  config.train.steps = 9
+  assert train.total_steps(config, 7) == 9

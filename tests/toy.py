@@ -1,0 +1,91 @@
+"""A linear 'method' small enough to be compiled in no time, for tests of the machinery around it.
+
+Run as a program it trains some steps on the devices it finds and prints the result as JSON:
+  python tests/toy.py WORKDIR STEPS
+"""
+
+import json
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from i2vjax import checkpoint, parallel, state
+
+GLOBAL_BATCH = 8
+PLAYERS = {'gen': ('gen',), 'disc': ('disc',)}
+
+
+def toy_state(tx, nets):
+  params = state.init_params(nets, {name: (jnp.zeros((1, 3)),) for name in nets},
+                             jax.random.key(1))
+  opt = {player: tx[player].init({name: params[name] for name in names})
+         for player, names in PLAYERS.items()}
+  local = parallel.per_device({'pool': jnp.zeros(2)})
+  return state.State(params, opt, {'seen': jnp.zeros(())}, local, np.int32(0), jax.random.key(2))
+
+
+def toy_step(nets, tx):
+  def step(s, batch, fixed, key):
+    def gen_loss(params):
+      fake = state.run(nets, params, 'gen', batch['x'])
+      return jnp.mean((state.run(nets, params, 'disc', fake) - fixed['target']) ** 2), fake
+
+    s, fake = state.update(s, 'gen', PLAYERS['gen'], tx, gen_loss)
+
+    def disc_loss(params):
+      loss = jnp.mean(state.run(nets, params, 'disc', fake) ** 2)
+      return loss, {'disc': loss}
+
+    s, terms = state.update(s, 'disc', PLAYERS['disc'], tx, disc_loss)
+    noise = jax.random.uniform(key, (2,))
+    return s.replace(local={'pool': s.local['pool'] + noise},
+                     extra={'seen': s.extra['seen'] + jnp.mean(batch['x'])}), terms
+  return step
+
+
+def batch_of(step):
+  """This process's part of the global batch of a step."""
+  index, count = parallel.process()
+  rows = np.random.default_rng(step).standard_normal((GLOBAL_BATCH, 3)).astype(np.float32)
+  share = GLOBAL_BATCH // count
+  return {'x': rows[index * share:(index + 1) * share]}
+
+
+def train(workdir, steps):
+  """(state on the host, terms of the last step), going on from the checkpoint in `workdir`."""
+  nets = {'gen': nn.Dense(3), 'disc': nn.Dense(1)}
+  tx = {player: optax.adam(1e-2, b1=0.5) for player in PLAYERS}
+  s = toy_state(tx, nets)
+  checkpoints = checkpoint.manager(workdir)
+  found = checkpoint.restore(checkpoints, s)
+  s, position = found or (s, {'next_index': 0})
+  s = parallel.place(s)
+  mapped = parallel.map_step(toy_step(nets, tx))
+  fixed, terms = parallel.replicate({'target': jnp.ones(())}), {}
+  for step in range(position['next_index'], steps):
+    s, terms = mapped(s, parallel.shard(batch_of(step)), fixed)
+    jax.block_until_ready(terms)
+  checkpoint.save(checkpoints, s, {'next_index': steps})
+  checkpoint.finish(checkpoints)
+  checkpoints.close()
+  return s, terms
+
+
+def summary(s, terms):
+  """What a run came to, as plain numbers."""
+  leaves = jax.tree.leaves(parallel.to_host(s.params))
+  return {'params': np.concatenate([leaf.ravel() for leaf in leaves]).tolist(),
+          'local': np.asarray(parallel.gather_local(s.local)['pool']).tolist(),
+          'seen': float(s.extra['seen']), 'step': int(s.step), 'devices': parallel.device_count(),
+          'disc': float(terms['disc'])}
+
+
+if __name__ == '__main__':
+  jax.config.update('jax_cpu_enable_async_dispatch', False)
+  parallel.initialize()
+  result = summary(*train(sys.argv[1], int(sys.argv[2])))
+  print(json.dumps(result), flush=True)
