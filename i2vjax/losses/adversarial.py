@@ -36,6 +36,23 @@ def patch_losses(logits, real, mode):
   return jax.nn.softplus(-logits if real else logits)
 
 
+def generator_patch_losses(logits, mode, form='nonsaturating'):
+  """The generator's loss on its fakes, element by element.
+
+  'nonsaturating': the loss towards 'real', -log p with 'vanilla'. 'minimax': log(1 - p), as the
+  papers print the game; no gradient is left once the critic is sure of its fakes.
+
+  Raises:
+    ValueError: an unknown form, or 'minimax' with another mode than 'vanilla'.
+  """
+  if form == 'nonsaturating':
+    return patch_losses(logits, True, mode)
+  if form != 'minimax' or mode != 'vanilla':
+    raise ValueError(f"gan.g_form={form!r} with gan.mode={mode!r}: choose 'nonsaturating', or "
+                     "'minimax' with 'vanilla'")
+  return -patch_losses(logits, False, mode)
+
+
 def generator_loss(score, mode):
   """Mean over all elements of `score` (of fakes) of the loss towards 'real'."""
   return jnp.mean(patch_losses(score, True, mode))

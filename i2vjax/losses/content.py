@@ -5,8 +5,8 @@ patches ask for together, tells whether the patch is one of many alike (sky, roa
 (a person, a sign). The rare ones get more weight.
 
 theta the critic's parameters; s_i the logit of patch i; l_i its loss; v_i = d s_i / d theta;
-V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor. `content_fast.py`
-computes the same cosines in cheaper ways.
+V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor. `cosines.py`
+computes the same numbers in cheaper ways.
 """
 
 import jax
@@ -167,11 +167,12 @@ def weighted_mean(weight, losses):
   """(1 / N) sum_i w_i l_i, mean over images; divided by N, not by the sum of w (CPTrans).
 
   Args:
-    weight: [B, h, w].
-    losses: [B, h, w] or [B, h, w, C], then the mean over C is a patch's loss.
+    weight: [B, h, w], or None: all count alike.
+    losses: [B, h, w, C]; the mean over C is a patch's loss.
   """
-  if losses.ndim == weight.ndim + 1:
-    losses = jnp.mean(losses, axis=-1)
+  losses = jnp.mean(losses, axis=-1)
+  if weight is None:
+    return jnp.mean(losses)
   if losses.shape != weight.shape:
     raise ValueError(f'weights {weight.shape} for patch losses {losses.shape}')
   return jnp.mean(weight * losses)

@@ -112,12 +112,12 @@ def centre(tokens):
   return tokens * jax.lax.rsqrt(jnp.sum(jnp.square(tokens), axis=-1, keepdims=True) + 1e-8)
 
 
-def tokens(level):
-  """One map [B, h, w, C] -> centred tokens [B, h * w, C]."""
-  return centre(level.reshape(level.shape[0], -1, level.shape[-1]))
+def tokens(levels):
+  """Maps [B, h, w, C] of all levels -> centred tokens [B, h * w, C] of all levels."""
+  return [centre(level.reshape(level.shape[0], -1, level.shape[-1])) for level in levels]
 
 
-def window_tokens(level, places):
-  """One map [B, h, w, C] cut at places [K, S] -> [B, K, S, C], centred inside each window."""
-  flat = level.reshape(level.shape[0], -1, level.shape[-1])
-  return centre(flat[:, places])
+def window_tokens(levels, places):
+  """Maps of all levels cut at places [K, S] -> [B, K, S, C] each, centred inside each window."""
+  flat = [level.reshape(level.shape[0], -1, level.shape[-1]) for level in levels]
+  return [centre(level[:, places]) for level in flat]

@@ -85,3 +85,9 @@ def window_places(ids, grid, side):
 def random_ids(key, tokens, count):
   """`count` (at most `tokens`) different token numbers, the same for all images of a step."""
   return jax.random.choice(key, tokens, (min(count, tokens),), replace=False)
+
+
+def random_windows(key, grid, count, side):
+  """Places [K, S] of `count` windows around random tokens; on a smaller grid smaller windows."""
+  ids = random_ids(key, grid[0] * grid[1], count)
+  return window_places(ids, grid, min(side, *grid))

@@ -56,7 +56,7 @@ def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
     unit_gain: undo the loss: times 2 sigma sqrt(pi), or the box's width.
   """
   if kind == 'gaussian':
-    smooth, gain = ops.gaussian_blur(noise, sigma), 2 * sigma * math.sqrt(math.pi)
+    smooth, gain = ops.gaussian_blur(noise, sigma), max(1.0, 2 * sigma * math.sqrt(math.pi))
   elif kind == 'box':
     smooth, gain = box_blur(noise, box_width(sigma)), box_width(sigma)
   else:
@@ -66,7 +66,7 @@ def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
 
 def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax',
                  upsample='linear', smooth='gaussian', unit_gain=True):
-  """F = Smooth(Normalize(w) * gamma * z), z normal noise: a motion where there is content (CPTrans).
+  """F = Smooth(Normalize(w) * gamma * z), z normal noise: motion where there is content (CPTrans).
 
   Args:
     key: PRNG key; the samples of the batch draw from it independently.

@@ -5,16 +5,18 @@ whose instance norms couple all patches: numerators <v_i, V> exact, by one forwa
 norms |v_i| from the last two convolutions, or from random probes. Letters as in `content.py`.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 
 from i2vjax.losses import content
 
-HIGHEST = jax.lax.Precision.HIGHEST
+dot = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 EPSILON = 1e-5   # of the critic's instance norm
 
 
-def closed_form(x, w1, b1, w2, direction, amplitude, last=False):
+def closed_form(x, first, second, label, mode, last=False):
   """delta of a critic s = gelu(x w1 + b1) w2 + b2 that scores every token by itself.
 
   Gradients of dense layers are outer products, so their norms and inner products factor; the cost
@@ -22,26 +24,26 @@ def closed_form(x, w1, b1, w2, direction, amplitude, last=False):
 
   Args:
     x: [N, D] tokens of one image.
-    w1: [D, H] and b1: [H] of the hidden layer; exact GELU.
-    w2: [H, C] of the output layer.
-    direction: [N, C] and amplitude: [N] of `content.slopes`.
+    first: {'kernel': [D, H], 'bias': [H]} of the hidden layer; exact GELU.
+    second: {'kernel': [H, C], 'bias': [C]} of the output layer.
+    label, mode: as in `content.slopes`.
     last: gradients of the output layer alone.
 
   Returns:
     [N] in [-1, 1].
   """
-  dot = lambda u, v: jnp.matmul(u, v, precision=HIGHEST)   # noqa: E731
-  square = lambda u: jnp.sum(jnp.square(u), axis=-1)       # noqa: E731
-  h = dot(x, w1) + b1
-  a, rise = jax.jvp(lambda z: jax.nn.gelu(z, approximate=False), (h,), (jnp.ones_like(h),))
+  gelu = functools.partial(jax.nn.gelu, approximate=False)
+  h = dot(x, first['kernel']) + first['bias']
+  a, rise = jax.jvp(gelu, (h,), (jnp.ones_like(h),))
+  direction, amplitude = content.slopes(dot(a, second['kernel']) + second['bias'], label, mode)
+  back = dot(direction, second['kernel'].T) * rise
   products, squares, V_square = 0.0, 0.0, 0.0
-  # Each layer: rows u_i enter it and a signal r_i comes back, so grad = (u_i r_i^T, r_i).
-  back = dot(direction, w2.T) * rise
+  # A layer that rows u_i enter and signals r_i come back to has the gradient (u_i r_i^T, r_i).
   for u, r in ((a, direction),) if last else ((a, direction), (x, back)):
     V_kernel, V_bias = dot(u.T, amplitude[:, None] * r), dot(amplitude, r)
     products += jnp.sum((dot(u, V_kernel) + V_bias) * r, axis=-1)
-    squares += square(r) * (square(u) + 1)
-    V_square += jnp.sum(jnp.square(V_kernel)) + square(V_bias)
+    squares += jnp.sum(r * r, axis=-1) * (jnp.sum(u * u, axis=-1) + 1)
+    V_square += jnp.sum(V_kernel * V_kernel) + jnp.sum(V_bias * V_bias)
   return content.cosine(products, squares, V_square)
 
 
@@ -107,8 +109,8 @@ def normed_squares(before, norm, variance, head_kernel, direction, chunk=32):
   x = norm.reshape(-1, norm.shape[-1])
   M = x.shape[0]
   P = windows(before).reshape(M, -1)
-  K = jnp.matmul(P, P.T, precision=HIGHEST)
-  Kx, K1 = jnp.matmul(K, x, precision=HIGHEST), jnp.sum(K, axis=1)   # P n_c and P m
+  K = dot(P, P.T)
+  Kx, K1 = dot(K, x), jnp.sum(K, axis=1)   # P n_c and P m
   mm, mn, nn = jnp.sum(K1), jnp.sum(Kx, axis=0), jnp.sum(x * Kx, axis=0)
   places = windows(jnp.arange(M).reshape(*norm.shape[:2], 1), fill=-1)[..., 0]
   kernel = head_kernel.reshape(16, *head_kernel.shape[2:])
@@ -116,10 +118,10 @@ def normed_squares(before, norm, variance, head_kernel, direction, chunk=32):
   def square(patch):
     q, r = patch
     there = x[q]                                                      # [16, C]
-    u = jnp.where(there >= 0, 1.0, 0.2) * jnp.einsum('kco,o->kc', kernel, r, precision=HIGHEST)
+    u = jnp.where(there >= 0, 1.0, 0.2) * dot(kernel, r)
     u = jnp.where(q[:, None] >= 0, u, 0)                              # padding
     a, b = jnp.sum(u, axis=0) / M, jnp.sum(u * there, axis=0) / M
-    own = jnp.matmul(K[q[:, None], q[None]], u, precision=HIGHEST) - 2 * a * K1[q][:, None]
+    own = dot(K[q[:, None], q[None]], u) - 2 * a * K1[q][:, None]
     own = jnp.sum(u * (own - 2 * b * Kx[q]), axis=0)
     return jnp.sum((own + a * a * mm + b * b * nn + 2 * a * b * mn) / (variance + EPSILON))
   return jnp.maximum(jax.lax.map(square, (places, direction), batch_size=chunk), 0)
@@ -136,25 +138,49 @@ def probe_squares(logit_fn, params, x, direction, key, probes=64):
   return jnp.mean(jax.lax.map(one, jax.random.split(key, probes)), axis=0)
 
 
-def calibrated(products, partial, V_square, ids, exact):
-  """delta from partial norms, brought to full size by a few exact ones.
+def jvp_probe(logits, params, x, label, mode, key, probes=64):
+  """delta of one image, all norms from random probes. Arguments as `jvp_last`."""
+  forward = logits('plain')
+  direction, amplitude = content.slopes(forward(params, x), label, mode)
+  V = content.mean_gradient(logits('auto'), params, x, direction, amplitude)
+  products = forward_products(forward, params, x, direction, V)
+  squares = probe_squares(forward, params, x, direction, key, probes)
+  return content.cosine(products, squares, content.inner(V, V))
 
-  One factor per image: the mean of full / partial norm over the patches `ids`. It moves all
-  |delta_i| together and leaves the order, hence the selection, as it was.
+
+def jvp_last(logits, parts, head_kernel, params, x, label, mode, key, calibrate=8, chunk=32):
+  """delta of one image of a PatchGAN, norms from its last two convolutions.
+
+  The order of these norms is nearly that of the full ones. One factor per image brings them to full
+  size: the mean ratio of full to partial norm over `calibrate` random patches, whose gradients are
+  taken in full. It moves all |delta_i| together and leaves the selection as it was.
 
   Args:
-    products: [N] exact <v_i, V>.
-    partial: [N] squared norms of a part of the gradients.
-    V_square: |V|^2.
-    ids: [K] patches; K = 0 leaves the partial norms as they are.
-    exact: [K] their full squared norms.
+    logits: form of the convolutions (conv.py) -> function (theta, x) -> [N, C].
+    parts: what the last two convolutions see of this image, by the names of
+      `patchgan.PatchDiscriminator`, without batch axis. Without 'norm' the head alone counts, which
+      is exact where `params` are the head's; then set `calibrate` to 0.
+    head_kernel: [4, 4, C, O] of the last convolution.
+    params: the part of theta that gradients are taken of.
+    label, mode: as in `content.slopes`.
+    calibrate: 0 leaves the norms as they are.
 
   Returns:
-    (delta [N], mean over `ids` of the error that remains; 0 for K = 0).
+    (delta [N], mean absolute error that remains on the calibrated patches).
   """
-  if not len(ids):
-    return content.cosine(products, partial, V_square), jnp.zeros(())
-  factor = jnp.mean(jnp.sqrt(exact / jnp.maximum(partial[ids], content.TINY)))
-  delta = content.cosine(products, partial * factor**2, V_square)
+  direction, amplitude = content.slopes(logits('auto')(params, x), label, mode)
+  V = content.mean_gradient(logits('auto'), params, x, direction, amplitude)
+  V_square = content.inner(V, V)
+  products = forward_products(logits('plain'), params, x, direction, V)
+  squares = head_squares(parts['conv_in_last'], direction)
+  if 'norm' in parts:
+    squares += normed_squares(parts['conv_in_prev'], parts['norm'], parts['var'], head_kernel,
+                              direction, chunk)
+  if not calibrate:
+    return content.cosine(products, squares, V_square), jnp.zeros(())
+  ids = jax.random.permutation(key, len(products))[:calibrate]
+  _, exact = content.patch_products(logits('matmul'), params, x, direction, V, ids, chunk)
+  factor = jnp.mean(jnp.sqrt(exact / jnp.maximum(squares[ids], content.TINY)))
+  delta = content.cosine(products, squares * factor**2, V_square)
   true = content.cosine(products[ids], exact, V_square)
   return delta, jnp.mean(jnp.abs(delta[ids] - true))

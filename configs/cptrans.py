@@ -1,0 +1,108 @@
+"""CPTrans (CVPR 2023) for infrared to visible video.
+
+python -m i2vjax.main --config configs/cptrans.py:demo --workdir runs/cptrans-demo
+
+Sources: P the paper; C public code of ROMA, on which CPTrans is built (CPTrans' own is not public);
+CUT public code of contrastive-unpaired-translation; O our choice where all are silent.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: the paper's sizes on scenes; ':paper': ViT and folders insisted on; ':demo': minutes.
+
+  The default takes the ViT if its file is there and else does without (`backbone='auto'`).
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'cptrans', variant or 'default'
+  config.backbone = 'auto'                                                  # P: pre-trained ViT
+  config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=False)   # P batch; C
+  config.gen = dict(width=64, blocks=9, down='blur', up='blur')             # P resnet_9blocks; C
+  config.disc = dict(
+      kind='auto',           # 'token_mlp' with a ViT, 'patchgan' without
+      hidden=768, out_channels=1,         # token_mlp: C; O, P has one score p_i per patch (C: 768)
+      width=64, layers=3, down='blur',    # patchgan: CUT, 70x70
+  )
+  config.vit = dict(image_size=384, weights='')   # C; path of the file, '' searches for it
+  config.init = dict(kind='xavier', gain=0.02)                              # C
+  config.gan = dict(
+      mode='vanilla',        # P writes log-likelihoods; 'lsgan' is C's
+      g_form='nonsaturating',   # O: P's 'minimax' form has no gradient early on
+      d_scale=0.5, pool=0,   # C
+  )
+  config.weights = dict(
+      adversarial=1.0,       # P
+      cs_global=6.0,         # lambda_1, P
+      cs_local=6.0,          # O: C weighs both alike; 0 is P's printed formula, and cheaper
+      ctn=10.0,              # lambda_2, P; 0 is the paper's "w/o CTN"
+      identity=0.0,          # O: |G(y) - y|, not in P
+  )
+  content(config)
+  structure(config)
+  config.optim.update(lr=None, b1=0.5, b2=0.999, schedule='constant')       # P names no decay; C
+  config.optim.lr_by_backbone = dict(
+      vit=2e-6,              # P
+      none=2e-4,             # CUT, which trains this generator, init and PatchGAN with it
+      random=2e-6,
+  )
+  config.train.update(epochs=100, epochs_decay=0)                           # P
+  config.eval.kid_degree = 21                                               # P
+  if variant == 'paper':
+    config.backbone, config.data.source = 'vit', 'folders'
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/cptrans.py:{variant}: choose paper or demo')
+  return config
+
+
+def content(config):
+  """Content-aware optimisation and temporal normalisation."""
+  config.co = dict(
+      enabled=True,          # False is the paper's "w/o CO": the motion keeps its weights
+      eta=0.4,               # eta_ratio, P
+      lambda_inc=3.0,        # O: not in P; above e every chosen patch gains
+      method='auto',         # 'closed_form' | 'jvp_last' | 'jvp_probe' | 'vmap_grad' (definition)
+      grad_params='all',     # P: theta_D; 'last' layer only is cheaper
+      select='lowest',       # 'lowest_abs'
+      border_exclude=0,      # rings of border patches never chosen (PatchGAN's own padding shows)
+      recompute_for_g=False,    # O: the weights of the critic before its move save half the cost
+      chunk=32,              # patches at a time: memory
+      calibrate=8,           # jvp_last: patches whose gradients are taken in full
+      probes=64,             # jvp_probe
+  )
+  config.ctn = dict(         # all O: P gives the formula without its parts
+      gamma=4.0,             # pixels at 256: plausible motion between frames
+      sigma=16.0,            # pixels at 256: an object's size; gamma / sigma <= 0.35, no folds
+      unit_gain=True,        # smoothing alone would shrink 4 pixels to 0.07
+      smooth='gaussian',     # 'box'
+      normalize='minmax',    # patches without content stay; 'max' leaves them a third
+      upsample='linear',     # 'nearest'
+      norm='mse',            # 'l1' | 'pixel_l2' | 'frobenius'
+      stop_target=False,     # gradients through both sides (Unsupervised Recycle-GAN)
+      noise_std=0.0,         # on W(x, F); Unsupervised Recycle-GAN 0.001
+  )
+
+
+def structure(config):
+  """Cross-similarity; `lss` takes the ViT's place with backbone 'none' (sizes for 256 pixels)."""
+  config.cs = dict(layers=(1, 3, 5), local_nums=64, side=7)                 # C
+  config.lss = dict(
+      radii=(2, 4, 8), angles=8, sigma=2.0,   # O: three levels for C's three layers
+      floor=0.01,            # O: keeps flat regions quiet; 0.03 below 128 pixels
+      cell=16, sub=2,        # O: 16 x 16 tokens of 32 channels
+  )
+
+
+def demo(config):
+  """Two CPU cores, five minutes, 64 pixels. All O: sizes that fit; a critic too small to win."""
+  config.backbone = 'none'
+  config.data.update(load_size=72, crop_size=64, batch=2)
+  config.gen.update(width=16, blocks=6)
+  config.disc.update(width=24, layers=2)
+  config.gan.mode = 'lsgan'
+  config.lss.floor = 0.03
+  config.optim.update(lr=4e-4, schedule='linear')
+  config.train.update(steps=690, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

@@ -1,0 +1,314 @@
+"""CPTrans (CVPR 2023): fine-grained content-rich patch transfer, infrared to visible.
+
+One generator, one critic, no cycle, and three ideas, here in the paper's order:
+
+  CO    content-aware optimisation: a patch whose critic gradient points away from the mean of its
+        image is rich in content and counts more, for the critic and for the generator;
+  CTN   content-aware temporal normalisation: translation commutes with a random smooth motion that
+        is large where there is content; single frames are enough;
+  L_cs  cross-similarity keeps the structure of the infrared frame.
+
+  L = L_co-adv + 6 L_cs + 10 L_ctn
+
+No official code is public. Where the paper is silent this follows the code of its predecessor ROMA,
+else our own choice stands in configs/cptrans.py with its reason.
+
+x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
+patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import adversarial, content, cosines, descriptor, pixel, similarity, temporal
+from i2vjax.networks import patchgan, resnet, vit
+from i2vjax.state import apply_gradients, name_key, run, update, weighted
+
+PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
+COSINES = {'token_mlp': ('closed_form', 'vmap_grad'),   # critic -> ways to delta, the first is 'auto'
+           'patchgan': ('jvp_last', 'jvp_probe', 'vmap_grad')}
+
+
+def critic_kind(config):
+  """'token_mlp' on a ViT's tokens, or 'patchgan' on frames; `disc.kind='auto'` follows `backbone`.
+
+  The paper's critic is a PatchGAN after ROMA, less its multiscale part. ROMA's code has no
+  convolutional critic: what remains of it is an MLP on the frozen ViT's 24 x 24 tokens.
+  """
+  auto = 'patchgan' if config.backbone == 'none' else 'token_mlp'
+  kind = auto if config.disc.kind == 'auto' else config.disc.kind
+  if kind not in COSINES:
+    raise ValueError(f"disc.kind={kind!r}: choose 'auto', 'token_mlp' or 'patchgan'")
+  if kind == 'token_mlp' and config.backbone == 'none':
+    raise ValueError("disc.kind='token_mlp' scores a ViT's tokens: set --config.backbone=vit, or "
+                     'take --config.disc.kind=patchgan')
+  return kind
+
+
+def networks(config):
+  """The generator and the critic of visible frames."""
+  a, b = config.data.channels_a, config.data.channels_b
+  if critic_kind(config) == 'token_mlp':
+    critic = vit.TokenCritic(config.disc.hidden, config.disc.out_channels)
+  else:
+    critic = patchgan.discriminator(config, b)
+  return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
+
+
+def inputs(config):
+  """One frame for each network; one token for a critic on tokens."""
+  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
+          for channels in (config.data.channels_a, config.data.channels_b))
+  if critic_kind(config) == 'token_mlp':
+    b = jnp.zeros((1, 1, vit.backbone(config).width))
+  return {'gen': (a,), 'disc_b': (b,)}
+
+
+def fixed(config):
+  """The frozen ViT, unless the run does without."""
+  return {} if config.backbone == 'none' else {'vit': (vit.backbone(config), 'vit_b16_384')}
+
+
+# ---- The step
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """The critic moves, then the generator against the critic just moved (order of ROMA's code).
+
+  Passes: G(x) once, value and gradient shared by all terms; G(W(x, F)) once; the ViT once on x and
+  y together and once on y'. w and w~ come from the critic before its move.
+  """
+  del phase
+  x, y = ops.fold(batch['a']), ops.fold(batch['b'])
+  fake, pull = jax.vjp(lambda gen: see(nets, config, fixed, run(nets, {'gen': gen}, 'gen', x)),
+                       state.params['gen'])
+  source, real = halves(see(nets, config, fixed, jnp.concatenate([x, y])))
+  w, w_fake, figures = content_weights(nets, config, state.params, real, fake, key)
+
+  def critic_loss(params):   # y' is a constant here, like everything but the critic
+    on_real, on_fake = halves(scores(nets, config, params, join(real, fake)))
+    value = config.gan.d_scale * (
+        patch_mean(config, w, adversarial.patch_losses(on_real, True, config.gan.mode))
+        + patch_mean(config, w_fake, adversarial.patch_losses(on_fake, False, config.gan.mode)))
+    return value, value
+
+  state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx, critic_loss)
+  if config.co.recompute_for_g:
+    _, w_fake, figures = content_weights(nets, config, state.params, real, fake, key)
+  flow, motion_figures = content_motion(config, w_fake, x, key)
+
+  def generator_loss(gen, fake):
+    generate = functools.partial(run, nets, {'gen': gen}, 'gen')
+
+    def adversarial_term():
+      on_fake = scores(nets, config, state.params, fake)
+      return patch_mean(config, w_fake, adversarial.generator_patch_losses(
+          on_fake, config.gan.mode, config.gan.g_form))
+    return weighted({
+        'adversarial': adversarial_term,
+        **structure(nets, config, fixed, source, fake, key),
+        'ctn': lambda: commutation(config, generate, x, fake['frames'], flow, key),
+        'identity': lambda: pixel.l1(generate(y), y),   # ours, off as published
+    }, config.weights)
+
+  # G(x) lies behind `fake`: its gradient comes back through `pull`, that of G(W(x, F)) directly.
+  (grads, back), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(state.params['gen'], fake)
+  grads = jax.tree.map(jnp.add, grads, *pull(back))
+  state = apply_gradients(state, 'gen', tx, {'gen': grads})
+  return state, {**terms, 'disc_b': disc_term, **figures, **motion_figures}
+
+
+def see(nets, config, fixed, frames):
+  """What critic and structure loss look at: the frames, and their ViT tokens if there is a ViT."""
+  tokens = [] if config.backbone == 'none' else run(
+      nets, fixed, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens')
+  return {'frames': frames, 'tokens': tokens}
+
+
+def join(*trees):
+  """One batch of several."""
+  return jax.tree.map(lambda *v: jnp.concatenate(v), *trees)
+
+
+def halves(tree):
+  """Both halves of a batch."""
+  count = len(jax.tree.leaves(tree)[0]) // 2
+  return jax.tree.map(lambda v: v[:count], tree), jax.tree.map(lambda v: v[count:], tree)
+
+
+# ---- CO
+
+
+def judged(config, seen):
+  """What the critic takes: tokens [B, N, C] of the last listed layer, or frames [B, H, W, C]."""
+  return seen['tokens'][-1] if critic_kind(config) == 'token_mlp' else seen['frames']
+
+
+def scores(nets, config, params, seen):
+  """Logits [B, h, w, C] of all patches."""
+  s = run(nets, params, 'disc_b', judged(config, seen))
+  side = round(s.shape[1] ** 0.5)
+  return s if s.ndim == 4 else s.reshape(-1, side, side, s.shape[-1])
+
+
+def content_weights(nets, config, params, real, fake, key):
+  """w and w~: lambda_inc / exp(|delta|) on the eta N patches that deviate most, 1 on the others.
+
+  delta is taken with respect to the critic for real and for translated patches, also where w~
+  weighs the generator's loss.
+
+  Returns:
+    (w, w~, figures to log), [B, h, w] float32 without gradient. None for what nobody needs: w
+    without CO; both without CO and CTN.
+  """
+  co, count = config.co, len(fake['frames'])
+  if not (co.enabled or config.weights.ctn):
+    return None, None, {}
+  seen = join(fake, real) if co.enabled else fake
+  delta, error = deviation(nets, config, params, seen, count, name_key(key, 'calibration'))
+  chosen = content.selected(delta, co.eta, co.select, co.border_exclude)
+  w = content.weights(delta, chosen, co.lambda_inc)
+  w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
+  figures = {f'co/delta_q{q}': jnp.quantile(delta[:count], q / 100) for q in (10, 50, 90)}
+  figures |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich / jnp.sum(w_fake),
+              'co/delta_error': jnp.mean(error)}
+  return w[count:] if co.enabled else None, w_fake, figures
+
+
+def deviation(nets, config, params, seen, fakes, key):
+  """delta of every patch [B, h, w] and its error [B], image by image.
+
+  `seen` is what `see` returns; its first `fakes` images are translated, the others real.
+  """
+  x = jax.lax.stop_gradient(judged(config, seen)).astype(jnp.float32)
+  label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
+  one = functools.partial(image_deviation, nets['disc_b'], config, params['disc_b'])
+  delta, error = jax.lax.map(lambda image: one(*image), (x, label, jax.random.split(key, len(x))))
+  grid = jax.eval_shape(functools.partial(scores, nets, config), params, seen).shape[:3]
+  return delta.reshape(grid), error
+
+
+def image_deviation(net, config, theta, x, label, key):
+  """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of one image.
+
+  'vmap_grad' is the definition, the others are cheaper forms of it (losses/cosines.py).
+  Float32 whatever `config.compute` says. x is what the critic takes, without batch axis; label 1
+  for real. Returns (delta [N], mean error of 'jvp_last' where it was calibrated; else 0).
+  """
+  co, mode, method = config.co, config.gan.mode, cosine_method(config)
+  last = co.grad_params == 'last'
+  if method == 'closed_form':
+    return cosines.closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last), 0.0
+  top = 'head' if 'head' in theta else 'dense_1'
+  own = {top: theta[top]} if last else theta
+
+  def logits(impl):
+    form = net.clone(impl=impl, dtype=jnp.float32) if top == 'head' else net
+    return lambda part, x: form.apply({'params': {**theta, **part}}, x[None]).reshape(
+        -1, net.out_channels)
+  if method == 'vmap_grad':
+    return content.patch_grad_cosine(logits('matmul'), own, x, label, mode, co.chunk), 0.0
+  if method == 'jvp_probe':
+    return cosines.jvp_probe(logits, own, x, label, mode, key, co.probes), 0.0
+  _, parts = net.clone(dtype=jnp.float32).apply({'params': theta}, x[None], intermediates=True)
+  parts = {name: part[0] for name, part in parts.items() if not last or name == 'conv_in_last'}
+  return cosines.jvp_last(logits, parts, theta['head']['kernel'], own, x, label, mode, key,
+                               0 if last else co.calibrate, co.chunk)
+
+
+def cosine_method(config):
+  """The way to delta that `co.method` means for this critic."""
+  kind, co = critic_kind(config), config.co
+  method = COSINES[kind][0] if co.method == 'auto' else co.method
+  if method not in COSINES[kind] or co.grad_params not in ('all', 'last'):
+    raise ValueError(f'co.method={method!r} with co.grad_params={co.grad_params!r}: for a {kind} '
+                     f"choose 'auto' or {', '.join(COSINES[kind])}, and 'all' or 'last'")
+  return method
+
+
+def patch_mean(config, weight, losses):
+  """(1 / N) sum_i w_i l_i; without CO all w are 1."""
+  return content.weighted_mean(weight if config.co.enabled else None, losses)
+
+
+# ---- CTN
+
+
+def content_motion(config, w_fake, frames, key):
+  """F = Smooth(Normalize(w~) gamma z), a constant, and figures of |F| to log.
+
+  Returns:
+    ([B, H, W, 2] pixels, or None without CTN; {name: pixels}, the largest that of this device).
+  """
+  ctn = config.ctn
+  if not config.weights.ctn:
+    return None, {}
+  flow = temporal.content_flow(
+      name_key(key, 'motion'), w_fake, frames.shape[1:3], gamma=ctn.gamma, sigma=ctn.sigma,
+      normalize=ctn.normalize, upsample=ctn.upsample, smooth=ctn.smooth, unit_gain=ctn.unit_gain)
+  length = jnp.linalg.norm(flow, axis=-1)
+  return flow, {'ctn/flow_mean': jnp.mean(length), 'ctn/flow_max': jnp.max(length)}
+
+
+def commutation(config, generate, x, fake, flow, key):
+  """L_ctn = || W(G(x), F) - G(W(x, F)) ||, gradient through both sides (as Unsup. Recycle-GAN)."""
+  ctn = config.ctn
+  moved = ops.warp(x, -flow)   # W(I, F)(p) = I(p - F(p))
+  if ctn.noise_std:
+    moved += ctn.noise_std * jax.random.normal(name_key(key, 'noise'), moved.shape)
+  target = ops.warp(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, -flow)
+  return temporal.distance(target, generate(moved), ctn.norm)
+
+
+# ---- L_cs
+
+
+def structure(nets, config, fixed, source, fake, key):
+  """{'cs_global', 'cs_local'}: L_cs on all tokens, and on small windows, the same for x and y'.
+
+  With a ViT its tokens, in windows those of each window by itself (ROMA); without one the
+  training-free descriptors of losses/descriptor.py.
+  """
+  cs, similar, key = config.cs, similarity.cross_similarity, name_key(key, 'windows')
+  if config.backbone == 'none':
+    S, T = (descriptor.maps(seen['frames'], **config.lss) for seen in (source, fake))
+    places = similarity.random_windows(key, S[0].shape[1:3], cs.local_nums, cs.side)
+    return {'cs_global': lambda: similar(descriptor.tokens(S), descriptor.tokens(T)),
+            'cs_local': lambda: similar(descriptor.window_tokens(S, places),
+                                        descriptor.window_tokens(T, places))}
+  ids = similarity.random_ids(key, nets['vit'].grid ** 2, cs.local_nums)
+
+  def windows(seen):
+    frames = ops.match_channels(seen['frames'], 3)
+    return run(nets, fixed, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
+  return {'cs_global': lambda: similar(source['tokens'], fake['tokens']),
+          'cs_local': lambda: similar(windows(source), windows(fake))}
+
+
+# ---- Use
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """Frame by frame. [B, T, H, W, C] -> the same, visible; nothing is carried."""
+  del config, extra, fixed
+  fake = run(nets, params, 'gen', ops.fold(frames))
+  return carry, ops.unfold(fake, frames.shape[1])
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: x, y', some y, the chosen patches of y', the motion F."""
+  del extra
+  x, y, co = batch['a'][:, 0], batch['b'][:, 0], config.co
+  fake = see(nets, config, fixed, run(nets, params, 'gen', x))
+  rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
+  if co.enabled or config.weights.ctn:
+    delta, _ = deviation(nets, config, params, fake, len(x), key)
+    chosen = content.selected(delta, co.eta, co.select, co.border_exclude)
+    tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
+    rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)
+    flow, _ = content_motion(config, content.weights(delta, chosen, co.lambda_inc), x, key)
+    rows |= {} if flow is None else {'motion': ops.flow_colours(flow)}
+  return {label: ops.match_channels(images, 3) for label, images in rows.items()}
