@@ -31,7 +31,7 @@ def source(data, split, domain):
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
     return FolderFrames(place, list(groups.items()))
   parts = strips(data.frames_per_image)
-  clips = cut_clips(place, pictures, data.clip_regex, data.max_gap if parts == 1 else None)
+  clips = cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
   return FolderFrames(place, clips, parts)
 
 
@@ -55,7 +55,8 @@ class FolderFrames:
       count = parts_of(files[0]) if parts == 'auto' else parts
       pieces = [files] if count == 1 else [[file] for file in files]
       for piece in pieces:
-        title = name if count == 1 else '/'.join(filter(None, (name, pathlib.Path(piece[0]).stem)))
+        title = name if count == 1 else f'{name}/{pathlib.Path(piece[0]).stem}'.lstrip('/')
+        title = title or ('frames' if glob.has_magic(self.place) else pathlib.Path(place).name)
         entries = [(str(file), k, count) for file in piece for k in range(count)]
         self.clips.append((title, len(self.files), len(entries)))
         self.files.extend(entries)
@@ -170,7 +171,7 @@ def parts_of(path):
   return {3 * height: 3, 2 * height: 2}.get(width, 1)
 
 
-def cut_clips(place, groups, clip_regex='', max_gap=0):
+def cut_clips(place, groups, clip_regex='', max_gap=0, parts=1):
   """Files by folder -> clips.
 
   Args:
@@ -178,22 +179,25 @@ def cut_clips(place, groups, clip_regex='', max_gap=0):
     groups: {relative folder: files in natural order} of `search`.
     clip_regex: its group 1, searched in the path relative to `place`, names the clip.
     max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
-      the usual step, in flat folders only (a sub-folder is one clip). None: never.
+      the usual step, in flat folders only (a sub-folder is one clip).
+    parts: as of FolderFrames; strips are never cut by their numbers.
 
   Returns:
-    List of (name, files). Cut clips are numbered: 000, 001 ...
+    List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was cut.
   """
   if clip_regex:
-    return _by_regex(place, groups, clip_regex, max_gap)
+    groups = _by_regex(place, groups, clip_regex)
   clips = []
-  for folder, files in groups.items():
-    flat = folder == ''
-    runs = cut_runs(files, max_gap) if max_gap or (flat and max_gap == 0) else [files]
-    clips += _named(folder or (pathlib.Path(place).name if len(runs) == 1 else ''), runs)
+  for name, files in groups.items():
+    whole = not max_gap and name != '' and not clip_regex
+    if whole or (parts_of(files[0]) if parts == 'auto' else parts) > 1:
+      clips.append((name, files))
+    else:
+      clips += _named(name, cut_runs(files, max_gap))
   return clips
 
 
-def _by_regex(place, groups, clip_regex, max_gap):
+def _by_regex(place, groups, clip_regex):
   clips = collections.defaultdict(list)
   for folder, files in groups.items():
     for file in files:
@@ -203,8 +207,7 @@ def _by_regex(place, groups, clip_regex, max_gap):
         raise ValueError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
                          f'first (group) must name the clip of every file')
       clips[match.group(1)].append(file)
-  return [clip for name, files in clips.items()
-          for clip in _named(name, [files] if max_gap is None else cut_runs(files, max_gap))]
+  return clips
 
 
 def _named(name, runs):

@@ -69,23 +69,21 @@ def write_image(path, frame):
     path: where to; folders are made. 16 bits need png or tif.
     frame: uint8 [H, W], [H, W, 1 or 3] (RGB), or uint16 [H, W] or [H, W, 1].
   """
-  path = pathlib.Path(path)
-  frame = np.asarray(frame)
+  path, frame = pathlib.Path(path), np.atleast_3d(frame)
   if frame.dtype == np.uint16 and path.suffix.lower() not in ('.png', '.tif', '.tiff'):
     raise ValueError(f'{path}: 16-bit frames can be written as .png or .tif')
-  if frame.ndim == 3 and frame.shape[-1] == 3:
-    frame = frame[..., ::-1]
-  try:
-    done, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame))
-  except cv2.error as error:
-    raise ValueError(f'{path}: a picture of shape {frame.shape}, {frame.dtype} cannot be written '
-                     f'as "{path.suffix}"') from error
-  if not done:
-    raise ValueError(f'{path}: the picture could not be encoded')
+  if path.suffix.lower() not in EXTENSIONS:
+    raise ValueError(f'{path}: pictures are written as {" ".join(EXTENSIONS)}')
+  if path.suffix.lower() == '.ppm':      # has no grey
+    frame = np.broadcast_to(frame, (*frame.shape[:2], 3))
+  _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame[..., ::-1]))
   path.parent.mkdir(parents=True, exist_ok=True)
   part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-  part.write_bytes(data.tobytes())
-  os.replace(part, path)
+  try:
+    part.write_bytes(data.tobytes())
+    os.replace(part, path)
+  finally:
+    part.unlink(missing_ok=True)
 
 
 def resize(frame, size):

@@ -13,14 +13,16 @@ import tqdm
 from i2vjax.data import frames as images
 from i2vjax.data import video
 
-STALE_SECONDS = 3600   # an unpacking that has not moved for so long was killed
+SEEKS = ('mp4', 'matroska')   # files with an index and true times; others are read from the start
+STALE_SECONDS = 3600          # an unpacking that has not moved for so long was killed
 
 
 class VideoFrames:
   """Videos as a FrameSource: any frame, bit-equal to reading in order.
 
-  Reading on is as fast as decoding; a jump decodes from the key frame before, up to a whole group
-  of pictures (often 250 frames). For training use `unpack`.
+  Reading on is as fast as decoding. A jump decodes from the key frame before, up to a whole group
+  of pictures (often 250 frames); in files that cannot be sought exactly (.avi, .ts, .mpg) from the
+  start. For training use `unpack`.
   """
 
   has_flow = False
@@ -33,7 +35,9 @@ class VideoFrames:
       container, stream = video.open_stream(path)
       with container:
         stamps = video.time_stamps(container, stream)
+        seeks = any(name in SEEKS for name in container.format.name.split(','))
       count = len(stamps) if stamps else video.video_info(path).frames
+      stamps = stamps if seeks else None
       self.clips.append((pathlib.Path(path).stem, start, count))
       self.stamps.append(stamps)
       start += count

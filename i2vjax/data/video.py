@@ -16,6 +16,8 @@ H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
 BT709 = 1                     # number of the colour space in the H.264 and ISO tables
+SHORT_SECONDS = 0.5           # frames that end so long before the file does: it was cut short
+LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
 QUALITY = '18'                # x264's constant rate factor; 18 is held to be visually lossless
 
 
@@ -117,14 +119,21 @@ def video_info(path):
       stamps = [Fraction(k) / (stream.average_rate or 25)
                 for k, _ in enumerate(container.decode(stream))]
     kind, codec = kind_of(stream), stream.codec_context.name
-    rate = stream.average_rate
+    rate = _rate(stamps, stream.average_rate)
   steps = np.diff([float(x) for x in stamps])
-  if len(steps):
-    rate = Fraction(len(steps)) / (stamps[-1] - stamps[0])
   height, width = next(read_video(path))[0].shape[:2]
-  rate = Fraction(rate or 25).limit_denominator(1001)
   return VideoInfo(str(path), height, width, len(stamps), rate, len(stamps) / float(rate), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005))
+
+
+def _rate(stamps, stated):
+  """Frames per second: as stated in the file where the stamps (in .mkv whole ms) agree."""
+  if len(stamps) < 2 or stamps[-1] <= stamps[0]:
+    return Fraction(stated or 25)
+  seen = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
+  step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
+  close = stated and abs(seen / stated - 1) <= step
+  return Fraction(stated) if close else seen.limit_denominator(1001)
 
 
 def read_video(path, damaged='stop'):
@@ -140,17 +149,32 @@ def read_video(path, damaged='stop'):
   """
   container, stream = open_stream(path)
   with container:
-    kind, size = kind_of(stream), size_of(container, stream)
-    empty = True
-    for frame in decoded(container, stream, path, damaged):
-      empty = False
-      yield to_array(frame, kind, size), float(frame.time or 0)
-  if empty:
-    raise UnreadableVideo(f'{path} holds no frame that can be decoded')
+    kind, size, seconds = kind_of(stream), size_of(container, stream), None
+    # AVI has no presentation times, only a rate; what libraries report there is the coding order
+    rate = stream.average_rate if container.format.name == 'avi' else None
+    for k, frame in enumerate(decoded(container, stream, path, damaged)):
+      seconds = float(k / rate if rate else frame.time or 0)
+      yield to_array(frame, kind, size), seconds
+    if seconds is None:
+      raise UnreadableVideo(f'{path} holds no frame that can be decoded')
+    _warn_cut(container, stream, path, seconds)
+
+
+def _warn_cut(container, stream, path, seconds):
+  """Say so where the frames end well before the file's own length."""
+  if stream.duration:
+    end = (stream.duration + (stream.start_time or 0)) * stream.time_base
+  elif container.duration and len(container.streams) == 1:
+    end = container.duration / av.time_base
+  else:
+    return
+  if end - seconds > SHORT_SECONDS:
+    warnings.warn(f'{path}: says it lasts {float(end):.1f} s, but its frames end after '
+                  f'{seconds:.1f} s. It looks cut short.', stacklevel=3)
 
 
 def decoded(container, stream, path, damaged='stop'):
-  """Decoded frames from where the container stands; damage is named by the frame before it."""
+  """Decoded frames from where the container stands; damage stops, or is named and left out."""
   count = 0
   for packet in container.demux(stream):
     try:
@@ -161,10 +185,14 @@ def decoded(container, stream, path, damaged='stop'):
         raise UnreadableVideo(message) from error
       warnings.warn(message, stacklevel=3)
     for frame in got:
-      if frame.is_corrupt and damaged == 'stop':
-        raise UnreadableVideo(f'{path}: frame {count} (from 0) is damaged')
       count += 1
-      yield frame
+      if not frame.is_corrupt:
+        yield frame
+        continue
+      message = f'{path}: frame {count - 1} (from 0) is damaged'
+      if damaged == 'stop':
+        raise UnreadableVideo(message)
+      warnings.warn(message, stacklevel=3)
 
 
 class VideoWriter:
@@ -236,7 +264,7 @@ class VideoWriter:
       raise ValueError(f'{self.path}: 16-bit frames need .mkv')
     self.path.parent.mkdir(parents=True, exist_ok=True)
     name = 'matroska' if self.lossless else 'mp4'
-    options = {} if self.lossless else {'movflags': 'faststart+use_metadata_tags'}
+    options = {} if self.lossless else {'movflags': 'faststart'}
     self._container = av.open(str(self.part), 'w', format=name, container_options=options)
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
@@ -246,7 +274,7 @@ class VideoWriter:
     self._add_stream(height + self._pad[0], width + self._pad[1])
 
   def _add_stream(self, height, width):
-    codec, options = ('ffv1', {}) if self.lossless else ('libx264', {'crf': QUALITY})
+    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', {'crf': QUALITY})
     self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
     self._stream.height, self._stream.width = height, width
     self._stream.pix_fmt = self._format()
