@@ -50,6 +50,18 @@ def get_config():
   return config
 
 
+def rate_by_backbone(config, **rates):
+  """Leave `optim.lr` empty, to be filled by the backbone the run settles on.
+
+  Args:
+    config: a run's config.
+    **rates: rate for each of 'vit', 'none', 'random'. `--config.optim.lr` overrides them.
+  """
+  del config.optim['lr']
+  config.optim.lr = placeholder(float)
+  config.optim.lr_by_backbone = rates
+
+
 def data():
   """Where frames come from and how windows are cut (datasets: data/__init__.py)."""
   return ml_collections.ConfigDict(dict(

@@ -93,17 +93,26 @@ class Logbook:
       for name, value in values.items():
         self.events.add_scalar(name, value, step)
 
-  def progress(self, step, values, frames_per_step):
-    """Move the bar and write the line; adds `frames_per_second` and `seconds_per_step`."""
+  def progress(self, step, values, frames_per_step, waited=0.0):
+    """Move the bar and write the line, with the speed since the last one.
+
+    Args:
+      step: steps done.
+      values: {name: number}.
+      frames_per_step: source frames a step learns from.
+      waited: seconds since the last line in which the device had no batch; logged as
+        `input_wait`, a share of the time.
+    """
     now = time.perf_counter()
-    seconds = (now - self.clock) / max(step - self.clock_step, 1)
+    elapsed = max(now - self.clock, 1e-9)
+    seconds = elapsed / max(step - self.clock_step, 1)
     self.clock, self.clock_step = now, step
-    values = {**values, 'seconds_per_step': seconds, 'frames_per_second': frames_per_step / seconds}
-    self.write(step, values)
+    speed = {'seconds_per_step': seconds, 'frames_per_second': frames_per_step / seconds,
+             'input_wait': waited / elapsed}
+    self.write(step, {**values, **speed})
     if self.active:
-      shown = {name: f'{value:.3g}' for name, value in values.items()
-               if '/' not in name and name not in ('seconds_per_step', 'frames_per_second')}
-      shown['frames/s'] = f'{frames_per_step / seconds:.1f}'
+      shown = {name: f'{value:.3g}' for name, value in values.items() if '/' not in name}
+      shown['frames/s'] = f"{speed['frames_per_second']:.1f}"
       self.bar.set_postfix(shown, refresh=False)
       self.bar.update(step - self.bar.n)
 

@@ -204,8 +204,8 @@ def load_run(flag, config):
 def translate(flag, config, argv):
   """Video in, video out."""
   from i2vjax import translate as translator
-  source, target = need(flag, 'input', 'a video, a folder of frames or a glob'), need(
-      'output', 'a video file or a folder')
+  source = need(flag, 'input', 'a video, a folder of frames or a glob')
+  target = need(flag, 'output', 'a video file or a folder')
   summary = translator.translate(
       load_run(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,

@@ -127,12 +127,12 @@ def train(config, workdir, show=True, scores=None):
         parameter_overview.get_parameter_overview(state.params) + '\n')
   book = Logbook(workdir, config, int(state.step), total, show, parallel.is_main())
   rate = learning_rate(config.optim, config.train, per_epoch)
-  session = Session(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
+  setup = Setup(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
                     feed, total, workdir, scores)
   try:
     with Stop() as stop:
       book.say(describe(config, state, total))
-      step, stopped = loop(session, parallel.place(state), stop)
+      step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:
     book.close()
@@ -141,7 +141,7 @@ def train(config, workdir, show=True, scores=None):
 
 
 @dataclasses.dataclass
-class Session:
+class Setup:
   """What the loop holds besides the state."""
 
   config: object
@@ -166,21 +166,21 @@ def describe(config, state, total):
           f'{config.backbone}, data {config.data.source}, {start} {total} steps')
 
 
-def loop(session, state, stop):
+def loop(setup, state, stop):
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
-  config = session.config
+  config = setup.config
   compiled = functools.cache(
-      lambda phase: program(session.method, session.nets, session.tx, config, phase))
+      lambda phase: program(setup.method, setup.nets, setup.tx, config, phase))
   alone = parallel.process()[1] == 1
   pending, waited, saved_at = [], 0.0, time.monotonic()
-  step, position, stopped = int(state.step), session.feed.get_state(), False
-  while step < session.total and not stopped:
+  step, position, stopped = int(state.step), setup.feed.get_state(), False
+  while step < setup.total and not stopped:
     began = time.perf_counter()
-    batch = parallel.shard(next(session.feed))
-    position = session.feed.get_state()
+    batch = parallel.shard(next(setup.feed))
+    position = setup.feed.get_state()
     waited += time.perf_counter() - began
-    phase = phase_at(session.method, config, step)
-    state, terms = compiled(phase)(state, batch, session.fixed)
+    phase = phase_at(setup.method, config, step)
+    state, terms = compiled(phase)(state, batch, setup.fixed)
     pending.append(terms)
     step += 1
     # Several processes must agree on what they do next, so they look up only where they log.
@@ -189,17 +189,17 @@ def loop(session, state, stop):
     minutes = (time.monotonic() - saved_at) / 60
     due = every(config.train.checkpoint_steps, step) or (
         look and parallel.any_process(minutes >= config.train.checkpoint_minutes))
-    last = stopped or step == session.total
-    scoring = session.scores and config.eval.every and (
-        step % config.eval.every == 0 or step == session.total)
+    last = stopped or step == setup.total
+    scoring = setup.scores and config.eval.every and (
+        step % config.eval.every == 0 or step == setup.total)
     if every(config.log.every, step) or due or last or scoring:
-      write_terms(session, step, pending, waited)
+      write_terms(setup, step, pending, waited)
       pending, waited = [], 0.0
-    if every(config.log.samples_every, step) or step == session.total:
-      write_samples(session, state, step)
+    if every(config.log.samples_every, step) or step == setup.total:
+      write_samples(setup, state, step)
     if due or last or scoring:
-      metrics = score(session, state, step) if scoring and not stopped else None
-      checkpoint.save(session.checkpoints, state, position, metrics)
+      metrics = score(setup, state, step) if scoring and not stopped else None
+      checkpoint.save(setup.checkpoints, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
 
@@ -209,42 +209,41 @@ def every(interval, step):
   return bool(interval) and step % interval == 0
 
 
-def write_terms(session, step, pending, waited):
+def write_terms(setup, step, pending, waited):
   """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
   try:
     check_finite(first, terms)
   except NonFinite as error:
-    kept = session.checkpoints.latest_step()
+    kept = setup.checkpoints.latest_step()
     raise NonFinite(f'{error}. ' + (f'Checkpoint {kept} is the last good one in '
                     if kept is not None else 'No checkpoint had been written yet in ')
-                    + f'{session.workdir}. Try a lower --config.optim.lr') from None
-  config = session.config
-  values = {**averages(terms), 'lr': float(session.rate(step - 1)), 'input_wait': waited}
-  frames = len(terms) and config.data.batch * config.data.frames
-  session.book.progress(step, values, frames)
+                    + f'{setup.workdir}. Try a lower --config.optim.lr') from None
+  config = setup.config
+  values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
+  setup.book.progress(step, values, config.data.batch * config.data.frames, waited)
 
 
-def as_run(session, state, step):
+def as_run(setup, state, step):
   """The state as a Run on the host, for samples and scores."""
   params, extra = parallel.to_host(state.params), parallel.to_host(state.extra)
-  return checkpoint.Run(session.config, session.method, session.nets, params, extra,
-                        parallel.to_host(session.fixed), step, session.workdir)
+  return checkpoint.Run(setup.config, setup.method, setup.nets, params, extra,
+                        parallel.to_host(setup.fixed), step, setup.workdir)
 
 
-def write_samples(session, state, step):
+def write_samples(setup, state, step):
   """A contact sheet of fixed windows as samples/STEP.png, on the main process."""
   if not parallel.is_main():
     return
-  config = session.config
+  config = setup.config
   raw = windows.sample_windows(config, config.log.samples, 'train')
   batch = on_device(raw, config)
-  run = as_run(session, state, step)
+  run = as_run(setup, state, step)
   key = name_key(jax.random.key(config.seed), 'samples')
   rows = draw(run, batch, key)
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
-  folder = session.workdir / 'samples'
+  folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)
   sheets.save_png(folder / f'{step:07d}.png', sheets.contact_sheet(rows))
 
@@ -259,9 +258,9 @@ def draw(run, batch, key):
   return {name: ops.match_channels(frames[:, 0], 3) for name, frames in rows.items()}
 
 
-def score(session, state, step):
+def score(setup, state, step):
   """Scores of the test clips while training, logged under eval/."""
-  run = as_run(session, state, step)
-  scores = session.scores(run)
-  session.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
+  run = as_run(setup, state, step)
+  scores = setup.scores(run)
+  setup.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
   return scores

@@ -10,7 +10,7 @@ SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel'
 ALLOWED = {
     'main': COMMANDS | SERVICES | {'defaults'},
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES,
-    'evaluate': SERVICES | {'translate', 'report'}, 'report': {'ops', 'sheets'},
+    'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'defaults'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),
     'parallel': {'state'}, 'state': {'ops'},
