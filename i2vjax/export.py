@@ -1,0 +1,130 @@
+"""One network as a folder that flax and orbax alone can read: parameters, and how to build it."""
+
+import dataclasses
+import json
+import logging
+import pathlib
+import shutil
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from i2vjax import __version__, parallel
+
+TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
+
+
+def export(run, network, output, overwrite=False):
+  """Write the parameters of one network as an orbax checkpoint of its own.
+
+  The folder holds `params/` (orbax StandardCheckpointer: a dict of arrays, no class of ours inside)
+  and `network.json` (which module with which arguments, what goes in, where it came from). Written
+  beside, read back, compared bit for bit, and only then given its name.
+
+  Args:
+    run: checkpoint.Run.
+    network: name of a trained network; None takes the one that translates.
+    output: folder to be made.
+    overwrite: replace a folder that an earlier export made; never any other.
+
+  Returns:
+    pathlib.Path of the folder.
+
+  Raises:
+    ValueError: no such network. FileExistsError: the output exists. RuntimeError: what was read
+    back differs from what was written.
+  """
+  network = choose(run.params, network)
+  output = pathlib.Path(output).absolute()
+  _check(output, overwrite)
+  part = output.with_name(f'.{output.name}.part')
+  shutil.rmtree(part, ignore_errors=True)
+  params = parallel.to_host(run.params[network])
+  try:
+    part.mkdir(parents=True)
+    with ocp.StandardCheckpointer() as writer:
+      writer.save(part / 'params', params)
+    (part / 'network.json').write_text(json.dumps(describe(run, network), indent=2) + '\n')
+    verify(part / 'params', params)
+    if output.exists():
+      shutil.rmtree(output)
+    part.rename(output)
+  finally:
+    shutil.rmtree(part, ignore_errors=True)
+  return output
+
+
+def choose(params, network=None):
+  """Name of the network to export: the one asked for, or the one that translates."""
+  there = ', '.join(sorted(params))
+  if network is None:
+    found = [name for name in TRANSLATORS if name in params]
+    if not found:
+      raise ValueError(f'say which network to export with --network: {there}')
+    return found[0]
+  if network not in params:
+    raise ValueError(f'--network {network}: this run has {there}')
+  return network
+
+
+def _check(output, overwrite):
+  if not output.exists():
+    return
+  ours = (output / 'network.json').is_file() and (output / 'params').is_dir()
+  if not overwrite or not ours:
+    how = 'use --overwrite or another name' if ours else 'and is no export: use another name'
+    raise FileExistsError(f'{output} exists already, {how}')
+
+
+def describe(run, network):
+  """How to build the network again: class, arguments, example inputs; and where it came from."""
+  module, examples = run.nets[network], run.method.inputs(run.config)
+  arguments = {field.name: plain(getattr(module, field.name))
+               for field in dataclasses.fields(module) if field.name not in ('parent', 'name')}
+  return {'network': network, 'method': run.config.method, 'step': int(run.step),
+          'i2vjax': __version__, 'jax': jax.__version__,
+          'module': f'{type(module).__module__}.{type(module).__qualname__}',
+          'arguments': arguments,
+          'inputs': [{'shape': list(np.shape(x)), 'dtype': str(np.asarray(x).dtype)}
+                     for x in examples[network]],
+          'range': 'frames [N, H, W, C], float32 in [-1, 1]',
+          'parameters': sum(int(x.size) for x in jax.tree.leaves(run.params[network]))}
+
+
+def plain(value):
+  """A module's argument as JSON: functions and types by their import path."""
+  if isinstance(value, dict):
+    return {str(name): plain(item) for name, item in value.items()}
+  if isinstance(value, (list, tuple)):
+    return [plain(item) for item in value]
+  if value is None or isinstance(value, (bool, int, float, str)):
+    return value
+  name = getattr(value, '__qualname__', None)
+  return f'{value.__module__}.{name}' if name else str(value)
+
+
+def verify(folder, params):
+  """Read the checkpoint back without any template and compare it bit for bit.
+
+  Raises:
+    RuntimeError: it differs.
+  """
+  restored = restore(folder)
+  same = jax.tree.structure(restored) == jax.tree.structure(params) and all(
+      a.dtype == b.dtype and np.array_equal(a, b, equal_nan=True)
+      for a, b in zip(jax.tree.leaves(restored), jax.tree.leaves(params), strict=True))
+  if not same:
+    raise RuntimeError(f'{folder}: what was read back differs from what was written')
+
+
+def restore(folder):
+  """Parameters of an export as NumPy arrays: the same call that its users make."""
+  logger = logging.getLogger('absl')
+  level = logger.level
+  logger.setLevel(logging.ERROR)   # orbax warns that the devices are taken from the file
+  try:
+    with ocp.StandardCheckpointer() as reader:
+      return jax.tree.map(np.asarray, reader.restore(pathlib.Path(folder).absolute()))
+  finally:
+    logger.setLevel(level)

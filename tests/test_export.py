@@ -1,0 +1,90 @@
+"""export: parameters that flax and orbax alone restore."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stub_runs as stubs
+
+from i2vjax import export as exporter
+
+
+@pytest.fixture(scope='module')
+def run():
+  return stubs.halving_run()
+
+
+@pytest.fixture(scope='module')
+def exported(run, tmp_path_factory):
+  return exporter.export(run, None, tmp_path_factory.mktemp('export') / 'generator')
+
+
+def test_the_folder_restores_to_the_same_bits(run, exported):
+  restored = exporter.restore(exported / 'params')
+  jax.tree.map(np.testing.assert_array_equal, restored, run.params['gen_ab'])
+
+
+def test_flax_alone_restores_and_runs_it(run, exported, tmp_path):
+  """A process that never imports this package gets the same frames."""
+  x = np.linspace(-1, 1, 16 * 16 * 3, dtype=np.float32).reshape(1, 16, 16, 3)
+  np.save(tmp_path / 'x.npy', x)
+  program = f'''
+import sys
+import numpy as np
+import orbax.checkpoint as ocp
+import flax.linen as nn
+params = ocp.StandardCheckpointer().restore({str(exported / 'params')!r})
+x = np.load({str(tmp_path / 'x.npy')!r})
+y = nn.Conv(3, (1, 1)).apply({{'params': params['Conv_0']}}, np.concatenate([x, x], -1))
+np.save({str(tmp_path / 'y.npy')!r}, y)
+assert not any(name.split('.')[0] == 'i2vjax' for name in sys.modules)
+'''
+  subprocess.run([sys.executable, '-c', program], check=True, cwd=tmp_path, timeout=120)
+  kernel, bias = (run.params['gen_ab']['Conv_0'][name] for name in ('kernel', 'bias'))
+  expected = np.concatenate([x, x], -1) @ np.asarray(kernel)[0, 0] + np.asarray(bias)
+  np.testing.assert_allclose(np.load(tmp_path / 'y.npy'), expected, atol=1e-5)
+
+
+def test_network_json_says_how_to_build_it(exported):
+  notes = json.loads((exported / 'network.json').read_text())
+  assert notes['network'] == 'gen_ab'
+  assert notes['module'].endswith('.Halving')
+  assert notes['arguments'] == {'channels': 3}
+  assert notes['inputs'] == [{'shape': [1, 32, 32, 3], 'dtype': 'float32'}]
+  assert notes['parameters'] == 6 * 3 + 3
+
+
+def test_arguments_that_are_functions_become_their_path():
+  assert exporter.plain({'act': jnp.tanh, 'sizes': (1, 2)}) == {
+      'act': f'{jnp.tanh.__module__}.{jnp.tanh.__qualname__}', 'sizes': [1, 2]}
+
+
+def test_unknown_network_lists_those_there_are(run, tmp_path):
+  with pytest.raises(ValueError, match='gen_ba.*gen_ab'):
+    exporter.export(run, 'gen_ba', tmp_path / 'x')
+  assert list(tmp_path.iterdir()) == []
+
+
+def test_nothing_is_overwritten_but_an_earlier_export_on_request(run, exported, tmp_path):
+  with pytest.raises(FileExistsError, match='--overwrite'):
+    exporter.export(run, 'gen_ab', exported)
+  assert exporter.export(run, 'gen_ab', exported, overwrite=True) == exported
+  (tmp_path / 'mine.txt').write_text('keep')
+  with pytest.raises(FileExistsError, match='no export'):
+    exporter.export(run, 'gen_ab', tmp_path, overwrite=True)
+  assert (tmp_path / 'mine.txt').read_text() == 'keep'
+
+
+def test_a_copy_that_differs_is_noticed_and_removed(run, tmp_path, monkeypatch):
+  read = exporter.restore
+
+  def bent(folder):
+    return jax.tree.map(lambda x: x + 1e-7, read(folder))
+  monkeypatch.setattr(exporter, 'restore', bent)
+  with pytest.raises(RuntimeError, match='differs'):
+    exporter.export(run, 'gen_ab', tmp_path / 'x')
+  assert list(tmp_path.iterdir()) == []
