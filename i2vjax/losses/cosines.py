@@ -184,3 +184,70 @@ def jvp_last(logits, parts, head_kernel, params, x, label, mode, key, calibrate=
   delta = content.cosine(products, squares * factor**2, V_square)
   true = content.cosine(products[ids], exact, V_square)
   return delta, jnp.mean(jnp.abs(delta[ids] - true))
+
+
+def chosen(method, grad_params, known):
+  """Name of the way to delta, 'auto' being the first of `known`."""
+  if method not in ('auto', *known) or grad_params not in ('all', 'last'):
+    raise ValueError(f'co.method={method!r} with co.grad_params={grad_params!r}: for this critic '
+                     f"choose 'auto' or {', '.join(known)}, and 'all' or 'last'")
+  return known[0] if method == 'auto' else method
+
+
+def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='all', chunk=32):
+  """delta of one image under a critic of two dense layers.
+
+  Args:
+    apply: (theta, x) -> logits [N, C].
+    theta: {'dense_0', 'dense_1'}, each with kernel and bias.
+    x: [N, D] tokens.
+    label, mode: as in `content.slopes`.
+    method: 'closed_form' ('auto'), or 'vmap_grad' for the definition.
+    grad_params: 'all', or 'last' for the gradients of the output layer alone.
+    chunk: as in `content.patch_products`.
+
+  Returns:
+    [N].
+  """
+  method = chosen(method, grad_params, ('closed_form', 'vmap_grad'))
+  last = grad_params == 'last'
+  if method == 'closed_form':
+    return closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last)
+  own = {'dense_1': theta['dense_1']} if last else theta
+  return content.patch_grad_cosine(lambda part, x: apply({**theta, **part}, x), own, x, label, mode,
+                                   chunk)
+
+
+def patch_critic(apply, theta, x, label, mode, key, *, method='auto', grad_params='all', chunk=32,
+                 calibrate=8, probes=64):
+  """delta of one image under a PatchGAN.
+
+  Args:
+    apply: (theta, x, impl) -> (logits [N, C], parts) with the convolutions in the form `impl`
+      (conv.py) and parts as `jvp_last` takes them.
+    theta: all parameters of the critic.
+    x: [H, W, C] frame.
+    label, mode: as in `content.slopes`.
+    key: for the choice of patches to calibrate with, and for probes.
+    method: 'jvp_last' ('auto'), 'jvp_probe', or 'vmap_grad' for the definition.
+    grad_params: 'all', or 'last' for the gradients of the last convolution alone.
+    chunk, calibrate, probes: as in the functions above.
+
+  Returns:
+    (delta [N], mean error of 'jvp_last' on the patches it was calibrated with; else 0).
+  """
+  method = chosen(method, grad_params, ('jvp_last', 'jvp_probe', 'vmap_grad'))
+  last = grad_params == 'last'
+  own = {'head': theta['head']} if last else theta
+
+  def logits(impl):
+    return lambda part, x: apply({**theta, **part}, x, impl)[0]
+  if method == 'vmap_grad':
+    return content.patch_grad_cosine(logits('matmul'), own, x, label, mode, chunk), jnp.zeros(())
+  if method == 'jvp_probe':
+    return jvp_probe(logits, own, x, label, mode, key, probes), jnp.zeros(())
+  _, parts = apply(theta, x, 'auto')
+  if last:   # then the head's norms are exact and nothing is left to calibrate
+    parts, calibrate = {'conv_in_last': parts['conv_in_last']}, 0
+  return jvp_last(logits, parts, theta['head']['kernel'], own, x, label, mode, key, calibrate,
+                  chunk)

@@ -28,8 +28,6 @@ from i2vjax.networks import patchgan, resnet, vit
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
-COSINES = {'token_mlp': ('closed_form', 'vmap_grad'),   # critic -> ways to delta, the first is 'auto'
-           'patchgan': ('jvp_last', 'jvp_probe', 'vmap_grad')}
 
 
 def critic_kind(config):
@@ -40,7 +38,7 @@ def critic_kind(config):
   """
   auto = 'patchgan' if config.backbone == 'none' else 'token_mlp'
   kind = auto if config.disc.kind == 'auto' else config.disc.kind
-  if kind not in COSINES:
+  if kind not in ('token_mlp', 'patchgan'):
     raise ValueError(f"disc.kind={kind!r}: choose 'auto', 'token_mlp' or 'patchgan'")
   if kind == 'token_mlp' and config.backbone == 'none':
     raise ValueError("disc.kind='token_mlp' scores a ViT's tokens: set --config.backbone=vit, or "
@@ -179,54 +177,38 @@ def content_weights(nets, config, params, real, fake, key):
 
 
 def deviation(nets, config, params, seen, fakes, key):
-  """delta of every patch [B, h, w] and its error [B], image by image.
+  """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 
-  `seen` is what `see` returns; its first `fakes` images are translated, the others real.
+  Float32 whatever `config.compute` says. The definition is `content.patch_grad_cosine`, cheaper
+  ways to it are in losses/cosines.py.
+
+  Args:
+    seen: as `see` returns it; its first `fakes` images are translated, the others real.
+
+  Returns:
+    (delta [B, h, w], mean error [B] where the way is not exact, else 0).
   """
+  net, theta, co, mode = nets['disc_b'], params['disc_b'], config.co, config.gan.mode
+  options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': co.chunk}
+
+  def on_tokens(theta, x):
+    return net.apply({'params': theta}, x)
+
+  def on_frame(theta, x, impl):
+    s, parts = net.clone(impl=impl, dtype=jnp.float32).apply({'params': theta}, x[None], True)
+    return s.reshape(-1, s.shape[-1]), {name: part[0] for name, part in parts.items()}
+
+  def one(image):
+    x, label, key = image
+    if critic_kind(config) == 'token_mlp':
+      return cosines.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
+    return cosines.patch_critic(on_frame, theta, x, label, mode, key, calibrate=co.calibrate,
+                                probes=co.probes, **options)
   x = jax.lax.stop_gradient(judged(config, seen)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
-  one = functools.partial(image_deviation, nets['disc_b'], config, params['disc_b'])
-  delta, error = jax.lax.map(lambda image: one(*image), (x, label, jax.random.split(key, len(x))))
+  delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
   grid = jax.eval_shape(functools.partial(scores, nets, config), params, seen).shape[:3]
   return delta.reshape(grid), error
-
-
-def image_deviation(net, config, theta, x, label, key):
-  """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of one image.
-
-  'vmap_grad' is the definition, the others are cheaper forms of it (losses/cosines.py).
-  Float32 whatever `config.compute` says. x is what the critic takes, without batch axis; label 1
-  for real. Returns (delta [N], mean error of 'jvp_last' where it was calibrated; else 0).
-  """
-  co, mode, method = config.co, config.gan.mode, cosine_method(config)
-  last = co.grad_params == 'last'
-  if method == 'closed_form':
-    return cosines.closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last), 0.0
-  top = 'head' if 'head' in theta else 'dense_1'
-  own = {top: theta[top]} if last else theta
-
-  def logits(impl):
-    form = net.clone(impl=impl, dtype=jnp.float32) if top == 'head' else net
-    return lambda part, x: form.apply({'params': {**theta, **part}}, x[None]).reshape(
-        -1, net.out_channels)
-  if method == 'vmap_grad':
-    return content.patch_grad_cosine(logits('matmul'), own, x, label, mode, co.chunk), 0.0
-  if method == 'jvp_probe':
-    return cosines.jvp_probe(logits, own, x, label, mode, key, co.probes), 0.0
-  _, parts = net.clone(dtype=jnp.float32).apply({'params': theta}, x[None], intermediates=True)
-  parts = {name: part[0] for name, part in parts.items() if not last or name == 'conv_in_last'}
-  return cosines.jvp_last(logits, parts, theta['head']['kernel'], own, x, label, mode, key,
-                               0 if last else co.calibrate, co.chunk)
-
-
-def cosine_method(config):
-  """The way to delta that `co.method` means for this critic."""
-  kind, co = critic_kind(config), config.co
-  method = COSINES[kind][0] if co.method == 'auto' else co.method
-  if method not in COSINES[kind] or co.grad_params not in ('all', 'last'):
-    raise ValueError(f'co.method={method!r} with co.grad_params={co.grad_params!r}: for a {kind} '
-                     f"choose 'auto' or {', '.join(COSINES[kind])}, and 'all' or 'last'")
-  return method
 
 
 def patch_mean(config, weight, losses):
