@@ -10,6 +10,7 @@ from i2vjax.data.scenes import palette as p
 from i2vjax.data.scenes import tiles
 
 EVERYWHERE = 1e3
+FINE = 22.0                         # slices between slices are drawn up to this depth
 
 
 class Part(NamedTuple):
@@ -45,26 +46,27 @@ def car(rgb, running, away):
   warm, tyre = p.BODY_C, p.TYRE_C if running else p.BODY_C + 1
   side, roof = _dim(rgb, 0.82), rgb
   parts = []
-  for k in range(7):                # slices of the side, 4.2 m to 0.6 m behind the near face
-    dz = 4.2 - 0.6 * k
+  for k in range(20):               # slices of the side, 4.2 m to 0.4 m behind the near face
+    dz = 4.2 - 0.2 * k
     from_nose = dz if not away else 4.2 - dz
-    parts += _car_slice(side, roof, warm, tyre, from_nose, dz)
+    parts += _car_slice(side, roof, warm, tyre, from_nose, dz, FINE if k % 3 else 32.0)
   return parts + (_car_back(rgb, running) if away else _car_front(rgb, running))
 
 
-def _car_slice(side, roof, warm, tyre, from_nose, dz):
-  more = dict(dz=dz, far=32.0)
+def _car_slice(side, roof, warm, tyre, from_nose, dz, far):
+  more = dict(dz=dz, far=far)
   top = 0.86 if from_nose < 1.1 else 0.95
   parts = [Part(-0.88, 0.88, 0.24, top, side, warm, p.CAR, **more)]
   if 0.5 < from_nose < 1.1 or 3.1 < from_nose < 3.7:
     parts += both(-0.9, -0.68, 0.0, 0.6, p.TYRE_RGB, tyre, p.CAR, **more)
   if 1.1 < from_nose < 4.0:
     rise = 1.22 if from_nose < 1.5 or from_nose > 3.7 else 1.5
-    more['far'] = EVERYWHERE if 2.0 < from_nose < 3.2 else 32.0
-    parts.append(Part(-0.74, 0.74, 0.9, rise - 0.06, p.GLASS_RGB, p.GLASS_C, p.CAR,
+    if far > FINE and 2.0 < from_nose < 3.2:
+      more['far'] = EVERYWHERE
+    parts.append(Part(-0.74, 0.74, 0.9, rise - 0.1, p.GLASS_RGB, p.GLASS_C, p.CAR,
                       shape=tiles.CABIN, **more))
-    cover = roof if rise == 1.5 else p.GLASS_RGB
-    parts.append(Part(-0.58, 0.58, rise - 0.09, rise, cover, warm, p.CAR, **more))
+    cover, heat = (roof, warm) if rise == 1.5 else (p.GLASS_RGB, p.GLASS_C)
+    parts.append(Part(-0.58, 0.58, rise - 0.2, rise, cover, heat, p.CAR, **more))
   return parts
 
 
@@ -102,12 +104,12 @@ def _car_front(rgb, running):
 def bus(rgb, away):
   """2.5 x 3.1 x 10 m."""
   parts, label = [], p.BUS
-  for k in range(9):
-    dz = 10.0 - 1.1 * k
-    more = dict(dz=dz, far=60.0)
+  for k in range(27):
+    dz = 10.0 - 0.36 * k
+    more = dict(dz=dz, far=24.0 if k % 3 else 60.0)
     parts.append(Part(-1.23, 1.23, 0.35, 3.1, _dim(rgb, 0.85), p.BODY_C, label, **more))
     parts += both(-1.24, -1.0, 1.3, 2.45, p.GLASS_RGB, p.BUS_WINDOW_C, label, **more)
-    if k in (1, 6, 7):
+    if 1.6 < dz < 2.9 or 7.6 < dz < 8.6:
       parts += both(-1.24, -0.95, 0.0, 0.95, p.TYRE_RGB, p.TYRE_C, label, **more)
   lamp, engine = ((190, 24, 24), p.BONNET_C) if away else ((236, 238, 232), p.BODY_C)
   return parts + [
@@ -123,13 +125,13 @@ def bus(rgb, away):
 def truck(rgb, away):
   """2.5 x 3.2 x 7 m: a cab and a box."""
   parts, label, box = [], p.TRUCK, _dim(rgb, 0.85)
-  for k in range(7):
-    dz = 7.0 - 1.0 * k
-    more = dict(dz=dz, far=60.0)
+  for k in range(21):
+    dz = 7.0 - 0.33 * k
+    more = dict(dz=dz, far=24.0 if k % 3 else 60.0)
     cab = dz > 5.5 if away else dz < 1.5
     tint, top = (_dim(rgb, 0.6), 2.6) if cab else (box, 3.2)
     parts.append(Part(-1.23, 1.23, 0.8, top, tint, p.BODY_C, label, **more))
-    if k in (1, 4, 5):
+    if 1.0 < dz < 2.0 or 5.2 < dz < 6.2:
       parts += both(-1.24, -0.9, 0.0, 0.95, p.TYRE_RGB, p.TYRE_C, label, **more)
   parts += [*both(-1.2, -0.75, 0.0, 0.9, p.TYRE_RGB, p.TYRE_C, label),
             Part(-1.15, 1.15, 0.45, 0.85, p.UNDER_RGB, p.BODY_C + 2, label)]

@@ -115,7 +115,7 @@ def furniture(seed, street, house, cell, k, clear_of):
       things.append((p.LIGHT, sign * (kerb + 0.4), z0 + 5.6, models.traffic_light(int(3 * u(0)))))
     elif (cell + 2 * side) % 4 == 0:
       things.append((None, sign * (kerb + 0.5), z0 + 1.0, models.lamp_post(-sign)))
-    if u(1) < 0.16:
+    if u(1) < 0.22:
       things.append((p.SIGN, sign * (kerb + 0.6), z0 + 2.6, models.sign(int(4 * u(2)))))
     if u(3) < 0.4 and z0 + 4 > clear_of:
       width, height = 3.0 + 2.0 * u(4), 5.0 + 3.0 * u(5)

@@ -11,6 +11,7 @@ import numpy as np
 from i2vjax.data.scenes import palette as p
 from i2vjax.data.scenes import street, tiles, world
 
+LENS = 1.4                     # edges are ramps so many pixels wide, as through a real lens
 STRETCH = 3.0                  # ground texture is drawn out along the street, as wear is
 
 
@@ -19,33 +20,36 @@ class Surface(NamedTuple):
   s: np.ndarray
   t: np.ndarray
   depth: np.ndarray
-  foot: np.ndarray             # across the line of sight: Z / f
-  coarse: np.ndarray           # along the surface's slanted direction
+  foot: np.ndarray             # in the direction that does not recede (X on the ground)
+  coarse: np.ndarray           # in the direction that recedes (Z on ground and walls)
   ids: np.ndarray
 
 
 def coordinates(view):
-  """`render.Raster` -> `Surface`."""
+  """`render.Raster` -> `Surface`.
+
+  One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times that
+  along the street (d: distance of the plane), and sideways as much as a neighbouring row or column
+  is shifted, |offset| / d times.
+  """
   at, ids = view.pose, view.ids
   depth = 1.0 / view.inverse
-  foot = depth / at.f
-  s = foot * view.du
-  s += at.x
-  s -= view.origin.take(ids)
-  t = foot * -view.dv[:, None]
-  t += at.height
+  pixel = depth / at.f
+  x, y = pixel * view.du, pixel * view.dv[:, None]
+  ground = (ids == world.GROUND) | (ids == world.SHADOW)
   slant = at.f * np.abs(view.wall)
   slant[world.GROUND] = slant[world.SHADOW] = 1.0 / at.height
-  coarse = slant.take(ids)
-  along = coarse > 0
-  coarse *= depth
-  np.maximum(coarse, 1.0, out=coarse)
-  coarse *= foot
-  ground = (ids == world.GROUND) | (ids == world.SHADOW)
+  slant = slant.take(ids)
+  wall = (slant > 0) & ~ground
+  coarse = pixel * np.maximum(depth * slant, 1.0)
+  foot = pixel * np.maximum(np.abs(np.where(wall, y, x)) * slant, 1.0)
   ahead = depth + at.z
-  np.copyto(t, ahead, where=ground)
-  np.copyto(s, ahead, where=along & ~ground)
-  return Surface(s.ravel(), t.ravel(), depth.ravel(), foot.ravel(), coarse.ravel(), ids.ravel())
+  x += at.x
+  x -= view.origin.take(ids)
+  np.subtract(at.height, y, out=y)
+  np.copyto(y, ahead, where=ground)
+  np.copyto(x, ahead, where=wall)
+  return Surface(x.ravel(), y.ravel(), depth.ravel(), foot.ravel(), coarse.ravel(), ids.ravel())
 
 
 def texture(scene, on, amplitude, octaves=2):
@@ -73,11 +77,14 @@ def texture(scene, on, amplitude, octaves=2):
     fine *= fade.take(near)
     value[near] += fine
   value *= amplitude.take(tile)
+  if scene.weather == 'snow':
+    value[ground] *= 0.4                                   # snow lies smooth
   return value
 
 
 def _band(x, low, high, foot):
-  """Share of a pixel of width foot around x that lies in [low, high] (ramps one pixel wide)."""
+  """Share of what a pixel of width foot sees around x that lies in [low, high]."""
+  foot = LENS * foot
   return (np.clip((x - low) / foot + 0.5, 0.0, 1.0)
           - np.clip((x - high) / foot + 0.5, 0.0, 1.0))
 

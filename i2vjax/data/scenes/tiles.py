@@ -6,7 +6,7 @@ from i2vjax.data.scenes import hashing
 
 SIDE = 64                       # texels of a tile
 PITCH = SIDE + 1                # a tile is stored with its first row and column repeated at the end
-OUTLINE = 96                    # cells of an outline
+OUTLINE = 128                   # cells of an outline
 
 FLAT, ASPHALT, SLABS, BRICK, PLASTER, LEAVES, CLOTH, CLOUDS = range(8)
 # Metres of a fine texel (sky: of a plane 1,000 m away); the coarse octave is four times as large.
@@ -64,11 +64,10 @@ def _crown(seed):
     cx, cy = (hashing.between(-0.62, 0.62, seed, k, axis) for axis in (0, 1))
     r = hashing.between(0.2, 0.36, seed, k, 2)
     inside |= (x - cx) * (x - cx) + (y - cy) * (y - cy) < r * r
-  n = OUTLINE // 3
+  n = OUTLINE // 2
   grain = hashing.uniform(seed, 99, np.arange(n)[:, None], np.arange(n)[None, :])
-  grain = np.repeat(np.repeat(grain, 3, 0), 3, 1)
-  edge = x * x + y * y > 0.3
-  return inside & ~((grain < 0.22) & edge)
+  grain = np.repeat(np.repeat(grain, 2, 0), 2, 1)
+  return inside & (grain > 0.35 * np.clip(2.2 * (x * x + y * y) - 1.0, 0, 1))
 
 
 def _outlines():

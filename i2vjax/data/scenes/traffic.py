@@ -56,11 +56,11 @@ def _vehicle(seed, path, lane, n, away, small):
   def coloured(items):
     chosen = hashing.pick(items, *keys, 2)
     return tuple(min(255.0, max(12.0, c + d)) for c, d in zip(chosen, tint, strict=True))
-  if kind < 0.74 or (small and kind < 0.9):             # no lorry right in front of the camera
+  if kind < 0.7 or (small and kind < 0.86):             # no lorry right in front of the camera
     return [(p.CAR, path, models.car(coloured(p.CARS_RGB), True, away))]
-  if kind < 0.82:
+  if kind < 0.79:
     return [(p.TRUCK, path, models.truck(coloured(p.VANS_RGB), away))]
-  if kind < 0.9:
+  if kind < 0.87:
     return [(p.BUS, path, models.bus(coloured(p.BUSES_RGB), away))]
   on_top = models.rider(hashing.pick(p.SHIRTS_RGB, *keys, 3), (44, 48, 66),
                         hashing.pick(p.CARS_RGB, *keys, 4))
@@ -90,7 +90,7 @@ def people(seed, street, crossings):
     else:
       side = -1 if u(1) < 0.5 else 1
       x = side * (street.half + streets.KERB + 0.7 + 1.5 * u(2))
-      z = 5.0 + 65.0 * u(3) * u(5) if n % 2 else SPAN * u(3) - BEHIND
+      z = 6.0 + 40.0 * u(3) if n % 2 else SPAN * u(3) * u(5) - BEHIND
       path = Motion(x, z, pace if u(4) < 0.5 else -pace, wraps=1.0)
       parts = models.person(*looks, walk=0.06)
     things.append((p.PERSON, path, parts))

@@ -66,11 +66,11 @@ def _drops(seed, size):
 def _streaks(seed, t, size):
   """Falling rain: places and the share of white there."""
   height, width = size
-  count = max(4, int(0.0025 * height * width))
+  count = max(4, int(0.004 * height * width))
   k = np.arange(count)
   length = max(3, height // 22)
   x, y = (hashing.uniform(seed, 802, t, k, axis) for axis in (0, 1))
-  share = 0.1 + 0.16 * hashing.uniform(seed, 802, t, k, 2)
+  share = 0.12 + 0.2 * hashing.uniform(seed, 802, t, k, 2)
   step = np.arange(length)
   rows = np.floor(y * (height + length))[:, None].astype(np.int64) - step
   columns = np.floor(x * width)[:, None].astype(np.int64) + step // 4
