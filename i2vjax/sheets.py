@@ -1,5 +1,7 @@
-"""Contact sheets: rows of labelled pictures in one PNG, for the samples of a run and its report."""
+"""Pictures about a run: contact sheets, training curves, and files that are whole or absent."""
 
+import base64
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -29,9 +31,11 @@ def rgb(image):
   return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
-def _cell(image, height, width):
-  """The picture scaled into a cell without changing its shape, centred on paper."""
+def _cell(image, height, width, stretch=False):
+  """The picture scaled into a cell without changing its shape, centred on paper; or filling it."""
   image = rgb(image)
+  if stretch:
+    return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
   factor = min(height / image.shape[0], width / image.shape[1])
   size = tuple(max(1, round(side * factor)) for side in image.shape[1::-1])
   if size != image.shape[1::-1]:
@@ -51,7 +55,7 @@ def _write(draw, place, text, fill=INK):
   draw.text(place, str(text), fill=fill, font=ImageFont.load_default(LETTERS))
 
 
-def contact_sheet(rows, *, columns=None, cell=None):
+def contact_sheet(rows, *, columns=None, cell=None, stretch=False):
   """One picture of all rows, each under its label.
 
   Args:
@@ -60,6 +64,7 @@ def contact_sheet(rows, *, columns=None, cell=None):
     columns: captions above the first row, one for each column, or None.
     cell: (height, width) every picture is fitted into, its shape kept; None takes the largest
       picture, at least 64 pixels wide so that labels can be read.
+    stretch: fill the cells instead.
 
   Returns:
     [H, W, 3] uint8.
@@ -80,7 +85,7 @@ def contact_sheet(rows, *, columns=None, cell=None):
     top = head + GAP + r * (CAPTION + height + GAP) + CAPTION
     for c, image in enumerate(images):
       left = GAP + c * (width + GAP)
-      sheet[top:top + height, left:left + width] = _cell(image, height, width)
+      sheet[top:top + height, left:left + width] = _cell(image, height, width, stretch)
   return _captions(sheet, rows, columns, head, height, width)
 
 
@@ -130,3 +135,66 @@ def save_png(path, image):
 def save_text(path, text):
   """Write a text file, whole or not at all."""
   save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
+def inline_png(image):
+  """[H, W, 3] uint8 as an inline picture address."""
+  _, data = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))
+  return 'data:image/png;base64,' + base64.b64encode(data.tobytes()).decode()
+
+
+# ---- curves -----------------------------------------------------------------------------------
+
+HIDDEN = ('seconds_per_step', 'input_wait')   # logged, but not worth a panel
+LINE = '#0f766e'
+
+
+def read_curves(path):
+  """{term: (steps, values)} of a metrics.jsonl; {} where there is none."""
+  path = Path(path)
+  if not path.is_file():
+    return {}
+  curves = {}
+  for line in path.read_text().splitlines():
+    entry = json.loads(line)
+    for name, value in entry.items():
+      if name != 'step' and isinstance(value, (int, float)):
+        steps, values = curves.setdefault(name, ([], []))
+        steps.append(entry['step'])
+        values.append(value)
+  return curves
+
+
+def plot_curves(curves):
+  """Small panels, one a term: every logged value faint, a running mean strong; [H, W, 3] uint8."""
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+  names = sorted((name for name in curves if name not in HIDDEN),
+                 key=lambda name: (name in ('lr', 'frames_per_second'), name))
+  across = min(4, len(names))
+  down = -(-len(names) // across)
+  figure = Figure(figsize=(2.9 * across, 1.9 * down), dpi=110, layout='constrained')
+  canvas = FigureCanvasAgg(figure)
+  for index, name in enumerate(names):
+    axes = figure.add_subplot(down, across, index + 1)
+    steps, values = curves[name]
+    axes.plot(steps, values, color=LINE, alpha=0.25, linewidth=1)
+    axes.plot(steps, running_mean(values), color=LINE, linewidth=1.5)
+    axes.set_title(name, fontsize=9, loc='left', color='#18181b')
+    axes.tick_params(labelsize=7, length=2, colors='#71717a')
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.spines[['left', 'bottom']].set_color('#d4d4d8')
+    axes.locator_params(nbins=4)
+  canvas.draw()
+  return np.asarray(canvas.buffer_rgba())[..., :3]
+
+
+def running_mean(values, share=0.05):
+  """Exponential mean over about `share` of the curve, started without bias; NaN stays NaN."""
+  keep_share = 1 - 1 / max(1, share * len(values))
+  total = weight = 0.0
+  smooth = []
+  for value in values:
+    total, weight = keep_share * total + value, keep_share * weight + 1
+    smooth.append(total / weight)
+  return smooth

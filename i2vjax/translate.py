@@ -17,7 +17,7 @@ import tqdm
 
 from i2vjax import ops
 from i2vjax.data import frames as pictures
-from i2vjax.data import streams, video
+from i2vjax.data import pairs, streams, video
 
 LEAST = 16           # smallest padded side: mirror padding inside the networks needs some pixels
 MULTIPLES = (4, 8, 16, 32, 64, 128, 256)
@@ -231,7 +231,7 @@ def clip(call, items, rule='clip', chunk=8, limits=None):
     filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
     carry, result = call(carry, pad(filled, size)[None], own[None])
     yield from _handed(waiting)
-    waiting = group, [shown(frame, own) for frame in raw], result
+    waiting = group, [pairs.shown(frame, own) for frame in raw], result
   yield from _handed(waiting)
 
 
@@ -248,14 +248,6 @@ def _handed(waiting):
     else:
       source, frame = next(sources), next(results)
       yield item, source, frame[:source.shape[0], :source.shape[1]]
-
-
-def shown(frame, limits):
-  """A raw frame as uint8 for looking at: its limits become 0 and 255."""
-  if frame.dtype == np.uint8:
-    return frame
-  low, high = limits
-  return np.rint(np.clip((frame - low) / (high - low), 0, 1) * 255).astype(np.uint8)
 
 
 def compose(source, result, side_by_side=False, fuse=False):

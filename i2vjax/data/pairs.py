@@ -1,0 +1,202 @@
+"""Test clips with all that is known of them, matched by name and number, never by position."""
+
+import dataclasses
+import pathlib
+import re
+from typing import Any
+
+import numpy as np
+
+from i2vjax import ops
+from i2vjax.data import folders, windows
+from i2vjax.data import frames as images
+
+
+@dataclasses.dataclass(frozen=True)
+class Material:
+  """What one test clip is judged with.
+
+  Attributes:
+    name: of the clip.
+    raw: [T, H, W, C] frames of the source; limits: [2], raw values that become -1 and 1.
+    shown: the source as uint8 [T, H, W, C], or None.
+    target: uint8 (or float in [-1, 1]) [T, H, W, C] in the channels of domain b, or None.
+    motion: (flow [T-1, H, W, 2], visible [T-1, H, W]), the source's own truth at its own size, or
+      None.
+    labels: [T, H, W] uint8 classes, or None.
+  """
+
+  name: str
+  raw: Any
+  limits: Any = None
+  shown: Any = None
+  target: Any = None
+  motion: Any = None
+  labels: Any = None
+
+
+def mismatch(a, b):
+  """Why two sources are not frame-by-frame pairs, or None.
+
+  Clips are matched by name; single clips match whatever their names.
+  """
+  if b is None:
+    return 'needs aligned test frames of the target, and there are none (data.test_b)'
+  if windows.aligned(a, b):
+    return None
+  left, right = ({name: length for name, _, length in x.clips} for x in (a, b))
+  if len(left) > 1 or len(right) > 1:
+    alone = [sorted(x.keys() - y.keys())[:1] for x, y in ((left, right), (right, left))]
+    if any(alone):
+      first, second = (f'clip {x[0]}' if x else 'no clip' for x in alone)
+      return f'not aligned: {first} of {a!r} and {second} of {b!r} have no partner'
+  for (name, ours), (other, theirs) in zip(left.items(), right.items(), strict=True):
+    if ours != theirs:
+      return f'not aligned: clip {name} has {ours} frames in {a!r} and {other} {theirs} in {b!r}'
+  return f'not aligned: the clips of {a!r} and {b!r} come in different order'
+
+
+def frames_of(data, place):
+  """The frames another program wrote to a folder, glob or video, as a FrameSource.
+
+  Args:
+    data: a `data` config block, for how folders are read.
+    place: folder, glob or video file.
+  """
+  data = data.copy_and_resolve_references()
+  data.update(source='folders', root='', test_a=str(place))
+  return folders.source(data, 'test', 'a')
+
+
+def frame_names(source, start, length):
+  """What tells the frames of a clip apart: file names without ending; positions in a video."""
+  if not hasattr(source, 'files'):
+    return [str(k) for k in range(length)]
+  return [f'{pathlib.Path(path).stem}{f" part {part}" if parts > 1 else ""}'
+          for path, part, parts in source.files[start:start + length]]
+
+
+def check_frames(a, b):
+  """Refuse two sources whose frames do not answer each other.
+
+  Names of frames must be equal, or else the last number in them (fake_0012 and real_0012).
+
+  Raises:
+    ValueError: names the first frame without a partner on each side.
+  """
+  reason = mismatch(a, b)
+  if reason:
+    raise ValueError(reason)
+  for (name, start, length), (_, other, _) in zip(a.clips, b.clips, strict=True):
+    left, right = frame_names(a, start, length), frame_names(b, other, length)
+    if left == right or (numbers := [last_number(x) for x in left]) == [
+        last_number(x) for x in right] and None not in numbers:
+      continue
+    alone = next((x, y) for x, y in zip(left, right, strict=True) if x != y)
+    raise ValueError(f'clip {name}: frame {alone[0]} of {a!r} stands beside {alone[1]} of {b!r}; '
+                     f'frames are matched by name or number, so rename or remove what has no '
+                     f'partner')
+
+
+def last_number(name):
+  """The last number in a name, or None."""
+  found = re.findall(r'\d+', name)
+  return int(found[-1]) if found else None
+
+
+def materials(config, paired, quantize=True, with_motion=True, max_clips=0):
+  """The test clips of a run's data, one `Material` at a time.
+
+  Args:
+    config: of the run.
+    paired: give the target too; the domains are aligned.
+    quantize: targets as uint8, what saved files would hold; otherwise float in [-1, 1].
+    with_motion: give the true flow; the source must have it.
+    max_clips: stop after so many; 0: all.
+  """
+  channels = config.data.channels_b
+  targets = windows.test_clips(config, 'b') if paired else None
+  for count, clip in enumerate(windows.test_clips(config, 'a')):
+    if max_clips and count >= max_clips:
+      return
+    partner = next(targets) if targets else None
+    target = partner and as_saved(partner.frames, partner.limits, channels, quantize)
+    yield Material(clip.name, clip.frames, clip.limits, shown(clip.frames, clip.limits), target,
+                   motion(clip) if with_motion else None, labels(clip))
+
+
+def folder_materials(found, max_clips=0):
+  """The clips of folders, one `Material` at a time; `raw` is the result itself.
+
+  Args:
+    found: {'result', 'reference' and perhaps 'source': FrameSource}, checked to be aligned.
+
+  Raises:
+    ValueError: 16-bit results, or sizes that differ.
+  """
+  for count, (name, _, length) in enumerate(found['result'].clips):
+    if max_clips and count >= max_clips:
+      return
+    read = {kind: read_clip(source, source.clips[count][1], length)
+            for kind, source in found.items()}
+    raw, target = read['result'], read['reference']
+    for kind in ('result', 'reference'):
+      if read[kind].dtype != np.uint8:
+        raise ValueError(f'{found[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
+                         f'convert them first')
+    if raw.shape[:3] != target.shape[:3]:
+      sizes = [f'{x.shape[2]}x{x.shape[1]}' for x in (raw, target)]
+      raise ValueError(f'clip {name}: the result has {sizes[0]} pixels, the reference {sizes[1]}; '
+                       f'scores need one size, and nothing is resized here')
+    channels = max(raw.shape[-1], target.shape[-1])
+    raw, target = (np.repeat(x, channels // x.shape[-1], axis=-1) for x in (raw, target))
+    yield Material(name, raw, None, shown(read['source']) if 'source' in read else None, target)
+
+
+def as_saved(frames, limits, channels, quantize=True):
+  """Raw frames [T, H, W, C] in the networks' channels: uint8 as a file would hold, or floats."""
+  frames = ops.to_float(frames[None], np.asarray(limits)[None], channels)[0]
+  return np.asarray(ops.to_uint8(frames) if quantize else frames)
+
+
+def motion(clip):
+  """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame."""
+  truth = [clip.source.flow(clip.start + t) for t in range(len(clip.frames) - 1)]
+  if not truth:
+    return None
+  return tuple(np.stack([entry[name] for entry in truth])
+               for name in ('forward', 'forward_visible'))
+
+
+def labels(clip):
+  """[T, H, W] classes at the size of the clip's frames, or None where the source has none."""
+  if 'label' not in clip.source.read(clip.start):
+    return None
+  size = clip.frames.shape[1:3]
+  return np.stack([images.resize_labels(clip.source.read(clip.start + t)['label'], size)
+                   for t in range(len(clip.frames))])
+
+
+def read_clip(source, start, length):
+  """[T, H, W, C] raw frames; grey and colour mixed become colour.
+
+  Raises:
+    ValueError: the clip mixes sizes.
+  """
+  clip = [source.read(start + t)['frame'] for t in range(length)]
+  for t, frame in enumerate(clip):
+    if frame.shape[:2] != clip[0].shape[:2]:
+      raise ValueError(f'{source.where(start + t)}: differs in size from the first of its clip')
+  channels = max(frame.shape[2] for frame in clip)
+  return np.stack([np.repeat(frame, channels // frame.shape[2], axis=2) for frame in clip])
+
+
+def shown(frames, limits=None):
+  """[..., H, W, C] raw frames as uint8 for looking at: the limits become 0 and 255.
+
+  Without limits, 16 bits are shown between the percentiles of `thermal_limits`.
+  """
+  if frames.dtype == np.uint8:
+    return frames
+  low, high = images.thermal_limits(frames, 'clip') if limits is None else limits
+  return np.rint(np.clip((frames - low) / (high - low), 0, 1) * 255).astype(np.uint8)

@@ -1,0 +1,114 @@
+"""All scores of one clip in one call, and how clips add up to a table row."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from i2vjax import metrics
+from i2vjax.metrics import fidelity, flicker, warping
+
+PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
+NAMES = PAIRED + UNPAIRED
+
+
+def unit(frames):
+  """[T, H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
+  frames = np.asarray(frames)
+  if frames.dtype == np.uint8:
+    return frames.astype(np.float32) / 255
+  return np.asarray(metrics.unit(frames, quantize=False))
+
+
+def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, psnr_cap=100.0,
+          ssim_gray=False, warp_kind='mse', batch=16):
+  """Score one clip and add it to a running total.
+
+  PSNR and SSIM enter the total frame by frame (mean over all frames), warping error and flicker
+  clip by clip (mean over clips), as the papers do.
+
+  Args:
+    total: from `metrics.init` or an earlier call.
+    frames: [T, H, W, C] uint8 or float in [-1, 1]: what is judged.
+    target: the aligned truth of the same shape, or None.
+    source: [T, H, W, any C], what the frames were made from, or None.
+    motion: (flow [T-1, H, W, 2], visible [T-1, H, W]) of the source, of any size, or None.
+    names: which of `NAMES`; those whose input is None are left out.
+
+  Returns:
+    (total, {name: value of this clip}, {'psnr', 'ssim': [T], 'warping': [T-1]}).
+  """
+  frames = unit(frames)
+  values, series = {}, {}
+  wanted = tuple(name for name in PAIRED if name in names)
+  if target is not None and wanted:
+    total, series = _paired(total, frames, unit(target), wanted, psnr_cap, ssim_gray, batch)
+    values |= {name: float(np.mean(items)) for name, items in series.items()}
+  if motion is not None and 'warping' in names and len(frames) > 1:
+    flow, mask = at_size(*motion, frames.shape[1:3])
+    result = warping.clip_error(jnp.asarray(frames), flow, mask, kind=warp_kind, batch=batch)
+    series['warping'] = result.pop('pairs')
+    total, values = metrics.update(total, result), values | result
+  if source is not None and 'flicker' in names and len(frames) > 1:
+    result = flicker.clip_values(frames, unit(source))
+    values |= result
+    if np.isnan(result['flicker_ratio']):
+      result = {**result, 'num_still_sources': 1}
+      del result['flicker_ratio']
+    total = metrics.update(total, result)
+  return total, values, series
+
+
+def at_size(flow, visible, size):
+  """(flow, mask [T-1, *size, 1]) for frames of `size`, from the truth at its own size.
+
+  Resized pixels may mix two surfaces: motion boundaries are then left out too.
+  """
+  same = flow.shape[1:3] == tuple(size)
+  flow, visible = warping.resize_flow(flow, visible, size)
+  return flow, warping.valid_mask(flow, visible=visible, boundaries=not same)
+
+
+def _paired(total, frames, target, names, psnr_cap, gray, batch):
+  metrics.same_shape(frames, target)
+  series = {name: [] for name in names}
+  for start in range(0, len(frames), batch):
+    index = np.arange(start, start + batch)
+    mask = index < len(frames)
+    index = np.minimum(index, len(frames) - 1)
+    total, values = fidelity.update(total, frames[index], target[index], mask, names=names,
+                                    psnr_cap=psnr_cap, gray=gray)
+    for name in names:
+      series[name] += [float(x) for x in values[name][mask]]
+  return total, series
+
+
+def moments(target):
+  """Per-frame channel means and total variance of a clip, all that a constant colour is judged by.
+
+  Args:
+    target: [T, H, W, C] uint8 or float in [-1, 1].
+
+  Returns:
+    (means [T, C], variances [T]: mean over channels of the variance inside the frame).
+  """
+  frames = unit(target).astype(np.float64)
+  return frames.mean(axis=(1, 2)), frames.var(axis=(1, 2)).mean(axis=-1)
+
+
+def best_colour(means, variances, rounds=200):
+  """The one colour whose mean PSNR against all frames is highest (ours: the least a score means).
+
+  A constant c has MSE_t = variance_t + |m_t - c|^2 / C in frame t, so the best c is the mean of the
+  m_t weighted by 1 / MSE_t; found by repeating just that, from the plain mean.
+
+  Args:
+    means: [N, C] in [0, 1]; variances: [N], as `moments` gives them, of all target frames.
+
+  Returns:
+    [C] in [0, 1].
+  """
+  colour = means.mean(axis=0)
+  for _ in range(rounds):
+    error = variances + np.mean((means - colour) ** 2, axis=1)
+    weight = 1 / np.maximum(error, 1e-12)
+    colour = (weight[:, None] * means).sum(axis=0) / weight.sum()
+  return colour
