@@ -40,8 +40,9 @@ def get_config(variant=None):
   )
   content(config)
   structure(config)
-  config.optim.update(lr=None, b1=0.5, b2=0.999, schedule='constant')       # P names no decay; C
-  config.optim.lr_by_backbone = dict(
+  config.optim.update(b1=0.5, b2=0.999, schedule='constant')                # P names no decay; C
+  defaults.rate_by_backbone(
+      config,
       vit=2e-6,              # P
       none=2e-4,             # CUT, which trains this generator, init and PatchGAN with it
       random=2e-6,

@@ -1,0 +1,61 @@
+"""Every config in configs/: complete, locked, and good for two steps."""
+
+import pathlib
+
+import numpy as np
+import pytest
+
+from i2vjax import main, methods
+
+ROOT = pathlib.Path(__file__).parents[1]
+CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
+names = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
+
+
+def config_of(path, variant=''):
+  return main.parse(['i2vjax', '--config', f'{path}{variant}'])[2]
+
+
+def test_every_method_has_a_config():
+  assert [path.stem for path in CONFIGS] == methods.names()
+
+
+@names
+@pytest.mark.parametrize('variant', ['', ':paper', ':demo'])
+def test_variants_are_locked_and_name_their_method(path, variant):
+  config = config_of(path, variant)
+  assert config.is_locked and config.method == path.stem
+  assert config.variant == (variant[1:] or 'default')
+  assert config.data.source == ('folders' if variant == ':paper' else 'scenes')
+  assert sum(config.weights.values()) > 0
+
+
+@names
+def test_method_offers_what_the_loop_asks_for(path):
+  method = methods.get(path.stem)
+  assert all(hasattr(method, part) for part in methods.REQUIRED)
+  config = config_of(path, ':demo')
+  players = {name for names in method.PLAYERS.values() for name in names}
+  assert players == set(method.networks(config)) and players <= set(method.inputs(config))
+
+
+@names
+def test_rates_can_be_overridden(path):
+  config = main.parse(['i2vjax', '--config', str(path), '--config.optim.lr=0.125'])[2]
+  assert config.optim.lr == 0.125
+
+
+@names
+def test_two_steps_on_scenes(path, tmp_path):
+  arguments = ['i2vjax', '--config', f'{path}:demo', '--workdir', str(tmp_path), '--show=false',
+               '--config.data.load_size=32', '--config.data.crop_size=32', '--config.gen.width=4',
+               '--config.gen.blocks=1', '--config.disc.width=4', '--config.train.steps=2',
+               '--config.log.every=1', '--config.data.scenes.clips=2',
+               '--config.data.scenes.clip_length=6']
+  assert main.main(arguments) == 0
+  from i2vjax import checkpoint
+  run = checkpoint.load_run(tmp_path)
+  frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
+  _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
+                                 frames)
+  assert fake.shape[:4] == (1, 2, 32, 32) and np.isfinite(fake).all()

@@ -1,0 +1,152 @@
+"""CycleGAN: its loss by hand, its passes counted, its players apart."""
+
+import importlib.util
+import math
+import pathlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from i2vjax import checkpoint, parallel, state
+from i2vjax.methods import cyclegan
+
+ROOT = pathlib.Path(__file__).parents[1]
+
+
+def config_of(variant=None):
+  spec = importlib.util.spec_from_file_location('cyclegan_config', ROOT / 'configs/cyclegan.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(variant)
+
+
+def tiny():
+  config = config_of('demo')
+  config.data.update(load_size=32, crop_size=32)
+  config.gen.update(width=4, blocks=1)
+  config.disc.update(width=4)
+  config.gan.pool = 2
+  return config
+
+
+def batch(seed=0):
+  frames = jax.random.uniform(jax.random.key(seed), (2, 2, 1, 32, 32, 3), minval=-1)
+  return {'a': frames[0], 'b': frames[1]}
+
+
+def on_one_device(config, nets):
+  """(fresh state, step) with plain SGD, without the input pipeline."""
+  tx = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
+  fresh = checkpoint.fresh_state(config, cyclegan, nets, tx)
+
+  def step(s, data, fixed, key):
+    return cyclegan.step(nets, tx, config, s, data, fixed, key, 'train')
+  return fresh, step
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  """State before and after one step, and the step's terms."""
+  config = tiny()
+  before, step = on_one_device(config, cyclegan.networks(config))
+  kept = before.replace(params=parallel.to_host(before.params))   # the step takes its state
+  mapped = parallel.map_step(step)
+  after, terms = mapped(parallel.place(before), parallel.shard(batch()), {})
+  return config, kept, after, terms
+
+
+def test_trainable_parameters_of_the_paper():
+  config = config_of('paper')
+  nets = cyclegan.networks(config)
+  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *example)['params']
+            for name, example in cyclegan.inputs(config).items()}
+  assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == 28_285_832
+
+
+def test_terms_are_finite_and_the_critics_begin_near_a_half(stepped):
+  _, _, _, terms = stepped
+  assert set(terms) == {'adversarial', 'cycle', 'identity', 'disc_a', 'disc_b'}
+  assert all(np.isfinite(value) for value in terms.values())
+  # scores near 0: 1/2 * ((0 - 1)^2 + 0^2) for each critic, (0 - 1)^2 twice for the generators
+  assert 0.3 < terms['disc_a'] < 0.7 and 1.4 < terms['adversarial'] < 2.6
+
+
+def test_cycle_and_identity_by_hand(stepped):
+  """mean |gen_ba(gen_ab(a)) - a| + mean |gen_ab(gen_ba(b)) - b|, and the identity images."""
+  config, before, _, terms = stepped
+  nets, data = cyclegan.networks(config), batch()
+
+  def gen(name, x):
+    return state.run(nets, before.params, name, x)
+  a, b = data['a'][:, 0], data['b'][:, 0]
+  cycle = (jnp.mean(jnp.abs(gen('gen_ba', gen('gen_ab', a)) - a))
+           + jnp.mean(jnp.abs(gen('gen_ab', gen('gen_ba', b)) - b)))
+  identity = jnp.mean(jnp.abs(gen('gen_ab', b) - b)) + jnp.mean(jnp.abs(gen('gen_ba', a) - a))
+  np.testing.assert_allclose(terms['cycle'], cycle, rtol=1e-4)
+  np.testing.assert_allclose(terms['identity'], identity, rtol=1e-4)
+
+
+def test_every_network_moved_and_the_pools_took_the_fakes(stepped):
+  _, before, after, _ = stepped
+  for name in before.params:
+    moved = jax.tree.map(lambda x, y: not np.array_equal(x, y), before.params[name],
+                         after.params[name])
+    assert any(jax.tree.leaves(moved)), name
+  assert int(after.local['pool_a']['count'][0]) == 2
+
+
+def passes(identity):
+  """{generator: [batch sizes of its calls]} of one step, found by tracing."""
+  config = tiny()
+  config.weights.identity = identity
+  nets, calls = cyclegan.networks(config), {'gen_ab': [], 'gen_ba': []}
+  fresh, step = on_one_device(config, nets)
+
+  def counted(nets, params, name, x, **options):
+    if name in calls:
+      calls[name].append(len(x))
+    return state.run(nets, params, name, x, **options)
+  original, cyclegan.run = cyclegan.run, counted
+  try:
+    one = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+    jax.eval_shape(jax.vmap(lambda _: step(one, batch(), {}, jax.random.key(0))[1],
+                            axis_name=state.AXIS), jnp.arange(1))
+  finally:
+    cyclegan.run = original
+  return calls
+
+
+def test_six_image_passes_in_four_calls():
+  assert passes(5.0) == {'gen_ab': [4, 2], 'gen_ba': [4, 2]}
+
+
+def test_identity_weight_zero_skips_two_passes():
+  assert passes(0.0) == {'gen_ab': [2, 2], 'gen_ba': [2, 2]}
+
+
+def test_clip_in_chunks_equals_the_clip_whole():
+  config = tiny()
+  nets = cyclegan.networks(config)
+  params = checkpoint.fresh_params(config, cyclegan, nets)
+  frames = jax.random.uniform(jax.random.key(1), (1, 4, 32, 32, 3))
+
+  def translated(part):
+    return cyclegan.translate(nets, config, params, {}, {}, None, part)[1]
+  whole = translated(frames)
+  parts = jnp.concatenate([translated(frames[:, :1]), translated(frames[:, 1:])], 1)
+  np.testing.assert_allclose(whole, parts, atol=1e-5)
+
+
+def test_samples_show_both_directions():
+  config = tiny()
+  config.data.channels_a = 1
+  nets = cyclegan.networks(config)
+  params = checkpoint.fresh_params(config, cyclegan, nets)
+  data = batch()
+  rows = cyclegan.samples(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
+                          jax.random.key(0))
+  assert list(rows) == ['a', 'a to b', 'back to a', 'b', 'b to a', 'back to b']
+  assert all(images.shape == (2, 32, 32, 3) for images in rows.values())
