@@ -28,9 +28,9 @@ class Surface(NamedTuple):
 def coordinates(view):
   """`render.Raster` -> `Surface`.
 
-  One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times that
-  along the street (d: distance of the plane), and sideways as much as a neighbouring row or column
-  is shifted, |offset| / d times.
+  One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times
+  that along the street (d: distance of the plane), and sideways as much as a neighbouring row or
+  column is shifted, |offset| / d times.
   """
   at, ids = view.pose, view.ids
   depth = 1.0 / view.inverse

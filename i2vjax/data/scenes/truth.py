@@ -19,7 +19,8 @@ def boxes(scene, view, least=4):
   Returns:
     float32 [N, 5]: x0, y0, x1, y1 in pixel edges (a pixel p covers [p, p + 1]) and the class.
   """
-  boxed = np.append(False, scene.labels != 255)[scene.tables.owner]
+  of_class = np.append(255, scene.labels).take(scene.tables.owner)
+  boxed = (of_class != 255) & (of_class == scene.tables.label)    # a sign's post is no sign
   y, x = np.nonzero(boxed.take(view.ids))
   owner = scene.tables.owner.take(view.ids[y, x]) - 1
   count = len(scene.labels)
