@@ -112,12 +112,14 @@ def test_a_strip_that_cannot_be_shared_is_named(tmp_path):
     source(tmp_path, frames_per_image='2').read(0)
 
 
-def test_hidden_and_other_files_are_ignored(tmp_path):
+def test_hidden_and_other_files_are_ignored_and_counted(tmp_path):
   put(tmp_path, ['1.png', '2.png'])
   put(tmp_path / '.thumbs', ['3.png'])
   (tmp_path / 'readme.txt').write_text('x')
   (tmp_path / '._1.png').write_text('x')
-  assert values(source(tmp_path)) == [0, 1]
+  found = source(tmp_path)
+  assert values(found) == [0, 1]
+  assert found.ignored == 2
 
 
 def test_a_glob_of_files(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.data import frames, sequences, video, windows
+from i2vjax.data import frames, sequences, video, windows, writer
 
 COUNT, HEIGHT, WIDTH = 40, 32, 48
 
@@ -74,7 +74,7 @@ def test_mp4_is_what_browsers_play(mp4):
   with av.open(str(mp4)) as container:
     context = container.streams.video[0].codec_context
     assert (context.name, context.pix_fmt) == ('h264', 'yuv420p')
-    assert (context.colorspace, context.color_range) == (video.BT709, 1)
+    assert (context.colorspace, context.color_range) == (writer.BT709, 1)
   assert mp4.read_bytes().find(b'moov') < mp4.read_bytes().find(b'mdat')   # plays while loading
 
 
@@ -166,6 +166,20 @@ def test_random_reading_equals_reading_in_order(tmp_path, mp4, name, codec):
   assert len(found) == len(expected) == COUNT
   for i in (0, 1, 2, 30, 29, 11, 12, 39, 0, 20):
     np.testing.assert_array_equal(found.read(i)['frame'], expected[i])
+
+
+def test_a_video_held_upright_is_read_upright(tmp_path, mp4):
+  """Phones store the turn as a matrix in the header: here a quarter turn clockwise."""
+  def matrix(a, b, c, d):
+    return b''.join(x.to_bytes(4, 'big', signed=True) for x in (a, b, 0, c, d, 0))
+  one = 1 << 16
+  data = mp4.read_bytes()
+  track = data.find(b'tkhd')
+  turned = data[track:].replace(matrix(one, 0, 0, one), matrix(0, one, -one, 0), 1)
+  (tmp_path / 'x.mp4').write_bytes(data[:track] + turned)
+  expected = np.rot90(next(video.read_video(mp4))[0], -1)
+  np.testing.assert_array_equal(next(video.read_video(tmp_path / 'x.mp4'))[0], expected)
+  assert video.video_info(tmp_path / 'x.mp4').width == HEIGHT
 
 
 def test_times_of_avi_go_by_its_rate(tmp_path):

@@ -283,6 +283,23 @@ def test_time_is_reversed_in_the_asked_share_of_windows(config):
   assert set(steps) == {1, -1}
 
 
+@pytest.mark.parametrize('field', ['frames', 'stride', 'batch', 'prefetch'])
+def test_counts_below_one_are_refused(config, field):
+  config.data[field] = 0
+  with pytest.raises(ValueError, match=f'data.{field}=0 must be at least 1'):
+    windows.train_iterator(config, 2)
+
+
+def test_labels_asked_of_a_source_without_are_refused(config):
+  with pytest.raises(ValueError, match='FolderFrames.*has no labels'):
+    next(windows.train_iterator(config, 2, extras=('labels',)))
+
+
+def test_scaling_each_frame_by_itself_warns_of_flicker():
+  with pytest.warns(UserWarning, match='flicker'):
+    crops.WindowSource(Numbered((4,), dtype=np.uint16), 2, rule='frame')
+
+
 def test_a_missing_domain_names_the_field(config, tmp_path):
   config.data.update(root='', train_a=str(tmp_path / 'trainA'))
   with pytest.raises(ValueError, match='data.train_b'):

@@ -41,6 +41,9 @@ class WindowSource:
              for k in window_starts(count, extent, stride)]
     self.clip, self.starts = (np.array(x, np.int64) for x in zip(*spans, strict=True))
     self.channels, self.dtype = layout(frames)
+    if self.rule == 'frame' and self.dtype == np.uint16 and length > 1:
+      warnings.warn(f"{frames!r}: data.thermal_range='frame' scales each frame by itself, so "
+                    f"windows flicker; 'clip' does not", stacklevel=2)
     self._limits = {}
 
   def __len__(self):
@@ -61,7 +64,7 @@ class WindowSource:
     raw = [images.resize(images.stretch(x, self.rule), size) for x in raw]
     item = {'frames': np.stack(raw), 'limits': self.limits(int(self.clip[i]))}
     if 'labels' in self.extras:
-      item['labels'] = np.stack([images.resize_labels(x['label'], size) for x in records])
+      item['labels'] = np.stack([images.resize_labels(self._label(x), size) for x in records])
     if 'index' in self.extras:
       item['index'] = np.int32(i)
     return item
@@ -71,6 +74,11 @@ class WindowSource:
     if clip not in self._limits:
       self._limits[clip] = limits(self.frames, clip, self.rule)
     return self._limits[clip]
+
+  def _label(self, record):
+    if 'label' not in record:
+      raise ValueError(f'{self.frames!r} has no labels, which this method needs')
+    return record['label']
 
   def _checked(self, i, frame):
     """The frame in the source's own channels; refused where its kind differs."""

@@ -23,16 +23,16 @@ def source(data, split, domain):
   place = roots.find(data, split, domain)
   if not place:
     return None
-  pictures, videos = search(place)
+  pictures, videos, ignored = _search(place)
   if videos and split != 'train':
     return sequences.VideoFrames(videos)
   if videos:
     names = unique_names(videos)
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
-    return FolderFrames(place, list(groups.items()))
+    return FolderFrames(place, list(groups.items()), ignored=ignored)
   parts = strips(data.frames_per_image)
   clips = cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
-  return FolderFrames(place, clips, parts)
+  return FolderFrames(place, clips, parts, ignored)
 
 
 class FolderFrames:
@@ -41,16 +41,17 @@ class FolderFrames:
   Attributes:
     clips: list of (name, start, length).
     place: folder or glob, for messages.
+    ignored: files there that are hidden or no pictures.
   """
 
   has_flow = False
 
-  def __init__(self, place, clips, parts=1):
+  def __init__(self, place, clips, parts=1, ignored=0):
     """clips: list of (name, files in time order). parts: frames side by side in a file, or 'auto'.
 
     Files of several frames are a clip each, named after the file.
     """
-    self.place, self.clips, self.files = str(place), [], []
+    self.place, self.ignored, self.clips, self.files = str(place), ignored, [], []
     for name, files in clips:
       count = parts_of(files[0]) if parts == 'auto' else parts
       pieces = [files] if count == 1 else [[file] for file in files]
@@ -98,12 +99,21 @@ def search(place):
 
   Returns:
     ({folder relative to `place` ('' for itself): files in natural order}, [video files]).
-    Hidden and other files are ignored; the message for an empty place counts them.
+    Hidden and other files are ignored.
+
+  Raises:
+    FileNotFoundError: nothing there (with the number of files ignored). ValueError: a single file
+      that is no video, or a folder that holds two domains.
   """
+  return _search(place)[:2]
+
+
+def _search(place):
+  """`search`, and the number of files ignored."""
   place = os.path.expanduser(str(place))
   if os.path.isfile(place):
     if video.is_video(place):
-      return {}, [place]
+      return {}, [place], 0
     raise ValueError(f'{place} is neither a folder nor a video file ({video.ENDINGS})')
   if os.path.isdir(place):
     found, base = _walk(place), place
@@ -121,7 +131,8 @@ def search(place):
   if not groups and not videos:
     raise FileNotFoundError(_nothing(place, found))
   _one_domain(place, groups)
-  return dict(groups), [] if groups else videos
+  used = sum(map(len, groups.values())) or len(videos)
+  return dict(groups), [] if groups else videos, len(found) - used
 
 
 def _walk(place):

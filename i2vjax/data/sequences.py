@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pathlib
+import secrets
 import shutil
 import threading
 import time
@@ -149,13 +150,15 @@ def _unpack(path, folder, size):
   if need > free:
     raise OSError(f'{folder.parent} has {free / 1e9:.2f} GB left and {path} may need '
                   f'{need / 1e9:.2f} GB: free some, or set data.cache_dir to another disk')
-  part = folder.with_name(f'{folder.name}.part-{os.getpid()}')
+  part = folder.with_name(f'{folder.name}.part-{secrets.token_hex(4)}')   # hosts share the disk
   part.mkdir()
   try:
     steps = tqdm.tqdm(video.read_video(path), total=info.frames, unit='frame', disable=None)
     for k, (frame, _) in enumerate(steps):
       images.write_image(part / f'{k:06d}.png', images.resize(frame, size))
-    if not folder.is_dir():             # another process may have been faster
-      part.rename(folder)
+    part.rename(folder)
+  except OSError:
+    if not folder.is_dir():               # else another process was faster
+      raise
   finally:
     shutil.rmtree(part, ignore_errors=True)

@@ -102,6 +102,9 @@ def train_iterator(config, batch, process=(0, 1), extras=()):
 
 
 def _check(data):
+  for name in ('frames', 'stride', 'batch', 'prefetch'):
+    if data[name] < 1:
+      raise ValueError(f'data.{name}={data[name]} must be at least 1')
   load, crop = (ops.hw(x) for x in (data.load_size, data.crop_size))
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
     raise ValueError(f'data.load_size={load} is smaller than data.crop_size={crop}')

@@ -1,0 +1,134 @@
+"""Frames into a video file: H.264 that plays everywhere, or lossless FFV1."""
+
+import os
+import pathlib
+from fractions import Fraction
+
+import av
+import numpy as np
+
+SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded to even sides
+H264 = ('.mp4', '.m4v', '.mov')
+FFV1 = ('.mkv',)
+TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
+BT709 = 1                     # number of the colour space in the H.264 and ISO tables
+LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
+QUALITY = '18'                # x264's constant rate factor; 18 is held to be visually lossless
+
+
+class VideoWriter:
+  """Writes a video beside its name and renames it when closed: never half a file.
+
+  .mp4, .m4v, .mov: H.264 4:2:0, BT.709, which browsers play. Its sides must be even: odd frames get
+  their last row or column repeated, the true size is noted in the file, and our readers cut it back
+  (`note` says so; other players show one pixel more). .mkv: FFV1, every value kept: uint8 grey or
+  RGB of any size, and uint16 grey.
+
+  with VideoWriter(path, rate=25) as video: video.write(frame)
+  """
+
+  def __init__(self, path, rate=25):
+    """path: .mp4 or .mkv and kin. rate: frames per second, used for frames without a time."""
+    self.path = pathlib.Path(path)
+    if self.path.suffix.lower() not in H264 + FFV1:
+      raise ValueError(f'{path}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
+                       f'(FFV1, lossless)')
+    self.lossless = self.path.suffix.lower() in FFV1
+    self.rate, self.frames, self.note = Fraction(rate).limit_denominator(1001), 0, ''
+    self.part = self.path.with_name(f'.{self.path.name}.{os.getpid()}.part')
+    self._container = self._first = None
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, *_):
+    if kind is None:
+      self.close()
+    else:
+      self.abort()
+
+  def write(self, frame, seconds=None):
+    """Add a frame: uint8 [H, W, 1 or 3], or uint16 [H, W, 1] (.mkv only).
+
+    Args:
+      frame: of the same shape and type as the first.
+      seconds: its presentation time; the file starts at the first frame's. None: by the rate.
+    """
+    if self._container is None:
+      self._start(frame)
+    if frame.shape != self._shape or frame.dtype != self._dtype:
+      raise ValueError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
+                       f'first was {self._shape} {self._dtype}')
+    picture = self._picture(frame)
+    picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
+    self._container.mux(self._stream.encode(picture))
+    self.frames += 1
+
+  def close(self):
+    """Finish the file and give it its name; without a single frame it is an error."""
+    if self._container is None:
+      raise ValueError(f'{self.path}: no frames were written')
+    self._container.mux(self._stream.encode())
+    self._container.close()
+    os.replace(self.part, self.path)
+
+  def abort(self):
+    """Throw away what was written."""
+    if self._container is not None:
+      self._container.close()
+      self.part.unlink(missing_ok=True)
+
+  def _start(self, frame):
+    self._shape, self._dtype = frame.shape, frame.dtype
+    height, width = frame.shape[:2]
+    if self._dtype == np.uint16 and not self.lossless:
+      raise ValueError(f'{self.path}: 16-bit frames need .mkv')
+    self.path.parent.mkdir(parents=True, exist_ok=True)
+    name = 'matroska' if self.lossless else 'mp4'
+    options = {} if self.lossless else {'movflags': 'faststart'}
+    self._container = av.open(str(self.part), 'w', format=name, container_options=options)
+    self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
+    if any(self._pad):
+      self._container.metadata['comment'] = f'{SIZE_TAG} {width}x{height}'
+      self.note = (f'{self.path}: {width}x{height} was padded to {width + self._pad[1]}x'
+                   f'{height + self._pad[0]}, H.264 needs even sides; .mkv keeps the size')
+    self._add_stream(height + self._pad[0], width + self._pad[1])
+
+  def _add_stream(self, height, width):
+    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', {'crf': QUALITY})
+    self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
+    self._stream.height, self._stream.width = height, width
+    self._stream.pix_fmt = self._format()
+    self._stream.codec_context.time_base = Fraction(1, TICKS)
+    if not self.lossless:
+      context = self._stream.codec_context
+      context.colorspace = context.color_primaries = context.color_trc = BT709
+      context.color_range = 1            # 16 to 235, as players expect
+
+  def _format(self):
+    if not self.lossless:
+      return 'yuv420p'
+    if self._shape[-1] == 3:
+      return 'bgr0'
+    return 'gray16le' if self._dtype == np.uint16 else 'gray'
+
+  def _picture(self, frame):
+    """The frame as the encoder takes it."""
+    if self.lossless:
+      grey = 'gray16le' if frame.dtype == np.uint16 else 'gray'
+      name = 'rgb24' if frame.shape[-1] == 3 else grey
+      data = frame if frame.shape[-1] == 3 else frame[..., 0]
+      return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), name).reformat(
+          format=self._format())
+    frame = np.pad(frame, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode='edge')
+    frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
+    picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
+    return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
+
+  def _stamp(self, seconds):
+    """Ticks since the first frame; a time that does not grow is moved on by one tick."""
+    seconds = self.frames / self.rate if seconds is None else Fraction(seconds)
+    if self._first is None:
+      self._first, self._last = seconds, -1
+    self._last = max(round((seconds - self._first) * TICKS), self._last + 1)
+    return self._last
