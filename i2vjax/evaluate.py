@@ -3,7 +3,6 @@
 import dataclasses
 import hashlib
 import json
-import math
 import pathlib
 from typing import Any
 
@@ -14,6 +13,7 @@ import tqdm
 from i2vjax import __version__, defaults, methods, metrics, ops, parallel, report, sheets, translate
 from i2vjax.data import pairs
 from i2vjax.data import source as data_source
+from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
 from i2vjax.state import init_params
 
@@ -42,7 +42,7 @@ def evaluate(run, output, overwrite=False, show=True):
     run: checkpoint.Run.
     output: folder for `scores.json` and `index.html`.
     overwrite: replace those two files.
-    show: print the table, with a progress bar.
+    show: a progress bar beside the table that is printed.
 
   Returns:
     The content of scores.json.
@@ -59,7 +59,7 @@ def evaluate(run, output, overwrite=False, show=True):
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test'}
   curves = sheets.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
-  return _write(output, scores, sketches, curves, show)
+  return _write(output, scores, sketches, curves)
 
 
 def quick_scores(run):
@@ -68,7 +68,7 @@ def quick_scores(run):
   rows = {'translated': translated_row(run, plan.settings)}
   scores, _ = judge(rows, lambda: materials(run.config, plan), plan, show=False)
   return {name: value for name, value in scores['rows']['translated'].items()
-          if not name.startswith('num_')}
+          if not name.startswith('num_') and not name.endswith('_source')}
 
 
 def evaluate_folders(result, reference, source=None, output='report', settings=None, *,
@@ -97,18 +97,19 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   reasons = {'warping': NO_FLOW}
   if 'source' not in found:
     reasons['flicker'] = 'needs the source frames beside the result (--source)'
-  plan = Plan(*choose(settings.metrics, reasons), settings, True)
+  plan = Plan(*clips.choose(settings.metrics, reasons), settings, True)
 
   def clips_of():
     return pairs.folder_materials(found, settings.max_clips)
   rows = {'translated': lambda material: material.raw}
-  if 'source' in found:
+  first = next(clips_of())
+  if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
     rows['source'] = source_frames
   rows['constant'] = constant_row(clips_of())
   scores, sketches = judge(rows, clips_of, plan, show)
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()} | {
       name: str(place) for name, place in places.items() if place}
-  return _write(output, scores, sketches, {}, show)
+  return _write(output, scores, sketches, {})
 
 
 def _free(output, overwrite):
@@ -121,23 +122,11 @@ def _free(output, overwrite):
   return output
 
 
-def _write(output, scores, sketches, curves, show):
-  sheets.save_text(output / 'scores.json', json.dumps(finite(scores), indent=2) + '\n')
+def _write(output, scores, sketches, curves):
+  sheets.save_json(output / 'scores.json', scores)
   sheets.save_text(output / 'index.html', report.page(scores, sketches, curves))
-  if show:
-    print(f'{report.table(scores)}\n{output / "index.html"}')
+  print(f'{report.table(scores)}\n{output / "index.html"}')
   return scores
-
-
-def finite(tree):
-  """A copy with NaN and infinity as None, which JSON does not know."""
-  if isinstance(tree, dict):
-    return {name: finite(value) for name, value in tree.items()}
-  if isinstance(tree, (list, tuple, np.ndarray)):
-    return [finite(value) for value in tree]
-  if isinstance(tree, (float, np.floating)):
-    return float(tree) if math.isfinite(tree) else None
-  return tree
 
 
 # ---- what can be scored -----------------------------------------------------------------------
@@ -154,27 +143,7 @@ def plan_run(config):
     reasons['warping'] = NO_FLOW
   if max(length for _, _, length in a.clips) < 2:
     reasons |= dict.fromkeys(clips.UNPAIRED, 'the test clips are single frames')
-  return Plan(*choose(config.eval.metrics, reasons), config.eval, not unmatched)
-
-
-def choose(wanted, reasons):
-  """(names to compute, {name: why not}).
-
-  Args:
-    wanted: `eval.metrics`: 'auto' for all that is possible, or names with commas, all of which must
-      be possible.
-    reasons: {name: why it cannot be computed}.
-  """
-  if wanted == 'auto':
-    return tuple(name for name in clips.NAMES if name not in reasons), reasons
-  names = tuple(name.strip() for name in wanted.split(',') if name.strip())
-  for name in names:
-    if name not in clips.NAMES:
-      raise ValueError(f'eval.metrics: {name!r} is not known; there are auto or '
-                       f'{", ".join(clips.NAMES)}')
-    if name in reasons:
-      raise ValueError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
-  return names, {name: 'not asked for' for name in clips.NAMES if name not in names}
+  return Plan(*clips.choose(config.eval.metrics, reasons), config.eval, not unmatched)
 
 
 def materials(config, plan):
@@ -201,7 +170,8 @@ def reference_rows(run, plan):
   """{label: Material -> frames}: what the scores of the run have to be read against.
 
   source: the input itself. constant: the single colour with the highest mean PSNR on these very
-  targets (it has seen the answers). untrained: the same networks with fresh weights.
+  targets (it has seen the answers). untrained: the same networks with fresh weights. ceiling, on
+  scenes: the true class of each pixel in the mean training colour of that class.
   """
   config, settings = run.config, plan.settings
   params = init_params(run.nets, run.method.inputs(config), jax.random.key(config.seed))
@@ -212,13 +182,15 @@ def reference_rows(run, plan):
           'untrained': translated_row(fresh, settings)}
   if plan.paired:
     rows['constant'] = constant_row(materials(config, plan))
+  if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':
+    rows['ceiling'] = class_row(config.data)
   return rows
 
 
 def source_frames(material):
   """The source in the channels of the target."""
   channels = material.target.shape[-1]
-  return np.asarray(ops.match_channels(material.shown, channels)).astype(np.uint8)
+  return np.rint(ops.match_channels(material.shown, channels)).astype(np.uint8)
 
 
 def constant_row(judged):
@@ -229,6 +201,17 @@ def constant_row(judged):
 
   def row(material):
     return np.broadcast_to(value, material.target.shape).copy()
+  return row
+
+
+def class_row(data):
+  """Material -> frames of `scenes` whose pixels have the mean training colour of their class."""
+  colours = ceiling.class_colour_ceiling(data, test_frames=1)['colours']
+  colours = np.rint(colours).astype(np.uint8)
+
+  def row(material):
+    frames = colours[material.labels]
+    return np.rint(ops.match_channels(frames, material.target.shape[-1])).astype(np.uint8)
   return row
 
 

@@ -27,13 +27,13 @@ SCORES = (
 SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}
 LABELS = {'translated': 'this run', 'source': 'the input itself',
           'constant': 'best single colour', 'untrained': 'untrained network',
-          'ceiling': 'best colour per class', 'target': 'true frame'}
+          'ceiling': 'mean colour per class', 'target': 'true frame'}
 WHY = {
     'source': 'what you score by doing nothing',
     'constant': 'one colour everywhere, chosen with the test frames in sight',
     'untrained': 'the same networks with fresh weights',
-    'ceiling': 'every pixel in the best colour of its true class: colour cannot be read from heat '
-               'beyond this, so a run near it is about as good as it gets',
+    'ceiling': 'every pixel in the mean training colour of its true class: heat does not tell '
+               'colours apart, so a run near this is about as good as it gets',
 }
 ACROSS, WORST, SHOWN = 4, 6, 8   # frames of a clip; worst frames; clips with pictures
 LOW, HIGH = 176, 256             # pixels: narrowest and widest picture on the page
@@ -203,6 +203,7 @@ dl { display: grid; grid-template-columns: max-content 1fr; gap: 4px 18px; margi
 dt { color: var(--faint); } dd { margin: 0; overflow-wrap: anywhere; }
 .pair { display: flex; gap: 18px; align-items: flex-start; flex-wrap: wrap; }
 figure { margin: 0; }
+figcaption { width: 0; min-width: 100%; }   /* never wider than its picture */
 """
 
 

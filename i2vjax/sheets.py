@@ -137,6 +137,22 @@ def save_text(path, text):
   save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
+def save_json(path, tree):
+  """Write numbers and texts as JSON, which knows no NaN and infinity: they become null."""
+  save_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + '\n')
+
+
+def finite(tree):
+  """A copy of a tree with NaN and infinity as None, NumPy numbers as Python's."""
+  if isinstance(tree, dict):
+    return {name: finite(value) for name, value in tree.items()}
+  if isinstance(tree, (list, tuple, np.ndarray)):
+    return [finite(value) for value in tree]
+  if isinstance(tree, (float, np.floating)):
+    return float(tree) if np.isfinite(tree) else None
+  return int(tree) if isinstance(tree, np.integer) else tree
+
+
 def inline_png(image):
   """[H, W, 3] uint8 as an inline picture address."""
   _, data = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))

@@ -10,6 +10,26 @@ PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
 NAMES = PAIRED + UNPAIRED
 
 
+def choose(wanted, reasons):
+  """(names to compute, {name: why not}).
+
+  Args:
+    wanted: `eval.metrics`: 'auto' for all that is possible, or names with commas, all of which must
+      be possible.
+    reasons: {name: why it cannot be computed}.
+  """
+  if wanted == 'auto':
+    return tuple(name for name in NAMES if name not in reasons), reasons
+  names = tuple(name.strip() for name in wanted.split(',') if name.strip())
+  for name in names:
+    if name not in NAMES:
+      raise ValueError(f'eval.metrics: {name!r} is not known; there are auto or '
+                       f'{", ".join(NAMES)}')
+    if name in reasons:
+      raise ValueError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
+  return names, {name: 'not asked for' for name in NAMES if name not in names}
+
+
 def unit(frames):
   """[T, H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
   frames = np.asarray(frames)

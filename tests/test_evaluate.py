@@ -1,0 +1,238 @@
+"""evaluate: rows that say what a score means, from runs and from folders of frames."""
+
+import dataclasses
+import json
+import re
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import stub_runs as stubs
+
+from i2vjax import evaluate as evaluator
+from i2vjax import ops
+from i2vjax.data import frames as pictures
+from i2vjax.data import pairs
+from i2vjax.data import source as data_source
+from i2vjax.metrics import clips
+
+
+@pytest.fixture(scope='module')
+def run():
+  return stubs.halving_run()
+
+
+@pytest.fixture(scope='module')
+def scored(run, tmp_path_factory):
+  """(scores, folder) of one full evaluation."""
+  folder = tmp_path_factory.mktemp('report')
+  return evaluator.evaluate(run, folder, show=False), folder
+
+
+def test_all_rows_have_all_scores(scored):
+  rows = scored[0]['rows']
+  assert list(rows) == ['translated', 'source', 'untrained', 'constant', 'ceiling']
+  for row in rows.values():
+    assert {'psnr', 'ssim', 'warping_mse', 'flicker_ratio', 'brightness_jitter'} <= row.keys()
+    assert all(np.isfinite(value) for value in row.values())
+
+
+def test_reference_rows_stand_in_the_order_they_must(scored):
+  """One colour per class beats one colour, which beats the infrared frame itself."""
+  rows = scored[0]['rows']
+  assert rows['ceiling']['psnr'] > rows['constant']['psnr'] > rows['source']['psnr']
+  assert rows['constant']['flicker'] == 0
+  assert rows['source']['flicker_ratio'] == pytest.approx(1, abs=1e-3)
+
+
+def test_untrained_row_differs_from_the_run(scored):
+  rows = scored[0]['rows']
+  assert rows['untrained']['psnr'] != rows['translated']['psnr']
+
+
+def test_files_hold_the_scores_and_what_they_were_made_with(scored, run):
+  scores, folder = scored
+  stored = json.loads((folder / 'scores.json').read_text())
+  assert stored['rows']['translated']['psnr'] == scores['rows']['translated']['psnr']
+  assert stored['protocol']['clips'] == 2
+  assert stored['protocol']['frames'] == 10
+  assert stored['run']['config'] == evaluator.config_hash(run.config)
+  assert stored['run']['step'] == 7
+  assert len(stored['clips'][0]['series']['psnr']) == 5
+  assert len(stored['clips'][0]['series']['warping']) == 4
+
+
+def test_page_needs_nothing_from_outside(scored):
+  page = (scored[1] / 'index.html').read_text()
+  assert 'src="data:image/png;base64,' in page
+  assert not re.search(r'(src|href)="?(http|//|\.|/)', page)
+  for words in ('best single colour', 'untrained network', 'Worst frames', 'test_000'):
+    assert words in page
+
+
+def test_row_is_the_mean_over_frames(scored):
+  scores = scored[0]
+  values = [value for clip in scores['clips'] for value in clip['series']['psnr']]
+  np.testing.assert_allclose(scores['rows']['translated']['psnr'], np.mean(values), rtol=1e-12)
+
+
+def test_quick_scores_are_the_run_row(scored, run):
+  quick = evaluator.quick_scores(run)
+  row = scored[0]['rows']['translated']
+  assert quick == {name: row[name] for name in quick}
+  assert {'psnr', 'ssim', 'warping_mse', 'flicker_ratio'} <= quick.keys()
+
+
+def test_nothing_is_overwritten_unless_asked(scored, run):
+  with pytest.raises(FileExistsError, match='--overwrite'):
+    evaluator.evaluate(run, scored[1], show=False)
+
+
+def test_a_perfect_translation_reaches_the_cap():
+  """The stand-in looks the answer up: frames of b in the order they are asked for."""
+  config = stubs.config()
+  targets = data_source(config.data, 'test', 'b')
+  frames = np.stack([targets.read(i)['frame'] for i in range(5)])
+  answers = jnp.concatenate([jnp.asarray(frames)] * 2) / 127.5 - 1
+
+  def perfect(nets, config, params, extra, fixed, carry, frames):
+    return carry, answers[None, :frames.shape[1]]
+  config.eval.max_clips = 1
+  config.eval.batch = 5
+  scores = evaluator.quick_scores(stubs.make(perfect, config))
+  assert scores['psnr'] == 100
+  assert scores['ssim'] == 1
+
+
+def test_unquantised_scores_use_the_floats(run):
+  config = run.config.copy_and_resolve_references()
+  config.eval.quantize = False
+  config.eval.metrics = 'psnr'
+  exact = evaluator.quick_scores(dataclasses.replace(run, config=config))
+  rounded = evaluator.quick_scores(run)
+  assert exact['psnr'] != rounded['psnr']
+  np.testing.assert_allclose(exact['psnr'], rounded['psnr'], atol=0.05)
+
+
+def test_visible_to_infrared_is_scored_too():
+  config = stubs.config(direction='b2a', channels_b=1)
+  config.eval.max_clips = 1
+  scores = evaluator.quick_scores(stubs.make(stubs.negative, config))
+  assert np.isfinite(scores['psnr'])
+
+
+def test_metrics_by_name():
+  names, skipped = clips.choose('psnr, flicker', {})
+  assert names == ('psnr', 'flicker')
+  assert skipped == {'ssim': 'not asked for', 'warping': 'not asked for'}
+  with pytest.raises(ValueError, match='which cannot be computed: no flow'):
+    clips.choose('warping', {'warping': 'no flow'})
+  with pytest.raises(ValueError, match="'fid' is not known"):
+    clips.choose('fid', {})
+
+
+def test_best_colour_maximises_mean_psnr():
+  rng = np.random.default_rng(0)
+  frames = [np.uint8(rng.integers(low, low + 60, (3, 12, 12, 3))) for low in (0, 150)]
+  found = [clips.moments(frame) for frame in frames]
+  means, variances = (np.concatenate(x) for x in zip(*found, strict=True))
+  best = clips.best_colour(means, variances)
+
+  def psnr(colour):
+    target = np.concatenate(frames) / 255
+    return np.mean(-10 * np.log10(np.mean((target - colour) ** 2, axis=(1, 2, 3))))
+  assert psnr(best) >= psnr(means.mean(axis=0)) - 1e-9
+  for step in np.eye(3) * 0.01:
+    assert psnr(best) > psnr(best + step)
+    assert psnr(best) > psnr(best - step)
+
+
+def test_moments_give_the_error_of_a_constant():
+  target = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
+  colour = np.array([0.2, 0.5, 0.9])
+  means, variances = clips.moments(target)
+  direct = np.mean((target / 255 - colour) ** 2)
+  np.testing.assert_allclose(variances[0] + np.mean((means[0] - colour) ** 2), direct, rtol=1e-6)
+
+
+# ---- folders ----------------------------------------------------------------------------------
+
+
+def write(folder, clip, name='{:03d}'):
+  for index, frame in enumerate(clip):
+    pictures.write_image(folder / (name.format(index) + '.png'), frame)
+  return folder
+
+
+@pytest.fixture(scope='module')
+def folders(tmp_path_factory):
+  """result, reference and source: 5 frames; the result is the reference with noise."""
+  root, rng = tmp_path_factory.mktemp('folders'), np.random.default_rng(0)
+  reference = rng.integers(0, 256, (5, 16, 20, 3), np.uint8)
+  result = np.clip(reference.astype(int) + rng.integers(-9, 10, reference.shape), 0, 255)
+  source = np.asarray(ops.luma(reference.astype(np.float32))).astype(np.uint8)
+  return (write(root / 'result', result.astype(np.uint8), 'fake_{:03d}'),
+          write(root / 'reference', reference, 'real_{:03d}'), write(root / 'source', source))
+
+
+def test_folders_of_any_program(folders, tmp_path):
+  result, reference, source = folders
+  scores = evaluator.evaluate_folders(result, reference, source, tmp_path / 'out', show=False)
+  pair = [pictures.read_image(next(folder.glob('*002.png'))) / 255 for folder in folders[:2]]
+  expected = -10 * np.log10(np.mean((pair[0] - pair[1]) ** 2))
+  np.testing.assert_allclose(scores['clips'][0]['series']['psnr'][2], expected, atol=1e-3)
+  assert list(scores['rows']) == ['translated', 'source', 'constant']
+  assert 'true motion' in scores['skipped']['warping']
+  assert scores['rows']['translated']['psnr'] > scores['rows']['source']['psnr']
+  assert (tmp_path / 'out' / 'index.html').is_file()
+
+
+def test_folders_without_a_source_leave_flicker_out(folders, tmp_path):
+  scores = evaluator.evaluate_folders(*folders[:2], output=tmp_path / 'out', show=False)
+  assert 'source' in scores['skipped']['flicker']
+  assert 'flicker' not in scores['rows']['translated']
+
+
+def test_missing_frame_is_named_on_both_sides(folders, tmp_path):
+  short = write(tmp_path / 'short', np.zeros((4, 16, 20, 3), np.uint8))
+  with pytest.raises(ValueError, match='4 frames.* 5 '):
+    evaluator.evaluate_folders(short, folders[1], output=tmp_path / 'out', show=False)
+  other = write(tmp_path / 'other', np.zeros((5, 16, 20, 3), np.uint8), '1{:03d}')
+  with pytest.raises(ValueError, match='frame 1000 .* real_000'):
+    evaluator.evaluate_folders(other, folders[1], output=tmp_path / 'out', show=False)
+
+
+def test_sizes_are_never_made_equal(folders, tmp_path):
+  small = write(tmp_path / 'small', np.zeros((5, 16, 16, 3), np.uint8))
+  with pytest.raises(ValueError, match='16x16 pixels, the reference 20x16'):
+    evaluator.evaluate_folders(small, folders[1], output=tmp_path / 'out', show=False)
+
+
+def test_sixteen_bit_results_are_refused(folders, tmp_path):
+  deep = write(tmp_path / 'deep', np.zeros((5, 16, 20, 1), np.uint16))
+  with pytest.raises(ValueError, match='16-bit'):
+    evaluator.evaluate_folders(deep, folders[1], output=tmp_path / 'out', show=False)
+
+
+def test_runs_on_unpaired_folders_say_why_scores_are_missing(folders, tmp_path):
+  for name in ('one', 'two'):
+    write(tmp_path / 'test_a' / name, np.full((3, 16, 16, 1), 90, np.uint8))
+  write(tmp_path / 'test_b' / 'one', np.full((3, 16, 16, 3), 90, np.uint8))
+  write(tmp_path / 'test_b' / 'three', np.full((3, 16, 16, 3), 90, np.uint8))
+  config = stubs.config(source='folders', test_a=str(tmp_path / 'test_a'),
+                        test_b=str(tmp_path / 'test_b'))
+  run = stubs.halving_run(config)
+  scores = evaluator.evaluate(run, tmp_path / 'out', show=False)
+  assert 'clip two' in scores['skipped']['psnr']
+  assert 'clip three' in scores['skipped']['psnr']
+  assert list(scores['rows']) == ['translated', 'source', 'untrained']
+  assert scores['rows']['translated']['num_still_sources'] == 2
+  assert 'flicker_ratio' not in scores['rows']['translated']
+
+
+def test_no_test_frames_of_the_target():
+  config = stubs.config(source='folders')
+  a = data_source(stubs.config().data, 'test', 'a')
+  assert 'data.test_b' in pairs.mismatch(a, None)
+  with pytest.raises(ValueError, match=r'data\.test_a'):
+    evaluator.plan_run(config)
