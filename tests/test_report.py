@@ -1,0 +1,134 @@
+"""The page and the table of an evaluation."""
+
+import base64
+import json
+import re
+
+import cv2
+import numpy as np
+import pytest
+
+from i2vjax import report, sheets
+
+
+def scores(**changes):
+  row = {'psnr': 20.0, 'ssim': 0.5, 'warping_mse': 0.002, 'flicker_ratio': 1.5}
+  rows = {'translated': row, 'source': {**row, 'psnr': 10.0, 'warping_mse': 0.001},
+          'constant': {**row, 'psnr': 15.0}}
+  entry = {'name': '<clip> & co', 'frames': 3, 'rows': rows}
+  return {'run': {'method': 'cyclegan', 'variant': 'demo', 'step': 600}, 'rows': rows,
+          'protocol': {'clips': 1, 'frames': 3, 'height': 16, 'width': 20}, 'clips': [entry],
+          'skipped': {'warping': 'no <flow>'}, 'worst': [], **changes}
+
+
+def rows(length=3, value=0):
+  frames = np.arange(length, dtype=np.uint8)[:, None, None, None] + np.uint8(value)
+  return {'source': np.broadcast_to(frames, (length, 16, 20, 1)),
+          'translated': np.broadcast_to(frames + 100, (length, 16, 20, 3))}
+
+
+def test_verdict_names_the_references_and_the_ratios():
+  text = report.verdict(scores())
+  assert '20.00 dB' in text
+  assert '15.00 dB for the best single colour' in text
+  assert '2.00 times that of the input itself' in text
+  assert '50% more' in text
+  assert 'below a plain colour' not in text
+
+
+def test_verdict_says_when_nothing_was_learned():
+  poor = scores()
+  poor['rows']['constant'] = {'psnr': 21.0}
+  assert 'below a plain colour' in report.verdict(poor)
+
+
+def test_verdict_without_scores_and_with_nan():
+  assert 'No scores' in report.verdict(scores(rows={'translated': {}}))
+  assert 'NaN' in report.verdict(scores(rows={'translated': {'psnr': np.nan, 'num_nonfinite': 2}}))
+
+
+def test_table_has_a_line_for_each_row_and_each_gap():
+  lines = report.table(scores()).splitlines()
+  assert len(lines) == 1 + 3 + 1
+  assert '20.00' in lines[1]
+  assert lines[1].split()[-2] == '2.000'   # thousandths
+  assert lines[-1] == 'left out: warping (no <flow>)'
+
+
+def test_missing_scores_are_dashes():
+  assert report.number({}, 'psnr', 2) == '–'
+  assert report.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'
+
+
+def test_page_escapes_names_and_is_one_file():
+  sketch = report.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
+  page = report.page(scores(), report.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
+  assert '<clip>' not in page
+  assert '&lt;clip&gt; &amp; co' in page
+  assert 'no &lt;flow&gt;' in page
+  assert page.count('<img ') == 4   # moments, slices, worst frames, curves
+  for data in re.findall(r'base64,([^"]+)"', page):
+    assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1) is not None
+
+
+def test_worst_frames_come_first_over_all_clips():
+  kept = []
+  for clip, values in (('one', [30.0, 10.0, 20.0]), ('two', [25.0, 35.0, 5.0])):
+    kept = report.keep(kept, report.sketch(clip, rows(), {'psnr': values}))
+  order = [(name, t) for _, name, t, _ in kept[0]['worst']]
+  assert order[:3] == [('two', 2), ('one', 1), ('one', 2)]
+  assert len(order) == report.WORST
+
+
+def test_without_target_the_least_steady_frames_are_the_worst():
+  sketch = report.sketch('clip', rows(), {'warping': [0.1, 0.5]})
+  assert sketch['worst'][0][2] == 1
+
+
+def test_memory_of_a_long_list_of_clips_is_bounded():
+  kept = []
+  for index in range(20):
+    kept = report.keep(kept, report.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
+  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(report.SHOWN)]
+
+
+def test_slices_are_the_middle_line_of_every_frame():
+  frames = np.random.default_rng(0).integers(0, 256, (3, 16, 20, 3), np.uint8)
+  sketch = report.sketch('clip', {'translated': frames}, {})
+  np.testing.assert_array_equal(sketch['slices']['translated'], frames[:, 8])
+
+
+def test_a_clip_of_one_frame_has_a_page():
+  sketch = report.sketch('clip', rows(1), {})
+  assert '<img' in report.page(scores(), report.keep([], sketch), {})
+
+
+def test_curves_are_read_from_the_log(tmp_path):
+  lines = [{'step': 1, 'cycle': 3.0, 'lr': 1e-3}, {'step': 2, 'cycle': 2.0}]
+  (tmp_path / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
+  curves = sheets.read_curves(tmp_path / 'metrics.jsonl')
+  assert curves == {'cycle': ([1, 2], [3.0, 2.0]), 'lr': ([1], [1e-3])}
+  assert sheets.read_curves(tmp_path / 'none.jsonl') == {}
+
+
+def test_plot_has_a_panel_for_each_term():
+  term = ([1, 2, 3], [1.0, 0.5, 0.2])
+  one = sheets.plot_curves({'cycle': term})
+  five = sheets.plot_curves(dict.fromkeys('abcde', term))
+  assert one.shape[2] == five.shape[2] == 3
+  assert five.shape[0] == 2 * one.shape[0]
+  assert five.shape[1] == 4 * one.shape[1]
+
+
+def test_running_mean_starts_without_bias_and_keeps_constants():
+  np.testing.assert_allclose(sheets.running_mean([2.0] * 50), 2.0)
+  smooth = sheets.running_mean([5.0] + [1.0] * 99)
+  assert smooth[0] == 5
+  assert smooth[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_json_has_no_nan(tmp_path):
+  tree = {'a': np.float32('nan'), 'b': [np.int64(3), float('inf'), 'x', None, True]}
+  sheets.save_json(tmp_path / 'x.json', tree)
+  read = json.loads((tmp_path / 'x.json').read_text())
+  assert read == {'a': None, 'b': [3, None, 'x', None, True]}
