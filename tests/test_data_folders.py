@@ -101,6 +101,13 @@ def test_auto_tells_strips_by_their_shape(tmp_path, width, count):
   assert source(tmp_path, frames_per_image='auto').clips[0][2] == count
 
 
+def test_single_frames_may_test_a_model_trained_on_strips(tmp_path):
+  put(tmp_path, ['1.png', '2.png'], shape=(8, 8, 1))
+  data = defaults.data()
+  data.update(source='folders', test_a=str(tmp_path), frames_per_image='3')
+  assert values(sources.source(data, 'test', 'a')) == [0, 1]
+
+
 def test_auto_cuts_a_flat_folder_of_single_frames_by_number(tmp_path):
   put(tmp_path, ['1.png', '2.png', '9.png'])
   assert len(source(tmp_path, frames_per_image='auto').clips) == 2

@@ -277,7 +277,7 @@ def test_an_interrupted_unpacking_is_not_taken_for_whole(tmp_path, mp4, monkeypa
 def test_unpacking_is_refused_where_the_disk_lacks_the_space(tmp_path, mp4, monkeypatch):
   usage = shutil.disk_usage(tmp_path)._replace(free=40 * 20 * 20 * 3 - 1)
   monkeypatch.setattr(shutil, 'disk_usage', lambda _: usage)
-  with pytest.raises(OSError, match=r'GB left and .*road.mp4 may need'):
+  with pytest.raises(OSError, match=r'0.05 MB left and .*road.mp4 may need'):
     sequences.unpack(mp4, settings(tmp_path, mp4))
 
 

@@ -261,6 +261,30 @@ def test_paired_windows_show_the_same_moment_and_crop(config, tmp_path):
     np.testing.assert_array_equal(batch['a'] + 100, batch['b'])
 
 
+def test_paired_scenes_show_the_same_moment_and_crop():
+  config = defaults.get_config()
+  config.data.update(load_size=40, crop_size=32, frames=2, batch=2, flip=True)
+  config.data.scenes.update(paired=True, clips=2)
+  batch = next(windows.train_iterator(config, 2, extras=('labels', 'index')))
+  np.testing.assert_array_equal(batch['labels_a'], batch['labels_b'])
+  np.testing.assert_array_equal(batch['index_a'], batch['index_b'])
+  assert len(np.unique(batch['labels_a'])) > 1
+  assert batch['labels_a'].shape == (2, 2, 32, 32)
+
+
+@pytest.mark.parametrize(('b', 'same'), [((5, 4), True), ((4, 5), False), ((5,), False)])
+def test_sources_are_aligned_if_their_clips_are_equally_long(b, same):
+  assert windows.aligned(Numbered((5, 4)), Numbered(b)) == same
+
+
+def test_clips_of_other_names_are_not_aligned_unless_single():
+  one, other = Numbered((5, 4)), Numbered((5, 4))
+  other.clips = [('x', 0, 5), ('y', 5, 4)]
+  assert not windows.aligned(one, other)
+  one.clips, other.clips = one.clips[:1], other.clips[:1]
+  assert windows.aligned(one, other)
+
+
 def test_paired_training_needs_the_same_clips(config):
   config.data.paired = True
   with pytest.raises(ValueError, match='same clips and lengths'):

@@ -31,6 +31,8 @@ def source(data, split, domain):
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
     return FolderFrames(place, list(groups.items()), ignored=ignored)
   parts = strips(data.frames_per_image)
+  if split != 'train' and parts != 1:   # the published sets keep single frames for testing
+    parts = 'auto'
   clips = cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
   return FolderFrames(place, clips, parts, ignored)
 
@@ -83,7 +85,7 @@ class FolderFrames:
     width = _last.frame.shape[1]
     if width % count:
       raise ValueError(f'{path} is {width} pixels wide, which {count} frames side by side cannot '
-                       f'share (data.frames_per_image)')
+                       f"share: data.frames_per_image='auto' tells strips by their shape")
     width //= count
     return {'frame': np.ascontiguousarray(_last.frame[:, part * width:(part + 1) * width])}
 

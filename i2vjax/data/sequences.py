@@ -141,15 +141,19 @@ def video_shape(path):
   return next(video.read_video(path))[0].shape[:2]
 
 
+def _amount(count):
+  return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.2f} MB'
+
+
 def _unpack(path, folder, size):
   info = video.video_info(path)
   need = info.frames * size[0] * size[1] * info.channels * np.dtype(info.dtype).itemsize
   free = shutil.disk_usage(folder.parent).free
   print(f'{path}: unpacking {info.frames} frames of {size[1]}x{size[0]} into {folder}, at most '
-        f'{need / 1e9:.2f} GB', flush=True)
+        f'{_amount(need)}', flush=True)
   if need > free:
-    raise OSError(f'{folder.parent} has {free / 1e9:.2f} GB left and {path} may need '
-                  f'{need / 1e9:.2f} GB: free some, or set data.cache_dir to another disk')
+    raise OSError(f'{folder.parent} has {_amount(free)} left and {path} may need {_amount(need)}: '
+                  f'free some, or set data.cache_dir to another disk')
   part = folder.with_name(f'{folder.name}.part-{secrets.token_hex(4)}')   # hosts share the disk
   part.mkdir()
   try:
