@@ -98,7 +98,7 @@ def temperature(scene, view, look):
   wall += facade.window * (scene.lots.pane_warm.ravel().take(facade.pane) - wall)
   wall += facade.roof * ((p.SNOW_C if snow else 5.0) - wall)
   warm[facade.place] = wall
-  warm += surface.texture(scene, on, tiles.WARMTH, octaves=1)
+  warm += surface.texture(scene, on, tiles.WARMTH, octaves=(4.0, 16.0))
   return warm.reshape(view.ids.shape)
 
 

@@ -91,7 +91,7 @@ def raster(scene, t, size, shadows=True):
   x, z = part_positions(scene, t)
   if shadows and scene.weather == 'clear':
     ground = ids == world.GROUND
-    ids[ground & _shadows(scene, at, x, z, du, dv)] = world.SHADOW
+    ids[ground & _shadows(scene, at, positions(scene, t)[0], z, du, dv)] = world.SHADOW
   first = scene.first_part
   origin[first:] += x
   plumb[first:] = 1.0 / np.maximum(z - at.z, 0.5)              # nearer ones are not drawn
@@ -187,18 +187,19 @@ def _shadows(scene, at, x, z, du, dv):
 
 
 def _footprints(scene, at, x, z):
-  """Ellipses on the ground, one per object near enough: centre X, half-width, centre Z, depth."""
+  """Ellipses on the ground, one per object near enough: centre X, half-width, centre Z, depth.
+
+  x: [objects]; z: [parts].
+  """
   parts = scene.parts
   first = np.flatnonzero(np.diff(parts.owner, prepend=-1))     # first part of every object
-  count = len(scene.labels)
   wide = np.maximum.reduceat(np.maximum(parts.right, -parts.left), first)
   tall = np.maximum.reduceat(parts.high, first)
   near, deep = np.minimum.reduceat(z, first), np.maximum.reduceat(z, first)
-  middle = np.add.reduceat(x, first[:count]) / np.diff(np.append(first, len(x)))
   keep = (deep > at.z + world.NEAR) & (near < at.z + 60.0)
   wide, tall = wide[keep], np.minimum(tall[keep], 7.0)
   reach = 0.5 * tall
-  centre = middle[keep] - scene.sun * 0.5 * reach
+  centre = x[keep] - scene.sun * 0.5 * reach
   return centre, wide + 0.5 * reach, 0.5 * (near + deep)[keep], 0.5 * (deep - near)[keep] + 0.35
 
 

@@ -52,12 +52,15 @@ def coordinates(view):
   return Surface(x.ravel(), y.ravel(), depth.ravel(), foot.ravel(), coarse.ravel(), ids.ravel())
 
 
-def texture(scene, on, amplitude, octaves=2):
-  """Texture of every pixel, [H * W], about +-1 times the tile's amplitude; fades before it aliases.
+def texture(scene, on, amplitude, octaves=(1.0, 4.0, 16.0)):
+  """Texture of every pixel, [H * W], about +-1 times the tile's amplitude.
+
+  An octave fades before it aliases, by clip(texel / footprint - 1, 0, 1). The widest one, of smooth
+  grains, only stands in where the middle one has faded, so that far walls are not bare.
 
   Args:
     amplitude: [tiles] contrast by tile (day) or kelvin (night).
-    octaves: 2, or 1 for the coarse one alone.
+    octaves: sizes in texels; those left out of (1, 4, 16) are not drawn.
   """
   tile = scene.tables.tile.take(on.ids)
   texel = tiles.TEXEL.take(tile)
@@ -65,17 +68,18 @@ def texture(scene, on, amplitude, octaves=2):
   stretch = np.where(ground, 1.0 / STRETCH, 1.0)
   reach = np.maximum(on.foot, on.coarse * stretch)
   np.divide(texel, reach, out=reach)                       # pixels per texel
-  per = 0.25 / texel
-  s, t = on.s * per, on.t * per
+  s, t = on.s / texel, on.t / texel
   t *= stretch
-  value = tiles.sample(tile, s, t)
-  value *= np.clip(4.0 * reach - 1.0, 0.0, 1.0)
-  if octaves == 2:
-    fade = np.clip(reach - 1.0, 0.0, 1.0)
-    near = np.flatnonzero(fade)                            # far surfaces have no fine octave
-    fine = tiles.sample(tile.take(near), 4.0 * s.take(near), 4.0 * t.take(near))
-    fine *= fade.take(near)
-    value[near] += fine
+  middle = np.clip(4.0 * reach - 1.0, 0.0, 1.0)
+  value = middle * tiles.sample(tile, 0.25 * s, 0.25 * t)
+  shares = {1.0: np.clip(reach - 1.0, 0.0, 1.0),
+            16.0: np.clip(16.0 * reach - 1.0, 0.0, 1.0) * (1.0 - middle)}
+  for size, share in shares.items():
+    if size in octaves:
+      places = np.flatnonzero(share)
+      name = tile.take(places) if size == 1.0 else tiles.GRAINS.take(tile.take(places))
+      value[places] += share.take(places) * tiles.sample(
+          name, s.take(places) / size, t.take(places) / size)
   value *= amplitude.take(tile)
   if scene.weather == 'snow':
     value[ground] *= 0.4                                   # snow lies smooth

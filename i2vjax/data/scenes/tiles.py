@@ -12,6 +12,7 @@ FLAT, ASPHALT, SLABS, BRICK, PLASTER, LEAVES, CLOTH, CLOUDS = range(8)
 # Metres of a fine texel (sky: of a plane 1,000 m away); the coarse octave is four times as large.
 TEXEL = np.array([0.1, 0.07, 0.05, 0.05, 0.1, 0.09, 0.05, 30.0])
 CONTRAST = np.array([0.0, 0.08, 0.08, 0.08, 0.06, 0.2, 0.05, 0.035])   # of the day colour
+GRAINS = np.array([FLAT, PLASTER, PLASTER, PLASTER, PLASTER, LEAVES, FLAT, FLAT])   # seen from afar
 WARMTH = np.array([0.0, 0.2, 0.3, 0.4, 0.4, 1.0, 0.5, 0.5])         # kelvin at night
 
 RECT, ELLIPSE, CABIN, ROUND, DIAMOND, TRIANGLE, HEDGE, CROWN = range(8)   # CROWN and up: variants
@@ -80,7 +81,7 @@ def _outlines():
       np.ones((OUTLINE, OUTLINE), bool),
       x * x + yc * yc < 1,
       x < 0.72 + 0.28 * y,                                  # narrower at the top
-      (x < 0.8) | (yc < 0.8) | ((x - 0.8) ** 2 + (yc - 0.8) ** 2 < 0.04),
+      (x < 0.8) | (yc < 0.8) | ((x - 0.8) * (x - 0.8) + (yc - 0.8) * (yc - 0.8) < 0.04),
       x + yc < 1,
       x < y,                                                # point upwards
       (y > 0.3 * ragged) & ((x < 0.93) | (y > 0.3)),
