@@ -21,10 +21,10 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.networks import conv_fast
+from i2vjax.networks.conv_fast import pad_hw
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 FORMS = ('auto', 'plain', 'fast', 'matmul')
-PADS = {'zero': 'constant', 'reflect': 'reflect'}
 
 
 def settled(impl):
@@ -34,13 +34,6 @@ def settled(impl):
   if impl == 'auto':
     return 'fast' if jax.default_backend() == 'cpu' else 'plain'
   return impl
-
-
-def pad_hw(x, mode, size):
-  """[B, H, W, C] padded by `size` on all four sides; mode 'zero' | 'reflect' | 'none'."""
-  if mode == 'none' or not size:
-    return x
-  return jnp.pad(x, ((0, 0), (size, size), (size, size), (0, 0)), mode=PADS[mode])
 
 
 def plain(x, kernel, stride):
@@ -78,22 +71,25 @@ def conv(x, kernel, stride=1, pad='zero', padding=0, impl='auto'):
   return (plain if impl == 'plain' else matmul)(pad_hw(x, pad, padding), kernel, stride)
 
 
-def transposed(x, kernel, padding, impl='auto'):
-  """Transposed convolution of stride 2 without bias, the adjoint of a strided convolution.
+def transposed(x, kernel, impl='auto'):
+  """Transposed convolution of stride 2 without bias that doubles H and W exactly.
+
+  The adjoint of a convolution of stride 2 and padding 1. Kernel 3: PyTorch's padding 1, output
+  padding 1; kernel 4: PyTorch's padding 1.
 
   Args:
     x: [B, H, W, I].
-    kernel: [k, k, O, I] (as PyTorch's [I, O, k, k] transposed, no flip).
-    padding: ((before, after), (before, after)) around the input with zeros between its pixels.
+    kernel: [k, k, O, I], k 3 or 4 (as PyTorch's [I, O, k, k] transposed, no flip).
     impl: form; 'matmul' runs as 'plain'.
 
   Returns:
-    [B, 2H + before + after - k, ..., O].
+    [B, 2H, 2W, O].
   """
   if settled(impl) == 'fast':
-    return conv_fast.transposed(x, kernel, padding)
+    return conv_fast.transposed(x, kernel)
+  sides = (kernel.shape[0] - 2, 2)
   flipped = kernel[::-1, ::-1].swapaxes(2, 3)
-  return jax.lax.conv_general_dilated(x, flipped, (1, 1), padding, lhs_dilation=(2, 2),
+  return jax.lax.conv_general_dilated(x, flipped, (1, 1), (sides, sides), lhs_dilation=(2, 2),
                                       dimension_numbers=DIMENSIONS)
 
 
@@ -133,10 +129,9 @@ class Conv(nn.Module):
 
 
 class ConvTranspose(nn.Module):
-  """Transposed convolution of stride 2 that doubles H and W exactly.
+  """`transposed` with bias; parameters `kernel` [k, k, O, I] and `bias` [O].
 
-  kernel 3: PyTorch's padding 1, output padding 1. kernel 4: PyTorch's padding 1. Parameters
-  `kernel` [k, k, O, I] and `bias` [O]. Attributes as `Conv`.
+  Attributes: features O, kernel k (3 or 4), the others as `Conv`.
   """
 
   features: int
@@ -153,5 +148,4 @@ class ConvTranspose(nn.Module):
     kernel = self.param('kernel', self.kernel_init, (k, k, self.features, x.shape[-1]))
     bias = self.param('bias', self.bias_init, (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
-    sides = (k - 2, 2)
-    return transposed(x, kernel, (sides, sides), self.impl) + bias
+    return transposed(x, kernel, self.impl) + bias

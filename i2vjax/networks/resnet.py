@@ -7,7 +7,8 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.networks import layers
-from i2vjax.networks.conv import Conv, ConvTranspose, pad_hw
+from i2vjax.networks.conv import Conv, ConvTranspose
+from i2vjax.networks.conv_fast import pad_hw
 
 # Index of a layer in the public code's flat list -> our name. 'i2v': stride down, blur up;
 # 'recycle': stride down, deconv up; 'cut': blur down, blur up. Residual taps for 6, 6, 9 blocks.
