@@ -291,6 +291,13 @@ def test_a_folder_of_videos_is_a_clip_each(tmp_path, mp4):
   assert sources.source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
 
 
+def test_test_videos_of_one_name_are_told_apart(tmp_path):
+  for name in ('day', 'night'):
+    write(tmp_path / 'films' / name / 'x.mkv', grey, 3)
+  found = sources.source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
+  assert [clip[0] for clip in found.clips] == ['day_x.mkv', 'night_x.mkv']
+
+
 def test_a_video_trains_and_tests(tmp_path, mp4):
   config = defaults.get_config()
   config.data = settings(tmp_path, mp4, train_b=str(mp4), frames=2, batch=2)

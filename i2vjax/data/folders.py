@@ -24,10 +24,10 @@ def source(data, split, domain):
   if not place:
     return None
   pictures, videos, ignored = _search(place)
+  names = unique_names(videos)
   if videos and split != 'train':
-    return sequences.VideoFrames(videos)
+    return sequences.VideoFrames(videos, list(names.values()))
   if videos:
-    names = unique_names(videos)
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
     return FolderFrames(place, list(groups.items()), ignored=ignored)
   parts = strips(data.frames_per_image)

@@ -28,18 +28,19 @@ class VideoFrames:
 
   has_flow = False
 
-  def __init__(self, paths):
-    """paths: video files; each is a clip."""
+  def __init__(self, paths, names=None):
+    """paths: video files; each is a clip. names: of the clips, by default the files' stems."""
+    names = names or [pathlib.Path(path).stem for path in paths]
     self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
     start = 0
-    for path in self.paths:
+    for name, path in zip(names, self.paths, strict=True):
       container, stream = video.open_stream(path)
       with container:
         stamps = video.time_stamps(container, stream)
         seeks = any(name in SEEKS for name in container.format.name.split(','))
       count = len(stamps) if stamps else video.video_info(path).frames
       stamps = stamps if seeks else None
-      self.clips.append((pathlib.Path(path).stem, start, count))
+      self.clips.append((name, start, count))
       self.stamps.append(stamps)
       start += count
     self._reset()
