@@ -21,37 +21,41 @@ def visible(scene, view, look, t):
   """
   size = view.ids.shape
   on, ground, facade = look
-  shade = scene.tables.shade
-  light = shade[1].take(on.ids)
-  light *= on.s
-  light += shade[0].take(on.ids)
-  fall = shade[2].take(on.ids)
-  fall *= on.t
-  light += fall
-  light *= 1.0 + surface.texture(scene, on, tiles.CONTRAST)
   clear = 150.0 / (on.depth + 150.0)                       # what the haze lets through
-  light *= clear
-  haze = 1.0 - clear
-  sky = on.ids == world.SKY
+  lit = _light(scene, on)
+  through, haze = lit * clear, 1.0 - clear
   top, low = (p.SKY_TOP, p.SKY_LOW) if scene.weather == 'clear' else (p.GREY_TOP, p.GREY_LOW)
   up = np.clip(-view.dv / max(view.pose.v0, 1.0), 0.0, 1.0)
-  out = np.empty((*size, 3), np.uint8)
+  sky = np.flatnonzero(on.ids == world.SKY)
   planes = []
   for c in range(3):
     plane = scene.tables.rgb[c].take(on.ids)
     plane[ground.place] = _ground_colour(scene, ground, c)
     plane[facade.place] = _facade_colour(scene, facade, plane, c)
-    plane *= light
+    plane *= through
     plane += haze * low[c]
-    gradient = np.broadcast_to((low[c] + (top[c] - low[c]) * up)[:, None], size).ravel()
-    np.copyto(plane, gradient * (light / clear), where=sky)
+    plane[sky] = (low[c] + (top[c] - low[c]) * up).take(sky // size[1]) * lit.take(sky)
     planes.append(plane)
   weather.on_colour(scene, t, planes, size)
+  out = np.empty((*size, 3), np.uint8)
   for c, plane in enumerate(planes):
     plane += 0.5
     np.clip(plane, 0.0, 255.0, out=plane)
     out[..., c] = plane.astype(np.uint8).reshape(size)     # truncation is floor: nothing is below 0
   return out
+
+
+def _light(scene, on):
+  """[H * W] how bright every surface is, with its texture; linear in the surface coordinates."""
+  level, per_s, per_t = scene.tables.shade
+  light = per_s.take(on.ids)
+  light *= on.s
+  fall = per_t.take(on.ids)
+  fall *= on.t
+  light += fall
+  light += level.take(on.ids)
+  light *= 1.0 + surface.texture(scene, on, tiles.CONTRAST)
+  return light
 
 
 def _ground_colour(scene, ground, c):
@@ -61,15 +65,10 @@ def _ground_colour(scene, ground, c):
     white = float(p.SNOW_RGB[c])
     return white - 55.0 * ground.track * (1.0 - ground.paving) - 18.0 * ground.kerb
   wet = 0.8 if scene.weather == 'rain' else 1.0
-  grass = scene_grass(scene)[c]
+  grass = (p.GRASS_RGB if scene.weather == 'clear' else p.greyed(p.GRASS_RGB, 0.7))[c]
   return wet * (road + ground.paint * (p.MARK_RGB[c] - road) - 7.0 * ground.track
                 + ground.kerb * (p.KERB_RGB[c] - road) + ground.paving * (p.PAVING_RGB[c] - road)
                 + ground.grass * (grass - road))
-
-
-def scene_grass(scene):
-  """Colour of lawns under the clip's weather."""
-  return p.GRASS_RGB if scene.weather == 'clear' else p.greyed(p.GRASS_RGB, 0.7)
 
 
 def _facade_colour(scene, facade, plane, c):

@@ -40,8 +40,3 @@ def greyed(rgb, keep):
   """A colour (three floats) with its saturation multiplied by `keep`."""
   mean = (rgb[0] + rgb[1] + rgb[2]) / 3.0
   return tuple(mean + keep * (c - mean) for c in rgb)
-
-
-def blended(rgb, other, share):
-  """`share` of another colour in this one."""
-  return tuple((1.0 - share) * a + share * b for a, b in zip(rgb, other, strict=True))

@@ -39,11 +39,11 @@ def vehicles(seed, street, camera_speed):
         return hashing.draw(seed, 403, lane, n, attribute)
       x = (0.5 if lane == 0 else -0.5) * street.drive + 0.4 * u(0) - 0.2
       if lane == 0 and driving:
-        z = 12.0 + 26.0 * n + 14.0 * u(1)
+        z = 12.0 + 26.0 * n + 10.0 * u(1)
         path = Motion(x, z, camera_speed, sway_z=1.0 + 1.5 * u(2), rate=0.006 + 0.008 * u(3),
                       phase=u(4))
       else:
-        z = SPAN * (n + 0.6 * u(1)) / count - BEHIND
+        z = SPAN * (n + 0.5 * u(1)) / count - BEHIND
         path = Motion(x, z, pace if lane == 0 else -pace, wraps=1.0)
       things += _vehicle(seed, path, lane, n, away=lane == 0, small=lane == 0 and n == 0)
   return things
