@@ -82,6 +82,8 @@ def describe(run, network):
   module, examples = run.nets[network], run.method.inputs(run.config)
   arguments = {field.name: plain(getattr(module, field.name))
                for field in dataclasses.fields(module) if field.name not in ('parent', 'name')}
+  # Functions made inside functions (initialisers) cannot be named, nor are they needed any more.
+  arguments = {name: value for name, value in arguments.items() if '<locals>' not in str(value)}
   return {'network': network, 'method': run.config.method, 'step': int(run.step),
           'i2vjax': __version__, 'jax': jax.__version__,
           'module': f'{type(module).__module__}.{type(module).__qualname__}',
@@ -93,15 +95,17 @@ def describe(run, network):
 
 
 def plain(value):
-  """A module's argument as JSON: functions and types by their import path."""
+  """A module's argument as JSON: number types by name, functions by their import path."""
   if isinstance(value, dict):
     return {str(name): plain(item) for name, item in value.items()}
   if isinstance(value, (list, tuple)):
     return [plain(item) for item in value]
   if value is None or isinstance(value, (bool, int, float, str)):
     return value
-  name = getattr(value, '__qualname__', None)
-  return f'{value.__module__}.{name}' if name else str(value)
+  try:
+    return np.dtype(value).name
+  except TypeError:
+    return f'{value.__module__}.{getattr(value, "__qualname__", type(value).__qualname__)}'
 
 
 def verify(folder, params):

@@ -25,7 +25,7 @@ SCORES = (
      'Trembling of the overall brightness (0 for steady or evenly changing light).'),
 )
 SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}
-LABELS = {'translated': 'this run', 'source': 'the input itself',
+LABELS = {'translated': 'the translation', 'source': 'the input itself',
           'constant': 'best single colour', 'untrained': 'untrained network',
           'ceiling': 'mean colour per class', 'target': 'true frame'}
 WHY = {
@@ -128,8 +128,8 @@ def verdict(scores):
     sentences.append(f'The translated frames reach {run["psnr"]:.2f} dB'
                      + (f', against {", ".join(others)}.' if others else '.'))
     if 'psnr' in rows.get('constant', {}) and run['psnr'] < rows['constant']['psnr']:
-      sentences.append('That is below a plain colour: this run has not learned the target yet, or '
-                       'has learned something else.')
+      sentences.append('That is below a plain colour: the look of the target has not been learned '
+                       'yet, or something else has.')
   for key, name in (('warping_mse', 'warping error'), ('warping_euclidean', 'warping error')):
     if key in run and rows.get('source', {}).get(key):
       ratio = run[key] / rows['source'][key]
@@ -255,7 +255,8 @@ def page(scores, sketches, curves):
     curves: from `sheets.read_curves`.
   """
   run = scores['run']
-  title = ' '.join(str(run[key]) for key in ('method', 'variant') if run.get(key)) or 'frames'
+  title = ' '.join(str(run[key]) for key in ('method', 'variant') if run.get(key))
+  title = title or 'Translated frames'
   step = f', step {run["step"]}' if run.get('step') is not None else ''
   parts = [f'<h1>{_text(title)}{step}</h1>',
            f'<p class=sub>{scores["protocol"]["clips"]} test clips, '

@@ -4,13 +4,16 @@ import json
 import subprocess
 import sys
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax import checkpoint
 from i2vjax import export as exporter
+from i2vjax.networks import resnet
 
 
 @pytest.fixture(scope='module')
@@ -58,9 +61,27 @@ def test_network_json_says_how_to_build_it(exported):
   assert notes['parameters'] == 6 * 3 + 3
 
 
-def test_arguments_that_are_functions_become_their_path():
-  assert exporter.plain({'act': jnp.tanh, 'sizes': (1, 2)}) == {
-      'act': f'{jnp.tanh.__module__}.{jnp.tanh.__qualname__}', 'sizes': [1, 2]}
+def test_arguments_as_json():
+  assert exporter.plain({'act': nn.relu, 'sizes': (1, 2), 'dtype': jnp.float32}) == {
+      'act': f'{nn.relu.__module__}.{nn.relu.__qualname__}', 'sizes': [1, 2], 'dtype': 'float32'}
+
+
+def test_generator_is_built_again_from_its_notes(tmp_path):
+  """What the README says: ResnetGenerator(**arguments) with the restored parameters."""
+  config = stubs.config()
+  config.gen = dict(width=4, blocks=1, down='stride', up='deconv')
+  module = resnet.generator(config, 3, 3)
+  x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3))
+  params = jax.jit(module.init)(jax.random.key(1), x)['params']
+  method = stubs.method(None, inputs=lambda config: {'gen': (x,)})
+  run = checkpoint.Run(config, method, {'gen': module}, {'gen': params}, {}, {}, 1)
+  folder = exporter.export(run, None, tmp_path / 'gen')
+  arguments = json.loads((folder / 'network.json').read_text())['arguments']
+  again = resnet.ResnetGenerator(**arguments)
+  restored = exporter.restore(folder / 'params')
+  frames = [jax.jit(net.apply)({'params': tree}, x)
+            for net, tree in ((again, restored), (module, params))]
+  np.testing.assert_allclose(*frames, atol=1e-6)
 
 
 def test_unknown_network_lists_those_there_are(run, tmp_path):
