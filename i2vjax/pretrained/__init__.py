@@ -4,16 +4,16 @@ Nothing here downloads. `registry` knows names and places, one module per networ
 """
 
 import functools
-import zlib
+import logging
 
 import flax
 import jax
 import jax.numpy as jnp
 import numpy as np
-from absl import logging
 
 from i2vjax.pretrained import registry, vit_weights
 from i2vjax.pretrained.registry import MissingWeights
+from i2vjax.state import name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
@@ -128,7 +128,7 @@ def _random(entry, init):
     logging.warning('RANDOM weights for %s (%s=random): results are meaningless, for smoke tests '
                     'only', entry.id, entry.field)
   _USED[entry.id] = {'random': True}
-  return jax.jit(init)(jax.random.fold_in(jax.random.key(0), zlib.crc32(entry.id.encode())))
+  return jax.jit(init)(name_key(jax.random.key(0), entry.id))
 
 
 def fit(arrays, shapes, path):
