@@ -95,16 +95,22 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
         yield label, None if result is None else finish(source, result), seconds
 
 
+HINT = 'Or go on without such frames: --on_damage=skip'
+
+
 def usable(items, on_damage, skipped):
   """Replace damaged frames by None and note their labels, or stop at the first."""
-  for label, frame, seconds in items:
-    if isinstance(frame, Exception):
-      if on_damage == 'stop':
-        raise ValueError(f'{frame} Or go on without such frames: --on_damage=skip')
-      tqdm.tqdm.write(f'skipped: {frame}')
-      skipped.append(label)
-      frame = None
-    yield label, frame, seconds
+  try:
+    for label, frame, seconds in items:
+      if isinstance(frame, Exception):
+        if on_damage == 'stop':
+          raise ValueError(f'{frame} {HINT}')
+        tqdm.tqdm.write(f'skipped: {frame}')
+        skipped.append(label)
+        frame = None
+      yield label, frame, seconds
+  except video.UnreadableVideo as error:
+    raise ValueError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
 
 
 def as_film(output, lossless):

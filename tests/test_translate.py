@@ -228,6 +228,22 @@ def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
   assert values == [0, 1, 1, 2, 3, 3]
 
 
+def test_damaged_video_names_the_frame_and_what_to_do(tmp_path, negative):
+  """Bytes in the middle of a real H.264 file are overwritten."""
+  source = write_video(tmp_path / 'in.mp4', footage(40, 48, 64, 3))
+  data = bytearray(source.read_bytes())
+  middle = len(data) // 2
+  data[middle:middle + 400] = np.random.default_rng(0).bytes(400)
+  source.write_bytes(data)
+  with pytest.raises(ValueError, match=r'in\.mp4: frame \d+ .*--on_damage=skip'):
+    translator.translate(negative, source, tmp_path / 'out.mkv', **QUIET)
+  with pytest.warns(UserWarning, match=r'in\.mp4: frame'):
+    summary = translator.translate(negative, source, tmp_path / 'out.mkv', on_damage='skip',
+                                   **QUIET)
+  assert summary['skipped'] > 0
+  assert video.video_info(tmp_path / 'out.mkv').frames == 40
+
+
 def test_side_by_side_puts_the_source_left(tmp_path, negative):
   clip = footage(2)
   source = write_frames(tmp_path / 'in', clip)

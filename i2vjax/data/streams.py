@@ -188,14 +188,23 @@ def write_video(output, results, rate):
   Returns:
     Number of frames written.
   """
-  before, early = None, []
-  with video.VideoWriter(output, rate) as writer:
-    for _, frame, seconds in results:
-      if frame is None and before is None:
-        early.append(seconds)
-        continue
-      before = frame if frame is not None else before
-      for time in (*early, seconds):
-        writer.write(before, time)
-      early = []
+  writer = video.VideoWriter(output, rate)
+  try:
+    with writer:
+      for frame, seconds in held(results):
+        writer.write(frame, seconds)
+  finally:
+    writer.part.unlink(missing_ok=True)   # on a full disk closing fails too, and leaves it
   return writer.frames
+
+
+def held(results):
+  """(frame, seconds) with every None replaced by the frame before it, or the first there is."""
+  before, early = None, []
+  for _, frame, seconds in results:
+    if frame is None and before is None:
+      early.append(seconds)
+      continue
+    before = frame if frame is not None else before
+    yield from ((before, time) for time in (*early, seconds))
+    early = []
