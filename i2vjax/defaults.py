@@ -5,7 +5,7 @@ mean the same for every method.
 """
 
 import ml_collections
-from ml_collections.config_dict import placeholder
+from ml_collections.config_dict import FieldReference, placeholder
 
 
 def get_config():
@@ -50,6 +50,11 @@ def get_config():
   return config
 
 
+def size(value):
+  """A config field that takes one int or a pair (height, width)."""
+  return FieldReference(value, field_type=object)
+
+
 def rate_by_backbone(config, **rates):
   """Leave `optim.lr` empty, to be filled by the backbone the run settles on.
 
@@ -73,9 +78,11 @@ def data():
       frames=1,                      # T, frames in a window
       stride=1,                      # between the starts of neighbouring windows
       batch=1,                       # windows per step over all devices
-      load_size=286, crop_size=256,  # resize, then random crop; int or (height, width)
+      load_size=size(286), crop_size=size(256),   # resize, then random crop; int or (h, w)
       resize='square',               # 'square' | 'width' | 'none'
-      flip=False,
+      flip=False,                    # half of the windows mirrored
+      flip_time=0.0,                 # share of the windows played backwards
+      paired=False,                  # windows of a and b show the same moments
       channels_a=3, channels_b=3,    # what the networks read; grey is repeated, colour to luma
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
       clip_regex='',                 # flat folders: group 1 names the clip
@@ -85,7 +92,7 @@ def data():
       threads=2, prefetch=8,         # batches are made ahead of the device
       workers=0,                     # > 0: processes instead of threads
       scenes=dict(
-          size=0,                    # of a drawn frame; 0: load_size
+          size=size(0),              # of a drawn frame; 0: load_size
           camera='mix',              # 'driving' | 'monitoring' | 'mix'
           weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
           gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
