@@ -79,3 +79,13 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
     sheets.save_atomic(path, fail)
   assert path.read_text() == 'old'
   assert os.listdir(tmp_path) == ['x.txt']
+
+
+def test_who_reads_the_old_file_keeps_reading_it(tmp_path):
+  """The new file takes the name; it does not grow inside the old one."""
+  path = tmp_path / 'x.txt'
+  sheets.save_text(path, 'old')
+  with open(path) as reader:
+    sheets.save_text(path, 'new')
+    assert reader.read() == 'old'
+  assert path.read_text() == 'new'

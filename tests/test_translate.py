@@ -228,6 +228,15 @@ def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
   assert values == [0, 1, 1, 2, 3, 3]
 
 
+@pytest.mark.parametrize('ending', ['mp4', 'mkv'])
+def test_whole_videos_have_no_gaps(tmp_path, ending):
+  """Time stamps of packets and frames agree, also where frames are coded out of order."""
+  source = write_video(tmp_path / f'in.{ending}', footage(12, 20, 28, 3), rate='30000/1001')
+  stream = streams.open_streams(source)[0]
+  assert not [x for x in stream.read('skip') if isinstance(x[1], Exception)]
+  assert [x[0] for x in stream.read('skip')] == [x[0] for x in stream.read('stop')]
+
+
 def test_damaged_video_names_the_frame_and_what_to_do(tmp_path, negative):
   """Bytes in the middle of a real H.264 file are overwritten."""
   source = write_video(tmp_path / 'in.mp4', footage(40, 48, 64, 3))
@@ -390,6 +399,12 @@ def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):
   write_frames(tmp_path / 'in', [footage(1, 16, 16)[0], footage(1, 18, 30)[0]])
   translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
   assert [x.shape for x in read_frames(tmp_path / 'out').values()] == [(16, 16, 3), (18, 30, 3)]
+
+
+def test_memory_starts_anew_with_another_size(tmp_path):
+  write_frames(tmp_path / 'in', [footage(1, 16, 16)[0]] * 2 + [footage(1, 18, 30)[0]])
+  translator.translate(stubs.make(stubs.counting), tmp_path / 'in', tmp_path / 'out', **QUIET)
+  assert [x[0, 0, 0] for x in read_frames(tmp_path / 'out').values()] == [0, 1, 0]
 
 
 def test_parameters_go_to_the_device_once():
