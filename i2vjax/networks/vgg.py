@@ -1,0 +1,131 @@
+"""VGG-16 and VGG-19 (Simonyan and Zisserman, 2015) up to the features a loss asks for.
+
+Frozen; the parameters come from torchvision's files through `pretrained`. Convolutions are named by
+block and place, `conv4_1`, and features after their ReLU, `relu4_1`: names, never layer numbers,
+because the public code bases count differently.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax.numpy as jnp
+import numpy as np
+
+from i2vjax import ops
+from i2vjax.networks import layers
+from i2vjax.networks.conv import Conv
+
+BLOCKS = {16: (2, 2, 3, 3, 3), 19: (2, 2, 4, 4, 4)}   # convolutions in each block
+WIDTHS = (1, 2, 4, 8, 8)                              # times 64 channels
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)   # of ImageNet, for [0, 1]
+
+
+def tap_names(depth):
+  """All taps in order: ('relu1_1', 'relu1_2', 'relu2_1', ...)."""
+  return tuple(f'relu{block}_{i}' for block, count in enumerate(BLOCKS[depth], 1)
+               for i in range(1, count + 1))
+
+
+class VGG(nn.Module):
+  """3x3 convolutions with ReLU, halved by 2x2 maxima between blocks; ends with the last tap.
+
+  Attributes:
+    depth: 16 or 19.
+    taps: features to return.
+    input_norm: 'raw' feeds frames as they are, in [-1, 1] (public I2V-GAN code); 'imagenet' gives
+      the network the mean and scale it was trained with.
+    width: channels of block 1; 64 in every published file.
+    remat: keep only the blocks' inputs for the backward pass and compute the rest again.
+    impl, dtype: see conv.Conv. Features come back in `dtype`.
+  """
+
+  depth: int = 19
+  taps: tuple = ('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1')
+  input_norm: str = 'raw'
+  width: int = 64
+  remat: bool = False
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.he_normal()
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    self._check()
+    wanted = tap_names(self.depth)
+    last = max(wanted.index(tap) for tap in self.taps)
+    self.conv = {name: self._conv(name) for name in wanted[:last + 1]}
+
+  def _check(self):
+    if self.depth not in BLOCKS:
+      raise ValueError(f'vgg.depth={self.depth}: choose 16 or 19')
+    if self.input_norm not in ('raw', 'imagenet'):
+      raise ValueError(f"vgg.input_norm={self.input_norm!r}: choose 'raw' or 'imagenet'")
+    known = tap_names(self.depth)
+    unknown = [tap for tap in self.taps if tap not in known]
+    if unknown or not self.taps:
+      raise ValueError(f'VGG-{self.depth} has no feature {", ".join(unknown) or "without a name"}; '
+                       f'it has {", ".join(known)}')
+
+  def _conv(self, tap):
+    block = int(tap[4])
+    return Conv(self.width * WIDTHS[block - 1], 3, impl=self.impl, kernel_init=self.kernel_init,
+                dtype=self.dtype, name=tap.replace('relu', 'conv'))
+
+  def __call__(self, x):
+    """Features of frames.
+
+    Args:
+      x: [B, H, W, 3 or 1] in [-1, 1]; grey is repeated. H and W at least 2^(last block - 1); what
+        halving leaves over at the right and lower edge is not seen, as in PyTorch.
+
+    Returns:
+      {tap: [B, H / 2^(block - 1), W / 2^(block - 1), channels]}.
+    """
+    x = self._normalise(ops.match_channels(x, 3)).astype(self.dtype)
+    features = {}
+    for block in range(1, 6):
+      taps = [tap for tap in self.conv if tap.startswith(f'relu{block}_')]
+      if not taps:
+        break
+      x = halve(x) if block > 1 else x
+      run = nn.remat(_block, static_argnums=(2,)) if self.remat else _block
+      found = run(self, x, tuple(taps))
+      x = found[taps[-1]]
+      features |= found
+    return {tap: features[tap] for tap in self.taps}
+
+  def _normalise(self, x):
+    if self.input_norm == 'raw':
+      return x
+    mean, std = (np.asarray(value, np.float32) for value in (MEAN, STD))
+    return ((x + 1) / 2 - mean) / std
+
+
+def _block(module, x, taps):
+  """The convolutions of one block. Returns {tap: feature}."""
+  features = {}
+  for tap in taps:
+    x = features[tap] = nn.relu(module.conv[tap](x))
+  return features
+
+
+def halve(x):
+  """Maxima of 2x2 pixels: [B, H, W, C] -> [B, H // 2, W // 2, C].
+
+  As maxima of rows, then of columns. Where inputs are equal the gradient is shared between them, in
+  PyTorch the first gets all; after a ReLU that matters only for equal positive numbers.
+  """
+  B, H, W, C = x.shape
+  if min(H, W) < 2:
+    raise ValueError('VGG: the frames are too small for the features asked for; each block after '
+                     'the first halves them')
+  x = x[:, :H // 2 * 2, :W // 2 * 2]
+  x = jnp.maximum(x[:, 0::2], x[:, 1::2])
+  return jnp.maximum(x[:, :, 0::2], x[:, :, 1::2])
+
+
+def perceptual(config, taps, depth=19):
+  """VGG of the block `config.vgg` (optional `input_norm`, `width`) with the run's `remat`."""
+  block = config.get('vgg', {})
+  return VGG(depth, tuple(taps), block.get('input_norm', 'raw'), block.get('width', 64),
+             bool(config.remat), dtype=layers.compute_dtype(config))

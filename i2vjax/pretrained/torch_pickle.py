@@ -1,0 +1,201 @@
+"""The pickle inside a PyTorch file, followed without unpickling.
+
+Unpickling runs whatever the file says. Here the pickle's instructions are listed one by one
+(`pickletools.genops` of the standard library), the few that describe tensors by name are followed,
+and any other instruction, and any class or function but those that rebuild a tensor, ends the
+reading. Nothing is imported or called.
+"""
+
+import pickletools
+from typing import Any, NamedTuple
+
+import ml_dtypes
+import numpy as np
+
+STORAGES = {
+    'FloatStorage': np.float32, 'DoubleStorage': np.float64, 'HalfStorage': np.float16,
+    'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32,
+    'ShortStorage': np.int16, 'CharStorage': np.int8, 'ByteStorage': np.uint8,
+    'BoolStorage': np.bool_}
+TENSORS = ('_rebuild_tensor', '_rebuild_tensor_v2')   # of torch._utils; the first before 0.4
+PARAMETER = '_rebuild_parameter'
+ALONE = 'only state dicts are read: in PyTorch, save module.state_dict() alone'
+
+
+class Refused(ValueError):
+  """What a file asks for is none of the things that tensors need."""
+
+
+class Global(NamedTuple):
+  """A class or function that a pickle names."""
+
+  module: str
+  name: str
+
+
+class Storage(NamedTuple):
+  """`count` numbers of `dtype` in the file's storage `key`, from number `start` on."""
+
+  key: str
+  dtype: Any
+  start: int
+  count: int
+
+
+class Tensor(NamedTuple):
+  """A window into a storage; offset and strides count numbers, not bytes."""
+
+  storage: Storage
+  offset: int
+  shape: tuple
+  strides: tuple
+
+
+def walk(file):
+  """The object that the next pickle of a binary file describes.
+
+  Returns:
+    dicts, lists, tuples, numbers and text as they are; tensors as `Tensor`, names as `Global`.
+
+  Raises:
+    Refused: an instruction or a name that tensors do not need.
+    ValueError, TypeError, KeyError, IndexError, AttributeError: the pickle is damaged.
+  """
+  stack, memo = [], {}
+  for opcode, argument, _ in pickletools.genops(file):
+    name = opcode.name
+    if name == 'STOP':
+      return stack.pop()
+    if name in PUSHED:
+      stack.append(argument)
+    elif name in MADE:
+      stack.append(MADE[name]())
+    elif name in MOVES:
+      MOVES[name](stack, argument)
+    elif name in ('GET', 'BINGET', 'LONG_BINGET'):
+      stack.append(memo[argument])
+    elif name in ('PUT', 'BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
+      memo[len(memo) if argument is None else argument] = stack[-1]
+    elif name not in ('PROTO', 'FRAME'):
+      raise Refused(f'holds the pickle instruction {name}, which could run code; {ALONE}')
+  raise ValueError('a pickle without an end')
+
+
+def describe(value):
+  """A pickled thing in words."""
+  return '.'.join(value) if isinstance(value, Global) else f'a {type(value).__name__}'
+
+
+MARK = Global('', '')   # divides the stack; compared by identity
+PUSHED = {
+    'INT', 'BININT', 'BININT1', 'BININT2', 'LONG', 'LONG1', 'LONG4', 'FLOAT', 'BINFLOAT',
+    'STRING', 'BINSTRING', 'SHORT_BINSTRING', 'UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE',
+    'BINUNICODE8', 'BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8'}
+MADE = {
+    'MARK': lambda: MARK, 'NONE': lambda: None, 'NEWTRUE': lambda: True, 'NEWFALSE': lambda: False,
+    'EMPTY_TUPLE': tuple, 'EMPTY_LIST': list, 'EMPTY_DICT': dict}
+
+
+def _take(stack, count):
+  """The upper `count` things."""
+  if len(stack) < count:
+    raise ValueError('a pickle that takes more than it has')
+  items = stack[-count:]
+  del stack[-count:]
+  return items
+
+
+def _since_mark(stack):
+  """What lies above the last mark; the mark goes too."""
+  place = next(i for i in reversed(range(len(stack))) if stack[i] is MARK)
+  items = stack[place + 1:]
+  del stack[place:]
+  return items
+
+
+def _tuple(count):
+  def move(stack, _):
+    stack.append(tuple(_take(stack, count)))
+  return move
+
+
+def _marked_tuple(stack, _):
+  stack.append(tuple(_since_mark(stack)))
+
+
+def _append(stack, _):
+  item, = _take(stack, 1)
+  stack[-1].append(item)
+
+
+def _appends(stack, _):
+  items = _since_mark(stack)
+  stack[-1].extend(items)
+
+
+def _set_item(stack, _):
+  key, value = _take(stack, 2)
+  stack[-1].update({key: value})
+
+
+def _set_items(stack, _):
+  items = _since_mark(stack)
+  stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+
+def _build(stack, _):
+  """Attributes of an object (`_metadata` of a state dict): of no interest."""
+  _take(stack, 1)
+
+
+def _name(stack, module, name):
+  """A class or function, if it is one of the few that rebuild a tensor."""
+  known = ((module in ('torch', 'torch.cuda') and name in STORAGES)
+           or (module == 'torch._utils' and name in (*TENSORS, PARAMETER))
+           or (module, name) == ('collections', 'OrderedDict'))
+  if not known:
+    raise Refused(f'asks for {module}.{name}, which is no plain tensor; loaded in PyTorch it could '
+                  f'run code. Here {ALONE}')
+  stack.append(Global(module, name))
+
+
+def _global(stack, argument):
+  _name(stack, *argument.split(' ', 1))
+
+
+def _stack_global(stack, _):
+  _name(stack, *_take(stack, 2))
+
+
+def _reduce(stack, _):
+  """What a call of one of the known names would give."""
+  function, arguments = _take(stack, 2)
+  if not isinstance(function, Global) or not isinstance(arguments, tuple):
+    raise ValueError('a pickle that calls what is no function')
+  if function.name == 'OrderedDict':     # Python 2 wrote the items into the call
+    stack.append(dict(*arguments))
+  elif function.name == PARAMETER:
+    stack.append(arguments[0])
+  elif function.name in TENSORS and isinstance(arguments[0], Storage):
+    storage, offset, shape, strides = arguments[:4]
+    stack.append(Tensor(storage, offset, tuple(shape), tuple(strides)))
+  else:
+    raise ValueError(f'a pickle that calls {function.name}')
+
+
+def _storage(stack, _):
+  """('storage', type, key, device, count), before 0.4 also (key, start, count) of a view."""
+  kind, *rest = stack.pop()
+  if kind != 'storage':
+    raise Refused(f'holds a whole pickled {kind}, code included; {ALONE}')
+  storage_type, key, _, count = rest[:4]
+  view = rest[4] if len(rest) > 4 else None
+  start, count = view[1:3] if view else (0, count)
+  stack.append(Storage(str(key), np.dtype(STORAGES[storage_type.name]), start, count))
+
+
+MOVES = {
+    'TUPLE': _marked_tuple, 'TUPLE1': _tuple(1), 'TUPLE2': _tuple(2), 'TUPLE3': _tuple(3),
+    'APPEND': _append, 'APPENDS': _appends, 'SETITEM': _set_item, 'SETITEMS': _set_items,
+    'BUILD': _build, 'GLOBAL': _global, 'STACK_GLOBAL': _stack_global, 'REDUCE': _reduce,
+    'BINPERSID': _storage}
