@@ -10,12 +10,13 @@ import safetensors
 from i2vjax.pretrained import torch_file
 
 
-def read(path, keep=None):
+def read(path, keep=None, suffix=None):
   """Arrays of a weight file.
 
   Args:
     path: .pth, .pt (state dict of PyTorch), .safetensors, or .npz.
     keep: name -> bool; the numbers of other arrays are never read. None keeps all.
+    suffix: kind of the file where its name does not tell.
 
   Returns:
     {name: NumPy array} in the file's own layout and types.
@@ -27,9 +28,10 @@ def read(path, keep=None):
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(f'{path}: no such file')
-  if path.suffix not in READERS:
+  suffix = suffix or path.suffix
+  if suffix not in READERS:
     raise ValueError(f'{path}: weights are read from {", ".join(sorted(READERS))}')
-  return READERS[path.suffix](path, keep or (lambda name: True))
+  return READERS[suffix](path, keep or (lambda name: True))
 
 
 def read_safetensors(path, keep):

@@ -107,7 +107,7 @@ def _take(stack, count):
 
 def _since_mark(stack):
   """What lies above the last mark; the mark goes too."""
-  place = next(i for i in reversed(range(len(stack))) if stack[i] is MARK)
+  place = max(i for i, item in enumerate(stack) if item is MARK)   # none: ValueError
   items = stack[place + 1:]
   del stack[place:]
   return items
