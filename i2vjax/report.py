@@ -35,7 +35,8 @@ WHY = {
     'ceiling': 'every pixel in the mean training colour of its true class: heat does not tell '
                'colours apart, so a run near this is about as good as it gets',
 }
-ACROSS, WORST, SHOWN = 4, 6, 8   # frames of a clip; worst frames; clips with pictures
+ACROSS, SHOWN = 4, 8             # frames of a clip; clips with pictures
+WORST, OF_ONE = 6, 2             # worst frames; at most so many of one clip
 LOW, HIGH = 176, 256             # pixels: narrowest and widest picture on the page
 
 
@@ -63,7 +64,7 @@ def sketch(name, rows, series):
 
 
 def _worst(name, rows, series):
-  """The clip's worst frames: lowest PSNR, or highest warping error where there is no target."""
+  """The clip's two worst frames: lowest PSNR, or highest warping error without target."""
   if 'psnr' in series:
     badness = -np.asarray(series['psnr'])
   elif 'warping' in series:
@@ -71,7 +72,7 @@ def _worst(name, rows, series):
   else:
     return []
   return [(float(badness[t]), name, int(t), {label: frames[t] for label, frames in rows.items()})
-          for t in np.argsort(-badness)[:WORST]]
+          for t in np.argsort(-badness)[:OF_ONE]]
 
 
 def keep(sketches, new):
