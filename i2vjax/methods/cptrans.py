@@ -194,8 +194,9 @@ def deviation(nets, config, params, seen, fakes, key):
   def on_tokens(theta, x):
     return net.apply({'params': theta}, x)
 
-  def on_frame(theta, x, impl):
-    s, parts = net.clone(impl=impl, dtype=jnp.float32).apply({'params': theta}, x[None], True)
+  def on_frame(theta, x):
+    form = net.clone(impl='matmul', dtype=jnp.float32)
+    s, parts = form.apply({'params': theta}, x[None], intermediates=True)
     return s.reshape(-1, s.shape[-1]), {name: part[0] for name, part in parts.items()}
 
   def one(image):

@@ -1,0 +1,75 @@
+"""Distances in the features of a frozen network (VGG), as functions of feature lists."""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax.losses import pixel
+
+
+def gram(features):
+  """F F^T / (C h w) of each image, F [C, h w]: which channels fire together, wherever they do.
+
+  Args:
+    features: [B, h, w, C].
+
+  Returns:
+    [B, C, C] float32.
+  """
+  B, h, w, C = features.shape
+  F = features.astype(jnp.float32).reshape(B, h * w, C)
+  return jnp.einsum('bnc,bnd->bcd', F, F, precision=jax.lax.Precision.HIGHEST) / (C * h * w)
+
+
+def content_distance(x, y):
+  """Sum over layers of mean |x_l - y_l| (public I2V-GAN code, there of relu4_1 alone).
+
+  Args:
+    x: [[B, h_l, w_l, C_l] for each layer l].
+    y: same shapes, of the target.
+
+  Returns:
+    Scalar.
+  """
+  return sum(pixel.l1(a, b) for a, b in zip(x, y, strict=True))
+
+
+def style_distance(x, y, weights):
+  """sum_l w_l mean_ij (Gram_l(x) - Gram_l(y))_ij^2 (public I2V-GAN code).
+
+  Gram matrices are made image by image and then averaged; the public code multiplies all images of
+  a batch into one matrix, which is the same for one image.
+
+  Args:
+    x: [[B, h_l, w_l, C_l] for each layer l].
+    y: same shapes, of the target.
+    weights: [w_l, ...].
+
+  Returns:
+    Scalar.
+  """
+  layers = zip(x, y, weights, strict=True)
+  return sum(w * jnp.mean(jnp.square(gram(a) - gram(b))) for a, b, w in layers)
+
+
+def distance(x, y, *, content, content_taps, style, style_taps, style_taps_weights):
+  """The perceptual part of I2V-GAN's VL: content * content_distance + style * style_distance.
+
+  Args:
+    x: {tap: [B, h, w, C]} of the prediction.
+    y: the same of the target.
+    content, style: weights, 1 and 100 in the public code; 1 and 1 in the paper, whose distances are
+      scaled otherwise. A part of weight 0 is not computed.
+    content_taps, style_taps: names of the taps compared.
+    style_taps_weights: w_l of each style tap.
+
+  Returns:
+    Scalar, 0 with a finite gradient where x = y.
+  """
+  def of(features, taps):
+    return [features[tap] for tap in taps]
+  total = jnp.zeros(())
+  if content:
+    total += content * content_distance(of(x, content_taps), of(y, content_taps))
+  if style:
+    total += style * style_distance(of(x, style_taps), of(y, style_taps), style_taps_weights)
+  return total
