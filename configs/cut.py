@@ -1,0 +1,62 @@
+"""CUT and FastCUT (ECCV 2020), the one-sided image baseline of the papers of this field.
+
+python -m i2vjax.main --config configs/cut.py:demo --workdir runs/cut-demo
+
+Sources: C public code taesungp/contrastive-unpaired-translation, which both methods share; O our
+choice.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: CUT at the published sizes on scenes; ':paper': on folders; ':demo': minutes.
+
+  ':fastcut': FastCUT on scenes; with --config.data.source=folders on real data.
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'cut', variant or 'default'
+  config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=True)   # C
+  config.gen = dict(width=64, blocks=9, down='blur', up='blur')                    # C
+  config.disc = dict(width=64, layers=3, down='blur')                              # C
+  config.init = dict(kind='xavier', gain=0.02)                                     # C
+  config.gan = dict(mode='lsgan', pool=0, d_scale=0.5)                             # C
+  config.weights = dict(
+      adversarial=1.0,       # lambda_GAN, C
+      nce=0.5,               # lambda_NCE / 2 = 1 / 2, C
+      nce_identity=0.5,      # the other half, C
+  )
+  config.nce = dict(
+      taps=('rgb', 'down_0.conv', 'down_1.conv', 'res_0', 'res_mid'),   # C: layers 0 4 8 12 16
+      patches=256, tau=0.07, width=256, mlp=True,                       # C
+      flip=False,            # True in FastCUT
+  )
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')     # C
+  config.train.update(epochs=200, epochs_decay=200)                     # C
+  if variant == 'paper':
+    config.data.source = 'folders'
+  elif variant == 'fastcut':
+    fastcut(config)
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut or demo')
+  return config
+
+
+def fastcut(config):
+  """FastCUT: no identity images, a stronger contrast, equal under mirroring."""
+  config.weights.update(nce=10.0, nce_identity=0.0)                     # C
+  config.nce.flip = True                                                # C
+  config.train.update(epochs=150, epochs_decay=50)                      # C
+
+
+def demo(config):
+  """Two CPU cores, a few minutes, 64 pixels. All O: sizes that fit, a critic too small to win."""
+  config.data.update(load_size=72, crop_size=64, batch=2)
+  config.gen.update(width=16, blocks=4)
+  config.disc.update(width=24, layers=2)
+  config.nce.width = 64
+  config.optim.lr = 4e-4
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

@@ -1,0 +1,85 @@
+"""Recycle-GAN (ECCV 2018): the video baseline that I2V-GAN is built on.
+
+python -m i2vjax.main --config configs/recyclegan.py:demo --workdir runs/recyclegan-demo
+
+Sources: P as the I2V-GAN paper restates it; C public code aayushbansal/Recycle-GAN; O our choice.
+I2V-GAN's ablation adds one of its terms to variant 2 with that method's generator:
+--config configs/recyclegan.py:paper_cycle --config.gen.up=blur --config.data.load_size=256 and
+one of --config.perceptual=vgg, --config.weights.exs=0.1, --config.weights.ins=40.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: variant 1, the published model, on scenes; ':paper': the same on folders.
+
+  ':paper_cycle': variant 2, with cycle and identity losses, on folders. ':demo': minutes.
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'recyclegan', variant or 'default'
+  config.data.update(frames=3, batch=1, load_size=286, crop_size=256, flip=False)   # C
+  config.gen = dict(width=64, blocks=6, down='stride', up='deconv', dropout=False)  # C scripts
+  config.pred = dict(
+      kind='unet',           # C scripts; 'prediction' | 'resnet'
+      width=64, downs=8,     # unet_256, C
+      stream_width=8,        # of 'prediction', C
+      dropout=False,         # C
+  )
+  config.disc = dict(width=64, layers=3, down='stride')                             # 70x70, C
+  config.init = dict(kind='normal', gain=0.02)    # C; biases 0 (O), C leaves PyTorch's default
+  config.gan = dict(mode='lsgan', pool=0, d_scale=0.5)                              # C scripts
+  config.rec = dict(norm='l1')                    # C; 'l2' is the norm that P prints
+  config.weights = dict(
+      adversarial=1.0,
+      recurrent=10.0,        # P, C
+      recycle=10.0,          # P, C
+      cycle=0.0,             # variant 2: 10, C
+      identity=0.0,          # variant 2: 10 * 0.5, C
+      predictor_adversarial=0.0,   # C's flag, off
+      exs=0.0, ins=0.0,      # I2V-GAN's ablation: 0.1 and 40
+  )
+  additions(config)
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
+  config.train.update(epochs=35, epochs_decay=35)   # O: I2V-GAN's budget; C 100 + 100
+  if variant == 'paper':
+    config.data.source = 'folders'
+  elif variant == 'paper_cycle':
+    config.data.source = 'folders'
+    second(config)
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/recyclegan.py:{variant}: choose paper, paper_cycle or demo')
+  return config
+
+
+def second(config):
+  """Variant 2, 'recycle_gan_cycle' of C."""
+  config.weights.update(cycle=10.0, identity=5.0)
+  config.pred.downs = 7      # C always takes unet_128 here
+
+
+def additions(config):
+  """What I2V-GAN's terms need; see configs/i2vgan.py for the sources."""
+  config.nce = dict(taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0'), patches=256, tau=0.07,
+                    width=256, mlp=True, train_projection=False)
+  config.ins = dict(detach_keys=True)
+  config.perceptual = 'none'
+  config.vgg = dict(content=1.0, content_taps=('relu4_1',), style=100.0,
+                    style_taps=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'),
+                    style_taps_weights=(1 / 32, 1 / 16, 1 / 8, 1.0, 1.0), input_norm='raw',
+                    width=64)
+
+
+def demo(config):
+  """Two CPU cores, minutes, 64 pixels: variant 2, which holds its frames together. All O."""
+  second(config)
+  config.data.update(load_size=64, crop_size=64, batch=1)
+  config.gen.update(width=16, blocks=4)
+  config.pred.update(width=16, downs=5)
+  config.disc.update(width=24, layers=2)
+  config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
+  config.optim.lr = 4e-4
+  config.train.update(steps=500, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=100)

@@ -1,0 +1,151 @@
+"""CUT and FastCUT (ECCV 2020): one direction only, held to its source by contrast of patches.
+
+  b^ = G(a), b_idt = G(b); E = encoder half of G with its taps, F = projection
+
+  NCE(x, y) = mean over taps and places of the cross-entropy with which F(E(y)) at a place picks
+              F(E(x)) of the same place among those of other places of x
+  L_G = gan(D(b^), real) + w NCE(a, b^) + w_idt NCE(b, b_idt)
+  L_D = [gan(D(b), real) + gan(D(b^), fake)] / 2
+
+CUT: w = w_idt = 1/2. FastCUT: w = 10, no b_idt, and half of the steps translate a mirrored `a`
+whose features are compared mirrored back. The keys F(E(x)) are constants, so encoder and projection
+learn from the queries alone; b_idt learns from its NCE alone.
+
+Public code: taesungp/contrastive-unpaired-translation.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import adversarial, contrastive
+from i2vjax.networks import patchgan, projector, resnet
+from i2vjax.state import apply_gradients, name_key, run, update, weighted
+
+PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
+
+
+def networks(config):
+  """Generator, critic of domain b, projection."""
+  a, b = config.data.channels_a, config.data.channels_b
+  if a != b:
+    raise ValueError(f'the encoder of gen reads frames of both domains, so data.channels_a={a} '
+                     f'must equal data.channels_b={b}')
+  return {'gen': resnet.generator(config, a, b), 'disc_b': patchgan.discriminator(config, b),
+          'proj_ab': projector.projector(config)}
+
+
+def inputs(config):
+  """A frame, or patches of it for the projection."""
+  channels = config.data.channels_a
+  frame = jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
+  return {'gen': (frame,), 'disc_b': (frame,), 'proj_ab': (projector.example(config, channels),)}
+
+
+# ---- The step
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """The critic moves on b^; then generator and projection, against the critic just moved.
+
+  b^ is made once although the critic comes first: what G's gradient owes to b^ is pulled back
+  through that one forward pass. Parameters of G do not change in between, so its features of the
+  inputs serve as keys.
+  """
+  del fixed, phase
+  a, b = ops.fold(batch['a']), ops.fold(batch['b'])
+  source = jnp.concatenate([a, b]) if config.weights.nce_identity else a
+  mirrored, coin = mirror_at_random(config, source, name_key(key, 'mirror'))
+  images, pull, keys = jax.vjp(
+      lambda gen: translated(nets, config, gen, mirrored), state.params['gen'], has_aux=True)
+  if config.nce.flip:   # keys come from the unmirrored source whichever way the coin fell
+    keys = features(nets, config, state.params['gen'], source)
+  fake = images[:len(a)]
+
+  state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx,
+                            lambda params: critic_loss(nets, config, params, b, fake))
+
+  def loss(gen, proj, images):
+    queries = mirror(coin, features(nets, config, gen, images))
+    return weighted({
+        'adversarial': lambda: adversarial.generator_loss(
+            run(nets, state.params, 'disc_b', images[:len(a)]), config.gan.mode),
+        **nce_terms(nets, config, proj, keys, queries, len(a), key),
+    }, config.weights)
+
+  (direct, proj, back), terms = jax.grad(loss, (0, 1, 2), has_aux=True)(
+      state.params['gen'], state.params['proj_ab'], images)
+  gen = jax.tree.map(jnp.add, direct, *pull(back))
+  state = apply_gradients(state, 'gen', tx, {'gen': gen})
+  state = apply_gradients(state, 'proj', tx, {'proj_ab': proj})
+  return state, {**terms, 'disc_b': disc_term}
+
+
+def translated(nets, config, gen, frames):
+  """G(frames), and E's features of them on the way."""
+  params = {'gen': gen}
+  h, maps = run(nets, params, 'gen', frames, projector.taps(config), method='encode')
+  return run(nets, params, 'gen', h, method='decode'), list_of(config, maps)
+
+
+def features(nets, config, gen, frames):
+  """E(frames): [[B, h, w, C] for each tap]."""
+  taps = projector.taps(config)
+  return list_of(config, run(nets, {'gen': gen}, 'gen', frames, taps, method='encode')[1])
+
+
+def list_of(config, maps):
+  """Features in the order of `nce.taps`, where a name may occur twice."""
+  return [maps[tap] for tap in projector.taps(config)]
+
+
+def mirror_at_random(config, frames, key):
+  """(frames mirrored left to right or not, the coin): one coin for the step, None in plain CUT."""
+  if not config.nce.flip:
+    return frames, None
+  coin = jax.random.bernoulli(key)
+  return mirror(coin, [frames])[0], coin
+
+
+def mirror(coin, maps):
+  """Mirror maps [..., H, W, C] left to right where the coin says so; None: never."""
+  return maps if coin is None else [jnp.where(coin, x[..., ::-1, :], x) for x in maps]
+
+
+def nce_terms(nets, config, proj, keys, queries, count, key):
+  """NCE(a, b^) of the first `count` images and NCE(b, b_idt) of the others, own places for each."""
+  def nce(part, purpose):
+    x, y = ([maps[part] for maps in kind] for kind in (keys, queries))
+    ids = projector.places(name_key(key, purpose), y, config.nce.patches)
+    z, z_fake = (run(nets, {'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
+                 for maps in (x, y))
+    return contrastive.external_similarity(z_fake, z, config.nce.tau)
+  return {'nce': lambda: nce(slice(0, count), 'nce'),
+          'nce_identity': lambda: nce(slice(count, None), 'nce_identity')}
+
+
+def critic_loss(nets, config, params, real, fake):
+  """Half of real towards 1 plus fake towards 0; both judged in one call."""
+  scores = run(nets, params, 'disc_b', jnp.concatenate([real, jax.lax.stop_gradient(fake)]))
+  value = config.gan.d_scale * adversarial.discriminator_loss(
+      scores[:len(real)], scores[len(real):], config.gan.mode)
+  return value, value
+
+
+# ---- Use
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
+  del config, extra, fixed
+  fake = run(nets, params, 'gen', ops.fold(frames))
+  return carry, ops.unfold(fake, frames.shape[1])
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: source, translation, a target frame and what becomes of it."""
+  del config, extra, fixed, key
+  a, b = batch['a'][:, 0], batch['b'][:, 0]
+  rows = {'a': a, 'a to b': run(nets, params, 'gen', a), 'b': b,
+          'b translated': run(nets, params, 'gen', b)}
+  return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -1,0 +1,97 @@
+"""Recycle-GAN (ECCV 2018): what is translated, predicted a frame ahead and led back must be true.
+
+Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row.
+
+  y'0, y'1 = G_xy(x0), G_xy(x1)      y'2 = P_y(y'0, y'1)      x2p = P_x(x0, x1)
+
+  L = sum over both directions of
+        sum_i gan(D_y(y'i), real)                                  adversarial
+    + 10 |x2p - x2|                                                recurrent
+    + 10 |G_yx(y'2) - x2|                                          recycle
+    + 10 [|G_yx(y'0) - x0| + |G_yx(y'1) - x1|]                     cycle     (variant 2 only)
+    + 5  [|G_xy(y0) - y0| + |G_xy(y1) - y1|]                       identity  (variant 2 only)
+
+Public code: aayushbansal/Recycle-GAN, whose G_A is our `gen_ab` and whose D_A, the judge of domain
+b, is our `disc_b`; variant 1 is its 'recycle_gan', variant 2 its 'recycle_gan_cycle', on which
+I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `perceptual`,
+`weights.exs`, `weights.ins`; images and terms are therefore those of i2vgan.py.
+"""
+
+from i2vjax import ops
+from i2vjax.losses import pixel, temporal
+from i2vjax.methods import i2vgan
+from i2vjax.networks import projector
+from i2vjax.state import init_params, run, update, weighted
+
+PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
+           'disc_b': ('disc_b',)}
+fixed = i2vgan.fixed       # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
+local = i2vgan.local
+samples = i2vgan.samples
+
+
+def networks(config):
+  """Two generators, predictors and critics."""
+  nets = i2vgan.networks(config)
+  return {name: nets[name] for names in PLAYERS.values() for name in names}
+
+
+def inputs(config):
+  """A frame, or two frames side by side, as each network reads."""
+  examples = i2vgan.inputs(config)
+  return {name: examples[name] for names in PLAYERS.values() for name in names}
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """Generators and predictors move together; then both critics, with the fakes made before that."""
+  del phase
+  real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
+  nets, heads = with_projections(nets, config, state.key)
+
+  def gen_loss(params):
+    params = {**params, **heads}
+    made = i2vgan.translations(nets, config, params, real, key)
+    total, terms = weighted({
+        **i2vgan.adversarial_terms(nets, config, params, made),
+        **i2vgan.cyclic_terms(nets, config, fixed, made, real, pixel_distance(config)),
+        **i2vgan.similarity_terms(nets, config, params, made, key),
+        **i2vgan.identity_term(made, real),
+    }, config.weights)
+    return total, (terms, i2vgan.for_critics(made))
+
+  state, (terms, fakes) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, critic_terms = i2vgan.critics(nets, tx, config, state, real, fakes, key)
+  return state, {**terms, **critic_terms}
+
+
+def with_projections(nets, config, key):
+  """Projections for EXS and INS, if these are in use: random and never trained, as published.
+
+  Drawn anew in every step from the run's own key, they are the same ones all the time, those an
+  I2V-GAN of the same seed begins with, and no part of this method's networks.
+
+  Returns:
+    (nets, {name: parameters}).
+  """
+  if not i2vgan.looks(config):
+    return nets, {}
+  if config.nce.train_projection:
+    raise ValueError('nce.train_projection: in Recycle-GAN the projections stay random; '
+                     'config.method=i2vgan trains them')
+  modules = {name: projector.projector(config) for name in ('proj_ab', 'proj_ba')}
+  return {**nets, **modules}, init_params(modules, i2vgan.inputs(config), key)
+
+
+def pixel_distance(config):
+  """`rec.norm`: 'l1' as in the public code, or 'l2', the mean square, for the paper's norm."""
+  norms = {'l1': pixel.l1, 'l2': lambda x, y: temporal.distance(x, y, 'mse')}
+  if config.rec.norm not in norms:
+    raise ValueError(f"rec.norm={config.rec.norm!r}: choose 'l1' or 'l2'")
+  return norms[config.rec.norm]
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """Frame by frame with gen_ab; nothing looks back in time. [B, T, H, W, C] -> the same."""
+  del config, extra, fixed
+  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  return carry, ops.unfold(fake, frames.shape[1])

@@ -1,0 +1,123 @@
+"""Patches of feature maps as unit vectors: what the contrastive losses compare (CUT's 'netF').
+
+Features are taken at the same random places of two images, and a small MLP per tap (or none) leads
+to the space where they are compared.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from i2vjax.networks import layers, resnet
+
+EPSILON = 1e-7   # added to the norm, as the public code does
+
+
+class PatchMLP(nn.Module):
+  """dense_0 -> ReLU -> dense_1, both `width` wide."""
+
+  width: int
+  kernel_init: Callable
+
+  @nn.compact
+  def __call__(self, x):
+    """[..., C] -> [..., width]."""
+    x = nn.relu(nn.Dense(self.width, kernel_init=self.kernel_init, name='dense_0')(x))
+    return nn.Dense(self.width, kernel_init=self.kernel_init, name='dense_1')(x)
+
+
+class PatchProjector(nn.Module):
+  """`mlp_k` for the k-th tap, then unit length. In float32 whatever the features' type.
+
+  Attributes:
+    width: of both layers of each MLP.
+    mlp: False compares the features themselves; the module then has no parameters.
+    kernel_init: initialiser.
+  """
+
+  width: int = 256
+  mlp: bool = True
+  kernel_init: Callable = nn.initializers.normal(0.02)
+
+  @nn.compact
+  def __call__(self, patches):
+    """[[..., S, C_k] for each tap k] -> [[..., S, width or C_k]] of unit length."""
+    patches = [x.astype(jnp.float32) for x in patches]
+    if self.mlp:
+      patches = [PatchMLP(self.width, self.kernel_init, name=f'mlp_{k}')(x)
+                 for k, x in enumerate(patches)]
+    return [unit(x) for x in patches]
+
+  def init(self, rngs, *args, **kwargs):
+    """Variables with a `params` collection even where that is empty (mlp=False)."""
+    return {'params': {}, **super().init(rngs, *args, **kwargs)}
+
+
+def unit(x):
+  """x / (|x| + 1e-7) along the last axis; a zero vector stays zero, with a finite gradient."""
+  square = jnp.sum(jnp.square(x), axis=-1, keepdims=True)
+  return x / (jnp.sqrt(jnp.maximum(square, 1e-24)) + EPSILON)
+
+
+def projector(config):
+  """PatchProjector of the block `config.nce` (`width`, `mlp`)."""
+  return PatchProjector(config.nce.width, config.nce.mlp, layers.initializer(config.init))
+
+
+def taps(config):
+  """The taps of `config.nce.taps` by their full names, for a generator of `config.gen`.
+
+  Three names stand for what depends on the generator: 'res_mid' is the middle residual block
+  (res_2 of 6, res_4 of 9), 'up_0' is 'up_0.blur' or 'up_0.conv' as `gen.up` says, 'cut_like' the
+  five taps of CUT with the middle block last (ours: I2V-GAN's list was written for CUT's layers and
+  falls on a decoder layer by accident).
+
+  Raises:
+    ValueError: a tap the generator does not have.
+  """
+  gen, names = config.gen, []
+  relative = {
+      'res_mid': (f'res_{(gen.blocks - 1) // 2}',), 'up_0': (f'up_0.{upsampling(gen.up)}',),
+      'cut_like': ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', f'res_{(gen.blocks - 1) // 2}')}
+  for name in config.nce.taps:
+    names += relative.get(name, (name,))
+  resnet.check_taps(names, gen.blocks, gen.up)
+  return tuple(names)
+
+
+def upsampling(up):
+  """Suffix of the tap of up_0: what comes before its norm."""
+  return 'blur' if up == 'blur' else 'conv'
+
+
+def example(config, in_channels):
+  """Patches to initialise a projector with: [[1, 1, C_k], ...]."""
+  channels = resnet.tap_channels(taps(config), config.gen.width, in_channels)
+  return [jnp.zeros((1, 1, c)) for c in channels]
+
+
+def places(key, maps, count):
+  """Random places, one set per tap, without repetition.
+
+  Args:
+    key: typed PRNG key.
+    maps: [[..., h_k, w_k, C_k] for each tap k].
+    count: places per tap; on smaller maps all of them.
+
+  Returns:
+    [[n_k] int32 numbers on the map, row by row], n_k = min(count, h_k w_k).
+  """
+  keys = jax.random.split(key, len(maps))
+  sizes = [x.shape[-3] * x.shape[-2] for x in maps]
+  # The largest of uniform draws: a random set without the two sorts of `jax.random.choice`.
+  return [jax.lax.top_k(jax.random.uniform(key, (size,)), min(count, size))[1]
+          for key, size in zip(keys, sizes, strict=True)]
+
+
+def patches(maps, ids):
+  """Features [[..., h_k, w_k, C_k]] at the places [[n_k]] -> [[..., n_k, C_k]]."""
+  def one(x, ids):
+    return jnp.take(x.reshape(*x.shape[:-3], -1, x.shape[-1]), ids, axis=-2)
+  return [one(x, i) for x, i in zip(maps, ids, strict=True)]
