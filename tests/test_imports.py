@@ -4,12 +4,12 @@ import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {'train', 'translate', 'evaluate', 'export', 'report'}
+COMMANDS = {'train', 'translate', 'evaluate', 'export', 'importer', 'report'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses'}
 ALLOWED = {
     'main': COMMANDS | SERVICES | {'defaults'},
-    'train': SERVICES, 'translate': SERVICES, 'export': SERVICES,
+    'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'defaults'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),

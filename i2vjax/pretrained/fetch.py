@@ -38,7 +38,7 @@ def fetch(weight_id, config, file=None, url=None, show=True):
 
   Args:
     weight_id: key of `registry.ENTRIES`.
-    config: ConfigDict; `pretrained_dir` says where (else $I2VJAX_PRETRAINED, else the user's cache).
+    config: ConfigDict; the first of `registry.places` is where the file goes.
     file: local file to take instead of a download, under any name.
     url: another address than the known one.
     show: progress bar.
