@@ -311,7 +311,10 @@ def which_step(checkpoints, which):
     raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint yet: train first')
   if which == 'best':
     scored = checkpoints.best_step()
-    return scored if scored is not None else steps[-1]
+    if scored is None:
+      raise FileNotFoundError('--checkpoint best: no checkpoint was scored while training '
+                              '(--config.eval.every=STEPS, with paired test frames)')
+    return scored
   step = steps[-1] if which == 'latest' else int(which) if str(which).isdigit() else None
   if step not in steps:
     raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '

@@ -10,12 +10,22 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import __version__, defaults, methods, metrics, ops, parallel, report, sheets, translate
+from i2vjax import (
+    __version__,
+    checkpoint,
+    defaults,
+    methods,
+    metrics,
+    ops,
+    parallel,
+    report,
+    sheets,
+    translate,
+)
 from i2vjax.data import pairs
 from i2vjax.data import source as data_source
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
-from i2vjax.state import init_params
 
 FILES = ('scores.json', 'index.html')
 NO_FLOW = ('needs the true motion of the source, which this data does not have (data.source=scenes '
@@ -174,9 +184,9 @@ def reference_rows(run, plan):
   scenes: the true class of each pixel in the mean training colour of that class.
   """
   config, settings = run.config, plan.settings
-  params = init_params(run.nets, run.method.inputs(config), jax.random.key(config.seed))
-  extra = methods.optional(run.method, 'extra', config, default={})
-  fresh = dataclasses.replace(run, params=params, extra=extra, step=0)
+  fresh = dataclasses.replace(
+      run, params=checkpoint.fresh_params(config, run.method, run.nets),
+      extra=methods.optional(run.method, 'extra', config, default={}), step=0)
   rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
                                              settings.quantize),
           'untrained': translated_row(fresh, settings)}

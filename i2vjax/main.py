@@ -220,17 +220,18 @@ def evaluate(flag, config, argv):
   if flag.result:
     evaluator.evaluate_folders(flag.result, need(flag, 'reference', 'the frames to compare with'),
                                flag.source, flag.output or 'report', config.eval,
-                               overwrite=flag.overwrite)
+                               overwrite=flag.overwrite, show=flag.show)
     return
   run = load_run(flag, config)
-  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), overwrite=flag.overwrite)
+  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), flag.overwrite, flag.show)
 
 
 def export(flag, config, argv):
   """One network as a checkpoint that flax alone restores."""
   from i2vjax import export as exporter
-  exporter.export(load_run(flag, config), flag.network, need(flag, 'output', 'a folder to be made'),
-                  flag.overwrite)
+  output = need(flag, 'output', 'a folder to be made')
+  exporter.export(load_run(flag, config), flag.network, output, flag.overwrite)
+  print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
 
 
 def doctor(flag, config, argv):

@@ -259,8 +259,10 @@ def draw(run, batch, key):
 
 
 def score(setup, state, step):
-  """Scores of the test clips while training, logged under eval/."""
-  run = as_run(setup, state, step)
-  scores = setup.scores(run)
+  """Scores of the test clips, logged under eval/; None where the one that names the best is not.
+
+  Only frames with a true partner have a PSNR: without them no checkpoint is the best.
+  """
+  scores = setup.scores(as_run(setup, state, step))
   setup.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
-  return scores
+  return scores if checkpoint.best_score(setup.config) in scores else None

@@ -142,3 +142,9 @@ def test_json_is_replaced_whole(tmp_path):
 def test_nearest_name_is_offered():
   assert checkpoint.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
   assert checkpoint.nearest('xyz', ['train']) == ''
+
+
+def test_best_without_scores_is_no_silent_latest(tmp_path):
+  toy.train(tmp_path, 1)
+  with pytest.raises(FileNotFoundError, match='no checkpoint was scored'):
+    checkpoint.which_step(checkpoint.manager(tmp_path, best='psnr'), 'best')

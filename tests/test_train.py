@@ -160,3 +160,13 @@ def test_length_in_steps_or_epochs():
   assert train.total_steps(config, 7) == 35
   config.train.steps = 9
   assert train.total_steps(config, 7) == 9
+
+
+def test_scores_while_training_name_the_best(tiny, footage, tmp_path):
+  scored = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=3', '--config.eval.every=1',
+                '--config.train.keep=1')
+  assert main.main(scored) == 0
+  lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+  psnr = {line['step']: line['eval/psnr'] for line in lines if 'eval/psnr' in line}
+  assert sorted(psnr) == [1, 2, 3]
+  assert checkpoint.load_run(tmp_path, 'best').step == max(psnr, key=psnr.get)

@@ -74,8 +74,10 @@ class VideoWriter:
 
   def abort(self):
     """Throw away what was written."""
-    if self._container is not None:
-      self._container.close()
+    try:
+      if self._container is not None:
+        self._container.close()   # flushes, so a full disk speaks up once more
+    finally:
       self.part.unlink(missing_ok=True)
 
   def _start(self, frame):
