@@ -71,7 +71,7 @@ def assemble(config):
 
 def fresh_params(config, method, nets):
   """Initial parameters of the trained networks. `inputs` also has the frozen ones' examples."""
-  trained = {name: nets[name] for names in method.PLAYERS.values() for name in names}
+  trained = {name: nets[name] for name in method.networks(config)}
   return init_params(trained, method.inputs(config), jax.random.key(config.seed))
 
 

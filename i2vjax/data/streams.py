@@ -188,13 +188,9 @@ def write_video(output, results, rate):
   Returns:
     Number of frames written.
   """
-  writer = video.VideoWriter(output, rate)
-  try:
-    with writer:
-      for frame, seconds in held(results):
-        writer.write(frame, seconds)
-  finally:
-    writer.part.unlink(missing_ok=True)   # on a full disk closing fails too, and leaves it
+  with video.VideoWriter(output, rate) as writer:
+    for frame, seconds in held(results):
+      writer.write(frame, seconds)
   return writer.frames
 
 

@@ -1,5 +1,6 @@
 """Frames into a video file: H.264 that plays everywhere, or lossless FFV1."""
 
+import contextlib
 import os
 import pathlib
 from fractions import Fraction
@@ -42,10 +43,14 @@ class VideoWriter:
     return self
 
   def __exit__(self, kind, *_):
-    if kind is None:
-      self.close()
-    else:
+    if kind is not None:
       self.abort()
+      return
+    try:
+      self.close()
+    except BaseException:
+      self.abort()
+      raise
 
   def write(self, frame, seconds=None):
     """Add a frame: uint8 [H, W, 1 or 3], or uint16 [H, W, 1] (.mkv only).
@@ -74,11 +79,10 @@ class VideoWriter:
 
   def abort(self):
     """Throw away what was written."""
-    try:
-      if self._container is not None:
-        self._container.close()   # flushes, so a full disk speaks up once more
-    finally:
-      self.part.unlink(missing_ok=True)
+    if self._container is not None:
+      with contextlib.suppress(OSError):   # closing flushes: a full disk would speak up once more
+        self._container.close()
+    self.part.unlink(missing_ok=True)
 
   def _start(self, frame):
     self._shape, self._dtype = frame.shape, frame.dtype
