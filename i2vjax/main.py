@@ -4,6 +4,8 @@ train (default)  --config configs/METHOD.py[:VARIANT] [--workdir RUN] [--config.
 translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER
 evaluate         --workdir RUN  |  --result FOLDER --reference FOLDER [--source FOLDER]
 export           --workdir RUN --output FOLDER [--network NAME]
+fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
+import           --source cyclegan|recyclegan|i2vgan|cut --from FOLDER --workdir RUN
 doctor           what this machine has
 
 Exit codes: 0 done or stopped on request, 1 our fault, 2 a mistake to mend, 3 not a number.
@@ -19,7 +21,7 @@ import sys
 from absl import flags
 from ml_collections import config_flags
 
-COMMANDS = ('train', 'translate', 'evaluate', 'export', 'doctor')
+COMMANDS = ('train', 'translate', 'evaluate', 'export', 'fetch', 'import', 'doctor')
 
 class Usage(ValueError):
   """A mistake on the command line."""
@@ -32,7 +34,11 @@ TEXT_FLAGS = {
     'network': 'export: which network. Default: the one that translates.',
     'result': 'evaluate: a folder of frames any program wrote.',
     'reference': 'evaluate: the frames it should have been.',
-    'source': 'evaluate: the frames it was made from.',
+    'source': 'evaluate: the frames it was made from. import: whose checkpoint it is.',
+    'from': 'import: the folder of the checkpoint.',
+    'id': 'fetch: which file; may stand without --id.',
+    'file': 'fetch: take this local file instead of a download.',
+    'url': 'fetch: another address than the known one.',
     'coordinator': 'Several processes: HOST:PORT of process 0.',
 }
 SWITCHES = {
@@ -51,6 +57,8 @@ def define_flags(values):
     flags.DEFINE_bool(name, False, text, flag_values=values)
   flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
   flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
+  flags.DEFINE_string('label', 'latest', "import: which of the files, 'latest' or an epoch.",
+                      flag_values=values)
   flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],
                     'translate: what to do at a frame that cannot be read.', flag_values=values)
   flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.', 1,
@@ -81,7 +89,7 @@ def split_command(argv):
     if rest[0] not in COMMANDS:
       from i2vjax.checkpoint import nearest
       raise Usage(f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{nearest(rest[0], COMMANDS)}')
-    return program, rest.pop(0), rest
+    return program, rest[0], written_out(rest[0], rest[1:])
   return program, 'train', rest
 
 
@@ -93,6 +101,16 @@ def given(arguments, name):
     if text.startswith((f'--{name}=', f'-{name}=')):
       return text.split('=', 1)[1]
   return None
+
+
+def written_out(command, arguments):
+  """Arguments with what a command takes for granted: the config of an imported method, --id."""
+  if command == 'import' and given(arguments, 'config') is None:
+    from i2vjax import importer
+    return [*arguments, f"--config={importer.config_path(given(arguments, 'source') or '')}"]
+  if command == 'fetch' and arguments and not arguments[0].startswith('-'):
+    return [f'--id={arguments[0]}', *arguments[1:]]
+  return arguments
 
 
 def define_config(command, arguments, values):
@@ -110,7 +128,7 @@ def define_config(command, arguments, values):
     from i2vjax import checkpoint
     config_flags.DEFINE_config_dict('config', checkpoint.read_config(workdir),
                                     flag_values=values)
-  elif command in ('evaluate', 'doctor') or any('help' in text for text in arguments):
+  elif command in ('evaluate', 'fetch', 'doctor') or any('help' in text for text in arguments):
     from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
@@ -234,6 +252,26 @@ def export(flag, config, argv):
   print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
 
 
+def fetch(flag, config, argv):
+  """Bring a known weight file here, or list them all."""
+  from i2vjax.pretrained import fetch as fetcher
+  if flag.id is None:
+    print(fetcher.listing(config))
+    return
+  path = fetcher.fetch(flag.id, config, flag.file, flag.url, flag.show)
+  print(f'{flag.id} lies in {path}, verified')
+
+
+def import_checkpoint(flag, config, argv):
+  """A public PyTorch checkpoint as a run folder."""
+  from i2vjax import importer
+  source = need(flag, 'source', 'one of ' + ', '.join(importer.SOURCES))
+  folder = need(flag, 'from', 'the folder with the .pth files')
+  workdir = need(flag, 'workdir', 'the run folder to be made')
+  file = given(argv, 'config') or str(importer.config_path(source))
+  print(importer.import_run(source, folder, flag.label, workdir, config, file))
+
+
 def doctor(flag, config, argv):
   """Versions, devices, and which weight files are there."""
   import jax
@@ -269,8 +307,10 @@ def main(argv):
   try:
     command, flag, config = parse(argv)
     set_up(flag)
-    {'train': train, 'translate': translate, 'evaluate': evaluate, 'export': export,
-     'doctor': doctor}[command](flag, config, argv)
+    run_command = {'train': train, 'translate': translate, 'evaluate': evaluate,
+                   'export': export, 'fetch': fetch, 'import': import_checkpoint,
+                   'doctor': doctor}[command]
+    run_command(flag, config, argv)
   except NonFinite as error:
     print(f'error: {error}', file=sys.stderr)
     return 3

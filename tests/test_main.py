@@ -46,6 +46,10 @@ def test_stored_config_serves_the_other_commands(tmp_path):
     (['--config', DEMO, '--nonsense=1'], "'nonsense'"),
     (['--config', DEMO, 'stray'], "what is 'stray'"),
     (['translate', '--workdir', 'nowhere', '--input', 'x'], 'is no run folder'),
+    (['fetch', 'vgg99'], 'vgg99'),
+    (['fetch', 'vgg19', '--file', 'nowhere.pth'], 'nowhere.pth'),
+    (['import', '--from', 'x'], 'choose one of cyclegan'),
+    (['import', '--source', 'cyclegan', '--workdir', 'x'], '--from is missing'),
 ])
 def test_mistakes_end_with_one_plain_line_and_exit_code_2(arguments, said, capsys):
   assert main.main(['i2vjax', *arguments]) == 2
@@ -74,3 +78,9 @@ def test_ctrl_c_before_anything_was_made_exits_0(monkeypatch, capsys):
   monkeypatch.setattr(main, 'doctor', interrupted)
   assert main.main(['i2vjax', 'doctor']) == 0
   assert 'stopped' in capsys.readouterr().err
+
+
+def test_fetch_alone_lists_every_known_file(capsys):
+  assert main.main(['i2vjax', 'fetch']) == 0
+  said = capsys.readouterr().out
+  assert 'vgg19-dcbb9e9d.pth' in said and 'Apache-2.0' in said
