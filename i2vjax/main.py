@@ -12,20 +12,18 @@ Exit codes: 0 done or stopped on request, 1 our fault, 2 a mistake to mend, 3 no
 """
 
 import contextlib
-import importlib.metadata
 import logging
-import os
 import pathlib
 import sys
 
 from absl import flags
 from ml_collections import config_flags
 
-COMMANDS = ('train', 'translate', 'evaluate', 'export', 'fetch', 'import', 'doctor')
+from i2vjax import commands
+from i2vjax.commands import Usage, cache_dir
 
-class Usage(ValueError):
-  """A mistake on the command line."""
-
+COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'export', 'fetch', 'doctor')}
+COMMANDS['import'] = 'import_checkpoint'   # name of the function in commands.py
 
 TEXT_FLAGS = {
     'workdir': 'Run folder. Default for train: runs/METHOD-VARIANT.',
@@ -65,12 +63,6 @@ def define_flags(values):
                        flag_values=values)
   flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
   flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
-
-
-def cache_dir():
-  """Folder for compiled programs: $JAX_COMPILATION_CACHE_DIR, else the user's cache folder."""
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-  return os.environ.get('JAX_COMPILATION_CACHE_DIR') or os.path.join(base, 'i2vjax', 'xla')
 
 
 def set_up(flag):
@@ -128,7 +120,7 @@ def define_config(command, arguments, values):
     from i2vjax import checkpoint
     config_flags.DEFINE_config_dict('config', checkpoint.read_config(workdir),
                                     flag_values=values)
-  elif command in ('evaluate', 'fetch', 'doctor') or any('help' in text for text in arguments):
+  elif command in ('evaluate', 'fetch', 'doctor'):
     from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
@@ -178,114 +170,11 @@ def parse(argv):
   return command, values, config
 
 
-def need(flag, name, why):
-  """Value of a flag that a command cannot do without."""
-  value = flag[name].value
-  if value is None:
-    raise Usage(f'--{name} is missing: {why}')
-  return value
-
-
-def resume_command(argv):
-  """The command line that goes on, as the user typed it."""
-  return 'python -m i2vjax.main ' + ' '.join(argv[1:])
-
-
-def train(flag, config, argv):
-  """Train or go on; says how to resume when it was stopped."""
-  from i2vjax import parallel
-  from i2vjax import train as trainer
-  default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
-  workdir = flag.workdir or str(default)
-  scores = None
-  if config.eval.every:
-    from i2vjax import evaluate as evaluator
-    scores = evaluator.quick_scores
-  outcome = trainer.train(config, workdir, show=flag.show, scores=scores)
-  if not parallel.is_main():
-    return
-  if outcome.stopped:
-    print(f'stopped at step {outcome.step} of {outcome.total}, saved in {workdir}. Go on with:\n'
-          f'  {resume_command(argv)}')
-  else:
-    print(f'trained {outcome.step} steps in {workdir}. Now:\n  python -m i2vjax.main translate '
-          f'--workdir {workdir} --input VIDEO --output translated.mp4')
-
-
-def load_run(flag, config):
-  """The run that --workdir and --checkpoint name."""
-  from i2vjax import checkpoint
-  return checkpoint.load_run(need(flag, 'workdir', 'the folder of a training run'), flag.checkpoint,
-                             config)
-
-
-def translate(flag, config, argv):
-  """Video in, video out."""
-  from i2vjax import translate as translator
-  source = need(flag, 'input', 'a video, a folder of frames or a glob')
-  target = need(flag, 'output', 'a video file or a folder')
-  summary = translator.translate(
-      load_run(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
-      side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
-      on_damage=flag.on_damage, chunk=flag.chunk)
-  print(f"translated {summary['frames']} frames into {target}"
-        + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
-
-
-def evaluate(flag, config, argv):
-  """Scores of a run, or of two folders of frames."""
-  from i2vjax import evaluate as evaluator
-  if flag.result:
-    evaluator.evaluate_folders(flag.result, need(flag, 'reference', 'the frames to compare with'),
-                               flag.source, flag.output or 'report', config.eval,
-                               overwrite=flag.overwrite, show=flag.show)
-    return
-  run = load_run(flag, config)
-  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), flag.overwrite, flag.show)
-
-
-def export(flag, config, argv):
-  """One network as a checkpoint that flax alone restores."""
-  from i2vjax import export as exporter
-  output = need(flag, 'output', 'a folder to be made')
-  exporter.export(load_run(flag, config), flag.network, output, flag.overwrite)
-  print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
-
-
-def fetch(flag, config, argv):
-  """Bring a known weight file here, or list them all."""
-  from i2vjax.pretrained import fetch as fetcher
-  if flag.id is None:
-    print(fetcher.listing(config))
-    return
-  path = fetcher.fetch(flag.id, config, flag.file, flag.url, flag.show)
-  print(f'{flag.id} lies in {path}, verified')
-
-
-def import_checkpoint(flag, config, argv):
-  """A public PyTorch checkpoint as a run folder."""
-  from i2vjax import importer
-  source = need(flag, 'source', 'one of ' + ', '.join(importer.SOURCES))
-  folder = need(flag, 'from', 'the folder with the .pth files')
-  workdir = need(flag, 'workdir', 'the run folder to be made')
-  file = given(argv, 'config') or str(importer.config_path(source))
-  print(importer.import_run(source, folder, flag.label, workdir, config, file))
-
-
-def doctor(flag, config, argv):
-  """Versions, devices, and which weight files are there."""
-  import jax
-
-  from i2vjax import methods, parallel
-  from i2vjax.pretrained import registry
-  packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
-  print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
-  print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
-  print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
-  print(f'{"methods":18}{", ".join(methods.names())}')
-  print('weight files, and the config field that asks for each:')
-  for entry in registry.ENTRIES.values():
-    print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
+def help_text():
+  """What --help prints."""
+  values = flags.FlagValues()
+  define_flags(values)
+  return f'{__doc__}\nFlags, besides --config.FIELD=VALUE:\n{values.get_help()}'
 
 
 def users_mistake(error):
@@ -304,13 +193,13 @@ def main(argv):
   """Run one command; returns the exit code."""
   from i2vjax.logbook import NonFinite
   logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
+  if {'--help', '-h', '-help'} & set(argv[1:]):
+    print(help_text())
+    return 0
   try:
     command, flag, config = parse(argv)
     set_up(flag)
-    run_command = {'train': train, 'translate': translate, 'evaluate': evaluate,
-                   'export': export, 'fetch': fetch, 'import': import_checkpoint,
-                   'doctor': doctor}[command]
-    run_command(flag, config, argv)
+    getattr(commands, COMMANDS[command])(flag, config, argv)
   except NonFinite as error:
     print(f'error: {error}', file=sys.stderr)
     return 3

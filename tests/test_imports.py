@@ -8,7 +8,8 @@ COMMANDS = {'train', 'translate', 'evaluate', 'export', 'importer', 'report'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses'}
 ALLOWED = {
-    'main': COMMANDS | SERVICES | {'defaults'},
+    'main': {'commands', 'checkpoint', 'defaults', 'importer', 'logbook', 'parallel'},
+    'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'defaults'},

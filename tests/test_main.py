@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from i2vjax import main
+from i2vjax import commands, main
 
 ROOT = pathlib.Path(__file__).parents[1]
 DEMO = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
@@ -67,7 +67,7 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
   def broken(*_):
     import numpy as np
     np.zeros(3).reshape(2, 2)   # a ValueError from inside a library
-  monkeypatch.setattr(main, 'doctor', broken)
+  monkeypatch.setattr(commands, 'doctor', broken)
   with pytest.raises(ValueError, match='reshape'):
     main.main(['i2vjax', 'doctor'])
 
@@ -75,7 +75,7 @@ def test_our_own_mistakes_keep_their_traceback(monkeypatch):
 def test_ctrl_c_before_anything_was_made_exits_0(monkeypatch, capsys):
   def interrupted(*_):
     raise KeyboardInterrupt
-  monkeypatch.setattr(main, 'doctor', interrupted)
+  monkeypatch.setattr(commands, 'doctor', interrupted)
   assert main.main(['i2vjax', 'doctor']) == 0
   assert 'stopped' in capsys.readouterr().err
 
@@ -84,3 +84,9 @@ def test_fetch_alone_lists_every_known_file(capsys):
   assert main.main(['i2vjax', 'fetch']) == 0
   said = capsys.readouterr().out
   assert 'vgg19-dcbb9e9d.pth' in said and 'Apache-2.0' in said
+
+
+def test_help_names_every_command_and_flag(capsys):
+  assert main.main(['i2vjax', '--help']) == 0
+  said = capsys.readouterr().out
+  assert all(name in said for name in [*main.COMMANDS, '--side_by_side', '--on_damage'])

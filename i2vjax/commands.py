@@ -1,0 +1,130 @@
+"""What each command of `main` does with its flags. Heavy imports wait until they are needed."""
+
+import importlib.metadata
+import os
+import pathlib
+import sys
+
+from ml_collections import config_flags
+
+
+class Usage(ValueError):
+  """A mistake on the command line."""
+
+
+def cache_dir():
+  """Folder for compiled programs: $JAX_COMPILATION_CACHE_DIR, else the user's cache folder."""
+  base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
+  return os.environ.get('JAX_COMPILATION_CACHE_DIR') or os.path.join(base, 'i2vjax', 'xla')
+
+
+def need(flag, name, why):
+  """Value of a flag that a command cannot do without."""
+  value = flag[name].value
+  if value is None:
+    raise Usage(f'--{name} is missing: {why}')
+  return value
+
+
+def resume_command(argv):
+  """The command line that goes on, as the user typed it."""
+  return 'python -m i2vjax.main ' + ' '.join(argv[1:])
+
+
+def train(flag, config, argv):
+  """Train or go on; says how to resume when it was stopped."""
+  from i2vjax import parallel
+  from i2vjax import train as trainer
+  default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
+  workdir = flag.workdir or str(default)
+  scores = None
+  if config.eval.every:
+    from i2vjax import evaluate as evaluator
+    scores = evaluator.quick_scores
+  outcome = trainer.train(config, workdir, show=flag.show, scores=scores)
+  if not parallel.is_main():
+    return
+  if outcome.stopped:
+    print(f'stopped at step {outcome.step} of {outcome.total}, saved in {workdir}. Go on with:\n'
+          f'  {resume_command(argv)}')
+  else:
+    print(f'trained {outcome.step} steps in {workdir}. Now:\n  python -m i2vjax.main translate '
+          f'--workdir {workdir} --input VIDEO --output translated.mp4')
+
+
+def load_run(flag, config):
+  """The run that --workdir and --checkpoint name."""
+  from i2vjax import checkpoint
+  return checkpoint.load_run(need(flag, 'workdir', 'the folder of a training run'), flag.checkpoint,
+                             config)
+
+
+def translate(flag, config, argv):
+  """Video in, video out."""
+  from i2vjax import translate as translator
+  source = need(flag, 'input', 'a video, a folder of frames or a glob')
+  target = need(flag, 'output', 'a video file or a folder')
+  summary = translator.translate(
+      load_run(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
+      side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
+      on_damage=flag.on_damage, chunk=flag.chunk)
+  print(f"translated {summary['frames']} frames into {target}"
+        + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
+
+
+def evaluate(flag, config, argv):
+  """Scores of a run, or of two folders of frames."""
+  from i2vjax import evaluate as evaluator
+  if flag.result:
+    evaluator.evaluate_folders(flag.result, need(flag, 'reference', 'the frames to compare with'),
+                               flag.source, flag.output or 'report', config.eval,
+                               overwrite=flag.overwrite, show=flag.show)
+    return
+  run = load_run(flag, config)
+  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), flag.overwrite, flag.show)
+
+
+def export(flag, config, argv):
+  """One network as a checkpoint that flax alone restores."""
+  from i2vjax import export as exporter
+  output = need(flag, 'output', 'a folder to be made')
+  exporter.export(load_run(flag, config), flag.network, output, flag.overwrite)
+  print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
+
+
+def fetch(flag, config, argv):
+  """Bring a known weight file here, or list them all."""
+  from i2vjax.pretrained import fetch as fetcher
+  if flag.id is None:
+    print(fetcher.listing(config))
+    return
+  path = fetcher.fetch(flag.id, config, flag.file, flag.url, flag.show)
+  print(f'{flag.id} lies in {path}, verified')
+
+
+def import_checkpoint(flag, config, argv):
+  """A public PyTorch checkpoint as a run folder."""
+  from i2vjax import importer
+  source = need(flag, 'source', 'one of ' + ', '.join(importer.SOURCES))
+  folder = need(flag, 'from', 'the folder with the .pth files')
+  workdir = need(flag, 'workdir', 'the run folder to be made')
+  file = config_flags.get_config_filename(flag['config'])
+  if config.variant != 'default':
+    file = f'{file}:{config.variant}'
+  print(importer.import_run(source, folder, flag.label, workdir, config, file))
+
+
+def doctor(flag, config, argv):
+  """Versions, devices, and which weight files are there."""
+  import jax
+
+  from i2vjax import methods, parallel
+  from i2vjax.pretrained import registry
+  packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
+  print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
+  print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
+  print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
+  print(f'{"methods":18}{", ".join(methods.names())}')
+  print('weight files, and the config field that asks for each:')
+  for entry in registry.ENTRIES.values():
+    print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
