@@ -89,4 +89,4 @@ def test_fetch_alone_lists_every_known_file(capsys):
 def test_help_names_every_command_and_flag(capsys):
   assert main.main(['i2vjax', '--help']) == 0
   said = capsys.readouterr().out
-  assert all(name in said for name in [*main.COMMANDS, '--side_by_side', '--on_damage'])
+  assert all(name in said for name in [*main.COMMANDS, 'side_by_side', '--on_damage'])

@@ -1,5 +1,7 @@
 """VGG: features by name, no layer beyond the last one asked for, torchvision's files."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import ml_collections
@@ -8,9 +10,9 @@ import pytest
 import torch_files
 from flax import traverse_util
 
-from i2vjax import pretrained
+from i2vjax import defaults, pretrained
 from i2vjax.networks import vgg
-from i2vjax.pretrained import vgg_weights
+from i2vjax.pretrained import registry, vgg_weights
 
 TAPS = ('relu1_2', 'relu3_1')
 
@@ -134,11 +136,18 @@ def torchvision_file(depth, width, path):
   return torch_files.save(path, arrays, torch_files.write_plain), arrays
 
 
-def test_a_file_fills_exactly_the_network_asked_for(tmp_path):
+def test_a_file_fills_exactly_the_network_asked_for(tmp_path, monkeypatch):
   module = vgg.VGG(16, TAPS, width=2)
   path, arrays = torchvision_file(16, 2, tmp_path / 'vgg16.pth')
-  found = vgg_weights.READERS['vgg16'](path, tuple(names(module)))
-  params = pretrained.fit(found, names(module), path)
+  file = f'vgg16-{registry.sha256(path)[:8]}.pth'
+  path.rename(tmp_path / file)
+  monkeypatch.setitem(registry.ENTRIES, 'vgg16',
+                      dataclasses.replace(registry.ENTRIES['vgg16'], file=file))
+  config = defaults.get_config()
+  config.perceptual, config.pretrained_dir = 'vgg', str(tmp_path)
+  params = pretrained.load('vgg16', module, None, config)
+  flat = traverse_util.flatten_dict(params, sep='/')
+  assert {name: leaf.shape for name, leaf in flat.items()} == names(module)
   np.testing.assert_array_equal(params['conv3_1']['kernel'],
                                 arrays['features.10.weight'].transpose(2, 3, 1, 0))
   np.testing.assert_array_equal(params['conv1_2']['bias'], arrays['features.2.bias'])

@@ -161,6 +161,21 @@ def test_cut_off_files_say_so(tmp_path, write, share):
     torch_file.read(path)
 
 
+@WRITERS
+def test_damage_anywhere_is_a_named_error_or_changes_numbers_only(tmp_path, write):
+  path, rng = written.save(tmp_path / 'x.pth', ARRAYS, write), np.random.default_rng(0)
+  content = path.read_bytes()
+  for _ in range(300):
+    bad = np.frombuffer(content, np.uint8).copy()
+    bad[rng.integers(0, len(bad), 2)] = rng.integers(0, 256, 2)
+    path.write_bytes(bad.tobytes())
+    try:
+      found = torch_file.read(path)
+      assert all(array.nbytes <= len(content) for array in found.values())
+    except ValueError as error:
+      assert 'x.pth' in str(error)
+
+
 @pytest.mark.parametrize(('members', 'said'), [
     ({'constants.pkl': b'x'}, 'TorchScript.*pt_inception'), ({'code/net.py': b'x'}, 'TorchScript')])
 def test_torchscript_archives_are_refused_by_name(tmp_path, members, said):

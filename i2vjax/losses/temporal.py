@@ -82,7 +82,9 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
     [B, H, W, 2] pixels, without gradient.
   """
   scale = size[0] / 256
-  amount = normalise(ops.resize(weights[..., None], size, upsample), normalize)
+  # Normalised before it is enlarged: interpolation leaves a constant map constant only to rounding,
+  # and the normalisation would blow the rounding up.
+  amount = ops.resize(normalise(weights[..., None], normalize), size, upsample)
   noise = jax.random.normal(key, (*amount.shape[:3], 2))
   flow = smooth_noise(amount * (gamma * scale) * noise, sigma * scale, smooth, unit_gain)
   return jax.lax.stop_gradient(flow)

@@ -11,13 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.pretrained import registry, vit_weights
+from i2vjax.pretrained import registry, vgg_weights, vit_weights
 from i2vjax.pretrained.registry import MissingWeights
 from i2vjax.state import name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
-READERS = {'vit_b16_384': vit_weights.read}   # id -> read(path, wanted names) -> {name: array}
+# id -> read(path, wanted names) -> {name: array}
+READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS}
 _USED = {}
 
 

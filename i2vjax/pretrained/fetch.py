@@ -78,7 +78,7 @@ def _accept(item, part, target, origin):
   """Give the part its name if it can be read and is the published file; else delete it."""
   try:
     files.read(part, lambda name: False, suffix=target.suffix)
-    digest, expected = registry.sha256(part), _published(item)
+    digest, expected = registry.sha256(part), registry.published(item)
     if expected and not digest.startswith(expected):
       raise ValueError(f'{origin} is not {item.file}: its SHA-256 begins with {digest[:8]}, not '
                        f'with {expected}. What came was deleted')
@@ -87,12 +87,6 @@ def _accept(item, part, target, origin):
     raise
   os.replace(part, target)
   registry.verify(item, target)   # notes the hash of a file whose name has none
-
-
-def _published(item):
-  """First digits of the hash as the file's name gives them, or None."""
-  known = re.search(r'-([0-9a-f]{8})\.', item.file)
-  return known.group(1) if known else None
 
 
 # ---- download ----------------------------------------------------------------------------------

@@ -137,16 +137,22 @@ def sha256(path):
     return hashlib.file_digest(file, 'sha256').hexdigest()
 
 
+def published(item):
+  """First digits of a file's SHA-256 as its name gives them, or None."""
+  known = re.search(r'-([0-9a-f]{8})\.', item.file)
+  return known.group(1) if known else None
+
+
 def verify(item, path):
   """Digest of the file, after comparing it with its name or with the digest of its first use.
 
   A file the config names outright under another name is somebody's own and is not compared.
   """
   digest = sha256(path)
-  known = re.search(r'-([0-9a-f]{8})\.', item.file)
+  known = published(item)
   if path.name != item.file:
     return digest
-  expected = known.group(1) if known else _first_use(path, digest)
+  expected = known or _first_use(path, digest)
   if not digest.startswith(expected):
     raise ValueError(f'{path} is not the published file: SHA-256 is {digest}, expected '
                      f'{expected}{"..." if known else " (its first use here)"}. Delete it and run '

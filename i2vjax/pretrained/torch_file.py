@@ -3,7 +3,9 @@
 Both formats of `torch.save` are known: the zip archive (since 1.6) and the plain file before it.
 """
 
+import io
 import math
+import mmap
 import struct
 import zipfile
 
@@ -14,7 +16,7 @@ from i2vjax.pretrained.torch_pickle import ALONE, Refused, Tensor, describe, wal
 MAGIC = 0x1950A86A20F9469CFC6C   # first object of the plain format
 LARGEST = 2**24                  # numbers in a tensor that repeats its storage (`expand`)
 DAMAGE = (zipfile.BadZipFile, ValueError, TypeError, KeyError, IndexError, AttributeError,
-          EOFError, OverflowError, RuntimeError, struct.error)
+          EOFError, OSError, OverflowError, RuntimeError, struct.error)
 
 
 def read(path, keep=None):
@@ -31,18 +33,18 @@ def read(path, keep=None):
     ValueError: damaged, a web page, a TorchScript archive, or something in it that is no tensor,
       by name.
   """
-  try:
-    with open(path, 'rb') as file:
+  with open(path, 'rb') as file:
+    try:
       tensors, fetch = _open(file)
       for name, tensor in tensors.items():
         _check(name, tensor)
       return {name: _array(name, tensor, fetch(tensor.storage))
               for name, tensor in tensors.items() if keep is None or keep(name)}
-  except Refused as error:
-    raise ValueError(f'{path} {error}') from error
-  except DAMAGE as error:
-    raise ValueError(f'{path} is damaged or was cut off ({error}); delete it and get it '
-                     'again') from error
+    except Refused as error:
+      raise ValueError(f'{path} {error}') from error
+    except DAMAGE as error:
+      raise ValueError(f'{path} is damaged or was cut off ({error}); delete it and get it '
+                       'again') from error
 
 
 def _open(file):
@@ -72,9 +74,11 @@ def _open_zip(file):
     raise Refused('is a zip archive but none of PyTorch: it has no data.pkl')
   if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
     raise Refused('was packed again: PyTorch never compresses. Take the original file')
+  end = file.seek(0, 2)
+  if any(max(info.file_size, info.compress_size) > end for info in members.values()):
+    raise ValueError('a member is larger than the file')
   _little(archive.read(members['byteorder']) != b'big' if 'byteorder' in members else True)
-  with archive.open(members['data.pkl']) as pickled:
-    tensors = _state_dict(walk(pickled))
+  tensors = _state_dict(walk(io.BytesIO(archive.read(members['data.pkl']))))
   for tensor in tensors.values():
     size = members[f'data/{tensor.storage.key}'].file_size
     _check_storage(tensor.storage, size // tensor.storage.dtype.itemsize)
@@ -82,6 +86,8 @@ def _open_zip(file):
 
 
 def _open_plain(file):
+  # A map, because a file would set memory aside for any length that a damaged pickle names.
+  file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   if walk(file) != MAGIC:
     raise Refused('is a pickle but none of PyTorch')
   walk(file)   # version of the format, 1001 ever since
@@ -101,8 +107,7 @@ def _open_plain(file):
 
 def _places(file, keys, sizes):
   """{storage: (first byte, numbers)}; for each key the file has an int64 count and the numbers."""
-  place, places = file.tell(), {}
-  end = file.seek(0, 2)
+  place, places, end = file.tell(), {}, file.size()
   for key in keys:
     file.seek(place)
     count, = struct.unpack('<q', file.read(8))

@@ -1,10 +1,8 @@
 """Reader of the AugReg ViT files (.npz, arrays already named and laid out as our network's)."""
 
 import re
-import zipfile
 
-import jax.numpy as jnp
-import numpy as np
+from i2vjax.pretrained import files
 
 PREFIX = 'opt/target/'                 # of files saved with their optimiser
 UNUSED = ('head/', 'pre_logits/')
@@ -27,13 +25,10 @@ def read(path, wanted):
   Raises:
     ValueError: not a whole .npz file.
   """
-  try:
-    with np.load(path, allow_pickle=False) as archive:
-      names = {name.removeprefix(PREFIX): name for name in archive.files}
-      return {name: _plain(archive[stored]) for name, stored in names.items()
-              if name in wanted or not _unused(name, wanted)}
-  except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
-    raise ValueError(f'{path} is no whole .npz file ({error}): {_guess(path)}') from error
+  def keep(stored):
+    name = stored.removeprefix(PREFIX)
+    return name in wanted or not _unused(name, wanted)
+  return {name.removeprefix(PREFIX): array for name, array in files.read(path, keep).items()}
 
 
 def _unused(name, wanted):
@@ -41,17 +36,3 @@ def _unused(name, wanted):
   block = re.match(r'Transformer/encoderblock_\d+/', name)
   return name.startswith(UNUSED) or bool(
       block and not any(other.startswith(block.group()) for other in wanted))
-
-
-def _plain(array):
-  """NumPy has no bfloat16: such arrays come back as two opaque bytes a number."""
-  opaque = array.dtype.kind == 'V' and array.dtype.itemsize == 2
-  return array.view(jnp.bfloat16) if opaque else array
-
-
-def _guess(path):
-  with open(path, 'rb') as file:
-    head = file.read(256).lstrip().lower()
-  if head.startswith(b'<'):
-    return 'it is a web page saved under that name; download it again'
-  return 'the download was cut off, or it is another file; delete it and fetch it again'
