@@ -72,9 +72,9 @@ def walk(file):
       stack.append(MADE[name]())
     elif name in MOVES:
       MOVES[name](stack, argument)
-    elif name in ('GET', 'BINGET', 'LONG_BINGET'):
+    elif name in ('BINGET', 'LONG_BINGET'):
       stack.append(memo[argument])
-    elif name in ('PUT', 'BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
+    elif name in ('BINPUT', 'LONG_BINPUT', 'MEMOIZE'):
       memo[len(memo) if argument is None else argument] = stack[-1]
     elif name not in ('PROTO', 'FRAME'):
       raise Refused(f'holds the pickle instruction {name}, which could run code; {ALONE}')
@@ -87,10 +87,10 @@ def describe(value):
 
 
 MARK = Global('', '')   # divides the stack; compared by identity
-PUSHED = {
-    'INT', 'BININT', 'BININT1', 'BININT2', 'LONG', 'LONG1', 'LONG4', 'FLOAT', 'BINFLOAT',
-    'STRING', 'BINSTRING', 'SHORT_BINSTRING', 'UNICODE', 'BINUNICODE', 'SHORT_BINUNICODE',
-    'BINUNICODE8', 'BINBYTES', 'SHORT_BINBYTES', 'BINBYTES8'}
+PUSHED = {   # INT alone is of the text protocol: Python 2 wrote so what 32 bits do not hold
+    'INT', 'BININT', 'BININT1', 'BININT2', 'LONG1', 'LONG4', 'BINFLOAT', 'BINSTRING',
+    'SHORT_BINSTRING', 'BINUNICODE', 'SHORT_BINUNICODE', 'BINUNICODE8', 'BINBYTES',
+    'SHORT_BINBYTES', 'BINBYTES8'}
 MADE = {
     'MARK': lambda: MARK, 'NONE': lambda: None, 'NEWTRUE': lambda: True, 'NEWFALSE': lambda: False,
     'EMPTY_TUPLE': tuple, 'EMPTY_LIST': list, 'EMPTY_DICT': dict}
