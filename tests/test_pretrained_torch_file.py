@@ -162,6 +162,7 @@ def test_cut_off_files_say_so(tmp_path, write, share):
 
 
 @WRITERS
+@pytest.mark.filterwarnings('ignore:invalid escape')
 def test_damage_anywhere_is_a_named_error_or_changes_numbers_only(tmp_path, write):
   path, rng = written.save(tmp_path / 'x.pth', ARRAYS, write), np.random.default_rng(0)
   content = path.read_bytes()
