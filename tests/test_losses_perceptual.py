@@ -1,0 +1,57 @@
+"""Gram matrices, content and style by hand."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from i2vjax.losses import perceptual
+
+VL = dict(content=1.0, content_taps=('deep',), style=100.0, style_taps=('flat', 'deep'),
+          style_taps_weights=(0.25, 1.0))
+
+
+def features(seed, batch=2):
+  flat, deep = jax.random.split(jax.random.key(seed))
+  return {'flat': jax.random.normal(flat, (batch, 4, 4, 3)),
+          'deep': jax.random.normal(deep, (batch, 2, 2, 5))}
+
+
+def test_gram_by_hand():
+  x = jnp.array([[1.0, 2.0], [3.0, 4.0]]).reshape(1, 2, 1, 2)   # two pixels of two channels
+  np.testing.assert_allclose(perceptual.gram(x)[0], np.array([[10, 14], [14, 20]]) / 4)
+
+
+def test_gram_knows_nothing_of_places():
+  x = features(0)['flat']
+  np.testing.assert_allclose(perceptual.gram(x), perceptual.gram(x[:, ::-1, ::-1]), rtol=1e-5)
+
+
+def test_style_is_the_weighted_mean_square_of_gram_differences():
+  x, y = features(0), features(1)
+  by_hand = sum(w * np.mean((perceptual.gram(x[tap]) - perceptual.gram(y[tap])) ** 2)
+                for tap, w in zip(VL['style_taps'], VL['style_taps_weights'], strict=True))
+  listed = [[f[tap] for tap in VL['style_taps']] for f in (x, y)]
+  np.testing.assert_allclose(
+      perceptual.style_distance(*listed, VL['style_taps_weights']), by_hand, rtol=1e-5)
+
+
+def test_a_batch_costs_the_mean_of_its_images():
+  """The public code multiplies the images of a batch into one matrix; ours keeps them apart."""
+  x, y = features(0), features(1)
+  one = [perceptual.distance({k: v[i:i + 1] for k, v in x.items()},
+                             {k: v[i:i + 1] for k, v in y.items()}, **VL) for i in range(2)]
+  np.testing.assert_allclose(perceptual.distance(x, y, **VL), np.mean(one), rtol=1e-5)
+
+
+def test_distance_is_content_plus_a_hundred_times_style():
+  x, y = features(0), features(1)
+  content = jnp.mean(jnp.abs(x['deep'] - y['deep']))
+  style = perceptual.style_distance([x['flat'], x['deep']], [y['flat'], y['deep']], (0.25, 1.0))
+  np.testing.assert_allclose(perceptual.distance(x, y, **VL), content + 100 * style, rtol=1e-5)
+  np.testing.assert_allclose(perceptual.distance(x, y, **{**VL, 'style': 0.0}), content, rtol=1e-5)
+
+
+def test_equal_features_cost_nothing_with_a_finite_gradient():
+  x = features(0)
+  value, grads = jax.value_and_grad(lambda x: perceptual.distance(x, features(0), **VL))(x)
+  assert abs(value) < 1e-12 and all(np.isfinite(g).all() for g in grads.values())

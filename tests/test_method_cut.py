@@ -1,0 +1,191 @@
+"""CUT and FastCUT: one forward pass in exact gradients, mirroring, players."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+
+from i2vjax.losses import adversarial, contrastive
+from i2vjax.methods import cut
+from i2vjax.networks import projector
+from i2vjax.state import name_key, run
+
+
+def tiny(variant='demo'):
+  config = config_of('cut', variant)
+  config.data.update(load_size=8, crop_size=8)
+  config.gen.blocks = 2
+  config.nce.update(width=8, patches=32)
+  return config
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  """Config, set-up, batch of two, state and terms after one step."""
+  config = tiny()
+  setup, batch = toy_setup(cut, config), clips(1, batch=2)
+  return config, setup, batch, *one_step(cut, config, setup, batch)
+
+
+def test_trainable_parameters_of_the_paper():
+  config = config_of('cut', 'paper')
+  nets, inputs = cut.networks(config), cut.inputs(config)
+  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
+            for name in nets}
+  counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
+            for name, tree in shapes.items()}
+  assert counts == {'gen': 11_378_179, 'disc_b': 2_764_737, 'proj_ab': 560_384}
+
+
+def test_every_network_moves_the_projection_too(stepped):
+  _, (_, _, before, _), _, after, terms = stepped
+  assert moved(before, after) == {'gen', 'disc_b', 'proj_ab'}
+  assert set(terms) == {'adversarial', 'nce', 'nce_identity', 'disc_b'}
+
+
+def plain_loss(config, setup, batch, critic, params):
+  """L_G written without any saving: G(a) and G(b) as functions of its parameters."""
+  nets = setup[0]
+  a, b = batch['a'][:, 0], batch['b'][:, 0]
+  taps = projector.taps(config)
+
+  def nce(x, purpose):
+    y = run(nets, params, 'gen', x)
+    maps = [run(nets, params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
+    keys, queries = ([features[tap] for tap in taps] for features in maps)
+    ids = projector.places(name_key(jax.random.key(0), purpose), keys, config.nce.patches)
+    z, z_fake = (run(nets, params, 'proj_ab', projector.patches(maps, ids))
+                 for maps in (jax.lax.stop_gradient(keys), queries))
+    return contrastive.external_similarity(z_fake, z, config.nce.tau)
+  score = run(nets, {'disc_b': critic}, 'disc_b', run(nets, params, 'gen', a))
+  return (adversarial.generator_loss(score, 'lsgan') + 0.5 * nce(a, 'nce')
+          + 0.5 * nce(b, 'nce_identity'))
+
+
+def test_gradients_through_one_forward_pass_are_those_of_the_plain_loss(stepped):
+  """Generator and projection, against the critic after its own update."""
+  config, setup, batch, after, _ = stepped
+  before, own = setup[2], ('gen', 'proj_ab')
+  grads = jax.jit(jax.grad(lambda p: plain_loss(config, setup, batch, after.params['disc_b'], p)))(
+      {name: before.params[name] for name in own})
+  expected = jax.tree.map(lambda p, g: p - 0.01 * g,   # the toy set-up takes steps of 0.01
+                          {name: before.params[name] for name in own}, grads)
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=3e-6), expected,
+               {name: after.params[name] for name in own})
+
+
+def test_critic_moves_first_and_is_halved(stepped):
+  config, (nets, _, before, _), batch, after, terms = stepped
+  a, b = batch['a'][:, 0], batch['b'][:, 0]
+
+  def loss(critic):
+    real, fake = (run(nets, {'disc_b': critic}, 'disc_b', x)
+                  for x in (b, run(nets, before.params, 'gen', a)))
+    return 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
+  value, grads = jax.value_and_grad(loss)(before.params['disc_b'])
+  np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
+  jax.tree.map(lambda p, g, q: np.testing.assert_allclose(p - 0.01 * g, q, atol=1e-6),
+               before.params['disc_b'], grads, after.params['disc_b'])
+
+
+def test_generator_faces_the_critic_just_moved(stepped):
+  _, (nets, _, before, _), batch, after, terms = stepped
+  fake = run(nets, before.params, 'gen', batch['a'][:, 0])
+  score = run(nets, {'disc_b': after.params['disc_b']}, 'disc_b', fake)
+  np.testing.assert_allclose(terms['adversarial'], jnp.mean((score - 1) ** 2), rtol=1e-5)
+
+
+def test_one_pass_of_the_generator_and_one_of_its_encoder():
+  calls = passes(cut, cut, tiny(), clips(1))
+  assert calls['gen', 'encode'] == [2, 2] and calls['gen', 'decode'] == [2]
+  assert calls['disc_b', 'whole'] == [2, 1]
+
+
+def test_fastcut_makes_no_identity_images_but_unmirrored_keys():
+  calls = passes(cut, cut, tiny('fastcut'), clips(1))
+  assert calls['gen', 'encode'] == [1, 1, 1] and calls['gen', 'decode'] == [1]
+
+
+class Same(nn.Module):
+  """A generator that changes nothing; every tap is the frame itself."""
+
+  def encode(self, x, taps=()):
+    return x, dict.fromkeys(taps, x)
+
+  def decode(self, h):
+    return h
+
+
+def test_mirroring_does_not_matter_to_a_generator_that_keeps_its_place():
+  """FastCUT's coin turns the frame, and the features of its translation back."""
+  config = tiny('fastcut')
+  a = clips(1, batch=2)['a'][:, 0]
+  nets = {'gen': Same(), 'proj_ab': projector.PatchProjector(mlp=False)}
+
+  def nce(coin):
+    images = cut.translated(nets, config, {}, cut.mirror(coin, [a])[0])[0]
+    queries = cut.mirror(coin, cut.features(nets, config, {}, images))
+    keys = cut.features(nets, config, {}, a)
+    terms = cut.nce_terms(nets, config, {}, keys, queries, 2, jax.random.key(0))
+    return terms['nce'](), images
+  (up, mirrored), (down, straight) = nce(jnp.array(True)), nce(jnp.array(False))
+  np.testing.assert_array_equal(mirrored, straight[:, :, ::-1])
+  np.testing.assert_allclose(up, down, rtol=1e-6)
+  assert up < nce_of_wrong_places(nets, config, a)
+
+
+def nce_of_wrong_places(nets, config, a):
+  keys = cut.features(nets, config, {}, a)
+  queries = [x[:, :, ::-1] for x in keys]
+  return cut.nce_terms(nets, config, {}, keys, queries, 2, jax.random.key(0))['nce']()
+
+
+def test_the_coin_falls_both_ways():
+  config, a = tiny('fastcut'), clips(1)['a'][:, 0]
+  coins = [bool(cut.mirror_at_random(config, a, jax.random.key(i))[1]) for i in range(20)]
+  assert 4 < sum(coins) < 16
+  assert cut.mirror_at_random(tiny(), a, jax.random.key(0)) == (a, None)
+
+
+def test_fastcut_steps():
+  config = tiny('fastcut')
+  setup = toy_setup(cut, config)
+  after, terms = one_step(cut, config, setup, clips(1))
+  assert moved(setup[2], after) == {'gen', 'disc_b', 'proj_ab'}
+  assert set(terms) == {'adversarial', 'nce', 'disc_b'}
+  assert all(np.isfinite(value) for value in terms.values())
+
+
+def test_contrast_without_projection():
+  config = tiny()
+  config.nce.mlp = False
+  setup = toy_setup(cut, config)
+  after, terms = one_step(cut, config, setup, clips(1))
+  assert moved(setup[2], after) == {'gen', 'disc_b'} and np.isfinite(terms['nce'])
+
+
+def test_unequal_channels_are_refused():
+  config = tiny()
+  config.data.channels_a = 1
+  with pytest.raises(ValueError, match='data.channels_a=1 must equal'):
+    cut.networks(config)
+
+
+def test_translates_frame_by_frame():
+  config = tiny()
+  nets, _, fresh, _ = toy_setup(cut, config)
+  frames = clips(3, batch=2)['a']
+  carry, out = cut.translate(nets, config, fresh.params, {}, {}, None, frames)
+  assert carry is None and out.shape == frames.shape
+  np.testing.assert_allclose(out[:, 1], run(nets, fresh.params, 'gen', frames[:, 1]), atol=1e-6)
+
+
+def test_samples_show_source_translation_and_target():
+  config = tiny()
+  nets, _, fresh, _ = toy_setup(cut, config)
+  rows = cut.samples(nets, config, fresh.params, {}, {}, clips(1, batch=2), jax.random.key(0))
+  assert list(rows) == ['a', 'a to b', 'b', 'b translated']

@@ -1,0 +1,170 @@
+"""Recycle-GAN: both variants, its terms with perfect networks, its passes, I2V-GAN's additions."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+
+from i2vjax.methods import i2vgan, recyclegan
+from i2vjax.state import run
+
+
+def tiny(variant='demo', **weights):
+  """Toy sizes; 'paper' has the weights of variant 1, 'demo' those of variant 2."""
+  config = config_of('recyclegan', variant)
+  config.data.update(load_size=8, crop_size=8)
+  config.gen.blocks = 3
+  config.pred.downs = 2
+  config.nce.update(width=8, patches=16)
+  config.weights.update(weights)
+  return config
+
+
+class Same(nn.Module):
+  """A perfect translator between equal domains."""
+
+  def __call__(self, x):
+    return x
+
+  def encode(self, x, taps=()):
+    return x, dict.fromkeys(taps, x)
+
+  def decode(self, h):
+    return h
+
+
+class Still(nn.Module):
+  """A perfect predictor of a standing camera."""
+
+  def __call__(self, pair):
+    return pair[..., 3:]
+
+
+def perfect(config, batch):
+  """Values of the cyclic terms with perfect networks."""
+  nets = dict.fromkeys(('gen_ab', 'gen_ba'), Same()) | dict.fromkeys(('pred_a', 'pred_b'), Still())
+  params = dict.fromkeys(nets, {})
+  real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
+  made = i2vgan.translations(nets, config, params, real, jax.random.key(0))
+  terms = i2vgan.cyclic_terms(nets, config, {}, made, real, recyclegan.pixel_distance(config))
+  return {name: float(term()) for name, term in terms.items()}
+
+
+@pytest.mark.parametrize('variant, parameters', [('paper', 130_030_222),
+                                                 ('paper_cycle', 104_862_350)])
+def test_trainable_parameters_of_both_variants(variant, parameters):
+  config = config_of('recyclegan', variant)
+  nets, inputs = recyclegan.networks(config), recyclegan.inputs(config)
+  assert set(nets) == set(inputs)
+  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
+            for name in nets}
+  assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == parameters
+
+
+def test_perfect_networks_and_a_standing_camera_cost_nothing():
+  batch = {x: jnp.repeat(clip[:, :1], 3, 1) for x, clip in clips(3).items()}
+  assert perfect(tiny('paper'), batch) == {'recurrent': 0, 'recycle': 0}
+
+
+def test_distances_by_hand():
+  """With perfect translators a still prediction is wrong by x2 - x1, recurrent and recycled."""
+  batch = clips(3, batch=2)
+  change = sum(jnp.mean(jnp.abs(batch[x][:, 2] - batch[x][:, 1])) for x in 'ab')
+  values = perfect(tiny('demo'), batch)
+  np.testing.assert_allclose([values['recurrent'], values['recycle']], change, rtol=1e-5)
+  assert values['cycle'] == 0
+
+
+def test_norm_l2_is_the_mean_square():
+  config, batch = tiny('paper'), clips(3)
+  config.rec.norm = 'l2'
+  square = sum(jnp.mean((batch[x][:, 2] - batch[x][:, 1]) ** 2) for x in 'ab')
+  np.testing.assert_allclose(perfect(config, batch)['recurrent'], square, rtol=1e-5)
+  config.rec.norm = 'l3'
+  with pytest.raises(ValueError, match="rec.norm='l3'"):
+    perfect(config, batch)
+
+
+def test_variant_1_makes_six_images_and_four_predictions():
+  calls = passes(i2vgan, recyclegan, tiny('paper'), clips(3))
+  for gen in ('gen_ab', 'gen_ba'):
+    assert calls[gen, 'encode'] == calls[gen, 'decode'] == [2, 1]
+  assert calls['pred_a', 'whole'] == calls['pred_b', 'whole'] == [2]
+  assert calls['disc_a', 'whole'] == calls['disc_b', 'whole'] == [3, 7]
+
+
+def test_variant_2_makes_fourteen_images():
+  calls = passes(i2vgan, recyclegan, tiny('demo'), clips(3))
+  assert calls['gen_ab', 'encode'] == calls['gen_ab', 'decode'] == [4, 3]
+
+
+def test_judging_predictions_adds_two_images():
+  calls = passes(i2vgan, recyclegan, tiny('paper', predictor_adversarial=1.0), clips(3))
+  assert calls['disc_a', 'whole'] == [3, 1, 7]
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  """A step of variant 2 with everything I2V-GAN adds."""
+  config = tiny('demo', exs=0.1, ins=40.0)
+  config.perceptual = 'random'
+  setup = toy_setup(recyclegan, config)
+  return setup, *one_step(recyclegan, config, setup, clips(3))
+
+
+def test_additions_of_i2vgan_join_the_terms(stepped):
+  _, _, terms = stepped
+  assert set(terms) == {'adversarial', 'cycle', 'recycle', 'recurrent', 'identity', 'exs', 'ins',
+                        'disc_a', 'disc_b'}
+  assert all(np.isfinite(value) for value in terms.values())
+
+
+def test_every_network_moves(stepped):
+  (_, _, before, _), after, _ = stepped
+  assert moved(before, after) == set(before.params)
+  assert set(before.params) == {n for names in recyclegan.PLAYERS.values() for n in names}
+
+
+@pytest.mark.parametrize('addition', ['exs', 'ins'])
+def test_each_similarity_can_be_added_alone(addition):
+  calls = passes(i2vgan, recyclegan, tiny('demo', **{addition: 1.0}), clips(3))
+  assert calls['gen_ab', 'encode'] == [5, 6]
+
+
+def test_perceptual_can_be_added_alone():
+  config = tiny('demo')
+  config.perceptual = 'random'
+  calls = passes(i2vgan, recyclegan, config, clips(3))
+  assert sorted(calls['vgg19', 'whole']) == [6, 8] and calls['gen_ab', 'encode'] == [4, 3]
+
+
+def test_projections_are_those_an_i2vgan_of_this_seed_begins_with():
+  """The same in every step, because they follow from the run's key alone."""
+  config = tiny('demo', exs=0.1)
+  _, _, fresh, _ = toy_setup(recyclegan, config)
+  nets, heads = recyclegan.with_projections({}, config, fresh.key)
+  _, _, other, _ = toy_setup(i2vgan, config)
+  for name, tree in heads.items():
+    jax.tree.map(np.testing.assert_array_equal, tree, other.params[name])
+  maps = i2vgan.inputs(config)['proj_ab'][0]
+  assert len(run(nets, heads, 'proj_ab', [x + 1 for x in maps])) == 5
+
+
+def test_trained_projections_are_left_to_i2vgan():
+  config = tiny('demo', exs=0.1)
+  config.nce.train_projection = True
+  with pytest.raises(ValueError, match='nce.train_projection.*i2vgan'):
+    recyclegan.with_projections({}, config, jax.random.key(0))
+
+
+def test_translates_frame_by_frame():
+  config = tiny('demo')
+  nets, _, fresh, _ = toy_setup(recyclegan, config)
+  frames = clips(4, batch=2)['a']
+  carry, out = recyclegan.translate(nets, config, fresh.params, {}, {}, None, frames)
+  assert carry is None
+  np.testing.assert_allclose(out[:, 2], run(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6)
