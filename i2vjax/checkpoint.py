@@ -57,10 +57,17 @@ class Run:
   workdir: Any = None
 
 
-def assemble(config):
-  """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name."""
+def assemble(config, training=True):
+  """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name.
+
+  Translating needs the frozen networks that the method names in `TRANSLATES_WITH` and no others, so
+  that a run goes where its teachers' weight files are not.
+  """
   method = methods.get(config.method)
   frozen = methods.optional(method, 'fixed', config, default={})
+  if not training:
+    needed = getattr(method, 'TRANSLATES_WITH', ())
+    frozen = {name: frozen[name] for name in needed}
   nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
   examples = method.inputs(config)
   fixed = {name: parallel.main_first(functools.partial(
@@ -88,7 +95,7 @@ def fresh_state(config, method, nets, tx):
 
 def fresh_run(config):
   """The untrained network of `config` as a Run: the reference row of every table."""
-  method, nets, fixed = assemble(config)
+  method, nets, fixed = assemble(config, training=False)
   params = fresh_params(config, method, nets)
   extra = methods.optional(method, 'extra', config, default={})
   return Run(config, method, nets, params, extra, fixed, 0)

@@ -99,7 +99,7 @@ def written_out(command, arguments):
   """Arguments with what a command takes for granted: the config of an imported method, --id."""
   if command == 'import' and given(arguments, 'config') is None:
     from i2vjax import importer
-    return [*arguments, f"--config={importer.config_path(given(arguments, 'source') or '')}"]
+    return [f"--config={importer.config_path(given(arguments, 'source') or '')}", *arguments]
   if command == 'fetch' and arguments and not arguments[0].startswith('-'):
     return [f'--id={arguments[0]}', *arguments[1:]]
   return arguments

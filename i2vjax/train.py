@@ -121,7 +121,8 @@ def train(config, workdir, show=True, scores=None):
   found = checkpoint.restore(checkpoints, state)
   if found:
     state, position = found
-    feed.set_state(position)
+    if position:   # empty in an imported run: from the beginning
+      feed.set_state(position)
   elif parallel.is_main():
     (workdir / 'parameters.txt').write_text(
         parameter_overview.get_parameter_overview(state.params) + '\n')

@@ -80,9 +80,15 @@ def _forward(x, kernel, stride, padding):
   k = kernel.shape[0]
   if winograd.pays(x.shape, kernel, stride, padding):
     return winograd.conv(pad_hw(x, 'zero', padding), kernel)
-  crop = 0 if padding or stride > 1 else (k - 1) // 2   # unpadded: pad anyway, then crop
-  sides = (padding + crop, padding + crop)
-  y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), (sides, sides),
+  sides, crop = padding, 0
+  if stride == 1:
+    # XLA's fast routine takes padding of half the kernel alone: more is added before (the barrier
+    # keeps XLA from folding it back), less is made by cropping.
+    sides = (k - 1) // 2
+    crop = max(sides - padding, 0)
+    if padding > sides:
+      x = jax.lax.optimization_barrier(pad_hw(x, 'zero', padding - sides))
+  y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((sides, sides), (sides, sides)),
                                    dimension_numbers=DIMENSIONS)
   return y[:, crop:y.shape[1] - crop, crop:y.shape[2] - crop] if crop else y
 
