@@ -97,13 +97,20 @@ def structure(config):
 
 
 def demo(config):
-  """Two CPU cores, five minutes, 64 pixels. All O: sizes that fit; a critic too small to win."""
+  """Two CPU cores, a few minutes, 64 pixels. All O: tuned on the built-in street.
+
+  By day and clear weather from the car: with rain and snow drawn too, the best grey guess is hard
+  to beat in a thousand steps. The critic is small, else it wins and colours tear.
+  """
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=2)
-  config.gen.update(width=16, blocks=6)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks=4)
   config.disc.update(width=24, layers=2)
+  config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
   config.gan.mode = 'lsgan'
+  config.weights.update(cs_global=4.0, cs_local=2.0, identity=1.0)
   config.lss.floor = 0.03
   config.optim.update(lr=4e-4, schedule='linear')
-  config.train.update(steps=690, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)

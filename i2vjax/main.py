@@ -71,6 +71,7 @@ def set_up(flag):
 
   from i2vjax import parallel
   jax.config.update('jax_compilation_cache_dir', cache_dir())
+  parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 

@@ -5,7 +5,11 @@ over the devices of every process; the state has no device axis (only `local` ha
 its own here. To map with `shard_map` instead, this is the file to change.
 """
 
+import contextlib
+import ctypes
+import importlib.util
 import os
+import sys
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +18,25 @@ from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from i2vjax.state import AXIS, State, mean
+
+ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
+
+
+def keep_memory():
+  """On a Linux CPU, have glibc keep freed memory instead of handing it back after each call.
+
+  Large temporary arrays otherwise come back as untouched pages in every step, and touching them
+  anew costs up to half of its time. One arena, because the arenas of other threads hold 64 MB at
+  most and take anything larger from the system. Call before any thread exists.
+  """
+  platform = os.environ.get('JAX_PLATFORMS') or (
+      'other' if any(map(importlib.util.find_spec, ACCELERATORS)) else 'cpu')
+  if sys.platform == 'linux' and platform == 'cpu':
+    with contextlib.suppress(AttributeError, OSError):   # another C library: nothing to set
+      libc = ctypes.CDLL(None)
+      libc.mallopt(-8, 1)            # M_ARENA_MAX
+      libc.mallopt(-4, 0)            # M_MMAP_MAX: nothing from mmap
+      libc.mallopt(-1, 2**31 - 1)    # M_TRIM_THRESHOLD: nothing handed back
 
 
 def initialize(coordinator=None, processes=None, process_id=None):

@@ -11,8 +11,6 @@ machine disturb less. The ratio is ours / PyTorch's minimum.
 """
 
 import argparse
-import ctypes
-import sys
 import time
 
 import jax
@@ -25,20 +23,6 @@ from i2vjax import defaults, parallel, schedules
 from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, resnet
 from i2vjax.state import State, init_params
-
-
-def keep_memory():
-  """Ask glibc to keep freed memory instead of handing it back to the system after each call.
-
-  Large temporary arrays otherwise come back as untouched pages in every call, and touching them
-  anew costs up to half of a step's time. One arena, because the arenas of other threads hold 64 MB
-  at most and take anything larger from the system. Call before any thread exists. Both sides gain.
-  """
-  if sys.platform == 'linux':
-    libc = ctypes.CDLL(None)
-    libc.mallopt(-8, 1)            # M_ARENA_MAX
-    libc.mallopt(-4, 0)            # M_MMAP_MAX: nothing from mmap
-    libc.mallopt(-1, 2**31 - 1)    # M_TRIM_THRESHOLD: nothing handed back
 
 
 class Residual(nn.Module):
@@ -205,7 +189,7 @@ def main():
   parser.add_argument('--keep_memory', action='store_true')
   options = parser.parse_args()
   if options.keep_memory:
-    keep_memory()
+    parallel.keep_memory()
   if options.threads:
     torch.set_num_threads(options.threads)
   sizes = (options.size, options.width, options.blocks)
