@@ -1,0 +1,316 @@
+"""CPTrans: sizes of the paper, the order of the step, what is weighed and what is constant."""
+
+import functools
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from method_tools import clips, config_of, moved
+
+from i2vjax import checkpoint, state
+from i2vjax.losses import adversarial
+from i2vjax.methods import cptrans
+
+KEY = jax.random.key(7)
+BATCH = clips(1, batch=2, size=32)
+
+
+def tiny(backbone='none', **weights):
+  config = config_of('cptrans', 'demo')
+  config.data.update(load_size=32, crop_size=32)
+  config.gen.update(width=4, blocks=1)
+  config.disc.update(width=4, layers=1, hidden=8)
+  config.init.update(kind='normal', gain=0.1)   # far from the start's near-constant frames
+  config.backbone, config.vit.image_size, config.cs.side = backbone, 64, 3
+  config.weights.update(adversarial=1.0, cs_global=6.0, cs_local=6.0, ctn=10.0, identity=0.0)
+  config.weights.update(weights)
+  return config
+
+
+def setup(config, rate=0.01):
+  """(nets, tx, fresh state, parameters of frozen networks)."""
+  _, nets, fixed = checkpoint.assemble(config)
+  tx = dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate))
+  return nets, tx, checkpoint.fresh_state(config, cptrans, nets, tx), fixed
+
+
+def step_on(devices, config, nets, tx, fixed):
+  """Compiled (state, batch, key) -> (state, terms) on simulated devices that share the batch."""
+  def one(s, batch, key):
+    return cptrans.step(nets, tx, config, s, batch, fixed, key, 'train')
+
+  def step(s, batch, key):
+    parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
+    s, terms = jax.vmap(one, (None, 0, None), axis_name=state.AXIS)(s, parts, key)
+    return jax.tree.map(lambda x: x[0], s), jax.tree.map(jnp.mean, terms)
+  return jax.jit(step)
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  """A step without ViT: config, networks, state before and after, terms."""
+  config = tiny()
+  nets, tx, before, fixed = setup(config)
+  after, terms = step_on(1, config, nets, tx, fixed)(before, BATCH, KEY)
+  return config, nets, before, after, terms
+
+
+@pytest.fixture(scope='module')
+def translated(stepped):
+  """What the step saw before it moved anything: (real, fake) as `see` returns them."""
+  config, nets, before, _, _ = stepped
+  fake = state.run(nets, before.params, 'gen', BATCH['a'][:, 0])
+  return (cptrans.see(nets, config, {}, BATCH['b'][:, 0]), cptrans.see(nets, config, {}, fake))
+
+
+# ---- Sizes
+
+
+@pytest.mark.parametrize(('backbone', 'critic', 'grid'), [
+    ('vit', 591_361, (24, 24, 1)), ('none', 2_764_737, (30, 30, 1))])
+def test_parameters_and_patches_of_the_paper(backbone, critic, grid):
+  config = config_of('cptrans')
+  config.backbone = backbone
+  nets, examples = cptrans.networks(config), cptrans.inputs(config)
+  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *examples[name])['params']
+            for name in nets}
+  count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
+           for name, tree in shapes.items()}
+  assert count == {'gen': 11_378_179, 'disc_b': critic}
+  seen = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
+  scores = jax.eval_shape(functools.partial(cptrans.scores, nets, config), shapes, seen)
+  assert scores.shape == (1, *grid)
+
+
+def test_config_holds_the_numbers_of_the_paper():
+  config = config_of('cptrans', 'paper')
+  assert (config.backbone, config.data.source, config.data.batch) == ('vit', 'folders', 1)
+  assert (config.weights.cs_global, config.weights.ctn, config.co.eta) == (6.0, 10.0, 0.4)
+  assert (config.optim.lr_by_backbone.vit, config.train.epochs) == (2e-6, 100)
+
+
+def test_a_critic_on_tokens_needs_a_vit():
+  config = tiny()
+  config.disc.kind = 'token_mlp'
+  with pytest.raises(ValueError, match='--config.backbone=vit'):
+    cptrans.networks(config)
+
+
+def test_a_patchgan_may_stand_beside_a_vit():
+  config = tiny('random')
+  config.disc.kind = 'patchgan'
+  assert set(cptrans.fixed(config)) == {'vit'}
+  assert cptrans.critic_kind(config) == 'patchgan'
+
+
+# ---- The step
+
+
+def test_all_terms_are_logged_and_finite(stepped):
+  *_, terms = stepped
+  assert set(terms) == {
+      'adversarial', 'cs_global', 'cs_local', 'ctn', 'disc_b', 'co/delta_q10', 'co/delta_q50',
+      'co/delta_q90', 'co/w_mean', 'co/share', 'co/delta_error', 'ctn/flow_mean', 'ctn/flow_max'}
+  assert all(np.isfinite(value) for value in terms.values())
+  assert terms['co/w_mean'] > 1 and 0.4 < terms['co/share'] < 1
+
+
+def test_both_players_move(stepped):
+  *_, before, after, _ = stepped
+  assert moved(before, after) == {'gen', 'disc_b'}
+
+
+def test_generator_and_vit_run_no_more_than_needed(monkeypatch):
+  """G(x) and G(W(x, F)); the ViT on x with y, and on y'."""
+  config, calls = tiny('random'), []
+  nets, tx, before, fixed = setup(config)
+
+  def counted(nets, params, name, x, *more, **options):
+    calls.append((name, options.get('method'), len(x)))
+    return state.run(nets, params, name, x, *more, **options)
+  monkeypatch.setattr(cptrans, 'run', counted)
+  jax.eval_shape(step_on(1, config, nets, tx, fixed), before, BATCH, KEY)
+  assert [c for c in calls if c[0] == 'gen'] == [('gen', None, 2)] * 2
+  assert [c for c in calls if c[1] == 'tokens'] == [('vit', 'tokens', 2), ('vit', 'tokens', 4)]
+  assert [c for c in calls if c[1] == 'tokens_local'] == [('vit', 'tokens_local', 2)] * 2
+
+
+def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated):
+  """L_D = 1/2 [(1/N) sum w l(real) + (1/N) sum w~ l(fake)], with the critic before its move."""
+  config, nets, before, _, terms = stepped
+  w, w_fake, _ = cptrans.content_weights(nets, config, before.params, *translated, KEY)
+  value = 0.5 * sum(jnp.mean(weight * jnp.square(
+      cptrans.scores(nets, config, before.params, seen)[..., 0] - label))
+                    for weight, seen, label in zip((w, w_fake), translated, (1, 0), strict=True))
+  assert terms['disc_b'] == pytest.approx(float(value), rel=1e-3)
+
+
+def test_generator_meets_the_critic_just_moved_with_the_weights_before(stepped, translated):
+  config, nets, before, after, terms = stepped
+  _, w_fake, _ = cptrans.content_weights(nets, config, before.params, *translated, KEY)
+  values = [float(jnp.mean(w_fake * jnp.square(
+      cptrans.scores(nets, config, s.params, translated[1])[..., 0] - 1))) for s in (before, after)]
+  assert terms['adversarial'] == pytest.approx(values[1], rel=1e-4)
+  assert abs(values[0] - values[1]) > 1e-3 * values[1]
+
+
+def test_gradient_reaches_the_generator_through_both_passes(stepped, translated):
+  """The step's gradient equals that of the whole loss written as one function of G."""
+  config, nets, before, after, _ = stepped
+  real, fake = translated
+  _, w_fake, _ = cptrans.content_weights(nets, config, before.params, real, fake, KEY)
+  x = BATCH['a'][:, 0]
+  flow, _ = cptrans.content_motion(config, w_fake, x, KEY)
+
+  def loss(gen):
+    def generate(frames):
+      return state.run(nets, {'gen': gen}, 'gen', frames)
+    seen = cptrans.see(nets, config, {}, generate(x))
+    scores = cptrans.scores(nets, config, after.params, seen)
+    terms = cptrans.structure(nets, config, {}, cptrans.see(nets, config, {}, x), seen, KEY)
+    return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
+            + 6 * terms['cs_global']() + 6 * terms['cs_local']()
+            + 10 * cptrans.commutation(config, generate, x, seen['frames'], flow, KEY))
+  gradient = jax.jit(jax.grad(loss))(before.params['gen'])
+  made = jax.tree.map(lambda old, new: (old - new) / 0.01, before.params['gen'],
+                      after.params['gen'])
+  for expected, value in zip(jax.tree.leaves(gradient), jax.tree.leaves(made), strict=True):
+    np.testing.assert_allclose(value, expected, atol=2e-3 * (1 + np.abs(expected).max()))
+
+
+def test_two_devices_equal_one():
+  """Means over samples: two devices with a frame each move as one device with both."""
+  config = tiny(cs_local=0.0, ctn=0.0)   # what draws at random differs by device
+  config.co.calibrate = 0
+  nets, tx, before, fixed = setup(config)
+  one, two = (step_on(n, config, nets, tx, fixed)(before, BATCH, KEY) for n in (1, 2))
+  for name in ('adversarial', 'cs_global', 'disc_b', 'co/w_mean'):
+    assert two[1][name] == pytest.approx(float(one[1][name]), rel=1e-4)
+  for x, y in zip(jax.tree.leaves(one[0].params), jax.tree.leaves(two[0].params), strict=True):
+    np.testing.assert_allclose(x, y, atol=1e-5)
+
+
+def test_vit_run_takes_the_exact_weights_and_learns(stepped):
+  """Token critic and ViT structure on random features: every term is there, both players move."""
+  config = tiny('random')
+  nets, tx, before, fixed = setup(config)
+  after, terms = step_on(1, config, nets, tx, fixed)(before, BATCH, KEY)
+  assert set(terms) == set(stepped[-1]) and terms['co/delta_error'] == 0
+  assert all(np.isfinite(value) for value in terms.values())
+  assert moved(before, after) == {'gen', 'disc_b'}
+
+
+def test_training_lowers_structure_and_temporal_loss():
+  config = tiny(adversarial=0.0)
+  config.co.enabled = False
+  nets, _, _, fixed = setup(config)
+  tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
+  s = checkpoint.fresh_state(config, cptrans, nets, tx)
+  step, history = step_on(1, config, nets, tx, fixed), []
+  for _ in range(25):
+    s, terms = step(s, BATCH, KEY)
+    history.append(terms)
+  for name in ('cs_global', 'cs_local', 'ctn'):
+    assert np.mean([h[name] for h in history[-5:]]) < 0.95 * history[0][name]
+
+
+# ---- CO and CTN switched off
+
+
+def test_without_co_the_losses_are_those_of_a_plain_gan(stepped, translated):
+  config, nets, before, _, _ = stepped
+  plain = config.copy_and_resolve_references()
+  plain.co.enabled = False
+  w, w_fake, _ = cptrans.content_weights(nets, plain, before.params, *translated, KEY)
+  assert w is None and w_fake is not None   # the motion still asks for w~
+  losses = jax.random.uniform(KEY, (2, 6, 6, 1))
+  weight = jnp.full((2, 6, 6), 3.0)
+  assert cptrans.patch_mean(plain, weight, losses) == pytest.approx(float(losses.mean()))
+  assert cptrans.patch_mean(config, weight, losses) == pytest.approx(3 * float(losses.mean()))
+
+
+def test_without_co_and_ctn_no_weights_are_computed(stepped, translated):
+  config, nets, before, _, _ = stepped
+  baseline = tiny(ctn=0.0)
+  baseline.co.enabled = False
+  made = cptrans.content_weights(nets, baseline, before.params, *translated, KEY)
+  assert made == (None, None, {})
+  assert cptrans.content_motion(baseline, None, BATCH['a'][:, 0], KEY) == (None, {})
+
+
+def test_eta_0_weighs_nothing(stepped, translated):
+  config, nets, before, _, _ = stepped
+  none = config.copy_and_resolve_references()
+  none.co.eta, none.co.calibrate = 0.0, 0
+  w, w_fake, figures = cptrans.content_weights(nets, none, before.params, *translated, KEY)
+  assert np.all(w == 1) and np.all(w_fake == 1) and figures['co/share'] == 0
+
+
+def test_gamma_0_costs_nothing(stepped):
+  config, nets, before, _, _ = stepped
+  still = config.copy_and_resolve_references()
+  still.ctn.gamma = 0.0
+  x = BATCH['a'][:, 0]
+  flow, _ = cptrans.content_motion(still, jnp.ones((2, 6, 6)).at[:, 2].set(2.0), x, KEY)
+  generate = functools.partial(state.run, nets, before.params, 'gen')
+  assert cptrans.commutation(still, generate, x, generate(x), flow, KEY) == 0
+
+
+def test_minimax_form_is_the_printed_one():
+  s = jnp.array([-3.0, 0.5])
+  form = adversarial.generator_patch_losses(s, 'vanilla', 'minimax')
+  np.testing.assert_allclose(form, jnp.log(1 - jax.nn.sigmoid(s)), rtol=1e-5)
+  with pytest.raises(ValueError, match="gan.g_form='minimax' with gan.mode='lsgan'"):
+    adversarial.generator_patch_losses(s, 'lsgan', 'minimax')
+
+
+# ---- Weights
+
+
+def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
+  config, nets, before, _, _ = stepped
+  config = config.copy_and_resolve_references()
+  config.co.calibrate = 0
+  seen = cptrans.join(translated[1], translated[0])
+  both, _ = cptrans.deviation(nets, config, before.params, seen, 2, KEY)
+  for i in range(4):
+    one = jax.tree.map(lambda v, i=i: v[i:i + 1], seen)
+    alone, _ = cptrans.deviation(nets, config, before.params, one, int(i < 2), KEY)
+    np.testing.assert_allclose(alone[0], both[i], atol=1e-4)
+
+
+def test_weights_are_float32_under_bfloat16(stepped, translated):
+  config, nets, before, _, _ = stepped
+  half = config.copy_and_resolve_references()
+  half.compute = 'bfloat16'
+  low = {**nets, **cptrans.networks(half)}
+  assert low['disc_b'].dtype == jnp.bfloat16
+  delta, exact = (cptrans.deviation(n, c, before.params, translated[1], 2, KEY)[0]
+                  for n, c in ((low, half), (nets, config)))
+  np.testing.assert_array_equal(delta, exact)
+
+
+# ---- Use
+
+
+def test_translate_is_frame_by_frame(stepped):
+  config, nets, before, _, _ = stepped
+  frames = jax.random.uniform(KEY, (1, 3, 32, 32, 3), minval=-1)
+  carry, fake = cptrans.translate(nets, config, before.params, {}, {}, None, frames)
+  _, last = cptrans.translate(nets, config, before.params, {}, {}, None, frames[:, 2:])
+  assert carry is None and fake.shape == frames.shape
+  np.testing.assert_allclose(fake[:, 2:], last, atol=1e-5)
+
+
+def test_sample_rows_show_input_output_patches_and_motion(stepped):
+  config, nets, before, _, _ = stepped
+  rows = cptrans.samples(nets, config, before.params, {}, {}, BATCH, KEY)
+  assert list(rows) == ['infrared', 'translated', 'visible, not of this scene',
+                        'content-rich patches', 'motion']
+  for images in rows.values():
+    assert images.shape == (2, 32, 32, 3) and np.all(np.abs(images) <= 1 + 1e-6)
+  dark = rows['content-rich patches'] < rows['translated'] - 1e-3
+  assert 0.5 < float(jnp.mean(jnp.any(dark, -1))) < 0.7   # 40 % stay as they are
