@@ -12,7 +12,7 @@ import shutil
 import flax
 import numpy as np
 
-from i2vjax import checkpoint, methods, parallel, pretrained
+from i2vjax import checkpoint, methods, parallel, pretrained, sheets, stored
 from i2vjax.pretrained import files, official, registry
 from i2vjax.schedules import optimisers
 
@@ -208,8 +208,8 @@ def _write(workdir, config, state, record):
   shutil.rmtree(part, ignore_errors=True)
   part.mkdir()
   try:
-    checkpoint.write_config(part, config)
-    checkpoint.write_json(part / 'import.json', record)
+    stored.write_config(part, config)
+    sheets.save_json(part / 'import.json', record)
     checkpoints = checkpoint.manager(part)
     checkpoint.save(checkpoints, state, {})   # no position: the input starts from its beginning
     checkpoint.finish(checkpoints)
@@ -244,7 +244,7 @@ def _commands(workdir, config, config_file):
 
 def overrides(config, config_file):
   """['--config.gen.blocks=6', ...]: what turns the file's config into this one."""
-  own, now = (checkpoint.flatten(item) for item in (load_config(config_file), config))
+  own, now = (stored.flatten(item) for item in (load_config(config_file), config))
   return [f'--config.{name}={value}' for name, value in now.items() if own.get(name) != value]
 
 

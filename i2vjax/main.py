@@ -80,7 +80,7 @@ def split_command(argv):
   program, rest = argv[0], list(argv[1:])
   if rest and not rest[0].startswith('-'):
     if rest[0] not in COMMANDS:
-      from i2vjax.checkpoint import nearest
+      from i2vjax.stored import nearest
       raise Usage(f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{nearest(rest[0], COMMANDS)}')
     return program, rest[0], written_out(rest[0], rest[1:])
   return program, 'train', rest
@@ -118,8 +118,8 @@ def define_config(command, arguments, values):
     config_flags.DEFINE_config_file('config', None, 'Config file, with :VARIANT.',
                                     flag_values=values)
   elif workdir is not None:
-    from i2vjax import checkpoint
-    config_flags.DEFINE_config_dict('config', checkpoint.read_config(workdir),
+    from i2vjax import stored
+    config_flags.DEFINE_config_dict('config', stored.read_config(workdir),
                                     flag_values=values)
   elif command in ('evaluate', 'fetch', 'doctor'):
     from i2vjax import defaults

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 from clu import parameter_overview
 
-from i2vjax import checkpoint, methods, ops, parallel, pretrained, sheets
+from i2vjax import checkpoint, methods, ops, parallel, pretrained, sheets, stored
 from i2vjax.data import windows
 from i2vjax.logbook import Logbook, NonFinite, averages, check_finite
 from i2vjax.schedules import learning_rate, optimisers
@@ -85,10 +85,10 @@ def prepare_folder(config, workdir):
   config = pretrained.settle(config)
   workdir.mkdir(parents=True, exist_ok=True)
   if (workdir / 'config.json').is_file():
-    for note in checkpoint.compare_configs(checkpoint.read_config(workdir), config):
+    for note in stored.compare_configs(stored.read_config(workdir), config):
       logging.warning('changed since this run began: %s', note)
   if parallel.is_main():
-    checkpoint.write_config(workdir, config)
+    stored.write_config(workdir, config)
   return config
 
 

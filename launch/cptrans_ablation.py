@@ -1,11 +1,11 @@
 """CPTrans against its own ablations on the built-in street: same steps, same seeds, one table.
 
-  python launch/cptrans_ablation.py --output runs/ablation [--seeds 0 1 2] [--config CONFIG]
+  python launch/cptrans_ablation.py --output runs/ablation [--seeds 0 1 2] [--config FILE]
 
-Rows: baseline (no CO, no CTN), without CO, without CTN, whole. Scores of the aligned test clips, and
-how many of the patches that the critic finds rich in content hold an object (vehicle, person, sign,
-light, pole) by the true labels, beside the share of all patches that do. Runs that are there already
-are not trained again, so a stopped table goes on where it stood.
+Rows: baseline (no CO, no CTN), without CO, without CTN, whole. Scores of the aligned test clips,
+and how many of the patches that the critic finds rich in content hold an object (vehicle, person,
+sign, light, pole) by the true labels, beside the share of all patches that do. Runs that are there
+already are not trained again, so a stopped table goes on where it stood.
 """
 
 import argparse

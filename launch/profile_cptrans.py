@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from i2vjax import checkpoint, parallel, pretrained, schedules
+from i2vjax import checkpoint, parallel, pretrained, schedules, stored
 from i2vjax import train as trainer
 from i2vjax.data import windows
 from i2vjax.losses import adversarial, content
@@ -97,7 +97,7 @@ def choices(config, nets, params, fixed, batch, key, method):
 def read_config(options):
   """Settled config of the file, or of the run, with the size asked for."""
   if options.workdir:
-    config = checkpoint.read_config(options.workdir)
+    config = stored.read_config(options.workdir)
   else:
     path, _, variant = options.config.partition(':')
     config = runpy.run_path(path)['get_config'](variant or None)

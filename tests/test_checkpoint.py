@@ -1,7 +1,6 @@
 """Run folders: nothing is lost, nothing half-written is believed."""
 
 import errno
-import json
 import logging
 
 import jax
@@ -10,7 +9,7 @@ import numpy as np
 import pytest
 import toy
 
-from i2vjax import checkpoint, defaults
+from i2vjax import checkpoint, defaults, stored
 
 
 def same(left, right):
@@ -99,8 +98,8 @@ def config():
 
 
 def test_config_survives_the_run_folder(tmp_path):
-  checkpoint.write_config(tmp_path, config())
-  read = checkpoint.read_config(tmp_path)
+  stored.write_config(tmp_path, config())
+  read = stored.read_config(tmp_path)
   assert read.to_dict() == config().to_dict()
   assert read.lss.radii == (2, 4, 8)
   read.data.cache_dir = 'elsewhere'   # an empty field can still be filled
@@ -108,40 +107,32 @@ def test_config_survives_the_run_folder(tmp_path):
 
 def test_folder_without_config_is_no_run(tmp_path):
   with pytest.raises(FileNotFoundError, match='no run folder'):
-    checkpoint.read_config(tmp_path)
+    stored.read_config(tmp_path)
 
 
 def test_damaged_config_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"method": ')
   with pytest.raises(ValueError, match=r'config.json is damaged'):
-    checkpoint.read_config(tmp_path)
+    stored.read_config(tmp_path)
 
 
 def test_differences_of_meaning_are_refused_field_by_field():
   other = config()
   other.seed, other.optim.lr = 5, 1e-3
   with pytest.raises(ValueError, match=r'optim.lr: 0.0002 -> 0.001\n  seed: 0 -> 5'):
-    checkpoint.compare_configs(config(), other)
+    stored.compare_configs(config(), other)
 
 
 def test_lengths_and_logging_may_change_and_are_noted():
   other = config()
   other.train.steps, other.log.every, other.data.threads = 99, 5, 1
-  assert checkpoint.compare_configs(config(), other) == [
+  assert stored.compare_configs(config(), other) == [
       'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
 
 
-def test_json_is_replaced_whole(tmp_path):
-  path = tmp_path / 'x.json'
-  checkpoint.write_json(path, {'a': 1})
-  with pytest.raises(TypeError):
-    checkpoint.write_json(path, {'a': object()})
-  assert json.loads(path.read_text()) == {'a': 1}
-
-
 def test_nearest_name_is_offered():
-  assert checkpoint.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
-  assert checkpoint.nearest('xyz', ['train']) == ''
+  assert stored.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
+  assert stored.nearest('xyz', ['train']) == ''
 
 
 def test_best_without_scores_is_no_silent_latest(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 import torch_files
 from flax import traverse_util
 
-from i2vjax import checkpoint, importer, parallel
+from i2vjax import checkpoint, importer, parallel, stored
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.pretrained import official
 from i2vjax.schedules import optimisers
@@ -204,7 +204,7 @@ def test_report_names_files_architecture_and_what_is_fresh(imported):
 
 
 def test_training_starts_from_the_imported_state(checkpoints, imported):
-  config = checkpoint.read_config(imported[0])
+  config = stored.read_config(imported[0])
   method = checkpoint.methods.get('cyclegan')
   state = checkpoint.fresh_state(config, method, method.networks(config), optimisers(
       config, method.PLAYERS, 1, parallel.device_count()))

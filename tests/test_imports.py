@@ -6,13 +6,14 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = {'train', 'translate', 'evaluate', 'export', 'importer', 'report'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
-            'schedules', 'ops', 'sheets', 'logbook', 'losses'}
+            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored'}
 ALLOWED = {
-    'main': {'commands', 'checkpoint', 'defaults', 'importer', 'logbook', 'parallel'},
+    'main': {'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
-    'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'defaults'},
+    'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
+    'stored': {'defaults', 'sheets'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),
     'parallel': {'state'}, 'state': {'ops'},
     'methods': {'networks', 'losses', 'ops', 'state', 'methods'},

@@ -25,9 +25,9 @@ def test_overrides_reach_the_config_and_it_is_locked():
 
 
 def test_stored_config_serves_the_other_commands(tmp_path):
-  from i2vjax import checkpoint
+  from i2vjax import stored
   _, _, config = main.parse(['i2vjax', '--config', DEMO])
-  checkpoint.write_config(tmp_path, config)
+  stored.write_config(tmp_path, config)
   command, _, stored = main.parse(['i2vjax', 'evaluate', '--workdir', str(tmp_path),
                                    '--config.eval.batch=3', '--config.data.cache_dir=here'])
   assert (command, stored.eval.batch, stored.data.cache_dir) == ('evaluate', 3, 'here')

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import clips, config_of, moved
+from method_tools import ToyGenerator, clips, config_of, moved
 
 from i2vjax import checkpoint, state
 from i2vjax.losses import adversarial
@@ -24,7 +24,8 @@ def tiny(backbone='none', **weights):
   config.gen.update(width=4, blocks=1)
   config.disc.update(width=4, layers=1, hidden=8)
   config.init.update(kind='normal', gain=0.1)   # far from the start's near-constant frames
-  config.backbone, config.vit.image_size, config.cs.side = backbone, 64, 3
+  config.backbone, config.vit.image_size = backbone, 64
+  config.cs.update(layers=(0, 1), side=3)
   config.weights.update(adversarial=1.0, cs_global=6.0, cs_local=6.0, ctn=10.0, identity=0.0)
   config.weights.update(weights)
   return config
@@ -64,6 +65,14 @@ def translated(stepped):
   config, nets, before, _, _ = stepped
   fake = state.run(nets, before.params, 'gen', BATCH['a'][:, 0])
   return (cptrans.see(nets, config, {}, BATCH['b'][:, 0]), cptrans.see(nets, config, {}, fake))
+
+
+@pytest.fixture(scope='module')
+def weights(stepped, translated):
+  """(w, w~) of the critic before its move."""
+  config, nets, before, _, _ = stepped
+  return jax.jit(lambda p: cptrans.content_weights(nets, config, p, *translated, KEY)[:2])(
+      before.params)
 
 
 # ---- Sizes
@@ -138,31 +147,27 @@ def test_generator_and_vit_run_no_more_than_needed(monkeypatch):
   assert [c for c in calls if c[1] == 'tokens_local'] == [('vit', 'tokens_local', 2)] * 2
 
 
-def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated):
+def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated, weights):
   """L_D = 1/2 [(1/N) sum w l(real) + (1/N) sum w~ l(fake)], with the critic before its move."""
   config, nets, before, _, terms = stepped
-  w, w_fake, _ = cptrans.content_weights(nets, config, before.params, *translated, KEY)
   value = 0.5 * sum(jnp.mean(weight * jnp.square(
       cptrans.scores(nets, config, before.params, seen)[..., 0] - label))
-                    for weight, seen, label in zip((w, w_fake), translated, (1, 0), strict=True))
+                    for weight, seen, label in zip(weights, translated, (1, 0), strict=True))
   assert terms['disc_b'] == pytest.approx(float(value), rel=1e-3)
 
 
-def test_generator_meets_the_critic_just_moved_with_the_weights_before(stepped, translated):
+def test_generator_meets_the_moved_critic_with_the_weights_before(stepped, translated, weights):
   config, nets, before, after, terms = stepped
-  _, w_fake, _ = cptrans.content_weights(nets, config, before.params, *translated, KEY)
-  values = [float(jnp.mean(w_fake * jnp.square(
+  values = [float(jnp.mean(weights[1] * jnp.square(
       cptrans.scores(nets, config, s.params, translated[1])[..., 0] - 1))) for s in (before, after)]
   assert terms['adversarial'] == pytest.approx(values[1], rel=1e-4)
   assert abs(values[0] - values[1]) > 1e-3 * values[1]
 
 
-def test_gradient_reaches_the_generator_through_both_passes(stepped, translated):
+def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
   """The step's gradient equals that of the whole loss written as one function of G."""
   config, nets, before, after, _ = stepped
-  real, fake = translated
-  _, w_fake, _ = cptrans.content_weights(nets, config, before.params, real, fake, KEY)
-  x = BATCH['a'][:, 0]
+  w_fake, x = weights[1], BATCH['a'][:, 0]
   flow, _ = cptrans.content_motion(config, w_fake, x, KEY)
 
   def loss(gen):
@@ -184,7 +189,7 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, translated)
 def test_two_devices_equal_one():
   """Means over samples: two devices with a frame each move as one device with both."""
   config = tiny(cs_local=0.0, ctn=0.0)   # what draws at random differs by device
-  config.co.calibrate = 0
+  config.co.grad_params = 'last'         # compiles faster
   nets, tx, before, fixed = setup(config)
   one, two = (step_on(n, config, nets, tx, fixed)(before, BATCH, KEY) for n in (1, 2))
   for name in ('adversarial', 'cs_global', 'disc_b', 'co/w_mean'):
@@ -205,7 +210,7 @@ def test_vit_run_takes_the_exact_weights_and_learns(stepped):
 
 def test_training_lowers_structure_and_temporal_loss():
   config = tiny(adversarial=0.0)
-  config.co.enabled = False
+  config.co.update(enabled=False, grad_params='last')
   nets, _, _, fixed = setup(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
   s = checkpoint.fresh_state(config, cptrans, nets, tx)
@@ -244,18 +249,18 @@ def test_without_co_and_ctn_no_weights_are_computed(stepped, translated):
 def test_eta_0_weighs_nothing(stepped, translated):
   config, nets, before, _, _ = stepped
   none = config.copy_and_resolve_references()
-  none.co.eta, none.co.calibrate = 0.0, 0
+  none.co.update(eta=0.0, grad_params='last')
   w, w_fake, figures = cptrans.content_weights(nets, none, before.params, *translated, KEY)
   assert np.all(w == 1) and np.all(w_fake == 1) and figures['co/share'] == 0
 
 
 def test_gamma_0_costs_nothing(stepped):
-  config, nets, before, _, _ = stepped
+  config = stepped[0]
   still = config.copy_and_resolve_references()
   still.ctn.gamma = 0.0
   x = BATCH['a'][:, 0]
   flow, _ = cptrans.content_motion(still, jnp.ones((2, 6, 6)).at[:, 2].set(2.0), x, KEY)
-  generate = functools.partial(state.run, nets, before.params, 'gen')
+  generate = functools.partial(jnp.roll, shift=1, axis=1)
   assert cptrans.commutation(still, generate, x, generate(x), flow, KEY) == 0
 
 
@@ -274,11 +279,11 @@ def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
   config, nets, before, _, _ = stepped
   config = config.copy_and_resolve_references()
   config.co.calibrate = 0
-  seen = cptrans.join(translated[1], translated[0])
-  both, _ = cptrans.deviation(nets, config, before.params, seen, 2, KEY)
-  for i in range(4):
-    one = jax.tree.map(lambda v, i=i: v[i:i + 1], seen)
-    alone, _ = cptrans.deviation(nets, config, before.params, one, int(i < 2), KEY)
+  fake = translated[1]
+  delta = jax.jit(lambda seen: cptrans.deviation(nets, config, before.params, seen, 2, KEY)[0])
+  both = delta(fake)
+  for i in range(2):
+    alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))
     np.testing.assert_allclose(alone[0], both[i], atol=1e-4)
 
 
@@ -288,21 +293,24 @@ def test_weights_are_float32_under_bfloat16(stepped, translated):
   half.compute = 'bfloat16'
   low = {**nets, **cptrans.networks(half)}
   assert low['disc_b'].dtype == jnp.bfloat16
-  delta, exact = (cptrans.deviation(n, c, before.params, translated[1], 2, KEY)[0]
-                  for n, c in ((low, half), (nets, config)))
-  np.testing.assert_array_equal(delta, exact)
+  made = []
+  for some, its in ((low, half), (nets, config)):
+    its = its.copy_and_resolve_references()
+    its.co.grad_params = 'last'
+    made.append(cptrans.deviation(some, its, before.params, translated[1], 2, KEY)[0])
+  np.testing.assert_array_equal(*made)
 
 
 # ---- Use
 
 
-def test_translate_is_frame_by_frame(stepped):
-  config, nets, before, _, _ = stepped
-  frames = jax.random.uniform(KEY, (1, 3, 32, 32, 3), minval=-1)
-  carry, fake = cptrans.translate(nets, config, before.params, {}, {}, None, frames)
-  _, last = cptrans.translate(nets, config, before.params, {}, {}, None, frames[:, 2:])
+def test_translate_is_frame_by_frame():
+  nets = {'gen': ToyGenerator()}
+  frames = jax.random.uniform(KEY, (1, 3, 8, 8, 3), minval=-1)
+  params = {'gen': nets['gen'].init(KEY, frames[0])['params']}
+  carry, fake = cptrans.translate(nets, None, params, {}, {}, None, frames)
   assert carry is None and fake.shape == frames.shape
-  np.testing.assert_allclose(fake[:, 2:], last, atol=1e-5)
+  np.testing.assert_allclose(fake[:, 1], state.run(nets, params, 'gen', frames[:, 1]), atol=1e-6)
 
 
 def test_sample_rows_show_input_output_patches_and_motion(stepped):

@@ -13,7 +13,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from i2vjax import checkpoint, main, train
+from i2vjax import checkpoint, main, stored, train
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
@@ -115,9 +115,9 @@ def test_two_ctrl_c_end_at_once():
 def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp_path, capsys):
   once = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=1')
   assert main.main(once) == 0
-  config = checkpoint.read_config(tmp_path)
+  config = stored.read_config(tmp_path)
   config.optim.lr = 1e30   # as if the run had always had it: only the stored config is compared
-  checkpoint.write_config(tmp_path, config)
+  stored.write_config(tmp_path, config)
   assert main.main([*once, '--config.train.steps=9', '--config.optim.lr=1e30']) == 3
   said = capsys.readouterr().err
   assert 'is not finite' in said and 'Checkpoint 1 is the last good one' in said

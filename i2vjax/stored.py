@@ -1,0 +1,89 @@
+"""The config that lies in a run folder: stored, read back, compared with the one asked for."""
+
+import difflib
+import json
+import pathlib
+
+import ml_collections
+
+from i2vjax import defaults, sheets
+
+# Fields that may differ between a run and its continuation: they change neither the state nor what
+# it means. A trailing dot names a whole block.
+FREE = ('train.', 'log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
+        'data.workers', 'data.cache_dir', 'data.scenes.cache_mb')
+
+
+def write_config(workdir, config):
+  """Store the whole config in the run folder."""
+  sheets.save_json(pathlib.Path(workdir) / 'config.json',
+                   json.loads(config.to_json_best_effort()))
+
+
+def read_config(workdir):
+  """The config of a run folder, with tuples and empty fields as `defaults` has them.
+
+  Raises:
+    FileNotFoundError: not a run folder.
+    ValueError: the file is damaged.
+  """
+  path = pathlib.Path(workdir) / 'config.json'
+  if not path.is_file():
+    raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. '
+                            '--workdir must name the folder a training run was given.')
+  try:
+    stored = json.loads(path.read_text())
+  except ValueError as error:
+    raise ValueError(f'{path} is damaged ({error}); restore it from a copy') from error
+  config = ml_collections.ConfigDict(_tuples(stored))
+  _reopen_placeholders(config, defaults.get_config())
+  return config
+
+
+def _tuples(value):
+  if isinstance(value, dict):
+    return {key: _tuples(item) for key, item in value.items()}
+  return tuple(_tuples(item) for item in value) if isinstance(value, list) else value
+
+
+def _reopen_placeholders(config, template):
+  """Empty fields get their type back, so that a command line may fill them."""
+  for name in template:
+    if isinstance(template[name], ml_collections.ConfigDict) and name in config:
+      _reopen_placeholders(config[name], template[name])
+    elif template[name] is None and config.get(name) is None:
+      with config.ignore_type():
+        config[name] = ml_collections.config_dict.placeholder(str)
+
+
+def flatten(config, prefix=''):
+  """{dotted field: value} of a config."""
+  flat = {}
+  for name, value in config.items():
+    if isinstance(value, (ml_collections.ConfigDict, dict)):
+      flat |= flatten(value, f'{prefix}{name}.')
+    else:
+      flat[prefix + name] = list(value) if isinstance(value, tuple) else value
+  return flat
+
+
+def compare_configs(stored, asked):
+  """Differences that a continued run may have, as lines of text.
+
+  Raises:
+    ValueError: a field differs that changes the state or its meaning; names every such field.
+  """
+  old, new = flatten(stored), flatten(asked)
+  changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)]
+  lines = {name: f'{name}: {old.get(name)!r} -> {new.get(name)!r}' for name in changed}
+  refused = [line for name, line in lines.items() if not name.startswith(FREE)]
+  if refused:
+    raise ValueError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
+                     + '\nuse the same values, or another --workdir')
+  return list(lines.values())
+
+
+def nearest(name, names):
+  """' Did you mean ...?' or an empty string."""
+  close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
+  return f' Did you mean {close[0]!r}?' if close else ''
