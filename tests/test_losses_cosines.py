@@ -1,5 +1,7 @@
 """The cheaper ways to delta against its definition."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -49,8 +51,8 @@ def ways(critic):
   """delta by every way that a PatchGAN has, in one compiled program."""
   theta, x, _, _ = critic
 
-  @jax.jit
-  def compute(theta):
+  @functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
+  def compute(theta):   # runs once: compile fast, run slow
     def by(method, grad_params, **options):
       return cosines.patch_critic(apply, theta, x, 0.0, 'lsgan', jax.random.key(3), method=method,
                                   grad_params=grad_params, **options)

@@ -15,6 +15,9 @@ from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 
 KEY = jax.random.key(7)
+# Each program here runs once or twice on tiny frames: compile fast, run slow.
+FAST_COMPILE = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}
+compiled = functools.partial(jax.jit, compiler_options=FAST_COMPILE)
 BATCH = clips(1, batch=2, size=32)
 
 
@@ -47,7 +50,7 @@ def step_on(devices, config, nets, tx, fixed):
     parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
     s, terms = jax.vmap(one, (None, 0, None), axis_name=state.AXIS)(s, parts, key)
     return jax.tree.map(lambda x: x[0], s), jax.tree.map(jnp.mean, terms)
-  return jax.jit(step)
+  return compiled(step)
 
 
 @pytest.fixture(scope='module')
@@ -71,7 +74,7 @@ def translated(stepped):
 def weights(stepped, translated):
   """(w, w~) of the critic before its move."""
   config, nets, before, _, _ = stepped
-  return jax.jit(lambda p: cptrans.content_weights(nets, config, p, *translated, KEY)[:2])(
+  return compiled(lambda p: cptrans.content_weights(nets, config, p, *translated, KEY)[:2])(
       before.params)
 
 
@@ -179,7 +182,7 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
     return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
             + 6 * terms['cs_global']() + 6 * terms['cs_local']()
             + 10 * cptrans.commutation(config, generate, x, seen['frames'], flow, KEY))
-  gradient = jax.jit(jax.grad(loss))(before.params['gen'])
+  gradient = compiled(jax.grad(loss))(before.params['gen'])
   made = jax.tree.map(lambda old, new: (old - new) / 0.01, before.params['gen'],
                       after.params['gen'])
   for expected, value in zip(jax.tree.leaves(gradient), jax.tree.leaves(made), strict=True):
@@ -229,8 +232,9 @@ def test_without_co_the_losses_are_those_of_a_plain_gan(stepped, translated):
   config, nets, before, _, _ = stepped
   plain = config.copy_and_resolve_references()
   plain.co.enabled = False
-  w, w_fake, _ = cptrans.content_weights(nets, plain, before.params, *translated, KEY)
-  assert w is None and w_fake is not None   # the motion still asks for w~
+  w, w_fake, _ = jax.eval_shape(functools.partial(cptrans.content_weights, nets, plain),
+                                before.params, *translated, KEY)
+  assert w is None and w_fake.shape == (2, 14, 14)   # the motion still asks for w~
   losses = jax.random.uniform(KEY, (2, 6, 6, 1))
   weight = jnp.full((2, 6, 6), 3.0)
   assert cptrans.patch_mean(plain, weight, losses) == pytest.approx(float(losses.mean()))
@@ -278,9 +282,9 @@ def test_minimax_form_is_the_printed_one():
 def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
   config, nets, before, _, _ = stepped
   config = config.copy_and_resolve_references()
-  config.co.calibrate = 0
+  config.co.grad_params = 'last'
   fake = translated[1]
-  delta = jax.jit(lambda seen: cptrans.deviation(nets, config, before.params, seen, 2, KEY)[0])
+  delta = compiled(lambda seen: cptrans.deviation(nets, config, before.params, seen, 2, KEY)[0])
   both = delta(fake)
   for i in range(2):
     alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))
@@ -315,9 +319,11 @@ def test_translate_is_frame_by_frame():
 
 def test_sample_rows_show_input_output_patches_and_motion(stepped):
   config, nets, before, _, _ = stepped
-  rows = cptrans.samples(nets, config, before.params, {}, {}, BATCH, KEY)
-  assert list(rows) == ['infrared', 'translated', 'visible, not of this scene',
-                        'content-rich patches', 'motion']
+  config = config.copy_and_resolve_references()
+  config.co.grad_params = 'last'
+  rows = compiled(lambda p: cptrans.samples(nets, config, p, {}, {}, BATCH, KEY))(before.params)
+  assert set(rows) == {'infrared', 'translated', 'visible, not of this scene',
+                       'content-rich patches', 'motion'}
   for images in rows.values():
     assert images.shape == (2, 32, 32, 3) and np.all(np.abs(images) <= 1 + 1e-6)
   dark = rows['content-rich patches'] < rows['translated'] - 1e-3
