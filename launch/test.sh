@@ -8,4 +8,4 @@ source launch/setup.sh "${I2VJAX_EXTRAS:-test}"
 if [ $# -eq 0 ]; then
   set -- -m 'not slow'
 fi
-exec python -m pytest "$@"
+exec python -m pytest --numprocesses 2 --dist loadfile "$@"

@@ -45,7 +45,13 @@ def test_rates_can_be_overridden(path):
   assert config.optim.lr == 0.125
 
 
-@names
+COMPILE_FOR_MINUTES = ('cut', 'i2vgan', 'recyclegan')   # on a CPU; their own tests take a step too
+steps = pytest.mark.parametrize('path', [
+    pytest.param(path, marks=[pytest.mark.slow] * (path.stem in COMPILE_FOR_MINUTES), id=path.stem)
+    for path in CONFIGS])
+
+
+@steps
 def test_two_steps_on_scenes(path, tmp_path):
   arguments = ['i2vjax', '--config', f'{path}:demo', '--workdir', str(tmp_path), '--show=false',
                '--config.data.load_size=32', '--config.data.crop_size=32', '--config.gen.width=4',
