@@ -70,7 +70,7 @@ def content(config):
       border_exclude=0,      # rings of border patches never chosen (PatchGAN's own padding shows)
       recompute_for_g=False,    # O: the weights of the critic before its move save half the cost
       chunk=32,              # patches at a time: memory
-      calibrate=2,           # O: jvp_last, patches taken in full; the ratio varies by 7 to 10 %
+      calibrate=2,           # O: jvp_last, patches taken in full; the ratio varies by 7 to 12 %
       probes=64,             # jvp_probe
   )
   config.ctn = dict(         # all O: P gives the formula without its parts

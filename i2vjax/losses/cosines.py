@@ -153,7 +153,7 @@ def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrat
   The order of these norms is nearly that of the full ones. One factor per image brings them to full
   size: the mean ratio of full to partial norm over `calibrate` random patches, whose gradients are
   taken in full. It moves all |delta_i| together and leaves the selection as it was. (Over the
-  patches of one image the ratio varies by 7 to 10 %, measured on street frames, so 2 will do.)
+  patches of one image the ratio varies by 7 to 12 %, measured on street frames, so 2 will do.)
 
   Args:
     logit_fn: (theta, x) -> [N, C].
