@@ -170,8 +170,8 @@ def features():
 def gradient(features, term):
   """Of a similarity term, with respect to (projections, features)."""
   config, nets, params, made = features
-  return jax.grad(lambda params, made: i2vgan.similarity_terms(
-      nets, config, params, made, jax.random.key(1))[term](), (0, 1))(params, made)
+  return jax.jit(jax.grad(lambda params, made: i2vgan.similarity_terms(
+      nets, config, params, made, jax.random.key(1))[term](), (0, 1)))(params, made)
 
 
 def reached(maps):
