@@ -222,10 +222,11 @@ def test_one_published_generator_is_found_as_gen_ab(checkpoints, tmp_path):
 
 
 def test_directions_of_the_sources():
-  """I2V-GAN names a network for the domain it leads to, the others for the one it starts at."""
+  """I2V-GAN names a generator for the domain it leads to, the others for the one it starts at."""
   names = {source: names for source, (_, names) in importer.SOURCES.items()}
   assert names['i2vgan']['G_B'] == names['cyclegan']['G_A'] == 'gen_ab'
   assert names['i2vgan']['D_B'] == names['cyclegan']['D_A'] == 'disc_b'
+  assert names['i2vgan']['F_A'] == names['cut']['F'] == 'proj_ab'   # G_B's, which reads a
   for method, known in importer.SOURCES.values():
     players = checkpoint.methods.get(method).PLAYERS.values()
     assert set(known.values()) == {name for own in players for name in own}

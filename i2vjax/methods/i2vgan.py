@@ -19,7 +19,7 @@ VL(x, y) = |x - y| + content and style distance of VGG-19 features. No gradient 
 translated frame: it passes through P_y into G_xy and through G_yx, P_y, G_xy in a row. Features for
 EXS and INS are those of G_xy's encoder for the source and, again, for its own output.
 
-Public code: BIT-DA/I2V-GAN, whose netG_B is our `gen_ab`, netP_B `pred_b`, netF_B `proj_ab`.
+Public code: BIT-DA/I2V-GAN, whose netG_B is our `gen_ab`, netP_B `pred_b`, netF_A `proj_ab`.
 """
 
 import functools
