@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 import pathlib
+import shlex
 import sys
 
 from ml_collections import config_flags
@@ -59,13 +60,19 @@ def load_run(flag, config):
                              config)
 
 
+def load_translator(flag, config):
+  """The run that --workdir and --checkpoint name, in the direction of --network."""
+  from i2vjax import reverse
+  return reverse.through(load_run(flag, config), flag.network)
+
+
 def translate(flag, config, argv):
   """Video in, video out."""
   from i2vjax import translate as translator
   source = need(flag, 'input', 'a video, a folder of frames or a glob')
   target = need(flag, 'output', 'a video file or a folder')
   summary = translator.translate(
-      load_run(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
+      load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
       on_damage=flag.on_damage, chunk=flag.chunk)
   print(f"translated {summary['frames']} frames into {target}"
@@ -80,8 +87,37 @@ def evaluate(flag, config, argv):
                                flag.source, flag.output or 'report', config.eval,
                                overwrite=flag.overwrite, show=flag.show)
     return
-  run = load_run(flag, config)
-  evaluator.evaluate(run, flag.output or str(run.workdir / 'report'), flag.overwrite, flag.show)
+  run = load_translator(flag, config)
+  name = f'report-{flag.network}' if flag.network else 'report'
+  evaluator.evaluate(run, flag.output or str(run.workdir / name), flag.overwrite, flag.show)
+
+
+def compare(flag, read, argv):
+  """Several configs or runs, several seeds, one table; `read` makes a row's config of arguments.
+
+  Returns:
+    0: done, or stopped on request; 1: some run failed; 2: by the user's mistake.
+  """
+  from i2vjax import compare as comparer
+  from i2vjax import lineup, tables
+  output = need(flag, 'output', 'the folder of the table and its runs')
+  if not all(text.strip().isdigit() for text in flag.seeds):
+    raise Usage(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
+  rows = [lineup.parse_row(text) for text in [*flag.configs, *flag.row]]
+  common = [text for text in argv[1:] if text.startswith('--config.')]
+  again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
+  try:
+    table, stopped = comparer.compare(
+        output, rows, list(dict.fromkeys(map(int, flag.seeds))), flag.runs, common, read=read,
+        allow_different=flag.allow_different, overwrite=flag.overwrite, show=flag.show)
+  except KeyboardInterrupt:
+    stopped = True
+  if stopped:
+    print(f'stopped; what is done lies in {output}. Go on with:\n  {again}')
+    return 0
+  print(f'{tables.markdown(table)}\n{pathlib.Path(output) / "index.html"}')
+  codes = {run['code'] for row in table['rows'] for run in row['runs'] if 'code' in run}
+  return 0 if not codes else 2 if codes == {2} else 1
 
 
 def export(flag, config, argv):

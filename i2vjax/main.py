@@ -1,8 +1,11 @@
 """Flags and commands: python -m i2vjax.main [COMMAND] --flag=value ...
 
 train (default)  --config configs/METHOD.py[:VARIANT] [--workdir RUN] [--config.FIELD=VALUE ...]
-translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER
-evaluate         --workdir RUN  |  --result FOLDER --reference FOLDER [--source FOLDER]
+translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER [--network gen_ba]
+evaluate         --workdir RUN [--network gen_ba]
+                 | --result FOLDER --reference FOLDER [--source FOLDER]
+compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
+                 [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
 export           --workdir RUN --output FOLDER [--network NAME]
 fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
 import           --source cyclegan|recyclegan|i2vgan|cut --from FOLDER --workdir RUN
@@ -22,14 +25,16 @@ from ml_collections import config_flags
 from i2vjax import commands
 from i2vjax.commands import Usage, cache_dir
 
-COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'export', 'fetch', 'doctor')}
+COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export', 'fetch',
+                                    'doctor')}
 COMMANDS['import'] = 'import_checkpoint'   # name of the function in commands.py
 
 TEXT_FLAGS = {
     'workdir': 'Run folder. Default for train: runs/METHOD-VARIANT.',
     'input': 'translate: a video file, a folder of frames, or a glob.',
     'output': 'Where the result goes. Never overwritten unless --overwrite.',
-    'network': 'export: which network. Default: the one that translates.',
+    'network': 'export: which network; translate, evaluate: which generator, gen_ba leads back. '
+               'Default: the one from source to target.',
     'result': 'evaluate: a folder of frames any program wrote.',
     'reference': 'evaluate: the frames it should have been.',
     'source': 'evaluate: the frames it was made from. import: whose checkpoint it is.',
@@ -40,10 +45,16 @@ TEXT_FLAGS = {
     'coordinator': 'Several processes: HOST:PORT of process 0.',
 }
 SWITCHES = {
-    'overwrite': 'Replace what --output names.',
+    'overwrite': 'Replace what --output names. compare: score again, train nothing again.',
     'side_by_side': 'translate: the input beside the result.',
     'fuse': "translate: the result's colours on the infrared brightness.",
     'lossless': 'translate: FFV1 in .mkv instead of H.264.',
+    'allow_different': 'compare: note rows on other data or of other length instead of refusing.',
+}
+LISTS = {
+    'configs': 'compare: config files with variants, a row each, separated by commas.',
+    'runs': 'compare: folders of runs that are there already, separated by commas.',
+    'seeds': 'compare: what each row is trained with, separated by commas.',
 }
 
 
@@ -53,6 +64,10 @@ def define_flags(values):
     flags.DEFINE_string(name, None, text, flag_values=values)
   for name, text in SWITCHES.items():
     flags.DEFINE_bool(name, False, text, flag_values=values)
+  for name, text in LISTS.items():
+    flags.DEFINE_list(name, '0' if name == 'seeds' else '', text, flag_values=values)
+  flags.DEFINE_multi_string('row', [], "compare: 'NAME=FILE:VARIANT --config.FIELD=VALUE ...': a "
+                            'row with overrides of its own; may be repeated.', flag_values=values)
   flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
   flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
   flags.DEFINE_string('label', 'latest', "import: which of the files, 'latest' or an epoch.",
@@ -63,6 +78,11 @@ def define_flags(values):
                        flag_values=values)
   flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
   flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
+
+
+def row_config(arguments):
+  """The config that training with these arguments would have."""
+  return parse(['i2vjax', 'train', *arguments])[2]
 
 
 def set_up(flag):
@@ -121,7 +141,7 @@ def define_config(command, arguments, values):
     from i2vjax import stored
     config_flags.DEFINE_config_dict('config', stored.read_config(workdir),
                                     flag_values=values)
-  elif command in ('evaluate', 'fetch', 'doctor'):
+  elif command in ('evaluate', 'compare', 'fetch', 'doctor'):
     from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
@@ -151,6 +171,8 @@ def plain(error):
 def parse(argv):
   """(command, flags, config) from the command line. Raises Usage with one plain line."""
   program, command, rest = split_command(argv)
+  if command == 'compare':   # these are for each of its rows, which have a config each
+    rest = [text for text in rest if not text.startswith('--config.')]
   values = flags.FlagValues()
   define_flags(values)
   try:
@@ -199,8 +221,9 @@ def main(argv):
     return 0
   try:
     command, flag, config = parse(argv)
+    config = row_config if command == 'compare' else config   # it has one for each row
     set_up(flag)
-    getattr(commands, COMMANDS[command])(flag, config, argv)
+    return getattr(commands, COMMANDS[command])(flag, config, argv) or 0
   except NonFinite as error:
     print(f'error: {error}', file=sys.stderr)
     return 3
@@ -212,7 +235,6 @@ def main(argv):
   except KeyboardInterrupt:
     print('stopped; nothing half-written is left', file=sys.stderr)
     return 0
-  return 0
 
 
 def run():

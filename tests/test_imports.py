@@ -4,17 +4,22 @@ import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {'train', 'translate', 'evaluate', 'export', 'importer', 'report'}
+COMMANDS = {'train', 'translate', 'evaluate', 'compare', 'lineup', 'tables', 'export', 'importer',
+            'report'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
-            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored'}
+            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse'}
 ALLOWED = {
     'main': {'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
+    'compare': SERVICES | {'drawings', 'evaluate', 'lineup', 'tables'},
+    'lineup': SERVICES | {'defaults', 'train'}, 'tables': {'report'},
+    'drawings': SERVICES | {'evaluate', 'export', 'report', 'tables'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'stored': {'defaults', 'sheets'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),
+    'reverse': set(),
     'parallel': {'state'}, 'state': {'ops'},
     'methods': {'networks', 'losses', 'ops', 'state', 'methods'},
     'metrics': {'networks', 'ops', 'metrics'},

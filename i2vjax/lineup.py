@@ -1,0 +1,186 @@
+"""The runs of a table: from configs, overrides and seeds, and whether they may stand together."""
+
+import dataclasses
+import json
+import pathlib
+import re
+import shlex
+from typing import Any
+
+from i2vjax import defaults, ops, pretrained, stored, train
+from i2vjax.data import windows
+
+# Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
+NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
+         'data.flip_time', 'data.channels_a')
+UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
+          'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch')
+# Run-level fields worth a footnote where they differ.
+ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction')
+# What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
+FREE = (*(name for name in stored.FREE if name != 'train.'), 'train.checkpoint', 'train.keep',
+        'train.best')
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+  """A line of the table: its name, a config file with variant, and overrides of its fields."""
+
+  name: str
+  path: str
+  overrides: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Item:
+  """One run: `arguments` train it (None: it is there and is only scored), to step `total`."""
+
+  row: str
+  seed: int
+  workdir: Any
+  report: Any
+  config: Any
+  total: int
+  arguments: Any = None
+
+
+def parse_row(text):
+  """The Row of 'NAME=FILE[:VARIANT] --config.FIELD=VALUE ...'; without NAME= it gets one."""
+  name, _, rest = text.partition('=')
+  if '--config' in name or not rest:
+    name, rest = '', text
+  path, *overrides = shlex.split(rest) or ['']
+  if not path or path.startswith('-') or not all(map(is_override, overrides)):
+    raise ValueError(f"--row {text!r}: write --row 'NAME=configs/METHOD.py:VARIANT "
+                     "--config.FIELD=VALUE ...'")
+  if not name:
+    file, _, variant = path.partition(':')
+    name = ' '.join([pathlib.Path(file).stem + (f' {variant}' if variant else ''),
+                     *(text.removeprefix('--config.') for text in overrides)])
+  return Row(name.strip(), path, tuple(overrides))
+
+
+def is_override(text):
+  """True for --config.FIELD=VALUE."""
+  return text.startswith('--config.') and '=' in text
+
+
+def slug(name):
+  """A row's name as part of a folder's."""
+  return re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'row'
+
+
+def plan(output, rows, seeds, common, read):
+  """The Items of rows that are trained, first seed of all rows first."""
+  if any(re.match(r'--config\.seed\b', text) for row in rows for text in (*common, *row.overrides)):
+    raise ValueError('--config.seed: the seeds of a table are given by --seeds 0,1,2')
+  items = []
+  for row in rows:
+    arguments = (f'--config={row.path}', *common, *row.overrides)
+    config = pretrained.settle(read(arguments))
+    total = config.train.steps or train.total_steps(config, windows.steps_per_epoch(config))
+    for seed in seeds:
+      own = config.copy_and_resolve_references()
+      own.seed = seed
+      folder = output / f'{slug(row.name)}-{seed}'
+      items.append(Item(row.name, seed, folder, folder / 'report', own, total,
+                        (*arguments, f'--config.seed={seed}')))
+      check_folder(items[-1])
+  return sorted(items, key=lambda item: list(seeds).index(item.seed))
+
+
+def given_runs(output, runs):
+  """The Items of run folders that are there, named after the first folder of each row."""
+  items, names = [], {}
+  for workdir in map(pathlib.Path, runs):
+    config = stored.read_config(workdir)
+    steps = trained_steps(workdir)
+    if not steps:
+      raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
+    alike = flat(config) | {'seed': None, 'total': max(steps)}
+    folder = workdir.resolve().name
+    name = names.setdefault(json.dumps(alike, sort_keys=True),
+                            folder.removesuffix(f'-{config.seed}'))
+    if any((item.row, item.seed) == (name, config.seed) for item in items):
+      name = folder
+    report = output / f'{slug(name)}-{config.seed}' / 'report'
+    items.append(Item(name, config.seed, workdir, report, config, max(steps)))
+  return items
+
+
+def trained_steps(workdir):
+  """Steps of the checkpoints in a run folder; a checkpoint has its name only when it is whole."""
+  return [int(path.name) for path in (workdir / 'checkpoints').glob('*') if path.name.isdigit()]
+
+
+def flat(config):
+  """{dotted field: value} as config.json holds them."""
+  return stored.flatten(json.loads(config.to_json_best_effort()))
+
+
+def unique_folders(items):
+  """Raises ValueError where two runs would share a folder, or there is no run at all."""
+  if not items:
+    raise ValueError('compare needs rows: --configs A.py:demo,B.py:demo, --row ..., or --runs ...')
+  seen = {}
+  for item in items:
+    other = seen.setdefault(item.report, item)
+    if other is not item:
+      raise ValueError(f'two rows would share {item.report.parent}: {other.row!r} and '
+                       f"{item.row!r}; give them names of their own (--row 'NAME=...')")
+
+
+def check_folder(item):
+  """Raises ValueError where the folder holds another run than the row asks for."""
+  path = item.workdir / 'config.json'
+  if not path.is_file():
+    return
+  old, new = flat(stored.read_config(item.workdir)), flat(item.config)
+  changed = [f'{name}: {old.get(name)!r} there, {new.get(name)!r} asked for'
+             for name in sorted(old.keys() | new.keys())
+             if old.get(name) != new.get(name) and not name.startswith(FREE)]
+  if changed:
+    raise ValueError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
+                     + '\n  '.join(changed) + '\nuse the same values, or another --output')
+
+
+def alike(item):
+  """{field: value} that all rows of a table must share: data, protocol of the scores, length."""
+  config, common = item.config, flat(defaults.get_config())   # methods have fields of their own
+  facts = {name: value for name, value in flat(config).items() if name in common
+           and name.startswith(('data.', 'eval.')) and name not in NOTED + UNSEEN}
+  facts['data.crop_size'] = ops.hw(config.data.crop_size)
+  if config.data.source == 'scenes':
+    facts['data.scenes.size, or else data.load_size,'] = ops.hw(
+        config.data.scenes.size or config.data.load_size)
+  else:
+    facts = {name: value for name, value in facts.items() if not name.startswith('data.scenes.')}
+  return {**facts, 'steps': item.total}
+
+
+def check_alike(items, allow_different):
+  """Notes on what differs between rows; what makes scores incomparable is refused.
+
+  Raises:
+    ValueError: names field, rows and values.
+  """
+  lines = differences(items, alike)
+  if lines and not allow_different:
+    raise ValueError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
+                     '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
+  return [f'Not comparable: {line}' for line in lines] + differences(items, lambda item: {
+      name: value for name, value in flat(item.config).items() if name in NOTED + ALSO_NOTED})
+
+
+def differences(items, facts):
+  """['FIELD is 1 in row A, C and 2 in row B', ...] of the fields in which rows differ."""
+  found = {item.row: facts(item) for item in items}
+  lines = []
+  for name in sorted({name for fields in found.values() for name in fields}):
+    values = {}
+    for row, fields in found.items():
+      values.setdefault(str(fields.get(name)), []).append(row)
+    if len(values) > 1:
+      lines.append(f'{name} is ' + ' and '.join(
+          f'{value} in {", ".join(names)}' for value, names in values.items()))
+  return lines
