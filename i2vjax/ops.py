@@ -60,36 +60,46 @@ def luma(frames):
 
 
 @functools.lru_cache(maxsize=64)
-def _blur_matrix(size, sigma, truncate, mode):
-  """[size, size] float32 matrix of a 1-D Gaussian with its padding rule folded in."""
-  radius = int(truncate * sigma + 0.5)
-  taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-  padded = np.pad(np.arange(size), radius, mode=mode)
+def _blur_matrix(size, taps, mode):
+  """[size, size] float32 matrix of a 1-D filter with its padding rule folded in."""
+  padded = np.pad(np.arange(size), (len(taps) // 2, (len(taps) - 1) // 2), mode=mode)
   matrix = np.zeros((size, size))
-  for shift, tap in enumerate(taps / taps.sum()):
-    np.add.at(matrix, (np.arange(size), padded[shift:shift + size]), tap)
+  for place, tap in enumerate(taps):
+    np.add.at(matrix, (np.arange(size), padded[place:place + size]), tap)
   return matrix.astype(np.float32)
 
 
-def gaussian_blur(x, sigma, *, truncate=3.0, mode='reflect'):
-  """Separable Gaussian over H and W.
+def blur(x, taps, mode='reflect'):
+  """out(p) = sum_i taps_i x(p + i - len // 2) over H, then over W.
 
   Two matrix products with the padding folded in: on every device faster than a convolution of many
   taps, and exact in its derivative.
 
   Args:
     x: [B, H, W, C].
-    sigma: standard deviation in pixels; 0 returns `x`.
-    truncate: the kernel ends at `truncate` * sigma.
+    taps: tuple of numbers; an even count reaches one pixel further up and to the left.
     mode: 'reflect' (edge pixel not repeated) or 'edge'.
   """
-  if not sigma:
-    return x
-  rows = _blur_matrix(x.shape[1], float(sigma), truncate, mode)
-  cols = _blur_matrix(x.shape[2], float(sigma), truncate, mode)
+  rows, cols = (_blur_matrix(size, taps, mode) for size in x.shape[1:3])
   precision = jax.lax.Precision.HIGHEST
   x = jnp.einsum('hk,bkwc->bhwc', rows, x, precision=precision)
   return jnp.einsum('wk,bhkc->bhwc', cols, x, precision=precision)
+
+
+def gaussian_blur(x, sigma, *, truncate=3.0, mode='reflect'):
+  """Separable Gaussian over H and W.
+
+  Args:
+    x: [B, H, W, C].
+    sigma: standard deviation in pixels; 0 returns `x`.
+    truncate: the kernel ends at `truncate` * sigma.
+    mode: as in `blur`.
+  """
+  if not sigma:
+    return x
+  radius = int(truncate * sigma + 0.5)
+  taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
+  return blur(x, tuple(taps / taps.sum()), mode)
 
 
 def shift(x, dy, dx):
@@ -141,6 +151,25 @@ def resize(x, size, method='linear'):
   return jax.image.resize(x, (x.shape[0], *hw(size), x.shape[-1]), method, antialias=False)
 
 
+def window_places(ids, grid, side):
+  """Which places of a map lie in the windows around the places `ids`.
+
+  Args:
+    ids: [K] int32 places, counted row by row.
+    grid: (rows, columns) of the map.
+    side: of a window; windows at the border are shifted inwards, so all have side^2 places.
+
+  Returns:
+    [K, side * side] int32 places.
+  """
+  rows, cols = grid
+  top = jnp.clip(ids // cols - side // 2, 0, rows - side)
+  left = jnp.clip(ids % cols - side // 2, 0, cols - side)
+  inner = jnp.arange(side)
+  places = (top[:, None, None] + inner[:, None]) * cols + left[:, None, None] + inner
+  return places.reshape(ids.shape[0], side * side)
+
+
 def flow_colours(flow, limit=None):
   """Flow as a picture: direction is hue, length is saturation.
 
@@ -156,3 +185,44 @@ def flow_colours(flow, limit=None):
   angle = jnp.arctan2(flow[..., 1:], flow[..., :1])
   hue = 0.5 + 0.5 * jnp.cos(angle - jnp.asarray([0.0, 2.0, 4.0]) * jnp.pi / 3)
   return 1 - 2 * jnp.clip(length, 0, 1) * (1 - hue)
+
+
+def color_jitter(key, frames, *, brightness=0.5, contrast=0.5, saturation=0.5, hue=0.3):
+  """Each frame under another light: four changes of random size, in random order.
+
+  In [0, 1], clipped after each: brightness f x; contrast f x + (1 - f) mean(luma); saturation
+  f x + (1 - f) luma; hue turned by h of a full circle (the rules of torchvision's ColorJitter).
+
+  Args:
+    key: PRNG key; every frame draws its own sizes and order.
+    frames: [B, H, W, 3] in [-1, 1].
+    brightness, contrast, saturation: f is drawn from [1 - value, 1 + value].
+    hue: h is drawn from [-hue, hue].
+
+  Returns:
+    [B, H, W, 3] in [-1, 1].
+  """
+  def one(key, x):
+    order, sizes = jax.random.split(key)
+    f = jax.random.uniform(sizes, (4,), minval=-1)
+    changes = (
+        lambda x: (1 + brightness * f[0]) * x,
+        lambda x: jnp.mean(luma(x)) + (1 + contrast * f[1]) * (x - jnp.mean(luma(x))),
+        lambda x: luma(x) + (1 + saturation * f[2]) * (x - luma(x)),
+        lambda x: turn_hue(x, hue * f[3]))
+    for change in jax.random.permutation(order, 4):
+      x = jnp.clip(jax.lax.switch(change, changes, x), 0, 1)
+    return x
+  return 2 * jax.vmap(one)(jax.random.split(key, len(frames)), (frames + 1) / 2) - 1
+
+
+def turn_hue(x, turn):
+  """Hue of HSV moved by `turn` (1: a full circle). [..., 3] in [0, 1] -> the same; grey stays."""
+  r, g, b = (x[..., i] for i in range(3))
+  value = jnp.max(x, axis=-1)
+  chroma = value - jnp.min(x, axis=-1)
+  part = jnp.where(chroma > 0, chroma, 1.0)
+  sixth = jnp.where(value == r, (g - b) / part,
+                    jnp.where(value == g, 2 + (b - r) / part, 4 + (r - g) / part))
+  k = (jnp.asarray([5.0, 3.0, 1.0]) + (sixth + 6 * turn)[..., None]) % 6
+  return value[..., None] - chroma[..., None] * jnp.clip(jnp.minimum(k, 4 - k), 0, 1)

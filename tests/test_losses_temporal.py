@@ -1,5 +1,6 @@
-"""Content-aware temporal normalisation (CPTrans): the motion F and the distance."""
+"""Motions made up for single frames (CPTrans, Unsupervised Recycle-GAN), and the distance."""
 
+import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -10,6 +11,9 @@ from i2vjax.losses import temporal
 
 KEY = jax.random.key(0)
 WEIGHTS = jnp.ones((1, 6, 6)).at[:, 2:4, 2:4].set(2.5)
+
+
+# ---- The motion of what has content
 
 
 def test_minmax_spans_zero_to_one_per_image():
@@ -81,7 +85,7 @@ def test_identity_generator_commutes_exactly():
   """G = identity: W(G(x), F) = G(W(x, F)), L_ctn = 0."""
   x = jax.random.normal(KEY, (1, 32, 32, 3))
   flow = temporal.content_flow(KEY, WEIGHTS, (32, 32))
-  moved = ops.warp(x, -flow)
+  moved = temporal.move(x, flow)
   assert float(jnp.abs(moved - x).max()) > 0.1
   for norm in temporal.NORMS:
     assert temporal.distance(ops.warp(x, -flow), moved, norm) == 0
@@ -91,7 +95,7 @@ def test_a_whole_pixel_motion_is_a_slice():
   """W(I, F)(p) = I(p - F(p)): content moves along F."""
   x = jax.random.normal(KEY, (1, 8, 8, 3))
   flow = jnp.zeros((1, 8, 8, 2)).at[..., 0].set(2.0)
-  np.testing.assert_array_equal(ops.warp(x, -flow)[:, :, 2:], x[:, :, :-2])
+  np.testing.assert_array_equal(temporal.move(x, flow)[:, :, 2:], x[:, :, :-2])
 
 
 def test_distances_by_hand():
@@ -115,3 +119,72 @@ def test_gradient_is_finite_where_frames_agree(norm):
 def test_unknown_choices_name_the_field(call, field):
   with pytest.raises(ValueError, match=field):
     call()
+
+
+# ---- The motion of everything
+
+
+def test_drift_is_a_shift_of_whole_pixels_and_a_slow_noise():
+  """|mean| stays below the shift plus what is left of the noise, whose deviation is below mu."""
+  flow = temporal.drift(KEY, 64, (64, 64))   # mu = 2, s = round(2.5) = 2 on a quarter of 256 rows
+  assert float(jnp.std(flow.mean((1, 2)))) < 2 + 2
+  inner = flow - flow.mean((1, 2), keepdims=True)
+  assert 0.1 < float(jnp.std(inner)) < 2
+  rows, cols = jnp.abs(jnp.diff(flow, axis=1)), jnp.abs(jnp.diff(flow, axis=2))
+  assert max(float(rows.max()), float(cols.max())) < 0.6   # no tears
+  np.testing.assert_array_equal(flow, temporal.drift(KEY, 64, (64, 64)))
+
+
+def test_drift_as_the_public_code_draws_it():
+  """A grid of H // 100 x W // 100 enlarged, a shift, a box blur of 100 with OpenCV's anchor."""
+  flow = temporal.drift(KEY, 1, (256, 512))
+  noise_key, shift_key = jax.random.split(KEY)
+  grid = np.array(jax.random.normal(noise_key, (1, 2, 5, 2)))[0]
+  shift = np.array(jax.random.randint(shift_key, (1, 1, 1, 2), -10, 11))[0]
+  large = cv2.resize(8 * grid, (512, 256), interpolation=cv2.INTER_LINEAR) + shift
+  smooth = cv2.blur(large.astype(np.float32), (100, 100), borderType=cv2.BORDER_REFLECT_101)
+  np.testing.assert_allclose(flow[0], smooth, atol=1e-4)
+
+
+def test_without_noise_a_drift_is_one_whole_shift_per_frame():
+  flow = temporal.drift(KEY, 200, (256, 8), motion=0.0)
+  np.testing.assert_allclose(flow, jnp.broadcast_to(jnp.round(flow[:, :1, :1]), flow.shape),
+                             atol=1e-4)
+  shifts = np.unique(np.round(flow[:, 0, 0, 0]))
+  assert set(shifts) == set(range(-10, 11))
+
+
+@pytest.mark.parametrize('size', [(8, 8), (64, 40), (300, 260)])
+def test_drift_of_any_size_is_finite(size):
+  flow = temporal.drift(KEY, 2, size)
+  assert flow.shape == (2, *size, 2) and np.isfinite(flow).all()
+
+
+def test_zoom_is_linear_with_one_slope_for_both_axes():
+  """F_x = c a[x0 + x]: a grows by 0.01 a pixel, on frames of any height up to 600 columns."""
+  for size in ((256, 256), (64, 128)):
+    flow = temporal.drift(KEY, 50, size, scale=2.0)
+    x, y = jnp.diff(flow[..., 0], axis=2), jnp.diff(flow[..., 1], axis=1)
+    slope = x[:, :1, :1]
+    np.testing.assert_allclose(x, jnp.broadcast_to(slope, x.shape), atol=1e-5)
+    np.testing.assert_allclose(y, jnp.broadcast_to(slope, y.shape), atol=1e-5)
+    assert 0.01 < float(jnp.abs(slope).max()) <= 0.02
+    assert float(jnp.abs(flow).max()) <= 6 * size[0] / 256
+
+
+def test_a_wide_frame_takes_the_whole_table():
+  flow = temporal.zoom(KEY, 1, (256, 1000), scale=1.0)[0, :, :, 0]
+  np.testing.assert_allclose(flow[0, 0] / flow[0, -1], -3 / 2.99, rtol=1e-3)
+
+
+def test_noise_has_a_size_per_frame_between_once_and_twice():
+  frames = jnp.zeros((40, 32, 32, 3))
+  sizes = jnp.std(temporal.add_noise(KEY, frames, 0.1, spread=1.0), axis=(1, 2, 3))
+  assert 0.095 < float(sizes.min()) < 0.12 and 0.18 < float(sizes.max()) < 0.21
+  np.testing.assert_allclose(jnp.std(temporal.add_noise(KEY, frames, 0.1)), 0.1, rtol=0.02)
+  assert temporal.add_noise(KEY, frames, 0.0) is frames
+
+
+def test_an_even_box_reaches_further_up_and_left():
+  x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(4.0)
+  np.testing.assert_allclose(temporal.box_blur(x, 2)[0, 2:4, 2:4, 0], 1)

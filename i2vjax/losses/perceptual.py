@@ -20,6 +20,38 @@ def gram(features):
   return jnp.einsum('bnc,bnd->bcd', F, F, precision=jax.lax.Precision.HIGHEST) / (C * h * w)
 
 
+def standardise(features, eps=1e-5):
+  """IN(V): each channel of each image less its mean over the frame, at unit variance.
+
+  What is left is where a feature fires, not how strongly: the two domains differ in the latter.
+
+  Args:
+    features: [B, h, w, C].
+    eps: added to the variance.
+
+  Returns:
+    Float32, same shape; 0 where a channel is constant.
+  """
+  x = features.astype(jnp.float32)
+  x = x - jnp.mean(x, axis=(1, 2), keepdims=True)
+  return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=(1, 2), keepdims=True) + eps)
+
+
+def standardised_distance(x, y):
+  """mean (IN(V(x)) - IN(V(y)))^2 (STC-V2V Eq. 6; public code of Unsupervised Recycle-GAN).
+
+  STC prints a norm without saying over what it is reduced; as a mean the value lies in 0 to 4 and a
+  weight of 1 means something.
+
+  Args:
+    x, y: features [B, h, w, C] of equal shape.
+
+  Returns:
+    Scalar: mean over images, places and channels.
+  """
+  return jnp.mean(jnp.square(standardise(x) - standardise(y)))
+
+
 def content_distance(x, y):
   """Sum over layers of mean |x_l - y_l| (public I2V-GAN code, there of relu4_1 alone).
 

@@ -1,7 +1,7 @@
-"""Temporal consistency from single frames: content-aware temporal normalisation (CPTrans).
+"""Temporal consistency from single frames: a random smooth motion stands in for the next frame.
 
-A random smooth motion stands in for the next frame: translation must commute with it. The motion is
-large where the frame has content and none where it has not.
+Translation must commute with it. In Unsupervised Recycle-GAN the whole frame moves (`drift`), in
+CPTrans what has content (`content_flow`); both are `smooth_motion`.
 """
 
 import math
@@ -12,6 +12,105 @@ import jax.numpy as jnp
 from i2vjax import ops
 
 NORMS = ('mse', 'l1', 'pixel_l2', 'frobenius')
+ZOOM_TABLE, ZOOM_STEP = 600, 0.01   # entries -3.00, -2.99, ... of the zoom (public code)
+
+
+# ---- The motion
+
+
+def smooth_motion(key, amount, size, *, smooth, cells=None, offset=0.0):
+  """F = Smooth(amount * z + offset), z normal noise: a random motion without tears.
+
+  Args:
+    key: PRNG key; the samples of the batch draw from it independently.
+    amount: [B, H, W, 1] or [B, 1, 1, 1], standard deviation of the noise in pixels.
+    size: (H, W) of the frames.
+    smooth: [B, H, W, 2] -> the same.
+    cells: (rows, columns) of a coarse grid whose noise is enlarged to the frame; None: a draw for
+      every pixel.
+    offset: [B, 1, 1, 2] pixels by which everything moves.
+
+  Returns:
+    [B, H, W, 2] pixels, [..., 0] to the right, [..., 1] down, without gradient.
+  """
+  noise = jax.random.normal(key, (amount.shape[0], *(cells or size), 2))
+  noise = ops.resize(noise, size) if cells else noise
+  return jax.lax.stop_gradient(smooth(amount * noise + offset))
+
+
+def move(frames, flow):
+  """W(I, F)(p) = I(p - F(p)): what is seen moves along F; the frame's edge is repeated.
+
+  Args:
+    frames: [B, H, W, C].
+    flow: [B, H, W, 2] pixels.
+  """
+  return ops.warp(frames, -flow)
+
+
+def add_noise(key, frames, std, spread=0.0):
+  """Frames plus normal noise of one size per frame, drawn from [std, (1 + spread) std]."""
+  if not std:
+    return frames
+  if spread:
+    size = jax.random.uniform(jax.random.fold_in(key, 1), (len(frames), 1, 1, 1))
+    std = std * (1 + spread * size)
+  return frames + std * jax.random.normal(key, frames.shape)
+
+
+# ---- Everything moves (Unsupervised Recycle-GAN)
+
+
+def drift(key, count, size, *, motion=8.0, shift=10.0, scale=0.0, cell=100):
+  """A random smooth motion of the whole frame (public code of Unsupervised Recycle-GAN).
+
+  Noise of `motion` pixels on a grid of some 2 x 2 cells, enlarged to the frame; plus one shift of
+  whole pixels; then a box blur as wide as a cell. `scale` > 0 zooms instead.
+
+  Args:
+    key: PRNG key.
+    count: B, samples; each has a motion of its own (ours; the public code has one for all).
+    size: (H, W) of the frames.
+    motion, shift, scale, cell: pixels on frames of 256 rows, the size they were chosen for; they
+      scale with H (ours). Shifts are whole numbers from -shift to shift. motion 0: shift alone.
+
+  Returns:
+    [B, H, W, 2] pixels, without gradient.
+  """
+  ratio, (noise_key, shift_key) = size[0] / 256, jax.random.split(key)
+  if scale:
+    return zoom(key, count, size, scale=scale)
+  far = round(shift * ratio)
+  offset = jax.random.randint(shift_key, (count, 1, 1, 2), -far, far + 1).astype(jnp.float32)
+  width = max(1, round(cell * ratio))
+  amount = jnp.full((count, 1, 1, 1), motion * ratio)
+  return smooth_motion(noise_key, amount, size, smooth=lambda x: box_blur(x, width), offset=offset,
+                       cells=tuple(max(1, side // width) for side in size))
+
+
+def zoom(key, count, size, *, scale):
+  """The zoom of Unsupervised Recycle-GAN: F_x = c a[x0 + x], F_y = c a[y0 + y], a from -3 to 2.99.
+
+  c is drawn from [-scale, scale], the window of the 600 entries of `a` from those that fit; a frame
+  with more than 600 columns (or rows) takes the whole table, stretched. The table belongs to frames
+  of 256 rows: others read it at as many places, further apart, and move in proportion (ours).
+
+  Returns:
+    [B, H, W, 2] pixels, without gradient.
+  """
+  ratio, keys = size[0] / 256, jax.random.split(key, 3)
+  c = jax.random.uniform(keys[0], (count, 1, 1), minval=-scale, maxval=scale)
+
+  def along(key, side):
+    step = min(1 / ratio, (ZOOM_TABLE - 1) / max(side - 1, 1))
+    room = ZOOM_TABLE - 1 - math.ceil(step * (side - 1) - 1e-6)
+    first = jax.random.randint(key, (count, 1), 0, room + 1)
+    return ratio * ZOOM_STEP * (first + step * jnp.arange(side) - ZOOM_TABLE // 2)
+  x, y = along(keys[1], size[1])[:, None, :], along(keys[2], size[0])[:, :, None]
+  return jax.lax.stop_gradient(jnp.stack(jnp.broadcast_arrays(c * x, c * y), axis=-1))
+
+
+# ---- What has content moves (CPTrans)
 
 
 def normalise(weights, kind='minmax'):
@@ -35,12 +134,11 @@ def box_width(sigma):
 
 
 def box_blur(x, width):
-  """Mean over width x width pixels, reflected edges. [B, H, W, C] -> same; width odd."""
-  half = width // 2
-  x = jnp.pad(x, ((0, 0), (half, half), (half, half), (0, 0)), mode='reflect')
-  for size in ((1, width, 1, 1), (1, 1, width, 1)):
-    x = jax.lax.reduce_window(x, 0.0, jax.lax.add, size, (1, 1, 1, 1), 'VALID') / width
-  return x
+  """Mean over width x width pixels, reflected edges. [B, H, W, C] -> same.
+
+  An even width reaches one pixel further up and to the left (OpenCV's anchor).
+  """
+  return ops.blur(x, (1 / width,) * width)
 
 
 def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
@@ -85,9 +183,11 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
   # Normalised before it is enlarged: interpolation leaves a constant map constant only to rounding,
   # and the normalisation would blow the rounding up.
   amount = ops.resize(normalise(weights[..., None], normalize), size, upsample)
-  noise = jax.random.normal(key, (*amount.shape[:3], 2))
-  flow = smooth_noise(amount * (gamma * scale) * noise, sigma * scale, smooth, unit_gain)
-  return jax.lax.stop_gradient(flow)
+  return smooth_motion(key, amount * (gamma * scale), size, smooth=lambda noise: smooth_noise(
+      noise, sigma * scale, smooth, unit_gain))
+
+
+# ---- The distance
 
 
 def distance(x, y, norm='mse'):

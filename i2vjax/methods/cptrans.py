@@ -239,10 +239,8 @@ def content_motion(config, w_fake, frames, key):
 def commutation(config, generate, x, fake, flow, key):
   """L_ctn = || W(G(x), F) - G(W(x, F)) ||, gradient through both sides (as Unsup. Recycle-GAN)."""
   ctn = config.ctn
-  moved = ops.warp(x, -flow)   # W(I, F)(p) = I(p - F(p))
-  if ctn.noise_std:
-    moved += ctn.noise_std * jax.random.normal(name_key(key, 'noise'), moved.shape)
-  target = ops.warp(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, -flow)
+  moved = temporal.add_noise(name_key(key, 'noise'), temporal.move(x, flow), ctn.noise_std)
+  target = temporal.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
   return temporal.distance(target, generate(moved), ctn.norm)
 
 
@@ -253,11 +251,12 @@ def structure(nets, config, fixed, source, fake, key):
   """{'cs_global', 'cs_local'}: L_cs on all tokens, and on small windows, the same for x and y'.
 
   With a ViT its tokens, in windows those of each window by itself (ROMA); without one the
-  training-free descriptors of losses/descriptor.py.
+  training-free descriptors of losses/descriptor.py, `maps` if the caller has them already.
   """
   cs, similar, key = config.cs, similarity.cross_similarity, name_key(key, 'windows')
   if config.backbone == 'none':
-    S, T = (descriptor.maps(seen['frames'], **config.lss) for seen in (source, fake))
+    S, T = (seen.get('maps') or descriptor.maps(seen['frames'], **config.lss)
+            for seen in (source, fake))
     places = similarity.random_windows(key, S[0].shape[1:3], cs.local_nums, cs.side)
     return {'cs_global': lambda: similar(descriptor.tokens(S), descriptor.tokens(T)),
             'cs_local': lambda: similar(descriptor.window_tokens(S, places),
