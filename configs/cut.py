@@ -16,7 +16,10 @@ def get_config(variant=None):
   """
   config = defaults.get_config()
   config.method, config.variant = 'cut', variant or 'default'
-  config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=True)   # C
+  config.data.update(
+      frames=1, batch=1, load_size=286, crop_size=256, flip=True,   # C
+      finetune_no_crop=True,   # C: from where the rate decays, whole images of crop_size
+  )
   config.gen = dict(width=64, blocks=9, down='blur', up='blur')                    # C
   config.disc = dict(width=64, layers=3, down='blur')                              # C
   config.init = dict(kind='xavier', gain=0.02)                                     # C

@@ -1,6 +1,8 @@
 """Windows of both domains as batches for training, samples and tests (grain)."""
 
+import copy
 import functools
+import types
 from typing import Any, NamedTuple
 
 import grain
@@ -89,8 +91,7 @@ def train_iterator(config, batch, process=(0, 1), extras=()):
   """
   data = config.data
   _check(data)
-  a, b = train_windows(data, extras)
-  pairs = _paired(config, a, b) if paired(data) else _unpaired(config, a, b)
+  pairs = _pairs(config, *train_windows(data, extras))
   dataset = pairs[process[0]::process[1]].map(_join).batch(batch, drop_remainder=True)
   options = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
   dataset = dataset.to_iter_dataset(options)
@@ -112,6 +113,34 @@ def _check(data):
 
 def _cut(data):
   return crops.Cut(data.crop_size, data.flip, data.get('flip_time', 0.0))
+
+
+def _pairs(config, a, b):
+  """Endless pairs; with `data.finetune_no_crop` uncropped from where the rate decays (CUT)."""
+  make = _paired if paired(config.data) else _unpaired
+  pairs = make(config, a, b)
+  if not config.data.get('finetune_no_crop', False):
+    return pairs
+  cropped = _constant_steps(config.train, -(-max(len(a), len(b)) // config.data.batch))
+  cropped *= config.data.batch
+  late = make(config, *(_uncropped(x, config.data) for x in (a, b)))
+  return grain.MapDataset.concatenate([pairs[:cropped], late[cropped:]])
+
+
+def _constant_steps(train, per_epoch):
+  """Steps before the learning rate decays (schedules.py)."""
+  if train.steps:
+    return train.steps - int(train.steps * train.decay_fraction)
+  return train.epochs * per_epoch
+
+
+def _uncropped(window, data):
+  """The same windows with `crop_size` in the place of `load_size`: the crop takes all of them."""
+  sizes = types.SimpleNamespace(load_size=data.crop_size, crop_size=data.crop_size,
+                                resize=data.resize)
+  window = copy.copy(window)
+  window.size = functools.partial(images.train_size, data=sizes)
+  return window
 
 
 def _unpaired(config, a, b):
