@@ -36,7 +36,7 @@ def keep_memory():
       libc = ctypes.CDLL(None)
       libc.mallopt(-8, 1)            # M_ARENA_MAX
       libc.mallopt(-4, 0)            # M_MMAP_MAX: nothing from mmap
-      libc.mallopt(-1, 2**31 - 1)    # M_TRIM_THRESHOLD: nothing handed back
+      libc.mallopt(-1, -1)           # M_TRIM_THRESHOLD: nothing handed back, however large
 
 
 def initialize(coordinator=None, processes=None, process_id=None):

@@ -9,9 +9,17 @@ CACHE = os.environ.setdefault('I2VJAX_TEST_CACHE',
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', CACHE)
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 
+import jax  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 from PIL import Image  # noqa: E402
+
+
+@pytest.fixture(scope='module', autouse=True)
+def forget_compiled_programs():
+  """After each file, so that a worker's memory does not grow with the number of files."""
+  yield
+  jax.clear_caches()
 
 
 @pytest.fixture(scope='session')
