@@ -47,17 +47,6 @@ def test_motion_of_equal_sequences_is_zero_and_layers_add_up():
   assert two == pytest.approx(2 * float(one), rel=1e-6)
 
 
-def test_windows_at_all_corners_are_whole():
-  rows, cols = 5, 8
-  ids = jnp.array([0, 7, 32, 39, 2 * 8 + 4])
-  places = np.asarray(similarity.window_places(ids, (rows, cols), 3))
-  assert places.shape == (5, 9)
-  starts = [(0, 0), (0, 5), (2, 0), (2, 5), (1, 3)]
-  for place, (top, left) in zip(places, starts, strict=True):
-    expected = [(top + i) * cols + left + j for i in range(3) for j in range(3)]
-    np.testing.assert_array_equal(place, expected)
-
-
 def test_random_windows_shrink_with_the_grid():
   assert similarity.random_windows(jax.random.key(0), (4, 6), 64, 7).shape == (24, 16)
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import defaults
+from i2vjax import defaults, ops
 from i2vjax.networks import vit
 
 SMALL = vit.ViT(width=12, heads=3, hidden=24, depth=3, image_size=64)
@@ -57,7 +57,7 @@ def test_token_critic_starts_uniform_like_a_linear_layer_in_pytorch():
 
 def test_windows_at_the_corners_hold_49_distinct_tokens_of_one_square():
   ids = jnp.array([0, 23, 24 * 23, 575, 300])
-  windows = np.asarray(vit.window_ids(ids, 24, 7))
+  windows = np.asarray(ops.window_places(ids, (24, 24), 7))
   assert all(len(set(window)) == 49 for window in windows)
   assert all(int(i) in window for i, window in zip(ids, windows, strict=True))
   np.testing.assert_array_equal(windows[:, 0], [0, 17, 17 * 24, 17 * 24 + 17, 9 * 24 + 9])

@@ -106,3 +106,14 @@ def test_flow_colours_white_at_rest_and_two_opposite_hues():
   rest, right, left = ops.flow_colours(flow)[0, 0]
   np.testing.assert_allclose(rest, 1)
   assert float(jnp.abs(right - left).max()) > 1 and float(ops.flow_colours(flow).min()) >= -1
+
+
+def test_windows_at_all_corners_are_whole():
+  rows, cols = 5, 8
+  ids = jnp.array([0, 7, 32, 39, 2 * 8 + 4])
+  places = np.asarray(ops.window_places(ids, (rows, cols), 3))
+  assert places.shape == (5, 9)
+  starts = [(0, 0), (0, 5), (2, 0), (2, 5), (1, 3)]
+  for place, (top, left) in zip(places, starts, strict=True):
+    expected = [(top + i) * cols + left + j for i in range(3) for j in range(3)]
+    np.testing.assert_array_equal(place, expected)

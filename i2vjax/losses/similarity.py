@@ -7,6 +7,8 @@ images; what a token is made of (a ViT's features, a descriptor) is the caller's
 import jax
 import jax.numpy as jnp
 
+from i2vjax import ops
+
 EPS = 1e-12   # under the root of a squared product of norms: a finite gradient where a row is zero
 
 
@@ -63,25 +65,6 @@ def motion_similarity(source_0, source_1, target_0, target_1):
                                          products(target_0, source_1))))
 
 
-def window_places(ids, grid, side):
-  """Which tokens lie in the windows around the tokens `ids`.
-
-  Args:
-    ids: [K] int32 token numbers, row by row on the grid.
-    grid: (rows, columns) of the token grid.
-    side: window side in tokens; windows at the border are shifted inwards, so all have side^2.
-
-  Returns:
-    [K, side * side] int32 token numbers.
-  """
-  rows, cols = grid
-  top = jnp.clip(ids // cols - side // 2, 0, rows - side)
-  left = jnp.clip(ids % cols - side // 2, 0, cols - side)
-  inner = jnp.arange(side)
-  places = (top[:, None, None] + inner[:, None]) * cols + left[:, None, None] + inner
-  return places.reshape(ids.shape[0], side * side)
-
-
 def random_ids(key, tokens, count):
   """`count` (at most `tokens`) different token numbers, the same for all images of a step."""
   return jax.random.choice(key, tokens, (min(count, tokens),), replace=False)
@@ -90,4 +73,4 @@ def random_ids(key, tokens, count):
 def random_windows(key, grid, count, side):
   """Places [K, S] of `count` windows around random tokens; on a smaller grid smaller windows."""
   ids = random_ids(key, grid[0] * grid[1], count)
-  return window_places(ids, grid, min(side, *grid))
+  return ops.window_places(ids, grid, min(side, *grid))

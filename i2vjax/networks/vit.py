@@ -4,11 +4,13 @@ Parameters are named and shaped as in Google's AugReg .npz files, so those load 
 Which tokens are taken, and how, follows the public ROMA code.
 """
 
+import math
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from i2vjax import ops
 from i2vjax.networks import layers
@@ -198,7 +200,8 @@ class ViT(nn.Module):
     self._check(layers)
     if side > self.grid:
       raise ValueError(f'cs.side={side}: the ViT has {self.grid}x{self.grid} tokens')
-    windows = jnp.take(self._embed(img)[0], window_ids(ids, self.grid, side), axis=1)
+    places = ops.window_places(ids, (self.grid, self.grid), side)
+    windows = jnp.take(self._embed(img)[0], places, axis=1)
     return self.Transformer(windows.reshape(-1, side * side, self.width), layers)
 
   def _embed(self, img):
@@ -210,13 +213,6 @@ class ViT(nn.Module):
   def _check(self, taps):
     if min(taps) < 0 or max(taps) >= self.depth:
       raise ValueError(f'cs.layers={tuple(taps)}: this ViT has blocks 0 to {self.depth - 1}')
-
-
-def window_ids(ids, grid, side):
-  """[K] centre tokens -> [K, side^2] tokens of the windows, shifted inwards at the border."""
-  corner = [jnp.clip(part - side // 2, 0, grid - side) for part in jnp.divmod(ids, grid)]
-  rows, cols = (start[:, None] + jnp.arange(side) for start in corner)
-  return (rows[:, :, None] * grid + cols[:, None, :]).reshape(ids.shape[0], side * side)
 
 
 def backbone(config):
@@ -268,3 +264,34 @@ class TokenCritic(nn.Module):
     x = nn.gelu(x, approximate=False)
     return nn.Dense(self.out_channels, kernel_init=_uniform(self.width),
                     bias_init=_uniform(self.width), name='dense_1')(x)
+
+
+def regions(tokens, scales, extra_row=False):
+  """Tokens, followed by means of ever larger square regions of them: ROMA's multiscale regions.
+
+  Args:
+    tokens: [B, M, C] of a square map, row by row.
+    scales: sides of the regions in tokens; the regions of a scale tile the map, those at its right
+      and lower edge are cut off there.
+    extra_row: a region takes one row more below it, where there is one (the public code's slip).
+
+  Returns:
+    [B, M + regions, C] float32: with 24 x 24 tokens and scales 2, 4, 6, 8, 12 it is
+    576 + 144 + 36 + 16 + 9 + 4 = 785.
+  """
+  side = math.isqrt(tokens.shape[1])
+  if side * side != tokens.shape[1]:
+    raise ValueError(f'{tokens.shape[1]} tokens are no square map')
+  rows = []
+  for scale in scales:
+    starts = range(0, side, scale)
+    tall, wide = (np.array([[start <= i < start + reach for i in range(side)] for start in starts])
+                  for reach in (scale + bool(extra_row), scale))
+    area = tall[:, None, :, None] & wide[None, :, None, :]
+    rows.append(area.reshape(len(starts) ** 2, side * side))
+  if not rows:
+    return tokens
+  area = np.concatenate(rows).astype(np.float32)
+  means = jnp.einsum('rm,bmc->brc', area / area.sum(1, keepdims=True), tokens,
+                     precision=jax.lax.Precision.HIGHEST)
+  return jnp.concatenate([tokens, means], axis=1)

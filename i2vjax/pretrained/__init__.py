@@ -17,7 +17,7 @@ from i2vjax.state import name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
-# id -> read(path, wanted names) -> {name: array}
+# id -> read(path, {wanted name: shape}) -> {name: array}
 READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS}
 _USED = {}
 
@@ -113,7 +113,7 @@ def load(weight_id, module, example, config):
   digest = registry.verify(entry, path)
   wanted = flax.traverse_util.flatten_dict(jax.eval_shape(init, jax.random.key(0)), sep='/')
   shapes = {name: leaf.shape for name, leaf in wanted.items()}
-  params = fit(READERS[weight_id](path, tuple(shapes)), shapes, path)
+  params = fit(READERS[weight_id](path, shapes), shapes, path)
   _USED[weight_id] = {'file': path.name, 'sha256': digest}
   return params
 
