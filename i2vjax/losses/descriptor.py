@@ -3,7 +3,8 @@
 How a patch resembles its own surroundings, never its grey values, so that polarity and gain drop
 out: the family of Shechtman and Irani (CVPR 2007) in the dense, differentiable form of MIND
 (Heinrich et al., 2012). It stands in for a ViT's tokens in the cross-similarity losses of CPTrans
-and ROMA where no weight file is there; sizes, pooling and centring are ours.
+and ROMA, and for a VGG's features in LSeSim, where no weight file is there; sizes, pooling and
+centring are ours.
 
 r radius of a level, h w the grid of cells.
 """
@@ -23,15 +24,18 @@ def sizes(height, radii, sigma, cell):
     height: H of the frame.
     radii: distance of a patch's neighbours, one per level; level l gets at least 2^l pixels.
     sigma: radius of a patch; half of it below 128 pixels.
-    cell: side of a token, at least 4 pixels.
+    cell: side of a token, at least 4 pixels; or a tuple, one for each level.
 
   Returns:
     dict(radii, sigma, cell).
   """
   scale = height / 256
+
+  def cell_size(size):
+    return max(4, round(size * scale))
   return dict(radii=tuple(max(2 ** level, round(r * scale)) for level, r in enumerate(radii)),
               sigma=sigma if height >= 128 else sigma / 2,
-              cell=max(4, round(cell * scale)))
+              cell=cell_size(cell) if isinstance(cell, int) else tuple(map(cell_size, cell)))
 
 
 def offsets(radius, angles):
@@ -90,7 +94,8 @@ def maps(frames, *, radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, s
 
   Args:
     frames: [B, H, W, 1 or 3] in [-1, 1].
-    radii, sigma, cell: for frames of 256 pixels; scaled by `sizes`.
+    radii, sigma, cell: for frames of 256 pixels; scaled by `sizes`. One cell for each level makes
+      maps of different sizes, as those of a pyramid are (LSeSim).
     angles, floor: as in `self_similarity`.
     sub: as in `pool`.
 
@@ -98,8 +103,9 @@ def maps(frames, *, radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, s
     List over the radii of [B, h, w, sub * sub * angles] float32, differentiable.
   """
   own = sizes(frames.shape[1], radii, sigma, cell)
-  return [pool(self_similarity(frames, radius, angles, own['sigma'], floor), own['cell'], sub)
-          for radius in own['radii']]
+  cells = (own['cell'],) * len(radii) if isinstance(own['cell'], int) else own['cell']
+  return [pool(self_similarity(frames, radius, angles, own['sigma'], floor), cell, sub)
+          for radius, cell in zip(own['radii'], cells, strict=True)]
 
 
 def centre(tokens):

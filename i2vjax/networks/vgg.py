@@ -27,6 +27,11 @@ def tap_names(depth):
                for i in range(1, count + 1))
 
 
+def tap_channels(taps, width=64):
+  """Channels of the features `taps`; `width` is that of block 1."""
+  return [width * WIDTHS[int(tap[4]) - 1] for tap in taps]
+
+
 class VGG(nn.Module):
   """3x3 convolutions with ReLU, halved by 2x2 maxima between blocks; ends with the last tap.
 
@@ -67,8 +72,7 @@ class VGG(nn.Module):
                        f'it has {", ".join(known)}')
 
   def _conv(self, tap):
-    block = int(tap[4])
-    return Conv(self.width * WIDTHS[block - 1], 3, impl=self.impl, kernel_init=self.kernel_init,
+    return Conv(*tap_channels([tap], self.width), 3, impl=self.impl, kernel_init=self.kernel_init,
                 dtype=self.dtype, name=tap.replace('relu', 'conv'))
 
   def __call__(self, x):

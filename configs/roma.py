@@ -1,0 +1,83 @@
+"""ROMA (ACM MM 2022) for night infrared to day visible video.
+
+python -m i2vjax.main --config configs/roma.py:demo --workdir runs/roma-demo
+
+Sources: C public code BIT-DA/ROMA with the command of its README; CUT public code of
+contrastive-unpaired-translation; O our choice. Published files hold two frames side by side:
+--config.data.frames_per_image=2 reads them.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: published sizes on scenes; ':paper': ViT and folders insisted on; ':demo': minutes.
+
+  The default takes the ViT if its file is there and else does without (`backbone='auto'`).
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'roma', variant or 'default'
+  config.backbone = 'auto'                                                  # C: ViT-B/16, 384
+  config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=False)   # C
+  config.gen = dict(width=64, blocks=9, down='blur', up='blur')             # C
+  config.disc = dict(
+      kind='auto',           # 'token_mlp' with a ViT, 'patchgan' without
+      hidden=768, out_channels=768,       # token_mlp: C
+      scales=(2, 4, 6, 8, 12),            # C: sides of the regions in tokens
+      roma_window_quirk=False,            # C's regions reach one row too far; True does so too
+      width=64, layers=3, down='blur',    # patchgan: CUT, 70x70
+  )
+  config.vit = dict(image_size=384, weights='')   # C; path of the file, '' searches for it
+  config.init = dict(kind='xavier', gain=0.02)                              # C
+  config.gan = dict(mode='lsgan', d_scale=0.5, pool=0)                      # C
+  config.weights = dict(
+      adversarial=1.0,       # C
+      cs_global=5.0,         # C
+      cs_local=5.0,          # C
+      cs_motion=1.0,         # C
+      identity=0.0,          # O: |G(y) - y|, not in C
+  )
+  structure(config)
+  config.optim.update(b1=0.5, b2=0.999, schedule='linear')                  # C
+  defaults.rate_by_backbone(
+      config,
+      vit=1e-5,              # C
+      none=2e-4,             # CUT, which trains this generator, init and PatchGAN with it
+      random=1e-5,
+  )
+  config.train.update(epochs=100, epochs_decay=100)                         # C
+  if variant == 'paper':
+    config.backbone, config.data.source = 'vit', 'folders'
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/roma.py:{variant}: choose paper or demo')
+  return config
+
+
+def structure(config):
+  """Cross-similarity; `lss` takes the ViT's place with backbone 'none' (sizes for 256 pixels)."""
+  config.cs = dict(layers=(1, 3, 5), local_nums=64, side=7)                 # C
+  config.lss = dict(
+      radii=(2, 4, 8), angles=8, sigma=2.0,   # O: three levels for C's three layers
+      floor=0.01,            # O: keeps flat regions quiet; 0.03 below 128 pixels
+      cell=16, sub=2,        # O: 16 x 16 tokens of 32 channels
+  )
+
+
+def demo(config):
+  """Two CPU cores, a few minutes, 64 pixels. All O: tuned on the built-in street.
+
+  By day and clear weather from the car, with a critic too small to win, as in configs/cptrans.py.
+  """
+  config.backbone = 'none'
+  config.data.update(load_size=72, crop_size=64, batch=1)   # two frames
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks=4)
+  config.disc.update(width=24, layers=2)
+  config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
+  config.weights.update(cs_global=4.0, cs_local=2.0, cs_motion=1.0, identity=1.0)
+  config.lss.floor = 0.03
+  config.optim.update(lr=4e-4, schedule='linear')
+  config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

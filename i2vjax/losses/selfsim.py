@@ -1,0 +1,128 @@
+"""Self-similarity maps and how they are compared: the spatially-correlative loss (LSeSim).
+
+A row of a map says how one place of a feature map resembles the others. Translation may change all
+features of an image; where they resemble each other is its layout, which must stay (Zheng et al.,
+CVPR 2021; numbers of the public code).
+
+n queried places, K places each is compared with.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import descriptor, similarity
+
+MODES = ('cos', 'l1')
+SOFTNESS = 10.0   # products of features are divided by it before their tanh
+
+
+def places(key, features, count):
+  """Query places of each layer, the same for all images of a step.
+
+  Args:
+    key: PRNG key.
+    features: [[B, h_l, w_l, C_l] for each layer l].
+    count: places per layer, on smaller maps all; -1: all.
+
+  Returns:
+    [[n_l] int32, row by row on the layer's map].
+  """
+  sizes = [f.shape[1] * f.shape[2] for f in features]
+  return [jnp.arange(size) if count < 0 else similarity.random_ids(key, size, count)
+          for key, size in zip(jax.random.split(key, len(sizes)), sizes, strict=True)]
+
+
+def similarity_map(features, ids, side=64, unit=False):
+  """How places `ids` resemble the places around them, or all where the map is small.
+
+  Features are centred over the image. s = tanh(<q, k> / (10 C)), or <q, k> of unit vectors.
+
+  Args:
+    features: [B, h, w, C].
+    ids: [n] query places.
+    side: keys lie in a side x side window around the query, shifted inwards at the border; on maps
+      that are not larger both ways they are the whole map.
+    unit: compare directions alone.
+
+  Returns:
+    [B, n, K] float32, K = side^2 or h w. The products with the whole map are made either way, one
+    matrix product of n x h w; a window only picks from them.
+  """
+  B, h, w, C = features.shape
+  f = features.astype(jnp.float32).reshape(B, h * w, C)
+  f = descriptor.centre(f) if unit else (f - jnp.mean(f, axis=1, keepdims=True)) / jnp.sqrt(C)
+  s = similarity.products(f[:, ids], f)
+  if side < h and side < w:
+    s = s[:, jnp.arange(len(ids))[:, None], ops.window_places(ids, (h, w), side)]
+  return s if unit else jnp.tanh(s / SOFTNESS)
+
+
+def strongest(source, target):
+  """Both rows with zeros where the target is not among its own largest quarter.
+
+  The floor(K / 4) + 1 largest stay (more only if equal). Which ones they are is a constant.
+
+  Args:
+    source, target: [B, n, K].
+
+  Returns:
+    (source, target).
+  """
+  count = target.shape[-1] // 4 + 1
+  threshold = jax.lax.top_k(jax.lax.stop_gradient(target), count)[0][..., -1:]
+  keep = target >= threshold
+  return jnp.where(keep, source, 0), jnp.where(keep, target, 0)
+
+
+def difference(source, target, mode='cos', unit=False):
+  """How differently places of two images resemble their surroundings.
+
+  'cos': 1 - cosine of the rows. 'l1': differences of the rows times K / floor(K / 4). Of each
+  |x| is taken with `unit`, else its smooth form, x^2 / 2 below 1 and |x| - 1/2 above (which one
+  hangs on `unit` in the public code).
+
+  Args:
+    source: [B, n, K], a constant.
+    target: [B, n, K], of the translation.
+    mode: one of `MODES`.
+    unit: as in `similarity_map`.
+
+  Returns:
+    Scalar: mean over images and rows.
+
+  Raises:
+    ValueError: the mode is not known.
+  """
+  if mode not in MODES:
+    raise ValueError(f'lsesim.loss_mode={mode!r}: choose one of {", ".join(MODES)}')
+  K = target.shape[-1]
+  source, target = strongest(jax.lax.stop_gradient(source), target)
+  if mode == 'cos':
+    gap = 1 - similarity.row_cosine(source, target)
+  else:
+    gap = (source - target) * (K / (K // 4))
+  gap = jnp.abs(gap)
+  return jnp.mean(gap if unit else jnp.where(gap < 1, 0.5 * jnp.square(gap), gap - 0.5))
+
+
+def contrast(source, target, other, temperature=0.07):
+  """Cross-entropy with which a row of the source picks its own place in the target.
+
+  Against it stand the target's other rows, and both images' rows with those of an unrelated image:
+  logits [s_i t_j | s_i o_j | t_i o_j] / temperature over j, the right one s_i t_i. Gradients reach
+  all three: what is learned is the space they lie in.
+
+  Args:
+    source, target, other: [B, n, K], same places of the three images.
+    temperature: divides the logits.
+
+  Returns:
+    Scalar: mean over images and rows.
+  """
+  s, t, o = (x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + similarity.EPS)
+             for x in (source, target, other))
+  pairs = ((s, t), (s, o), (t, o))
+  logits = jnp.concatenate([similarity.products(*pair) for pair in pairs], axis=-1) / temperature
+  right = jnp.diagonal(logits[..., :s.shape[1]], axis1=-2, axis2=-1)
+  return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - right)
