@@ -68,7 +68,7 @@ def unpack(arrays):
   """{kind: list} of arrays named 'kind 000'; clips may differ in size, so nothing is stacked."""
   pictures = {}
   for name in sorted(arrays):
-    kind, number, _ = f'{name} '.split(' ', 2)
+    kind, _, number = name.partition(' ')
     if number:
       pictures.setdefault(kind, []).append(arrays[name])
   return pictures

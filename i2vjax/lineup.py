@@ -46,8 +46,8 @@ class Item:
 
 def parse_row(text):
   """The Row of 'NAME=FILE[:VARIANT] --config.FIELD=VALUE ...'; without NAME= it gets one."""
-  name, _, rest = text.partition('=')
-  if '--config' in name or not rest:
+  name, mark, rest = text.partition('=')
+  if '--config' in name or not mark:
     name, rest = '', text
   path, *overrides = shlex.split(rest) or ['']
   if not path or path.startswith('-') or not all(map(is_override, overrides)):

@@ -1,0 +1,329 @@
+"""compare: which rows may share a table, what is run again, and what the numbers become."""
+
+import json
+import pathlib
+import re
+import signal
+import types
+
+import numpy as np
+import pytest
+
+from i2vjax import compare, drawings, evaluate, lineup, main, sheets, stored, tables
+
+ROOT = pathlib.Path(__file__).parents[1]
+CYCLEGAN, CUT, I2VGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
+                         for name in ('cyclegan', 'cut', 'i2vgan'))
+REFERENCES = {'source': {'psnr': 10.0}, 'untrained': {'psnr': 11.0}, 'constant': {'psnr': 16.0},
+              'ceiling': {'psnr': 21.0}}
+
+
+def line_up(tmp_path, *rows, seeds=(0, 1), common=()):
+  return lineup.plan(tmp_path, [lineup.parse_row(row) for row in rows], seeds, common,
+                     main.row_config)
+
+
+class Commands:
+  """Stands in for the processes: writes what training and scoring would leave behind."""
+
+  def __init__(self, stop_at=None, fail=(), code=1):
+    self.calls, self.stop_at, self.fail, self.code = [], stop_at, fail, code
+
+  def __call__(self, arguments):
+    self.calls.append(arguments)
+    name, workdir = arguments[0], pathlib.Path(main.given(arguments, 'workdir'))
+    if self.stop_at == len(self.calls):
+      return 0, '', True
+    if workdir.name in self.fail:
+      return self.code, 'out of luck', False
+    (self.train if name == 'train' else self.score)(arguments, workdir)
+    return 0, '', False
+
+  def train(self, arguments, workdir):
+    given = [text for text in arguments if text.startswith('--config')]
+    config = lineup.pretrained.settle(main.row_config(given))
+    workdir.mkdir(parents=True)
+    stored.write_config(workdir, config)
+    (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
+    lines = [{'step': step, 'seconds_per_step': seconds, 'eval/psnr': 10.0 * step + config.seed}
+             for step, seconds in ((1, 9.0), (2, 0.5), (3, 0.5))]
+    (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
+
+  def score(self, arguments, workdir):
+    config = stored.read_config(workdir)
+    value = 14 + 2 * config.seed
+    sheets.save_json(pathlib.Path(main.given(arguments, 'output')) / 'scores.json', {
+        'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
+        'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8}, 'skipped': {},
+        'rows': {'translated': {'psnr': value, 'warping_mse': 0.002}, **REFERENCES}})
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+  """(Commands) -> exit code of a table of two configs and two seeds, nothing really trained."""
+  def pictures(item):
+    frame = np.full((8, 8, 3), 90, np.uint8)
+    return 1234, {'titles': ['clip, frame 1'], 'source': [frame], 'translated': [frame]}
+  monkeypatch.setattr(drawings, 'kept', pictures)
+
+  def table(commands, *more, configs=f'{CYCLEGAN},{CUT}'):
+    monkeypatch.setattr(compare, 'call', commands)
+    return main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'table'), '--configs',
+                      configs, '--seeds', '0,1', '--config.train.steps=3', *more])
+  return table
+
+
+def read(tmp_path):
+  return json.loads((tmp_path / 'table' / 'table.json').read_text())
+
+
+# ---- rows -------------------------------------------------------------------------------------
+
+
+def test_rows_have_names_and_overrides():
+  row = lineup.parse_row('I2V-GAN, no INS=configs/i2vgan.py:demo --config.weights.ins=0')
+  assert row == lineup.Row('I2V-GAN, no INS', 'configs/i2vgan.py:demo',
+                           ('--config.weights.ins=0',))
+  assert lineup.slug(row.name) == 'i2v-gan-no-ins'
+  assert lineup.parse_row('configs/cut.py:demo').name == 'cut demo'
+  assert lineup.parse_row('configs/cut.py --config.nce.tau=1').name == 'cut nce.tau=1'
+
+
+@pytest.mark.parametrize('text', ['', 'name=', '--config.x=1', 'a=configs/cut.py --weights.x=1'])
+def test_rows_that_cannot_be_read_show_how_they_are_written(text):
+  with pytest.raises(ValueError, match="write --row 'NAME=configs"):
+    lineup.parse_row(text)
+
+
+def test_common_overrides_reach_every_row_and_a_row_has_the_last_word(tmp_path):
+  items = line_up(tmp_path, CUT, f'mine={CUT} --config.weights.nce=3', seeds=(4,),
+                  common=('--config.weights.nce=2', '--config.train.steps=5'))
+  assert [item.config.weights.nce for item in items] == [2, 3]
+  assert [(item.total, item.seed, item.config.seed) for item in items] == [(5, 4, 4)] * 2
+
+
+def test_first_seed_of_all_rows_comes_first(tmp_path):
+  items = line_up(tmp_path, CYCLEGAN, CUT, seeds=(1, 0))
+  assert [item.workdir.name for item in items] == ['cyclegan-demo-1', 'cut-demo-1',
+                                                   'cyclegan-demo-0', 'cut-demo-0']
+
+
+def test_epochs_are_counted_in_steps(tmp_path):
+  item, = line_up(tmp_path, CYCLEGAN, seeds=(0,), common=(
+      '--config.train.steps=0', '--config.train.epochs=3', '--config.train.epochs_decay=0',
+      '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=5'))
+  assert item.total == 3 * 10 // 2
+
+
+def test_planning_leaves_the_device_to_the_runs():
+  """Fresh interpreter: an accelerator that this process held could not be used by its children."""
+  code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import lineup, main; '
+          f'items = lineup.plan(pathlib.Path("x"), [lineup.parse_row({CUT!r})], [0], [], '
+          'main.row_config); lineup.check_alike(items, False); '
+          'print(xla_bridge.backends_are_initialized())')
+  said = compare.subprocess.run([compare.sys.executable, '-c', code], capture_output=True,
+                                text=True, check=True)
+  assert said.stdout.strip() == 'False'
+
+
+# ---- what may stand in one table --------------------------------------------------------------
+
+
+@pytest.mark.parametrize(('field', 'value'), [
+    ('data.crop_size', '32'), ('data.scenes.camera', 'driving'), ('data.scenes.size', '40'),
+    ('eval.max_clips', '1'), ('train.steps', '7')])
+def test_other_data_length_or_protocol_is_refused_by_name(tmp_path, field, value):
+  items = line_up(tmp_path, CUT, f'other={CUT} --config.{field}={value}')
+  name = field.split('.')[-1]
+  with pytest.raises(ValueError, match=f'{name}.* in cut demo .*{value}.* in other'):
+    lineup.check_alike(items, False)
+  assert lineup.check_alike(items, True)[0].startswith('Not comparable: ')
+
+
+def test_what_belongs_to_a_method_is_noted_only(tmp_path):
+  items = line_up(tmp_path, CUT, I2VGAN, common=('--config.data.scenes.size=64',
+                                                 '--config.train.steps=5'))
+  notes = lineup.check_alike(items, False)
+  assert 'data.batch is 2 in cut demo and 1 in i2vgan demo' in notes
+  assert not any('Not comparable' in note for note in notes)
+
+
+def test_a_size_and_its_pair_are_the_same(tmp_path):
+  items = line_up(tmp_path, CUT, f'pair={CUT} --config.data.crop_size=(64,64)')
+  assert lineup.check_alike(items, False) == []
+
+
+def test_mistakes_are_told_before_anything_is_trained(run, capsys):
+  commands = Commands()
+  for more, said in ((('--row', f'cut demo={CUT}'), 'two rows would share'),
+                     (('--config.seed=3',), '--seeds'),
+                     (('--config.train.stepps=3',), 'Did you mean "steps"'),
+                     (('--seeds', 'many'), 'whole numbers'),
+                     (('--runs', 'nowhere'), 'is no run folder')):
+    assert run(commands, *more) == 2
+    assert said in capsys.readouterr().err
+  assert not commands.calls
+
+
+def test_a_folder_of_another_run_is_refused(run, capsys):
+  assert run(Commands()) == 0
+  assert run(Commands(), '--config.optim.lr=0.1') == 2
+  assert 'optim.lr: 0.0004 there, 0.1 asked for' in capsys.readouterr().err
+  assert run(Commands(), '--config.train.steps=9') == 2   # its decay would not be that of 9 steps
+  assert 'train.steps: 3 there, 9 asked for' in capsys.readouterr().err
+
+
+# ---- the work ---------------------------------------------------------------------------------
+
+
+def test_table_has_mean_and_spread_and_reference_rows(run, tmp_path, capsys):
+  assert run(Commands()) == 0
+  table = read(tmp_path)
+  row = table['rows'][0]
+  assert (row['mean']['psnr'], row['spread']['psnr']) == (15, pytest.approx(2 ** 0.5))
+  assert (row['parameters'], row['seconds_per_step']) == (1234, 0.5)
+  assert list(table['references']) == ['ceiling', 'constant', 'source', 'untrained']
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert '| cyclegan demo | 15.00 ± 1.41 | 2.000 | 1,234 | 0.5 | 2 |' in text
+  assert '| mean colour per class | 21.00 | – |' in text
+  assert text in capsys.readouterr().out
+
+
+def test_page_needs_nothing_from_outside_and_has_frames_and_curves(run, tmp_path):
+  run(Commands(), '--row', f'a <b> | c={CUT} --config.nce.tau=0.1')
+  page = (tmp_path / 'table' / 'index.html').read_text()
+  assert page.count('src="data:image/png;base64,') == 2
+  assert not re.search(r'(src|href)="?(http|//|\.|/)', page)
+  assert 'a &lt;b&gt; | c' in page and '<b> |' not in page
+  assert 'a <b> \\| c' in (tmp_path / 'table' / 'table.md').read_text()
+
+
+def test_what_is_done_is_not_done_again(run):
+  first, again, scored = Commands(), Commands(), Commands()
+  assert run(first) == run(again) == run(scored, '--overwrite') == 0
+  assert [call[0] for call in first.calls] == ['train', 'evaluate'] * 4
+  assert again.calls == []
+  assert [call[0] for call in scored.calls] == ['evaluate'] * 4
+
+
+def test_stopped_table_says_how_to_go_on_and_goes_on(run, tmp_path, capsys):
+  assert run(Commands(stop_at=4)) == 0
+  said = capsys.readouterr().out
+  assert 'Go on with:\n  python -m i2vjax.main compare --output' in said
+  assert '1 of 2' in (tmp_path / 'table' / 'table.md').read_text()
+  rest = Commands()
+  assert run(rest) == 0
+  assert [call[0] for call in rest.calls] == ['evaluate', *['train', 'evaluate'] * 2]
+
+
+def test_a_failure_is_named_and_the_rest_still_done(run, tmp_path, capsys):
+  assert run(Commands(fail=['cut-demo-0', 'cut-demo-1'])) == 1
+  assert 'cut demo, seed 0 failed: out of luck' in capsys.readouterr().err
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert '| cut demo | failed | – | – | – | 0 of 2 |' in text
+  assert '- cut demo, seed 1 failed: out of luck' in text
+  assert read(tmp_path)['rows'][0]['count'] == 2
+
+
+def test_failures_that_are_all_the_users_exit_with_2(run):
+  assert run(Commands(fail=['cut-demo-0'], code=2)) == 2
+
+
+def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path):
+  commands = Commands()
+  run(commands)
+  commands.calls.clear()
+  folders = [str(tmp_path / 'table' / f'cut-demo-{seed}') for seed in (0, 1)]
+  assert main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs',
+                    ','.join(folders)]) == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 2
+  table = json.loads((tmp_path / 'other' / 'table.json').read_text())
+  assert [(row['name'], row['count']) for row in table['rows']] == [('cut-demo', 2)]
+
+
+def test_scores_on_other_frames_are_noticed():
+  runs = [{'references': {'constant': {'psnr': value}}} for value in (16.0, 16.5)]
+  assert 'different test frames' in tables.odd_references(runs)[0]
+  assert tables.odd_references(runs[:1] * 2) == []
+
+
+# ---- processes --------------------------------------------------------------------------------
+
+
+def child(monkeypatch, code):
+  """`call` with a Python program in place of our command."""
+  start = compare.subprocess.Popen
+  monkeypatch.setattr(compare, 'subprocess', types.SimpleNamespace(
+      DEVNULL=-3, PIPE=-1, Popen=lambda command, **more: start(
+          [command[0], '-c', code], **more)))
+  return compare.call([])
+
+
+def test_reason_of_a_failure_is_the_commands_own_message(monkeypatch, capsys):
+  code = 'import sys; print("bar 3/4\\rerror: no such\\n  field", file=sys.stderr); sys.exit(2)'
+  assert child(monkeypatch, code) == (2, 'no such field', False)
+  assert 'bar 3/4' in capsys.readouterr().err
+
+
+def test_reasons_without_a_message():
+  assert compare.why(-9, '') == 'killed by SIGKILL (out of memory?)'
+  assert compare.why(1, 'Traceback\n  x\nTypeError: odd\n') == 'TypeError: odd'
+  assert compare.why(3, '') == 'exit code 3'
+
+
+def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
+  code = ('import os, signal, sys, time\n'
+          'signal.signal(signal.SIGTERM, lambda *_: (print("saved", file=sys.stderr), '
+          'sys.exit(0)))\n'
+          'os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(30)')
+  before = signal.getsignal(signal.SIGINT)
+  assert child(monkeypatch, code) == (0, 'saved', True)
+  assert signal.getsignal(signal.SIGINT) is before
+
+
+# ---- frames and curves ------------------------------------------------------------------------
+
+
+def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
+  item, = line_up(tmp_path, CUT, seeds=(0,))
+  item.report.mkdir(parents=True)
+  pictures = {'titles': ['a, frame 1', 'b, frame 1'],
+              'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
+  monkeypatch.setattr(drawings.checkpoint, 'load_run', lambda *_: types.SimpleNamespace(
+      params={'gen': {'kernel': np.zeros((2, 3))}}))
+  monkeypatch.setattr(drawings, 'frames', lambda run: pictures)
+  assert drawings.kept(item)[0] == 6
+  monkeypatch.delattr(drawings.checkpoint, 'load_run')
+  parameters, again = drawings.kept(item)
+  assert parameters == 6
+  assert [str(title) for title in again['titles']] == pictures['titles']
+  for old, new in zip(pictures['source'], again['source'], strict=True):
+    np.testing.assert_array_equal(old, new)
+
+
+def test_curves_are_taken_where_all_seeds_have_them(tmp_path):
+  for seed, steps in ((0, (1, 2, 3)), (1, (2, 3, 4))):
+    lines = [{'step': step, 'eval/psnr': 10 * seed + step, 'nce': 1.0} for step in steps]
+    (tmp_path / str(seed)).mkdir()
+    (tmp_path / str(seed) / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+  found = drawings.curves([tmp_path / '0', tmp_path / '1'])
+  assert list(found) == ['psnr']
+  assert found['psnr'][0] == [2, 3]
+  np.testing.assert_array_equal(found['psnr'][1], [[2, 3], [12, 13]])
+  assert drawings.plot({'x': {'curves': {}}}) is None
+
+
+@pytest.mark.slow
+def test_a_real_table_of_two_methods(tmp_path, tiny):
+  """Two steps at 32 pixels, with the processes and pictures that the other tests replace."""
+  common = [text for text in tiny(CUT, tmp_path) if text.startswith('--config.')
+            and not text.startswith(('--config.data.source', '--config.data.root'))]
+  arguments = ['i2vjax', 'compare', '--output', str(tmp_path), '--configs', f'{CYCLEGAN},{CUT}',
+               '--config.train.steps=2', '--config.data.scenes.test_clips=1',
+               '--config.data.scenes.clip_length=4', '--show=false', *common]
+  assert main.main(arguments) == 0
+  table = json.loads((tmp_path / 'table.json').read_text())
+  assert [row['count'] for row in table['rows']] == [1, 1]
+  assert all(np.isfinite(row['mean']['psnr']) and row['parameters'] for row in table['rows'])
+  assert not any('Not comparable' in note for note in table['notes'])
+  assert 'src="data:image/png' in (tmp_path / 'index.html').read_text()
