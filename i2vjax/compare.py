@@ -74,27 +74,30 @@ def work(output, items, notes, overwrite, show):
     code, reason, stopped = finish(item, f'{say}{{}}{rest}', show)
     if stopped:
       return results, True
-    results[item.row, item.seed] = outcome(item) if not code else {
-        **outcome(item), 'state': 'failed', 'code': code, 'reason': reason}
+    result = outcome(item)
+    if not code and result['state'] != 'done':
+      code, reason = 1, f'{item.report} holds no scores of this run'
     if code:
+      result |= {'state': 'failed', 'code': code, 'reason': reason}
       print(f'{say} failed: {reason}', file=sys.stderr, flush=True)
+    results[item.row, item.seed] = result
     save(output, items, results, notes)
   return results, False
 
 
 def finish(item, say, show):
   """Train and score one run as far as needed. Returns (exit code, reason, stopped)."""
-  orders = [('scoring', ['evaluate', f'--workdir={item.workdir}', f'--output={item.report}',
-                         '--overwrite'])]
+  bars = f'--show={str(show).lower()}'
   if item.arguments is not None and item.total not in lineup.trained_steps(item.workdir):
-    orders.insert(0, (f'training {item.total} steps in {item.workdir}',
-                      ['train', *item.arguments, f'--workdir={item.workdir}']))
-  for what, arguments in orders:
-    print(say.format(f': {what}'), flush=True)
-    code, reason, stopped = call([*arguments, f'--show={str(show).lower()}'])
+    print(say.format(f': training {item.total} steps in {item.workdir}'), flush=True)
+    code, reason, stopped = call(['train', *item.arguments, f'--workdir={item.workdir}', bars])
     if code or stopped:
       return code, reason, stopped
-  return 0, '', False
+  print(say.format(': scoring'), flush=True)
+  return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
+               f'--output={item.report}', '--overwrite', bars,
+               *(f'--config.eval.{name}={value}'
+                 for name, value in lineup.scoring_changes(item).items())])
 
 
 def call(arguments):
@@ -160,9 +163,10 @@ def outcome(item):
   try:
     scores = json.loads((item.report / 'scores.json').read_text())
     made = scores['run']['step'], scores['run']['config']
+    wanted = item.total, evaluate.config_hash(lineup.scored_config(item))
   except (OSError, ValueError, KeyError):   # never written, or by a version that wrote otherwise
     return facts
-  if made != (item.total, evaluate.config_hash(item.config)):
+  if made != wanted:
     return facts
   rows = dict(scores['rows'])
   return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,

@@ -118,6 +118,20 @@ def flat(config):
   return stored.flatten(json.loads(config.to_json_best_effort()))
 
 
+def scoring_changes(item):
+  """{field of `eval`: value} in which the row differs from what the run folder says."""
+  old, new = stored.read_config(item.workdir).eval, item.config.eval
+  return {name: new[name] for name in old if name in new and old[name] != new[name]}
+
+
+def scored_config(item):
+  """The config that `evaluate` has when it scores the run for this row."""
+  config = stored.read_config(item.workdir)
+  with config.ignore_type():
+    config.eval.update(scoring_changes(item))
+  return config
+
+
 def unique_folders(items):
   """Raises ValueError where two runs would share a folder, or there is no run at all."""
   if not items:
@@ -131,14 +145,17 @@ def unique_folders(items):
 
 
 def check_folder(item):
-  """Raises ValueError where the folder holds another run than the row asks for."""
+  """Raises ValueError where the folder holds another run than the row asks for.
+
+  Fields that only one of them has are younger or older than the run and no reason to refuse it.
+  """
   path = item.workdir / 'config.json'
   if not path.is_file():
     return
   old, new = flat(stored.read_config(item.workdir)), flat(item.config)
-  changed = [f'{name}: {old.get(name)!r} there, {new.get(name)!r} asked for'
-             for name in sorted(old.keys() | new.keys())
-             if old.get(name) != new.get(name) and not name.startswith(FREE)]
+  changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'
+             for name in sorted(old.keys() & new.keys())
+             if old[name] != new[name] and not name.startswith(FREE)]
   if changed:
     raise ValueError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')

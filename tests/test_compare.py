@@ -51,6 +51,10 @@ class Commands:
 
   def score(self, arguments, workdir):
     config = stored.read_config(workdir)
+    for text in arguments:
+      if text.startswith('--config.eval.'):
+        name, value = text.removeprefix('--config.eval.').split('=')
+        config.eval[name] = type(config.eval[name])(value)
     value = 14 + 2 * config.seed
     sheets.save_json(pathlib.Path(main.given(arguments, 'output')) / 'scores.json', {
         'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
@@ -204,6 +208,33 @@ def test_what_is_done_is_not_done_again(run):
   assert [call[0] for call in first.calls] == ['train', 'evaluate'] * 4
   assert again.calls == []
   assert [call[0] for call in scored.calls] == ['evaluate'] * 4
+
+
+def test_other_scores_are_made_without_training_again(run):
+  run(Commands())
+  commands = Commands()
+  assert run(commands, '--config.eval.max_clips=1') == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 4
+  assert '--config.eval.max_clips=1' in commands.calls[0]
+
+
+def test_a_field_younger_than_the_run_does_not_spoil_it(run, tmp_path):
+  run(Commands())
+  for path in (tmp_path / 'table').glob('*/config.json'):
+    config = json.loads(path.read_text())
+    del config['data']['flip_time']
+    path.write_text(json.dumps(config))
+  commands = Commands()
+  assert run(commands, '--overwrite') == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 4
+  assert read(tmp_path)['rows'][0]['count'] == 2
+
+
+def test_scores_that_are_missing_after_scoring_are_a_failure(run, tmp_path, monkeypatch):
+  commands = Commands()
+  commands.score = lambda *_: None
+  assert run(commands) == 1
+  assert 'holds no scores' in (tmp_path / 'table' / 'table.md').read_text()
 
 
 def test_stopped_table_says_how_to_go_on_and_goes_on(run, tmp_path, capsys):
