@@ -1,0 +1,51 @@
+"""A run of two generators the other way round: it was trained in both directions, so use either."""
+
+import dataclasses
+
+WAYS = ('gen_ab', 'gen', 'gen_ba')   # the networks that translate
+
+
+def through(run, network):
+  """The run that translates by `network`.
+
+  Args:
+    run: checkpoint.Run.
+    network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: no wish.
+
+  Returns:
+    The run itself, or `turned` for 'gen_ba'.
+
+  Raises:
+    ValueError: this run has no such generator.
+  """
+  there = [name for name in WAYS if name in run.params]
+  if network is not None and network not in there:
+    raise ValueError(f'--network {network}: this run translates by {" or ".join(there)}')
+  return turned(run) if network == 'gen_ba' else run
+
+
+def turned(run):
+  """The run with its domains exchanged: what led from b to a now is `gen_ab`.
+
+  Every network of a domain changes place with its partner, so that predictors and the like follow;
+  `data.direction` turns round, so that evaluating takes its source frames from the other domain.
+  """
+  config = run.config.copy_and_resolve_references()
+  with config.unlocked():
+    data = config.data
+    data.channels_a, data.channels_b = data.channels_b, data.channels_a
+    data.direction = {'a2b': 'b2a', 'b2a': 'a2b'}[data.direction]
+  parts = {part: exchanged(getattr(run, part)) for part in ('nets', 'params', 'extra', 'fixed')}
+  return dataclasses.replace(run, config=config, **parts)
+
+
+def exchanged(by_name):
+  """{'gen_ab': x, 'gen_ba': y, 'vgg19': z} -> {'gen_ab': y, 'gen_ba': x, 'vgg19': z}."""
+  return {name: by_name.get(partner(name), item) for name, item in by_name.items()}
+
+
+def partner(name):
+  """Name of the network of the other domain or direction; without any, its own."""
+  stem, _, side = name.rpartition('_')
+  other = {'a': 'b', 'b': 'a', 'ab': 'ba', 'ba': 'ab'}.get(side)
+  return f'{stem}_{other}' if stem and other else name
