@@ -69,7 +69,8 @@ def work(output, items, notes, overwrite, show):
   began = time.monotonic()
   for index, item in enumerate(left):
     spent = (time.monotonic() - began) / 60
-    rest = f', about {spent / index * (len(left) - index):.0f} min left' if index else ''
+    rest = (f', about {max(1, round(spent / index * (len(left) - index)))} min left'
+            if index else '')
     say = f'[{len(items) - len(left) + index + 1} of {len(items)}] {item.row}, seed {item.seed}'
     code, reason, stopped = finish(item, f'{say}{{}}{rest}', show)
     if stopped:
@@ -174,10 +175,15 @@ def outcome(item):
 
 
 def speed(workdir):
-  """Median seconds a step of the logged spans, without the first, which holds the compilation."""
+  """Median seconds a step of the logged spans.
+
+  Without the first, which holds the compilation, and those after a scoring, which hold that.
+  """
   curves = sheets.read_curves(pathlib.Path(workdir) / 'metrics.jsonl')
-  _, seconds = curves.get('seconds_per_step', ((), ()))
-  spans = sorted(seconds[1:])
+  steps, seconds = curves.get('seconds_per_step', ((), ()))
+  scored = {step for name in curves if name.startswith('eval/') for step in curves[name][0]}
+  spans = sorted(value for before, value in zip(steps, seconds[1:], strict=False)
+                 if before not in scored)
   return {'seconds_per_step': spans[len(spans) // 2]} if spans else {}
 
 

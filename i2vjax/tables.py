@@ -80,9 +80,17 @@ def columns(table):
 
 
 def cell(row, key, digits):
-  """'17.62 ± 0.75' in the unit of the heading; no spread of a single run or of equal values."""
-  text, spread = report.number(row['mean'], key, digits), row['spread'].get(key)
-  return f'{text} ± {report.number(row["spread"], key, digits)}' if spread else text
+  """'17.62 ± 0.75' in the unit of the heading; no spread of one run or of rounding alone."""
+  text, spread = report.number(row['mean'], key, digits), row['spread'].get(key, 0)
+  least = max(1e-6 * abs(row['mean'].get(key, 0)), 10 ** -(digits + 3) / report.SCALE.get(key, 1))
+  return text if spread < least else f'{text} ± {report.number(row["spread"], key, digits)}'
+
+
+def spread_text(values, digits):
+  """'17.62 ± 0.75' of a list of numbers."""
+  values = np.asarray(values, float)
+  spread = f' ± {values.std(ddof=1):.{digits}f}' if len(values) > 1 else ''
+  return f'{values.mean():.{digits}f}{spread}'
 
 
 def grid(table):

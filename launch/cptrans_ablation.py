@@ -1,22 +1,21 @@
-"""CPTrans against its own ablations on the built-in street: same steps, same seeds, one table.
+"""CPTrans against its own ablations on the built-in street, and what its critic finds rich.
 
   python launch/cptrans_ablation.py --output runs/ablation [--seeds 0 1 2] [--config FILE]
 
-Rows: baseline (no CO, no CTN), without CO, without CTN, whole. Scores of the aligned test clips,
-and how many of the patches that the critic finds rich in content hold an object (vehicle, person,
-sign, light, pole) by the true labels, beside the share of all patches that do. Runs that are there
-already are not trained again, so a stopped table goes on where it stood.
+Rows: baseline (no CO, no CTN), without CO, without CTN, whole; trained, scored and laid out by
+`compare` (python -m i2vjax.main --help). This adds how many of the patches that the critic finds
+rich in content hold an object (vehicle, person, sign, light, pole) by the true labels, beside the
+share of all patches that do. Stopped, the same command goes on where it stood.
 """
 
 import argparse
-import json
 import pathlib
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import checkpoint, data, main, ops
+from i2vjax import checkpoint, compare, data, lineup, main, ops, sheets, tables
 from i2vjax.data import windows
 from i2vjax.losses import content
 
@@ -76,50 +75,33 @@ def object_shares(run, per_clip=3):
   return held[chosen].mean(), held.mean()
 
 
-def scores(workdir, config, overrides):
-  """Train if need be, evaluate if need be; {name: value} of one run."""
-  arguments = ['i2vjax', 'train', '--config', config, '--workdir', str(workdir), *overrides]
-  report = workdir / 'report' / 'scores.json'
-  evaluate = ['i2vjax', 'evaluate', '--workdir', str(workdir)]
-  if not report.is_file() and (main.main(arguments) or main.main(evaluate)):
-    raise SystemExit(f'{workdir} did not finish')
-  rows = json.loads(report.read_text())['rows']
-  picked, all_patches = object_shares(checkpoint.load_run(workdir))
-  found = {name: rows['translated'][name] for name in ('psnr', 'ssim', 'warping_mse')}
-  others = {f'{name} psnr': rows[name]['psnr'] for name in rows if name != 'translated'}
-  return {**found, 'rich': picked, 'all': all_patches, **others}
-
-
-def table(results):
-  """Markdown: mean and standard deviation over the seeds."""
-  def cell(runs, name, scale=1.0, digits=2):
-    values = scale * np.array([run[name] for run in runs])
-    return f'{values.mean():.{digits}f} ± {values.std():.{digits}f}'
-  lines = ['| | PSNR | SSIM | warping error x1000 | chosen patches with objects | all patches |',
-           '|---|---|---|---|---|---|']
-  for name, runs in results.items():
-    lines.append(f"| {name} | {cell(runs, 'psnr')} | {cell(runs, 'ssim', digits=3)} | "
-                 f"{cell(runs, 'warping_mse', 1e3)} | {cell(runs, 'rich', 100, 1)} % | "
-                 f"{cell(runs, 'all', 100, 1)} % |")
-  runs = list(results.values())[-1]   # any row will do: these do not depend on its weights
-  for name in ('source psnr', 'constant psnr', 'untrained psnr', 'ceiling psnr'):
-    lines.append(f"| {name.removesuffix(' psnr')} | {cell(runs, name)} | | | | |")
-  return '\n'.join(lines)
+def shares(table):
+  """Markdown: share of chosen patches and of all patches that hold objects, in %, over seeds."""
+  lines = ['| | chosen patches with objects, % | all patches with objects, % |', '|---|---|---|']
+  for row in table['rows']:
+    found = [object_shares(checkpoint.load_run(run['workdir'])) for run in row['runs']
+             if run['state'] == 'done']
+    texts = [tables.spread_text(values, 1) for values in 100 * np.transpose(found)]
+    lines.append('| ' + ' | '.join([row['name'], *(texts or ['–', '–'])]) + ' |')
+  return '\n'.join(lines) + '\n'
 
 
 def run_all():
-  """Parse the command line, fill the table, write it beside the runs."""
+  """Parse the command line, fill both tables, write them beside the runs."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--output', type=pathlib.Path, required=True)
   parser.add_argument('--config', default='configs/cptrans.py:demo')
   parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
   parser.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS))
-  options, more = parser.parse_known_args()
-  results = {name: [scores(options.output / f"{name.replace(' ', '_')}-{seed}", options.config,
-                           [*ROWS[name], f'--config.seed={seed}', *more])
-                    for seed in options.seeds] for name in options.rows}
-  (options.output / 'table.md').write_text(table(results) + '\n')
-  print(table(results))
+  options, common = parser.parse_known_args()
+  rows = [lineup.Row(name, options.config, ROWS[name]) for name in options.rows]
+  table, stopped = compare.compare(options.output, rows, options.seeds, common=common,
+                                   read=main.row_config)
+  if stopped:
+    raise SystemExit('stopped; the same command goes on')
+  text = f'{tables.markdown(table)}\n{shares(table)}'
+  sheets.save_text(options.output / 'ablation.md', text)
+  print(text)
 
 
 if __name__ == '__main__':

@@ -45,8 +45,9 @@ class Commands:
     workdir.mkdir(parents=True)
     stored.write_config(workdir, config)
     (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
-    lines = [{'step': step, 'seconds_per_step': seconds, 'eval/psnr': 10.0 * step + config.seed}
-             for step, seconds in ((1, 9.0), (2, 0.5), (3, 0.5))]
+    lines = [{'step': step, 'seconds_per_step': seconds}
+             for step, seconds in ((1, 9.0), (2, 0.5), (3, 5.0))]   # compiled, plain, scored before
+    lines += [{'step': step, 'eval/psnr': 10.0 * step + config.seed} for step in (2, 3)]
     (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
 
   def score(self, arguments, workdir):
@@ -276,6 +277,15 @@ def test_scores_on_other_frames_are_noticed():
   runs = [{'references': {'constant': {'psnr': value}}} for value in (16.0, 16.5)]
   assert 'different test frames' in tables.odd_references(runs)[0]
   assert tables.odd_references(runs[:1] * 2) == []
+
+
+def test_spread_of_rounding_alone_is_not_shown():
+  row = {'mean': {'psnr': 16.0, 'warping_mse': 1e-20}, 'spread': {'psnr': 1e-12,
+                                                                  'warping_mse': 1e-20}}
+  assert tables.cell(row, 'psnr', 2) == '16.00'
+  assert tables.cell(row, 'warping_mse', 3) == '0.000'
+  row['spread']['psnr'] = 0.004
+  assert tables.cell(row, 'psnr', 2) == '16.00 ± 0.00'
 
 
 # ---- processes --------------------------------------------------------------------------------
