@@ -27,7 +27,7 @@ def get_config(variant=None):
       roma_window_quirk=False,            # C's regions reach one row too far; True does so too
       width=64, layers=3, down='blur',    # patchgan: CUT, 70x70
   )
-  config.vit = dict(image_size=384, weights='')   # C; path of the file, '' searches for it
+  config.vit = dict(image_size=384, weights='')   # C; path (.npz, or timm's), '' searches for it
   config.init = dict(kind='xavier', gain=0.02)                              # C
   config.gan = dict(mode='lsgan', d_scale=0.5, pool=0)                      # C
   config.weights = dict(

@@ -45,6 +45,13 @@ def test_sizes_follow_the_height():
   assert descriptor.sizes(64, (2, 4, 8), 2.0, 16) == {'radii': (1, 2, 4), 'sigma': 1.0, 'cell': 4}
 
 
+def test_a_cell_for_each_level_makes_a_pyramid():
+  levels = jax.eval_shape(lambda x: descriptor.maps(x, cell=(4, 8, 8), sub=1),
+                          jnp.zeros((1, 256, 192, 3)))
+  assert [level.shape for level in levels] == [(1, 64, 48, 8), (1, 32, 24, 8), (1, 32, 24, 8)]
+  assert descriptor.sizes(128, (2, 4, 8), 2.0, (4, 8, 16))['cell'] == (4, 4, 8)
+
+
 def test_similarity_by_hand_on_a_step_edge():
   """Without smoothing: d_k is the squared difference to the neighbour, s = exp(-d / V)."""
   frames = jnp.zeros((1, 4, 8, 1)).at[:, :, 4:].set(1.0)

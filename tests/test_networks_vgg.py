@@ -49,6 +49,11 @@ def test_whole_networks_have_13_and_16_convolutions():
     assert len(names(vgg.VGG(depth, vgg.tap_names(depth), width=1))) == 2 * count
 
 
+def test_channels_of_taps_are_those_of_the_features(built):
+  assert vgg.tap_channels(('relu3_1', 'relu4_1', 'relu5_3')) == [256, 512, 512]
+  assert vgg.tap_channels(TAPS, width=2) == [x.shape[-1] for x in built[3].values()]
+
+
 def test_nothing_is_built_beyond_the_last_tap():
   assert set(names(vgg.VGG(16, TAPS, width=1))) == {
       f'conv{name}/{leaf}' for name in ('1_1', '1_2', '2_1', '2_2', '3_1')

@@ -129,3 +129,20 @@ def test_random_backbone_is_small():
   config.backbone, config.vit, config.cs = 'random', {'image_size': 64}, {'layers': (1, 3, 5)}
   module = vit.backbone(config)
   assert (module.width, module.depth, module.grid) == (192, 6, 4)
+
+
+def test_regions_of_the_published_scales():
+  tokens = jnp.broadcast_to(jnp.arange(576.0)[:, None], (1, 576, 2))
+  out = vit.regions(tokens, (2, 4, 6, 8, 12))
+  assert out.shape == (1, 785, 2)
+  np.testing.assert_array_equal(out[:, :576], tokens)
+  assert float(out[0, 576, 0]) == np.mean([0, 1, 24, 25])
+  slip = vit.regions(tokens, (2,), extra_row=True)
+  assert float(slip[0, 576, 0]) == np.mean([0, 1, 24, 25, 48, 49])
+  np.testing.assert_array_equal(slip[0, -1], vit.regions(tokens, (2,))[0, -1])   # nothing below
+
+
+def test_regions_need_a_square_map():
+  assert vit.regions(jnp.ones((1, 9, 2)), ()).shape == (1, 9, 2)
+  with pytest.raises(ValueError, match='8 tokens are no square map'):
+    vit.regions(jnp.ones((1, 8, 2)), (2,))

@@ -1,0 +1,247 @@
+"""F-LSeSim: who learns from what and in which order, fixed and learned, VGG and descriptors."""
+
+import math
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+
+from i2vjax.losses import selfsim
+from i2vjax.methods import lsesim
+from i2vjax.state import name_key, run
+
+KEY = jax.random.key(0)
+BATCH = clips(1, batch=2)
+
+
+def tiny(learned=False, perceptual='vgg', **weights):
+  """On the toys: features of both taps have two channels for each pixel."""
+  config = config_of('lsesim', 'learned' if learned else None)
+  config.data.update(load_size=8, crop_size=8)
+  config.perceptual, config.vgg.width = perceptual, 2
+  config.lsesim.update(taps=('relu1_1', 'relu1_2'), patch_nums=20, patch_size=5)
+  config.gan.pool = 3
+  config.weights.update(weights)
+  return config
+
+
+def stepped_with(config):
+  """Config, set-up, state and terms after one step; heads that are loud enough to be felt."""
+  nets, tx, fresh, frozen = toy_setup(lsesim, config)
+  loud = jax.tree.map(lambda x: 20 * x, fresh.params['heads'])
+  setup = nets, tx, fresh.replace(params={**fresh.params, 'heads': loud}), frozen
+  return config, setup, *one_step(lsesim, config, setup, BATCH)
+
+
+@pytest.fixture(scope='module')
+def fixed():
+  """FSeSim: config, set-up, state and terms after one step."""
+  return stepped_with(tiny())
+
+
+@pytest.fixture(scope='module')
+def learned():
+  """LSeSim with augmented images: the same."""
+  return stepped_with(tiny(learned=True))
+
+
+def fake_of(setup):
+  nets, _, before, _ = setup
+  return run(nets, before.params, 'gen', BATCH['a'][:, 0])
+
+
+# ---- Players and passes
+
+
+def test_fixed_features_train_generator_and_critic(fixed):
+  _, setup, after, terms = fixed
+  assert moved(setup[2], after) == {'gen', 'disc_b'}
+  assert set(terms) == {'adversarial', 'spatial', 'disc_b'}
+  assert all(np.isfinite(value) for value in terms.values())
+
+
+def test_learned_features_train_the_heads_too(learned):
+  _, setup, after, terms = learned
+  assert moved(setup[2], after) == {'gen', 'disc_b', 'heads'}
+  assert set(terms) == {'adversarial', 'spatial', 'disc_b', 'heads'}
+  assert all(np.isfinite(value) for value in terms.values())
+
+
+def test_one_pass_of_the_generator_and_one_for_the_constants():
+  calls = passes(lsesim, lsesim, tiny(), BATCH)
+  assert calls['gen', 'whole'] == [2] and calls['vgg16', 'whole'] == [2, 2]
+  calls = passes(lsesim, lsesim, tiny(learned=True), BATCH)
+  assert calls['gen', 'whole'] == [2] and calls['vgg16', 'whole'] == [2, 8]
+  assert calls['disc_b', 'whole'] == [4, 2]
+
+
+def test_identity_rides_in_the_same_pass():
+  calls = passes(lsesim, lsesim, tiny(identity=1.0), BATCH)
+  assert calls['gen', 'whole'] == [4] and calls['vgg16', 'whole'] == [2, 2]
+
+
+# ---- The generator
+
+
+def spatial_of(setup, config, params, fake):
+  """L_spatial with fresh features, written for one layer after the other."""
+  nets, _, _, fixed = setup
+  key = name_key(KEY, 'spatial')
+  seen = [lsesim.features(nets, config, fixed, x) for x in (BATCH['a'][:, 0], fake)]
+  ids = selfsim.places(key, seen[0], config.lsesim.patch_nums)
+  headed = [run(nets, params, 'heads', features) for features in seen]
+  values = [selfsim.difference(*(selfsim.similarity_map(headed[image][k], ids[k], 5)
+                                 for image in range(2))) for k in range(2)]
+  return sum(values) / 2
+
+
+@pytest.mark.parametrize('which', ['fixed', 'learned'])
+def test_spatial_term_is_the_mean_over_layers_with_the_heads_just_moved(which, request):
+  config, setup, after, terms = request.getfixturevalue(which)
+  value = spatial_of(setup, config, after.params, fake_of(setup))
+  assert terms['spatial'] == pytest.approx(float(value), rel=1e-4)
+  assert 0.01 < value < 0.49   # 1/2: rows too faint to have a direction
+
+
+@pytest.mark.parametrize('which', ['fixed', 'learned'])
+def test_gradient_through_one_pass_is_that_of_the_whole_loss(which, request):
+  """gan(D(G(a)), real) + 10 L_spatial, critic and heads as they are after their own moves."""
+  config, setup, after, _ = request.getfixturevalue(which)
+  nets, _, before, _ = setup
+
+  def loss(gen):
+    fake = run(nets, {'gen': gen}, 'gen', BATCH['a'][:, 0])
+    return (jnp.mean((run(nets, after.params, 'disc_b', fake) - 1)**2)
+            + 10 * spatial_of(setup, config, after.params, fake))
+  gradient = jax.jit(jax.grad(loss))(before.params['gen'])
+  jax.tree.map(lambda p, g, q: np.testing.assert_allclose(p - 0.01 * g, q, atol=2e-6),
+               before.params['gen'], gradient, after.params['gen'])
+
+
+def test_equal_images_cost_nothing(fixed):
+  config, (nets, _, before, frozen), _, _ = fixed
+  seen = lsesim.features(nets, config, frozen, BATCH['a'][:, 0])
+  assert lsesim.spatial(nets, config, before.params, seen, seen, KEY) < 1e-5
+
+
+# ---- The critic
+
+
+def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
+  _, (nets, _, before, _), after, terms = fixed[0], fixed[1], fixed[2], fixed[3]
+  real, fake = (run(nets, before.params, 'disc_b', x)
+                for x in (BATCH['b'][:, 0], fake_of(fixed[1])))
+  value = 0.5 * (jnp.mean((real - 1)**2) + jnp.mean(fake**2))   # the pool is filling
+  np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
+  assert int(after.local['pool_b']['count']) == 2
+
+
+# ---- The heads
+
+
+def test_lessons_are_a_then_b_turned_then_both_recoloured():
+  a, b = BATCH['a'][:, 0], BATCH['b'][:, 0]
+  frames = lsesim.lessons(tiny(learned=True), a, b, KEY)
+  assert frames.shape == (8, 8, 8, 3)
+  np.testing.assert_array_equal(frames[:2], a)
+  np.testing.assert_array_equal(frames[2:4], b[:, ::-1, ::-1])
+  for original, changed in ((frames[:2], frames[4:6]), (frames[2:4], frames[6:])):
+    correlation = np.corrcoef(np.ravel(original), np.ravel(changed))[0, 1]
+    assert 0.3 < correlation < 0.999
+  plain = tiny(learned=True)
+  plain.lsesim.augment = False
+  assert len(lsesim.lessons(plain, a[..., :1], b, KEY)) == 4
+
+
+def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
+  """Mean over layers of contrast(a, b', b turned) and contrast(a, recoloured a, recoloured b)."""
+  config, setup, after, terms = learned
+  nets, _, before, frozen = setup
+  lessons = lsesim.lessons(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
+  a, b, a_again, b_again = (
+      lsesim.features(nets, config, frozen, x) for x in jnp.split(lessons, 4))
+  fake = lsesim.features(nets, config, frozen, fake_of(setup))
+  ids = selfsim.places(name_key(KEY, 'heads'), a, 20)
+
+  def loss(heads):
+    def rows(features):
+      return [selfsim.similarity_map(f, i, 5)
+              for f, i in zip(run(nets, {'heads': heads}, 'heads', features), ids, strict=True)]
+    layers = zip(*map(rows, (a, fake, b, a_again, b_again)), strict=True)
+    return jnp.mean(jnp.stack([(selfsim.contrast(s, t, o) + selfsim.contrast(s, t2, o2)) / 2
+                               for s, t, o, t2, o2 in layers]))
+  value, gradient = jax.jit(jax.value_and_grad(loss))(before.params['heads'])
+  assert terms['heads'] == pytest.approx(float(value), rel=1e-4)
+  jax.tree.map(lambda p, g, q: np.testing.assert_allclose(p - 0.01 * g, q, atol=1e-6),
+               before.params['heads'], gradient, after.params['heads'])
+
+
+def test_heads_of_weight_0_stay_as_they_were_drawn():
+  config, setup, after, terms = stepped_with(tiny(learned=True, heads=0.0))
+  assert moved(setup[2], after) == {'gen', 'disc_b'} and 'heads' not in terms
+
+
+# ---- Without a VGG
+
+
+def test_descriptors_take_the_place_of_the_vgg():
+  config = tiny(learned=True, perceptual='none')
+  config.lsesim.augment = False   # compiles faster
+  assert lsesim.fixed(config) == {} and lsesim.unit(config)
+  _, setup, after, terms = stepped_with(config)
+  assert moved(setup[2], after) == {'gen', 'disc_b', 'heads'}
+  assert all(np.isfinite(value) for value in terms.values())
+
+
+def test_descriptors_at_256_pixels_have_the_sizes_of_the_features():
+  config = config_of('lsesim')
+  config.perceptual = 'none'
+  seen = jax.eval_shape(lambda x: lsesim.features({}, config, {}, x), jnp.zeros((1, 256, 256, 3)))
+  assert [x.shape for x in seen] == [(1, 64, 64, 8), (1, 32, 32, 8), (1, 32, 32, 8)]
+
+
+def test_an_unknown_choice_is_refused():
+  with pytest.raises(ValueError, match="choose 'vgg', 'none' or 'random'"):
+    lsesim.fixed(tiny(perceptual='vgg19'))
+
+
+# ---- Numbers of the public code, use
+
+
+@pytest.mark.parametrize(('variant', 'heads'), [('paper', 0), ('learned', 184_960)])
+def test_trainable_parameters_of_the_public_code(variant, heads):
+  config = config_of('lsesim', variant)
+  nets, inputs = lsesim.networks(config), lsesim.inputs(config)
+  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
+            for name in nets}
+  count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
+           for name, tree in shapes.items()}
+  assert count == {'gen': 11_378_179, 'disc_b': 2_764_737, 'heads': heads}
+
+
+def test_config_holds_the_numbers_of_the_public_code():
+  config = config_of('lsesim', 'learned')
+  assert (config.lsesim.patch_size, config.lsesim.augment, config.gan.pool) == (32, True, 50)
+  assert (config.weights.spatial, config.optim.lr, config.train.epochs) == (10.0, 1e-4, 200)
+  module, weights = lsesim.fixed(config)['vgg16']
+  assert (module.depth, module.input_norm, weights) == (16, 'imagenet', 'vgg16')
+
+
+def test_translates_frame_by_frame(fixed):
+  config, (nets, _, before, _), _, _ = fixed
+  frames = clips(3, batch=2)['a']
+  carry, out = lsesim.translate(nets, config, before.params, {}, {}, None, frames)
+  assert carry is None and out.shape == frames.shape
+  np.testing.assert_allclose(out[:, 1], run(nets, before.params, 'gen', frames[:, 1]), atol=1e-6)
+
+
+def test_samples_show_where_the_middle_finds_its_like(learned):
+  config, (nets, _, before, frozen), _, _ = learned
+  rows = lsesim.samples(nets, config, before.params, {}, frozen, BATCH, KEY)
+  assert list(rows) == ['a', 'a to b', 'b', 'like the middle, a', 'like the middle, a to b']
+  like = rows['like the middle, a']
+  assert like.shape == (2, 8, 8, 3)
+  np.testing.assert_allclose(like[:, 4, 4], 1, atol=1e-3)   # itself
+  assert like.min() < 0.5
