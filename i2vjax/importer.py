@@ -18,9 +18,9 @@ from i2vjax.schedules import optimisers
 
 TWO_SIDED = {'G_A': 'gen_ab', 'G_B': 'gen_ba', 'D_A': 'disc_b', 'D_B': 'disc_a'}
 PREDICTORS = {'P_A': 'pred_a', 'P_B': 'pred_b'}
-# Source -> (our method, {their network: ours}). Their G_A leads out of domain a and D_A judges b. In
-# I2V-GAN G_A leads into a and D_A judges a, but F_A goes with G_B: it projects features of a and of
-# its translation, as our proj_ab.
+# Source -> (our method, {their network: ours}). Their G_A leads out of domain a, and D_A judges b.
+# I2V-GAN's G_A leads into a and its D_A judges a, but F_A goes with G_B: it projects features of a
+# and of a's translation, as our proj_ab does.
 SOURCES = {
     'cyclegan': ('cyclegan', {**TWO_SIDED, 'G': 'gen_ab'}),   # G: published one-way models
     'recyclegan': ('recyclegan', {**TWO_SIDED, **PREDICTORS}),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch_files
 from flax import traverse_util
+from official_files import flat, frame, patchgan_layout, random_params, resnet_layout
 
 from i2vjax import checkpoint, importer, parallel, stored
 from i2vjax.networks import patchgan, projector, resnet, unet
@@ -16,30 +17,6 @@ from i2vjax.pretrained import official
 from i2vjax.schedules import optimisers
 
 SIZE = 32
-
-
-def flat(tree):
-  return traverse_util.flatten_dict(tree, sep='/')
-
-
-def random_params(module, *inputs, seed=0):
-  """{leaf: random array} of a module, without running it."""
-  shapes = flat(jax.eval_shape(module.init, jax.random.key(0), *inputs)['params'])
-  rng = np.random.default_rng(seed)
-  return {name: (0.1 * rng.normal(size=leaf.shape)).astype(np.float32)
-          for name, leaf in shapes.items()}
-
-
-def frame(channels=3):
-  return jnp.zeros((1, 256, 256, channels))
-
-
-def resnet_layout(blocks, down, up, second=5):
-  return official.Layout('', *official.resnet_layers(blocks, down, up, second), {})
-
-
-def patchgan_layout(count, down):
-  return official.Layout('', *official.patchgan_layers(count, down), {})
 
 
 # ---- tables, against the published keys ----
