@@ -1,4 +1,4 @@
-"""I2V-GAN: terms by hand, passes counted, what is trained by what, use."""
+"""I2V-GAN: terms by hand, passes counted, what is trained by what."""
 
 import math
 
@@ -273,63 +273,3 @@ def test_terms_of_weight_zero_are_not_made():
   calls = passes(i2vgan, i2vgan, tiny(**weights), clips(3))
   assert calls['gen_ab', 'decode'] == [2, 1]
   assert sorted(calls['vgg19', 'whole']) == [2, 4]   # x2 of both serves recycle and recurrent
-
-
-# ---- Mistakes and use
-
-
-def test_other_than_three_frames_are_refused():
-  with pytest.raises(ValueError, match='data.frames=2.*data.frames=3'):
-    i2vgan.three_frames(jnp.zeros((1, 2, 8, 8, 3)))
-
-
-def test_unequal_channels_are_refused_where_encoders_read_both():
-  config = tiny()
-  config.data.channels_a = 1
-  with pytest.raises(ValueError, match='data.channels_a=1 must equal data.channels_b=3'):
-    i2vgan.networks(config)
-  config.weights.update(identity=0.0, exs=0.0, ins=0.0)
-  assert set(i2vgan.networks(config)) == {n for names in i2vgan.PLAYERS.values() for n in names}
-
-
-def translated(mode, frames, chunks):
-  config = tiny()
-  config.eval.mode = mode
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
-  carry, parts = None, []
-  for part in jnp.split(frames, chunks, axis=1):
-    carry, out = i2vgan.translate(nets, config, fresh.params, {}, {}, carry, part)
-    parts.append(out)
-  return nets, fresh.params, jnp.concatenate(parts, 1)
-
-
-@pytest.mark.parametrize('mode', ['generator', 'predictor', 'average'])
-def test_clip_in_chunks_equals_the_clip_whole(mode):
-  frames = jax.random.uniform(jax.random.key(3), (2, 5, 8, 8, 3), minval=-1)
-  _, _, whole = translated(mode, frames, ())
-  _, _, parts = translated(mode, frames, (1, 4))
-  np.testing.assert_allclose(whole, parts, atol=1e-6)
-
-
-def test_average_mode_predicts_from_the_generators_own_frames():
-  """Not from averaged ones; the first two frames are the generator's. 6 x 7 pixels are padded."""
-  frames = jax.random.uniform(jax.random.key(3), (1, 4, 6, 7, 3), minval=-1)
-  nets, params, out = translated('average', frames, ())
-  fake = [state.run(nets, params, 'gen_ab', frames[:, i]) for i in range(4)]
-  for i in range(4):
-    predicted = state.run(nets, params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1)) if i > 1 \
-        else fake[i]
-    np.testing.assert_allclose(out[:, i], (fake[i] + predicted) / 2, atol=1e-5)
-
-
-def test_an_unknown_mode_names_the_field():
-  with pytest.raises(ValueError, match="eval.mode='both'.*average"):
-    translated('both', jnp.zeros((1, 1, 8, 8, 3)), ())
-
-
-def test_samples_show_both_directions_and_predictions():
-  config = tiny()
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
-  rows = i2vgan.samples(nets, config, fresh.params, {}, {}, clips(3, batch=2), jax.random.key(0))
-  assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
-  assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())

@@ -1,0 +1,120 @@
+"""I2V-GAN in use: what is refused, how a clip is translated, either direction, no projection."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from method_tools import clips, config_of, moved, one_step, toy_setup
+
+from i2vjax import checkpoint, reverse, state
+from i2vjax.methods import i2vgan
+
+
+def tiny():
+  """The demo for frames of 8 pixels."""
+  config = config_of('i2vgan', 'demo')
+  config.data.update(load_size=8, crop_size=8)
+  config.pred.downs = 2
+  config.nce.update(width=8, patches=16)
+  return config
+
+
+def test_other_than_three_frames_are_refused():
+  with pytest.raises(ValueError, match='data.frames=2.*data.frames=3'):
+    i2vgan.three_frames(jnp.zeros((1, 2, 8, 8, 3)))
+
+
+def test_unequal_channels_are_refused_where_encoders_read_both():
+  config = tiny()
+  config.data.channels_a = 1
+  with pytest.raises(ValueError, match='data.channels_a=1 must equal data.channels_b=3'):
+    i2vgan.networks(config)
+  config.weights.update(identity=0.0, exs=0.0, ins=0.0)
+  assert set(i2vgan.networks(config)) == {n for names in i2vgan.PLAYERS.values() for n in names}
+
+
+def translated(mode, frames, chunks):
+  config = tiny()
+  config.eval.mode = mode
+  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  carry, parts = None, []
+  for part in jnp.split(frames, chunks, axis=1):
+    carry, out = i2vgan.translate(nets, config, fresh.params, {}, {}, carry, part)
+    parts.append(out)
+  return nets, fresh.params, jnp.concatenate(parts, 1)
+
+
+@pytest.mark.parametrize('mode', ['generator', 'predictor', 'average'])
+def test_clip_in_chunks_equals_the_clip_whole(mode):
+  frames = jax.random.uniform(jax.random.key(3), (2, 5, 8, 8, 3), minval=-1)
+  _, _, whole = translated(mode, frames, ())
+  _, _, parts = translated(mode, frames, (1, 4))
+  np.testing.assert_allclose(whole, parts, atol=1e-6)
+
+
+def test_average_mode_predicts_from_the_generators_own_frames():
+  """Not from averaged ones; the first two frames are the generator's. 6 x 7 pixels are padded."""
+  frames = jax.random.uniform(jax.random.key(3), (1, 4, 6, 7, 3), minval=-1)
+  nets, params, out = translated('average', frames, ())
+  fake = [state.run(nets, params, 'gen_ab', frames[:, i]) for i in range(4)]
+  for i in range(4):
+    predicted = state.run(nets, params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1)) if i > 1 \
+        else fake[i]
+    np.testing.assert_allclose(out[:, i], (fake[i] + predicted) / 2, atol=1e-5)
+
+
+def test_an_unknown_mode_names_the_field():
+  with pytest.raises(ValueError, match="eval.mode='both'.*average"):
+    translated('both', jnp.zeros((1, 1, 8, 8, 3)), ())
+
+
+def test_samples_show_both_directions_and_predictions():
+  config = tiny()
+  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  rows = i2vgan.samples(nets, config, fresh.params, {}, {}, clips(3, batch=2), jax.random.key(0))
+  assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
+  assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())
+
+
+@pytest.mark.parametrize('mode', ['predictor', 'average'])
+def test_only_the_generators_frames_are_carried(mode):
+  """Neither predicted nor averaged ones, which are all that is shown from frame 2 on."""
+  config = tiny()
+  config.eval.mode = mode
+  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  frames = jax.random.uniform(jax.random.key(3), (1, 4, 8, 8, 3), minval=-1)
+  (before, count), out = i2vgan.translate(nets, config, fresh.params, {}, {}, None, frames)
+  fake = [state.run(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
+  np.testing.assert_allclose(before, jnp.stack(fake, 1), atol=1e-6)
+  assert count == 4 and float(jnp.abs(out[:, 2:] - before).max()) > 1e-3
+
+
+def test_turned_run_predicts_in_the_other_domain():
+  """b to a: the frames of gen_ba, and pred_a on them."""
+  config = tiny()
+  config.eval.mode = 'predictor'
+  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  run = reverse.turned(checkpoint.Run(config, i2vgan, nets, fresh.params, {}, {}, 0))
+  frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
+  _, out = i2vgan.translate(run.nets, run.config, run.params, {}, {}, None, frames)
+  fake = [state.run(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
+  np.testing.assert_allclose(out[:, 0], fake[0], atol=1e-6)
+  np.testing.assert_allclose(
+      out[:, 2], state.run(nets, fresh.params, 'pred_a', jnp.concatenate(fake, -1)), atol=1e-6)
+
+
+@pytest.mark.parametrize('train', [False, True])
+def test_features_themselves_are_compared_without_a_projection(train, tmp_path):
+  """nce.mlp=False: networks without parameters are stepped, saved and restored like others."""
+  config = tiny()
+  config.nce.update(mlp=False, train_projection=train)
+  setup = toy_setup(i2vgan, config)
+  after, terms = one_step(i2vgan, config, setup, clips(3))
+  assert after.params['proj_ab'] == after.params['proj_ba'] == {}
+  assert moved(setup[2], after) == set(after.params) - {'proj_ab', 'proj_ba'}
+  assert np.isfinite(terms['exs']) and np.isfinite(terms['ins'])
+  checkpoints = checkpoint.manager(tmp_path)
+  checkpoint.save(checkpoints, after.replace(step=np.int32(1), local={}), {})
+  checkpoint.finish(checkpoints)
+  found, _ = checkpoint.restore(checkpoints, setup[2].replace(local={}))
+  jax.tree.map(np.testing.assert_array_equal, found.params, after.params)
