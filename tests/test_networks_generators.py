@@ -66,8 +66,11 @@ def test_remat_changes_neither_values_nor_gradients():
     config.remat = remat
     module = resnet.generator(config)
     return jax.jit(jax.grad(lambda p: jnp.sum(module.apply(p, x) ** 2)))(params)
-  for a, b in zip(jax.tree.leaves(grads(True)), jax.tree.leaves(grads(False)), strict=True):
-    np.testing.assert_allclose(a, b, atol=1e-4 * float(jnp.max(jnp.abs(b)) + 1e-3))
+  ours, plain = jax.tree.leaves(grads(True)), jax.tree.leaves(grads(False))
+  # Of the largest gradient: those of biases before a norm are zero but for rounding.
+  atol = 1e-5 * max(float(jnp.max(jnp.abs(leaf))) for leaf in plain)
+  for a, b in zip(ours, plain, strict=True):
+    np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol)
 
 
 @pytest.mark.parametrize(('variant', 'down', 'up', 'blocks', 'sizes'), [
