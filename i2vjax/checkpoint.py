@@ -51,14 +51,14 @@ class Run:
 def assemble(config, training=True):
   """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name.
 
-  Translating needs the frozen networks that the method names in `TRANSLATES_WITH` and no others, so
-  that a run goes where its teachers' weight files are not.
+  Translating needs the frozen networks that the method names in `TRANSLATES_WITH`, as far as this
+  config has them, and no others: a run goes where its teachers' weight files are not.
   """
   method = methods.get(config.method)
   frozen = methods.optional(method, 'fixed', config, default={})
   if not training:
     needed = getattr(method, 'TRANSLATES_WITH', ())
-    frozen = {name: frozen[name] for name in needed}
+    frozen = {name: net for name, net in frozen.items() if name in needed}
   nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
   examples = method.inputs(config)
   fixed = {name: parallel.main_first(functools.partial(

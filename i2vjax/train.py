@@ -67,6 +67,11 @@ def program(method, nets, tx, config, phase):
   return parallel.map_step(step)
 
 
+def extras(method, config):
+  """What the method wants in a batch besides frames (`windows.train_iterator`)."""
+  return methods.optional(method, 'batch_extras', config, default=())
+
+
 def phase_at(method, config, step):
   """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
   phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
@@ -114,7 +119,7 @@ def train(config, workdir, show=True, scores=None):
   per_epoch = windows.steps_per_epoch(config)
   total = total_steps(config, per_epoch)
   feed = windows.train_iterator(config, parallel.local_batch(config.data.batch),
-                                process=parallel.process())
+                                process=parallel.process(), extras=extras(method, config))
   tx = optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
   state = checkpoint.fresh_state(config, method, nets, tx)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
@@ -238,7 +243,8 @@ def write_samples(setup, state, step):
   if not parallel.is_main():
     return
   config = setup.config
-  raw = windows.sample_windows(config, config.log.samples, 'train')
+  raw = windows.sample_windows(config, config.log.samples, 'train',
+                               extras=extras(setup.method, config))
   batch = on_device(raw, config)
   run = as_run(setup, state, step)
   key = name_key(jax.random.key(config.seed), 'samples')

@@ -28,13 +28,15 @@ class WindowSource:
       step: frames between neighbouring frames of a window.
       size: function (height, width) -> size to resize to; None leaves frames as they are.
       rule: `data.thermal_range`.
-      extras: of 'labels' and 'index'.
+      extras: of 'labels', 'flow' (where the source knows it) and 'index'.
 
     Raises:
       ValueError: no clip is long enough (names place, longest clip and T).
     """
     self.frames, self.length, self.step, self.stride = frames, length, step, stride
     self.size, self.rule, self.extras = size, images.thermal_rule(rule), tuple(extras)
+    self.has_flow = bool('flow' in self.extras and step == 1 and length > 1
+                         and getattr(frames, 'has_flow', False))
     extent = (length - 1) * step + 1
     _warn_short(frames, extent)
     spans = [(clip, start + k) for clip, (_, start, count) in enumerate(frames.clips)
@@ -65,9 +67,23 @@ class WindowSource:
     item = {'frames': np.stack(raw), 'limits': self.limits(int(self.clip[i]))}
     if 'labels' in self.extras:
       item['labels'] = np.stack([images.resize_labels(self._label(x), size) for x in records])
+    if self.has_flow:
+      item |= self._flow(indices, size)
     if 'index' in self.extras:
       item['index'] = np.int32(i)
     return item
+
+  def _flow(self, indices, size):
+    """True motion between neighbouring frames, at the size of the resized frames.
+
+    Returns:
+      {'flow': [T-1, H, W, 2] float32, entry k lies on frame k + 1 and points to frame k,
+      'flow_fwd': the same, entry k on frame k and pointing to k + 1}: pixels, (x, y),
+      frame k + 1 (p) = frame k (p + flow_k(p)).
+    """
+    truth = [self.frames.flow(k) for k in indices[:-1]]
+    return {name: np.stack([images.resize_flow(pair[kind], size) for pair in truth])
+            for name, kind in (('flow', 'backward'), ('flow_fwd', 'forward'))}
 
   def limits(self, clip):
     """Raw values of one clip that become -1 and 1, [2] float32; reads the clip's sample once."""
@@ -158,7 +174,10 @@ def centre_crop(item, size):
 
 
 def crop(item, corner, size, flip=False, reverse=False):
-  """Same crop, flip and direction of time for all frames and labels of a window.
+  """Same crop, flip and direction of time for all frames, labels and flows of a window.
+
+  A mirrored flow points the other way along x; played backwards, the flow to the frame before is
+  what was the flow to the next. Flows may lead out of the crop.
 
   Args:
     item: of a WindowSource. corner: (row, column). size: (height, width).
@@ -166,10 +185,14 @@ def crop(item, corner, size, flip=False, reverse=False):
   """
   (row, col), (height, width) = corner, size
   cut = (slice(None, None, -1 if reverse else 1), slice(row, row + height))
-  item = dict(item)
-  for name in {'frames', 'labels'} & set(item):
+  item, flows = dict(item), {'flow', 'flow_fwd'} & set(item)
+  for name in {'frames', 'labels'} & set(item) | flows:
     part = item[name][cut][:, :, col:col + width]
     item[name] = np.ascontiguousarray(part[:, :, ::-1] if flip else part)
+  if flip:
+    item |= {name: item[name] * np.float32([-1, 1]) for name in flows}
+  if reverse and flows:
+    item['flow'], item['flow_fwd'] = item['flow_fwd'], item['flow']
   return item
 
 

@@ -118,6 +118,16 @@ def resize_labels(label, size):
   return np.asarray(picture)
 
 
+def resize_flow(flow, size):
+  """[H, W, 2] pixels (x, y) -> [height, width, 2], bilinear; vectors grow with their axis."""
+  (H, W), (height, width) = flow.shape[:2], size
+  if (H, W) == (height, width):
+    return flow
+  planes = [np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
+            for plane in np.moveaxis(flow.astype(np.float32), -1, 0)]
+  return np.stack(planes, axis=-1) * np.float32([width / W, height / H])
+
+
 def train_size(shape, data):
   """(height, width) a training frame is resized to before the random crop.
 
