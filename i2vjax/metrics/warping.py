@@ -16,28 +16,6 @@ from i2vjax import metrics, ops
 KINDS = ('mse', 'euclidean')
 
 
-def motion_boundary(flow):
-  """[N, H, W, 1] bool, true where the flow is torn (Sundaram, Brox, Keutzer, ECCV 2010).
-
-  |grad u|^2 + |grad v|^2 > 0.01 |f|^2 + 0.002, forward differences, 0 in the last column and row.
-  """
-  rows = jnp.pad(jnp.diff(flow, axis=1), ((0, 0), (0, 1), (0, 0), (0, 0)))
-  cols = jnp.pad(jnp.diff(flow, axis=2), ((0, 0), (0, 0), (0, 1), (0, 0)))
-  slope = jnp.sum(rows ** 2 + cols ** 2, axis=-1, keepdims=True)
-  return slope > 0.01 * jnp.sum(flow ** 2, axis=-1, keepdims=True) + 0.002
-
-
-def occlusion(forward, backward):
-  """[N, H, W, 1] bool, true where going there and back does not return (same paper).
-
-  |w + f|^2 > 0.01 (|w|^2 + |f|^2) + 0.5 with w the backward flow fetched along the forward flow.
-  """
-  fetched = ops.warp(backward, forward)
-  square = functools.partial(jnp.sum, axis=-1, keepdims=True)
-  limit = 0.01 * (square(fetched ** 2) + square(forward ** 2)) + 0.5
-  return square((fetched + forward) ** 2) > limit
-
-
 def valid_mask(forward, backward=None, visible=None, *, boundaries=None):
   """Where two frames may be compared.
 
@@ -58,10 +36,10 @@ def valid_mask(forward, backward=None, visible=None, *, boundaries=None):
     mask &= visible.reshape(mask.shape) > 0
   elif backward is not None:
     known = jnp.all(jnp.isfinite(backward), axis=-1, keepdims=True)
-    mask &= ~occlusion(forward, jnp.where(known, backward, 0))
+    mask &= ~ops.occlusion(forward, jnp.where(known, backward, 0))
     mask &= ops.warp(known.astype(jnp.float32), forward) > 0.999
   if boundaries or (boundaries is None and visible is None):
-    mask &= ~motion_boundary(forward)
+    mask &= ~ops.motion_boundary(forward)
   return mask.astype(jnp.float32)
 
 

@@ -11,14 +11,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.pretrained import registry, vgg_weights, vit_weights
+from i2vjax.pretrained import raft_weights, registry, vgg_weights, vit_weights
 from i2vjax.pretrained.registry import MissingWeights
 from i2vjax.state import name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
 # id -> read(path, {wanted name: shape}) -> {name: array}
-READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS}
+READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS}
 _USED = {}
 
 
@@ -33,9 +33,9 @@ def used():
 def settle(config):
   """Decide once what 'auto' means, before anything is built.
 
-  `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line. An empty
-  `optim.lr` is filled from `optim.lr_by_backbone`, because features and critic decide which rate
-  trains.
+  `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line;
+  `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (networks/flow.py). An empty `optim.lr`
+  is filled from `optim.lr_by_backbone`, because features and critic decide which rate trains.
 
   Args:
     config: ConfigDict; it is not changed. Settling twice changes nothing.
@@ -52,6 +52,8 @@ def settle(config):
     config.backbone = _available_backbone(config)
   if config.backbone not in ('vit', 'none', 'random'):
     raise ValueError(f"backbone={config.backbone!r}: choose 'auto', 'vit', 'none' or 'random'")
+  if registry.lookup(config, 'flow.name') == 'auto':
+    config.flow.name = f'gt+{_available_flow(config)}'
   chosen = [f'{field}={registry.lookup(config, field)}' for field in registry.FIELDS
             if registry.lookup(config, field) == 'random']
   if config.get('variant') == 'paper' and chosen:
@@ -68,6 +70,15 @@ def _available_backbone(config):
                   'critic, training-free descriptors. With the file results differ; get it by: '
                   'python -m i2vjax.main fetch %s', entry.file, entry.id)
   return 'none'
+
+
+def _available_flow(config):
+  entry = registry.ENTRIES['raft_small']
+  found = 'tvl1' if registry.find(entry, config) is None else 'raft_small'
+  logging.warning('flow.name=auto: %s where the data bring no flow (%s)', found,
+                  f'its file {entry.file} is here' if found == 'raft_small' else
+                  f'no {entry.file} found; get it by: python -m i2vjax.main fetch raft_small')
+  return found
 
 
 def _settle_rate(config):

@@ -55,7 +55,7 @@ class Entry:
 
 def _entries():
   flow = {'field': 'flow.name', 'without': '--config.flow.name=tvl1', 'licence': 'BSD-3-Clause',
-          'example': (LARGE_FRAME, LARGE_FRAME)}
+          'path_field': 'flow.weights', 'example': (LARGE_FRAME, LARGE_FRAME)}
   score = {'field': 'eval.weights', 'without': 'nothing to set: scores that need it are left out'}
   vgg = {'field': 'perceptual', 'without': '--config.perceptual=none', 'licence': RESEARCH}
   vit = {'field': 'backbone', 'without': '--config.backbone=none', 'licence': 'Apache-2.0',

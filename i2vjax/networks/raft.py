@@ -1,0 +1,84 @@
+"""RAFT (Teed and Deng, ECCV 2020), large and small: learned optical flow, frozen.
+
+Parameters come from torchvision's or the authors' files (pretrained/raft_weights.py). Layers, sizes
+and the order of channels are those of torchvision's `raft_large` and `raft_small`.
+"""
+
+import flax.linen as nn
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.networks import raft_blocks as blocks
+from i2vjax.networks.conv import Conv
+
+SIZES = {
+    'large': dict(
+        widths=(64, 64, 96, 128), bottleneck=False, features=256, context_norm='batch', radius=4,
+        hidden=128, context=128, corr=(256, 192), flow=(128, 64), merge=126,
+        gru=((1, 5), (5, 1)), flow_head=256, mask_head=256),
+    'small': dict(
+        widths=(32, 32, 64, 96), bottleneck=True, features=128, context_norm='none', radius=3,
+        hidden=96, context=64, corr=(96,), flow=(64, 32), merge=80,
+        gru=((3, 3),), flow_head=128, mask_head=0),
+}
+
+
+class RAFT(nn.Module):
+  """Flow of frame pairs by repeated correction.
+
+  Attributes:
+    kind: 'large' (5.3 M parameters) or 'small' (1.0 M).
+    iterations: corrections; 12 as trained, 6 will do while something else trains (ours).
+  """
+
+  kind: str = 'small'
+  iterations: int = 12
+
+  @nn.compact
+  def __call__(self, a, b):
+    """a(p) = b(p + flow(p)).
+
+    Args:
+      a, b: [B, H, W, 1 or 3] in [-1, 1], of any size: edges are repeated up to a multiple of 8,
+        half on each side, as the authors do.
+
+    Returns:
+      [B, H, W, 2] float32 pixels, [..., 0] to the right, [..., 1] down.
+    """
+    sizes, (H, W) = _sizes(self.kind), a.shape[1:3]
+    a, b = (_padded(ops.match_channels(x.astype(jnp.float32), 3)) for x in (a, b))
+    shape = dict(widths=sizes['widths'], bottleneck=sizes['bottleneck'])
+    see = blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
+    f1, f2 = jnp.split(see(jnp.concatenate([a, b])), 2)
+    context = blocks.Encoder(out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'],
+                             name='context', **shape)(a)
+    hidden, context = (jnp.tanh(context[..., :sizes['hidden']]),
+                       nn.relu(context[..., sizes['hidden']:]))
+    start = blocks.grid(*f1.shape[1:3])
+    update = nn.scan(blocks.Update, variable_broadcast='params', split_rngs={'params': False},
+                     in_axes=(nn.broadcast, nn.broadcast), length=self.iterations)
+    (hidden, found), _ = update(sizes, name='update')(
+        (hidden, jnp.broadcast_to(start, (len(a), *start.shape[1:]))), context,
+        blocks.correlation(f1, f2))
+    flow = self._enlarged(found - start, hidden, sizes)
+    top, left = (flow.shape[1] - H) // 2, (flow.shape[2] - W) // 2
+    return flow[:, top:top + H, left:left + W]
+
+  def _enlarged(self, flow, hidden, sizes):
+    if not sizes['mask_head']:
+      return blocks.upsample_corners(flow)
+    mask = blocks.Unit(sizes['mask_head'], 3, name='mask_0')(hidden)
+    return blocks.upsample_convex(
+        flow, 0.25 * Conv(9 * 64, 1, kernel_init=blocks.HE, name='mask_1')(mask))
+
+
+def _sizes(kind):
+  if kind not in SIZES:
+    raise ValueError(f"RAFT of kind {kind!r}: choose 'large' or 'small'")
+  return SIZES[kind]
+
+
+def _padded(x):
+  """Edges repeated up to a multiple of 8, the odd pixel below and to the right."""
+  extra = [-size % 8 for size in x.shape[1:3]]
+  return jnp.pad(x, ((0, 0), *((n // 2, n - n // 2) for n in extra), (0, 0)), mode='edge')
