@@ -57,6 +57,7 @@ def fastcut(config):
 def demo(config):
   """Two CPU cores, a few minutes, 64 pixels. All O: sizes that fit, a critic too small to win."""
   config.data.update(load_size=72, crop_size=64, batch=2)
+  config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=16, blocks=4)
   config.disc.update(width=24, layers=2)
   config.nce.width = 64

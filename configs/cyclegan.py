@@ -36,6 +36,7 @@ def get_config(variant=None):
 def demo(config):
   """Two CPU cores, a few minutes. Ours: sizes that fit, a critic small enough not to win."""
   config.data.update(load_size=72, crop_size=64, batch=2, flip=True)
+  config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=16, blocks=4)
   config.disc.update(width=24, layers=2)
   config.gan.pool = 20
