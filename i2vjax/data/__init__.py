@@ -2,6 +2,8 @@
 
 import importlib
 
+from i2vjax.data import tasks
+
 # Each offers source(data, split, domain). Loaded when asked for: some import heavy libraries.
 SOURCES = {
     'scenes': 'i2vjax.data.scenes',
@@ -14,7 +16,8 @@ def source(data, split, domain):
   """The frames of one split and domain.
 
   Args:
-    data: config.data; `data.source` names the module, `data.direction='b2a'` swaps the domains.
+    data: config.data; `data.source` names the module, `data.direction='b2a'` swaps the domains,
+      `data.task`, where a method has it, makes one from the other (tasks.py).
     split: 'train' | 'test' | 'val'.
     domain: 'a' (the run's source) | 'b' (its target).
 
@@ -29,4 +32,7 @@ def source(data, split, domain):
   if data.direction not in ('a2b', 'b2a'):
     raise ValueError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
   module = importlib.import_module(SOURCES[data.source])
-  return module.source(data, split, OTHER[domain] if data.direction == 'b2a' else domain)
+
+  def given(domain):
+    return module.source(data, split, OTHER[domain] if data.direction == 'b2a' else domain)
+  return tasks.apply(data, split, domain, given)

@@ -123,12 +123,14 @@ def source(data, split, domain):
 
   Args:
     data: config.data; fields `data.scenes.*`. `size` 0 draws at `load_size`; crops come later.
+      `data.paired` and `data.scenes.paired` both ask for the same streets in a and b.
     split: 'train' | 'test' | 'val'; domain: 'a' thermal by night, 'b' colour by day.
 
   Returns:
     `Scenes`, or None where the split has 0 clips. ValueError names a field that makes no sense.
   """
   fields = {name: getattr(data.scenes, name) for name in FIELDS}
+  fields['paired'] = bool(fields['paired'] or data.get('paired', False))
   size = hw(data.scenes.size or data.load_size)
   _check(fields, size)
   count = getattr(data.scenes, SPLITS[split][0])

@@ -1,0 +1,116 @@
+"""Tasks that need no second camera: the input is made from the target, or the target from labels.
+
+`data.task`: 'translate' takes both domains as they are. 'colour': a is b in grey. 'superres': a is
+b at half its size, enlarged again. 'segmentation': b is a mask, white where something moves.
+"""
+
+import functools
+import types
+
+import numpy as np
+
+from i2vjax import ops
+from i2vjax.data import frames as images
+from i2vjax.data import roots
+
+TASKS = ('translate', 'colour', 'superres', 'segmentation')
+MOVERS = range(11, 19)   # persons and vehicles of the Cityscapes train ids
+
+
+class Made:
+  """A FrameSource with other frames in the place of its own; all else of it is passed on."""
+
+  def __init__(self, source, change, size):
+    """source: FrameSource. change: (record, size) -> frame. size: (height, width) -> the same."""
+    self.source, self.change, self.size = source, change, size
+    self.clips, self.has_flow = source.clips, source.has_flow
+
+  def __len__(self):
+    return len(self.source)
+
+  def __repr__(self):
+    return f'Made({self.change.__name__}, {self.source!r})'
+
+  def where(self, i):
+    """Frame `i` in words, for messages."""
+    name, start, _ = next(x for x in self.clips if x[1] <= i < x[1] + x[2])
+    own = getattr(self.source, 'where', None)
+    return own(i) if own else f'clip {name}, frame {i - start}'
+
+  def read(self, i):
+    """The source's record with the frame that was made of it."""
+    record = self.source.read(i)
+    try:
+      return {**record, 'frame': self.change(record, self.size)}
+    except ValueError as error:
+      raise ValueError(f'{self.where(i)}: {error}') from error
+
+  def flow(self, i):
+    """As the source's."""
+    return self.source.flow(i)
+
+
+def apply(data, split, domain, given):
+  """The frames of a domain under `data.task`.
+
+  Args:
+    data: config.data. split: 'train' | 'test' | 'val'. domain: 'a' | 'b'.
+    given: domain -> FrameSource or None, the frames as they are.
+
+  Returns:
+    FrameSource or None.
+
+  Raises:
+    ValueError: an unknown task, or training frames that nothing can be made of because there are
+      none.
+  """
+  task = data.get('task', 'translate')
+  if task not in TASKS:
+    raise ValueError(f"data.task='{task}' is unknown: {', '.join(TASKS)}")
+  change = {('colour', 'a'): grey, ('superres', 'a'): half, ('segmentation', 'b'): mask}.get(
+      (task, domain))
+  if change is None:
+    return given(domain)
+  source = given('b')
+  if source is None and split == 'train':
+    side = 'a' if data.direction == 'b2a' else 'b'
+    raise ValueError(f"data.task='{task}': {roots.missing(data, split, side)}")
+  if source is None:
+    return None
+  # What is made depends on the size that the networks see; the loader's own resizing, to that very
+  # size, then changes nothing. Copied: a locked config cannot be sent to other processes.
+  sizes = types.SimpleNamespace(load_size=data.load_size, crop_size=data.crop_size,
+                                resize=data.resize)
+  rule = images.train_size if split == 'train' else images.test_size
+  return Made(source, change, functools.partial(rule, data=sizes))
+
+
+def grey(record, size):
+  """Luma of a colour frame, uint8 [H, W, 1]."""
+  del size
+  frame = record['frame']
+  if frame.shape[-1] != 3:
+    raise ValueError("data.task='colour' learns from colour frames, and this one is grey")
+  return np.rint(frame @ np.asarray(ops.LUMA)).astype(np.uint8)[..., None]
+
+
+def half(record, size):
+  """The frame at `size`, less what does not survive at half of it (bicubic both ways)."""
+  frame = record['frame']
+  height, width = size(frame.shape[:2])
+  small = images.resize(frame, (-(-height // 2), -(-width // 2)))
+  return images.resize(small, (height, width))
+
+
+def mask(record, size):
+  """255 where an object is, else 0: uint8 [height, width, 1].
+
+  An object is what a label says moves (persons, vehicles); where there are no labels the frame is
+  the annotation itself, and everything that is not 0 in it is one (DAVIS: all objects merged).
+  """
+  if 'label' in record:
+    found = np.isin(record['label'], MOVERS)
+  else:
+    found = np.any(record['frame'] != 0, axis=-1)
+  found = np.where(found, 255, 0).astype(np.uint8)
+  return images.resize_labels(found, size(found.shape))[..., None]
