@@ -124,20 +124,26 @@ def test_unknown_choices_name_the_field(call, field):
 # ---- The motion of everything
 
 
+def drift(key, count, size, **sizes):
+  """`temporal.drift` compiled fast, as each size is drawn once."""
+  return jax.jit(lambda key: temporal.drift(key, count, size, **sizes), compiler_options={
+      'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True})(key)
+
+
 def test_drift_is_a_shift_of_whole_pixels_and_a_slow_noise():
   """|mean| stays below the shift plus what is left of the noise, whose deviation is below mu."""
-  flow = temporal.drift(KEY, 64, (64, 64))   # mu = 2, s = round(2.5) = 2 on a quarter of 256 rows
+  flow = drift(KEY, 64, (64, 64))   # mu = 2, s = round(2.5) = 2 on a quarter of 256 rows
   assert float(jnp.std(flow.mean((1, 2)))) < 2 + 2
   inner = flow - flow.mean((1, 2), keepdims=True)
   assert 0.1 < float(jnp.std(inner)) < 2
   rows, cols = jnp.abs(jnp.diff(flow, axis=1)), jnp.abs(jnp.diff(flow, axis=2))
   assert max(float(rows.max()), float(cols.max())) < 0.6   # no tears
-  np.testing.assert_array_equal(flow, temporal.drift(KEY, 64, (64, 64)))
+  np.testing.assert_array_equal(flow, drift(KEY, 64, (64, 64)))
 
 
 def test_drift_as_the_public_code_draws_it():
   """A grid of H // 100 x W // 100 enlarged, a shift, a box blur of 100 with OpenCV's anchor."""
-  flow = temporal.drift(KEY, 1, (256, 512))
+  flow = drift(KEY, 1, (256, 512))
   noise_key, shift_key = jax.random.split(KEY)
   grid = np.array(jax.random.normal(noise_key, (1, 2, 5, 2)))[0]
   shift = np.array(jax.random.randint(shift_key, (1, 1, 1, 2), -10, 11))[0]
@@ -147,7 +153,7 @@ def test_drift_as_the_public_code_draws_it():
 
 
 def test_without_noise_a_drift_is_one_whole_shift_per_frame():
-  flow = temporal.drift(KEY, 200, (256, 8), motion=0.0)
+  flow = drift(KEY, 200, (256, 8), motion=0.0)
   np.testing.assert_allclose(flow, jnp.broadcast_to(jnp.round(flow[:, :1, :1]), flow.shape),
                              atol=1e-4)
   shifts = np.unique(np.round(flow[:, 0, 0, 0]))
@@ -156,14 +162,14 @@ def test_without_noise_a_drift_is_one_whole_shift_per_frame():
 
 @pytest.mark.parametrize('size', [(8, 8), (64, 40), (300, 260)])
 def test_drift_of_any_size_is_finite(size):
-  flow = temporal.drift(KEY, 2, size)
+  flow = drift(KEY, 2, size)
   assert flow.shape == (2, *size, 2) and np.isfinite(flow).all()
 
 
 def test_zoom_is_linear_with_one_slope_for_both_axes():
   """F_x = c a[x0 + x]: a grows by 0.01 a pixel, on frames of any height up to 600 columns."""
   for size in ((256, 256), (64, 128)):
-    flow = temporal.drift(KEY, 50, size, scale=2.0)
+    flow = drift(KEY, 50, size, scale=2.0)
     x, y = jnp.diff(flow[..., 0], axis=2), jnp.diff(flow[..., 1], axis=1)
     slope = x[:, :1, :1]
     np.testing.assert_allclose(x, jnp.broadcast_to(slope, x.shape), atol=1e-5)
