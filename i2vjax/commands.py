@@ -98,8 +98,8 @@ def compare(flag, read, argv):
   Returns:
     0: done, or stopped on request; 1: some run failed; 2: by the user's mistake.
   """
-  from i2vjax import compare as comparer
-  from i2vjax import lineup, tables
+  from i2vjax.comparing import compare as comparer
+  from i2vjax.comparing import lineup, tables
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
     raise Usage(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import checkpoint, compare, data, lineup, main, ops, sheets, tables
+from i2vjax import checkpoint, data, main, ops, sheets
+from i2vjax.comparing import compare, lineup, tables
 from i2vjax.data import windows
 from i2vjax.losses import content
 

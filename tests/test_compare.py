@@ -9,7 +9,8 @@ import types
 import numpy as np
 import pytest
 
-from i2vjax import compare, drawings, evaluate, lineup, main, sheets, stored, tables
+from i2vjax import evaluate, main, sheets, stored
+from i2vjax.comparing import compare, drawings, lineup, tables
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN, CUT = (str(ROOT / 'configs' / f'{name}.py') + ':demo' for name in ('cyclegan', 'cut'))

@@ -4,8 +4,7 @@ import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {'train', 'translate', 'evaluate', 'compare', 'lineup', 'tables', 'export', 'importer',
-            'report'}
+COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'report'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse'}
 ALLOWED = {
@@ -13,9 +12,7 @@ ALLOWED = {
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
-    'compare': SERVICES | {'drawings', 'evaluate', 'lineup', 'tables'},
-    'lineup': SERVICES | {'defaults', 'train'}, 'tables': {'report'},
-    'drawings': SERVICES | {'evaluate', 'export', 'report', 'tables'},
+    'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'report', 'train'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'stored': {'defaults', 'sheets'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from i2vjax import lineup, main
+from i2vjax import main
+from i2vjax.comparing import lineup
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN, CUT, I2VGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
@@ -58,7 +59,8 @@ def test_epochs_are_counted_in_steps(tmp_path):
 
 def test_planning_leaves_the_device_to_the_runs():
   """Fresh interpreter: an accelerator that this process held could not be used by its children."""
-  code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import lineup, main; '
+  code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import main; '
+          'from i2vjax.comparing import lineup; '
           f'items = lineup.plan(pathlib.Path("x"), [lineup.parse_row({CUT!r})], [0], [], '
           'main.row_config); lineup.check_alike(items, False); '
           'print(xla_bridge.backends_are_initialized())')
@@ -71,7 +73,7 @@ def test_planning_leaves_the_device_to_the_runs():
 
 
 @pytest.mark.parametrize(('field', 'value'), [
-    ('data.crop_size', '32'), ('data.scenes.camera', 'driving'), ('data.scenes.size', '40'),
+    ('data.crop_size', '32'), ('data.scenes.camera', 'monitoring'), ('data.scenes.size', '40'),
     ('eval.max_clips', '1'), ('train.steps', '7')])
 def test_other_data_length_or_protocol_is_refused_by_name(tmp_path, field, value):
   items = line_up(tmp_path, CUT, f'other={CUT} --config.{field}={value}')

@@ -17,7 +17,8 @@ import subprocess
 import sys
 import time
 
-from i2vjax import drawings, evaluate, lineup, sheets, tables
+from i2vjax import evaluate, sheets
+from i2vjax.comparing import drawings, lineup, tables
 
 
 def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_different=False,

@@ -6,7 +6,8 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import checkpoint, evaluate, export, report, sheets, tables
+from i2vjax import checkpoint, evaluate, export, report, sheets
+from i2vjax.comparing import tables
 from i2vjax.data import pairs
 
 ACROSS = 4   # test clips with a picture
