@@ -13,6 +13,8 @@ import jax
 import optax
 
 AXIS = 'data'   # name of the device axis inside every step
+# LLVM's level 2 draws the same bits as its usual 3, as fast, and compiles in a fifth of the time.
+QUICK = {'xla_backend_optimization_level': 2}
 
 
 @flax.struct.dataclass
@@ -52,8 +54,13 @@ def init_params(nets, inputs, key):
   Returns:
     {name: params}.
   """
+  # Options are for programs of their own, not for a part of another that is being traced.
+  alone = jax.default_backend() == 'cpu' and not isinstance(key, jax.core.Tracer)
+  options = QUICK if alone else None
+
   def one(name):
-    return jax.jit(nets[name].init)(name_key(key, name), *inputs[name])['params']
+    init = jax.jit(nets[name].init, compiler_options=options)
+    return init(name_key(key, name), *inputs[name])['params']
   return {name: one(name) for name in nets}
 
 
