@@ -121,7 +121,7 @@ def resize_labels(label, size):
 def resize_flow(flow, size):
   """[H, W, 2] pixels (x, y) -> [height, width, 2], bilinear; vectors grow with their axis."""
   (H, W), (height, width) = flow.shape[:2], size
-  if (H, W) == (height, width):
+  if flow.shape[:2] == tuple(size):
     return flow
   planes = [np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
             for plane in np.moveaxis(flow.astype(np.float32), -1, 0)]

@@ -1,8 +1,8 @@
 """VGG-16 and VGG-19 (Simonyan and Zisserman, 2015) up to the features a loss asks for.
 
 Frozen; the parameters come from torchvision's files through `pretrained`. Convolutions are named by
-block and place, `conv4_1`, and features after their ReLU, `relu4_1`: names, never layer numbers,
-because the public code bases count differently.
+block and place, `conv4_1`, and so are features, `conv4_1` before their ReLU and `relu4_1` after it:
+names, never layer numbers, because the public code bases count differently.
 """
 
 from collections.abc import Callable
@@ -37,7 +37,7 @@ class VGG(nn.Module):
 
   Attributes:
     depth: 16 or 19.
-    taps: features to return.
+    taps: features to return, 'relu4_1' and the like, or 'conv4_1' for what goes into that ReLU.
     input_norm: 'raw' feeds frames as they are, in [-1, 1] (public I2V-GAN code); 'imagenet' gives
       the network the mean and scale it was trained with.
     width: channels of block 1; 64 in every published file.
@@ -57,7 +57,7 @@ class VGG(nn.Module):
   def setup(self):
     self._check()
     wanted = tap_names(self.depth)
-    last = max(wanted.index(tap) for tap in self.taps)
+    last = max(wanted.index(tap.replace('conv', 'relu')) for tap in self.taps)
     self.conv = {name: self._conv(name) for name in wanted[:last + 1]}
 
   def _check(self):
@@ -66,7 +66,7 @@ class VGG(nn.Module):
     if self.input_norm not in ('raw', 'imagenet'):
       raise ValueError(f"vgg.input_norm={self.input_norm!r}: choose 'raw' or 'imagenet'")
     known = tap_names(self.depth)
-    unknown = [tap for tap in self.taps if tap not in known]
+    unknown = [tap for tap in self.taps if tap.replace('conv', 'relu') not in known]
     if unknown or not self.taps:
       raise ValueError(f'VGG-{self.depth} has no feature {", ".join(unknown) or "without a name"}; '
                        f'it has {", ".join(known)}')
@@ -109,7 +109,8 @@ def _block(module, x, taps):
   """The convolutions of one block. Returns {tap: feature}."""
   features = {}
   for tap in taps:
-    x = features[tap] = nn.relu(module.conv[tap](x))
+    features[tap.replace('relu', 'conv')] = x = module.conv[tap](x)
+    features[tap] = x = nn.relu(x)
   return features
 
 

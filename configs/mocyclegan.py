@@ -1,0 +1,68 @@
+"""Mocycle-GAN (Chen et al., ACM MM 2019), a reconstruction: see i2vjax/methods/mocyclegan.py.
+
+python -m i2vjax.main --config configs/mocyclegan.py:demo --workdir runs/mocyclegan-demo
+
+Sources: P the paper's abstract and overview, all we have of it; CG public CycleGAN code; O ours.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: 256 pixels on scenes; ':paper': on folders of real data; ':demo': minutes.
+
+  The paper variant needs the file of RAFT, small (`--config.flow.name=tvl1` does without).
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'mocyclegan', variant or 'default'
+  config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=True)   # P; sizes CG
+  config.gen = dict(width=64, blocks=9, down='stride', up='deconv')                # CG
+  config.disc = dict(width=64, layers=3, down='stride')                            # CG
+  config.motion = dict(
+      width=32, blocks=3,    # O
+      norm='none',           # O: instance norm would take away what moves the whole frame
+      scale=20.0,            # pixels that count as 1, O
+      cycle='auto',          # 'flow' | 'warp'; P re-estimates the flow, which takes a learned one
+      iters=4,               # corrections of that estimate, O
+  )
+  config.flow = dict(
+      name='auto',           # P: FlowNet, which needs kernels and weights of its own
+      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,   # O
+  )
+  config.init = dict(kind='normal', gain=0.02)                                     # CG
+  config.gan = dict(mode='lsgan', pool=50, d_scale=0.5)                            # CG
+  config.weights = dict(
+      gan=1.0,               # CG
+      cycle=10.0,            # CG
+      motion_cycle=1.0,      # O, of pixels
+      motion_cycle_warp=10.0,    # O, in its place without a learned estimator
+      motion_transfer=10.0,  # O
+      motion_anchor=0.01,    # O
+  )
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # CG
+  config.train.update(epochs=100, epochs_decay=100)                                # CG
+  if variant == 'paper':
+    config.data.source = 'folders'
+    config.flow.name = 'raft_small'  # O: trained on the same data as FlowNet
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/mocyclegan.py:{variant}: choose paper or demo')
+  return config
+
+
+def demo(config):
+  """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
+
+  By day and clear weather from the car, and a critic small enough not to win: as in CPTrans' demo.
+  """
+  config.data.update(load_size=72, crop_size=64, batch=1)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks=4, up='blur')   # 'deconv' leaves a checkerboard so early
+  config.disc.update(width=24, layers=2)
+  config.motion.update(width=8, blocks=1, scale=5.0)
+  config.flow.name = 'gt+tvl1'
+  config.gan.pool = 20
+  config.optim.lr = 3e-4
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

@@ -1,0 +1,94 @@
+"""STC-V2V (Park et al., ACM MM 2019): a recurrent translator fed by optical flow.
+
+python -m i2vjax.main --config configs/stc.py:demo --workdir runs/stc-demo
+
+Sources: P the paper; UR public code wangkaihong/Unsup_Recycle_GAN, whose authors ran this method;
+CG public CycleGAN code, on which P builds; BT public code of Lai et al., ECCV 2018, from which P
+has its mask; O our choice where all are silent. Ablations of P: --config.weights.temporal=0,
+--config.weights.content=0, --config.fuse.kind=average, --config.fuse.kind=mask.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: the paper's sizes on scenes; ':paper': on folders of real data; ':demo': minutes.
+
+  Default and paper need the file of VGG-16 (`--config.perceptual=none` does without), the paper
+  that of RAFT, small (`--config.flow.name=tvl1`).
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'stc', variant or 'default'
+  config.data.update(frames=3, batch=1, load_size=(256, 512), crop_size=(256, 512),   # P
+                     flip=False, flip_time=0.5)    # temporal flipping: P; how often: O
+  config.gen = dict(width=64, blocks=6, down='stride', up='deconv')                   # P
+  config.disc = dict(width=64, layers=3, down='stride')                               # 70x70: P
+  fusion(config)
+  config.init = dict(kind='normal', gain=0.02)                                        # CG
+  config.gan = dict(
+      mode='lsgan',          # CG, UR; P prints the log form ('vanilla')
+      pool=0,                # UR; not in P
+      d_scale=0.5,           # CG
+  )
+  config.cycle = dict(prev='real')   # P; 'recon': what was led back of the frame before, O
+  config.weights = dict(
+      gan=1.0,               # P
+      cycle_2d=10.0,         # P
+      cycle_3d=10.0,         # P
+      content=1.0,           # P
+      temporal=10.0,         # P
+  )
+  config.perceptual = 'vgg'                                                           # P
+  config.vgg = dict(
+      net='vgg16',           # O; P "5_3-th layer" of a VGG
+      layer='relu5_3',       # O; 'conv5_3' is the same before its ReLU
+      input_norm='imagenet', width=64,   # O: as the network was trained
+  )
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')                 # P
+  config.train.steps = 200_000       # O: P trains for two days on one GPU
+  if variant == 'paper':
+    config.data.source = 'folders'
+    config.flow.name = 'raft_small'  # O: trained on the same data as P's FlowNet2
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/stc.py:{variant}: choose paper or demo')
+  return config
+
+
+def fusion(config):
+  """Flow, the block that fuses, and the mask of the temporal loss."""
+  config.flow = dict(
+      name='auto',           # P: FlowNet2, which needs kernels and weights of its own
+      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,   # O
+  )
+  config.fuse = dict(
+      kind='learned',        # P; ablations: 'average' | 'mask'
+      kernel=7, width=64,    # UR
+      input='abs',           # P's text; 'signed' is its formula
+      detach=False,          # O: all gradients flow
+  )
+  config.mask = dict(
+      alpha=50.0,            # P
+      norm='l2',             # P; 'l2sq' forgives more, 'bt_code' is BT's
+      in_frame=True,         # O
+      cut=0.0,               # O: below this mean of the mask a new scene begins; 0: never
+  )
+
+
+def demo(config):
+  """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
+
+  By day and clear weather from the car, and a critic small enough not to win: as in CPTrans' demo.
+  """
+  config.data.update(load_size=64, crop_size=64, batch=1)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks=4, up='blur')   # 'deconv' leaves a checkerboard so early
+  config.disc.update(width=24, layers=2)
+  config.fuse.update(kernel=3, width=16)
+  config.flow.update(name='gt+tvl1')
+  config.perceptual = 'none'
+  config.gan.pool = 20             # else the critics follow every fake and colours tear
+  config.optim.update(lr=3e-4, schedule='linear')
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)

@@ -1,0 +1,336 @@
+"""STC-V2V (Park et al., ACM MM 2019): a translator that carries its own output along the flow.
+
+One direction, x to y (a to b; b to a with networks of its own). x_1 ... x_K are frames in a row,
+f_t is the flow on x_t back to x_{t-1}, W(y, f)(p) = y(p + f(p)). I is the image generator, F the
+fusion block.
+
+  g_t = I(x_t)            y_1 = g_1
+  p_t = W(y_{t-1}, f_t)   m_t = F(|g_t - p_t|)   y_t = m_t p_t + (1 - m_t) g_t           Eqs. 1, 2
+
+The way back uses the same flow. What it moves is the real frame before, as printed; `cycle.prev`
+'recon' takes what it made of that frame, so that copying does not help:
+
+  h_t = I'(y_t)   q_t = W(x_{t-1}, f_t)   m'_t = F'(|h_t - q_t|)   r_t = m'_t q_t + (1 - m'_t) h_t
+
+  L = sum over both directions of
+        gan(D(y_1), real) + mean_t>1 gan(D(y_t), real)                        gan       Eq. 3
+    + 10  |h_1 - x_1|                                                         cycle_2d  Eq. 4
+    + 10  mean_t>1 |r_t - x_t|                                                cycle_3d  Eq. 5
+    +     |IN V(y_1) - IN V(x_1)|^2 + mean_t>1 |IN V(y_t) - IN V(x_t)|^2      content   Eq. 6
+    + 10  sum_t>1 O_t |y_t - p_t|                                             temporal  Eq. 7
+
+O_t is near 1 where x_t looks like W(x_{t-1}, f_t). V is a frozen VGG, IN standardises its features.
+Flow and O_t come from real frames and are constants; every other gradient flows, also from y_t to
+y_{t-1}. Critics see single frames, those of I and those of the recurrence alike.
+
+No code is public. Public code of Unsupervised Recycle-GAN, whose authors ran this method, holds the
+fusion network and the content loss; the visibility O_t is that of fast_blind_video_consistency. The
+config names the source of every number.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import adversarial, masks, perceptual, pixel
+from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
+from i2vjax.state import name_key, run, update, weighted
+
+PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
+TRANSLATES_WITH = ('flow',)
+SIDES = (('a', 'b'), ('b', 'a'))
+CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
+           'cycle.prev': ('real', 'recon')}
+
+
+def networks(config):
+  """Two ResNet generators, two fusion blocks, two PatchGAN critics.
+
+  With `fuse.kind` 'average' or 'mask' the fusion blocks are there, but neither used nor moved.
+  """
+  check(config)
+  a, b = config.data.channels_a, config.data.channels_b
+  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+          'fuse_ab': fusion.block(config), 'fuse_ba': fusion.block(config),
+          'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
+
+
+def check(config):
+  """Refuse unknown choices, and windows of single frames."""
+  for field, known in CHOICES.items():
+    block, name = field.split('.')
+    if config[block][name] not in known:
+      raise ValueError(f'{field}={config[block][name]!r}: choose one of {", ".join(known)}')
+  if config.data.frames < 2:
+    raise ValueError(f'data.frames={config.data.frames}: this method is trained on frames in a '
+                     'row, set --config.data.frames=3')
+
+
+def inputs(config):
+  """One frame of the domain each network reads; a fusion block reads a difference in the target."""
+  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
+          for channels in (config.data.channels_a, config.data.channels_b))
+  return {'gen_ab': (a,), 'gen_ba': (b,), 'fuse_ab': (b,), 'fuse_ba': (a,), 'disc_a': (a,),
+          'disc_b': (b,)}
+
+
+def local(config):
+  """The two pools of earlier fakes, one pair per device; empty as the paper has none."""
+  size, data = ops.hw(config.data.crop_size), config.data
+  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
+
+
+def perceives(config):
+  """True if contents are compared."""
+  if config.perceptual not in ('vgg', 'none', 'random'):
+    raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
+  return bool(config.perceptual != 'none' and config.weights.content)
+
+
+def fixed(config):
+  """The estimator of flow, where it has parameters, and the frozen VGG."""
+  frozen = flow.fixed(config)
+  if perceives(config):
+    net = config.vgg.net
+    if net not in ('vgg16', 'vgg19'):
+      raise ValueError(f"vgg.net={net!r}: choose 'vgg16' or 'vgg19'")
+    frozen['vgg'] = vgg.perceptual(config, (config.vgg.layer,), int(net[3:])), net
+  return frozen
+
+
+batch_extras = flow.extras   # known flow, where `flow.name` takes it
+
+
+# ---- The step
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """Generators and fusion blocks move together; then both critics, on frames made before that."""
+  del phase
+  real = {x: batch[x] for x in 'ab'}
+  motion = motions(nets, config, fixed, batch)
+
+  def gen_loss(params):
+    made = {x: translation(nets, config, params, x, y, real[x], motion[x]) for x, y in SIDES}
+    total, terms = weighted({
+        'gan': lambda: sum(adversarial_term(nets, config, params, y, made[x]['fake'])
+                           for x, y in SIDES),
+        'cycle_2d': lambda: sum(pixel.l1(made[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
+        'cycle_3d': lambda: sum(pixel.l1(made[x]['again'], real[x][:, 1:]) for x in 'ab'),
+        **content_term(nets, config, fixed, {x: made[x]['fake'] for x in 'ab'}, real),
+        'temporal': lambda: sum(temporal_term(made[x], motion[x]) for x in 'ab'),
+    }, config.weights)
+    return total, (terms | figures(made, motion), {y: ops.fold(made[x]['fake']) for x, y in SIDES})
+
+  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+
+  pools = dict(state.local)
+  for x in 'ab':
+    name = f'pool_{x}'
+    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+  state = state.replace(local=pools)
+
+  def disc_loss(params):
+    losses = {f'disc_{x}': judged(nets, config, params, x, ops.fold(real[x]), fake[x])
+              for x in 'ab'}
+    return sum(losses.values()), losses
+  state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
+  return state, {**terms, **critic_terms}
+
+
+def motions(nets, config, fixed, batch):
+  """What is known of the motion before anything is translated, for each domain.
+
+  Returns:
+    {x: {'flow': [B, K-1, H, W, 2], 'seen': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
+    [B, K-1, H, W, C]}}, all constant.
+  """
+  flows = flow.of_clips(nets, config, fixed, batch, [(x, 'backward') for x in 'ab'])
+  found = {}
+  for (x, _), motion in flows.items():
+    now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(motion)
+    parts = {'flow': along, 'seen': visibility(config, now, before, along),
+             'moved': ops.warp(before, along)}
+    found[x] = {name: ops.unfold(part, motion.shape[1]) for name, part in parts.items()}
+  return jax.lax.stop_gradient(found)
+
+
+def visibility(config, now, before, motion):
+  """O_t of frames [B, H, W, C] and the flow from the first to the second: [B, H, W, 1]."""
+  mask = config.mask
+  return masks.photometric(now, before, motion, alpha=mask.alpha, norm=mask.norm,
+                           in_frame=mask.in_frame)
+
+
+def translation(nets, config, params, x, y, real, motion):
+  """The clip of domain x led to y and back.
+
+  Returns:
+    {'fake': y_t [B, K, H, W, C], 'moved': p_t, 'mask': m_t, 'back': h_t, 'again': r_t,
+    'mask_back': m'_t}; p, m, r and m' from t = 2 on.
+  """
+  length = real.shape[1]
+  there = ops.unfold(run(nets, params, f'gen_{x}{y}', ops.fold(real)), length)
+  fake, moved, mask = recurrence(nets, config, params, f'fuse_{x}{y}', there, motion)
+  back = ops.unfold(run(nets, params, f'gen_{y}{x}', ops.fold(fake)), length)
+  name = f'fuse_{y}{x}'
+  if config.cycle.prev == 'recon':
+    again, _, mask_back = recurrence(nets, config, params, name, back, motion)
+    again = again[:, 1:]
+  else:   # nothing waits for anything: all frames in one call
+    again, mask_back = (ops.unfold(part, length - 1) for part in fuse(
+        nets, config, params, name, ops.fold(back[:, 1:]), ops.fold(motion['moved']),
+        ops.fold(motion['seen'])))
+  return {'fake': fake, 'moved': moved, 'mask': mask, 'back': back, 'again': again,
+          'mask_back': mask_back}
+
+
+def recurrence(nets, config, params, name, new, motion):
+  """y_1 = g_1, y_t = m_t p_t + (1 - m_t) g_t (Eqs. 1, 2).
+
+  Returns:
+    (y [B, K, H, W, C], p and m from t = 2 on [B, K-1, ...]).
+  """
+  shown, moved, kept = [new[:, 0]], [], []
+  for t in range(1, new.shape[1]):
+    moved.append(ops.warp(shown[-1], motion['flow'][:, t - 1]))
+    image, mask = fuse(nets, config, params, name, new[:, t], moved[-1], motion['seen'][:, t - 1])
+    shown.append(image)
+    kept.append(mask)
+  return tuple(jnp.stack(images, axis=1) for images in (shown, moved, kept))
+
+
+def fuse(nets, config, params, name, new, moved, seen):
+  """m p + (1 - m) g, and the mask m.
+
+  Text and formula of the paper differ on the input, |g - p| or g - p (`fuse.input`): only the size
+  says how far the moved frame can be trusted. Ablations: m = 0.5, or m = O_t, the rule
+  (`fuse.kind`). `fuse.detach` keeps the gradient from what the mask looks at, and from p.
+
+  Args:
+    name: of the fusion block.
+    new, moved: g and p, [B, H, W, C].
+    seen: O_t [B, H, W, 1].
+
+  Returns:
+    ([B, H, W, C], [B, H, W, 1]), float32.
+  """
+  if config.fuse.detach:
+    moved = jax.lax.stop_gradient(moved)
+  if config.fuse.kind == 'learned':
+    difference = new - moved
+    if config.fuse.input == 'abs':
+      difference = jnp.abs(difference)
+    if config.fuse.detach:
+      difference = jax.lax.stop_gradient(difference)
+    mask = run(nets, params, name, difference)
+  else:
+    mask = seen if config.fuse.kind == 'mask' else jnp.full_like(seen, 0.5)
+  return mask * moved + (1 - mask) * new, mask
+
+
+# ---- Terms of one direction
+
+
+def adversarial_term(nets, config, params, y, fake):
+  """gan of y_1, plus the mean of gan over t > 1 (Eq. 3 for I and for the recurrence)."""
+  length, mode = fake.shape[1], config.gan.mode
+  score = ops.unfold(run(nets, params, f'disc_{y}', ops.fold(fake)), length)
+  return (adversarial.generator_loss(score[:, 0], mode)
+          + adversarial.generator_loss(score[:, 1:], mode))
+
+
+def content_term(nets, config, fixed, fake, real):
+  """{'content': of both directions}, or nothing without a VGG. Two calls for all frames."""
+  if not perceives(config):
+    return {}
+
+  def features(clips):
+    length = clips['a'].shape[1]
+    stacked = jnp.concatenate([ops.match_channels(ops.fold(clips[x]), 3) for x in 'ab'])
+    seen = run(nets, fixed, 'vgg', stacked)[config.vgg.layer]
+    return [ops.unfold(part, length) for part in jnp.split(seen, 2)]
+
+  def content():
+    pairs = zip(features(fake), features(real), strict=True)
+    parts = [(a[:, :1], b[:, :1], a[:, 1:], b[:, 1:]) for a, b in pairs]
+    distance = perceptual.standardised_distance
+    return sum(distance(*map(ops.fold, part[:2])) + distance(*map(ops.fold, part[2:]))
+               for part in parts)
+  return {'content': content}
+
+
+def temporal_term(made, motion):
+  """sum_t>1 mean(O_t |y_t - W(y_{t-1}, f_t)|): Eq. 7, whose norm is taken as a mean (ours)."""
+  seen = motion['seen']
+  return seen.shape[1] * pixel.l1(seen * made['fake'][:, 1:], seen * made['moved'])
+
+
+def figures(made, motion):
+  """What is worth watching: means of m, m' and O_t over both directions."""
+  def mean(parts):
+    return sum(jnp.mean(part) for part in parts) / 2
+  return {'mask/kept': mean(made[x]['mask'] for x in 'ab'),
+          'mask/kept_back': mean(made[x]['mask_back'] for x in 'ab'),
+          'mask/visible': mean(motion[x]['seen'] for x in 'ab')}
+
+
+def judged(nets, config, params, x, real, fake):
+  """Half of (real towards 1 + fake towards 0), all frames in one call."""
+  scores = run(nets, params, f'disc_{x}', jnp.concatenate([real, fake]))
+  return config.gan.d_scale * adversarial.discriminator_loss(
+      scores[:len(real)], scores[len(real):], config.gan.mode)
+
+
+# ---- Use
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """A clip, or its next chunk, with its own output of the frame before in memory.
+
+  Carry: the last frame `x`, its translation `y`, and `started`, 0 before the first frame, which
+  keeps nothing: y_1 = I(x_1) without a second program. The flow is always estimated here. Where a
+  mean of O_t is below `mask.cut`, the scene has changed and nothing is kept (ours; 0: off).
+
+  Args:
+    carry: None at a clip's start.
+    frames: [B, T, H, W, C].
+
+  Returns:
+    (carry, [B, T, H, W, C]).
+  """
+  del extra
+  new = ops.unfold(run(nets, params, 'gen_ab', ops.fold(frames)), frames.shape[1])
+  if carry is None:
+    carry = {'x': jnp.zeros_like(frames[:, 0]), 'y': jnp.zeros_like(new[:, 0]),
+             'started': jnp.zeros((len(frames), 1, 1, 1))}
+
+  def one(carry, inputs):
+    x, g = inputs
+    before = jnp.where(carry['started'] > 0, carry['x'], x)
+    pair = {'a': jnp.stack([before, x], axis=1)}
+    motion = flow.of_clips(nets, config, fixed, pair, [('a', 'backward')])['a', 'backward'][:, 0]
+    moved, seen = ops.warp(carry['y'], motion), visibility(config, x, before, motion)
+    _, mask = fuse(nets, config, params, 'fuse_ab', g, moved, seen)
+    mask = mask * carry['started']
+    if config.mask.cut:
+      mask *= jnp.mean(seen, axis=(1, 2, 3), keepdims=True) >= config.mask.cut
+    y = mask * moved + (1 - mask) * g
+    return {'x': x, 'y': y, 'started': jnp.ones_like(carry['started'])}, y
+
+  carry, shown = jax.lax.scan(one, carry, (frames.swapaxes(0, 1), new.swapaxes(0, 1)))
+  return carry, shown.swapaxes(0, 1)
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: the last frame of each clip there and back, and what was kept."""
+  del extra, key
+  motion, rows = motions(nets, config, fixed, batch), {}
+  for x, y in SIDES:
+    made = translation(nets, config, params, x, y, batch[x], motion[x])
+    rows |= {x: batch[x][:, -1], f'{x} to {y}': made['fake'][:, -1],
+             f'kept in {y}': 2 * made['mask'][:, -1] - 1,
+             f'flow of {x}': ops.flow_colours(motion[x]['flow'][:, -1]),
+             f'visible in {x}': 2 * motion[x]['seen'][:, -1] - 1,
+             f'back to {x}': made['again'][:, -1]}
+  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
