@@ -130,7 +130,8 @@ def _phases(g, kernel, padding, shape):
     return [(2 * s + first, offset - s) for s in range((k - first + 1) // 2)]
 
   def phase(a, b):
-    return sum(tap(i, j, y, x) for i, y in reads(a) for j, x in reads(b))
+    taps = [tap(i, j, y, x) for i, y in reads(a) for j, x in reads(b)]
+    return sum(taps) if taps else jnp.zeros((len(g), rows, cols, C), g.dtype)   # a 1x1 kernel
   lines = [winograd.interleave(phase(a, 0), phase(a, 1), 2) for a in (0, 1)]
   return winograd.interleave(*lines, 1)[:, :H, :W]
 
