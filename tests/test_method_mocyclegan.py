@@ -211,6 +211,18 @@ def test_motion_cycle_moves_what_was_led_back_through_the_estimator_and_no_real_
   assert not jnp.any(real) and jnp.any(back != 0)
 
 
+def test_raft_has_the_gradient_that_the_paper_variant_takes():
+  """By tracing: RAFT takes minutes to compile on a CPU."""
+  config = config_of('mocyclegan', 'paper')
+  net, _ = mocyclegan.fixed(config)['flow']
+  pair = jnp.zeros((1, 2, 32, 32, 3))
+
+  def length(pair):
+    params = net.init(KEY, pair[:, 0], pair[:, 1])['params']
+    return jnp.sum(mocyclegan.estimated({'flow': net}, config, {'flow': params}, 'a', pair))
+  assert jax.eval_shape(jax.grad(length), pair).shape == pair.shape
+
+
 def test_which_motion_cycle():
   config = tiny()
   assert mocyclegan.cycle_term(config) == 'motion_cycle_warp'
