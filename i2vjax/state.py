@@ -54,13 +54,12 @@ def init_params(nets, inputs, key):
   Returns:
     {name: params}.
   """
-  # Options are for programs of their own, not for a part of another that is being traced.
-  alone = jax.default_backend() == 'cpu' and not isinstance(key, jax.core.Tracer)
-  options = QUICK if alone else None
-
   def one(name):
-    init = jax.jit(nets[name].init, compiler_options=options)
-    return init(name_key(key, name), *inputs[name])['params']
+    own = name_key(key, name)
+    # Options are for programs of their own, not for a part of another that is being traced.
+    alone = jax.default_backend() == 'cpu' and not isinstance(own, jax.core.Tracer)
+    init = jax.jit(nets[name].init, compiler_options=QUICK if alone else None)
+    return init(own, *inputs[name])['params']
   return {name: one(name) for name in nets}
 
 
