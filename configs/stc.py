@@ -86,7 +86,7 @@ def demo(config):
   config.gen.update(width=16, blocks=4, up='blur')   # 'deconv' leaves a checkerboard so early
   config.disc.update(width=24, layers=2)
   config.fuse.update(kernel=3, width=16)
-  config.flow.update(name='gt+tvl1')
+  config.flow.name = 'tvl1'        # not the known flow: the blocks learn on what they will be given
   config.perceptual = 'none'
   config.gan.pool = 20             # else the critics follow every fake and colours tear
   config.optim.update(lr=3e-4, schedule='linear')

@@ -404,14 +404,14 @@ def test_trainable_parameters_of_the_paper():
   assert (config.mask.alpha, config.mask.norm, config.fuse.input) == (50, 'l2', 'abs')
 
 
-def test_paper_asks_for_raft_and_vgg_and_scenes_for_true_flow():
+def test_paper_asks_for_raft_and_vgg_and_gt_for_the_true_flow():
   frozen = stc.fixed(config_of('stc', 'paper'))
   assert {name: weights for name, (_, weights) in frozen.items()} == {
       'flow': 'raft_small', 'vgg': 'vgg16'}
   module = frozen['vgg'][0]
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
   assert stc.batch_extras(config_of('stc', 'paper')) == ()
-  assert stc.batch_extras(config_of('stc', 'demo')) == ('flow',)
+  assert stc.batch_extras(config_of('stc', 'demo')) == () != stc.batch_extras(tiny())
 
 
 def test_content_before_the_last_relu():
