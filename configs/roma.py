@@ -71,7 +71,7 @@ def demo(config):
   By day and clear weather from the car, with a critic too small to win, as in configs/cptrans.py.
   """
   config.backbone = 'none'
-  config.data.update(load_size=72, crop_size=64, batch=1)   # two frames
+  config.data.update(load_size=72, crop_size=64, batch=2)   # of two frames; with one the critic won
   config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=16, blocks=4)
   config.disc.update(width=24, layers=2)
