@@ -1,0 +1,113 @@
+"""GTC (ACM MM 2018): supervised video to video, consistent from frame to frame and as a clip.
+
+python -m i2vjax.main --config configs/gtc.py:demo --workdir runs/gtc-demo
+python -m i2vjax.main --config configs/gtc.py:paper-colour --config.data.train_b=VIDEOS
+
+The paper's table, from the bottom up:
+
+  + local + global   as it is
+  + local            --config.disc.residual=false
+  video2video        --config.disc.residual=false --config.weights.temporal=0
+  image2image        the same and --config.gen.recurrent=false --config.disc.recurrent=false
+                     --config.data.frames=1 --config.data.stride=1
+
+Sources: P paper (no code is public); C public code of pix2pix, which it builds on; O our choice.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: infrared to visible on registered clips of scenes, 256 pixels square.
+
+  Variants are words joined by '-': a size, 'paper' (folders of real data) or 'demo' (minutes), and
+  a task, 'colour', 'superres', 'segmentation' or 'translate'. 'paper' alone is 'paper-colour'.
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'gtc', variant or 'default'
+  config.data.update(
+      frames=5, stride=5,            # clips of 5 frames, P; blocks, the last one shifted back: O
+      load_size=288, crop_size=256,  # O: 288 for a short side of 480 leaves a crop room to move
+      batch=1, flip=True, paired=True)                                             # batch: O
+  config.data.task = 'translate'     # 'colour' | 'superres' | 'segmentation': P; 'translate': O
+  config.gen = dict(
+      width=64, levels=7,            # C64-C128-C256-C512-C512-C512-C512, P
+      hidden=512,                    # of the state, O: as many as come in
+      hidden_act='tanh',             # O, 'none': linear; the critic's cells too
+      recurrent=True,
+      dropout=0.5,                   # P
+      norm_first=False,              # C; P's list can be read as True
+  )
+  config.disc = dict(
+      width=64, hidden=512,          # C64-C128-C256-C512-RNN, P; hidden: O
+      recurrent=True,
+      residual=True,                 # the stream that makes consistency global, P
+      conditional=True,              # Eq. 5 of P; its figure shows the frames alone
+  )
+  config.init = dict(kind='normal', gain=0.02)                                     # C
+  config.norm = dict(
+      sync=True,                     # batch norm over all devices, O: the own batch is one clip
+      eval='running',                # 'batch': C, but then a frame depends on the clip's length
+  )
+  config.flow = dict(
+      name='auto',                   # P: FlowNet2, which needs kernels and weights of its own
+      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,
+  )
+  config.gan = dict(mode='vanilla', d_scale=0.5)                                   # P; half: C
+  config.weights = dict(
+      temporal=1.0,                  # P, local consistency
+      spatial=100.0,                 # lambda, not given; C
+      adversarial=1.0,               # eta, not given; C
+  )
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P: Adam; C
+  config.train.update(epochs=100, epochs_decay=100)                                # C
+  for word in (variant or '').split('-') if variant else ():
+    if word not in WORDS:
+      raise ValueError(f'configs/gtc.py:{variant}: join of {", ".join(WORDS)} with -')
+    WORDS[word](config)
+  return config
+
+
+def paper(config):
+  """DAVIS 2017 or other videos in folders, at its shape; the flow of the paper's quality."""
+  config.data.source = 'folders'
+  config.data.resize = 'none'
+  config.data.task = 'colour'
+  config.flow.name = 'raft_small'    # O: the errors of FlowNet2 at the least size
+
+
+def colour(config):
+  """Grey to colour: `data.train_b` alone."""
+  config.data.task = 'colour'
+
+
+def superres(config):
+  """Twice the size: `data.train_b` alone."""
+  config.data.task = 'superres'
+
+
+def segmentation(config):
+  """Frames to masks: `data.train_a` the frames, `data.train_b` the annotations; scenes have both.
+  """
+  config.data.task = 'segmentation'
+  config.data.channels_b = 1
+
+
+def translate(config):
+  """Registered clips of two cameras, infrared to visible."""
+  config.data.task = 'translate'
+
+
+def demo(config):
+  """Two CPU cores, a few minutes, 64 pixels. Ours: sizes that fit, the true flow of the scenes."""
+  config.data.update(load_size=72, crop_size=64, batch=2)
+  config.gen.update(width=16, levels=5, hidden=64)
+  config.disc.update(width=16, hidden=32)
+  config.flow.update(name='gt+tvl1')
+  config.optim.lr = 4e-4
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)
+
+
+WORDS = {'paper': paper, 'demo': demo, 'colour': colour, 'superres': superres,
+         'segmentation': segmentation, 'translate': translate}

@@ -1,0 +1,195 @@
+"""GTC (ACM MM 2018): supervised video to video with global temporal consistency.
+
+A clip I_1 .. I_T (a) and its ground truth G_1 .. G_T (b, registered frame by frame); O = gen(I), a
+U-Net with a memory of the frames before. What a frame does not owe to the frame before it, moved
+along b_t, the flow of the input from I_t back to I_{t-1}, is its residual, where the flow can be
+trusted (V_t):
+
+  E_t = V_t (O_t - O_{t-1}(p + b_t(p)))      E_1 = 0      E^o of the output, E^g of the truth
+
+  local    L_temp    = 1/T sum_t mean |E^o_t|
+           L_spatial = 1/T sum_t mean |O_t - G_t|
+  global   L_D   = 1/2 [BCE(D(I, G, E^g), 1) + BCE(D(I, O, E^o), 0)]      one logit for a whole clip
+           L_adv = BCE(D(I, O, E^o), 1)
+
+  L_G = L_temp + 100 L_spatial + L_adv
+
+No code is public, and print cannot be meant in three places. It samples the frame before along the
+flow from I_{t-1} to I_t; as that lies on the wrong frame, the one from I_t to I_{t-1} is taken. It
+multiplies the residual by the maps of detected occlusions and motion boundaries, which would keep
+just the pixels that nothing can be said of: V_t is 1 on the others. Its norms are sums over pixels,
+with weights that it does not give: they are means here. Where it is silent, this follows pix2pix,
+else configs/gtc.py names the choice.
+
+The paper's tasks make one domain from the other (`data.task`, data/tasks.py): a grey or a coarse
+from the frames b, or b, a mask, from labels.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import adversarial, consistency, masks, pixel
+from i2vjax.networks import flow, layers, recurrent
+from i2vjax.state import AXIS, apply_gradients, name_key, run, update, weighted
+
+PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
+
+
+def networks(config):
+  """The recurrent U-Net and the two-stream critic of clips.
+
+  Raises:
+    ValueError: a crop that cannot be halved so often, residuals of single frames, or an unknown
+      norm.eval.
+  """
+  gen, disc, data = config.gen, config.disc, config.data
+  recurrent.check_size(ops.hw(data.crop_size), gen.levels)
+  if data.frames < 2 and needs_flow(config):
+    raise ValueError(f'data.frames={data.frames}: single frames have no residuals; set '
+                     '--config.weights.temporal=0 --config.disc.residual=false')
+  if config.norm.eval not in ('running', 'batch'):
+    raise ValueError(f"norm.eval={config.norm.eval!r}: choose 'running' or 'batch'")
+  rest = dict(axis=AXIS if config.norm.sync else None, hidden_act=gen.hidden_act,
+              kernel_init=layers.initializer(config.init), dtype=layers.compute_dtype(config))
+  return {
+      'gen': recurrent.RecurrentUNet(
+          data.channels_b, gen.width, gen.levels, gen.hidden, recurrent=gen.recurrent,
+          dropout=gen.dropout, norm_first=gen.norm_first, remat=config.remat, **rest),
+      'disc': recurrent.ClipCritic(disc.width, disc.hidden, recurrent=disc.recurrent, **rest)}
+
+
+def inputs(config):
+  """A clip of one frame for the generator; what the critic sees of it."""
+  size, data = ops.hw(config.data.crop_size), config.data
+  a, b = (jnp.zeros((1, 1, *size, channels)) for channels in (data.channels_a, data.channels_b))
+  return {'gen': (a,), 'disc': seen(config, a, b, b)}
+
+
+def extra(config):
+  """Running means 0 and variances 1 of the generator's batch norms."""
+  net, example = networks(config)['gen'], inputs(config)['gen']
+  shapes = jax.eval_shape(net.init, jax.random.key(0), *example)['batch_stats']
+  return {'gen': jax.tree_util.tree_map_with_path(
+      lambda path, x: jnp.full(x.shape, float(path[-1].key == 'var')), shapes)}
+
+
+# ---- The step
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """The critic moves, then the generator against the critic just moved, on one forward pass."""
+  del phase
+  a, b = batch['a'], batch['b']
+  along, valid = motion(nets, config, fixed, batch)
+  dropout = name_key(key, 'dropout')
+
+  def forward(params):
+    (_, out), moved = nets['gen'].apply(
+        {'params': params, 'batch_stats': state.extra['gen']}, a, moments='train',
+        rngs={'dropout': dropout}, mutable=['batch_stats'])
+    return out, moved['batch_stats']
+  out, pull, stats = jax.vjp(forward, state.params['gen'], has_aux=True)
+
+  def residuals(frames):
+    return None if along is None else consistency.residuals(frames, along, valid)
+
+  def judge(params, frames):
+    return run(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
+
+  def critic_loss(params):   # `out` is a constant here. Two calls: each has moments of its own
+    value = config.gan.d_scale * adversarial.discriminator_loss(
+        judge(params, b), judge(params, out), config.gan.mode)
+    return value, value
+  terms = {}
+  if config.weights.adversarial:
+    state, terms['disc'] = update(state, 'disc', PLAYERS['disc'], tx, critic_loss)
+
+  def generator_loss(out):
+    return weighted({
+        'temporal': lambda: consistency.local(residuals(out)),
+        'spatial': lambda: pixel.l1(out, b),
+        'adversarial': lambda: adversarial.generator_loss(judge(state.params, out),
+                                                          config.gan.mode),
+    }, config.weights)
+  back, gen_terms = jax.grad(generator_loss, has_aux=True)(out)
+  state = apply_gradients(state, 'gen', tx, {'gen': pull(back)[0]})
+  figures = {} if along is None else {'flow/valid': jnp.mean(valid)}
+  return state.replace(extra={'gen': stats}), {**terms, **gen_terms, **figures}
+
+
+def seen(config, a, frames, residuals):
+  """What the critic looks at: the frames, beside their input; and the residuals, or None."""
+  if config.disc.conditional:
+    frames = jnp.concatenate([frames, a], axis=-1)
+  return frames, residuals if config.disc.residual else None
+
+
+# ---- Motion
+
+
+def needs_flow(config):
+  """True if a residual is looked at."""
+  return bool(config.weights.temporal or (config.disc.residual and config.weights.adversarial))
+
+
+def fixed(config):
+  """The estimator of flow, where it has parameters and there is a use for it."""
+  return flow.fixed(config) if needs_flow(config) else {}
+
+
+def batch_extras(config):
+  """Known flow, where `flow.name` takes it and there is a use for it."""
+  return flow.extras(config) if needs_flow(config) else ()
+
+
+def motion(nets, config, fixed, batch):
+  """b_t and V_t of the input clip, constants: [B, T-1, H, W, 2] and [B, T-1, H, W, 1].
+
+  (None, None) where no residual is looked at.
+  """
+  if not needs_flow(config):
+    return None, None
+  flows = flow.of_clips(nets, config, fixed, batch, [('a', 'backward'), ('a', 'forward')])
+  back, forth = flows['a', 'backward'], flows['a', 'forward']
+  valid = masks.trusted(ops.fold(back), ops.fold(forth))
+  return back, ops.unfold(valid, back.shape[1])
+
+
+# ---- In use
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """A clip, or its next chunk. No flow is needed.
+
+  The carry is the memory's state [B, h, w, hidden]. With `norm.eval='batch'` frames depend on what
+  else is in their chunk. 'superres' takes frames that have been enlarged already; 'colour' takes
+  grey or the luma of colour; masks are -1 or 1.
+
+  Args:
+    frames: [B, T, H, W, C], sides multiples of 2^levels.
+
+  Returns:
+    (carry, [B, T, H, W, C]).
+  """
+  del fixed
+  if config.data.task == 'colour':
+    frames = ops.match_channels(ops.luma(frames), frames.shape[-1])
+  carry, out = nets['gen'].apply({'params': params['gen'], 'batch_stats': extra['gen']}, frames,
+                                 carry, moments=config.norm.eval)
+  if config.data.task == 'segmentation':
+    out = jnp.where(out > 0, 1.0, -1.0)
+  return carry, out
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: the last frame of each clip, and the size of the residuals there."""
+  del key
+  _, out = translate(nets, config, params, extra, fixed, None, batch['a'])
+  rows = {'a': batch['a'], 'a to b': out, 'b': batch['b']}
+  along, valid = motion(nets, config, fixed, batch)
+  if along is not None:
+    for name in ('a to b', 'b'):
+      left = consistency.residuals(rows[name], along, valid)
+      rows[f'residual of {name}'] = jnp.minimum(jnp.abs(left), 2) - 1
+  return {name: ops.match_channels(frames[:, -1], 3) for name, frames in rows.items()}

@@ -1,0 +1,302 @@
+"""GTC: its losses by hand, one forward pass for two moves, its table by config, its use."""
+
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from method_tools import config_of, moved
+
+from i2vjax import checkpoint, ops, state
+from i2vjax.losses import consistency, masks
+from i2vjax.methods import gtc
+
+RATE = 0.01
+
+
+class ToyCritic(nn.Module):
+  """A logit of each clip, in the place of the critic that takes half a minute to compile."""
+
+  @nn.compact
+  def __call__(self, frames, residuals=None):
+    seen = [frames] if residuals is None else [frames, residuals]
+    scores = [nn.Dense(1)(jnp.tanh(nn.Dense(4)(x))) for x in seen]
+    return sum(jnp.mean(score, axis=(1, 2, 3, 4)) for score in scores)
+
+
+def tiny(**weights):
+  config = config_of('gtc', 'demo')
+  config.data.update(crop_size=32, frames=3)
+  config.gen.update(width=4, levels=2, hidden=4)
+  config.disc.update(width=4, hidden=4)
+  config.flow.name = 'gt'
+  config.weights.update(weights)
+  return config
+
+
+def batch(frames=3, size=32):
+  """Clips, and a known flow of up to two pixels that agrees there and back in most places."""
+  keys = jax.random.split(jax.random.key(0), 3)
+  clips = jax.random.uniform(keys[0], (2, 1, frames, size, size, 3), minval=-1)
+  coarse = 4 * jax.random.uniform(keys[1], (1, frames - 1, 1, 1, 2)) - 2
+  flow = jnp.broadcast_to(coarse, (1, frames - 1, size, size, 2))
+  return {'a': clips[0], 'b': clips[1], 'flow_a': flow,
+          'flow_fwd_a': -flow.at[:, :, :4].multiply(3)}
+
+
+def on_one_device(function, *args):
+  """`function(*args)` with an axis of one device."""
+  out = jax.jit(jax.vmap(lambda _: function(*args), axis_name=state.AXIS))(jnp.arange(1))
+  return jax.tree.map(lambda x: x[0], out)
+
+
+def one_step(config, data, key=0):
+  """(networks, state before, state after, terms) of one step with plain descent."""
+  nets = gtc.networks(config) | {'disc': ToyCritic()}
+  tx = dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
+  before = checkpoint.fresh_state(config, gtc, nets, tx)
+  after, terms = on_one_device(
+      lambda s: gtc.step(nets, tx, config, s, data, {}, jax.random.key(key), 'train'), before)
+  return nets, before, after, terms
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  config, data = tiny(), batch()
+  return (config, data, *one_step(config, data))
+
+
+@pytest.fixture(scope='module')
+def again(stepped):
+  """The same step written out, every gradient through a forward pass of its own."""
+  config, data, nets, before, after, _ = stepped
+  a, b, flow = data['a'], data['b'], data['flow_a']
+  valid = masks.trusted(flow[0], data['flow_fwd_a'][0])[None]
+  dropout = {'dropout': state.name_key(jax.random.key(0), 'dropout')}
+
+  def forward(gen):
+    variables = {'params': gen, 'batch_stats': before.extra['gen']}
+    (_, out), stats = nets['gen'].apply(variables, a, moments='train', rngs=dropout,
+                                        mutable=['batch_stats'])
+    return out, stats['batch_stats']
+
+  def residual(x):                         # E_t = V_t (x_t - x_{t-1}(p + b_t)), E_1 = 0
+    late = [valid[:, t - 1] * (x[:, t] - ops.warp(x[:, t - 1], flow[:, t - 1])) for t in (1, 2)]
+    return jnp.stack([0 * x[:, 0], *late], 1)
+
+  def logit(disc, x):
+    seen = jnp.concatenate([x, a], -1)
+    return nets['disc'].apply({'params': disc}, seen, residual(x))
+
+  def critic(disc):
+    out, _ = forward(before.params['gen'])
+    real, fake = logit(disc, b), logit(disc, out)
+    return jnp.mean(-jnp.log(jax.nn.sigmoid(real)) - jnp.log(1 - jax.nn.sigmoid(fake))) / 2
+
+  def generator(gen):
+    out, stats = forward(gen)
+    parts = {'temporal': sum(jnp.mean(jnp.abs(residual(out)[:, t])) for t in range(3)) / 3,
+             'spatial': sum(jnp.mean(jnp.abs(out - b)[:, t]) for t in range(3)) / 3,
+             'adversarial': jnp.mean(-jnp.log(jax.nn.sigmoid(logit(after.params['disc'], out))))}
+    total = parts['temporal'] + 100 * parts['spatial'] + parts['adversarial']
+    return total, (parts, stats, jnp.mean(valid))
+  return on_one_device(lambda: (jax.value_and_grad(critic)(before.params['disc']),
+                                jax.value_and_grad(generator, has_aux=True)(before.params['gen'])))
+
+
+def test_terms_by_hand(stepped, again):
+  _, _, _, _, _, terms = stepped
+  (disc, _), ((_, (parts, _, valid)), _) = again
+  assert set(terms) == {'disc', 'temporal', 'spatial', 'adversarial', 'flow/valid'}
+  for name, value in {**parts, 'disc': disc, 'flow/valid': valid}.items():
+    np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+  assert 0.4 < float(valid) < 0.95         # some are trusted, some are not
+
+
+def test_the_critic_moves_by_its_own_loss_alone(stepped, again):
+  _, _, _, before, after, _ = stepped
+  (_, grads), _ = again
+  want = jax.tree.map(lambda p, g: p - RATE * g, before.params['disc'], grads)
+  for found, value in zip(*map(jax.tree.leaves, (after.params['disc'], want)), strict=True):
+    np.testing.assert_allclose(found, value, atol=1e-6)
+
+
+def test_shared_forward_pass_gives_the_gradient_of_a_fresh_one(stepped, again):
+  """Same dropout, the critic after its move; the generator moves by nothing else."""
+  _, _, _, before, after, _ = stepped
+  _, (_, grads) = again
+  size = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(grads))
+  parts = map(jax.tree.leaves, (before.params['gen'], after.params['gen'], grads))
+  for old, new, grad in zip(*parts, strict=True):
+    np.testing.assert_allclose((old - new) / RATE, grad, atol=1e-4 * size)
+
+
+def test_running_averages_move_once(stepped, again):
+  _, _, _, before, after, _ = stepped
+  _, ((_, (_, stats, _)), _) = again
+  for found, value in zip(*map(jax.tree.leaves, (after.extra['gen'], stats)), strict=True):
+    np.testing.assert_allclose(found, value, atol=1e-6)
+  assert jax.tree.structure(before.extra) == jax.tree.structure(after.extra)
+  first = before.extra['gen']['up_0']['norm']
+  assert not first['mean'].any() and first['var'].tolist() == [1] * 4
+
+
+def traced(config, data):
+  """Terms of a step, by tracing."""
+  nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
+
+  def whole():
+    fresh = checkpoint.fresh_state(config, gtc, nets, tx)
+    step = jax.vmap(lambda _: gtc.step(nets, tx, config, fresh, data, {}, jax.random.key(0), ''),
+                    axis_name=state.AXIS)
+    return step(jnp.arange(1))
+  return jax.eval_shape(whole)[1]
+
+
+VIDEO = {'disc.residual': False, 'weights.temporal': 0.0}
+ROWS = {
+    'image2image': (VIDEO | {'gen.recurrent': False, 'disc.recurrent': False}, 1,
+                    {'spatial', 'adversarial', 'disc'}),
+    'video2video': (VIDEO, 3, {'spatial', 'adversarial', 'disc'}),
+    'local': ({'disc.residual': False}, 3,
+              {'spatial', 'adversarial', 'disc', 'temporal', 'flow/valid'}),
+    'no critic': ({'weights.adversarial': 0.0}, 3, {'spatial', 'temporal', 'flow/valid'}),
+}
+
+
+@pytest.mark.parametrize('row', ROWS)
+def test_rows_of_the_table_by_config(row):
+  changes, frames, terms = ROWS[row]
+  config = tiny()
+  config.update_from_flattened_dict(changes)
+  config.data.frames = frames
+  assert set(traced(config, batch(frames) if 'temporal' in terms else clips_only(frames))) == terms
+  assert bool(gtc.batch_extras(config)) == ('temporal' in terms)
+
+
+def clips_only(frames):
+  """No flow in the batch: who asks for it fails."""
+  return {name: jnp.zeros((1, frames, 32, 32, 3)) for name in 'ab'}
+
+
+def test_parameters_of_the_paper():
+  config = config_of('gtc', 'paper')
+  nets, inputs = gtc.networks(config), gtc.inputs(config)
+  counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(jax.eval_shape(
+      net.init, jax.random.key(0), *inputs[name])['params'])) for name, net in nets.items()}
+  assert counts == {'gen': 49_888_643, 'disc': 6_569_605}
+
+
+@pytest.mark.slow
+def test_two_devices_move_like_one():
+  """Batch norm over both devices: half of the batch on each is the whole batch on one."""
+  config = tiny(adversarial=0.0)
+  config.gen.dropout = 0.0
+  nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
+  fresh = checkpoint.fresh_state(config, gtc, nets, tx)
+  one = batch()
+  both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), one)
+
+  def step(data):
+    return gtc.step(nets, tx, config, fresh, data, {}, jax.random.key(0), '')[0]
+  mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
+  whole = mapped(jax.tree.map(lambda x: x[None], both))
+  halves = mapped(jax.tree.map(lambda x: x[:, None], both))
+  for name in ('params', 'extra'):
+    for x, y in zip(*(jax.tree.leaves(getattr(s, name)) for s in (whole, halves)), strict=True):
+      np.testing.assert_allclose(y[0], y[1], atol=1e-7)
+      np.testing.assert_allclose(x[0], y[0], atol=2e-5)
+
+
+def test_mistakes_are_named():
+  config = tiny()
+  config.data.frames = 1
+  with pytest.raises(ValueError, match='weights.temporal=0 --config.disc.residual=false'):
+    gtc.networks(config)
+  config = tiny()
+  config.data.crop_size, config.gen.levels = 36, 3
+  with pytest.raises(ValueError, match='36x36.*multiples of 8, such as 32/40 x 32/40'):
+    gtc.networks(config)
+  config = tiny()
+  config.norm.eval = 'train'
+  with pytest.raises(ValueError, match="norm.eval='train'"):
+    gtc.networks(config)
+  with pytest.raises(ValueError, match='configs/gtc.py:demo-depth'):
+    config_of('gtc', 'demo-depth')
+
+
+def test_variants_are_words():
+  config = config_of('gtc', 'demo-segmentation')
+  assert (config.data.task, config.data.channels_b, config.gen.levels) == ('segmentation', 1, 5)
+  paper = config_of('gtc', 'paper')
+  assert (paper.data.task, paper.flow.name) == ('colour', 'raft_small')
+  assert config_of('gtc', 'paper-superres').data.task == 'superres'
+
+
+# ---- In use
+
+
+@pytest.fixture(scope='module')
+def used(stepped):
+  """(config, function of (carry, frames)) of the generator after a step."""
+  config, _, nets, _, after, _ = stepped
+
+  def use(carry, frames, task='translate'):
+    config.data.task = task
+    found = gtc.translate(nets, config, after.params, after.extra, {}, carry, frames)
+    config.data.task = 'translate'
+    return found
+  return jax.jit(use, static_argnames='task')
+
+
+def test_clip_in_chunks_equals_the_clip_whole(used):
+  frames = batch(5)['a']
+  carry, whole = used(None, frames)
+  first, head = used(None, frames[:, :2])
+  last, tail = used(first, frames[:, 2:])
+  np.testing.assert_allclose(whole, jnp.concatenate([head, tail], 1), atol=1e-5)
+  np.testing.assert_allclose(carry, last, atol=1e-5)
+  assert carry.shape == (1, 8, 8, 4) and carry.any()
+
+
+def test_what_comes_out_of_the_tasks(used):
+  frames = batch()['a']
+  _, plain = used(None, frames)
+  mask = used(None, frames, task='segmentation')[1]
+  assert np.array_equal(mask, np.where(plain > 0, 1, -1))
+  grey = ops.match_channels(ops.luma(frames), 3)
+  np.testing.assert_allclose(used(None, frames, task='colour')[1], used(None, grey)[1], atol=1e-5)
+
+
+def test_samples_show_the_residuals(stepped):
+  config, data, nets, _, after, _ = stepped
+  rows = gtc.samples(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
+  assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
+  valid = masks.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
+  e = consistency.residuals(data['b'], data['flow_a'], valid)[:, -1]
+  np.testing.assert_allclose(rows['residual of b'], np.abs(e).clip(0, 2) - 1, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_one_clip_is_learned_by_heart():
+  """L1 below 0.05 in 300 steps on one clip, 64 pixels."""
+  config = tiny(adversarial=0.0, temporal=0.0)
+  config.data.update(crop_size=64, frames=5)
+  config.gen.update(width=16, levels=5, hidden=64, dropout=0.0)
+  nets = gtc.networks(config)
+  tx = {name: optax.adam(2e-3, b1=0.5) for name in gtc.PLAYERS}
+  s = checkpoint.fresh_state(config, gtc, nets, tx)
+  a = jax.random.uniform(jax.random.key(0), (1, 5, 8, 8, 3), minval=-1)
+  a = jax.image.resize(a, (1, 5, 64, 64, 3), 'linear')
+  data = {'a': a, 'b': -a[..., ::-1]}
+  step = jax.jit(jax.vmap(lambda s: gtc.step(nets, tx, config, s, data, {}, jax.random.key(0), ''),
+                          axis_name=state.AXIS))
+  s, terms = jax.tree.map(lambda x: x[None], s), None
+  first = jax.tree.map(lambda x: x[0], s)
+  for _ in range(300):
+    s, terms = step(s)
+  assert float(terms['spatial'][0]) < 0.05
+  assert moved(first, jax.tree.map(lambda x: x[0], s)) == {'gen'}
