@@ -11,6 +11,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 spec = importlib.util.spec_from_file_location('step_flops', ROOT / 'launch' / 'step_flops.py')
 step_flops = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(step_flops)
+pytestmark = pytest.mark.slow   # steps of the published sizes are lowered
 
 
 @pytest.fixture(scope='module')
