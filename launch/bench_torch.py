@@ -1,205 +1,299 @@
-"""The same networks and the same training step in PyTorch and in JAX, timed in turn.
+"""Time and memory of one training step, ours and the same step written in PyTorch, in turn.
 
-  python launch/bench_torch.py [--size 256] [--width 64] [--blocks 9] [--rounds 5]
-      [--impl auto|plain] [--what forward,train] [--keep_memory]
+  python launch/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256] [--rounds 5]
+      [--threads 1] [--keep_memory] [--memory] [--perceptual] [--set FIELD=VALUE ...]
+      [--what train,forward]
+  python launch/bench_torch.py --method cptrans,roma --ours_only
 
-forward: one frame through the generator. train: one whole CycleGAN step (both generators with
-identity images, both critics, pools left out, Adam), ours being i2vjax/methods/cyclegan.py as the
-training loop runs it. Each round times one call of either side; minima and medians of wall time and
-of processor time divided by the threads are printed, the second of which other programs on the
-machine disturb less. The ratio is ours / PyTorch's minimum.
+Networks and weights are those of configs/METHOD.py, changed by --set (`--set gen.width=32`); pools
+of fakes are left out and both sides see a batch of that config's size. Ours runs as in the training
+loop, from uint8 frames to the moved state; theirs is launch/torch_steps.py, which knows the four
+methods above. --ours_only takes any method, without backbone and, unless --perceptual, without VGG
+(with it: random weights on both sides). --what forward: one frame through the generator.
+
+Each round times one call of either side; minima and medians of wall time and of processor time
+divided by the threads are printed, the second of which other programs on the machine disturb less,
+least with --threads 1. The ratio is ours / PyTorch's minimum.
+
+`buffers` is what XLA plans for our step: arguments (parameters, optimiser, batch) and temporaries.
+--memory runs each side once more in a process of its own: its largest resident size, and what was
+resident before the first step. PyTorch keeps its own allocator there.
 """
 
 import argparse
+import ast
+import json
+import os
+import pathlib
+import re
+import resource
+import runpy
+import subprocess
+import sys
 import time
 
-import jax
 import numpy as np
-import torch
-from ml_collections import config_dict
-from torch import nn
 
-from i2vjax import defaults, parallel, schedules
-from i2vjax.methods import cyclegan
-from i2vjax.networks import patchgan, resnet
-from i2vjax.state import State, init_params
+# Neither jax nor torch up here: a process that measures one side's memory must not load the other.
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TWINS = ('cyclegan', 'cut', 'recyclegan', 'i2vgan')
 
 
-class Residual(nn.Module):
-  """x + [conv, norm, ReLU, conv, norm] with reflected borders."""
-
-  def __init__(self, width):
-    super().__init__()
-    self.body = nn.Sequential(
-        nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width), nn.ReLU(True),
-        nn.ReflectionPad2d(1), nn.Conv2d(width, width, 3), nn.InstanceNorm2d(width))
-
-  def forward(self, x):
-    """[B, C, H, W] -> the same."""
-    return x + self.body(x)
-
-
-def torch_generator(width, blocks):
-  """CycleGAN's generator: strided convolutions down, transposed convolutions up."""
-  def after(channels):
-    return nn.InstanceNorm2d(channels), nn.ReLU(True)
-  w = width
-  return nn.Sequential(
-      nn.ReflectionPad2d(3), nn.Conv2d(3, w, 7), *after(w),
-      nn.Conv2d(w, 2 * w, 3, 2, 1), *after(2 * w), nn.Conv2d(2 * w, 4 * w, 3, 2, 1), *after(4 * w),
-      *(Residual(4 * w) for _ in range(blocks)),
-      nn.ConvTranspose2d(4 * w, 2 * w, 3, 2, 1, 1), *after(2 * w),
-      nn.ConvTranspose2d(2 * w, w, 3, 2, 1, 1), *after(w),
-      nn.ReflectionPad2d(3), nn.Conv2d(w, 3, 7), nn.Tanh())
+def read_config(name, options):
+  """Config of `configs/NAME.py[:VARIANT]` for built-in scenes of the size asked for."""
+  method, _, variant = name.partition(':')
+  path = ROOT / 'configs' / f'{method}.py'
+  if not path.is_file():
+    raise ValueError(f'--method {method}: there is no {path.relative_to(ROOT)}')
+  config = runpy.run_path(str(path))['get_config'](variant or None)
+  config.variant = 'bench'
+  config.data.update(source='scenes', load_size=options.size, crop_size=options.size)
+  config.data.scenes.update(clips=1, test_clips=1, val_clips=1, clip_length=config.data.frames + 2)
+  config.gan.pool = 0
+  config.backbone, config.perceptual = 'none', 'random' if options.perceptual else 'none'
+  for part in ('width', 'blocks'):
+    if getattr(options, part):
+      config.gen[part] = getattr(options, part)
+  if options.width:
+    config.disc.width = options.width
+  config.update_from_flattened_dict(dict(map(change, options.set)))
+  return config
 
 
-def torch_critic(width):
-  """PatchGAN with three strided layers."""
-  layers, before = [nn.Conv2d(3, width, 4, 2, 1), nn.LeakyReLU(0.2, True)], width
-  for factor, stride in ((2, 2), (4, 2), (8, 1)):
-    after = factor * width
-    layers += [nn.Conv2d(before, after, 4, stride, 1), nn.InstanceNorm2d(after),
-               nn.LeakyReLU(0.2, True)]
-    before = after
-  return nn.Sequential(*layers, nn.Conv2d(before, 1, 4, 1, 1))
+def change(text):
+  """'gen.width=32' -> ('gen.width', 32)."""
+  field, _, value = text.partition('=')
+  try:
+    return field, ast.literal_eval(value)
+  except (ValueError, SyntaxError):
+    return field, value
 
 
-def torch_step(size, width, blocks):
-  """Function without arguments that makes one CycleGAN step in PyTorch."""
-  gen_ab, gen_ba = torch_generator(width, blocks), torch_generator(width, blocks)
-  disc_a, disc_b = torch_critic(width), torch_critic(width)
-  tx_gen, tx_disc = (torch.optim.Adam([*one.parameters(), *two.parameters()], 2e-4, (0.5, 0.999))
-                     for one, two in ((gen_ab, gen_ba), (disc_a, disc_b)))
-  a, b = (torch.rand(1, 3, size, size) * 2 - 1 for _ in range(2))
-
-  def critics_learn(learn):
-    for critic in (disc_a, disc_b):
-      critic.requires_grad_(learn)
-
-  def step():
-    critics_learn(False)
-    tx_gen.zero_grad()
-    ab, ba = gen_ab(torch.cat([a, b])), gen_ba(torch.cat([b, a]))
-    fake_b, fake_a = ab[:1], ba[:1]
-    loss = ((disc_b(fake_b) - 1) ** 2).mean() + ((disc_a(fake_a) - 1) ** 2).mean()
-    loss = loss + 10 * ((gen_ba(fake_b) - a).abs().mean() + (gen_ab(fake_a) - b).abs().mean())
-    loss = loss + 5 * ((ab[1:] - b).abs().mean() + (ba[1:] - a).abs().mean())
-    loss.backward()
-    tx_gen.step()
-    critics_learn(True)
-    tx_disc.zero_grad()
-    for critic, real, fake in ((disc_a, a, fake_a.detach()), (disc_b, b, fake_b.detach())):
-      scores = critic(torch.cat([real, fake]))
-      (0.5 * (((scores[:1] - 1) ** 2).mean() + (scores[1:] ** 2).mean())).backward()
-    tx_disc.step()
-  return step
+# ---- Ours
 
 
-def torch_forward(size, width, blocks):
-  """Function without arguments that translates one frame in PyTorch."""
-  gen, x = torch_generator(width, blocks), torch.rand(1, 3, size, size)
-
-  def forward():
-    with torch.no_grad():
-      gen(x)
-  return forward
+def with_impl(nets, impl):
+  """The networks with a chosen form of their convolutions."""
+  return {name: net.clone(impl=impl) if hasattr(net, 'impl') else net for name, net in nets.items()}
 
 
-def settings(size, width, blocks):
-  """Config of our side, with the numbers of the CycleGAN paper."""
-  config = defaults.get_config()
-  config.data.crop_size = size
-  config.gen = {'width': width, 'blocks': blocks, 'down': 'stride', 'up': 'deconv'}
-  config.disc = {'width': width, 'layers': 3, 'down': 'stride'}
-  config.gan = {'mode': 'lsgan', 'pool': 0, 'd_scale': 0.5}
-  config.weights = {'adversarial': 1.0, 'cycle': 10.0, 'identity': 5.0}
-  return config_dict.FrozenConfigDict(config)
+def jax_step(config, options):
+  """(one training step as a function without arguments, bytes of XLA's buffers)."""
+  import jax
 
-
-def networks(config, impl):
-  """Networks of cyclegan with a chosen form of the convolutions."""
-  generator = resnet.generator(config, 3, 3, impl)
-  critic = patchgan.discriminator(config, 3, impl)
-  return {'gen_ab': generator, 'gen_ba': generator, 'disc_a': critic, 'disc_b': critic}
-
-
-def jax_step(config, impl):
-  """Function without arguments that makes one CycleGAN step in JAX, as the training loop does."""
-  nets = networks(config, impl)
-  tx = schedules.optimisers(config, cyclegan.PLAYERS, 100)
-  params = init_params(nets, cyclegan.inputs(config), jax.random.key(0))
-  opt = {player: tx[player].init({name: params[name] for name in names})
-         for player, names in cyclegan.PLAYERS.items()}
-  state = State(params, opt, {}, parallel.per_device(cyclegan.local(config)),
-                np.int32(0), jax.random.key(1))
-  size = config.data.crop_size
-  rng = np.random.default_rng(0)
-  batch = parallel.shard({name: rng.uniform(-1, 1, (1, 1, size, size, 3)).astype(np.float32)
-                          for name in 'ab'})
-  compiled = parallel.map_step(lambda state, batch, fixed, key: cyclegan.step(
-      nets, tx, config, state, batch, fixed, key, None))
-  held = [parallel.place(state)]
+  from i2vjax import checkpoint, commands, parallel, pretrained, schedules
+  from i2vjax import train as trainer
+  from i2vjax.data import windows
+  jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
+  config = pretrained.settle(config)
+  method, nets, fixed = checkpoint.assemble(config)
+  nets = with_impl(nets, options.impl)
+  tx = schedules.optimisers(config, method.PLAYERS, 100, parallel.device_count())
+  held = [parallel.place(checkpoint.fresh_state(config, method, nets, tx))]
+  fixed = parallel.replicate(fixed)
+  batch = parallel.shard(windows.sample_windows(
+      config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
+  phase = trainer.phase_at(method, config, 0)
+  compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
+  plan = compiled.memory_analysis()
 
   def step():
-    held[0], terms = compiled(held[0], batch, {})
+    held[0], terms = compiled(held[0], batch, fixed)
     jax.block_until_ready((held[0].params, terms))
-  return step
+  return step, plan.argument_size_in_bytes + plan.temp_size_in_bytes
 
 
-def jax_forward(config, impl):
-  """Function without arguments that translates one frame in JAX."""
-  gen, size = networks(config, impl)['gen_ab'], config.data.crop_size
-  x = np.random.default_rng(0).random((1, size, size, 3), np.float32)
+def jax_forward(config, options):
+  """(translation of one frame as a function without arguments, bytes of XLA's buffers)."""
+  import jax
+
+  from i2vjax import methods
+  nets = with_impl(methods.get(config.method).networks(config), options.impl)
+  gen = nets['gen' if 'gen' in nets else 'gen_ab']
+  x = frames(config, 1)[0]
   params = jax.jit(gen.init)(jax.random.key(0), x)
-  apply = jax.jit(gen.apply)
-  return lambda: jax.block_until_ready(apply(params, x))
+  compiled = jax.jit(gen.apply).lower(params, x).compile()
+  plan = compiled.memory_analysis()
+  return (lambda: jax.block_until_ready(compiled(params, x)),
+          plan.argument_size_in_bytes + plan.temp_size_in_bytes)
 
 
-def alternate(sides, rounds):
-  """{name: [rounds, 2]} wall and processor seconds per thread, the sides in turn."""
-  times = {name: [] for name in sides}
-  for step in sides.values():
+def frames(config, count):
+  """Random frames: [[B, H, W, 3] in [-1, 1]] of `count` moments."""
+  rng, size = np.random.default_rng(0), config.data.crop_size
+  return [rng.uniform(-1, 1, (config.data.batch, size, size, 3)).astype(np.float32)
+          for _ in range(count)]
+
+
+# ---- Theirs
+
+
+def torch_step(config, options):
+  """(one training step in PyTorch as a function without arguments, None)."""
+  import torch
+  import torch_steps
+  batch = {x: [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
+               for frame in frames(config, config.data.frames)] for x in 'ab'}
+  return torch_steps.make(config, batch)[1], None
+
+
+def torch_forward(config, options):
+  """(translation of one frame in PyTorch as a function without arguments, None)."""
+  import torch
+  import torch_parts
+  gen = torch_parts.Generator(config.gen)
+  x = torch.from_numpy(frames(config, 1)[0].transpose(0, 3, 1, 2).copy())
+  return torch.no_grad()(lambda: gen(x)), None
+
+
+MAKERS = {'train': {'jax': jax_step, 'torch': torch_step},
+          'forward': {'jax': jax_forward, 'torch': torch_forward}}
+
+
+# ---- Measuring
+
+
+def alternate(steps, rounds, threads):
+  """{side: [rounds, 2]} wall and processor seconds per thread, the sides in turn."""
+  times = {side: [] for side in steps}
+  for step in steps.values():
     step()
   for _ in range(rounds):
-    for name, step in sides.items():
+    for side, step in steps.items():
       began = time.perf_counter(), time.process_time()
       step()
-      times[name].append((time.perf_counter() - began[0],
-                          (time.process_time() - began[1]) / torch.get_num_threads()))
-  return {name: np.asarray(pairs) for name, pairs in times.items()}
+      times[side].append((time.perf_counter() - began[0],
+                          (time.process_time() - began[1]) / threads))
+  return {side: np.asarray(pairs) for side, pairs in times.items()}
 
 
-def report(what, times):
+def resident():
+  """Largest resident size of this process so far, bytes.
+
+  Linux hands `ru_maxrss` down from the process that started this one, so its own record is read.
+  """
+  status = pathlib.Path('/proc/self/status')
+  if status.is_file():
+    return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', status.read_text())[1])
+  size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return size * (1 if sys.platform == 'darwin' else 1024)
+
+
+def hold(threads):
+  """Keep both sides to so many cores; returns how many there are. Call before either is loaded.
+
+  PyTorch's threads wait for each other in a busy loop: on a machine with other work their
+  processor time means something with one thread only.
+  """
+  cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+  if threads and cores:
+    os.sched_setaffinity(0, cores[:threads])
+  return min(threads or len(cores), len(cores)) or os.cpu_count()
+
+
+def alone(side, name, what, argv):
+  """{'before', 'peak'} bytes resident of one side, two steps in a process of its own."""
+  command = [sys.executable, __file__, *argv, '--child', side, '--method', name, '--what', what]
+  done = subprocess.run(command, capture_output=True, text=True)
+  if done.returncode:
+    raise RuntimeError(f'{" ".join(command)} failed:\n{done.stderr}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(side, options):
+  """What `alone` starts: prints the resident sizes as JSON."""
+  step, _ = MAKERS[options.what][side](read_config(options.method, options), options)
+  before = resident()   # ours has compiled by now
+  for _ in range(2):
+    step()
+  print(json.dumps({'before': before, 'peak': resident()}))
+
+
+# ---- Tables
+
+
+def show_times(what, times):
   """One table of minima, medians and ratios."""
-  print(f'{what:8s} {"wall min":>9s} {"median":>9s} {"cpu min":>9s} {"median":>9s}   seconds')
-  for name, values in times.items():
+  print(f'{what:20s} {"wall min":>9s} {"median":>9s} {"cpu min":>9s} {"median":>9s}   seconds')
+  for side, values in times.items():
     least, middle = values.min(0), np.median(values, 0)
-    print(f'  {name:6s} {least[0]:9.3f} {middle[0]:9.3f} {least[1]:9.3f} {middle[1]:9.3f}')
-  ours, theirs = (times[name].min(0) for name in ('jax', 'torch'))
-  print(f'  jax / torch: wall {ours[0] / theirs[0]:.2f}, processor {ours[1] / theirs[1]:.2f}',
-        flush=True)
+    print(f'  {side:18s} {least[0]:9.3f} {middle[0]:9.3f} {least[1]:9.3f} {middle[1]:9.3f}')
+  if len(times) > 1:
+    ours, theirs = (times[side].min(0) for side in ('jax', 'torch'))
+    print(f'  jax / torch: wall {ours[0] / theirs[0]:.2f}, processor {ours[1] / theirs[1]:.2f}')
+  sys.stdout.flush()
 
 
-def main():
+def gigabytes(size):
+  return f'{size / 1e9:.2f} GB'
+
+
+def row(name, times, buffers, sizes):
+  """A line of the Markdown table: processor seconds, ratio, buffers, largest resident sizes."""
+  cpu = {side: values.min(0)[1] for side, values in times.items()}
+  cells = [name, f'{cpu["jax"]:.2f} s']
+  cells += [f'{cpu["torch"]:.2f} s', f'{cpu["jax"] / cpu["torch"]:.2f}'] if 'torch' in cpu else [
+      '', '']
+  cells += [gigabytes(buffers)]
+  for side in ('jax', 'torch'):
+    found = sizes.get(side)
+    cells.append(f'{gigabytes(found["peak"])} ({gigabytes(found["before"])})' if found else '')
+  return f'| {" | ".join(cells)} |'
+
+
+HEAD = ('| step | ours | PyTorch | ours / PyTorch | our buffers | ours resident (before) | '
+        'PyTorch resident (before) |\n|---|---|---|---|---|---|---|')
+
+
+def measure(name, what, options, sizes):
+  """Times of one method. Returns its line of the table."""
+  config, steps, buffers = read_config(name, options), {}, {}
+  for side in sides(options):
+    steps[side], buffers[side] = MAKERS[what][side](config, options)
+  times = alternate(steps, options.rounds, options.threads)
+  show_times(f'{name} {what}', times)
+  return row(f'{name} {what}', times, buffers['jax'], sizes)
+
+
+def sides(options):
+  return ('jax',) if options.ours_only else ('torch', 'jax')
+
+
+def parse(argv):
   parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
-  for name, value in (('size', 256), ('width', 64), ('blocks', 9), ('rounds', 5), ('threads', 0)):
-    parser.add_argument(f'--{name}', type=int, default=value)
-  parser.add_argument('--impl', default='auto')
-  parser.add_argument('--what', default='forward,train')
-  parser.add_argument('--keep_memory', action='store_true')
-  options = parser.parse_args()
-  if options.keep_memory:
+  parser.add_argument('--method', default='cyclegan', help='names in configs/, by commas')
+  parser.add_argument('--what', default='train', help='train, forward or both, by commas')
+  for name, value, text in (
+      ('size', 256, 'pixels'), ('rounds', 5, ''), ('threads', 0, 'cores for both sides; 0: all'),
+      ('width', 0, 'of generator and critic; 0: the config'), ('blocks', 0, '0: the config')):
+    parser.add_argument(f'--{name}', type=int, default=value, help=text)
+  parser.add_argument('--impl', default='auto', help='form of our convolutions (networks/conv.py)')
+  parser.add_argument('--set', action='append', default=[], metavar='FIELD=VALUE')
+  for name in ('keep_memory', 'memory', 'perceptual', 'ours_only'):
+    parser.add_argument(f'--{name}', action='store_true')
+  parser.add_argument('--child', choices=('jax', 'torch'), help=argparse.SUPPRESS)
+  return parser.parse_args(argv)
+
+
+def main(argv):
+  options = parse(argv)
+  options.threads = hold(options.threads)
+  if options.child != 'torch' and options.keep_memory:
+    from i2vjax import parallel
     parallel.keep_memory()
-  if options.threads:
+  if options.child != 'jax' and not options.ours_only:
+    import torch
     torch.set_num_threads(options.threads)
-  sizes = (options.size, options.width, options.blocks)
-  config = settings(*sizes)
-  makers = {'forward': (torch_forward, jax_forward), 'train': (torch_step, jax_step)}
-  for what in options.what.split(','):
-    theirs, ours = makers[what]
-    sides = {'torch': theirs(*sizes), 'jax': ours(config, options.impl)}
-    report(what, alternate(sides, options.rounds))
+  if options.child:
+    return child(options.child, options)
+  jobs = [(name, what) for name in options.method.split(',') for what in options.what.split(',')]
+  # Memory first: afterwards this process holds what it needed itself.
+  sizes = {job: {side: alone(side, *job, argv) for side in sides(options)}
+           if options.memory else {} for job in jobs}
+  print(HEAD, *(measure(*job, options, sizes[job]) for job in jobs), sep='\n')
+  return None
 
 
 if __name__ == '__main__':
-  main()
+  main(sys.argv[1:])
