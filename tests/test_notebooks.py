@@ -18,6 +18,7 @@ def test_outputs_are_stripped(path):
                        for c in cells if c.cell_type == 'code')
 
 
+@pytest.mark.slow
 def test_quickstart_trains_looks_translates_and_scores(tmp_path):
   notebook = nbformat.read(ROOT / 'notebooks' / 'quickstart.ipynb', as_version=4)
   for cell in notebook.cells:   # a shorter run in a folder of its own
