@@ -27,7 +27,7 @@ def test_fusion_parameters(width, kernel, expected):
 
 
 def test_mask_is_one_channel_of_the_frames_size_near_one_half_at_first():
-  block, x = FusionBlock(4, 3), jax.random.uniform(KEY, (2, 12, 20, 3), maxval=2)
+  block, x = FusionBlock(4, 3, impl='plain'), jax.random.uniform(KEY, (2, 12, 20, 3), maxval=2)
   mask = jax.jit(block.apply)(jax.jit(block.init)(KEY, x), x)
   assert mask.shape == (2, 12, 20, 1) and mask.dtype == jnp.float32
   np.testing.assert_allclose(mask, 0.5, atol=0.1)
@@ -36,7 +36,7 @@ def test_mask_is_one_channel_of_the_frames_size_near_one_half_at_first():
 
 def test_mask_by_hand():
   """sigmoid(conv(ReLU(IN(conv(ReLU(IN(conv(x)))))))), no norm before the sigmoid."""
-  block, x = FusionBlock(1, 1), jax.random.uniform(KEY, (1, 4, 5, 1))
+  block, x = FusionBlock(1, 1, impl='plain'), jax.random.uniform(KEY, (1, 4, 5, 1))
   weights = {'conv_0': 2.0, 'conv_1': -3.0, 'head': 1.5}
   params = {name: {'kernel': jnp.full((1, 1, 1, 1), w), 'bias': jnp.full(1, 0.25)}
             for name, w in weights.items()}
@@ -53,7 +53,7 @@ def test_rematerialised_fusion_has_the_same_gradient():
   x = jax.random.uniform(KEY, (1, 8, 8, 3))
   grads = []
   for remat in (False, True):
-    block = FusionBlock(2, 3, remat)
+    block = FusionBlock(2, 3, remat, impl='plain')
     params = jax.jit(block.init)(KEY, x)
     grads.append(jax.jit(jax.grad(lambda p, block=block: jnp.sum(block.apply(p, x) ** 2)))(params))
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-6), *grads)
@@ -67,7 +67,7 @@ def test_motion_translator_parameters():
 
 
 def test_motion_translator_adds_nothing_at_first():
-  net, flow = MotionTranslator(4, 1), 5 * jax.random.normal(KEY, (2, 8, 12, 2))
+  net, flow = MotionTranslator(4, 1, impl='plain'), 5 * jax.random.normal(KEY, (2, 8, 12, 2))
   added = jax.jit(net.apply)(jax.jit(net.init)(KEY, flow), flow)
   assert added.shape == flow.shape and not added.any()
 
@@ -76,7 +76,7 @@ def test_motion_translator_sees_what_moves_everything_unless_normed():
   """The same flow with 5 pixels added everywhere."""
   flow = 5 * jax.random.normal(KEY, (1, 8, 8, 2))
   for norm, expected in (('none', True), ('instance', False)):
-    net = MotionTranslator(4, 1, norm)
+    net = MotionTranslator(4, 1, norm, impl='plain')
     params = jax.jit(net.init)(KEY, flow)
     params['params']['head']['kernel'] = 0.1 * jax.random.normal(KEY, (7, 7, 4, 2))
     call = jax.jit(net.apply)

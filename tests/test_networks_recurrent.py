@@ -18,6 +18,16 @@ def count(tree):
   return sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
 
 
+def filled(net, *example):
+  """Random variables without compiling `init`: scales and variances near 1, all else near 0."""
+  rng = np.random.default_rng(0)
+
+  def one(path, x):
+    near = float(path[-1].key in ('scale', 'var'))
+    return jnp.asarray(near + 0.3 * (1 - near) * rng.normal(size=x.shape), jnp.float32)
+  return jax.tree_util.tree_map_with_path(one, shapes_of(net, *example))
+
+
 def clip(frames, size=32, channels=3, batch=1, seed=0):
   return jax.random.uniform(jax.random.key(seed), (batch, frames, size, size, channels), minval=-1)
 
@@ -141,7 +151,7 @@ def test_two_devices_normalise_and_differentiate_like_one():
   def device(x, target):
     grad, stats = jax.grad(lambda x: loss(norm, params, x, target), has_aux=True)(x)
     return grad, stats
-  grads, stats = jax.vmap(device, axis_name='data')(x, target)
+  grads, stats = jax.jit(jax.vmap(device, axis_name='data'))(x, target)
   whole = x.reshape(6, 2, 2, 4)
   want, expected = jax.grad(lambda x: loss(batchnorm.BatchNorm(), params, x,
                                            target.reshape(whole.shape)), has_aux=True)(whole)
@@ -157,40 +167,38 @@ def test_two_devices_normalise_and_differentiate_like_one():
 
 @pytest.fixture(scope='module')
 def small():
-  """(compiled generator in use, its variables) at 32 pixels, with memory that matters."""
-  net = recurrent.RecurrentUNet(3, 4, 4, 8, kernel_init=jax.nn.initializers.normal(0.3))
-  variables = net.init(jax.random.key(1), clip(1))
-  return jax.jit(lambda x, carry=None: net.apply(variables, x, carry)), net, variables
+  """Compiled generator in use, (frames, carry) -> (carry, frames), with memory that matters."""
+  net = recurrent.RecurrentUNet(3, 4, 2, 8, impl='plain')
+  variables = filled(net, clip(1))
+  return jax.jit(lambda x, carry: net.apply(variables, x, carry))
+
+
+START = jnp.zeros((1, 8, 8, 8))
 
 
 def test_folded_frames_equal_frames_one_by_one(small):
-  use, _, _ = small
-  x, carry, out = clip(3), None, []
-  for t in range(3):
-    carry, y = use(x[:, t:t + 1], carry)
+  x, carry, out = clip(4), START, []
+  for t in range(4):
+    carry, y = small(x[:, t:t + 1], carry)
     out.append(y)
-  whole = use(x)
+  whole = small(x, START)
   np.testing.assert_allclose(whole[1], jnp.concatenate(out, 1), atol=1e-5)
   np.testing.assert_allclose(whole[0], carry, atol=1e-5)
 
 
 def test_no_frame_looks_ahead_and_every_frame_looks_back(small):
-  use, _, _ = small
   x = clip(4)
-  before, after = use(x)[1], use(x.at[:, 2].add(0.5))[1]
+  before, after = small(x, START)[1], small(x.at[:, 2].add(0.5), START)[1]
   np.testing.assert_array_equal(before[:, :2], after[:, :2])
   assert float(jnp.max(jnp.abs(before[:, 3] - after[:, 3]))) > 1e-4
 
 
-def test_dropout_is_one_mask_per_clip(small):
-  """Equal frames in a clip come out equal with a linear clock stopped; clips differ."""
-  _, _, variables = small
-  net = recurrent.RecurrentUNet(3, 4, 4, 8, recurrent=False)
-  params = jax.tree.map(jnp.array, variables['params'])
-  params['memory'] = {'out_kernel': params['memory']['out_kernel'][:32],
-                      'out_bias': params['memory']['out_bias']}
+def test_dropout_is_one_mask_per_clip():
+  """Without memory equal frames of a clip come out equal; two equal clips do not."""
+  net = recurrent.RecurrentUNet(3, 4, 2, 8, recurrent=False, impl='plain')
   x = jnp.broadcast_to(clip(1), (2, 3, 32, 32, 3))
-  _, out = net.apply({**variables, 'params': params}, x, rngs={'dropout': jax.random.key(0)})
+  variables = filled(net, x)
+  _, out = jax.jit(lambda x: net.apply(variables, x, rngs={'dropout': jax.random.key(0)}))(x)
   np.testing.assert_allclose(out[:, 1:], out[:, :2], atol=1e-6)
   assert float(jnp.max(jnp.abs(out[0] - out[1]))) > 1e-4
 
@@ -208,26 +216,32 @@ def test_remat_and_first_norm_change_names_of_nothing_else():
 
 @pytest.fixture(scope='module')
 def critic():
-  net = recurrent.ClipCritic(4, 8, kernel_init=jax.nn.initializers.normal(0.3))
-  params = net.init(jax.random.key(0), clip(4), clip(4))
-  return jax.jit(net.apply), params
+  """(network, its variables, compiled logit)."""
+  net = recurrent.ClipCritic(4, 8, impl='plain')
+  variables = filled(net, clip(4), clip(4))
+  return net, variables, jax.jit(net.apply)
 
 
 def test_one_logit_for_a_clip_half_from_each_stream(critic):
-  judge, variables = critic
-  x, e = clip(4, batch=2), clip(4, batch=2, seed=1)
-  p = variables['params']
-  assert p['share'].tolist() == [0.5, 0.5] and float(p['bias']) == 0
-  streams = [recurrent.Stream(4, 8).apply({'params': p[name]}, v)
-             for name, v in (('frames', x), ('residuals', e))]
-  np.testing.assert_allclose(judge(variables, x, e), sum(streams) / 2, atol=1e-6)
+  net, variables, judge = critic
+  x, e, p = clip(4, batch=2), clip(4, batch=2, seed=1), dict(variables['params'])
+  begins = jax.jit(lambda: [net.init(jax.random.key(0), x, e)['params'][name]
+                            for name in ('share', 'bias')])()
+  assert begins[0].tolist() == [0.5, 0.5] and float(begins[1]) == 0
+
+  def with_share(*share):
+    return judge({'params': {**p, 'share': jnp.array(share), 'bias': jnp.zeros(())}}, x, e)
+  frames, residuals = with_share(1.0, 0.0), with_share(0.0, 1.0)
+  assert frames.shape == (2,) and float(jnp.min(jnp.abs(frames - residuals))) > 1e-5
+  np.testing.assert_allclose(with_share(0.5, 0.5), (frames + residuals) / 2, atol=1e-6)
 
 
 def test_order_of_residuals_matters(critic):
   """Global consistency: the same residuals in another order are another clip."""
-  judge, variables = critic
-  x, e = clip(4), clip(4, seed=1)
-  assert abs(float(judge(variables, x, e)[0] - judge(variables, x, e[:, ::-1])[0])) > 1e-5
-  alone = recurrent.Stream(4, 8, recurrent=False)
-  p = alone.init(jax.random.key(0), e)
-  np.testing.assert_allclose(alone.apply(p, e), alone.apply(p, e[:, ::-1]), atol=1e-6)
+  _, variables, judge = critic
+  x, e = clip(4, batch=2), clip(4, batch=2, seed=1)
+  turned = judge(variables, x, e[:, ::-1])
+  assert float(jnp.min(jnp.abs(judge(variables, x, e) - turned))) > 1e-5
+  alone = recurrent.Stream(4, 8, recurrent=False, impl='plain')
+  p, score = filled(alone, e), jax.jit(alone.apply)
+  np.testing.assert_allclose(score(p, e), score(p, e[:, ::-1]), atol=1e-6)

@@ -97,11 +97,15 @@ def clip(batch=2, size=32, channels=3, seed=0):
 
 
 def scattered(net, *example):
-  """Variables of a network, every parameter away from where it starts."""
-  variables = net.init(jax.random.key(0), *example)
+  """(parameters, running averages) of a network: scales and variances near 1, all else near 0."""
   rng = np.random.default_rng(1)
-  return jax.tree.map(lambda p: np.asarray(p + 0.2 * rng.normal(size=p.shape), np.float32),
-                      variables['params']), variables.get('batch_stats')
+
+  def one(path, x):
+    near, size = float(path[-1].key in ('scale', 'var')), 0.0 if path[0].key != 'params' else 0.2
+    return np.asarray(near + size * rng.normal(size=x.shape), np.float32)
+  shapes = jax.eval_shape(net.init, jax.random.key(0), *example)
+  variables = jax.tree_util.tree_map_with_path(one, shapes)
+  return variables['params'], variables.get('batch_stats')
 
 
 @pytest.fixture(scope='module')
@@ -143,7 +147,7 @@ def test_generator_in_use_with_its_carry(generator):
     layer.running_mean, layer.running_var = tensor(mean).float(), tensor(var).float()
     averages[name] = {'norm': {'mean': jnp.float32(mean), 'var': jnp.float32(var)}}
   use = jax.jit(lambda x, h: net.apply({'params': params, 'batch_stats': averages}, x, h))
-  h, y = use(x, None)
+  h, _ = use(x, jnp.zeros((2, 4, 4, 6)))
   h, y = use(x[:, ::-1], h)
   with torch.no_grad():
     carry, _ = theirs(nchw(x))

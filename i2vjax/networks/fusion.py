@@ -21,17 +21,19 @@ class FusionBlock(nn.Module):
     width: channels between the convolutions.
     kernel: side of the kernels, odd.
     remat: recompute in the backward pass.
-    kernel_init, dtype: see conv.Conv.
+    impl, kernel_init, dtype: see conv.Conv.
   """
 
   width: int = 64
   kernel: int = 7
   remat: bool = False
+  impl: str = 'auto'
   kernel_init: Callable = nn.initializers.normal(0.02)
   dtype: Any = jnp.float32
 
   def setup(self):
-    rest = {'pad': 'reflect', 'kernel_init': self.kernel_init, 'dtype': self.dtype}
+    rest = {'pad': 'reflect', 'impl': self.impl, 'kernel_init': self.kernel_init,
+            'dtype': self.dtype}
     self.conv_0 = Conv(self.width, self.kernel, **rest)
     self.conv_1 = Conv(self.width, self.kernel, **rest)
     self.head = Conv(1, self.kernel, **rest)
@@ -52,5 +54,6 @@ def block(config):
   fuse = config.fuse
   if fuse.kernel % 2 == 0:
     raise ValueError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask lies on its frame')
-  return FusionBlock(fuse.width, fuse.kernel, bool(config.remat), layers.initializer(config.init),
-                     layers.compute_dtype(config))
+  return FusionBlock(fuse.width, fuse.kernel, bool(config.remat),
+                     kernel_init=layers.initializer(config.init),
+                     dtype=layers.compute_dtype(config))

@@ -27,27 +27,28 @@ class MotionTranslator(nn.Module):
     blocks: residual blocks.
     norm: 'none', or 'instance', which takes away what moves the whole frame.
     scale: pixels that count as 1 inside.
-    dtype: of the activations.
+    impl, kernel_init, dtype: see conv.Conv.
   """
 
   width: int = 32
   blocks: int = 3
   norm: str = 'none'
   scale: float = 20.0
+  impl: str = 'auto'
   kernel_init: Callable = nn.initializers.he_normal()
   dtype: Any = jnp.float32
 
   def setup(self):
     if self.norm not in NORMS:
       raise ValueError(f'motion.norm={self.norm!r}: choose one of {", ".join(NORMS)}')
-    rest = {'kernel_init': self.kernel_init, 'dtype': self.dtype}
+    rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
     width = self.width
     self.stem = Conv(width, 7, pad='reflect', **rest)
     self.down = [Conv(2 * width, 3, 2, **rest), Conv(4 * width, 3, 2, **rest)]
     self.res = [(Conv(4 * width, 3, pad='reflect', **rest),
                  Conv(4 * width, 3, pad='reflect', **rest)) for _ in range(self.blocks)]
     self.up = [ConvTranspose(2 * width, 3, **rest), ConvTranspose(width, 3, **rest)]
-    self.head = Conv(2, 7, pad='reflect', kernel_init=nn.initializers.zeros, dtype=self.dtype)
+    self.head = Conv(2, 7, pad='reflect', **rest | {'kernel_init': nn.initializers.zeros})
 
   def __call__(self, flow):
     """[B, H, W, 2] pixels -> the same, float32. H and W are multiples of 4."""
