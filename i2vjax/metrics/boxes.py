@@ -1,0 +1,156 @@
+"""Boxes of a whole test set: COCO files read and checked, and moved into cropped frames."""
+
+import json
+import pathlib
+from typing import NamedTuple
+
+import numpy as np
+
+# How published test frames were cut from the originals: x' = x * scale + shift inside size (w, h).
+GEOMETRY = {
+    'flir': {'scale': (500 / 640, 400 / 512), 'shift': (-70, -56), 'size': (360, 288)},
+    'kaist': {'scale': (1, 1), 'shift': (-140, -112), 'size': (360, 288)},
+}
+
+
+class Boxes(NamedTuple):
+  """Boxes of a whole test set.
+
+  Attributes:
+    image: [N] ids. kind: [N] class, an index into the class list. box: [N, 4] (x, y, w, h) pixels.
+    score: [N], 1 for the truth. crowd: [N] bool, regions of many objects.
+  """
+
+  image: np.ndarray
+  kind: np.ndarray
+  box: np.ndarray
+  score: np.ndarray
+  crowd: np.ndarray
+
+
+def read_truth(path, classes=None):
+  """Boxes of a COCO ground-truth file.
+
+  Args:
+    path: .json with 'images', 'annotations' and 'categories'.
+    classes: names that count; 'car+bus+truck' merges categories into one class. None: all
+      categories of the file.
+
+  Returns:
+    (Boxes, class names, {category id: class}, {image id: file name}).
+
+  Raises:
+    FileNotFoundError, ValueError: names the file and the entry.
+  """
+  tree = _json(path)
+  missing = [name for name in ('images', 'annotations', 'categories')
+             if not isinstance(tree, dict) or not isinstance(tree.get(name), list)]
+  if missing:
+    raise ValueError(f'{path} is no COCO ground truth: it lacks the list {missing[0]!r}')
+  try:
+    images = {entry['id']: str(entry.get('file_name', entry['id'])) for entry in tree['images']}
+    categories = {str(entry['name']): entry['id'] for entry in tree['categories']}
+  except (KeyError, TypeError, AttributeError) as error:
+    raise ValueError(f'{path}: every image needs an id and every category an id and a name '
+                     f'({error!r} is missing in one)') from error
+  names = tuple(classes or categories)
+  kinds = _kinds(path, names, categories)
+  known = set(categories.values())
+  boxes = _boxes(path, tree['annotations'], kinds, images, known, scored=False)
+  if not len(boxes.image):
+    raise ValueError(f'{path} has no boxes of {", ".join(names)}: nothing to score')
+  return boxes, names, kinds, images
+
+
+def read_detections(path, kinds, images):
+  """Boxes of a detector: a list of {image_id, category_id, bbox [x, y, w, h], score}.
+
+  Args:
+    path: .json, the COCO results format.
+    kinds: {category id: class}, images: {image id: ...}: of `read_truth`. Other categories are left
+      out; an image the truth does not know is an error.
+  """
+  entries = _json(path)
+  if not isinstance(entries, list):
+    raise ValueError(f'{path} is no list of detections: expected [{{"image_id": ..., '
+                     f'"category_id": ..., "bbox": [x, y, w, h], "score": ...}}, ...]')
+  return _boxes(path, entries, kinds, images, None, scored=True)
+
+
+def _json(path):
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise FileNotFoundError(f'{path}: no such file')
+  try:
+    return json.loads(path.read_text(encoding='utf-8'))
+  except ValueError as error:
+    raise ValueError(f'{path} is no JSON file: {error}') from error
+
+
+def _kinds(path, names, categories):
+  """{category id: class}."""
+  kinds = {}
+  for kind, name in enumerate(names):
+    for part in name.split('+'):
+      if part.strip() not in categories:
+        raise ValueError(f'{path} has no category {part.strip()!r}: '
+                         f'{", ".join(categories) or "it has none"}')
+      kinds[categories[part.strip()]] = kind
+  return kinds
+
+
+def _boxes(path, entries, kinds, images, known, scored):
+  """Checked entries as Boxes. known: category ids that may occur; None: any."""
+  needed = ('image_id', 'category_id', 'bbox', *(['score'] if scored else []))
+  rows = []
+  for number, entry in enumerate(entries):
+    reason = _wrong(entry, needed, images, known)
+    if reason:
+      raise ValueError(f'{path}, entry {number}: {reason}')
+    if entry['category_id'] in kinds:
+      rows.append((entry['image_id'], kinds[entry['category_id']], entry['bbox'],
+                   entry['score'] if scored else 1.0, bool(entry.get('iscrowd', 0))))
+  image, kind, box, score, crowd = zip(*rows, strict=True) if rows else ((),) * 5
+  return Boxes(np.array(image, object), np.array(kind, np.int64),
+               np.array(box, np.float64).reshape(-1, 4), np.array(score, np.float64),
+               np.array(crowd, bool))
+
+
+def _wrong(entry, needed, images, known):
+  """What is wrong with an entry, or None."""
+  lacks = [name for name in needed if not isinstance(entry, dict) or name not in entry]
+  if lacks:
+    return f'it lacks {lacks[0]!r}'
+  if entry['image_id'] not in images:
+    return (f'image_id {entry["image_id"]!r} is not among the {len(images)} images of the ground '
+            f'truth')
+  if known is not None and entry['category_id'] not in known:
+    return f'category_id {entry["category_id"]!r} is not among the categories'
+  numbers = entry['bbox'] if isinstance(entry['bbox'], list) else []
+  if len(numbers) != 4 or not all(map(_number, numbers)) or min(numbers[2:]) < 0:
+    return f'bbox {entry["bbox"]!r} is not [x, y, width, height] in pixels'
+  if 'score' in needed and not _number(entry['score']):
+    return f'score {entry["score"]!r} is no number'
+  return None
+
+
+def _number(value):
+  return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
+
+
+def fit_boxes(box, scale, shift, size, keep=0.25):
+  """Boxes of original frames in frames that were resized and cropped (see GEOMETRY).
+
+  Args:
+    box: [N, 4] (x, y, w, h). scale, shift: (x, y). size: (width, height) of the crop.
+    keep: least share of a box that must lie inside the crop (ours).
+
+  Returns:
+    (boxes clipped to the crop [N, 4], kept [N] bool).
+  """
+  scale, shift, size = (np.asarray(x, np.float64) for x in (scale, shift, size))
+  corners = np.stack([box[:, :2], box[:, :2] + box[:, 2:]], axis=1) * scale + shift
+  clipped = np.clip(corners, 0, size)
+  area, left = (np.prod(x[:, 1] - x[:, 0], axis=-1) for x in (corners, clipped))
+  found = np.concatenate([clipped[:, 0], clipped[:, 1] - clipped[:, 0]], axis=-1)
+  return found, (left > 0) & (left >= keep * area)

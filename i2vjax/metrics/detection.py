@@ -1,0 +1,149 @@
+"""Average precision of detected boxes (`boxes.Boxes`) at IoU 0.5.
+
+Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the precision envelope
+interpolated linearly at 101 recalls and integrated by trapezoids, as the YOLO codes do that
+PearlGAN and MornGAN were scored with; both agree within a point or so. Host code: detections are
+ragged and few.
+"""
+
+import contextlib
+import io
+
+import numpy as np
+
+STYLES = ('coco', 'yolo')
+MISSING = ('AP in the COCO style needs pycocotools: pip install "i2vjax[eval]", or use '
+           '--config.eval.ap_style=yolo')
+
+
+def scores(truth, detections, names, style='coco', score=0.1):
+  """AP at IoU 0.5 of each class, their mean, and precision and recall at one score.
+
+  Args:
+    truth, detections: boxes.Boxes, of `boxes.read_truth` and `boxes.read_detections`.
+    names: of the classes. One without ground truth is left out.
+    style: 'coco' | 'yolo'.
+    score: detections from here on enter precision and recall (public YOLO codes).
+
+  Returns:
+    {'ap50', 'precision', 'recall': means over the classes, 'ap50[NAME]' ...} floats in [0, 1].
+
+  Raises:
+    ValueError: unknown style, or no ground truth. ModuleNotFoundError: pycocotools is missing.
+  """
+  if style not in STYLES:
+    raise ValueError(f'eval.ap_style={style!r}: choose one of {", ".join(STYLES)}')
+  real = truth.kind[~truth.crowd]
+  present = [kind for kind in range(len(names)) if np.any(real == kind)]
+  if not present:
+    raise ValueError(f'the ground truth has no boxes of {", ".join(names)}')
+  measure = coco_ap if style == 'coco' else yolo_ap
+  values = measure(truth, detections, present)
+  points = np.array([operating_point(truth, detections, kind, score) for kind in present])
+  return {'ap50': float(np.mean(values)), 'precision': float(points[:, 0].mean()),
+          'recall': float(points[:, 1].mean())} | {
+              f'ap50[{names[kind]}]': float(value)
+              for kind, value in zip(present, values, strict=True)}
+
+
+def coco_ap(truth, detections, kinds):
+  """[len(kinds)] AP of pycocotools: IoU 0.5, all areas, 100 detections an image, 101 recalls."""
+  try:
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+  except ImportError as error:
+    raise ModuleNotFoundError(MISSING) from error
+  if not len(detections.image):
+    return np.zeros(len(kinds))
+  ids = {image: k + 1 for k, image in enumerate(dict.fromkeys([*truth.image, *detections.image]))}
+  given = COCO()
+  given.dataset = {'images': [{'id': k} for k in ids.values()],
+                   'categories': [{'id': kind + 1} for kind in kinds],
+                   'annotations': [{**entry, 'id': k + 1} for k, entry in
+                                   enumerate(_entries(truth, ids, kinds))]}
+  with contextlib.redirect_stdout(io.StringIO()):      # it reports every step it takes
+    given.createIndex()
+    found = given.loadRes(_entries(detections, ids, kinds) or [])
+    judge = COCOeval(given, found, 'bbox')
+    judge.params.iouThrs = np.array([0.5])
+    judge.evaluate()
+    judge.accumulate()
+  precision = judge.eval['precision'][0, :, :, 0, 2]     # [recalls, classes]; -1 = undefined
+  return np.array([column[column > -1].mean() if (column > -1).any() else 0
+                   for column in precision.T])
+
+
+def _entries(boxes, ids, kinds):
+  return [{'image_id': ids[image], 'category_id': int(kind) + 1, 'bbox': [float(x) for x in box],
+           'area': float(box[2] * box[3]), 'score': float(score), 'iscrowd': int(crowd)}
+          for image, kind, box, score, crowd in zip(*boxes, strict=True) if kind in kinds]
+
+
+def yolo_ap(truth, detections, kinds):
+  """[len(kinds)] area under the precision envelope, sampled at 101 recalls.
+
+  Some YOLO codes let precision fall to 0 at the last recall, so that a perfect detector gets 0.995;
+  here it gets 1.
+  """
+  return np.array([_envelope_area(*matched(truth, detections, kind)) for kind in kinds])
+
+
+def _envelope_area(hit, score, total):
+  del score
+  rise = np.flatnonzero(hit)
+  if not len(rise):
+    return 0.0
+  recall, precision = np.arange(1, len(rise) + 1) / total, np.arange(1, len(rise) + 1) / (rise + 1)
+  precision = np.maximum.accumulate(precision[::-1])[::-1]
+  sampled = np.interp(np.linspace(0, 1, 101), np.append(0, recall),
+                      np.append(precision[0], precision), right=0)
+  return float(np.trapezoid(sampled, dx=0.01))
+
+
+def operating_point(truth, detections, kind, least):
+  """(precision, recall) of one class with the detections of score >= `least`; 0 without any."""
+  hit, score, total = matched(truth, detections, kind)
+  hit = hit[score >= least]
+  return (float(hit.mean()) if len(hit) else 0.0), float(hit.sum() / total)
+
+
+def matched(truth, detections, kind, least=0.5):
+  """Detections of one class by falling score, each taking the best truth still free.
+
+  Detections whose best match is a crowd region count neither way (as in COCO).
+
+  Returns:
+    (hit [N] bool, score [N], number of true boxes without crowds).
+  """
+  free = {}
+  for k in np.flatnonzero(truth.kind == kind):
+    free.setdefault(truth.image[k], []).append(k)
+  hits, scored = [], []
+  own = np.flatnonzero(detections.kind == kind)
+  for k in own[np.argsort(-detections.score[own], kind='stable')]:
+    rows = free.get(detections.image[k], [])
+    overlap = iou(detections.box[k], truth.box[rows], truth.crowd[rows])
+    real = np.where(truth.crowd[rows], -1, overlap)
+    if len(rows) and real.max() >= least:
+      rows.pop(int(real.argmax()))
+      hits.append(True)
+    elif len(rows) and overlap.max() >= least:
+      continue
+    else:
+      hits.append(False)
+    scored.append(detections.score[k])
+  total = int(np.sum((truth.kind == kind) & ~truth.crowd))
+  return np.array(hits, bool), np.array(scored, np.float64), total
+
+
+def iou(box, others, crowd=False):
+  """Intersection over union of one box [4] with [N, 4] (x, y, w, h) -> [N].
+
+  Where `crowd`, over the area of the first box alone.
+  """
+  low = np.maximum(box[:2], others[:, :2])
+  high = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
+  shared = np.prod(np.maximum(high - low, 0), axis=-1)
+  area = np.prod(box[2:])
+  union = np.where(crowd, area, area + np.prod(others[:, 2:], axis=-1) - shared)
+  return np.divide(shared, union, out=np.zeros_like(shared), where=union > 0)

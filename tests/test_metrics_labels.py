@@ -1,0 +1,155 @@
+"""Label pictures: ids read, translated, and matched with frames by clip and number."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2vjax import defaults
+from i2vjax.data import frames as pictures
+from i2vjax.data import labels as reader
+from i2vjax.data import pairs
+from i2vjax.data.scenes import palette
+from i2vjax.metrics import labels
+
+
+def write(folder, names, size=(6, 8), value=0):
+  folder.mkdir(parents=True, exist_ok=True)
+  for k, name in enumerate(names):
+    Image.fromarray(np.full(size, value + k, np.uint8)).save(folder / f'{name}.png')
+  return folder
+
+
+def opened(folder):
+  return pairs.frames_of(defaults.data(), folder)
+
+
+def labelled(folder):
+  return reader.source(defaults.data(), folder)
+
+
+# ---- files ------------------------------------------------------------------------------------
+
+
+def test_palette_pictures_give_their_indices(tmp_path):
+  ids = np.array([[0, 1], [2, 255]], np.uint8)
+  picture = Image.fromarray(ids).convert('P')
+  picture.putdata(ids.ravel().tolist())
+  picture.putpalette([200, 10, 10] * 256)
+  picture.save(tmp_path / 'palette.png')
+  np.testing.assert_array_equal(reader.read(tmp_path / 'palette.png'), ids)
+
+
+def test_grey_pictures_are_read_as_they_are(tmp_path):
+  ids = np.arange(12, dtype=np.uint8).reshape(3, 4)
+  Image.fromarray(ids).save(tmp_path / 'grey.png')
+  np.testing.assert_array_equal(reader.read(tmp_path / 'grey.png'), ids)
+
+
+def test_colours_are_no_ids(tmp_path):
+  Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / 'colour.png')
+  with pytest.raises(ValueError, match=r'colour\.png is a picture of mode RGB.*class ids'):
+    reader.read(tmp_path / 'colour.png')
+
+
+def test_damaged_and_missing_files_are_named(tmp_path):
+  (tmp_path / 'broken.png').write_bytes(b'no picture')
+  with pytest.raises(pictures.UnreadableFrame, match=r'broken\.png cannot be decoded'):
+    reader.read(tmp_path / 'broken.png')
+  with pytest.raises(FileNotFoundError, match=r'none\.png'):
+    reader.read(tmp_path / 'none.png')
+
+
+def test_another_size_is_refused_by_name(tmp_path):
+  found = labelled(write(tmp_path / 'labels', ['000', '001']))
+  assert [x.shape for x in reader.read_clip(found, [0, 1], (6, 8))] == [(6, 8)] * 2
+  with pytest.raises(ValueError, match=r'000\.png has 8x6 pixels, the frames 8x8'):
+    reader.read_clip(found, [0, 1], (8, 8))
+
+
+# ---- matching ---------------------------------------------------------------------------------
+
+
+def test_labels_answer_frames_by_number_never_by_position(tmp_path):
+  frames = opened(write(tmp_path / 'frames' / 'one', [f'fake_{k:03d}' for k in range(8)]))
+  found = labelled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
+  matched = reader.match(frames, found)
+  assert matched == [[None, None, 0, None, None, None, 1, None]]
+  values = reader.read_clip(found, [k for k in matched[0] if k is not None], (6, 8))
+  assert [int(x[0, 0]) for x in values] == [0, 1]
+
+
+def test_clips_answer_by_name(tmp_path):
+  for clip in ('b', 'a'):
+    write(tmp_path / 'frames' / clip, ['000', '001'])
+  write(tmp_path / 'labels' / 'b', ['000', '001'])
+  matched = reader.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+  assert matched == [[None, None], [0, 1]]
+
+
+def test_cityscapes_names_match(tmp_path):
+  """The last number of a frame's name is the 8 of '8bit' in all of them."""
+  names = [f'aachen_000000_{k:06d}_leftImg8bit' for k in (18, 19, 20)]
+  frames = opened(write(tmp_path / 'frames', names))
+  found = labelled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
+  assert reader.match(frames, found) == [[None, 0, None]]
+
+
+def test_a_label_without_a_frame_is_named(tmp_path):
+  frames = opened(write(tmp_path / 'frames', ['000', '001']))
+  found = labelled(write(tmp_path / 'labels', ['000', '007']))
+  with pytest.raises(ValueError, match='label 007 .* has no frame .*000 to 001'):
+    reader.match(frames, found)
+
+
+def test_an_unknown_clip_is_named(tmp_path):
+  for clip in ('one', 'two'):
+    write(tmp_path / 'frames' / clip, ['000', '001'])
+  write(tmp_path / 'labels' / 'three', ['000'])
+  with pytest.raises(ValueError, match='clip three'):
+    reader.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+
+
+# ---- ids --------------------------------------------------------------------------------------
+
+
+def test_cityscapes_label_ids_become_train_ids():
+  table = labels.table('label_ids')
+  ids = np.array([[7, 8, 11, 24], [26, 33, 0, 4]], np.uint8)
+  np.testing.assert_array_equal(labels.to_train_ids(ids, table),
+                                [[0, 1, 2, 11], [13, 18, 255, 255]])
+  assert sorted(labels.MAPS['label_ids'].values()) == list(range(19))
+
+
+def test_viper_lacks_wall_and_rider():
+  made = set(labels.MAPS['viper'].values())
+  assert made == set(range(19)) - {labels.CITYSCAPES.index(x) for x in ('wall', 'rider')}
+
+
+def test_own_tables():
+  table = labels.table('1:11, 2:13, 9:255')
+  np.testing.assert_array_equal(table[[1, 2, 9, 0]], [11, 13, 255, 255])
+  for text in ('label', '1:99', '300:1', ''):
+    with pytest.raises(ValueError, match='eval.label_map'):
+      labels.table(text)
+
+
+def test_wrong_ids_are_refused_with_the_file():
+  ids = np.array([[0, 26], [33, 255]], np.uint8)
+  with pytest.raises(ValueError, match=r'x\.png: ids 26, 33 are no train ids .*label_ids'):
+    labels.to_train_ids(ids, where='x.png')
+  assert labels.to_train_ids(np.array([[255]], np.uint8))[0, 0] == 255
+  with pytest.raises(ValueError, match='a predicted pixel needs a class'):
+    labels.to_train_ids(np.array([[255]], np.uint8), ignore=False)
+
+
+def test_class_lists():
+  assert labels.class_list('flir') == labels.FLIR
+  assert labels.class_list('road, sky') == ('road', 'sky')
+  with pytest.raises(ValueError, match="'lorry' is no class"):
+    labels.class_list('road,lorry')
+
+
+def test_scenes_classes_are_those_that_are_drawn():
+  ids = {value for name, value in vars(palette).items()
+         if isinstance(value, int) and name.isupper()}
+  assert {labels.CITYSCAPES.index(name) for name in labels.LISTS['scenes']} == ids
