@@ -72,8 +72,8 @@ def data():
   return ml_collections.ConfigDict(dict(
       source='scenes',               # 'scenes' | 'folders' | 'tfds'
       root='',                       # folders: fills the empty four below; tfds: data_dir
-      name='',                       # tfds: builder/config
-      train_a='', train_b='', test_a='', test_b='',   # folder, glob or video file
+      name='',                       # tfds: set/config; fills the empty four below
+      train_a='', train_b='', test_a='', test_b='',   # folder, glob, video; tfds: viper/img:train
       direction='a2b',               # 'b2a' swaps the domains: visible to infrared
       frames=1,                      # T, frames in a window
       stride=1,                      # between the starts of neighbouring windows

@@ -8,6 +8,7 @@ from i2vjax.data import tasks
 SOURCES = {
     'scenes': 'i2vjax.data.scenes',
     'folders': 'i2vjax.data.folders',
+    'tfds': 'i2vjax.data.tfds_source',
 }
 OTHER = {'a': 'b', 'b': 'a'}
 

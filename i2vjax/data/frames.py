@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax import ops
+from i2vjax.data import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
@@ -32,23 +33,45 @@ def read_image(path):
   """A picture file as an array; grey stays grey, alpha is dropped, rotation tags are ignored.
 
   Returns:
-    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Colour of 16 bits is rounded to 8: nothing
-    thermal has three channels.
+    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Colour of 16 bits is rounded to 8; where its
+    three channels are equal it is thermal and keeps its 16 bits in one.
 
   Raises:
-    FileNotFoundError: no such file. UnreadableFrame: damaged, or values that are not 8 or 16 bits.
+    FileNotFoundError: no such file. UnreadableFrame: damaged, values that are not 8 or 16 bits,
+    or a TIFF of several pages.
   """
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such picture: {path}')
-  data = np.fromfile(path, np.uint8)   # imread would fail on names that are not ASCII on Windows
+  return decode_image(np.fromfile(path, np.uint8), path)   # imread: ASCII names only on Windows
+
+
+def decode_image(data, name):
+  """The bytes of a picture file as an array, as `read_image` gives it.
+
+  Args:
+    data: bytes, or uint8 [N]. name: file, for messages.
+  """
+  data = np.frombuffer(data, np.uint8)
   frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
   if frame is None:
-    raise UnreadableFrame(f'{path} cannot be decoded ({data.size} bytes): damaged, cut short, or '
+    raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut short, or '
                           f'not a picture. Replace or remove it.')
   if frame.dtype not in (np.uint8, np.uint16):
-    raise UnreadableFrame(f'{path} holds {frame.dtype} values; frames are 8 or 16 bits without '
-                          f'sign. Convert it first.')
+    raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
+                          f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
+  if (pages := tiff.count_pages(data)) > 1:
+    raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. Unpack them: '
+                          f'python -m i2vjax.main prepare --input {name} --output FOLDER')
   return _channels_last(frame)
+
+
+def read_pages(path):
+  """The pages of a TIFF file in order, one at a time: arrays as of `read_image`."""
+  for k, page in enumerate(tiff.pages(np.fromfile(path, np.uint8))):
+    if page is None or page.dtype not in (np.uint8, np.uint16):
+      kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
+      raise UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
+    yield _channels_last(page)
 
 
 def _channels_last(frame):
@@ -58,6 +81,8 @@ def _channels_last(frame):
   if frame.shape[-1] < 3:              # grey with alpha
     return np.ascontiguousarray(frame[..., :1])
   if frame.dtype == np.uint16:
+    if (frame[..., :1] == frame[..., :3]).all():   # thermal, stored three times
+      return np.ascontiguousarray(frame[..., :1])
     frame = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
   return np.ascontiguousarray(frame[..., 2::-1])
 

@@ -53,6 +53,11 @@ def _existing(root, names):
 def missing(data, split, domain):
   """Message for a split and domain that is needed but was not given."""
   field = f'data.{split}_{domain}'
+  if data.get('source') == 'tfds':
+    name = data.get('name', '')
+    start = f'{name} has no frames for' if name else 'No frames given for'
+    return (f'{start} {field}: name a set, data.name=irvi/traffic, or a split of one, '
+            f'{field}=viper/img:train')
   if not data.root:
     return (f'No frames given for {field}: name a folder, a glob or a video file, or a '
             f'data.root that holds {", ".join(layouts(split, domain)[:5])} ...')
