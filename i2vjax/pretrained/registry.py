@@ -20,6 +20,10 @@ LPIPS = 'https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weig
 RESEARCH = 'code BSD-3-Clause; weights trained on ImageNet (research terms)'
 FRAME = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
 LARGE_FRAME = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
+# What LPIPS's heads are called with: the features of AlexNet, and of VGG-16.
+ALEX_MAPS, VGG_MAPS = (tuple(jax.ShapeDtypeStruct((1, 4, 4, channels), jnp.float32)
+                             for channels in counts)
+                       for counts in ((64, 192, 384, 256, 256), (64, 128, 256, 512, 512)))
 
 
 class MissingWeights(FileNotFoundError):
@@ -73,8 +77,10 @@ def _entries():
             'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/', 91,
             licence='Apache-2.0', example=(LARGE_FRAME,), **score),
       Entry('alexnet', 'alexnet-owt-7be5be79.pth', TORCH, 233, licence=RESEARCH, **score),
-      Entry('lpips_alex', 'alex.pth', LPIPS, 0.006, licence='BSD-2-Clause', **score),
-      Entry('lpips_vgg', 'vgg.pth', LPIPS, 0.007, licence='BSD-2-Clause', **score),
+      Entry('lpips_alex', 'alex.pth', LPIPS, 0.006, licence='BSD-2-Clause', example=ALEX_MAPS,
+            **score),
+      Entry('lpips_vgg', 'vgg.pth', LPIPS, 0.007, licence='BSD-2-Clause', example=VGG_MAPS,
+            **score),
   )
 
 

@@ -1,0 +1,194 @@
+"""Frames as the FID Inception wants them, and their features, frame by frame, on the host.
+
+Three public tools prepare frames in three ways, and their figures differ by more than methods do:
+one table, one mode.
+
+  pytorch_fid   bilinear to 299 x 299, half-pixel centres, no smoothing; 2 x - 1 of [0, 1]
+  clean         Pillow's bicubic, which smooths when it shrinks, per channel in float; then clipped
+                (Parmar et al., CVPR 2022); (x - 128) / 128 of [0, 255]
+  torchmetrics  bilinear as TensorFlow 1 had it: pixel i is read at i H / 299; (x - 128) / 128
+
+All three resize whatever the size is, and all three use the same network.
+"""
+
+import functools
+import hashlib
+import json
+import pathlib
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image
+
+from i2vjax import metrics, ops
+from i2vjax.networks.inception import SIDE
+
+MODES = ('pytorch_fid', 'clean', 'torchmetrics')
+
+
+def levels(frames):
+  """[T, H, W, C] uint8, or float in [-1, 1], as [T, H, W, 3] float32 in [0, 255]."""
+  frames = np.asarray(frames)
+  if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
+    raise ValueError(f'frames {frames.shape}: expected [T, H, W, 1 or 3]')
+  if frames.dtype == np.uint8:
+    return ops.match_channels(frames, 3).astype(np.float32)
+  if frames.dtype.kind != 'f':
+    raise ValueError(f'frames of type {frames.dtype}: expected uint8, or float in [-1, 1]')
+  return np.asarray(255 * ops.match_channels(metrics.unit(frames, quantize=False), 3), np.float32)
+
+
+def prepare(frames, mode='pytorch_fid'):
+  """Frames as a mode feeds them to the network.
+
+  Args:
+    frames: [T, H, W, 3] float32 in [0, 255] (`levels`).
+    mode: one of `MODES`.
+
+  Returns:
+    [T, 299, 299, 3] about in [-1, 1].
+
+  Raises:
+    ValueError: another mode.
+  """
+  if mode not in MODES:
+    raise ValueError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
+  if mode == 'clean':
+    return (_bicubic(np.asarray(frames, np.float32)) - 128) / 128
+  return _bilinear(frames, mode)
+
+
+@functools.partial(jax.jit, static_argnames='mode')
+def _bilinear(frames, mode):
+  if mode == 'pytorch_fid':
+    return ops.resize(frames, SIDE) / 127.5 - 1
+  rows, cols = (_corner_matrix(size) for size in frames.shape[1:3])
+  precision = jax.lax.Precision.HIGHEST
+  x = jnp.einsum('hk,bkwc->bhwc', rows, frames, precision=precision)
+  return (jnp.einsum('wk,bhkc->bhwc', cols, x, precision=precision) - 128) / 128
+
+
+@functools.lru_cache(maxsize=16)
+def _corner_matrix(size):
+  """[299, size]: linear interpolation at i size / 299, the last pixel repeated (TensorFlow 1)."""
+  place = np.arange(SIDE) * np.float64(size) / SIDE
+  low = np.floor(place).astype(int)
+  matrix = np.zeros((SIDE, size))
+  np.add.at(matrix, (np.arange(SIDE), low), 1 - (place - low))
+  np.add.at(matrix, (np.arange(SIDE), np.minimum(low + 1, size - 1)), place - low)
+  return matrix.astype(np.float32)
+
+
+def _bicubic(frames):
+  size, kind = (SIDE, SIDE), Image.Resampling.BICUBIC
+  small = [[Image.fromarray(np.ascontiguousarray(frame[..., c])).resize(size, kind)
+            for c in range(3)] for frame in frames]
+  return np.clip(np.moveaxis(np.array(small, np.float32), 1, -1), 0, 255)
+
+
+@functools.partial(jax.jit, static_argnames='module')
+def _forward(module, params, frames):
+  with jax.default_matmul_precision('highest'):   # graphics cards would round to 10 bits
+    return module.apply({'params': params}, frames)
+
+
+def program(module, params, mode='pytorch_fid', batch=16):
+  """What turns a clip into features.
+
+  Args:
+    module: networks.inception.Inception.
+    params: its parameters.
+    mode: one of `MODES`.
+    batch: frames at a time; one shape is compiled, the last batch is filled up and cut.
+
+  Returns:
+    frames [T, H, W, 1 or 3], uint8 or float in [-1, 1] -> [T, D] float32 on the host. A frame that
+    holds NaN or infinity has features NaN.
+  """
+  if mode not in MODES:
+    raise ValueError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
+  params = jax.tree.map(jnp.asarray, params)
+
+  def call(frames):
+    frames, found = np.asarray(frames), []
+    for start in range(0, len(frames), batch):
+      index = np.minimum(np.arange(start, start + batch), len(frames) - 1)
+      inputs = prepare(levels(frames[index]), mode)
+      found.append(np.asarray(_forward(module, params, inputs))[:len(frames) - start])
+    features = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+    features[~np.isfinite(frames).all(axis=(1, 2, 3))] = np.nan
+    return features
+  return call
+
+
+# ---- features of a reference set, kept ----------------------------------------------------------
+
+
+def protocol(count, files, mode='pytorch_fid', dims=2048, **more):
+  """What features were made with, all of it compared before they are used again.
+
+  Args:
+    count: frames.
+    files: {weight id: file name and hash, or 'random'} of the scorer.
+    mode, dims: of the preparation and the network.
+    more: anything else that must agree, such as `frames=fingerprint(...)`.
+  """
+  return {'frames': count, 'mode': mode, 'dims': dims, **files, **more}
+
+
+def fingerprint(clips):
+  """16 hexadecimal digits that tell sets of frames apart: of iterables of [T, H, W, C] arrays."""
+  digest = hashlib.sha256()
+  for frames in clips:
+    frames = np.ascontiguousarray(frames)
+    digest.update(f'{frames.shape[1:]} {frames.dtype}'.encode())
+    digest.update(frames.data)
+  return digest.hexdigest()[:16]
+
+
+def save(path, features, made):
+  """Keep features [N, D] and how they were `made` (of `protocol`) in a .npz file; seen whole only.
+
+  Raises:
+    ValueError: another suffix, or another number of frames than `made` says.
+  """
+  path = pathlib.Path(path)
+  if path.suffix != '.npz' or len(features) != made['frames']:
+    raise ValueError(f'{path}: features of {made["frames"]} frames are kept as .npz, these are '
+                     f'{len(features)}')
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f'{path.name}.part')
+  with open(part, 'wb') as file:
+    np.savez(file, features=np.asarray(features, np.float32), protocol=json.dumps(made))
+  part.replace(path)
+
+
+def load(path, made):
+  """Features [N, D] that `save` kept.
+
+  Args:
+    path: of the file.
+    made: how they must have been made.
+
+  Raises:
+    FileNotFoundError: no such file.
+    ValueError: no such features, or made otherwise: what differs is named.
+  """
+  path = pathlib.Path(path)
+  if not path.is_file():
+    raise FileNotFoundError(f'{path}: no such file of features')
+  try:
+    with np.load(path, allow_pickle=False) as archive:
+      features, known = archive['features'], json.loads(str(archive['protocol']))
+  except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
+    raise ValueError(f'{path} is no whole file of features ({error}): delete it, they are made '
+                     'again') from error
+  wanted = json.loads(json.dumps(made))
+  differ = [f'{name}: {known.get(name)} there, {wanted.get(name)} here'
+            for name in sorted({*known, *wanted}) if known.get(name) != wanted.get(name)]
+  if differ or len(features) != made['frames']:
+    raise ValueError(f'{path} holds features made otherwise ({"; ".join(differ)}): delete it, or '
+                     'name another file')
+  return features
