@@ -128,6 +128,27 @@ def export(flag, config, argv):
   print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
 
 
+def prepare(flag, config, argv):
+  """Footage into folders of frames, or a published set into records."""
+  from i2vjax import prepare as preparer
+  if flag.dataset:
+    folder, counts = preparer.records(
+        flag.dataset, need(flag, 'manual_dir', 'the folder with the files of the set'),
+        flag.data_dir, overwrite=flag.overwrite, show=flag.show, limit=flag.limit)
+    told = ', '.join(f'{count} frames in {split}' for split, count in counts.items())
+    root = folder.parents[2]
+    print(f'{told}: {folder}\nTrain on it with --config.data.source=tfds '
+          f'--config.data.root={root} --config.data.name={folder.parent.relative_to(root)}')
+    return
+  done = preparer.footage(
+      need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
+      need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
+      size=preparer.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
+      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show)
+  for folder, (clips, frames) in done.items():
+    print(f'{clips} clips, {frames} frames: {folder}')
+
+
 def fetch(flag, config, argv):
   """Bring a known weight file here, or list them all."""
   from i2vjax.pretrained import fetch as fetcher

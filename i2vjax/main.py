@@ -7,6 +7,8 @@ evaluate         --workdir RUN [--network gen_ba]
 compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
 export           --workdir RUN --output FOLDER [--network NAME]
+prepare          --input VIDEO|FOLDER|GLOB --output FOLDER [--domain a|b] [--test_share 0.2]
+                 | --dataset irvi/traffic --manual_dir FOLDER [--data_dir FOLDER]
 fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
 import           --source cyclegan|recyclegan|i2vgan|cut --from FOLDER --workdir RUN
 doctor           what this machine has
@@ -25,13 +27,13 @@ from ml_collections import config_flags
 from i2vjax import commands
 from i2vjax.commands import Usage, cache_dir
 
-COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export', 'fetch',
-                                    'doctor')}
+COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export',
+                                    'prepare', 'fetch', 'doctor')}
 COMMANDS['import'] = 'import_checkpoint'   # name of the function in commands.py
 
 TEXT_FLAGS = {
     'workdir': 'Run folder. Default for train: runs/METHOD-VARIANT.',
-    'input': 'translate: a video file, a folder of frames, or a glob.',
+    'input': 'translate, prepare: a video file, a folder of frames, or a glob.',
     'output': 'Where the result goes. Never overwritten unless --overwrite.',
     'network': 'export: which network; translate, evaluate: which generator, gen_ba leads back. '
                'Default: the one from source to target.',
@@ -42,6 +44,11 @@ TEXT_FLAGS = {
     'id': 'fetch: which file; may stand without --id.',
     'file': 'fetch: take this local file instead of a download.',
     'url': 'fetch: another address than the known one.',
+    'dataset': 'prepare: a published set to make records of, such as irvi/traffic.',
+    'manual_dir': 'prepare: the folder its files were unpacked to.',
+    'data_dir': 'prepare: the folder of all records. Default: ~/tensorflow_datasets.',
+    'domain': 'prepare: a (infrared) or b: write trainA and testA, which data.root reads.',
+    'size': 'prepare: WIDTHxHEIGHT of the frames. Default: as they are.',
     'coordinator': 'Several processes: HOST:PORT of process 0.',
 }
 SWITCHES = {
@@ -54,6 +61,7 @@ SWITCHES = {
 LISTS = {
     'configs': 'compare: config files with variants, a row each, separated by commas.',
     'runs': 'compare: folders of runs that are there already, separated by commas.',
+    'test_clips': 'prepare: clips for testing, separated by commas.',
     'seeds': 'compare: what each row is trained with, separated by commas.',
 }
 
@@ -73,7 +81,12 @@ def define_flags(values):
   flags.DEFINE_string('label', 'latest', "import: which of the files, 'latest' or an epoch.",
                       flag_values=values)
   flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],
-                    'translate: what to do at a frame that cannot be read.', flag_values=values)
+                    'translate, prepare: what to do at a frame that cannot be read.',
+                    flag_values=values)
+  flags.DEFINE_float('test_share', 0.0, 'prepare: share of the clips for testing; 1: all.',
+                     flag_values=values)
+  flags.DEFINE_integer('limit', 0, 'prepare: files per split of a set, for a trial. 0: all.', 0,
+                       flag_values=values)
   flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.', 1,
                        flag_values=values)
   flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
@@ -141,7 +154,7 @@ def define_config(command, arguments, values):
     from i2vjax import stored
     config_flags.DEFINE_config_dict('config', stored.read_config(workdir),
                                     flag_values=values)
-  elif command in ('evaluate', 'compare', 'fetch', 'doctor'):
+  elif command in ('evaluate', 'compare', 'prepare', 'fetch', 'doctor'):
     from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:

@@ -5,7 +5,6 @@ The grey value of a frame says which one it is.
 
 import json
 import pickle
-import subprocess
 import sys
 import warnings
 
@@ -149,13 +148,9 @@ def test_windows_of_records_are_those_of_folders(own):
 
 
 def test_records_need_no_tensorflow(own):
-  """Nor does asking for another source load what only this one needs."""
-  code = (f'import sys; from i2vjax import data, defaults; d = defaults.data(); '
-          f'd.update(source="tfds", name="frames_folder/mine", root={str(own[0] / "out")!r}); '
-          f'assert "tensorflow_datasets" not in sys.modules; '
-          f'data.source(d, "train", "a").read(0); assert "tensorflow" not in sys.modules; '
-          f'assert "tensorflow_datasets" in sys.modules')
-  subprocess.run([sys.executable, '-c', code], check=True)
+  read(own[0], 'frames_folder/mine').read(0)
+  assert 'tensorflow_datasets' in sys.modules
+  assert 'tensorflow' not in sys.modules
 
 
 def test_missing_records_tell_the_command_that_makes_them(tmp_path):
@@ -231,6 +226,13 @@ def test_a_bad_picture_is_named_and_nothing_is_left(tmp_path, broken):
   with pytest.raises(ValueError, match=message):
     build(tmp_path, 'frames_folder/x')
   assert not (tmp_path / 'out').exists()
+
+
+def test_a_strip_of_the_wrong_width_is_named(tmp_path):
+  strip(tmp_path / 'in/trainA/1.png', 5, 6, 7)
+  split = records.Split([('x', [records.Picture(str(tmp_path / 'in/trainA/1.png'))], 5)])
+  with pytest.raises(ValueError, match=r'1\.png: 24 pixels wide, which 5 frames side by side'):
+    records.encode(split.clips[0][1][0], split, 5, None)
 
 
 def test_a_stopped_build_leaves_nothing(tmp_path, monkeypatch):

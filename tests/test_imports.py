@@ -4,7 +4,8 @@ import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'report'}
+COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'report',
+            'prepare'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse'}
 ALLOWED = {
@@ -16,7 +17,7 @@ ALLOWED = {
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'stored': {'defaults', 'sheets'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),
-    'reverse': set(),
+    'reverse': set(), 'prepare': {'data'},
     'parallel': {'state'}, 'state': {'ops'},
     'methods': {'networks', 'losses', 'ops', 'state', 'methods'},
     'metrics': {'networks', 'ops', 'metrics'},

@@ -183,6 +183,9 @@ def encode(picture, split, parts, size):
   data = {name: _bytes(getattr(picture, path)) for name, path in
           (('image', 'file'), ('label', 'label'), ('flow', 'flow'), ('flow_back', 'flow_back'))}
   frame = images.decode_image(data['image'], picture.file)
+  if frame.shape[1] % parts:
+    raise ValueError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
+                     f'side cannot share. Remove it, or cut it to the width of the others.')
   boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
   if size:
     data, boxes = shaping.resized(data, frame, boxes, split, parts, size)
