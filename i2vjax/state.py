@@ -81,14 +81,19 @@ def update(state, player, names, tx, loss_fn):
     player: key into `tx` and `state.opt`.
     names: the networks this player trains.
     tx: {player: optax.GradientTransformation}.
-    loss_fn: params of all networks -> (scalar, aux). Networks of other players enter as constants.
+    loss_fn: params of all networks -> (scalar, aux), or a scalar alone, which then is the aux too.
+      Networks of other players enter as constants.
 
   Returns:
     (state, aux). Gradients are averaged over the devices, which equals the gradient of the large
     batch for losses that are means over samples.
   """
+  def loss(own):
+    out = loss_fn({**state.params, **own})
+    return out if isinstance(out, tuple) else (out, out)
+
   own = {name: state.params[name] for name in names}
-  grads, aux = jax.grad(lambda p: loss_fn({**state.params, **p}), has_aux=True)(own)
+  grads, aux = jax.grad(loss, has_aux=True)(own)
   return apply_gradients(state, player, tx, grads), aux
 
 

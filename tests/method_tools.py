@@ -2,11 +2,13 @@
 
 import importlib.util
 import pathlib
+import sys
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
+import pytest
 
 from i2vjax import checkpoint, state
 from i2vjax.networks import resnet
@@ -102,11 +104,8 @@ def one_step(method, config, setup, batch, key=0):
   return jax.tree.map(lambda x: x[0], jax.jit(step)(jnp.arange(1)))
 
 
-def passes(module, method, config, batch):
-  """{(network, 'encode' | 'decode' | 'whole'): [images in each call]} of one step, by tracing.
-
-  `module` is where `run` is called from: the method, or the one it borrows from.
-  """
+def passes(method, config, batch):
+  """{(network, 'encode' | 'decode' | 'whole'): [images in each call]} of one step, by tracing."""
   calls = {}
 
   def counted(nets, params, name, x, *inputs, **options):
@@ -114,11 +113,11 @@ def passes(module, method, config, batch):
       calls.setdefault((name, options.get('method', 'whole')), []).append(len(x))
     return state.run(nets, params, name, x, *inputs, **options)
   setup = toy_setup(method, config)
-  original, module.run = module.run, counted
-  try:
+  with pytest.MonkeyPatch.context() as patch:   # in the method, and in those it borrows from
+    for name, module in sys.modules.items():
+      if name.startswith('i2vjax.methods.') and hasattr(module, 'run'):
+        patch.setattr(module, 'run', counted)
     jax.eval_shape(lambda: one_step(method, config, setup, batch))
-  finally:
-    module.run = original
   return calls
 
 

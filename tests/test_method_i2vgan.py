@@ -243,7 +243,7 @@ def total(calls, name, kind='whole'):
 
 def test_minimum_number_of_passes():
   """14 images of the generators, 8 encoder passes more, 4 predictions, 6 + 14 judged, VGG 8 + 6."""
-  calls = passes(i2vgan, i2vgan, tiny(), clips(3))
+  calls = passes(i2vgan, tiny(), clips(3))
   for gen in ('gen_ab', 'gen_ba'):
     assert calls[gen, 'encode'] == [5, 6] and calls[gen, 'decode'] == [4, 3]
   assert calls['pred_a', 'whole'] == calls['pred_b', 'whole'] == [2]
@@ -252,7 +252,7 @@ def test_minimum_number_of_passes():
 
 
 def test_without_similarity_nothing_is_only_looked_at():
-  calls = passes(i2vgan, i2vgan, tiny(exs=0.0, ins=0.0), clips(3))
+  calls = passes(i2vgan, tiny(exs=0.0, ins=0.0), clips(3))
   assert calls['gen_ab', 'encode'] == calls['gen_ab', 'decode'] == [4, 3]
 
 
@@ -260,16 +260,16 @@ def test_perceptual_none_is_the_pixel_distance_without_vgg():
   config = tiny()
   config.perceptual = 'none'
   assert i2vgan.fixed(config) == {}
-  assert not [name for name, _ in passes(i2vgan, i2vgan, config, clips(3)) if name == 'vgg19']
+  assert not [name for name, _ in passes(i2vgan, config, clips(3)) if name == 'vgg19']
 
 
 def test_a_critic_for_predictions_costs_two_more():
-  calls = passes(i2vgan, i2vgan, tiny(predictor_adversarial=1.0), clips(3))
+  calls = passes(i2vgan, tiny(predictor_adversarial=1.0), clips(3))
   assert sum(total(calls, f'disc_{x}') for x in 'ab') == 20 + 2
 
 
 def test_terms_of_weight_zero_are_not_made():
   weights = dict(exs=0.0, ins=0.0, cycle=0.0, identity=0.0)
-  calls = passes(i2vgan, i2vgan, tiny(**weights), clips(3))
+  calls = passes(i2vgan, tiny(**weights), clips(3))
   assert calls['gen_ab', 'decode'] == [2, 1]
   assert sorted(calls['vgg19', 'whole']) == [2, 4]   # x2 of both serves recycle and recurrent

@@ -70,15 +70,15 @@ def test_learned_features_train_the_heads_too(learned):
 
 
 def test_one_pass_of_the_generator_and_one_for_the_constants():
-  calls = passes(lsesim, lsesim, tiny(), BATCH)
+  calls = passes(lsesim, tiny(), BATCH)
   assert calls['gen', 'whole'] == [2] and calls['vgg16', 'whole'] == [2, 2]
-  calls = passes(lsesim, lsesim, tiny(learned=True), BATCH)
+  calls = passes(lsesim, tiny(learned=True), BATCH)
   assert calls['gen', 'whole'] == [2] and calls['vgg16', 'whole'] == [2, 8]
   assert calls['disc_b', 'whole'] == [4, 2]
 
 
 def test_identity_rides_in_the_same_pass():
-  calls = passes(lsesim, lsesim, tiny(identity=1.0), BATCH)
+  calls = passes(lsesim, tiny(identity=1.0), BATCH)
   assert calls['gen', 'whole'] == [4] and calls['vgg16', 'whole'] == [2, 2]
 
 

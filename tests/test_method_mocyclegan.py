@@ -257,7 +257,7 @@ def test_critics_loss_by_hand(toys, stepped):
 
 def test_passes_of_a_step():
   """Both frames of a domain pass each network in one call."""
-  calls = passes(mocyclegan, mocyclegan, tiny(), BATCH)
+  calls = passes(mocyclegan, tiny(), BATCH)
   for side in ('ab', 'ba'):
     assert calls[f'gen_{side}', 'whole'] == [2 * B] * 2
     assert calls[f'motion_{side}', 'whole'] == [B]

@@ -90,7 +90,7 @@ def test_norm_l2_is_the_mean_square():
 
 
 def test_variant_1_makes_six_images_and_four_predictions():
-  calls = passes(i2vgan, recyclegan, tiny('paper'), clips(3))
+  calls = passes(recyclegan, tiny('paper'), clips(3))
   for gen in ('gen_ab', 'gen_ba'):
     assert calls[gen, 'encode'] == calls[gen, 'decode'] == [2, 1]
   assert calls['pred_a', 'whole'] == calls['pred_b', 'whole'] == [2]
@@ -98,12 +98,12 @@ def test_variant_1_makes_six_images_and_four_predictions():
 
 
 def test_variant_2_makes_fourteen_images():
-  calls = passes(i2vgan, recyclegan, tiny('demo'), clips(3))
+  calls = passes(recyclegan, tiny('demo'), clips(3))
   assert calls['gen_ab', 'encode'] == calls['gen_ab', 'decode'] == [4, 3]
 
 
 def test_judging_predictions_adds_two_images():
-  calls = passes(i2vgan, recyclegan, tiny('paper', predictor_adversarial=1.0), clips(3))
+  calls = passes(recyclegan, tiny('paper', predictor_adversarial=1.0), clips(3))
   assert calls['disc_a', 'whole'] == [3, 1, 7]
 
 
@@ -131,14 +131,14 @@ def test_every_network_moves(stepped):
 
 @pytest.mark.parametrize('addition', ['exs', 'ins'])
 def test_each_similarity_can_be_added_alone(addition):
-  calls = passes(i2vgan, recyclegan, tiny('demo', **{addition: 1.0}), clips(3))
+  calls = passes(recyclegan, tiny('demo', **{addition: 1.0}), clips(3))
   assert calls['gen_ab', 'encode'] == [5, 6]
 
 
 def test_perceptual_can_be_added_alone():
   config = tiny('demo')
   config.perceptual = 'random'
-  calls = passes(i2vgan, recyclegan, config, clips(3))
+  calls = passes(recyclegan, config, clips(3))
   assert sorted(calls['vgg19', 'whole']) == [6, 8] and calls['gen_ab', 'encode'] == [4, 3]
 
 

@@ -254,7 +254,7 @@ def test_a_term_of_weight_0_is_not_computed():
 def test_passes_of_a_step(toys):
   """Generators twice with all frames; a block frame by frame there, all at once back."""
   config, _ = toys
-  calls = passes(stc, stc, config, BATCH)
+  calls = passes(stc, config, BATCH)
   for side in ('ab', 'ba'):
     assert calls[f'gen_{side}', 'whole'] == [B * K] * 2
     assert sorted(calls[f'fuse_{side}', 'whole']) == [B] * (K - 1) + [B * (K - 1)]

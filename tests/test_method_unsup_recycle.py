@@ -177,7 +177,7 @@ def images(variant='demo', **weights):
   """{network: [images in each call]} of a step on two frames of each domain."""
   config = tiny(variant, **weights)
   config.perceptual = 'random' if config.weights.content_a else 'none'
-  calls = passes(unsup_recycle, unsup_recycle, config, BATCH)
+  calls = passes(unsup_recycle, config, BATCH)
   return {name: counts for (name, _), counts in calls.items()}
 
 

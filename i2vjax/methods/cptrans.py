@@ -88,10 +88,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   def critic_loss(params):   # y' is a constant here, like everything but the critic
     on_real, on_fake = halves(scores(nets, config, params, join(real, fake)))
-    value = config.gan.d_scale * (
+    return config.gan.d_scale * (
         patch_mean(config, w, adversarial.patch_losses(on_real, True, config.gan.mode))
         + patch_mean(config, w_fake, adversarial.patch_losses(on_fake, False, config.gan.mode)))
-    return value, value
 
   state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx, critic_loss)
   if config.co.recompute_for_g:

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, contrastive
+from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, projector, resnet
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
@@ -62,8 +63,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     keys = features(nets, config, state.params['gen'], source)
   fake = images[:len(a)]
 
-  state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx,
-                            lambda params: critic_loss(nets, config, params, b, fake))
+  state, disc_term = update(
+      state, 'disc_b', PLAYERS['disc_b'], tx,
+      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, fake))
 
   def loss(gen, proj, images):
     queries = mirror(coin, features(nets, config, gen, images))
@@ -122,14 +124,6 @@ def nce_terms(nets, config, proj, keys, queries, count, key):
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
   return {'nce': lambda: nce(slice(0, count), 'nce'),
           'nce_identity': lambda: nce(slice(count, None), 'nce_identity')}
-
-
-def critic_loss(nets, config, params, real, fake):
-  """Half of real towards 1 plus fake towards 0; both judged in one call."""
-  scores = run(nets, params, 'disc_b', jnp.concatenate([real, jax.lax.stop_gradient(fake)]))
-  value = config.gan.d_scale * adversarial.discriminator_loss(
-      scores[:len(real)], scores[len(real):], config.gan.mode)
-  return value, value
 
 
 # ---- Use

@@ -4,6 +4,8 @@ Frames are treated as independent images. Public code: junyanz/pytorch-CycleGAN-
 G_A is our `gen_ab` and whose D_A, the judge of domain b, is our `disc_b`.
 """
 
+import functools
+
 import jax.numpy as jnp
 
 from i2vjax import ops
@@ -71,19 +73,16 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state = state.replace(local=pools)
 
   for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
-    state, terms[player] = update(state, player, PLAYERS[player], tx,
-                                  critic_loss(nets, player, real, fake, config))
+    state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
+        judged, nets, config, name=player, real=real, fake=fake))
   return state, terms
 
 
-def critic_loss(nets, name, real, fake, config):
+def judged(nets, config, params, name, real, fake):
   """Half of (real towards 1 + fake towards 0), both judged in one call. The half slows it down."""
-  def loss(params):
-    scores = run(nets, params, name, jnp.concatenate([real, fake]))
-    value = config.gan.d_scale * adversarial.discriminator_loss(
-        scores[:len(real)], scores[len(real):], config.gan.mode)
-    return value, value
-  return loss
+  scores = run(nets, params, name, jnp.concatenate([real, fake]))
+  return config.gan.d_scale * adversarial.discriminator_loss(
+      scores[:len(real)], scores[len(real):], config.gan.mode)
 
 
 def translate(nets, config, params, extra, fixed, carry, frames):

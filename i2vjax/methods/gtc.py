@@ -98,9 +98,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     return run(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
 
   def critic_loss(params):   # `out` is a constant here. Two calls: each has moments of its own
-    value = config.gan.d_scale * adversarial.discriminator_loss(
+    return config.gan.d_scale * adversarial.discriminator_loss(
         judge(params, b), judge(params, out), config.gan.mode)
-    return value, value
   terms = {}
   if config.weights.adversarial:
     state, terms['disc'] = update(state, 'disc', PLAYERS['disc'], tx, critic_loss)

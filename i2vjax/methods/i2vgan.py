@@ -238,24 +238,21 @@ def critics(nets, tx, config, state, real, fakes, key):
   for x in 'ab':
     name = f'disc_{x}'
     pools[f'pool_{x}'], shown = pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
-    state, terms[name] = update(state, name, PLAYERS[name], tx,
-                                critic_loss(nets, config, name, real[x], shown))
+    state, terms[name] = update(state, name, PLAYERS[name], tx, functools.partial(
+        judged, nets, config, name=name, real=real[x], fakes=shown))
   return state.replace(local=pools), terms
 
 
-def critic_loss(nets, config, name, real, fakes):
+def judged(nets, config, params, name, real, fakes):
   """Sum over the pairs (x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p) of half real + half fake.
 
   One call for seven images: the real frame 2 counts twice.
   """
-  def loss(params):
-    scores = run(nets, params, name, jnp.concatenate([*real, fakes]))
-    count, mode = len(scores) * 3 // 7, config.gan.mode
-    on_real = adversarial.patch_losses(scores[:count], True, mode).reshape(3, -1).mean(1)
-    on_fake = adversarial.patch_losses(scores[count:], False, mode)
-    value = config.gan.d_scale * (on_real @ jnp.array([1.0, 1.0, 2.0]) + 4 * jnp.mean(on_fake))
-    return value, value
-  return loss
+  scores = run(nets, params, name, jnp.concatenate([*real, fakes]))
+  count, mode = len(scores) * 3 // 7, config.gan.mode
+  on_real = adversarial.patch_losses(scores[:count], True, mode).reshape(3, -1).mean(1)
+  on_fake = adversarial.patch_losses(scores[count:], False, mode)
+  return config.gan.d_scale * (on_real @ jnp.array([1.0, 1.0, 2.0]) + 4 * jnp.mean(on_fake))
 
 
 # ---- Use

@@ -23,6 +23,7 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
+from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, pool, resnet, selfsim_heads, vgg
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
@@ -89,8 +90,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   pools = dict(state.local)
   pools['pool_b'], shown = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
-  state, terms['disc_b'] = update(state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
-                                  lambda params: critic_loss(nets, config, params, b, shown))
+  state, terms['disc_b'] = update(
+      state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
+      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, shown))
 
   def generator_loss(fake, same):
     source = [f[:len(a)] for f in constant]
@@ -121,14 +123,6 @@ def features(nets, config, fixed, frames):
     return descriptor.maps(frames, **config.lss)
   taps = run(nets, fixed, 'vgg16', ops.match_channels(frames, 3))
   return [taps[tap] for tap in config.lsesim.taps]
-
-
-def critic_loss(nets, config, params, real, shown):
-  """Half of real towards 1 plus fakes of the pool towards 0, judged in one call."""
-  scores = run(nets, params, 'disc_b', jnp.concatenate([real, shown]))
-  value = config.gan.d_scale * adversarial.discriminator_loss(
-      scores[:len(real)], scores[len(real):], config.gan.mode)
-  return value, value
 
 
 # ---- Self-similarity

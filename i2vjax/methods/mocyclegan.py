@@ -29,6 +29,7 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, pixel
+from i2vjax.methods import cyclegan
 from i2vjax.networks import flow, motion, patchgan, pool, resnet
 from i2vjax.state import name_key, run, update, weighted
 
@@ -123,7 +124,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state = state.replace(local=pools)
 
   def disc_loss(params):
-    losses = {f'disc_{x}': judged(nets, config, params, x, real[x], fake[x]) for x in 'ab'}
+    losses = {f'disc_{x}': cyclegan.judged(nets, config, params, f'disc_{x}', real[x], fake[x])
+              for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
   figures = {f'motion/traced_{x}': jnp.mean(traced) for x, (_, traced) in flows.items()}
@@ -184,13 +186,6 @@ def estimated(nets, config, fixed, x, pair):
   now, before = flow.stretched(config, x, pair[:, 1], pair[:, 0])
   net = nets['flow'].clone(iterations=config.motion.iters)
   return net.apply({'params': fixed['flow']}, now, before)
-
-
-def judged(nets, config, params, x, real, fake):
-  """Half of (real towards 1 + fake towards 0), all frames in one call."""
-  scores = run(nets, params, f'disc_{x}', jnp.concatenate([real, fake]))
-  return config.gan.d_scale * adversarial.discriminator_loss(
-      scores[:len(real)], scores[len(real):], config.gan.mode)
 
 
 # ---- Use

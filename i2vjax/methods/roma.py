@@ -102,8 +102,7 @@ def critic_loss(nets, config, params, real, fake):
   """Half of real towards 1 plus fake towards 0; the fake ones are constants."""
   seen = cptrans.join(real, jax.lax.stop_gradient(fake))
   on_real, on_fake = cptrans.halves(scores(nets, config, params, seen))
-  value = config.gan.d_scale * adversarial.discriminator_loss(on_real, on_fake, config.gan.mode)
-  return value, value
+  return config.gan.d_scale * adversarial.discriminator_loss(on_real, on_fake, config.gan.mode)
 
 
 # ---- Cross-similarity

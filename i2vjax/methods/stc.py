@@ -33,6 +33,7 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, masks, perceptual, pixel
+from i2vjax.methods import cyclegan
 from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
 from i2vjax.state import name_key, run, update, weighted
 
@@ -128,10 +129,10 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   for x in 'ab':
     name = f'pool_{x}'
     pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
-  state = state.replace(local=pools)
+  state, seen = state.replace(local=pools), {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):
-    losses = {f'disc_{x}': judged(nets, config, params, x, ops.fold(real[x]), fake[x])
+    losses = {f'disc_{x}': cyclegan.judged(nets, config, params, f'disc_{x}', seen[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
@@ -273,13 +274,6 @@ def figures(made, motion):
   return {'mask/kept': mean(made[x]['mask'] for x in 'ab'),
           'mask/kept_back': mean(made[x]['mask_back'] for x in 'ab'),
           'mask/visible': mean(motion[x]['seen'] for x in 'ab')}
-
-
-def judged(nets, config, params, x, real, fake):
-  """Half of (real towards 1 + fake towards 0), all frames in one call."""
-  scores = run(nets, params, f'disc_{x}', jnp.concatenate([real, fake]))
-  return config.gan.d_scale * adversarial.discriminator_loss(
-      scores[:len(real)], scores[len(real):], config.gan.mode)
 
 
 # ---- Use

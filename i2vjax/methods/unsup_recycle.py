@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, perceptual, pixel, temporal
+from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, pool, resnet, vgg
 from i2vjax.state import name_key, run, update, weighted
 
@@ -92,8 +93,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
   state = state.replace(local=pools)
   for player, x in (('disc_b', 'b'), ('disc_a', 'a')):
-    state, terms[player] = update(state, player, PLAYERS[player], tx,
-                                  critic_loss(nets, config, player, real[x], fake[x]))
+    state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
+        cyclegan.judged, nets, config, name=player, real=real[x], fake=fake[x]))
   return state, terms
 
 
@@ -174,16 +175,6 @@ def content(nets, config, fixed, fake, real):
   seen = features([fake[y] for _, y in wanted]), features([real[x] for x, _ in wanted])
   return {f'content_{x}': functools.partial(perceptual.standardised_distance, image, source)
           for (x, _), image, source in zip(wanted, *seen, strict=True)}
-
-
-def critic_loss(nets, config, name, real, fake):
-  """Half of (real towards 1 + fake towards 0), both judged in one call."""
-  def loss(params):
-    scores = run(nets, params, name, jnp.concatenate([real, fake]))
-    value = config.gan.d_scale * adversarial.discriminator_loss(
-        scores[:len(real)], scores[len(real):], config.gan.mode)
-    return value, value
-  return loss
 
 
 # ---- Use
