@@ -26,7 +26,8 @@ class Scenes:
   """Clips of the street seen by one camera: a FrameSource (`clips`, `len`, `read`, `flow`).
 
   Train clips of the two domains are different streets unless `paired`; test and val clips of a and
-  b show the same moments. Drawn frames are kept in memory up to `cache_mb` (2^20 bytes each).
+  b show the same moments. Drawn frames and flows are kept in memory up to `cache_mb` (2^20 bytes
+  each).
   """
   has_flow = True
 
@@ -72,11 +73,7 @@ class Scenes:
     The frame is uint8 [H, W, 3] (b), uint8 [H, W, 1] or uint16 [H, W, 1] (a). Boxes hug what is
     seen of an object, in pixel edges.
     """
-    record = self.cache.get(i)
-    if record is None:
-      record = self._draw(*self.locate(i))
-      self._keep(i, record)
-    return dict(record)
+    return self._kept(('frame', i), lambda: self._draw(*self.locate(i)))
 
   def _draw(self, scene, t):
     f, colour = self.fields, self.domain == 'b'
@@ -88,13 +85,18 @@ class Scenes:
     return {'frame': frame, 'label': truth.labels(scene, view, look),
             'boxes': truth.boxes(scene, view)}
 
-  def _keep(self, i, record):
-    size = sum(a.nbytes for a in record.values())
-    if self.cached + size <= self.fields['cache_mb'] * 2 ** 20:
-      for a in record.values():
-        a.setflags(write=False)                            # the cache hands out its own arrays
-      self.cache[i] = record
-      self.cached += size
+  def _kept(self, key, make):
+    """The record of arrays under `key`; made, and kept while there is room, if it is not there."""
+    record = self.cache.get(key)
+    if record is None:
+      record = make()
+      size = sum(a.nbytes for a in record.values())
+      if self.cached + size <= self.fields['cache_mb'] * 2 ** 20:
+        for a in record.values():
+          a.setflags(write=False)                          # the cache hands out its own arrays
+        self.cache[key] = record
+        self.cached += size
+    return dict(record)
 
   def flow(self, i):
     """True motion between frame i and i + 1 of a clip.
@@ -107,11 +109,14 @@ class Scenes:
     scene, t = self.locate(i)
     if t + 1 == self.fields['clip_length']:
       raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')
-    forward, seen = flow.between(scene, t, t + 1, self.size)
-    backward, seen_back = flow.between(scene, t + 1, t, self.size)
-    return {'forward': forward.astype(np.float32), 'forward_visible': seen.astype(np.float32),
-            'backward': backward.astype(np.float32),
-            'backward_visible': seen_back.astype(np.float32)}
+    return self._kept(('flow', i), lambda: self._motion(scene, t))
+
+  def _motion(self, scene, t):
+    found = {}
+    for name, ends in (('forward', (t, t + 1)), ('backward', (t + 1, t))):
+      motion, seen = flow.between(scene, *ends, self.size)
+      found |= {name: motion.astype(np.float32), f'{name}_visible': seen.astype(np.float32)}
+    return found
 
   def gain(self, i):
     """The thermal camera's gain in frame i (1 where it never jumps)."""
