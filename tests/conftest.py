@@ -8,6 +8,8 @@ CACHE = os.environ.setdefault('I2VJAX_TEST_CACHE',
                               os.path.join(tempfile.gettempdir(), 'i2vjax-test-cache'))
 os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', CACHE)
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+# Programs run once or twice here: a quarter of the suite's time went into making them fast.
+os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
 
 import jax  # noqa: E402
 import numpy as np  # noqa: E402
