@@ -34,6 +34,7 @@ def get_config():
   config.train = dict(
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
       steps=0,                       # > 0: so many steps instead of epochs
+      per_epoch=0,                   # steps in an epoch of the data: filled in as training starts
       decay_fraction=0.0,            # with steps: the last share of them decays
       checkpoint_minutes=10.0,       # whichever comes first
       checkpoint_steps=0,            # 0: by minutes only

@@ -117,6 +117,7 @@ def train(config, workdir, show=True, scores=None):
   config = prepare_folder(config, workdir)
   method, nets, fixed = checkpoint.assemble(config)
   per_epoch = windows.steps_per_epoch(config)
+  config.train.per_epoch = per_epoch   # for methods whose terms and phases begin at an epoch
   total = total_steps(config, per_epoch)
   feed = windows.train_iterator(config, parallel.local_batch(config.data.batch),
                                 process=parallel.process(), extras=extras(method, config))
