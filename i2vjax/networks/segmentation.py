@@ -18,18 +18,20 @@ from i2vjax.networks.layers import instance_norm
 class SegmentationUNet(nn.Module):
   """`stem`, then `down_k` and `deep_k` for each halving, back by `up_k` and `join_k`, `head`.
 
-  Every convolution but the head is followed by instance norm and ReLU. Level k has
-  width * min(2^k, 8) channels, and its map is joined to what comes back from level k + 1.
+  The first halving folds 2x2 pixels into channels and the head unfolds its logits again: layers at
+  full size would take most of the time on a CPU. Every convolution but the head is followed by
+  instance norm and ReLU. All levels below the first have 2 width channels; each is joined to what
+  comes back from the one below it.
 
   Attributes:
     classes: K.
-    width: channels of level 0.
-    levels: halvings.
+    width: channels of the stem.
+    levels: halvings, at least 1.
     impl, kernel_init, dtype: see conv.Conv. Logits come back in float32.
   """
 
   classes: int
-  width: int = 16
+  width: int = 32
   levels: int = 3
   impl: str = 'auto'
   kernel_init: Callable = nn.initializers.variance_scaling(2.0, 'fan_in', 'normal')
@@ -40,18 +42,33 @@ class SegmentationUNet(nn.Module):
     """[B, H, W, C] in [-1, 1], H and W multiples of 2^levels -> logits [B, H, W, K]."""
     check_size(x.shape[1:3], self.levels)
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
-    widths = [self.width * min(2**k, 8) for k in range(self.levels + 1)]
+    widths = [self.width] + [2 * self.width] * (self.levels - 1)
 
     def layer(name, features, h, stride=1):
       return nn.relu(instance_norm(Conv(features, 3, stride, padding=1, name=name, **rest)(h)))
-    skips = [layer('stem', widths[0], x.astype(self.dtype))]
+    skips = [layer('stem', widths[0], space_to_depth(x.astype(self.dtype)))]
     for k, features in enumerate(widths[1:]):
       skips.append(layer(f'deep_{k}', features, layer(f'down_{k}', features, skips[-1], 2)))
     h = skips.pop()
-    for k in reversed(range(self.levels)):
+    for k in reversed(range(self.levels - 1)):
       h = ConvTranspose(widths[k], 4, name=f'up_{k}', **rest)(h)
       h = layer(f'join_{k}', widths[k], jnp.concatenate([skips[k], h], axis=-1))
-    return Conv(self.classes, 1, name='head', **rest)(h).astype(jnp.float32)
+    h = Conv(4 * self.classes, 1, name='head', **rest)(h)
+    return depth_to_space(h).astype(jnp.float32)
+
+
+def space_to_depth(x):
+  """[B, 2h, 2w, C] -> [B, h, w, 4 C]: the 2x2 pixels of a block side by side."""
+  B, H, W, C = x.shape
+  x = x.reshape(B, H // 2, 2, W // 2, 2, C).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(B, H // 2, W // 2, 4 * C)
+
+
+def depth_to_space(x):
+  """[B, h, w, 4 C] -> [B, 2h, 2w, C], the inverse of `space_to_depth`."""
+  B, h, w, C = x.shape
+  x = x.reshape(B, h, w, 2, 2, C // 4).transpose(0, 1, 3, 2, 4, 5)
+  return x.reshape(B, 2 * h, 2 * w, C // 4)
 
 
 def check_size(size, levels):
@@ -63,6 +80,6 @@ def check_size(size, levels):
 
 def like(params):
   """The SegmentationUNet that `params` belong to."""
-  levels = sum(name.startswith('down_') for name in params)
-  return SegmentationUNet(params['head']['kernel'].shape[-1], params['stem']['kernel'].shape[-1],
-                          levels)
+  levels = 1 + sum(name.startswith('down_') for name in params)
+  return SegmentationUNet(params['head']['kernel'].shape[-1] // 4,
+                          params['stem']['kernel'].shape[-1], levels)

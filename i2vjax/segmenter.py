@@ -1,0 +1,266 @@
+"""The judge of translated `scenes` frames: a small segmentation network, trained where it is used.
+
+Papers score a translation by a scene parser trained on real daylight pictures. For `scenes` no such
+parser exists, and none is downloaded: this one learns the run's target domain from its training
+frames and their true labels, once, in under a minute, and is kept in the user's cache folder. Its
+own score on the true test frames is the upper bound of what a translation can reach.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import os
+import pathlib
+import secrets
+import time
+import zipfile
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import tqdm
+
+from i2vjax import data as sources
+from i2vjax import ops
+from i2vjax.data import frames as images
+from i2vjax.losses import semantic
+from i2vjax.metrics import labels, segmentation
+from i2vjax.networks.segmentation import SegmentationUNet, like
+from i2vjax.state import init_params
+
+VERSION = 1                    # counts changes of what is learned: older files are not used
+# Ours, found on `scenes` at 64 pixels; `config.eval.segmenter` overrides.
+SETTINGS = dict(
+    width=24, levels=3,
+    steps=1000, lr=4e-3,       # Adam; the rate falls to 0 along a cosine
+    pixels=32768,              # in a batch: 8 frames of 64 x 64, 2 crops of 128 x 128
+    crop=128,                  # largest side of a training crop
+    frames=1024,               # training frames drawn, evenly spread
+    seed=0,
+)
+# Fields of `data` that decide what frames look like.
+SEEN = ('source', 'direction', 'task', 'paired', 'load_size', 'crop_size', 'resize', 'channels_b')
+UNSEEN = ('val_clips', 'cache_mb')   # fields of `data.scenes` that decide nothing
+BATCH = 16                     # frames in a call of `predict`
+
+
+def train_or_load(config, show=True):
+  """The segmentation network of a run's target domain, from the cache or trained now.
+
+  Args:
+    config: of a run whose `data.source` knows labels (`scenes`).
+    show: a progress bar.
+
+  Returns:
+    (params, info). info: {'miou', 'fwiou', 'pixel_accuracy', 'iou[...]' of the network on the true
+    test frames; 'seconds' its training took, 'loss' at its end, 'file', 'settings', 'loaded'}.
+
+  Raises:
+    ValueError: the target has no labels, or is not what a camera sees.
+  """
+  path = file_of(config)
+  found = load(path, show)
+  if found:
+    return found[0], {**found[1], 'file': str(path), 'loaded': True}
+  started = time.monotonic()
+  params, loss = train(config, show)
+  seconds = time.monotonic() - started
+  info = {'seconds': seconds, 'loss': loss, 'settings': settings(config)}
+  info |= own_score(params, config)
+  save(path, params, info)
+  return params, {**info, 'file': str(path), 'loaded': False}
+
+
+def settings(config):
+  """SETTINGS with what `config.eval.segmenter` says instead."""
+  given = dict(config.eval.get('segmenter', None) or {})
+  unknown = given.keys() - SETTINGS.keys()
+  if unknown:
+    raise ValueError(f'eval.segmenter.{min(unknown)} is unknown: {", ".join(SETTINGS)}')
+  return SETTINGS | given
+
+
+# ---- kept on disk -----------------------------------------------------------------------------
+
+
+def file_of(config):
+  """Where the parameters lie: named after all that they depend on."""
+  data = {name: config.data.get(name) for name in SEEN}
+  data |= {'load_size': ops.hw(config.data.load_size), 'crop_size': ops.hw(config.data.crop_size)}
+  drawn = {name: value for name, value in config.data.scenes.items() if name not in UNSEEN}
+  drawn['size'] = ops.hw(drawn['size'])
+  text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
+  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  digest = hashlib.sha256(text.encode()).hexdigest()[:16]
+  return pathlib.Path(base) / 'i2vjax' / 'segmenters' / f'{digest}.npz'
+
+
+def save(path, params, info):
+  """Write parameters and info as one .npz file, beside first and then renamed."""
+  flat = {'/'.join(str(part.key) for part in place): np.asarray(value)
+          for place, value in jax.tree_util.tree_flatten_with_path(params)[0]}
+  buffer = io.BytesIO()
+  np.savez(buffer, info=json.dumps(info), **flat)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  part = path.with_name(f'{path.name}.part-{secrets.token_hex(4)}')
+  try:
+    part.write_bytes(buffer.getvalue())
+    os.replace(part, path)
+  finally:
+    part.unlink(missing_ok=True)
+
+
+def load(path, show=True):
+  """(params, info) of a file that `save` wrote, or None where there is none or it is damaged."""
+  if not path.is_file():
+    return None
+  try:
+    with np.load(path) as stored:
+      flat = {name: stored[name] for name in stored.files}
+    info, params = json.loads(str(flat.pop('info'))), {}
+  except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+    if show:
+      print(f'{path} is damaged ({error}): the segmentation network is trained anew')
+    return None
+  for name, value in flat.items():
+    module, leaf = name.split('/')
+    params.setdefault(module, {})[leaf] = jnp.asarray(value)
+  return params, info
+
+
+# ---- training ---------------------------------------------------------------------------------
+
+
+def examples(config, split, count=0):
+  """Labelled frames of the target domain as `evaluate` sees them.
+
+  Args:
+    split: 'train' | 'test'. count: so many, evenly spread; 0: all.
+
+  Returns:
+    (frames uint8 [N, H, W, C] in the channels of domain b, labels uint8 [N, H, W]).
+  """
+  data = config.data
+  if data.get('task', 'translate') == 'segmentation':
+    raise ValueError("data.task='segmentation': the target is a mask, which no network can name "
+                     'the classes of')
+  found = sources.source(data, split, 'b')
+  if found is None:
+    raise ValueError(f'a segmentation network needs {split} frames of the target domain')
+  places = np.linspace(0, len(found) - 1, min(count or len(found), len(found))).astype(int)
+  pairs = [_example(found.read(int(i)), data, repr(found)) for i in places]
+  return tuple(np.stack(part) for part in zip(*pairs, strict=True))
+
+
+def _example(record, data, name):
+  if 'label' not in record:
+    raise ValueError(f'{name} has no labels: a segmentation network can learn data.source=scenes')
+  if record['frame'].dtype != np.uint8:
+    raise ValueError(f'{name} has 16-bit frames; a segmentation network reads 8-bit frames')
+  size = images.test_size(record['frame'].shape[:2], data)
+  frame = ops.match_channels(images.resize(record['frame'], size).astype(np.float32),
+                             data.channels_b)
+  return (np.rint(frame).astype(np.uint8), images.resize_labels(record['label'], size))
+
+
+def train(config, show=True):
+  """Train from scratch; the same config gives the same parameters on the same machine.
+
+  Returns:
+    (params, mean loss of the last tenth of the steps).
+  """
+  chosen = settings(config)
+  if show:
+    print(f'segmentation network for eval: drawing {chosen["frames"]} labelled frames', flush=True)
+  frames, truth = examples(config, 'train', chosen['frames'])
+  size = tuple(min(side, chosen['crop']) // 2**chosen['levels'] * 2**chosen['levels']
+               for side in frames.shape[1:3])
+  if not all(size):
+    raise ValueError(f'frames of {frames.shape[2]}x{frames.shape[1]} pixels are too small for '
+                     f'eval.segmenter.levels={chosen["levels"]}')
+  batch = max(1, chosen['pixels'] // (size[0] * size[1]))
+  net = SegmentationUNet(len(labels.CITYSCAPES), chosen['width'], chosen['levels'])
+  tx = optax.adam(optax.cosine_decay_schedule(chosen['lr'], chosen['steps']))
+  key = jax.random.key(chosen['seed'])
+  example = jnp.zeros((1, *size, frames.shape[-1]))
+  params = init_params({'segmenter': net}, {'segmenter': (example,)}, key)['segmenter']
+  weights = semantic.class_weights(truth, net.classes)
+  frames, truth, opt, losses = jnp.asarray(frames), jnp.asarray(truth), tx.init(params), []
+  advance = jax.jit(functools.partial(_step, net, tx, batch, size, weights), donate_argnums=(0, 1))
+  steps = tqdm.trange(chosen['steps'], desc='segmentation network', unit='step', disable=not show)
+  for step in steps:
+    params, opt, loss = advance(params, opt, frames, truth, jax.random.fold_in(key, step))
+    losses.append(loss)
+    if step % 20 == 19:
+      steps.set_postfix(loss=f'{float(loss):.3f}')
+  return params, float(np.mean(losses[-max(1, len(losses) // 10):]))
+
+
+def _step(net, tx, batch, size, weights, params, opt, frames, truth, key):
+  """One Adam step on random crops, half of them mirrored."""
+  x, y = _draw(frames, truth, batch, size, key)
+
+  def objective(params):
+    logits = net.apply({'params': params}, x.astype(jnp.float32) / 127.5 - 1)
+    return semantic.cross_entropy(logits, y, weights)
+  loss, grads = jax.value_and_grad(objective)(params)
+  delta, opt = tx.update(grads, opt, params)
+  return optax.apply_updates(params, delta), opt, loss
+
+
+def _draw(frames, truth, batch, size, key):
+  def one(key):
+    which, row, column, side = jax.random.split(key, 4)
+    index = jax.random.randint(which, (), 0, len(frames))
+    top, left = (jax.random.randint(k, (), 0, total - part + 1) for k, total, part in
+                 zip((row, column), frames.shape[1:3], size, strict=True))
+    x = jax.lax.dynamic_slice(frames, (index, top, left, 0), (1, *size, frames.shape[-1]))[0]
+    y = jax.lax.dynamic_slice(truth, (index, top, left), (1, *size))[0]
+    mirrored = jax.random.bernoulli(side)
+    return jnp.where(mirrored, x[:, ::-1], x), jnp.where(mirrored, y[:, ::-1], y)
+  return jax.vmap(one)(jax.random.split(key, batch))
+
+
+# ---- use --------------------------------------------------------------------------------------
+
+
+def predict(params, frames):
+  """Class of every pixel.
+
+  Args:
+    params: of `train_or_load`.
+    frames: uint8 [N, H, W, C], the channels it was trained with, any size.
+
+  Returns:
+    uint8 [N, H, W], Cityscapes train ids.
+  """
+  frames, wanted = np.asarray(frames), params['stem']['kernel'].shape[2] // 4
+  if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[-1] != wanted:
+    raise ValueError(f'frames {frames.shape} {frames.dtype}: this segmentation network takes uint8 '
+                     f'[N, H, W, {wanted}]')
+  found = []
+  for start in range(0, len(frames), BATCH):
+    part = frames[start:start + BATCH]
+    filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
+    found.append(np.asarray(_classify(params, filled))[:len(part)])
+  return np.concatenate(found) if found else np.zeros(frames.shape[:3], np.uint8)
+
+
+@jax.jit
+def _classify(params, frames):
+  """[B, H, W, C] uint8 -> [B, H, W] uint8; sides are repeated outwards to a fitting size."""
+  net, (height, width) = like(params), frames.shape[1:3]
+  sides = ((0, 0), (0, -height % 2**net.levels), (0, -width % 2**net.levels), (0, 0))
+  x = jnp.pad(frames.astype(jnp.float32) / 127.5 - 1, sides, mode='edge')
+  logits = net.apply({'params': params}, x)[:, :height, :width]
+  return jnp.argmax(logits, axis=-1).astype(jnp.uint8)
+
+
+def own_score(params, config):
+  """Scores of the network on the true test frames: what a perfect translation would reach."""
+  frames, truth = examples(config, 'test')
+  total = segmentation.update(segmentation.init(len(labels.CITYSCAPES)), truth,
+                              predict(params, frames))
+  return segmentation.result(total, names=labels.CITYSCAPES, small=labels.SMALL)
