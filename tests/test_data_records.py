@@ -289,8 +289,9 @@ def test_irvi_takes_a_scene_or_the_union_of_five(tmp_path):
   assert values(read(tmp_path, 'irvi/monitoring_sub2', domain='b')) == [90, 91]
   build(tmp_path, 'irvi/monitoring_all')
   found = read(tmp_path, 'irvi/monitoring_all')
-  assert [clip[0] for clip in found.clips] == [f'sub{k}/trainA' for k in range(1, 6)]
+  assert [clip[0] for clip in found.clips] == [f'sub{k}' for k in range(1, 6)]
   assert values(found)[2:4] == [80, 81]
+  assert windows.aligned(*(read(tmp_path, 'irvi/monitoring_all', 'test', x) for x in 'ab'))
 
 
 def test_infrared_city_shares_the_visible_frames_of_a_scene(tmp_path):

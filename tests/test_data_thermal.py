@@ -67,6 +67,7 @@ def test_translation_sees_what_training_saw(tmp_path, rule, kind):
   place = write(tmp_path / 'clip', clip, kind)
   with warnings.catch_warnings():
     warnings.filterwarnings('ignore', message='.*scales each frame by itself')
+    warnings.filterwarnings('ignore', message='.*so frames look flat')
     learned = seen_in_training(place, rule, tmp_path / 'cache', 6)
   np.testing.assert_allclose(seen_in_translation(place, rule), learned, atol=1e-6)
   if rule == '27000,34000':
@@ -97,6 +98,13 @@ def test_the_rule_frame_undoes_a_gain_jump():
   still = np.stack([clip[0], (29315 + 1.4 * (clip[0].astype(np.float64) - 29315)).astype('u2')])
   done = np.stack([frames.stretch(x, 'frame') for x in still]).astype(int)
   assert np.abs(done[0] - done[1]).max() < 0.01 * spread(done)
+
+
+@pytest.mark.parametrize('rule', ['dtype', '7000,9500', '0,60000'])
+def test_a_range_that_leaves_frames_flat_is_told_with_one_that_fits(tmp_path, rule):
+  place = write(tmp_path / 'clip', radiometric(2), 'png')
+  with pytest.warns(UserWarning, match=r'most values lie from 2\d+ to 3\d+, so frames look flat'):
+    seen_in_training(place, rule, tmp_path, 2)
 
 
 def test_the_rule_is_stored_with_the_run_and_read_back(tmp_path):

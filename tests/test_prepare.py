@@ -95,6 +95,15 @@ def test_strips_become_clips(tmp_path):
   np.testing.assert_array_equal(frames.read_image(tmp_path / 'out/1/000001.png'), noise(4))
 
 
+def test_a_folder_of_strips_that_is_one_clip_gives_its_name(tmp_path):
+  for name, seeds in zip('01', ((1, 2, 3), (3, 4, 5)), strict=True):
+    frames.write_image(tmp_path / f'in/x/{name}.png', noise(*seeds))
+    frames.write_image(tmp_path / f'in/y/{name}.png', noise(*(10 * k for k in seeds)))
+  footage(tmp_path, fields={'frames_per_image': 'auto'})
+  assert {x.rsplit('/', 1)[0] for x in tree(tmp_path / 'out')} == {'x', 'y'}
+  assert len(tree(tmp_path / 'out')) == 10
+
+
 def test_strips_that_share_frames_become_one_clip(tmp_path):
   for name, seeds in zip('0123', ((1, 2, 3), (2, 3, 4), (4, 5, 6), (8, 9, 10)), strict=True):
     frames.write_image(tmp_path / f'in/{name}.png', noise(*seeds))

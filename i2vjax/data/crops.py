@@ -8,7 +8,8 @@ import numpy as np
 from i2vjax import ops
 from i2vjax.data import frames as images
 
-PROBES = 8   # clips looked into to learn the type and channels of a source
+PROBES = 8          # clips looked into to learn the type and channels of a source
+LEAST_SHARE = 0.1   # of the range of 16 bits that frames should fill
 
 
 class WindowSource:
@@ -43,6 +44,7 @@ class WindowSource:
              for k in window_starts(count, extent, stride)]
     self.clip, self.starts = (np.array(x, np.int64) for x in zip(*spans, strict=True))
     self.channels, self.dtype = layout(frames)
+    _warn_flat(frames, self.rule, self.dtype)
     if self.rule == 'frame' and self.dtype == np.uint16 and length > 1:
       warnings.warn(f"{frames!r}: data.thermal_range='frame' scales each frame by itself, so "
                     f"windows flicker; 'clip' does not", stacklevel=2)
@@ -140,13 +142,30 @@ def _warn_short(frames, extent):
                   stacklevel=3)
 
 
+def _warn_flat(frames, rule, dtype):
+  """Say so where 16-bit frames fill next to nothing of the range that the rule gives them."""
+  if dtype != np.uint16 or rule in ('clip', 'frame'):
+    return
+  low, high = images.thermal_limits(_probes(frames), rule)
+  held = images.thermal_limits(_probes(frames), 'clip')
+  inside = min(held[1], high) - max(held[0], low)
+  if inside < LEAST_SHARE * (high - low):
+    warnings.warn(f'{frames!r}: data.thermal_range={rule} spans {low:g} to {high:g}, but most '
+                  f'values lie from {held[0]:g} to {held[1]:g}, so frames look flat. '
+                  f'data.thermal_range={held[0]:g},{held[1]:g} would fit, or clip', stacklevel=3)
+
+
+def _probes(frames):
+  some = np.unique(np.linspace(0, len(frames.clips) - 1, PROBES).astype(int))
+  return [frames.read(frames.clips[k][1])['frame'] for k in some]
+
+
 def layout(frames):
   """(channels, dtype) of a source, seen in the first frames of some clips.
 
   A source of grey and colour pictures counts as colour (grey is repeated when read).
   """
-  some = np.unique(np.linspace(0, len(frames.clips) - 1, PROBES).astype(int))
-  seen = [frames.read(frames.clips[k][1])['frame'] for k in some]
+  seen = _probes(frames)
   return max(x.shape[-1] for x in seen), seen[0].dtype
 
 

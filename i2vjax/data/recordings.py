@@ -1,5 +1,6 @@
 """Clips in whatever people keep them: videos, TIFF sequences, folders, frames side by side."""
 
+import collections
 import dataclasses
 import pathlib
 from typing import Any
@@ -81,7 +82,7 @@ def join_strips(source, show=True):
 
   Recycle-GAN's tools cut a strip for every frame, so that each frame lies in three of them.
   """
-  clips, chain, tail = [], [], None
+  chains, chain, tail = [], [], None
   first = source.read(0)['frame'].shape
   for name, start, length in tqdm.tqdm(source.clips, 'comparing', unit='strip',
                                        disable=None if show else True):
@@ -93,11 +94,13 @@ def join_strips(source, show=True):
     folder = str(pathlib.PurePosixPath(name).parent) if '/' in name else ''
     overlap = _overlap(tail, pieces) if chain and chain[0][1] == folder else 0
     if not overlap and chain:
-      clips.append(_chain_clip(source, chain))
+      chains.append(chain)
       chain = []
     chain.append((name, folder, range(start + overlap, start + length)))
     tail = pieces
-  return [*clips, _chain_clip(source, chain)]
+  chains.append(chain)
+  alone = collections.Counter(chain[0][1] for chain in chains)
+  return [_chain_clip(source, chain, alone[chain[0][1]] == 1) for chain in chains]
 
 
 def _size(shape):
@@ -113,8 +116,9 @@ def _overlap(before, after):
   return 0
 
 
-def _chain_clip(source, chain):
+def _chain_clip(source, chain, alone):
   name, folder, _ = chain[0]
+  name = folder if alone and folder else name
   indices = [i for _, _, part in chain for i in part]
 
   def read():

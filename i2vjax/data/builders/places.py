@@ -71,12 +71,14 @@ def folder_split(place, prefix='', clip_regex='', parts='auto', max_gap=0):
   """The Split of one folder of frames, of strips, or of folders of either."""
   pictures, _ = folders.search(place)
   clips = folders.cut_clips(place, pictures, clip_regex, max_gap, parts)
+  # no name of its own for a flat folder: trainA and trainB may be aligned, and names tell that
+  clips = [(prefix + name if name else prefix.rstrip('/'), files) for name, files in clips]
   source = folders.FolderFrames(place, clips, parts)
   found = []
   for name, start, length in source.clips:
     count = source.files[start][2]
     files = [file for file, part, _ in source.files[start:start + length] if part == 0]
-    found.append((prefix + name, [records.Picture(file) for file in files], count))
+    found.append((name, [records.Picture(file) for file in files], count))
   return records.Split(found)
 
 
