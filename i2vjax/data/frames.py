@@ -14,7 +14,6 @@ from PIL import Image
 from i2vjax import ops
 from i2vjax.data import tiff
 
-cv2.setLogLevel(0)      # it prints what is wrong with a picture, on top of our message
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
 LIMIT_SHARE = 0.01      # cut off at either end: dead pixels and the sun do not set the scale
