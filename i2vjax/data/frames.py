@@ -19,6 +19,10 @@ LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
 LIMIT_SHARE = 0.01      # cut off at either end: dead pixels and the sun do not set the scale
 
 
+# it prints what is wrong with a picture, on top of the message that we raise
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
 class UnreadableFrame(ValueError):   # noqa: N818 (named as it reads in a message)
   """A frame that exists but cannot be decoded; the message names the file."""
 
