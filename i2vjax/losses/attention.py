@@ -1,56 +1,49 @@
-"""What attention maps of several scales are to be: shared out, and about the same in both domains."""
+"""Adaptive collaborative attention (MornGAN): what is small looks in both domains as it should."""
 
 import jax
 import jax.numpy as jnp
 
-
-def diversity(W):
-  """L_ad = 1/2 [ 1/4 mean (sum_c W_c - 1)^2 + 1 - mean max_c W_c ] (PearlGAN, AD; public code).
-
-  Every place belongs to one of the scales. [B, h, w, K] in (0, 1) -> scalar, mean over samples.
-  """
-  W = W.astype(jnp.float32)
-  shared = 0.25 * jnp.mean(jnp.square(jnp.sum(W, axis=-1) - 1))
-  return 0.5 * (shared + 1 - jnp.mean(jnp.max(W, axis=-1)))
+from i2vjax.losses import clustering
 
 
-def conditional_similarity(Z1, W1, Z2, W2):
-  """ACCS(1, 2) (PearlGAN; public code): what scale c looks at is the same kind of thing in both.
+def collaborative(real, fake, labels_real, labels_fake, groups, key, clusters=4, phi_local=0.9,
+                  phi_global=0.9, rounds=20):
+  """Features of a class in a translation gather around the centres of that class in a real image.
 
-  q_c is the unit mean of the features under map c, k_c that map's maximum, S = q1 q2^T:
+  For each group of classes, u its `clusters` centres in the real image, (mu, tau) as
+  `clustering.coverage` finds them on either side (Eq. 12 to 16 of the paper):
 
-    sum_c w_c (max_j S_cj - S_cc) / (sum_c w_c + 1e-6),  w_c = min(k1_c, k2_c),
-    + 1/4 sum over both of relu(mean over all K^2 entries of q q^T, its diagonal set to 0).
-
-  Public code takes one sample at a time; here each does for itself.
+    relu(phi_local mu_real - mu_fake) + relu(phi_global tau_real - tau_fake)
 
   Args:
-    Z1, Z2: features [B, h, w, C]; constants.
-    W1, W2: maps [B, h, w, K]. Those of 2 may have been taken from another picture than Z2.
+    real: [h, w, C] features of a real image, a constant. fake: [h, w, C] of a translated one.
+    labels_real, labels_fake: [h, w] ids of the same places; those of no group do not count.
+    groups: tuple of tuples of ids.
+    key: PRNG key of the k-means.
+    clusters: K; a group counts with more than K places on both sides (public MornGAN code).
+    phi_local, phi_global: 0.9 both. rounds: of the k-means.
 
   Returns:
-    Scalar: mean over samples.
+    Scalar: mean over the groups that count, 0 without any (public code; print divides by all).
   """
-  q1, q2 = looked_at(Z1, W1), looked_at(Z2, W2)
-  w = jnp.minimum(*(jnp.max(W.astype(jnp.float32), axis=(1, 2)) for W in (W1, W2)))
-  S = jnp.einsum('bic,bjc->bij', q1, q2, precision=jax.lax.Precision.HIGHEST)
-  ahead = jnp.max(S, axis=2) - jnp.diagonal(S, axis1=1, axis2=2)
-  align = jnp.sum(w * ahead, axis=1) / (jnp.sum(w, axis=1) + 1e-6)
-  return jnp.mean(align + 0.25 * (spread(q1) + spread(q2)))
+  real, fake = (x.reshape(-1, x.shape[-1]).astype(jnp.float32) for x in (real, fake))
+  real = jax.lax.stop_gradient(real)
+
+  def one(masks, key):
+    centre = clustering.centroids(real, masks[0], key, clusters, rounds)
+    mu, tau = clustering.coverage(centre, real, masks[0])
+    mu_fake, tau_fake = clustering.coverage(centre, fake, masks[1])
+    loss = jax.nn.relu(phi_local * mu - mu_fake) + jax.nn.relu(phi_global * tau - tau_fake)
+    counts = jnp.all(jnp.sum(masks, axis=1) > clusters)
+    return jnp.where(counts, loss, 0.0), counts
+  masks = jnp.stack([jnp.stack([jnp.isin(labels.ravel(), jnp.asarray(ids))
+                                for labels in (labels_real, labels_fake)]) for ids in groups])
+  losses, counts = jax.vmap(one)(masks, jax.random.split(key, len(groups)))
+  return jnp.sum(losses) / jnp.maximum(jnp.sum(counts), 1)
 
 
-def looked_at(Z, W):
-  """q: mean of the features Z [B, h, w, C] weighted by each map of W [B, h, w, K], at unit length.
-
-  Z is a constant. Returns [B, K, C] float32; 1e-6 in the root keeps the derivative at 0 finite.
-  """
-  Z, W = jax.lax.stop_gradient(Z).astype(jnp.float32), W.astype(jnp.float32)
-  total = jnp.einsum('bhwk,bhwc->bkc', W, Z, precision=jax.lax.Precision.HIGHEST)
-  q = total / jnp.sum(W, axis=(1, 2))[..., None]
-  return q * jax.lax.rsqrt(jnp.sum(q * q, axis=-1, keepdims=True) + 1e-6)
-
-
-def spread(q):
-  """relu(mean of q q^T with its diagonal set to 0), over all K^2 entries. [B, K, C] -> [B]."""
-  S = jnp.einsum('bic,bjc->bij', q, q, precision=jax.lax.Precision.HIGHEST)
-  return jax.nn.relu(jnp.mean(S * (1 - jnp.eye(q.shape[1])), axis=(1, 2)))
+def reduced(labels, size):
+  """Labels [B, H, W] at `size` (h, w): the nearest by floor(i H / h), as PyTorch."""
+  h, w = size
+  rows, cols = (jnp.arange(n) * full // n for n, full in zip((h, w), labels.shape[1:], strict=True))
+  return labels[:, rows][:, :, cols]
