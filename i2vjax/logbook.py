@@ -1,4 +1,4 @@
-"""What a run says while it trains: metrics.jsonl, TensorBoard files, the progress bar.
+"""What a run says while it trains, and how it is told to end: metrics.jsonl, TensorBoard, signals.
 
 `metrics.jsonl` is the source of truth: one line per logged step, flushed, cut back to the restored
 step when a run goes on.
@@ -8,6 +8,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import signal
 import time
 
 import numpy as np
@@ -17,6 +18,29 @@ from clu import metrics as clu_metrics
 
 class NonFinite(ArithmeticError):
   """A loss term stopped being a number."""
+
+
+class Stop:
+  """SIGTERM and Ctrl-C ask the loop to save and end; a second Ctrl-C ends it at once."""
+
+  SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+  def __enter__(self):
+    self.asked = False
+    try:
+      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
+    except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
+      self.before = {}
+    return self
+
+  def _ask(self, number, frame):
+    if self.asked:
+      raise KeyboardInterrupt
+    self.asked = True
+
+  def __exit__(self, *_):
+    for number, handler in self.before.items():
+      signal.signal(number, handler)
 
 
 def averages(terms):

@@ -1,10 +1,11 @@
-"""The config that lies in a run folder: stored, read back, compared with the one asked for."""
+"""What lies in a run folder beside checkpoints: the config it was asked for, a table of pairs."""
 
 import difflib
 import json
 import pathlib
 
 import ml_collections
+import numpy as np
 
 from i2vjax import defaults, sheets
 
@@ -87,3 +88,27 @@ def nearest(name, names):
   """' Did you mean ...?' or an empty string."""
   close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
   return f' Did you mean {close[0]!r}?' if close else ''
+
+
+def table(workdir, first, make, write, known):
+  """The table of pairs of a phase (`pairing` of a method), kept in the run folder.
+
+  Args:
+    workdir: run folder.
+    first: step at which the phase begins; a table of another phase is not taken.
+    make: function without arguments -> {name: array} or None.
+    write: store what was made.
+    known: take the stored one, if there is one.
+
+  Returns:
+    {name: array}, or None.
+  """
+  path = pathlib.Path(workdir) / 'pairs.npz'
+  if known and path.is_file():
+    with np.load(path) as found:
+      if found['first'] == first:
+        return {name: found[name] for name in found if name != 'first'} or None
+  made = make()
+  if write:
+    sheets.save_atomic(path, lambda temporary: np.savez(temporary, first=first, **(made or {})))
+  return made

@@ -4,7 +4,6 @@ import dataclasses
 import functools
 import logging
 import pathlib
-import signal
 import time
 
 import jax
@@ -13,7 +12,7 @@ from clu import parameter_overview
 
 from i2vjax import checkpoint, methods, ops, parallel, pretrained, sheets, stored
 from i2vjax.data import windows
-from i2vjax.logbook import Logbook, NonFinite, averages, check_finite
+from i2vjax.logbook import Logbook, NonFinite, Stop, averages, check_finite
 from i2vjax.schedules import learning_rate, optimisers
 from i2vjax.state import name_key
 
@@ -25,29 +24,6 @@ class Outcome:
   step: int
   total: int
   stopped: bool
-
-
-class Stop:
-  """SIGTERM and Ctrl-C ask the loop to save and end; a second Ctrl-C ends it at once."""
-
-  SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-  def __enter__(self):
-    self.asked = False
-    try:
-      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
-    except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
-      self.before = {}
-    return self
-
-  def _ask(self, number, frame):
-    if self.asked:
-      raise KeyboardInterrupt
-    self.asked = True
-
-  def __exit__(self, *_):
-    for number, handler in self.before.items():
-      signal.signal(number, handler)
 
 
 def on_device(raw, config):
@@ -72,10 +48,15 @@ def extras(method, config):
   return methods.optional(method, 'batch_extras', config, default=())
 
 
+def phase_of(method, config, step):
+  """(first step, name) of the phase that `step` belongs to."""
+  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
+  return [phase for phase in phases if phase[0] <= step][-1]
+
+
 def phase_at(method, config, step):
   """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
-  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
-  name = [name for first, name in phases if first <= step][-1]
+  _, name = phase_of(method, config, step)
   return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
 
 
@@ -83,6 +64,13 @@ def total_steps(config, per_epoch):
   """Length of the run in steps."""
   train = config.train
   return train.steps or (train.epochs + train.epochs_decay) * per_epoch
+
+
+def epoch_steps(train, per_epoch):
+  """Steps in an epoch for phases and terms that begin at one: where the run's length is given in
+  steps, its epochs shrink or stretch with it."""
+  epochs = train.epochs + train.epochs_decay
+  return max(train.steps // max(epochs, 1), 1) if train.steps else per_epoch
 
 
 def prepare_folder(config, workdir):
@@ -117,10 +105,9 @@ def train(config, workdir, show=True, scores=None):
   config = prepare_folder(config, workdir)
   method, nets, fixed = checkpoint.assemble(config)
   per_epoch = windows.steps_per_epoch(config)
-  config.train.per_epoch = per_epoch   # for methods whose terms and phases begin at an epoch
+  config.train.per_epoch = epoch_steps(config.train, per_epoch)
   total = total_steps(config, per_epoch)
-  feed = windows.train_iterator(config, parallel.local_batch(config.data.batch),
-                                process=parallel.process(), extras=extras(method, config))
+  feed = feed_of(config, method)
   tx = optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
   state = checkpoint.fresh_state(config, method, nets, tx)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
@@ -181,8 +168,12 @@ def loop(setup, state, stop):
   alone = parallel.process()[1] == 1
   pending, waited, saved_at = [], 0.0, time.monotonic()
   step, position, stopped = int(state.step), setup.feed.get_state(), False
+  paired_at = None
   while step < setup.total and not stopped:
     began = time.perf_counter()
+    first, _ = phase_of(setup.method, config, step)
+    if first != paired_at and hasattr(setup.method, 'pairing'):
+      setup.feed, paired_at = paired_feed(setup, state, step, position), first
     batch = parallel.shard(next(setup.feed))
     position = setup.feed.get_state()
     waited += time.perf_counter() - began
@@ -209,6 +200,31 @@ def loop(setup, state, stop):
       checkpoint.save(setup.checkpoints, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
+
+
+def feed_of(config, method, table=None):
+  """This process's training batches; see `windows.train_iterator`."""
+  return windows.train_iterator(config, parallel.local_batch(config.data.batch),
+                                process=parallel.process(), extras=extras(method, config),
+                                table=table)
+
+
+def paired_feed(setup, state, step, position):
+  """The batches from `step` on, paired as the method asks when a phase begins (`pairing`)."""
+  method, config = setup.method, setup.config
+  first, _ = phase_of(method, config, step)
+
+  def ask():
+    source = ({**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], config.data.channels_a)}
+              for raw in windows.sweep(config, config.eval.batch))
+    return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
+                          phase_at(method, config, step))
+  known = step > first   # a resumed run finds the answer in its folder, the other processes too
+  table = parallel.main_first(lambda: stored.table(setup.workdir, first, ask, parallel.is_main(),
+                                                   known or not parallel.is_main()))
+  feed = feed_of(config, method, table)
+  feed.set_state(position)
+  return feed
 
 
 def every(interval, step):

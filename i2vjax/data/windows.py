@@ -11,7 +11,7 @@ from absl import flags
 
 from i2vjax import data as sources
 from i2vjax import ops
-from i2vjax.data import crops, roots
+from i2vjax.data import crops, recall, roots
 from i2vjax.data import frames as images
 
 
@@ -61,7 +61,14 @@ def train_windows(data, extras=()):
                      f'{b!r} differ')
   size = functools.partial(images.train_size, data=data)
   return tuple(crops.WindowSource(x, data.frames, data.stride, size=size, rule=data.thermal_range,
-                                  extras=extras) for x in (a, b))
+                                  extras=_of_domain(extras, domain))
+               for domain, x in zip('ab', (a, b), strict=True))
+
+
+def _of_domain(extras, domain):
+  """The extras a domain is to deliver: 'labels' is for both, 'labels_b' for b alone."""
+  return {x.removesuffix(f'_{domain}') for x in extras if x[-2:] not in ('_a', '_b')
+          or x.endswith(f'_{domain}')}
 
 
 def steps_per_epoch(config):
@@ -70,7 +77,7 @@ def steps_per_epoch(config):
   return -(-longest // config.data.batch)
 
 
-def train_iterator(config, batch, process=(0, 1), extras=()):
+def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
   """Endless training batches, made ahead of the device.
 
   Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Draws depend
@@ -85,7 +92,9 @@ def train_iterator(config, batch, process=(0, 1), extras=()):
       'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W, 2] float32
       in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a', 'flow_fwd_b',
       entry k on frame k and pointing to k + 1; resized, cut, mirrored and reversed with the frames.
-      A method asks for extras by its `batch_extras(config)`.
+      A method asks for extras by its `batch_extras(config)`, with '_a' or '_b' for one domain.
+    table: of a method's `pairing`; windows of a are then chosen by it (`recall.Recall`). Positions
+      in the stream mean the same with and without.
 
   Returns:
     grain iterator of {'a': [b, T, H, W, C] uint8 or uint16, 'limits_a': [b, 2] float32, 'b': ...,
@@ -94,7 +103,8 @@ def train_iterator(config, batch, process=(0, 1), extras=()):
   """
   data = config.data
   _check(data)
-  pairs = _pairs(config, *train_windows(data, extras))
+  both = train_windows(data, extras)
+  pairs = _pairs(config, *both) if table is None else _recalled(config, *both, table)
   dataset = pairs[process[0]::process[1]].map(_join).batch(batch, drop_remainder=True)
   options = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
   dataset = dataset.to_iter_dataset(options)
@@ -128,6 +138,13 @@ def _pairs(config, a, b):
   cropped *= config.data.batch
   late = make(config, *(_uncropped(x, config.data) for x in (a, b)))
   return grain.MapDataset.concatenate([pairs[:cropped], late[cropped:]])
+
+
+def _recalled(config, a, b, table):
+  """Endless pairs whose window of a is chosen for the window of b."""
+  cut = _cut(config.data)
+  return (grain.MapDataset.source(b).seed(2 * config.seed + 1).shuffle().repeat(None)
+          .random_map(cut).random_map(recall.Recall(a, table, cut)))
 
 
 def _constant_steps(train, per_epoch):
@@ -185,6 +202,12 @@ def _join(pair):
   return item
 
 
+def sweep(config, batch):
+  """Every training window of a once, as `recall.sweep` gives them."""
+  source, _ = train_windows(config.data)
+  return recall.sweep(source, ops.hw(config.data.crop_size), config.seed, batch)
+
+
 def sample_windows(config, count, split='test', extras=()):
   """One batch of fixed windows for contact sheets, spread evenly over the split.
 
@@ -208,7 +231,7 @@ def _sample_sources(data, split, extras):
   for domain in 'ab':
     found = sources.source(data, split, domain) or need(data, 'train', domain)
     yield crops.WindowSource(found, data.frames, size=functools.partial(rule, data=data),
-                             rule=data.thermal_range, extras=extras)
+                             rule=data.thermal_range, extras=_of_domain(extras, domain))
 
 
 def test_clips(config, domain, split='test'):
