@@ -36,4 +36,7 @@ def source(data, split, domain):
 
   def given(domain):
     return module.source(data, split, OTHER[domain] if data.direction == 'b2a' else domain)
-  return tasks.apply(data, split, domain, given)
+  found = tasks.apply(data, split, domain, given)
+  if split == 'train' and any(data.get(x, '') for x in ('labels_a', 'labels_b', 'label_noise')):
+    found = importlib.import_module('i2vjax.data.parsed').apply(found, data, domain)
+  return found
