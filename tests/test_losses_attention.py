@@ -58,6 +58,13 @@ def test_loss_equals_numpy_over_the_groups_with_more_than_4_places(seed):
   np.testing.assert_array_equal(on_fake[ignored], 0)
 
 
+def test_print_divides_by_all_groups():
+  real, fake, *labels = pair(0)
+  present, every = (attention.collaborative(real, fake, *labels, GROUPS, jax.random.key(3),
+                                            every=flag) for flag in (False, True))
+  assert float(every) == pytest.approx(float(present) * 2 / 3)
+
+
 def test_the_same_image_twice_costs_nothing():
   real, _, labels, _ = pair(0)
   assert float(graded(real, real, labels, labels)[0]) == 0

@@ -80,6 +80,15 @@ def test_a_gain_and_offset_of_the_camera_change_nothing():
                                 denoised(labels, features, SEQUENCES['infrared']))
 
 
+def test_sequences_of_both_domains():
+  roles = dict(vegetation=VEGETATION, pole=POLE, sky=SKY, person=PERSON)
+  assert mining.confusions(roles, 'b') == SEQUENCES['visible']
+  assert mining.confusions(roles, 'a') == SEQUENCES['infrared']
+  assert mining.confusions(roles, 'a', release=True)[:2] == SEQUENCES['shifted']
+  assert mining.confusions({**roles, 'sky': -1, 'pole': -1}, 'a') == (
+      (PERSON, (VEGETATION,)), (VEGETATION, (PERSON,)))
+
+
 # ---- Mining
 
 

@@ -1,4 +1,4 @@
-"""Adaptive collaborative attention (MornGAN): what is small looks in both domains as it should."""
+"""Rare things of a translated frame shall look like real ones to the encoder (MornGAN)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,44 +6,47 @@ import jax.numpy as jnp
 from i2vjax.losses import clustering
 
 
-def collaborative(real, fake, labels_real, labels_fake, groups, key, clusters=4, phi_local=0.9,
-                  phi_global=0.9, rounds=20):
-  """Features of a class in a translation gather around the centres of that class in a real image.
+def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters=4, rounds=20,
+                  local=0.9, overall=0.9, every=False):
+  """Adaptive collaborative attention of one pair of images (Eq. 12 to 16 of the paper).
 
-  For each group of classes, u its `clusters` centres in the real image, (mu, tau) as
-  `clustering.coverage` finds them on either side (Eq. 12 to 16 of the paper):
+  The real image's features of a group of classes are summed up by K centres u_j; then with
+  mu = mean over the group's places i of max_j cos(u_j, f_i), tau = mean_j max_i cos(u_j, f_i)
 
-    relu(phi_local mu_real - mu_fake) + relu(phi_global tau_real - tau_fake)
+    loss = max(0.9 mu_real - mu_fake, 0) + max(0.9 tau_real - tau_fake, 0),
+
+  averaged over the groups that have more than K places in both images (public code).
 
   Args:
-    real: [h, w, C] features of a real image, a constant. fake: [h, w, C] of a translated one.
-    labels_real, labels_fake: [h, w] ids of the same places; those of no group do not count.
-    groups: tuple of tuples of ids.
+    real, fake: [h, w, C] features. Only `fake` carries a gradient.
+    labels_real, labels_fake: [h, w] ids; real and fake show different scenes.
+    groups: tuple of tuples of ids, each a group.
     key: PRNG key of the k-means.
-    clusters: K; a group counts with more than K places on both sides (public MornGAN code).
-    phi_local, phi_global: 0.9 both. rounds: of the k-means.
+    clusters: K. rounds: of the k-means. local, overall: the two factors 0.9.
+    every: divide by the number of all groups, as print has it.
 
   Returns:
-    Scalar: mean over the groups that count, 0 without any (public code; print divides by all).
+    Scalar; 0 where no group has enough places.
   """
-  real, fake = (x.reshape(-1, x.shape[-1]).astype(jnp.float32) for x in (real, fake))
-  real = jax.lax.stop_gradient(real)
+  real = jax.lax.stop_gradient(real.astype(jnp.float32)).reshape(-1, real.shape[-1])
+  fake = fake.astype(jnp.float32).reshape(-1, fake.shape[-1])
+  # [G, n]: which places belong to which group.
+  mine, theirs = (jnp.stack([jnp.isin(labels.ravel(), jnp.asarray(ids)) for ids in groups])
+                  for labels in (labels_real, labels_fake))
 
-  def one(masks, key):
-    centre = clustering.centroids(real, masks[0], key, clusters, rounds)
-    mu, tau = clustering.coverage(centre, real, masks[0])
-    mu_fake, tau_fake = clustering.coverage(centre, fake, masks[1])
-    loss = jax.nn.relu(phi_local * mu - mu_fake) + jax.nn.relu(phi_global * tau - tau_fake)
-    counts = jnp.all(jnp.sum(masks, axis=1) > clusters)
-    return jnp.where(counts, loss, 0.0), counts
-  masks = jnp.stack([jnp.stack([jnp.isin(labels.ravel(), jnp.asarray(ids))
-                                for labels in (labels_real, labels_fake)]) for ids in groups])
-  losses, counts = jax.vmap(one)(masks, jax.random.split(key, len(groups)))
-  return jnp.sum(losses) / jnp.maximum(jnp.sum(counts), 1)
+  def one(mask_real, mask_fake, key):
+    centre = clustering.centroids(real, mask_real, key, clusters, rounds)
+    mu, tau = clustering.coverage(centre, real, mask_real)
+    mu_fake, tau_fake = clustering.coverage(centre, fake, mask_fake)
+    enough = (jnp.sum(mask_real) > clusters) & (jnp.sum(mask_fake) > clusters)
+    gap = jax.nn.relu(local * mu - mu_fake) + jax.nn.relu(overall * tau - tau_fake)
+    return jnp.where(enough, gap, 0.0), enough
+  gaps, enough = jax.vmap(one)(mine, theirs, jax.random.split(key, len(groups)))
+  return jnp.sum(gaps) / (len(groups) if every else jnp.maximum(jnp.sum(enough), 1))
 
 
 def reduced(labels, size):
-  """Labels [B, H, W] at `size` (h, w): the nearest by floor(i H / h), as PyTorch."""
-  h, w = size
-  rows, cols = (jnp.arange(n) * full // n for n, full in zip((h, w), labels.shape[1:], strict=True))
+  """Labels [N, H, W] at `size` (height, width): every place takes pixel floor(i H / h)."""
+  rows, cols = (jnp.arange(new) * old // new
+                for new, old in zip(size, labels.shape[1:3], strict=True))
   return labels[:, rows][:, :, cols]

@@ -101,6 +101,28 @@ def denoised(labels, features, sequence):
   return labels
 
 
+def confusions(roles, domain, release=False):
+  """The sequence of `denoised` for visible (b) or infrared (a) frames.
+
+  Args:
+    roles: {'vegetation', 'pole', 'sky', 'person': id}, -1 for a class that a list lacks.
+    domain: 'a' | 'b'.
+    release: a: as public MornGAN code has it instead of the paper.
+
+  Returns:
+    Tuple for `denoised`, without classes that are lacking.
+  """
+  vegetation, pole, sky, person = (roles[x] for x in ('vegetation', 'pole', 'sky', 'person'))
+  table = {
+      'b': ((vegetation, (sky,)), (pole, (sky,)), (sky, (vegetation, pole))),
+      'a': ((sky, (vegetation,) if release else (vegetation, pole)),
+            (pole, (sky,), *((sky,) if release else ())),
+            (person, (vegetation,)), (vegetation, (sky, person)))}[domain]
+  kept = ((c, tuple(k for k in near if k >= 0), *(k for k in other if k >= 0))
+          for c, near, *other in table if c >= 0)
+  return tuple(entry for entry in kept if entry[1])
+
+
 def mean_of(features, mask):
   """[C] mean of [H, W, C] over the pixels of a mask [H, W]; 0 where it is empty."""
   return jnp.sum(features * mask[..., None], axis=(0, 1)) / jnp.maximum(jnp.sum(mask), 1)

@@ -1,0 +1,132 @@
+"""Segmenter with a residual trunk and an atrous head at full resolution (public MornGAN code).
+
+The head is that of DeepLab v3 (Chen et al., 2017): the same features seen at four reaches and as a
+whole. No convolution has a bias but the last.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from i2vjax.networks import layers
+from i2vjax.networks.combogan import prelu
+from i2vjax.networks.conv import DIMENSIONS, conv, transposed
+
+REACHES = (6, 12, 18)   # dilations
+BLOCKS = 4
+
+
+class Layer(nn.Module):
+  """Convolution without bias, instance norm, PReLU.
+
+  Attributes:
+    features, kernel, stride: of the convolution; padding keeps the size.
+    pad: 'zero' | 'reflect'.
+    dilation: pixels between the taps of a 3 x 3 kernel.
+    up: a transposed convolution of kernel 4 instead, which doubles H and W.
+    norm, act: False leaves them out.
+    impl, kernel_init, dtype: see conv.Conv.
+  """
+
+  features: int
+  kernel: int = 3
+  stride: int = 1
+  pad: str = 'zero'
+  dilation: int = 1
+  up: bool = False
+  norm: bool = True
+  act: bool = True
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.normal(0.02)
+  dtype: Any = jnp.float32
+
+  @nn.compact
+  def __call__(self, x):
+    """[B, H, W, C] -> [B, h, w, features]."""
+    k, ends = (4 if self.up else self.kernel), (x.shape[-1], self.features)
+    kernel = self.param('kernel', self.kernel_init, (k, k, *(ends[::-1] if self.up else ends)))
+    x, kernel = x.astype(self.dtype), kernel.astype(self.dtype)
+    if self.up:
+      x = transposed(x, kernel, self.impl)
+    elif self.dilation > 1:
+      sides, spread = (self.dilation, self.dilation), (self.dilation, self.dilation)
+      x = jax.lax.conv_general_dilated(x, kernel, (1, 1), (sides, sides), rhs_dilation=spread,
+                                       dimension_numbers=DIMENSIONS)
+    else:
+      x = conv(x, kernel, self.stride, self.pad, k // 2, self.impl)
+    x = layers.instance_norm(x) if self.norm else x
+    return prelu('act')(x) if self.act else x
+
+
+class AtrousSegmenter(nn.Module):
+  """`stem`, `down_i`, `res_i_j`, `up_i`, `reach_i`, `whole`, `join`, `head`.
+
+  Attributes:
+    classes: K.
+    width: channels of the stem and of each branch of the head; 4 width inside.
+    dropout: share of `features` left out where a key is given.
+    remat: recompute each layer in the backward pass.
+    impl, kernel_init, dtype: see conv.Conv. Logits come back in float32.
+  """
+
+  classes: int
+  width: int = 64
+  dropout: float = 0.5
+  remat: bool = False
+  impl: str = 'auto'
+  kernel_init: Callable = nn.initializers.normal(0.02)
+  dtype: Any = jnp.float32
+
+  def setup(self):
+    kind = nn.remat(Layer) if self.remat else Layer
+    rest = dict(impl=self.impl, kernel_init=self.kernel_init, dtype=self.dtype)
+    w = self.width
+    self.stem = kind(w, 7, pad='reflect', **rest)
+    self.down = [kind(2 * w, stride=2, **rest), kind(4 * w, stride=2, **rest)]
+    self.res = [(kind(4 * w, **rest), kind(4 * w, act=False, **rest)) for _ in range(BLOCKS)]
+    self.up = [kind(2 * w, up=True, **rest), kind(w, up=True, **rest)]
+    self.reach = [kind(w, 1, **rest), *(kind(w, dilation=d, **rest) for d in REACHES)]
+    self.whole = kind(w, 1, norm=False, **rest)
+    self.join = kind(4 * w, 1, **rest)
+    self.head = nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)
+
+  def __call__(self, x, key=None):
+    """[B, H, W, C] in [-1, 1] -> logits [B, H, W, K]; H and W multiples of 4."""
+    return self.classify(self.features(x), key)
+
+  def features(self, x):
+    """[B, H, W, C] in [-1, 1] -> [B, H, W, 4 width], all but the last convolution."""
+    x = self.stem(with_coordinates(x))
+    for layer in self.down:
+      x = layer(x)
+    for first, second in self.res:
+      x = x + second(first(x))
+    for layer in self.up:
+      x = layer(x)
+    mean = self.whole(jnp.mean(x, axis=(1, 2), keepdims=True))
+    seen = [layer(x) for layer in self.reach] + [jnp.broadcast_to(mean, x.shape)]
+    return self.join(jnp.concatenate(seen, axis=-1))
+
+  def classify(self, h, key=None):
+    """Features -> logits; with a key, some of the features are left out."""
+    if key is not None and self.dropout:
+      kept = jax.random.bernoulli(key, 1 - self.dropout, h.shape)
+      h = jnp.where(kept, h / (1 - self.dropout), 0)
+    return self.head(h).astype(jnp.float32)
+
+
+def with_coordinates(x):
+  """[B, H, W, C] -> [B, H, W, C + 2]: x and y from -1 at the first to 1 at the last pixel."""
+  B, H, W, _ = x.shape
+  places = jnp.meshgrid(jnp.linspace(-1, 1, W), jnp.linspace(-1, 1, H))
+  grid = jnp.broadcast_to(jnp.stack(places, axis=-1).astype(x.dtype), (B, H, W, 2))
+  return jnp.concatenate([x, grid], axis=-1)
+
+
+def segmenter(config, classes, impl='auto'):
+  """Segmenter of the block `config.seg` (`width`, `dropout`)."""
+  return AtrousSegmenter(classes, config.seg.width, config.seg.dropout, bool(config.remat), impl,
+                         layers.initializer(config.init), layers.compute_dtype(config))
