@@ -1,7 +1,7 @@
 """FID and KID: how far two sets of frames lie apart in the features of the FID Inception.
 
-Features are [N, D] arrays on the host; all sums here are float64. The total of a set is a tuple of
-such arrays with the verbs of the other metrics: `init`, `update`, `merge`, `result`.
+Features are [N, D] arrays on the host; all sums are float64. The total of a set is a tuple of such
+arrays, with the verbs of the other metrics.
 """
 
 import functools
@@ -52,10 +52,7 @@ def result(total, reference, *, names=NAMES, degrees=(3,), subsets=100, subset_s
 
   Returns:
     'fid', 'fid_div100', 'kid_mean', 'kid_std', 'kid21_mean', ... Sets that hold NaN or infinity
-    give NaN and 'num_nonfinite', the number of such images.
-
-  Raises:
-    ValueError: see `fid` and `kid`.
+    give NaN and 'num_nonfinite', the number of such images. Errors: of `fid` and `kid`.
   """
   x, y = gather(total), gather(reference)
   values = {}
@@ -70,11 +67,11 @@ def result(total, reference, *, names=NAMES, degrees=(3,), subsets=100, subset_s
 
 def protocol(count, reference_count, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
   """How the scores came about: numbers of images, what KID drew, what to beware of."""
+  note = few(count, reference_count)
   known = {'fid_frames': count, 'fid_reference_frames': reference_count,
            'fid_div100': 'FID / 100: scale used in the I2V-GAN line of papers (unconfirmed)',
            'kid_degrees': list(degrees), 'kid_subsets': subsets, 'kid_seed': seed,
            'kid_subset_size': min(count, reference_count, subset_size)}
-  note = few(count, reference_count)
   return {**known, 'fid_note': note} if note else known
 
 
@@ -153,7 +150,7 @@ def trace_of_root(first, second):
 def trace_of_root_from_features(x, y):
   """The same of centred features [N, D], [M, D]: the sum of the singular values of X Y^T, scaled.
 
-  Few images leave most of the D directions empty: this is faster then, and keeps more digits.
+  Few images leave most of the D directions empty: this is faster then and keeps more digits.
   """
   values = np.linalg.svd(x @ y.T, compute_uv=False)
   return float(np.sum(values) / np.sqrt((len(x) - 1) * (len(y) - 1)))
@@ -166,9 +163,8 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
   """Kernel inception distance (Binkowski et al., ICLR 2018) of features [N, D] and [M, D].
 
   Unbiased squared MMD with k(a, b) = (<a, b> / D + 1)^q between subsets of equal size, drawn
-  without replacement; mean and standard deviation over the subsets. As clean-fid does, subsets are
-  as large as the smaller set where that has fewer images. An unbiased estimate may be negative: the
-  same set twice is.
+  without replacement; as clean-fid does, of the smaller set's size where that has fewer images. An
+  unbiased estimate may be negative: the same set twice is.
 
   Args:
     x, y: features.
@@ -179,7 +175,7 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
       images came does not matter (ours: hosts that share a test set merge in any order).
 
   Returns:
-    {'kid_mean', 'kid_std'} for degree 3, {'kid21_mean', 'kid21_std'} for 21 and so on.
+    Over the subsets {'kid_mean', 'kid_std'} for degree 3, {'kid21_mean', 'kid21_std'} for 21 ...
 
   Raises:
     ValueError: fewer than 2 images in a set, different features, impossible options.
@@ -189,8 +185,8 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
   if not degrees or min(degrees) < 1 or subsets < 1 or subset_size < 2:
     raise ValueError(f'KID: degrees {degrees} and subsets ({subsets}) begin at 1, their size '
                      f'({subset_size}) at 2')
-  if min(len(x), len(y)) < subset_size:
-    _say(f'KID: subsets of {min(len(x), len(y))} images, not {subset_size}: a set has no more')
+  if (most := min(len(x), len(y))) < subset_size:
+    _say(f'KID: subsets of {most} images, not {subset_size}: a set has no more')
   if _bad(x) or _bad(y):
     values = {q: np.full(1, np.nan) for q in degrees}
   else:
