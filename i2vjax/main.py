@@ -8,6 +8,7 @@ compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
 export           --workdir RUN --output FOLDER [--network NAME]
 prepare          --input VIDEO|FOLDER|GLOB --output FOLDER [--domain a|b] [--test_share 0.2]
+                 [--size 320x240] [--config.data.frames_per_image=3]: into folders of frames
                  | --dataset irvi/traffic --manual_dir FOLDER [--data_dir FOLDER]
 fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
 import           --source cyclegan|recyclegan|i2vgan|cut --from FOLDER --workdir RUN

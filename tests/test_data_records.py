@@ -256,6 +256,13 @@ def test_unknown_sets_and_configs_are_refused(tmp_path):
     build(tmp_path, 'irvi/trafic')
 
 
+def test_videos_are_to_be_unpacked_first(tmp_path):
+  (tmp_path / 'in/trainA').mkdir(parents=True)
+  (tmp_path / 'in/trainA/x.mp4').write_bytes(b'x')
+  with pytest.raises(ValueError, match=r'trainA holds videos.*prepare --input'):
+    build(tmp_path, 'frames_folder/x')
+
+
 @pytest.mark.parametrize('name', sorted(set(builders.BUILDERS) - {'frames_folder'}))
 def test_an_empty_folder_is_told_what_it_must_hold_and_where_to_get_it(tmp_path, name):
   (tmp_path / 'in').mkdir()
@@ -390,7 +397,7 @@ def test_kaist_names_are_found_and_test_frames_are_cut_only(tmp_path):
   index = json.loads((tmp_path / 'out/kaist_ntir2dc/default/1.0.0/clips.json').read_text())
   assert (index['test_a']['resize'], index['test_a']['crop']) == (None, [112, 140, 288, 360])
   with pytest.raises(ValueError, match='set4-1.png in a list of KAIST'):
-    night_lists.kaist_path(tmp_path, 'set4-1.png', 'lwir')
+    night_lists.kaist_path(lambda name: tmp_path, 'set4-1.png', 'lwir')
 
 
 def put_viper(folder, number, labels=False, flow=False):

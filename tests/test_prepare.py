@@ -206,13 +206,14 @@ def test_a_scratch_folder_takes_away_what_it_made(tmp_path):
   assert not list(tmp_path.iterdir())
 
 
-def test_a_damaged_picture_is_named_or_left_out(tmp_path):
+@pytest.mark.parametrize('bad', ['1', '2'])
+def test_a_damaged_picture_is_named_or_left_out(tmp_path, bad):
   put(tmp_path / 'in', ['1.png', '2.png', '3.png'])
-  (tmp_path / 'in/2.png').write_bytes(b'x')
-  with pytest.raises(ValueError, match=r'2\.png cannot be decoded.*--on_damage=skip'):
+  (tmp_path / f'in/{bad}.png').write_bytes(b'x')
+  with pytest.raises(ValueError, match=rf'{bad}\.png cannot be decoded.*--on_damage=skip'):
     footage(tmp_path)
   footage(tmp_path, on_damage='skip')
-  assert tree(tmp_path / 'out') == ['1.png', '3.png']
+  assert tree(tmp_path / 'out') == [f'{k}.png' for k in '123' if k != bad]
 
 
 def test_mixed_sizes_and_kinds_name_both_pictures(tmp_path):
@@ -260,6 +261,15 @@ def test_the_command_makes_records_and_tells_how_to_train_on_them(tmp_path, caps
   said = capsys.readouterr().out
   assert '2 frames in train_a, 2 frames in train_b' in said
   assert f'--config.data.root={tmp_path}/out --config.data.name=frames_folder/mine' in said
+
+
+def test_the_command_cuts_strips_and_asks_about_what_looks_like_them(tmp_path, capsys):
+  frames.write_image(tmp_path / 'in/1.png', noise(1, 2, 3))
+  command = ['i2vjax', 'prepare', '--input', str(tmp_path / 'in'), '--output']
+  with pytest.warns(UserWarning, match='three times as wide as high.*frames_per_image=auto'):
+    assert main.main([*command, str(tmp_path / 'whole')]) == 0
+  assert main.main([*command, str(tmp_path / 'cut'), '--config.data.frames_per_image=3']) == 0
+  assert len(tree(tmp_path / 'whole')) == 1 and len(tree(tmp_path / 'cut')) == 3
 
 
 def test_the_command_makes_frames(tmp_path, capsys):

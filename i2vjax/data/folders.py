@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import threading
+import warnings
 
 import numpy as np
 from PIL import Image
@@ -31,6 +32,8 @@ def source(data, split, domain):
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
     return FolderFrames(place, list(groups.items()), ignored=ignored)
   parts = strips(data.frames_per_image)
+  if parts == 1:
+    warn_strips(pictures)
   if split != 'train' and parts != 1:   # the published sets keep single frames for testing
     parts = 'auto'
   clips = cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
@@ -172,6 +175,18 @@ def strips(text):
   if str(text) not in ('1', '2', '3', 'auto'):
     raise ValueError(f"data.frames_per_image='{text}' is unknown: 1, 2, 3 or auto")
   return text if text == 'auto' else int(text)
+
+
+def warn_strips(groups):
+  """Say so where pictures that are to be single frames look like three side by side."""
+  first = next(iter(groups.values()))[0]
+  try:
+    wide = parts_of(first) == 3
+  except frames.UnreadableFrame:    # whoever reads it will say so
+    return
+  if wide:
+    warnings.warn(f'{first} is three times as wide as high: if it is three frames side by side, '
+                  f'set data.frames_per_image=auto', stacklevel=3)
 
 
 def parts_of(path):

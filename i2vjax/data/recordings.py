@@ -36,6 +36,8 @@ def find_clips(input, data, on_damage='stop', show=True):
     return [_video_clip(path, name, on_damage)
             for path, name in folders.unique_names(videos).items()]
   parts = folders.strips(data.frames_per_image)
+  if parts == 1:
+    folders.warn_strips(pictures)
   clips = folders.cut_clips(input, pictures, data.clip_regex, data.max_gap, parts)
   source = folders.FolderFrames(input, clips, parts)
   if any(count > 1 for _, _, count in source.files):

@@ -104,6 +104,7 @@ class KaistNtir2dc(records.FrameBuilder):
   def layout(self, manual, config):
     """{split: Split}."""
     parts = {'test_a': 'detection'} if config == 'detection' else SPLITS
+    set_folder = functools.cache(lambda name: places.find(manual, [name]))   # asked very often
     splits = {}
     for split, part in parts.items():
       if split == 'test_b' and not places.find(manual, ['KAIST_testA_list.txt'],
@@ -113,25 +114,23 @@ class KaistNtir2dc(records.FrameBuilder):
       whole = split.startswith('test') and config != 'test_resized'
       splits[split] = stills(
           self, manual, read_list(self, manual, 'KAIST', part),
-          lambda name, camera=camera: kaist_path(manual, name, camera),
+          lambda name, camera=camera: kaist_path(set_folder, name, camera),
           None if whole else RESIZE, MIDDLE if whole else CROP)
     return splits
 
 
-def kaist_path(manual, name, camera):
-  """set4_1_I02120.png -> MANUAL/set04/V001/lwir/I02120.jpg; None where there is no such file."""
+def kaist_path(set_folder, name, camera):
+  """set4_1_I02120.png -> SET/V001/lwir/I02120.jpg; None where there is no such file.
+
+  Args:
+    set_folder: 'set04' -> its folder or None. name: in a list. camera: 'lwir' | 'visible'.
+  """
   match = re.fullmatch(r'set(\d+)_V?(\d+)_(I\d+)\.\w+', name)
   if not match:
     raise ValueError(f'{name} in a list of KAIST is not of the form set4_1_I02120.png')
-  folder = _set_folder(str(manual), f'set{int(match.group(1)):02d}')
+  folder = set_folder(f'set{int(match.group(1)):02d}')
   if folder is None:
     return None
   folder = folder / f'V{int(match.group(2)):03d}' / camera
   found = (folder / f'{match.group(3)}{ending}' for ending in ('.jpg', '.png', '.jpeg'))
   return next((path for path in found if path.is_file()), None)
-
-
-@functools.lru_cache(maxsize=64)
-def _set_folder(manual, name):
-  """places.find, once per set: a list names thousands of pictures."""
-  return places.find(manual, [name])

@@ -69,7 +69,10 @@ def domain_splits(root, prefix='', clip_regex='', parts='auto'):
 
 def folder_split(place, prefix='', clip_regex='', parts='auto', max_gap=0):
   """The Split of one folder of frames, of strips, or of folders of either."""
-  pictures, _ = folders.search(place)
+  pictures, videos = folders.search(place)
+  if videos:
+    raise ValueError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
+                     f'python -m i2vjax.main prepare --input {place} --output FOLDER')
   clips = folders.cut_clips(place, pictures, clip_regex, max_gap, parts)
   # no name of its own for a flat folder: trainA and trainB may be aligned, and names tell that
   clips = [(prefix + name if name else prefix.rstrip('/'), files) for name, files in clips]
