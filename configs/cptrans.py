@@ -48,7 +48,7 @@ def get_config(variant=None):
       random=2e-6,
   )
   config.train.update(epochs=100, epochs_decay=0)                           # P
-  config.eval.kid_degree = 21                                               # P
+  config.eval.kid_degrees = (3, 21)                                              # P
   if variant == 'paper':
     config.backbone, config.data.source = 'vit', 'folders'
   elif variant == 'demo':

@@ -107,8 +107,17 @@ def evaluation():
   """What `evaluate` computes and how (metrics)."""
   return ml_collections.ConfigDict(dict(
       every=0,                       # steps between scores while training; 0: never
-      metrics='auto',                # or a comma list: psnr,ssim,warping,flicker
+      metrics='auto',                # or names: psnr,ssim,lpips,warping,flicker,fid,kid,iou,apce
       max_clips=0,                   # 0: all test clips
       quantize=True,                 # scores of 8-bit frames, as saved files would give
-      psnr_cap=100.0, ssim_gray=False, warp_kind='mse', flow='auto', batch=16,
+      psnr_cap=100.0, ssim_gray=False, batch=16,
+      warp_kind='mse',               # 'euclidean': as the text of STC-V2V
+      flow='auto',                   # of sources whose motion is not known: raft_large, tvl1, ...
+      fid_mode='pytorch_fid',        # 'clean' | 'torchmetrics'
+      fid_reference='auto',          # 'test_b' | 'train_b'; auto: test_b if there is one
+      kid_degrees=(3,), kid_subsets=100, kid_subset_size=1000, seed=0,
+      lpips_net='alex',              # 'vgg'
+      weights='file',                # 'random': smoke tests of fid, kid and lpips
+      classes='scenes',              # of iou: cityscapes, flir, kaist, viper, small, or names
+      absent='ignore',               # classes that nothing has: 'zero' counts them
   ))

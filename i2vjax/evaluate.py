@@ -4,42 +4,18 @@ import dataclasses
 import hashlib
 import json
 import pathlib
-from typing import Any
 
 import jax
 import numpy as np
 import tqdm
 
-from i2vjax import (
-    __version__,
-    checkpoint,
-    defaults,
-    methods,
-    metrics,
-    ops,
-    parallel,
-    report,
-    sheets,
-    translate,
-)
+from i2vjax import __version__, defaults, parallel, report, sheets
 from i2vjax.data import pairs
-from i2vjax.data import source as data_source
-from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
+from i2vjax.scoring import judges, rows
+from i2vjax.scoring import plan as planning
 
 FILES = ('scores.json', 'index.html')
-NO_FLOW = ('needs the true motion of the source, which this data does not have (data.source=scenes '
-           'has it)')
-
-
-@dataclasses.dataclass(frozen=True)
-class Plan:
-  """Which scores are computed, why others are not, and whether frames have their true partner."""
-
-  names: tuple
-  skipped: dict
-  settings: Any
-  paired: bool
 
 
 # ---- the commands -----------------------------------------------------------------------------
@@ -62,9 +38,9 @@ def evaluate(run, output, overwrite=False, show=True):
     FileExistsError: the files exist.
   """
   output = _free(output, overwrite)
-  plan = plan_run(run.config)
-  rows = {'translated': translated_row(run, plan.settings), **reference_rows(run, plan)}
-  scores, sketches = judge(rows, lambda: materials(run.config, plan), plan, show)
+  plan = planning.of_run(run.config)
+  table = {'translated': rows.translated(run), **rows.reference(run, plan)}
+  scores, sketches = judge(table, plan, show)
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test'}
@@ -74,9 +50,8 @@ def evaluate(run, output, overwrite=False, show=True):
 
 def quick_scores(run):
   """{name: value} of the run's own row: what training logs every `eval.every` steps."""
-  plan = plan_run(run.config)
-  rows = {'translated': translated_row(run, plan.settings)}
-  scores, _ = judge(rows, lambda: materials(run.config, plan), plan, show=False)
+  plan = planning.of_run(run.config, quick=True)
+  scores, _ = judge({'translated': rows.translated(run)}, plan, show=False)
   return {name: value for name, value in scores['rows']['translated'].items()
           if not name.startswith('num_') and not name.endswith('_source')}
 
@@ -88,7 +63,7 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   Args:
     result: folder (sub-folders are clips), glob or video of translated frames.
     reference: the frames they should have been, matched by clip and frame name or number.
-    source: the frames they were made from: adds flicker against the source, and their own row.
+    source: the frames they were made from: adds flicker and warping error, and their own row.
     output: folder for `scores.json` and `index.html`.
     settings: `config.eval`; None: the defaults.
 
@@ -104,19 +79,13 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
            for name, place in places.items() if place}
   for name in found.keys() - {'result'}:
     pairs.check_frames(found['result'], found[name])
-  reasons = {'warping': NO_FLOW}
-  if 'source' not in found:
-    reasons['flicker'] = 'needs the source frames beside the result (--source)'
-  plan = Plan(*clips.choose(settings.metrics, reasons), settings, True)
-
-  def clips_of():
-    return pairs.folder_materials(found, settings.max_clips)
-  rows = {'translated': lambda material: material.raw}
-  first = next(clips_of())
+  plan = planning.of_folders(found, settings)
+  table = {'translated': lambda material: material.raw}
+  first = next(plan.materials())
   if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
-    rows['source'] = source_frames
-  rows['constant'] = constant_row(clips_of())
-  scores, sketches = judge(rows, clips_of, plan, show)
+    table['source'] = rows.source
+  table['constant'] = rows.constant(plan.materials())
+  scores, sketches = judge(table, plan, show)
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()} | {
       name: str(place) for name, place in places.items() if place}
   return _write(output, scores, sketches, {})
@@ -139,125 +108,59 @@ def _write(output, scores, sketches, curves):
   return scores
 
 
-# ---- what can be scored -----------------------------------------------------------------------
+# ---- judging ----------------------------------------------------------------------------------
 
 
-def plan_run(config):
-  """What the test split of this config allows."""
-  a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
-  if a is None:
-    raise ValueError('no test frames of the source domain: give data.test_a')
-  unmatched = pairs.mismatch(a, b)
-  reasons = dict.fromkeys(clips.PAIRED, unmatched) if unmatched else {}
-  if not a.has_flow:
-    reasons['warping'] = NO_FLOW
-  if max(length for _, _, length in a.clips) < 2:
-    reasons |= dict.fromkeys(clips.UNPAIRED, 'the test clips are single frames')
-  return Plan(*clips.choose(config.eval.metrics, reasons), config.eval, not unmatched)
-
-
-def materials(config, plan):
-  """The test clips of a run, one `pairs.Material` at a time."""
-  return pairs.materials(config, plan.paired, plan.settings.quantize, 'warping' in plan.names,
-                         plan.settings.max_clips)
-
-
-# ---- rows of the table ------------------------------------------------------------------------
-
-
-def translated_row(run, settings):
-  """Material -> frames of the run."""
-  call = translate.program(run, settings.quantize)
-
-  def row(material):
-    items = ((None, frame) for frame in material.raw)
-    done = translate.clip(call, items, None, settings.batch, material.limits)
-    return np.stack([result for _, _, result in done])
-  return row
-
-
-def reference_rows(run, plan):
-  """{label: Material -> frames}: what the scores of the run have to be read against.
-
-  source: the input itself. constant: the single colour with the highest mean PSNR on these very
-  targets (it has seen the answers). untrained: the same networks with fresh weights. ceiling, on
-  scenes: the true class of each pixel in the mean training colour of that class.
-  """
-  config, settings = run.config, plan.settings
-  fresh = dataclasses.replace(
-      run, params=checkpoint.fresh_params(config, run.method, run.nets),
-      extra=methods.optional(run.method, 'extra', config, default={}), step=0)
-  rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
-                                             settings.quantize),
-          'untrained': translated_row(fresh, settings)}
-  if plan.paired:
-    rows['constant'] = constant_row(materials(config, plan))
-  if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':
-    rows['ceiling'] = class_row(config.data)
-  return rows
-
-
-def source_frames(material):
-  """The source in the channels of the target."""
-  channels = material.target.shape[-1]
-  return np.rint(ops.match_channels(material.shown, channels)).astype(np.uint8)
-
-
-def constant_row(judged):
-  """Material -> frames of the one colour with the best mean PSNR on the targets of `judged`."""
-  found = [clips.moments(material.target) for material in judged]
-  colour = clips.best_colour(*(np.concatenate(x) for x in zip(*found, strict=True)))
-  value = np.rint(colour * 255).astype(np.uint8)
-
-  def row(material):
-    return np.broadcast_to(value, material.target.shape).copy()
-  return row
-
-
-def class_row(data):
-  """Material -> frames of `scenes` whose pixels have the mean training colour of their class."""
-  colours = ceiling.class_colour_ceiling(data, test_frames=1)['colours']
-  colours = np.rint(colours).astype(np.uint8)
-
-  def row(material):
-    frames = colours[material.labels]
-    return np.rint(ops.match_channels(frames, material.target.shape[-1])).astype(np.uint8)
-  return row
-
-
-def judge(rows, clips_of, plan, show=True):
-  """Score every row on every clip.
+def judge(table, plan, show=True):
+  """Every judge looks at every row of every clip.
 
   Args:
-    rows: {label: Material -> frames}, 'translated' first.
-    clips_of: () -> iterable of Material.
+    table: {label: Material -> frames}, 'translated' first.
+    plan: planning.Plan.
 
   Returns:
     (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, sketches for the page).
   """
-  settings = plan.settings
-  options = dict(names=plan.names, psnr_cap=settings.psnr_cap, ssim_gray=settings.ssim_gray,
-                 warp_kind=settings.warp_kind, batch=settings.batch)
-  totals, listed, sketches = {label: metrics.init() for label in rows}, [], []
-  for material in tqdm.tqdm(clips_of(), desc='test clips', unit='clip', disable=not show):
+  panel = plan.panel(show)
+  motion_of = judges.motion_of(plan.config, plan.estimator) if plan.estimator else None
+  totals, listed, sketches = {label: [one.start for one in panel] for label in table}, [], []
+  for material in tqdm.tqdm(plan.materials(), desc='test clips', unit='clip', disable=not show):
+    if motion_of:   # once, for all rows
+      material = dataclasses.replace(material, motion=motion_of(material.shown))
     entry, made = {'name': material.name, 'frames': len(material.raw), 'rows': {}}, {}
-    for label, row in rows.items():
+    for label, row in table.items():
       made[label] = row(material)
-      totals[label], entry['rows'][label], series = clips.score(
-          totals[label], made[label], material.target, material.shown, material.motion, **options)
+      totals[label], entry['rows'][label], series = _add(panel, totals[label], material,
+                                                         made[label])
       entry.setdefault('series', series)
     listed.append(entry)
     sketches = report.keep(sketches, report.sketch(
         material.name, _pictures(material, made), entry['series']))
   if not listed:
     raise ValueError('no test clips: nothing to score')
+  results = {label: _results(panel, parts) for label, parts in totals.items()}
   height, width = made['translated'].shape[1:3]
   return {'protocol': {'clips': len(listed), 'frames': sum(x['frames'] for x in listed),
-                       'height': height, 'width': width, **protocol(plan)},
-          'rows': {label: metrics.result(total) if total else {}
-                   for label, total in totals.items()},
-          'clips': listed, 'skipped': plan.skipped,
+                       'height': height, 'width': width, **protocol(plan, panel)},
+          'rows': results, 'clips': listed, 'skipped': plan.skipped,
           'worst': [{'clip': name, 'frame': t} for _, name, t, _ in sketches[0]['worst']]}, sketches
+
+
+def _add(panel, totals, material, frames):
+  """(totals, {score of this clip}, {score: [T]}) of all judges."""
+  values, series, after = {}, {}, []
+  for one, total in zip(panel, totals, strict=True):
+    total, found, curves = one.add(total, material, frames)
+    after.append(total)
+    values, series = values | found, series | curves
+  return after, values, {name: np.asarray(items).tolist() for name, items in series.items()}
+
+
+def _results(panel, totals):
+  found = {}
+  for one, total in zip(panel, totals, strict=True):
+    found |= one.result(total)
+  return found
 
 
 def _pictures(material, made):
@@ -267,13 +170,15 @@ def _pictures(material, made):
           for label, frames in kinds.items() if frames is not None}
 
 
-def protocol(plan):
+def protocol(plan, panel):
   """How the scores came about."""
-  settings = plan.settings
-  return {'pairing': 'by clip and frame' if plan.paired else 'unpaired',
-          'eight_bits': settings.quantize, 'psnr_cap': settings.psnr_cap,
-          'ssim': 'luma' if settings.ssim_gray else 'per channel', 'warp_kind': settings.warp_kind,
-          'flow': 'true motion of the source' if 'warping' in plan.names else None}
+  facts = {'pairing': 'by clip and frame' if plan.paired else 'unpaired',
+           'eight_bits': plan.config.eval.quantize}
+  for one in panel:
+    facts |= one.facts
+  if {'fid', 'kid'} & set(plan.names):
+    facts['fid_reference'] = plan.reference_name
+  return facts
 
 
 def describe(run):

@@ -12,6 +12,8 @@ SCORES = (
      'Distance to the true frame, pixel by pixel. Mean over all frames.'),
     ('ssim', 'SSIM', 4, 'higher',
      'Likeness of structure to the true frame; 1 is identical.'),
+    ('lpips', 'LPIPS', 4, 'lower',
+     'Distance to the true frame as people see it, in the features of a frozen network.'),
     ('warping_mse', 'warping error ×1000', 3, 'lower',
      'How much a surface changes its colour from frame to frame once its motion is taken out (mean '
      'square, 0 to 1000). The motion comes from the source, so blur does not help. A frozen or '
@@ -23,6 +25,19 @@ SCORES = (
      'translation adds unrest; far below 1: it has lost motion or detail.'),
     ('brightness_jitter', 'brightness jitter ×1000', 3, 'lower',
      'Trembling of the overall brightness (0 for steady or evenly changing light).'),
+    ('fid', 'FID', 2, 'lower',
+     'Distance of all frames together to real ones, in the features of the Inception network. '
+     'Comparable between equal numbers of frames prepared alike.'),
+    ('kid_mean', 'KID', 5, 'lower', 'The same by a kernel of degree 3, unbiased; may be below 0.'),
+    ('kid21_mean', 'KID, degree 21', 5, 'lower', 'The kernel that CPTrans names.'),
+    ('miou', 'mIoU', 4, 'higher',
+     'What a segmentation network finds in the frames against the true classes: mean over classes '
+     'of overlap / union.'),
+    ('miou_small', 'mIoU, small classes', 4, 'higher',
+     'The same over traffic sign, person, motorcycle, truck and bus.'),
+    ('fwiou', 'fwIoU', 4, 'higher', 'The same, each class weighed by its pixels.'),
+    ('pixel_accuracy', 'pixel accuracy', 4, 'higher', 'Share of pixels of the right class.'),
+    ('apce', 'APCE', 4, 'higher', 'Share of the edges of the source found at the same pixels.'),
 )
 SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}
 LABELS = {'translated': 'the translation', 'source': 'the input itself',
@@ -96,12 +111,25 @@ def number(scores, key, digits):
   value = scores.get(key)
   if value is None or not np.isfinite(value):
     return '–' if value is None else str(value)
-  return f'{value * SCALE.get(key, 1):.{digits}f}'
+  return f'{value * SCALE.get(stem(key), 1):.{digits}f}'
+
+
+def stem(name):
+  """The score that 'warping_mse[tvl1]' or 'fid_RANDOM' is one of."""
+  return name.removesuffix('_RANDOM').partition('[')[0]
 
 
 def columns(scores):
-  """The entries of `SCORES` that some row has."""
-  return [entry for entry in SCORES if any(entry[0] in row for row in scores['rows'].values())]
+  """The entries of `SCORES` that some row has, under the name they have there."""
+  found = []
+  for key, heading, *rest in SCORES:
+    for name in sorted({name for row in scores['rows'].values() for name in row}):
+      if stem(name) == key:
+        marks = [name[len(key) + 1:].removesuffix('_RANDOM').removesuffix(']'),
+                 'RANDOM weights' if name.endswith('_RANDOM') else '']
+        mark = ', '.join(mark for mark in marks if mark and mark != 'RANDOM')
+        found.append((name, f'{heading} ({mark})' if mark else heading, *rest))
+  return found
 
 
 def table(scores):
@@ -131,10 +159,10 @@ def verdict(scores):
     if 'psnr' in rows.get('constant', {}) and run['psnr'] < rows['constant']['psnr']:
       sentences.append('That is below a plain colour: the look of the target has not been learned '
                        'yet, or something else has.')
-  for key, name in (('warping_mse', 'warping error'), ('warping_euclidean', 'warping error')):
-    if key in run and rows.get('source', {}).get(key):
+  for key in run:
+    if stem(key) in ('warping_mse', 'warping_euclidean') and rows.get('source', {}).get(key):
       ratio = run[key] / rows['source'][key]
-      sentences.append(f'Its {name} is {ratio:.2f} times that of the input itself.')
+      sentences.append(f'Its warping error is {ratio:.2f} times that of the input itself.')
   if np.isfinite(run.get('flicker_ratio', np.nan)):
     more = 'more' if run['flicker_ratio'] > 1 else 'less'
     sentences.append(f'Brightness changes {abs(run["flicker_ratio"] - 1):.0%} {more} from frame to '

@@ -7,17 +7,20 @@ ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'report',
             'prepare'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
-            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse'}
+            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse', 'segmenter'}
 ALLOWED = {
     'main': {'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
-    'evaluate': SERVICES | {'translate', 'report', 'defaults'}, 'report': {'ops', 'sheets'},
-    'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'report', 'train'},
+    'evaluate': SERVICES | {'scoring', 'report', 'defaults'},
+    'scoring': SERVICES | {'networks', 'scoring', 'translate'}, 'report': {'ops', 'sheets'},
+    'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'report', 'scoring',
+                             'train'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'stored': {'defaults', 'sheets'},
     'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(), 'schedules': set(),
     'reverse': set(), 'prepare': {'data'},
+    'segmenter': {'data', 'losses', 'metrics', 'networks', 'ops'},
     'parallel': {'state'}, 'state': {'ops'},
     'methods': {'networks', 'losses', 'ops', 'state', 'methods'},
     'metrics': {'networks', 'ops', 'metrics'},

@@ -1,5 +1,6 @@
 """What `compare` shows besides numbers: the same frames by every row, scores against steps."""
 
+import dataclasses
 import html
 import itertools
 
@@ -9,6 +10,8 @@ import numpy as np
 from i2vjax import checkpoint, evaluate, export, report, sheets
 from i2vjax.comparing import tables
 from i2vjax.data import pairs
+from i2vjax.scoring import plan
+from i2vjax.scoring import rows as scored
 
 ACROSS = 4   # test clips with a picture
 MARGIN = 8   # frames of a clip translated before the one shown, for methods with a memory
@@ -88,7 +91,8 @@ def frames(run):
   """
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = True
-  call, paired = evaluate.translated_row(run, config.eval), evaluate.plan_run(config).paired
+  call = scored.translated(dataclasses.replace(run, config=config))
+  paired = plan.of_run(config, quick=True).paired
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
   for clip in itertools.islice(pairs.materials(config, paired, True, False), ACROSS):
     t = len(clip.raw) // 2

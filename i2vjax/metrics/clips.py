@@ -10,26 +10,6 @@ PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
 NAMES = PAIRED + UNPAIRED
 
 
-def choose(wanted, reasons):
-  """(names to compute, {name: why not}).
-
-  Args:
-    wanted: `eval.metrics`: 'auto' for all that is possible, or names with commas, all of which must
-      be possible.
-    reasons: {name: why it cannot be computed}.
-  """
-  if wanted == 'auto':
-    return tuple(name for name in NAMES if name not in reasons), reasons
-  names = tuple(name.strip() for name in wanted.split(',') if name.strip())
-  for name in names:
-    if name not in NAMES:
-      raise ValueError(f'eval.metrics: {name!r} is not known; there are auto or '
-                       f'{", ".join(NAMES)}')
-    if name in reasons:
-      raise ValueError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
-  return names, {name: 'not asked for' for name in NAMES if name not in names}
-
-
 def unit(frames):
   """[T, H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
   frames = np.asarray(frames)
@@ -39,7 +19,7 @@ def unit(frames):
 
 
 def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, psnr_cap=100.0,
-          ssim_gray=False, warp_kind='mse', batch=16):
+          ssim_gray=False, warp_kind='mse', batch=16, estimator=''):
   """Score one clip and add it to a running total.
 
   PSNR and SSIM enter the total frame by frame (mean over all frames), warping error and flicker
@@ -52,6 +32,7 @@ def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, 
     source: [T, H, W, any C], what the frames were made from, or None.
     motion: (flow [T-1, H, W, 2], visible [T-1, H, W]) of the source, of any size, or None.
     names: which of `NAMES`; those whose input is None are left out.
+    estimator: of `motion`, '' where it is the truth: then 'warping_mse', else 'warping_mse[tvl1]'.
 
   Returns:
     (total, {name: value of this clip}, {'psnr', 'ssim': [T], 'warping': [T-1]}).
@@ -66,6 +47,9 @@ def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, 
     flow, mask = at_size(*motion, frames.shape[1:3])
     result = warping.clip_error(jnp.asarray(frames), flow, mask, kind=warp_kind, batch=batch)
     series['warping'] = result.pop('pairs')
+    if estimator:
+      result = {f'{name}[{estimator}]' if name.startswith('warping') else name: value
+                for name, value in result.items()}
     total, values = metrics.update(total, result), values | result
   if source is not None and 'flicker' in names and len(frames) > 1:
     result = flicker.clip_values(frames, unit(source))

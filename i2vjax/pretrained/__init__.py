@@ -11,14 +11,22 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.pretrained import raft_weights, registry, vgg_weights, vit_weights
+from i2vjax.pretrained import (
+    inception_weights,
+    lpips_weights,
+    raft_weights,
+    registry,
+    vgg_weights,
+    vit_weights,
+)
 from i2vjax.pretrained.registry import MissingWeights
 from i2vjax.state import name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
 # id -> read(path, {wanted name: shape}) -> {name: array}
-READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS}
+READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS,
+           **inception_weights.READERS, **lpips_weights.READERS}
 _USED = {}
 
 

@@ -1,0 +1,222 @@
+"""The judges of a test set: one for each kind of score, all with the same three verbs.
+
+A judge sees every clip of every row of the table once. Its total is never changed in place.
+"""
+
+import dataclasses
+import functools
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import ml_collections
+import numpy as np
+
+from i2vjax import metrics, pretrained, segmenter
+from i2vjax.metrics import clips, edges, features, frechet, labels, lpips, segmentation, warping
+from i2vjax.networks import flow
+from i2vjax.pretrained import registry, scorers
+
+NAMES = ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'fid', 'kid', 'iou', 'apce')
+ON_REQUEST = {   # what 'auto' leaves out
+    'iou': 'trains a segmentation network on the street for up to a minute',
+    'apce': 'looks for edges at 99 thresholds in every frame, on the host',
+}
+ESTIMATORS = ('raft_large', 'raft_small')   # before TV-L1, where their files are here
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+  """One kind of score.
+
+  Attributes:
+    start: the total of an empty test set.
+    add: (total, pairs.Material, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
+      value of this clip}, {score: [T] or [T - 1]}).
+    result: total -> {score: value}.
+    facts: how it was done, for the protocol.
+  """
+
+  start: Any
+  add: Any
+  result: Any
+  facts: dict = dataclasses.field(default_factory=dict)
+
+
+def choose(wanted, reasons):
+  """(names to compute, {name: why not}).
+
+  Args:
+    wanted: `eval.metrics`: names with commas, all of which must be possible, and 'auto' for all
+      that is possible and not in `ON_REQUEST`.
+    reasons: {name: why it cannot be computed}.
+  """
+  asked = tuple(name.strip() for name in wanted.split(',') if name.strip())
+  for name in asked:
+    if name not in ('auto', *NAMES):
+      raise ValueError(f'eval.metrics: {name!r} is not known; there are auto or '
+                       f'{", ".join(NAMES)}')
+    if name in reasons:
+      raise ValueError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
+  auto = 'auto' in asked
+  names = tuple(name for name in NAMES if name in asked
+                or auto and name not in reasons and name not in ON_REQUEST)
+  hints = {name: f'{why}: ask for it by --config.eval.metrics=auto,{name}'
+           for name, why in ON_REQUEST.items()} if auto else {}
+  left = [name for name in NAMES if name not in names]
+  return names, {name: reasons.get(name) or hints.get(name) or 'not asked for' for name in left}
+
+
+def panel(config, names, reference=None, estimator='', show=True):
+  """The judges of these scores.
+
+  Args:
+    config: of the run, or a ConfigDict with `eval` alone.
+    names: of `choose`.
+    reference: () -> iterable of [T, H, W, C]: the real frames that FID and KID compare with.
+    estimator: of the motion, '' where it is known: part of the score's name.
+    show: progress of what must be trained first.
+  """
+  judges = [pixels(config.eval, names, estimator)]
+  if 'lpips' in names:
+    judges.append(likeness(config))
+  if 'fid' in names or 'kid' in names:
+    judges.append(crowd(config, names, reference))
+  if 'iou' in names:
+    judges.append(classes(config, show))
+  if 'apce' in names:
+    judges.append(outlines())
+  return judges
+
+
+# ---- judges -----------------------------------------------------------------------------------
+
+
+def pixels(settings, names, estimator=''):
+  """PSNR and SSIM frame by frame, warping error and flicker clip by clip."""
+  options = dict(names=names, psnr_cap=settings.psnr_cap, ssim_gray=settings.ssim_gray,
+                 warp_kind=settings.warp_kind, batch=settings.batch, estimator=estimator)
+
+  def add(total, material, frames):
+    return clips.score(total, frames, material.target, material.shown, material.motion, **options)
+  return Judge(metrics.init(), add, lambda total: metrics.result(total) if total else {}, {
+      'psnr_cap': settings.psnr_cap, 'ssim': 'luma' if settings.ssim_gray else 'per channel',
+      'warp_kind': settings.warp_kind,
+      'flow': (estimator or 'true motion of the source') if 'warping' in names else None})
+
+
+def likeness(config):
+  """LPIPS of aligned frames."""
+  scorer = scorers.load_lpips(config)
+  call = lpips.program(scorer.nets, scorer.params, config.eval.batch)
+  name = f'lpips{scorer.suffix}'
+
+  def add(total, material, frames):
+    total, values = lpips.update(total, call, frames, material.target, name)
+    return total, {name: float(np.mean(values))}, {name: values}
+  return Judge(metrics.init(), add, metrics.result, {'lpips': describe(scorer)})
+
+
+def crowd(config, names, reference):
+  """FID and KID of all frames of a row against the reference frames."""
+  settings, scorer = config.eval, scorers.load_inception(config)
+  call = features.program(scorer.nets['inception'], scorer.params['inception'], settings.fid_mode,
+                          settings.batch)
+  options = dict(degrees=tuple(settings.kid_degrees), subsets=settings.kid_subsets,
+                 subset_size=settings.kid_subset_size, seed=settings.seed)
+  facts = {'fid_mode': settings.fid_mode, 'inception': describe(scorer)}
+
+  @functools.cache
+  def real():
+    return frechet.update(frechet.init(), np.concatenate([call(frames) for frames in reference()]))
+
+  def add(total, material, frames):
+    return frechet.update(total, call(frames)), {}, {}
+
+  def result(total):
+    facts.update(frechet.protocol(len(frechet.gather(total)), len(frechet.gather(real())),
+                                  **options))
+    return frechet.result(total, real(), names=names, suffix=scorer.suffix, **options)
+  return Judge(frechet.init(), add, result, facts)
+
+
+def classes(config, show=True):
+  """mIoU and kin: what a segmentation network of the street by day sees in the frames."""
+  settings = config.eval
+  params, info = segmenter.train_or_load(config, show)
+  options = dict(names=labels.CITYSCAPES, classes=labels.class_list(settings.classes),
+                 small=labels.SMALL, absent=settings.absent)
+
+  def add(total, material, frames):
+    seen = np.rint(clips.unit(frames) * 255).astype(np.uint8)
+    found = segmenter.predict(params, seen)
+    own = segmentation.update(segmentation.init(len(labels.CITYSCAPES)), material.labels, found)
+    values = segmentation.result(own, **options)
+    return segmentation.merge(total, own), {
+        name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}, {}
+  return Judge(segmentation.init(len(labels.CITYSCAPES)), add,
+               functools.partial(segmentation.result, **options),
+               {'classes': settings.classes, 'absent_classes': settings.absent,
+                'miou_of_true_frames': round(info['miou'], 4)})
+
+
+def outlines():
+  """APCE: edges of the source found again."""
+  def add(total, material, frames):
+    seen = np.rint(clips.unit(frames) * 255).astype(np.uint8)
+    ratios = np.stack([edges.found_again(edges.edge_maps(source), edges.edge_maps(frame))
+                       for source, frame in zip(material.shown, seen, strict=True)])
+    own = edges.update(edges.init(), ratios)
+    values = edges.result(own) if own['count'].any() else {}
+    return edges.merge(total, own), {k: v for k, v in values.items() if k == 'apce'}, {}
+  return Judge(edges.init(), add, edges.result)
+
+
+def describe(scorer):
+  """The files of a scorer in one line."""
+  return ', '.join(f'{name}: {file}' for name, file in scorer.files.items())
+
+
+# ---- motion that is not known -----------------------------------------------------------------
+
+
+def estimator_of(config):
+  """Name of what estimates motion for the warping error: `eval.flow`, or the best that is here."""
+  name = config.eval.flow
+  if name != 'auto':
+    flow.plan(name)
+    return name
+  known = [name for name in ESTIMATORS if registry.find(registry.entry(name), config)]
+  return known[0] if known else 'tvl1'
+
+
+def motion_of(config, name):
+  """uint8 frames [T, H, W, C] of the source -> (flow [T-1, H, W, 2], visible [T-1, H, W]).
+
+  Forward flow by the estimator `name`, visible where the backward flow agrees and no motion ends
+  (metrics/warping.py). Infrared pairs are stretched to the whole range first (networks/flow.py).
+  """
+  settings = ml_collections.FrozenConfigDict(dict(
+      flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
+      data=dict(direction='a2b')))
+  fixed = flow.fixed(settings)
+  nets = {part: module for part, (module, _) in fixed.items()}
+  params = {part: pretrained.load(weights, module, None, config)
+            for part, (module, weights) in fixed.items()}
+  batch = config.eval.batch
+
+  @jax.jit
+  def both(params, now, after):
+    now, after = flow.stretched(settings, 'a', now, after)
+    forward = flow.estimate(nets, settings, params, now, after)
+    backward = flow.estimate(nets, settings, params, after, now)
+    return forward, warping.valid_mask(forward, backward)[..., 0]
+
+  def call(frames):
+    frames, found = jnp.asarray(frames, jnp.float32) / 127.5 - 1, []
+    for start in range(0, len(frames) - 1, batch):
+      index = np.minimum(np.arange(start, start + batch), len(frames) - 2)
+      parts = both(params, frames[index], frames[index + 1])
+      found.append([np.asarray(part)[:len(frames) - 1 - start] for part in parts])
+    return tuple(np.concatenate(part) for part in zip(*found, strict=True)) if found else None
+  return call

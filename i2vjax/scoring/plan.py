@@ -1,0 +1,130 @@
+"""Which scores can be had of given frames, and what they are computed from."""
+
+import dataclasses
+from typing import Any
+
+import ml_collections
+
+from i2vjax import ops
+from i2vjax.data import pairs, windows
+from i2vjax.data import source as data_source
+from i2vjax.metrics import lpips
+from i2vjax.pretrained import scorers
+from i2vjax.scoring import judges
+
+QUICK = ('psnr', 'ssim', 'warping', 'flicker')   # while training
+ALIGNED, IN_TIME, POOLED = ('psnr', 'ssim', 'lpips'), ('warping', 'flicker'), ('fid', 'kid')
+REFERENCES = ('auto', 'test_b', 'train_b')
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """What is scored, why other scores are not, and what with.
+
+  Attributes:
+    config: of the run; for frames of other programs, `eval` alone.
+    names, skipped: of `judges.choose`.
+    paired: target frames are aligned with the source.
+    materials: () -> the test clips, one `pairs.Material` at a time, without motion that must be
+      estimated.
+    reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID.
+    reference_name: where they come from.
+    estimator: of the source's motion, '' where it is known.
+  """
+
+  config: Any
+  names: tuple
+  skipped: dict
+  paired: bool
+  materials: Any
+  reference: Any
+  reference_name: str = ''
+  estimator: str = ''
+
+  def panel(self, show=True):
+    """The judges of these scores."""
+    return judges.panel(self.config, self.names, self.reference, self.estimator, show)
+
+
+def of_run(config, quick=False):
+  """What the test split of this config allows; `quick`: what can be had while it trains."""
+  a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
+  if a is None:
+    raise ValueError('no test frames of the source domain: give data.test_a')
+  unmatched = pairs.mismatch(a, b)
+  reasons = dict.fromkeys(ALIGNED, unmatched) if unmatched else {}
+  if max(length for _, _, length in a.clips) < 2:
+    reasons |= dict.fromkeys(IN_TIME, 'the test clips are single frames')
+  if 'label' not in a.read(0) or config.data.direction == 'b2a':
+    reasons['iou'] = 'needs labels of the test frames and a target seen by day (scenes has both)'
+  least = min(ops.hw(config.data.crop_size))
+  reasons |= _files(config, least, len(a))
+  split = _reference_split(config, b)
+  if quick:
+    motion = () if a.has_flow else ('warping',)
+    reasons |= dict.fromkeys((*(set(judges.NAMES) - set(QUICK)), *motion), 'not while training')
+  wanted = 'auto' if quick else config.eval.metrics
+  names, skipped = judges.choose(wanted, reasons)
+  known = a.has_flow and config.eval.flow == 'auto'
+  estimator = '' if known or 'warping' not in names else judges.estimator_of(config)
+
+  def materials():
+    return pairs.materials(config, not unmatched, config.eval.quantize,
+                           'warping' in names and not estimator, config.eval.max_clips)
+
+  def reference():
+    for clip in windows.test_clips(config, 'b', split):
+      yield pairs.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
+  return Plan(config, names, skipped, not unmatched, materials, reference, f'{split}_b', estimator)
+
+
+def of_folders(found, settings):
+  """What frames of other programs allow.
+
+  Args:
+    found: {'result', 'reference', 'source' if given: FrameSource}, aligned.
+    settings: `config.eval`.
+  """
+  config, first = ml_collections.ConfigDict({'eval': settings}), found['result'].read(0)['frame']
+  reasons = {'iou': 'needs labels and a segmentation network: --labels and --predicted compare '
+                    'class maps that any network wrote'}
+  if 'source' not in found:
+    reasons |= dict.fromkeys((*IN_TIME, 'apce'),
+                             'needs the source frames beside the result (--source)')
+  elif max(length for _, _, length in found['source'].clips) < 2:
+    reasons |= dict.fromkeys(IN_TIME, 'the clips are single frames')
+  reasons |= _files(config, min(first.shape[:2]), len(found['result']))
+  names, skipped = judges.choose(settings.metrics, reasons)
+  estimator = judges.estimator_of(config) if 'warping' in names else ''
+
+  def materials():
+    return pairs.folder_materials(found, settings.max_clips)
+
+  def reference():
+    return (material.target for material in materials())
+  return Plan(config, names, skipped, True, materials, reference, '--reference', estimator)
+
+
+def _files(config, least, count):
+  """{score: why not} of the scores that measure with networks.
+
+  Args:
+    least: smaller side of the frames. count: of the frames.
+  """
+  reasons = {name: scorers.missing(name, config) for name in ('lpips', *POOLED)}
+  if least < lpips.SMALLEST:
+    reasons['lpips'] = f'needs frames of at least {lpips.SMALLEST} pixels'
+  if count < 2:
+    reasons |= dict.fromkeys(POOLED, 'needs at least 2 frames')
+  return {name: why for name, why in reasons.items() if why}
+
+
+def _reference_split(config, test_b):
+  """The split of domain b that FID and KID compare with."""
+  wanted = config.eval.fid_reference
+  if wanted not in REFERENCES:
+    raise ValueError(f'eval.fid_reference={wanted!r}: choose one of {", ".join(REFERENCES)}')
+  if wanted == 'test_b' and test_b is None:
+    raise ValueError('eval.fid_reference=test_b: there are no test frames of the target; give '
+                     'data.test_b, or set --config.eval.fid_reference=train_b')
+  return 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'

@@ -1,0 +1,74 @@
+"""Rows of the table: what is judged, and what its scores have to be read against.
+
+A row is a function: pairs.Material -> frames [T, H, W, C], uint8 or float in [-1, 1].
+"""
+
+import dataclasses
+
+import numpy as np
+
+from i2vjax import checkpoint, methods, ops, translate
+from i2vjax.data import pairs
+from i2vjax.data.scenes import ceiling
+from i2vjax.metrics import clips
+
+
+def translated(run):
+  """Frames of the run."""
+  settings = run.config.eval
+  call = translate.program(run, settings.quantize)
+
+  def row(material):
+    items = ((None, frame) for frame in material.raw)
+    done = translate.clip(call, items, None, settings.batch, material.limits)
+    return np.stack([result for _, _, result in done])
+  return row
+
+
+def reference(run, plan):
+  """{label: row}: what the scores of the run have to be read against.
+
+  source: the input itself. constant: the single colour with the highest mean PSNR on these very
+  targets (it has seen the answers). untrained: the same networks with fresh weights. ceiling, on
+  scenes: the true class of each pixel in the mean training colour of that class.
+  """
+  config = run.config
+  fresh = dataclasses.replace(
+      run, params=checkpoint.fresh_params(config, run.method, run.nets),
+      extra=methods.optional(run.method, 'extra', config, default={}), step=0)
+  rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
+                                             config.eval.quantize),
+          'untrained': translated(fresh)}
+  if plan.paired:
+    rows['constant'] = constant(plan.materials())
+  if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':
+    rows['ceiling'] = classes(config.data)
+  return rows
+
+
+def source(material):
+  """The source in the channels of the target."""
+  channels = material.target.shape[-1]
+  return np.rint(ops.match_channels(material.shown, channels)).astype(np.uint8)
+
+
+def constant(materials):
+  """The one colour with the best mean PSNR on the targets of these clips."""
+  found = [clips.moments(material.target) for material in materials]
+  colour = clips.best_colour(*(np.concatenate(x) for x in zip(*found, strict=True)))
+  value = np.rint(colour * 255).astype(np.uint8)
+
+  def row(material):
+    return np.broadcast_to(value, material.target.shape).copy()
+  return row
+
+
+def classes(data):
+  """Frames of `scenes` whose pixels have the mean training colour of their class."""
+  colours = ceiling.class_colour_ceiling(data, test_frames=1)['colours']
+  colours = np.rint(colours).astype(np.uint8)
+
+  def row(material):
+    frames = colours[material.labels]
+    return np.rint(ops.match_channels(frames, material.target.shape[-1])).astype(np.uint8)
+  return row

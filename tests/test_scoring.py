@@ -1,0 +1,163 @@
+"""Which scores are computed, by whom, and why others are left out."""
+
+import ml_collections
+import numpy as np
+import pytest
+import stub_runs as stubs
+
+from i2vjax import defaults, evaluate, report, segmenter
+from i2vjax.data import pairs
+from i2vjax.metrics import labels
+from i2vjax.pretrained import scorers
+from i2vjax.scoring import judges, plan
+
+
+def settings(**changes):
+  config = ml_collections.ConfigDict({'eval': defaults.evaluation()})
+  config.eval.update(**changes)
+  return config
+
+
+def texture(size=48):
+  rng = np.random.default_rng(0)
+  small = rng.integers(0, 256, (size // 4, size // 4, 1), np.uint8)
+  return np.kron(small, np.ones((4, 4, 1), np.uint8))
+
+
+def moving(count=4):
+  """[T, H, W, 1] uint8: a texture that moves one pixel to the right in each frame."""
+  return np.stack([np.roll(texture(), t, axis=1) for t in range(count)])
+
+
+# ---- which ------------------------------------------------------------------------------------
+
+
+def test_scores_by_name():
+  names, skipped = judges.choose('psnr, flicker', {})
+  assert names == ('psnr', 'flicker')
+  assert skipped['ssim'] == 'not asked for'
+  with pytest.raises(ValueError, match='which cannot be computed: no flow'):
+    judges.choose('warping', {'warping': 'no flow'})
+  with pytest.raises(ValueError, match="'fit' is not known"):
+    judges.choose('fit', {})
+
+
+def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
+  names, skipped = judges.choose('auto', {'fid': 'no file'})
+  assert names == ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'kid')
+  assert skipped['fid'] == 'no file'
+  assert skipped['iou'].endswith('--config.eval.metrics=auto,iou')
+  assert 'iou' in judges.choose('auto,iou', {})[0]
+
+
+def test_missing_files_are_named_with_the_command_that_fetches_them():
+  found = plan.of_run(stubs.config())
+  assert 'fetch inception_fid' in found.skipped['fid']
+  assert 'needs frames of at least 64 pixels' in found.skipped['lpips']
+  assert found.names == ('psnr', 'ssim', 'warping', 'flicker') and found.estimator == ''
+
+
+def test_while_training_only_what_is_quick_is_scored():
+  config = stubs.config()
+  config.eval.metrics, config.eval.weights = 'auto,iou', 'random'
+  assert plan.of_run(config, quick=True).names == plan.QUICK
+
+
+def test_reference_of_fid():
+  config = stubs.config()
+  assert plan.of_run(config).reference_name == 'test_b'
+  config.eval.fid_reference = 'train_b'
+  assert plan.of_run(config).reference_name == 'train_b'
+  config.eval.fid_reference = 'train_c'
+  with pytest.raises(ValueError, match='choose one of auto, test_b, train_b'):
+    plan.of_run(config)
+
+
+# ---- judges -----------------------------------------------------------------------------------
+
+
+def test_estimated_motion_finds_the_warping_error_of_the_source_small():
+  """A texture in even motion: none; the same frames with their brightness trembling: much."""
+  frames = moving()
+  material = pairs.Material('a', frames, shown=frames, target=frames,
+                            motion=judges.motion_of(settings(), 'tvl1')(frames))
+  flow, visible = material.motion
+  assert np.median(flow[..., 0][visible > 0]) == pytest.approx(1, abs=0.1)
+  judge = judges.pixels(settings().eval, ('warping',), 'tvl1')
+  _, still, series = judge.add(judge.start, material, frames)
+  trembling = np.clip(frames.astype(int) + np.array([0, 20, 0, 20])[:, None, None, None], 0, 255)
+  _, loud, _ = judge.add(judge.start, material, trembling.astype(np.uint8))
+  assert still['warping_mse[tvl1]'] < 0.1 * loud['warping_mse[tvl1]']
+  assert len(series['warping']) == 3 and judge.facts['flow'] == 'tvl1'
+
+
+def test_single_frames_have_no_motion():
+  assert judges.motion_of(settings(), 'zero')(moving(1)) is None
+
+
+def test_classes_by_a_network_that_sees_brightness(monkeypatch):
+  """Road is black, sky is white; half of the frame is called sky, a quarter is."""
+  road, sky = labels.CITYSCAPES.index('road'), labels.CITYSCAPES.index('sky')
+  monkeypatch.setattr(segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
+  monkeypatch.setattr(segmenter, 'predict', lambda params, frames: np.where(
+      frames[..., 0] > 127, sky, road).astype(np.uint8))
+  judge = judges.classes(settings(), show=False)
+  frames = np.zeros((2, 4, 4, 3), np.uint8)
+  frames[:, :2] = 255
+  truth = np.full((2, 4, 4), road, np.uint8)
+  truth[:, :1] = sky
+  total, values, _ = judge.add(judge.start, pairs.Material('a', None, labels=truth), frames)
+  expected = (8 / 16 / (12 / 16) + 4 / 8) / 2   # road 8 of 12, sky 4 of 8
+  assert values['miou'] == pytest.approx(expected) == judge.result(total)['miou']
+  assert judge.result(total)['pixel_accuracy'] == pytest.approx(12 / 16)
+
+
+def test_edges_of_the_negative_are_the_same():
+  frames = moving(2)
+  judge = judges.outlines()
+  material = pairs.Material('a', frames, shown=frames)
+  _, values, _ = judge.add(judge.start, material, 255 - frames)
+  assert values['apce'] == pytest.approx(1)
+  _, values, _ = judge.add(judge.start, material, np.full_like(frames, 7))
+  assert values['apce'] == 0
+
+
+class Fake:
+  """A scorer whose features are the frame's mean colour."""
+  nets, params, files, suffix = {'inception': None}, {'inception': None}, {'x': 'random'}, '_RANDOM'
+
+
+def test_fid_compares_all_frames_of_a_row_with_the_reference(monkeypatch):
+  """Reference brighter by 10 everywhere: the squared distance of the means, no spread."""
+  monkeypatch.setattr(scorers, 'load_inception', lambda config: Fake)
+  monkeypatch.setattr(judges.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
+  rng = np.random.default_rng(0)
+  real = rng.integers(0, 200, (6, 4, 4, 3)).astype(np.uint8)
+  judge = judges.crowd(settings(), ('fid',), lambda: iter([real[:2], real[2:]]))
+  total = judge.start
+  for part in (real[3:] + np.uint8(10), real[:3] + np.uint8(10)):
+    total, _, _ = judge.add(total, None, part)
+  assert judge.result(total)['fid_RANDOM'] == pytest.approx(300, abs=1e-3)
+  assert judge.facts['fid_frames'] == judge.facts['fid_reference_frames'] == 6
+
+
+@pytest.mark.slow
+def test_random_networks_score_a_run_and_mark_it(tmp_path):
+  """All that needs a file, at its true size, in one table; the page says RANDOM."""
+  config = stubs.config()
+  config.data.update(load_size=64, crop_size=64)
+  config.data.scenes.update(test_clips=1, clip_length=2)
+  config.eval.update(metrics='auto', weights='random', kid_degrees=(3, 21), batch=2)
+  scores = evaluate.evaluate(stubs.make(stubs.negative, config), tmp_path, show=False)
+  row = scores['rows']['translated']
+  assert {'fid_RANDOM', 'fid_div100_RANDOM', 'kid_mean_RANDOM', 'kid21_mean_RANDOM',
+          'lpips_RANDOM'} <= row.keys()
+  assert row['lpips_RANDOM'] > 0 and row['fid_RANDOM'] > 0
+  assert 'FID (RANDOM weights)' in (tmp_path / 'index.html').read_text()
+
+
+def test_page_names_the_estimator():
+  scores = {'rows': {'translated': {'warping_mse[tvl1]': 0.001, 'iou[road]': 0.5, 'miou': 0.2}}}
+  headings = [heading for _, heading, *_ in report.columns(scores)]
+  assert headings == ['warping error ×1000 (tvl1)', 'mIoU']
+  assert report.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'
