@@ -10,7 +10,7 @@ from i2vjax import segmenter
 from i2vjax.metrics import labels
 from i2vjax.networks import segmentation as networks
 
-SMALL = dict(width=8, levels=2, steps=120, pixels=2048, frames=24, lr=1e-2)
+SMALL = dict(width=12, levels=2, steps=120, pixels=4096, frames=24, lr=1e-2)
 
 
 def config(**changes):
@@ -182,6 +182,6 @@ def test_blocks_of_pixels_go_into_channels_and_back():
 
 def test_parameters_tell_their_network(judge):
   net = networks.like(judge[0])
-  assert (net.classes, net.width, net.levels) == (19, 8, 2)
+  assert (net.classes, net.width, net.levels) == (19, 12, 2)
   with pytest.raises(ValueError, match='multiples of 4'):
     net.apply({'params': judge[0]}, jnp.zeros((1, 30, 32, 3)))
