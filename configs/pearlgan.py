@@ -1,0 +1,101 @@
+"""PearlGAN (T-ITS 2022) with its ancestors ToDayGAN and ToDayGAN-TIR: thermal night to colour day.
+
+python -m i2vjax.main --config configs/pearlgan.py:demo --workdir runs/pearlgan-demo
+python -m i2vjax.main --config configs/pearlgan.py:paper --config.data.train_a=THERMAL \
+    --config.data.train_b=COLOUR
+
+Public folders trainA and trainB hold colour and thermal frames: there, A is our b.
+
+Sources: C public code FuyaLuo/PearlGAN (FLIR unless a line says more), T public code
+AAnoosheh/ToDayGAN, P the MornGAN paper on them, O our choice. The papers' own texts were not at
+hand.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: PearlGAN as for FLIR, on scenes, 256 pixels square.
+
+  Variants are words joined by '-' in any order: 'paper' (folders, FLIR's numbers), 'kaist' (the
+  same with KAIST's) or 'demo' (minutes), and 'todaygan' or 'todaygan_tir' for these methods.
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'pearlgan', variant or 'default'
+  config.data.update(frames=1, batch=1, load_size=(288, 360), crop_size=256, flip=True)   # C, P
+  config.gen = dict(
+      width=64, blocks_enc=4, blocks_dec=5,      # C, T
+      attention=True,                            # C
+      up_norm='group', groups=32,                # C; P: against dots in the output
+  )
+  config.disc = dict(width=64, stages=4, norm='spectral')      # C; gradients have one stage fewer
+  config.init = dict(kind='normal', gain=0.02)                 # C, T
+  config.gan = dict(pool=50, d_scale=0.5)                      # C, T
+  config.sga = dict(grid=8, threshold=0.8)                     # C
+  config.weights = dict(
+      adversarial=1.0,       # C, T
+      cycle=10.0,            # C, T
+      cycle_ssim=1.0,        # C
+      tv=5.0,                # C, P
+      sga=0.5,               # C, P
+      ad=1.0, accs=1.0,      # C
+  )
+  config.start = dict(ssim=11, accs=11)          # C: first epoch, from 1, in which it counts
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C, T, P
+  # C says 40 and 40, but sets the rate at the end of an epoch: 41 are constant, and the last one
+  # has 1/40 of the rate.
+  config.train.update(epochs=41, epochs_decay=39)
+  config.eval.stretch = 'none'                   # 'minmax': each frame to the whole range, C
+  asked = variant.split('-') if variant else []
+  if not set(asked) <= set(WORDS):
+    raise ValueError(f'configs/pearlgan.py:{variant}: join of {", ".join(WORDS)} with -')
+  for word in WORDS:   # in this order: a demo of todaygan is small
+    if word in asked:
+      WORDS[word](config)
+  return config
+
+
+def paper(config):
+  """Folders of prepared frames, 360 x 288, which C crops at random and does not resize."""
+  config.data.source = 'folders'
+  config.data.resize = 'none'
+
+
+def kaist(config):
+  """The same, KAIST's numbers."""
+  paper(config)
+  config.sga.threshold = 0.44                                  # C
+  config.start.update(ssim=31, accs=31)                        # C
+  config.train.update(epochs=61, epochs_decay=59)              # C, 60 and 60, see above
+
+
+def todaygan_tir(config):
+  """P's baseline: ToDayGAN with group norm, spectral norm, SSIM and TV."""
+  config.gen.attention = False
+  config.weights.update(sga=0.0, ad=0.0, accs=0.0)             # P
+
+
+def todaygan(config):
+  """Night to day of Anoosheh et al.: no attention, instance norm, two losses."""
+  todaygan_tir(config)
+  config.gen.up_norm, config.disc.norm = 'instance', 'instance'   # T
+  config.weights.update(cycle_ssim=0.0, tv=0.0)                # T
+  config.data.update(load_size=512, crop_size=384, resize='square')   # T
+  config.train.update(epochs=76, epochs_decay=74)              # T, 75 and 75, see above
+
+
+def demo(config):
+  """Two CPU cores, a few minutes, 64 pixels. O: sizes that fit, all losses from the beginning."""
+  config.data.update(load_size=72, crop_size=64, resize='square', batch=2)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks_enc=2, blocks_dec=2)
+  config.disc.update(width=16, stages=3)
+  config.gan.pool = 20
+  config.start.update(ssim=1, accs=1)
+  config.optim.lr = 4e-4
+  config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)
+
+
+WORDS = {'paper': paper, 'kaist': kaist, 'todaygan_tir': todaygan_tir, 'todaygan': todaygan,
+         'demo': demo}

@@ -1,0 +1,269 @@
+"""PearlGAN (T-ITS 2022): night-time thermal frames to daytime colour, told where to look.
+
+ToDayGAN (ICRA 2019) is where it starts from, and a variant of this method: encoders E and renderers
+R of both domains, crossed, and a critic of three views for each. With x frames, y translations and
+z what came back,
+
+  y_b = R_b(E_a(x_a))    z_a = R_a(E_b(y_b))      y_a = R_a(E_b(x_b))    z_b = R_b(E_a(y_a))
+
+  L = rel(D(x), D(y))            adversarial: y more real than x, on every map of scores
+    + 10 smooth-L1(z, x)         cycle
+    + (1 - SSIM(z, x))           cycle_ssim, from an epoch on
+    + 5 TV(y)                    tv: thermal noise is not to become texture
+    + 0.5 L_sga(edges(x), y)     sga: structured gradient alignment, y is steep where x has an edge
+    + L_ad(W)                    ad: the attention maps W of E(x) share out the frame
+    + L_accs(E(x), E(y), W)      accs: and look at alike things in both domains, from an epoch on
+
+each summed over both domains. `gen_ab` holds E_a and R_b, `gen_ba` E_b and R_a (networks/combogan).
+ToDayGAN is the first two lines; with smooth frames, group norm and spectral norm it is the
+ToDayGAN-TIR that PearlGAN and MornGAN compare with.
+
+Edge maps e come with the batch as `edges_a` and `edges_b` ([B, T, H, W] uint8, 255 an edge) where
+a loader has them, else they are drawn from its frames (losses/edges).
+
+Public code: FuyaLuo/PearlGAN and AAnoosheh/ToDayGAN, whose domain A, visible, is our b.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax import ops
+from i2vjax.losses import edges, gradients, guidance, reconstruction, relativistic
+from i2vjax.networks import combogan, pool, spectral, todaygan
+from i2vjax.state import apply_gradients, name_key, run, update, weighted
+
+PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
+SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
+
+
+def networks(config):
+  """Two generators, two critics of three views."""
+  a, b = config.data.channels_a, config.data.channels_b
+  return {'gen_ab': combogan.generator(config, a, b), 'gen_ba': combogan.generator(config, b, a),
+          'disc_a': todaygan.critics(config, a), 'disc_b': todaygan.critics(config, b)}
+
+
+def inputs(config):
+  """One frame of the domain each network reads."""
+  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
+          for channels in (config.data.channels_a, config.data.channels_b))
+  return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
+
+
+def local(config):
+  """The two pools of earlier fakes, one pair per device."""
+  size, data = ops.hw(config.data.crop_size), config.data
+  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
+
+
+def extra(config):
+  """The vectors of the spectral norm, {'spectral': {critic: vectors}}; {} without that norm."""
+  if config.disc.norm != 'spectral':
+    return {}
+  nets, examples, key = networks(config), inputs(config), jax.random.key(config.seed)
+  shapes = {name: jax.eval_shape(nets[name].init, key, *examples[name])['params']
+            for name in PLAYERS['disc']}
+  return {'spectral': {name: spectral.vectors(tree, name_key(key, f'spectral_{name}'))
+                       for name, tree in shapes.items()}}
+
+
+# ---- The step
+
+
+def step(nets, tx, config, state, batch, fixed, key, phase):
+  """The generators move against the critics as they are, then both critics.
+
+  The critics judge real frames once, for both moves, and earlier fakes or those just made.
+  """
+  del fixed, phase
+  real = {x: ops.fold(batch[x]) for x in 'ab'}
+  critics, after = in_use(config, state.params, state.extra)
+  scores, pull = judged(nets, config, state, real)
+  found = edge_maps(config, batch)
+
+  def gen_loss(params):
+    made = translations(nets, params, real)
+    total, terms = weighted(
+        objectives(nets, config, critics, state.step, real, made, scores, found, key),
+        config.weights)
+    return total, (terms, made['fake'])
+  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, terms['disc'] = critic_move(nets, tx, config, state, scores, pull, fake, key)
+  return state.replace(extra=after), terms
+
+
+def translations(nets, params, real):
+  """All that the generators draw of a batch, and what they see on the way.
+
+  Args:
+    real: {'a': x_a [B, H, W, C], 'b': x_b}.
+
+  Returns:
+    {kind: {domain of what is read or drawn: array}}: 'code' E_d(x_d), 'maps' its four attention
+    maps (None without attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
+  """
+  made = {kind: {} for kind in ('code', 'maps', 'fake', 'again', 'back')}
+  for x, y in SIDES:
+    way = functools.partial(run, nets, params, f'gen_{x}{y}')
+    made['code'][x], made['maps'][x] = way(real[x], method='encode')
+    made['fake'][y] = way(made['code'][x], method='decode')
+  for x, y in SIDES:
+    way = functools.partial(run, nets, params, f'gen_{y}{x}')
+    made['again'][y], _ = way(made['fake'][y], method='encode')
+    made['back'][x] = way(made['again'][y], method='decode')
+  return made
+
+
+def objectives(nets, config, critics, step, real, made, scores, found, key):
+  """{term: function that computes it}, of the generators.
+
+  Args:
+    critics: parameters of the critics as of `in_use`, constants.
+    step: steps done, for what begins at an epoch.
+    made: of `translations`. scores: of `judged`. found: of `edge_maps`.
+    key: of the step and device.
+  """
+  sga = config.sga
+
+  def both(term):
+    return sum(term(x, y) for x, y in SIDES)
+
+  def aligned(x, y):
+    return gradients.alignment(name_key(key, f'patch_{x}'), found[x],
+                               gradients.magnitude(made['fake'][y]), sga.grid, sga.threshold)
+  return {
+      'adversarial': lambda: both(lambda x, y: relativistic.over_branches(
+          jax.lax.stop_gradient(scores[y]), run(nets, critics, f'disc_{y}', made['fake'][y]), 1)),
+      'cycle': lambda: both(lambda x, y: reconstruction.smooth_l1(made['back'][x], real[x])),
+      'cycle_ssim': lambda: started(config, step, 'ssim') * both(
+          lambda x, y: reconstruction.dissimilarity(made['back'][x], real[x])),
+      'tv': lambda: both(lambda x, y: gradients.total_variation(made['fake'][y])),
+      'sga': lambda: both(aligned),
+      **attentional(config, step, made)}
+
+
+def attentional(config, step, made):
+  """{'ad', 'accs'}, of the maps of real frames alone; without attention there are none.
+
+  Features are constants: W of the other domain lies over E(y) because y keeps its frame's geometry.
+  """
+  if not config.gen.attention:
+    return {}
+  W = {x: maps[..., 1:] for x, maps in made['maps'].items()}   # M2, M3, M4: not the coarsest
+  return {
+      'ad': lambda: sum(guidance.diversity(W[x]) for x in 'ab'),
+      'accs': lambda: started(config, step, 'accs') * sum(
+          guidance.conditional_similarity(made['code'][x], W[x], made['again'][x], W[y])
+          for x, y in SIDES)}
+
+
+def started(config, step, name):
+  """1.0 from the first step of epoch `start.<name>` on (counted from 1), before it 0.0."""
+  return jnp.float32(step >= (config.start[name] - 1) * config.train.per_epoch)
+
+
+def edge_maps(config, batch):
+  """{domain: e [B T, H, W] in [0, 1]}, constants; None where nothing is aligned with them."""
+  if not config.weights.sga:
+    return None
+  infrared = 'a' if config.data.direction == 'a2b' else 'b'
+
+  def one(x):
+    if f'edges_{x}' in batch:
+      return ops.fold(batch[f'edges_{x}']).astype(jnp.float32) / 255
+    return (edges.contours if x == infrared else edges.canny)(ops.fold(batch[x]))
+  return {x: one(x) for x in 'ab'}
+
+
+# ---- The critics
+
+
+def in_use(config, params, extra):
+  """The critics' parameters as they judge, and `extra` after the step that this is part of.
+
+  Every pass of a step starts from the same vectors, so that all see the same norm (public code
+  moves them three times).
+
+  Args:
+    params: with those of the critics. extra: of the state.
+  """
+  if config.disc.norm != 'spectral':
+    return {name: params[name] for name in PLAYERS['disc']}, extra
+  found = {name: spectral.normalised(params[name], extra['spectral'][name])
+           for name in PLAYERS['disc']}
+  weights, vectors = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
+  return weights, {**extra, 'spectral': vectors}
+
+
+def judged(nets, config, state, real):
+  """Scores of real frames, and the way back from their gradient to the critics' parameters.
+
+  Returns:
+    ({domain: {view: maps}}, function of as much that returns ({critic: gradient},)).
+  """
+  def scores(own):
+    critics, _ = in_use(config, own, state.extra)
+    return {x: run(nets, critics, f'disc_{x}', real[x]) for x in 'ab'}
+  return jax.vjp(scores, {name: state.params[name] for name in PLAYERS['disc']})
+
+
+def critic_move(nets, tx, config, state, scores, pull, fake, key):
+  """Both critics move: real frames score more than fakes from the pools, by 1.
+
+  Args:
+    scores, pull: of `judged`, with the parameters that the critics still have.
+    fake: {domain: [B, H, W, C]}, just made.
+
+  Returns:
+    (state, loss).
+  """
+  pools, shown = dict(state.local), {}
+  for x in 'ab':
+    name = f'pool_{x}'
+    pools[name], shown[x] = pool.query(pools[name], name_key(key, name), fake[x])
+
+  def loss(own, scores):
+    critics, _ = in_use(config, own, state.extra)
+    return config.gan.d_scale * sum(relativistic.over_branches(
+        scores[x], run(nets, critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
+  own = {name: state.params[name] for name in PLAYERS['disc']}
+  value, (grads, back) = jax.value_and_grad(loss, (0, 1))(own, scores)
+  grads = jax.tree.map(jnp.add, grads, *pull(back))
+  return apply_gradients(state.replace(local=pools), 'disc', tx, grads), value
+
+
+# ---- Use
+
+
+def translate(nets, config, params, extra, fixed, carry, frames):
+  """Frame by frame with gen_ab. [B, T, H, W, C] -> the same.
+
+  With `eval.stretch='minmax'` each frame is stretched to the whole range, as the published scores
+  have it; over time that flickers.
+  """
+  del extra, fixed
+  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  if config.eval.stretch == 'minmax':
+    low, high = (f(fake, axis=(1, 2, 3), keepdims=True) for f in (jnp.min, jnp.max))
+    fake = 2 * (fake - low) / jnp.maximum(high - low, 1e-6) - 1
+  return carry, ops.unfold(fake, frames.shape[1])
+
+
+def samples(nets, config, params, extra, fixed, batch, key):
+  """Rows of the sample sheet: both ways and back, edges, and the finest attention."""
+  del extra, fixed, key
+  first = {x: batch[x][:, :1] for x in 'ab'}
+  first |= {name: value[:, :1] for name, value in batch.items() if name.startswith('edges_')}
+  real = {x: first[x][:, 0] for x in 'ab'}
+  made, found = translations(nets, params, real), edge_maps(config, first)
+  rows = {}
+  for x, y in SIDES:
+    rows |= {x: real[x], f'{x} to {y}': made['fake'][y], f'back to {x}': made['back'][x]}
+    if found:
+      rows[f'edges of {x}'] = 2 * found[x][..., None] - 1
+    if config.gen.attention:
+      finest = ops.resize(made['maps'][x][..., 3:], real[x].shape[1:3])
+      rows[f'attention of {x}'] = 2 * finest - 1
+  return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -1,0 +1,363 @@
+"""PearlGAN: its passes and terms, what moves with what, the vectors of the spectral norm."""
+
+import functools
+import math
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from method_tools import clips, config_of, moved, passes
+
+from i2vjax import checkpoint, schedules, state
+from i2vjax.losses import edges, gradients, guidance, reconstruction, relativistic
+from i2vjax.methods import pearlgan
+from i2vjax.networks import spectral
+from i2vjax.state import name_key, run
+
+KEY, RATE = jax.random.key(0), 0.01
+EDGES = np.random.default_rng(0).choice(np.uint8([0, 0, 0, 51, 255]), (2, 2, 1, 16, 16))
+BATCH = {**clips(1, batch=2, size=16), 'edges_a': EDGES[0], 'edges_b': EDGES[1]}
+FRAMES = {x: BATCH[x] for x in 'ab'}
+REAL = {x: BATCH[x][:, 0] for x in 'ab'}
+GENERATOR, CRITICS = pearlgan.combogan.generator, pearlgan.todaygan.critics
+
+
+class ToyGenerator(nn.Module):
+  """Pixel by pixel, with the halves of a generator and four maps."""
+
+  def setup(self):
+    self.inner, self.gate, self.outer = nn.Dense(6), nn.Dense(4), nn.Dense(3)
+
+  def __call__(self, x):
+    return self.decode(self.encode(x)[0])
+
+  def encode(self, x):
+    return jnp.tanh(self.inner(x)), nn.sigmoid(self.gate(x))
+
+  def decode(self, h):
+    return jnp.tanh(self.outer(h))
+
+
+class ToyCritics(nn.Module):
+  """Two views with two maps of scores."""
+
+  @nn.compact
+  def __call__(self, x):
+    scores = {name: nn.Dense(4, name=name)(x) for name in ('rgb', 'grad')}
+    return {name: [s[..., 0], s[:, ::2, ::2, 1]] for name, s in scores.items()}
+
+
+def tiny(words='demo', **weights):
+  config = config_of('pearlgan', words)
+  config.data.update(load_size=16, crop_size=16)
+  config.sga.grid = 4
+  config.gan.pool = 3
+  config.weights.update(weights)
+  return config
+
+
+@pytest.fixture(autouse=True, scope='module')
+def toys():
+  """Networks that compile in no time, in the method itself."""
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(pearlgan.combogan, 'generator', lambda *_: ToyGenerator())
+    patch.setattr(pearlgan.todaygan, 'critics', lambda *_: ToyCritics())
+    yield
+
+
+def setup_of(config):
+  """(nets, tx, state without a device axis)."""
+  nets, tx = pearlgan.networks(config), dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
+  fresh = checkpoint.fresh_state(config, pearlgan, nets, tx)
+  return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+
+
+def on_devices(config, setup, batches, key=KEY):
+  """(states, terms) after one step on as many devices as there are batches, stacked."""
+  nets, tx, fresh = setup
+  step = jax.vmap(lambda batch: pearlgan.step(nets, tx, config, fresh, batch, {}, key, ''),
+                  axis_name=state.AXIS)
+  return jax.jit(step)(jax.tree.map(lambda *x: jnp.stack(x), *batches))
+
+
+@pytest.fixture(scope='module')
+def stepped():
+  """(config, nets, state before, state after, terms) with all losses."""
+  config = tiny()
+  setup = setup_of(config)
+  after, terms = jax.tree.map(lambda x: x[0], on_devices(config, setup, [BATCH]))
+  return config, setup[0], setup[2], after, terms
+
+
+@pytest.fixture(scope='module')
+def again(stepped):
+  """Loss, terms and gradient of both players, written out without sharing anything."""
+  config, nets, before, _, _ = stepped
+  found = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
+
+  def judge(params, x, frames):
+    weights, _ = spectral.normalised(params[f'disc_{x}'], before.extra['spectral'][f'disc_{x}'])
+    return nets[f'disc_{x}'].apply({'params': weights}, frames)
+
+  def drawn(params):
+    ab, ba = (functools.partial(run, nets, params, name) for name in ('gen_ab', 'gen_ba'))
+    return ab, ba, {'b': ab(REAL['a']), 'a': ba(REAL['b'])}
+
+  def generators(own):
+    params = {**before.params, **own}
+    ab, ba, fake = drawn(params)
+    back = {'a': ba(fake['b']), 'b': ab(fake['a'])}
+    E = {'a': functools.partial(ab, method='encode'), 'b': functools.partial(ba, method='encode')}
+    W = {x: E[x](REAL[x])[1][..., 1:] for x in 'ab'}
+    parts = {
+        'adversarial': sum(relativistic.over_branches(
+            judge(before.params, x, REAL[x]), judge(before.params, x, fake[x]), 1) for x in 'ab'),
+        'cycle': sum(reconstruction.smooth_l1(back[x], REAL[x]) for x in 'ab'),
+        'cycle_ssim': sum(reconstruction.dissimilarity(back[x], REAL[x]) for x in 'ab'),
+        'tv': sum(gradients.total_variation(fake[x]) for x in 'ab'),
+        'sga': sum(gradients.alignment(name_key(KEY, f'patch_{x}'), found[x],
+                                       gradients.magnitude(fake[y]), 4, 0.8)
+                   for x, y in ('ab', 'ba')),
+        'ad': sum(guidance.diversity(W[x]) for x in 'ab'),
+        'accs': sum(guidance.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
+                    for x, y in ('ab', 'ba'))}
+    total = (parts['adversarial'] + 10 * parts['cycle'] + parts['cycle_ssim'] + 5 * parts['tv']
+             + 0.5 * parts['sga'] + parts['ad'] + parts['accs'])
+    return total, parts
+
+  def critics(own):
+    _, _, fake = drawn(before.params)
+    return 0.5 * sum(relativistic.over_branches(judge(own, x, REAL[x]), judge(own, x, fake[x]), -1)
+                     for x in 'ab')
+  gen, disc = ({name: before.params[name] for name in names}
+               for names in pearlgan.PLAYERS.values())
+  return jax.jit(lambda: (jax.value_and_grad(generators, has_aux=True)(gen),
+                          jax.value_and_grad(critics)(disc)))()
+
+
+# ---- The step
+
+
+def test_terms_by_hand(stepped, again):
+  terms = dict(stepped[4])
+  ((_, parts), _), (disc, _) = again
+  np.testing.assert_allclose(terms.pop('disc'), disc, rtol=1e-4)
+  assert set(terms) == set(parts) == set(stepped[0].weights)
+  for name, value in parts.items():
+    np.testing.assert_allclose(terms[name], value, rtol=1e-4, err_msg=name)
+    assert float(value) > 0, name
+
+
+def test_each_player_moves_by_its_own_loss_alone(stepped, again):
+  """The weighted sum; scores shared by both moves and the pull-back give the plain gradients."""
+  _, _, before, after, _ = stepped
+  (_, gen), (_, disc) = again
+  for name, grads in {**gen, **disc}.items():
+    triples = map(jax.tree.leaves, (before.params[name], after.params[name], grads))
+    for old, new, grad in zip(*triples, strict=True):
+      np.testing.assert_allclose((old - new) / RATE, grad, rtol=2e-3,
+                                 atol=1e-4 * max(1, float(jnp.abs(grad).max())))
+  assert moved(before, after) == {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}
+
+
+def test_step_takes_each_pass_once():
+  """Two encodings and two drawings by each generator; critics: real, fake, fake of the pool."""
+  calls = passes_of(tiny())
+  assert {key: len(found) for key, found in calls.items()} == {
+      **{(gen, half): 2 for gen in ('gen_ab', 'gen_ba') for half in ('encode', 'decode')},
+      ('disc_a', 'whole'): 3, ('disc_b', 'whole'): 3}
+
+
+def passes_of(config):
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr('method_tools.toy_networks', lambda method, config: method.networks(config))
+    return passes(pearlgan, config, BATCH)
+
+
+def test_fakes_of_the_pools_are_those_before_the_move(stepped):
+  config, nets, before, after, _ = stepped
+  fake = run(nets, before.params, 'gen_ab', REAL['a'])
+  pool = after.local['pool_b']
+  assert int(pool['count']) == 2
+  np.testing.assert_allclose(pool['buf'][:2], fake, atol=1e-6)
+
+
+# ---- Spectral norm
+
+
+def test_vectors_move_one_step_of_the_power_method(stepped):
+  config, _, before, after, _ = stepped
+  for name in ('disc_a', 'disc_b'):
+    _, u = spectral.normalised(before.params[name], before.extra['spectral'][name])
+    for found, value in zip(*map(jax.tree.leaves, (after.extra['spectral'][name], u)),
+                            strict=True):
+      np.testing.assert_allclose(found, value, rtol=1e-5)
+  assert jax.tree.structure(before.extra) == jax.tree.structure(after.extra)
+
+
+def test_two_devices_move_like_one():
+  """Half of the batch on each: equal on both to the last bit, and to one device that has all.
+
+  What is drawn at random, for each device by itself, is off: the pool and the patches.
+  """
+  config = tiny(sga=0.0, accs=0.0, ad=0.0, cycle_ssim=0.0)
+  config.gan.pool = 0
+  setup = setup_of(config)
+  halves = [jax.tree.map(lambda x, i=i: x[i:i + 1], FRAMES) for i in (0, 1)]
+  both, _ = on_devices(config, setup, halves)
+  whole, _ = on_devices(config, setup, [FRAMES])
+  for part in ('extra', 'params'):
+    for x, y in zip(*(jax.tree.leaves(getattr(s, part)) for s in (whole, both)), strict=True):
+      np.testing.assert_array_equal(y[0], y[1])
+      np.testing.assert_allclose(x[0], y[0], atol=1e-6)
+
+
+def test_the_same_seed_draws_the_same_vectors():
+  first, second = (pearlgan.extra(tiny())['spectral'] for _ in range(2))
+  np.testing.assert_array_equal(first['disc_a']['rgb'], second['disc_a']['rgb'])
+  assert not np.array_equal(first['disc_a']['rgb'], first['disc_b']['rgb'])
+
+
+# ---- What a config switches
+
+
+def terms_of(config, batch=FRAMES):
+  """Terms of a step, by tracing."""
+  setup = setup_of(config)
+  return set(jax.eval_shape(lambda: on_devices(config, setup, [batch]))[1])
+
+
+def test_ancestors_have_fewer_terms():
+  assert terms_of(tiny('demo-todaygan')) == {'adversarial', 'cycle', 'disc'}
+  assert terms_of(tiny('demo-todaygan_tir')) == {'adversarial', 'cycle', 'cycle_ssim', 'tv', 'disc'}
+  assert pearlgan.extra(tiny('demo-todaygan')) == {}
+
+
+def test_ssim_and_accs_begin_with_their_epoch():
+  config = tiny()
+  config.start.update(ssim=11, accs=31)
+  config.train.per_epoch = 7
+  for name, first in (('ssim', 70), ('accs', 210)):
+    assert [float(pearlgan.started(config, jnp.int32(step), name))
+            for step in (0, first - 1, first, first + 1)] == [0, 0, 1, 1]
+
+
+def test_terms_that_have_not_begun_have_no_gradient(stepped):
+  config, nets, before, _, _ = stepped
+  config = config.copy_and_resolve_references()
+  config.train.per_epoch, config.start.accs = 5, 2
+
+  def accs(params, step):
+    made = pearlgan.translations(nets, params, REAL)
+    return pearlgan.attentional(config, step, made)['accs']()
+  slope = jax.jit(jax.grad(accs))
+  size = [sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(slope(before.params, step)))
+          for step in (4, 5)]
+  assert size[0] == 0 < size[1]
+
+
+def test_edges_come_from_the_batch_where_it_has_them():
+  found = pearlgan.edge_maps(tiny(), BATCH)
+  for x, given in zip('ab', EDGES, strict=True):
+    np.testing.assert_allclose(found[x], given[:, 0] / 255, rtol=1e-6)
+
+
+def test_contours_are_taken_of_the_infrared_domain():
+  config = tiny()
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(edges, 'contours', lambda x: ('contours', x))
+    patch.setattr(edges, 'canny', lambda x: ('canny', x))
+    for direction, kinds in (('a2b', ('contours', 'canny')), ('b2a', ('canny', 'contours'))):
+      config.data.direction = direction
+      found = pearlgan.edge_maps(config, FRAMES)
+      assert (found['a'][0], found['b'][0]) == kinds
+      np.testing.assert_array_equal(found['b'][1], REAL['b'])
+  config.weights.sga = 0.0
+  assert pearlgan.edge_maps(config, FRAMES) is None
+
+
+def test_numbers_of_the_public_scripts():
+  flir, kaist = (config_of('pearlgan', word) for word in ('paper', 'kaist'))
+  assert (flir.sga.threshold, flir.start.ssim, kaist.sga.threshold, kaist.start.accs) == (
+      0.8, 11, 0.44, 31)
+  today = config_of('pearlgan', 'todaygan-paper')
+  assert (today.gen.up_norm, today.disc.norm, today.data.crop_size) == ('instance', 'instance', 384)
+  assert config_of('pearlgan', 'todaygan-demo').data.crop_size == 64
+  with pytest.raises(ValueError, match='configs/pearlgan.py:flir'):
+    config_of('pearlgan', 'flir')
+
+
+def test_rate_falls_as_in_the_public_code():
+  """2e-4 (1 - (k - 1 - n0) / n1) in epoch k after n0 constant ones."""
+  config = config_of('pearlgan', 'paper')
+  rate = schedules.learning_rate(config.optim, config.train, 3)
+  for k in (1, 40, 41, 42, 60, 80):
+    expected = 2e-4 * (1 - max(0, k - 1 - 40) / 40)
+    np.testing.assert_allclose(float(rate(3 * (k - 1))), expected, rtol=1e-5)
+
+
+# ---- In use
+
+
+def test_frames_are_translated_one_by_one(stepped):
+  config, nets, _, after, _ = stepped
+  frames = clips(3, size=8)['a']
+  carry, fake = pearlgan.translate(nets, config, after.params, after.extra, {}, None, frames)
+  assert carry is None
+  np.testing.assert_allclose(fake[:, 1:2], pearlgan.translate(
+      nets, config, after.params, after.extra, {}, None, frames[:, 1:2])[1], atol=1e-6)
+
+
+def test_stretched_frames_fill_the_range(stepped):
+  config, nets, _, after, _ = stepped
+  config = config.copy_and_resolve_references()
+  frames, results = clips(2, size=8)['a'], {}
+  for config.eval.stretch in ('none', 'minmax'):
+    results[config.eval.stretch] = np.asarray(pearlgan.translate(
+        nets, config, after.params, {}, {}, None, frames)[1])
+  plain, wide = results['none'][0, 1], results['minmax'][0, 1]
+  assert plain.max() - plain.min() < 1.9
+  np.testing.assert_allclose(wide, 2 * (plain - plain.min()) / np.ptp(plain) - 1, atol=1e-5)
+
+
+def test_samples_show_edges_and_attention(stepped):
+  config, nets, _, after, _ = stepped
+  rows = pearlgan.samples(nets, config, after.params, after.extra, {}, BATCH, KEY)
+  assert {'a to b', 'back to b', 'edges of a', 'attention of b'} <= set(rows)
+  assert {x.shape for x in rows.values()} == {(2, 16, 16, 3)}
+  assert all(-1 <= float(x.min()) <= float(x.max()) <= 1 for x in rows.values())
+
+
+@pytest.fixture
+def real_networks(monkeypatch):
+  """The networks themselves instead of the toys."""
+  monkeypatch.setattr(pearlgan.combogan, 'generator', GENERATOR)
+  monkeypatch.setattr(pearlgan.todaygan, 'critics', CRITICS)
+
+
+@pytest.mark.parametrize(('words', 'halves'), [
+    ('paper', 23_602_998), ('paper-todaygan_tir', 23_330_594)])
+def test_number_of_parameters(real_networks, words, halves):
+  """Four halves and two critics of the public repositories."""
+  config = config_of('pearlgan', words)
+  nets, inputs = pearlgan.networks(config), pearlgan.inputs(config)
+  counts = {player: sum(math.prod(p.shape) for name in names for p in jax.tree.leaves(
+      jax.eval_shape(nets[name].init, KEY, *inputs[name])['params']))
+            for player, names in pearlgan.PLAYERS.items()}
+  assert counts == {'gen': halves, 'disc': 33_396_402}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize('words', ['demo', 'demo-todaygan'])
+def test_real_networks_stay_finite_on_flat_frames(real_networks, words):
+  """One level everywhere: no edge, no variance, equal scores."""
+  config = config_of('pearlgan', words)
+  config.data.update(load_size=32, crop_size=32)
+  config.gen.update(width=4, blocks_enc=1, blocks_dec=1)
+  config.disc.update(width=4, stages=2)
+  flat = {x: jnp.full((1, 1, 32, 32, 3), level) for x, level in (('a', -1.0), ('b', 0.25))}
+  after, terms = on_devices(config, setup_of(config), [flat])
+  assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.params, terms)))
