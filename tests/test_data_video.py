@@ -223,6 +223,21 @@ def test_a_damaged_frame_is_named_or_left_out(tmp_path, mp4):
   assert 0 < len(left) < COUNT
 
 
+@pytest.mark.parametrize('make', [grey, deep])
+def test_a_wrong_checksum_in_a_lossless_video_is_a_damaged_frame(tmp_path, make):
+  path = write(tmp_path / 'x.mkv', make, 6, height=48, width=64)
+  whole = [frame for frame, _ in video.read_video(path)]
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2] ^= 0x10
+  path.write_bytes(bytes(data))
+  with pytest.raises(video.UnreadableVideo, match=r'x.mkv: frame \d \(from 0\) is damaged'):
+    list(video.read_video(path))
+  with pytest.warns(UserWarning, match=r'x.mkv: frame \d \(from 0\) is damaged'):
+    left = [frame for frame, _ in video.read_video(path, damaged='skip')]
+  assert len(left) == 5
+  assert all(any((x == y).all() for y in whole) for x in left)
+
+
 def test_a_video_cut_short_is_told(tmp_path, mp4):
   path = tmp_path / 'cut.mp4'
   path.write_bytes(mp4.read_bytes()[:int(0.6 * mp4.stat().st_size)])

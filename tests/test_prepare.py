@@ -216,6 +216,21 @@ def test_a_damaged_picture_is_named_or_left_out(tmp_path, bad):
   assert tree(tmp_path / 'out') == [f'{k}.png' for k in '123' if k != bad]
 
 
+def test_a_damaged_video_names_its_frame_and_what_to_do(tmp_path):
+  path = tmp_path / 'in.mkv'
+  with video.VideoWriter(path) as film:
+    for k in range(6):
+      film.write(np.random.default_rng(k).integers(0, 255, (48, 64, 1), np.uint8))
+  data = bytearray(path.read_bytes())
+  data[len(data) // 2:len(data) // 2 + 40] = bytes(40)
+  path.write_bytes(bytes(data))
+  with pytest.raises(ValueError, match=r'in\.mkv: frame \d .*--on_damage=skip'):
+    footage(tmp_path, 'in.mkv')
+  with pytest.warns(UserWarning, match=r'in\.mkv: frame \d'):
+    footage(tmp_path, 'in.mkv', on_damage='skip')
+  assert len(tree(tmp_path / 'out')) == 5
+
+
 def test_mixed_sizes_and_kinds_name_both_pictures(tmp_path):
   put(tmp_path / 'in', ['1.png'])
   put(tmp_path / 'in', ['2.png'], shape=(8, 10, 1))

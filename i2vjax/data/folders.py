@@ -119,7 +119,9 @@ def _search(place):
   if os.path.isfile(place):
     if video.is_video(place):
       return {}, [place], 0
-    raise ValueError(f'{place} is neither a folder nor a video file ({video.ENDINGS})')
+    advice = '. Name the folder of a picture; the prepare command unpacks a TIFF of several pages'
+    raise ValueError(f'{place} is neither a folder nor a video file ({video.ENDINGS})'
+                     + (advice if frames.is_image(place) else ''))
   if os.path.isdir(place):
     found, base = _walk(place), place
   elif glob.has_magic(place):

@@ -10,6 +10,8 @@ import tqdm
 
 from i2vjax.data import folders, frames, video
 
+SKIP = 'Or leave such frames out: --on_damage=skip'
+
 
 @dataclasses.dataclass(frozen=True)
 class Clip:
@@ -55,8 +57,12 @@ def _pages_clip(path):
 
 def _video_clip(path, name, on_damage):
   def read():
-    for k, (frame, _) in enumerate(video.read_video(path, on_damage)):
-      yield f'{path}, frame {k}', frame, f'{k:06d}', ''
+    try:
+      for k, (frame, _) in enumerate(video.read_video(path, on_damage)):
+        yield f'{path}, frame {k}', frame, f'{k:06d}', ''
+    except video.UnreadableVideo as error:
+      raise video.UnreadableVideo(f'{error}. {SKIP}' if on_damage == 'stop' else str(error)
+                                  ) from error
   return Clip(name, name, video.video_info(path).frames, read)
 
 
@@ -71,8 +77,7 @@ def _reader(source, start, length, on_damage):
         frame = source.read(start + k)['frame']
       except frames.UnreadableFrame as error:
         if on_damage == 'stop':
-          raise frames.UnreadableFrame(f'{error} Or leave such frames out: '
-                                       f'--on_damage=skip') from error
+          raise frames.UnreadableFrame(f'{error} {SKIP}') from error
         tqdm.tqdm.write(f'skipped: {error}')
         continue
       yield path, frame, stems[k] if unique else f'{k:06d}', path

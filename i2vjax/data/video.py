@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.data import checksums
 from i2vjax.data.writer import SIZE_TAG, VideoWriter
 
 __all__ = ['UnreadableVideo', 'VideoInfo', 'VideoWriter', 'is_video', 'read_video', 'video_info']
@@ -172,8 +173,10 @@ def _warn_cut(container, stream, path, seconds):
 
 def decoded(container, stream, path, damaged='stop'):
   """Decoded frames from where the container stands; damage stops, or is named and left out."""
-  count = 0
+  count, wrong, checked = 0, set(), stream.codec_context.name == 'ffv1'
   for packet in container.demux(stream):
+    if checked and packet.size and not checksums.ffv1_intact(bytes(packet)):
+      wrong.add(packet.pts)
     try:
       got = packet.decode()
     except av.FFmpegError as error:
@@ -183,7 +186,7 @@ def decoded(container, stream, path, damaged='stop'):
       warnings.warn(message, stacklevel=3)
     for frame in got:
       count += 1
-      if not frame.is_corrupt:
+      if not frame.is_corrupt and frame.pts not in wrong:
         yield frame
         continue
       message = f'{path}: frame {count - 1} (from 0) is damaged'
