@@ -90,6 +90,7 @@ def segmentation(config):
   """Frames to masks: `data.train_a` the frames, `data.train_b` the annotations; scenes have both.
   """
   config.data.task = 'segmentation'
+  config.eval.metrics = 'auto,davis'
   config.data.channels_b = 1
 
 

@@ -120,4 +120,7 @@ def evaluation():
       weights='file',                # 'random': smoke tests of fid, kid and lpips
       classes='scenes',              # of iou: cityscapes, flir, kaist, viper, small, or names
       absent='ignore',               # classes that nothing has: 'zero' counts them
+      # Of other programs (evaluate --result): class maps as PNG folders, boxes as COCO files.
+      labels='', predictions='', label_map='train_ids',   # label_ids, viper, or 7:0,8:1
+      boxes='', detections='', ap_classes='', ap_style='coco', ap_score=0.1,
   ))

@@ -12,7 +12,7 @@ import tqdm
 from i2vjax import __version__, defaults, parallel, report, sheets
 from i2vjax.data import pairs
 from i2vjax.metrics import clips
-from i2vjax.scoring import judges, rows
+from i2vjax.scoring import exchange, judges, rows
 from i2vjax.scoring import plan as planning
 
 FILES = ('scores.json', 'index.html')
@@ -86,6 +86,7 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
     table['source'] = rows.source
   table['constant'] = rows.constant(plan.materials())
   scores, sketches = judge(table, plan, show)
+  scores['rows']['translated'] |= exchange.scores(plan.names, settings, found['result'])
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()} | {
       name: str(place) for name, place in places.items() if place}
   return _write(output, scores, sketches, {})

@@ -37,6 +37,10 @@ SCORES = (
      'The same over traffic sign, person, motorcycle, truck and bus.'),
     ('fwiou', 'fwIoU', 4, 'higher', 'The same, each class weighed by its pixels.'),
     ('pixel_accuracy', 'pixel accuracy', 4, 'higher', 'Share of pixels of the right class.'),
+    ('ap50', 'AP at IoU 0.5', 4, 'higher', 'What a detector finds: mean over classes.'),
+    ('davis_j', 'J', 4, 'higher', 'Overlap of the mask with the true one, per frame.'),
+    ('davis_f', 'F', 4, 'higher', 'Agreement of the outlines.'),
+    ('davis_t', 'T', 4, 'lower', 'How much the outline of the mask changes from frame to frame.'),
     ('apce', 'APCE', 4, 'higher', 'Share of the edges of the source found at the same pixels.'),
 )
 SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}

@@ -13,7 +13,7 @@ ALLOWED = {
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
     'evaluate': SERVICES | {'scoring', 'report', 'defaults'},
-    'scoring': SERVICES | {'networks', 'scoring', 'translate'}, 'report': {'ops', 'sheets'},
+    'scoring': SERVICES | {'defaults', 'networks', 'scoring', 'translate'}, 'report': {'ops', 'sheets'},
     'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'report', 'scoring',
                              'train'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},

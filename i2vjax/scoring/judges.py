@@ -13,14 +13,26 @@ import ml_collections
 import numpy as np
 
 from i2vjax import metrics, pretrained, segmenter
-from i2vjax.metrics import clips, edges, features, frechet, labels, lpips, segmentation, warping
+from i2vjax.metrics import (
+    clips,
+    davis,
+    edges,
+    features,
+    frechet,
+    labels,
+    lpips,
+    segmentation,
+    warping,
+)
 from i2vjax.networks import flow
 from i2vjax.pretrained import registry, scorers
+from i2vjax.scoring import exchange
 
-NAMES = ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'fid', 'kid', 'iou', 'apce')
+NAMES = ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'fid', 'kid', 'iou', 'apce', 'davis', 'ap')
 ON_REQUEST = {   # what 'auto' leaves out
     'iou': 'trains a segmentation network on the street for up to a minute',
     'apce': 'looks for edges at 99 thresholds in every frame, on the host',
+    'davis': 'takes frames for masks, as of data.task=segmentation',
 }
 ESTIMATORS = ('raft_large', 'raft_small')   # before TV-L1, where their files are here
 
@@ -82,10 +94,12 @@ def panel(config, names, reference=None, estimator='', show=True):
     judges.append(likeness(config))
   if 'fid' in names or 'kid' in names:
     judges.append(crowd(config, names, reference))
-  if 'iou' in names:
+  if 'iou' in names and not config.eval.predictions:
     judges.append(classes(config, show))
   if 'apce' in names:
     judges.append(outlines())
+  if 'davis' in names:
+    judges.append(masks())
   return judges
 
 
@@ -162,14 +176,34 @@ def classes(config, show=True):
 
 def outlines():
   """APCE: edges of the source found again."""
+  last = {}   # rows take turns on a clip: the edges of its source are looked for once
+
+  def source_edges(material, t):
+    if last.get('of') is not material.shown:
+      last.clear()
+      last['of'] = material.shown
+    if t not in last:   # packed: 99 maps of a frame are an eighth of their size
+      last[t] = np.packbits(edges.edge_maps(material.shown[t]), axis=-1)
+    width = material.shown.shape[2]
+    return np.unpackbits(last[t], axis=-1, count=width).astype(bool)
+
   def add(total, material, frames):
     seen = np.rint(clips.unit(frames) * 255).astype(np.uint8)
-    ratios = np.stack([edges.found_again(edges.edge_maps(source), edges.edge_maps(frame))
-                       for source, frame in zip(material.shown, seen, strict=True)])
+    ratios = np.stack([edges.found_again(source_edges(material, t), edges.edge_maps(frame))
+                       for t, frame in enumerate(seen)])
     own = edges.update(edges.init(), ratios)
     values = edges.result(own) if own['count'].any() else {}
     return edges.merge(total, own), {k: v for k, v in values.items() if k == 'apce'}, {}
   return Judge(edges.init(), add, edges.result)
+
+
+def masks():
+  """J, F and T of frames that are masks (white is foreground), mean over clips."""
+  def add(total, material, frames):
+    (mask, truth), = davis.objects(exchange.binary(frames), exchange.binary(material.target))
+    values = davis.clip_values(mask, truth, with_t=len(mask) > 1)
+    return metrics.update(total, values), values, {}
+  return Judge(metrics.init(), add, metrics.result)
 
 
 def describe(scorer):

@@ -10,7 +10,7 @@ from i2vjax.data import pairs, windows
 from i2vjax.data import source as data_source
 from i2vjax.metrics import lpips
 from i2vjax.pretrained import scorers
-from i2vjax.scoring import judges
+from i2vjax.scoring import exchange, judges
 
 QUICK = ('psnr', 'ssim', 'warping', 'flicker')   # while training
 ALIGNED, IN_TIME, POOLED = ('psnr', 'ssim', 'lpips'), ('warping', 'flicker'), ('fid', 'kid')
@@ -57,6 +57,9 @@ def of_run(config, quick=False):
     reasons |= dict.fromkeys(IN_TIME, 'the test clips are single frames')
   if 'label' not in a.read(0) or config.data.direction == 'b2a':
     reasons['iou'] = 'needs labels of the test frames and a target seen by day (scenes has both)'
+  if config.data.get('task') != 'segmentation':
+    reasons['davis'] = 'needs masks as target frames (data.task=segmentation)'
+  reasons['ap'] = 'translate first, let a detector write a file, then evaluate --result'
   least = min(ops.hw(config.data.crop_size))
   reasons |= _files(config, least, len(a))
   split = _reference_split(config, b)
@@ -86,15 +89,15 @@ def of_folders(found, settings):
     settings: `config.eval`.
   """
   config, first = ml_collections.ConfigDict({'eval': settings}), found['result'].read(0)['frame']
-  reasons = {'iou': 'needs labels and a segmentation network: --labels and --predicted compare '
-                    'class maps that any network wrote'}
+  reasons = {name: why for name in exchange.PAIRS if (why := exchange.missing(name, settings))}
   if 'source' not in found:
     reasons |= dict.fromkeys((*IN_TIME, 'apce'),
                              'needs the source frames beside the result (--source)')
   elif max(length for _, _, length in found['source'].clips) < 2:
     reasons |= dict.fromkeys(IN_TIME, 'the clips are single frames')
   reasons |= _files(config, min(first.shape[:2]), len(found['result']))
-  names, skipped = judges.choose(settings.metrics, reasons)
+  given = [name for name in exchange.PAIRS if name not in reasons]
+  names, skipped = judges.choose(','.join([settings.metrics, *given]), reasons)
   estimator = judges.estimator_of(config) if 'warping' in names else ''
 
   def materials():
