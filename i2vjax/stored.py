@@ -24,6 +24,9 @@ def write_config(workdir, config):
 def read_config(workdir):
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
+  How scores are computed is not part of what was trained: fields of `eval` that the version which
+  trained did not have yet get their defaults.
+
   Raises:
     FileNotFoundError: not a run folder.
     ValueError: the file is damaged.
@@ -38,6 +41,9 @@ def read_config(workdir):
     raise ValueError(f'{path} is damaged ({error}); restore it from a copy') from error
   config = ml_collections.ConfigDict(_tuples(stored))
   _reopen_placeholders(config, defaults.get_config())
+  for name, value in defaults.evaluation().items():
+    if 'eval' in config and name not in config.eval:
+      config.eval[name] = value
   return config
 
 

@@ -90,7 +90,8 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
   with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
     for stream in clips:
       items = usable(stream.read(on_damage), on_damage, skipped)
-      for (label, _, seconds), source, result in clip(call, items, rule, chunk):
+      limits = streams.limits(stream, rule)
+      for (label, _, seconds), source, result in clip(call, items, rule, chunk, limits):
         bar.update()
         yield label, None if result is None else finish(source, result), seconds
 

@@ -105,6 +105,13 @@ def test_config_survives_the_run_folder(tmp_path):
   read.data.cache_dir = 'elsewhere'   # an empty field can still be filled
 
 
+def test_a_run_of_an_earlier_version_is_scored_with_todays_defaults(tmp_path):
+  config = defaults.get_config()
+  del config.eval['fid_mode']
+  stored.write_config(tmp_path, config)
+  assert stored.read_config(tmp_path).eval.fid_mode == defaults.evaluation().fid_mode
+
+
 def test_folder_without_config_is_no_run(tmp_path):
   with pytest.raises(FileNotFoundError, match='no run folder'):
     stored.read_config(tmp_path)

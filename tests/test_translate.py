@@ -126,16 +126,25 @@ def thermal(length, level):
   return np.repeat(ramp, length, axis=0).astype(np.uint16)
 
 
-def test_sixteen_bits_by_the_percentiles_of_the_first_64_frames(tmp_path):
+@pytest.mark.parametrize('kind', ['folder', 'video'])
+def test_sixteen_bits_by_percentiles_over_the_whole_clip_as_in_training(tmp_path, kind):
+  """The last frames lie far beyond the first 64, and are not cut off."""
   run = stubs.make(lambda *args: (args[-2], args[-1]))
-  clip = np.concatenate([thermal(64, 7000), thermal(2, 30000)])
-  write_frames(tmp_path / 'in', clip)
-  translator.translate(run, tmp_path / 'in', tmp_path / 'out', **QUIET)
+  clip = np.concatenate([thermal(70, 7000), thermal(60, 30000)])
+  place = tmp_path / ('in' if kind == 'folder' else 'in.mkv')
+  if kind == 'folder':
+    write_frames(place, clip)
+  else:
+    with video.VideoWriter(place) as film:
+      for frame in clip:
+        film.write(frame)
+  translator.translate(run, place, tmp_path / 'out', **QUIET)
   result = list(read_frames(tmp_path / 'out').values())
-  low, high = pictures.thermal_limits(clip[:64], 'clip')
-  expected = np.clip((clip[0, ..., 0] - low) / (high - low), 0, 1) * 255
-  np.testing.assert_allclose(result[0][..., 0], expected, atol=1)
-  assert (result[65] == 255).all()
+  low, high = pictures.thermal_limits(clip[np.linspace(0, 129, 64).astype(int)], 'clip')
+  for t in (0, 129):
+    expected = np.clip((clip[t, ..., 0] - low) / (high - low), 0, 1) * 255
+    np.testing.assert_allclose(result[t][..., 0], expected, atol=1)
+  assert high > 30000
 
 
 def test_sixteen_bits_by_fixed_limits_of_the_run(tmp_path):

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from i2vjax.data import folders, frames, video
+from i2vjax.data import folders, frames, sequences, video
 
 AHEAD = 16   # pictures decoded before they are asked for
 
@@ -26,6 +26,7 @@ class Stream:
       `UnreadableFrame` that reading it gave (a video's reader raises by itself on 'stop').
       Seconds is the presentation time in a video, None for pictures.
     length: number of frames, None where the file does not say.
+    at: index -> the raw frame there, wherever reading stands; None where that cannot be had.
     info: `video.video_info` of a video, None for pictures.
   """
 
@@ -33,6 +34,7 @@ class Stream:
   read: Callable[[], Any]
   length: int | None = None
   info: Any = None
+  at: Callable[[int], Any] | None = None
 
 
 def open_streams(place):
@@ -75,7 +77,8 @@ def _picture_stream(folder, files):
     except frames.UnreadableFrame as error:
       return label, error, None
   return Stream(folder or str(pathlib.Path(files[0]).parent),
-                lambda damaged='stop': _ahead(one, files), len(files))
+                lambda damaged='stop': _ahead(one, files), len(files),
+                at=lambda k: frames.read_image(files[k]))
 
 
 def _ahead(function, items):
@@ -100,7 +103,12 @@ def _video_stream(path, prefix):
     shown = _with_gaps(path, shown) if damaged == 'skip' else shown
     for index, (frame, seconds) in enumerate(shown):
       yield f'{prefix}{index + 1:06d}', frame, seconds
-  return Stream(str(path), read, info.frames, info)
+  return Stream(str(path), read, info.frames, info, _at(path) if info.dtype == 'uint16' else None)
+
+
+def _at(path):
+  film = sequences.VideoFrames([path])
+  return lambda k: film.read(k)['frame']
 
 
 def _with_gaps(path, decoded):
@@ -142,6 +150,29 @@ def groups(items, chunk):
     group.append(item)
   if group:
     yield begins, group
+
+
+def limits(stream, rule):
+  """Raw values of a whole clip that become -1 and 1, found as in training: from frames spread over
+  it evenly, so that what a jump of the gain does late in a long clip stays inside the range.
+
+  Returns:
+    [2] float32; None for 8 bits, and where the clip can only be read in order (`measured` then
+    looks at its beginning).
+  """
+  if stream.at is None or not stream.length:
+    return None
+  count = min(stream.length, frames.LIMIT_FRAMES)
+  sample = []
+  for k in np.unique(np.linspace(0, stream.length - 1, count).astype(int)):
+    try:
+      frame = stream.at(int(k))
+    except (frames.UnreadableFrame, video.UnreadableVideo):
+      continue                     # reading in order will meet it and say so
+    if frame.dtype == np.uint8:
+      return None
+    sample.append(frame)
+  return frames.thermal_limits(sample, rule) if sample else None
 
 
 def measured(items, rule):
