@@ -102,10 +102,9 @@ def generator(p, x, groups):
 
 @pytest.mark.parametrize(('attend', 'groups'), [(True, 32), (False, 0)])
 def test_generator(attend, groups):
-  """68 x 52 pixels: 17 x 13 places, so that no pooling divides evenly."""
-  module, x = combogan.ComboGenerator(3, 4, 1, 2, attend, groups), image(2, 68, 52, 3)
-  if attend:
-    x = image(2, 140, 132, 3)     # 35 x 33 places: 3 x 2 of them at the coarsest scale
+  """With attention 35 x 33 places, of which the coarsest scale sees 3 x 2."""
+  module = combogan.ComboGenerator(3, 4, 1, 1, attend, groups)
+  x = image(2, 140, 132, 3) if attend else image(2, 36, 52, 3)
   params = drawn(module, x)
 
   def both(params, x):

@@ -95,25 +95,26 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
 
 def translations(nets, params, real):
-  """All that the generators draw of a batch, and what they see on the way.
+  """All that the generators draw of a batch, and what they see on the way, in three calls.
 
   Args:
-    real: {'a': x_a [B, H, W, C], 'b': x_b}.
+    real: {'a': x_a [B, H, W, C], 'b': x_b}, as many of one as of the other.
 
   Returns:
     {kind: {domain of what is read or drawn: array}}: 'code' E_d(x_d), 'maps' its four attention
     maps (None without attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
   """
-  made = {kind: {} for kind in ('code', 'maps', 'fake', 'again', 'back')}
-  for x, y in SIDES:
-    way = functools.partial(run, nets, params, f'gen_{x}{y}')
-    made['code'][x], made['maps'][x] = way(real[x], method='encode')
-    made['fake'][y] = way(made['code'][x], method='decode')
-  for x, y in SIDES:
-    way = functools.partial(run, nets, params, f'gen_{y}{x}')
-    made['again'][y], _ = way(made['fake'][y], method='encode')
-    made['back'][x] = way(made['again'][y], method='decode')
-  return made
+  ab, ba = (functools.partial(run, nets, params, f'gen_{x}{y}') for x, y in SIDES)
+  code_b, maps_b = ba(real['b'], method='encode')
+  fake_a = ba(code_b, method='decode')
+  both, maps = ab(jnp.concatenate([real['a'], fake_a]), method='encode')   # E_a reads x_a and y_a
+  seen, drawn = (jnp.split(x, 2) for x in (both, ab(both, method='decode')))
+  again_b, _ = ba(drawn[0], method='encode')
+  return {'code': {'a': seen[0], 'b': code_b},
+          'maps': {'a': None if maps is None else jnp.split(maps, 2)[0], 'b': maps_b},
+          'fake': {'a': fake_a, 'b': drawn[0]},
+          'again': {'a': seen[1], 'b': again_b},
+          'back': {'a': ba(again_b, method='decode'), 'b': drawn[1]}}
 
 
 def objectives(nets, config, critics, step, real, made, scores, found, key):
