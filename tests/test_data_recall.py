@@ -26,6 +26,8 @@ def test_only_the_most_alike_are_chosen():
   assert len(found) == 10
   assert (vectors @ vector)[found].min() >= np.delete(vectors @ vector, found).max()
   np.testing.assert_array_equal(recall.most_alike(vectors[:4], vector, 10), range(4))
+  least = recall.most_alike(vectors, vector, -3)
+  np.testing.assert_array_equal(np.sort((vectors @ vector)[least]), np.sort(vectors @ vector)[:3])
 
 
 @pytest.fixture(scope='module')

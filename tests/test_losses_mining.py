@@ -126,6 +126,16 @@ def test_confident_filled_and_sure():
                                 np.where(sure, 1, 255))
 
 
+def test_shares_and_precision():
+  labels = np.array([[[0, 1, 255, 255], [0, 2, 2, 255]]])
+  truth = np.array([[[0, 0, 1, 255], [255, 2, 0, 0]]])
+  found = mining.shares(jnp.asarray(labels), 3, truth)
+  assert {k: round(float(v), 4) for k, v in found.items()} == {
+      'mined/all': 0.625, 'mined/0': 0.25, 'mined/1': 0.125, 'mined/2': 0.25,
+      'mined/precision': 0.5}
+  assert mining.shares(jnp.full((1, 2, 2), 255), 3, truth[:, :, :2])['mined/precision'] == 0
+
+
 def test_no_gradient_passes_a_label():
   def f(p):
     return jnp.sum(p * (mining.agreed(p, p, jnp.zeros(3), jnp.zeros(3)) == 1)[..., None])

@@ -14,7 +14,7 @@ from scipy import ndimage
 from i2vjax.data import crops, labels
 from i2vjax.data import frames as images
 
-IGNORE, CLASSES = 255, 19
+IGNORE = 255
 BUILDING, POLE, VEGETATION, SKY, PERSON, RIDER, CAR, TRUCK = 2, 5, 8, 10, 11, 12, 13, 14
 # (class, those it is confused with), in this order.
 CONFUSED = ((VEGETATION, (SKY,)), (POLE, (SKY,)), (SKY, (VEGETATION, POLE)))
@@ -69,11 +69,12 @@ class Labelled(Wrapped):
     """maps: list of the label file of each frame. clean: denoise them. data: for sizes."""
     super().__init__(source)
     self.maps, self.clean = maps, clean
+    self.classes = data.get('label_classes', 19)
     self.sizes = types.SimpleNamespace(load_size=data.load_size, crop_size=data.crop_size,
                                        resize=data.resize)
 
   def read(self, i):
-    """The source's record and 'label', uint8 [H, W] train ids, 255 = no class."""
+    """The source's record and 'label', uint8 [H, W] ids, 255 = no class."""
     record = self.source.read(i)
     found = [self._checked(paths[i], record['frame'].shape[:2]) for paths in self.maps]
     label = fused(*found) if len(found) == 2 else found[0]
@@ -84,10 +85,10 @@ class Labelled(Wrapped):
 
   def _checked(self, path, size):
     label = labels.read(path)
-    wrong = label[(label >= CLASSES) & (label != IGNORE)]
+    wrong = label[(label >= self.classes) & (label != IGNORE)]
     if wrong.size:
-      raise ValueError(f'{path}: id {wrong[0]} is no train id (0 to {CLASSES - 1}, or {IGNORE} = '
-                       f'no class)')
+      raise ValueError(f'{path}: id {wrong[0]} is no class (0 to {self.classes - 1}, or {IGNORE} = '
+                       f'none)')
     allowed = {tuple(size), tuple(images.train_size(size, self.sizes))}
     if label.shape not in allowed:
       sizes = ' or '.join(f'{w}x{h}' for h, w in sorted(allowed))

@@ -61,9 +61,11 @@ class Recall(grain.transforms.RandomMap):
 
 
 def most_alike(vectors, vector, top):
-  """Rows of [N, K] with the `top` largest products with [K], ascending; all where there are fewer.
+  """Rows of [N, K] with the `top` largest products with [K], in order; all where there are fewer.
+
+  Below 0: those with the -top smallest.
   """
-  alike = vectors @ vector
+  alike, top = np.sign(top) * (vectors @ vector), abs(top)
   if len(alike) <= top:
     return np.arange(len(alike))
   return np.sort(np.argpartition(-alike, top - 1)[:top])

@@ -45,6 +45,20 @@ def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters
   return jnp.sum(gaps) / (len(groups) if every else jnp.maximum(jnp.sum(enough), 1))
 
 
+def of_batch(real, fake, labels_real, labels_fake, key, *, groups, **rest):
+  """Mean of `collaborative` over pairs of images.
+
+  Args:
+    real, fake: [B, h, w, C]. labels_real, labels_fake: [B, H, W], reduced to h x w.
+    key: PRNG key; each pair has its own. groups, rest: as of `collaborative`.
+  """
+  labels = [reduced(x, real.shape[1:3]) for x in (labels_real, labels_fake)]
+
+  def one(real, fake, labels_real, labels_fake, key):
+    return collaborative(real, fake, labels_real, labels_fake, groups, key, **rest)
+  return jnp.mean(jax.vmap(one)(real, fake, *labels, jax.random.split(key, len(real))))
+
+
 def reduced(labels, size):
   """Labels [N, H, W] at `size` (height, width): every place takes pixel floor(i H / h)."""
   rows, cols = (jnp.arange(new) * old // new

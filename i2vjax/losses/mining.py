@@ -59,6 +59,19 @@ def filled(labels, probability, theta):
   return jnp.where(labels == IGNORE, confident(probability, theta), labels)
 
 
+def shares(labels, count, truth=None):
+  """Figures to log: share of the pixels with a label, 'mined/all', and with each of `count` ids,
+  'mined/ID'; with the truth, how many labels are right where it has one, 'mined/precision' (0
+  without any label)."""
+  found = jnp.mean(labels[..., None] == jnp.arange(count), axis=tuple(range(labels.ndim)))
+  figures = {'mined/all': jnp.sum(found)} | {f'mined/{k}': found[k] for k in range(count)}
+  if truth is None:
+    return figures
+  judged = (labels != IGNORE) & (truth != IGNORE)
+  right = jnp.sum(judged & (labels == truth)) / jnp.maximum(jnp.sum(judged), 1)
+  return figures | {'mined/precision': right}
+
+
 # ---- Semantic denoising
 
 
@@ -99,6 +112,11 @@ def denoised(labels, features, sequence):
     mean[c] = jnp.where(jnp.any(left), mean_of(features, left), mean[c])
     labels = jnp.where((labels == c) & reject, IGNORE, labels).astype(labels.dtype)
   return labels
+
+
+def all_denoised(labels, features, sequence):
+  """`denoised` for each image. labels: [N, H, W]; features: [N, H, W, C]."""
+  return jax.vmap(lambda x, y: denoised(x, y, sequence))(labels, features)
 
 
 def confusions(roles, domain, release=False):

@@ -4,6 +4,7 @@ The head is that of DeepLab v3 (Chen et al., 2017): the same features seen at fo
 whole. No convolution has a bias but the last.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -130,3 +131,33 @@ def segmenter(config, classes, impl='auto'):
   """Segmenter of the block `config.seg` (`width`, `dropout`)."""
   return AtrousSegmenter(classes, config.seg.width, config.seg.dropout, bool(config.remat), impl,
                          layers.initializer(config.init), layers.compute_dtype(config))
+
+
+def reader(nets, params, frames, key):
+  """Logits of several segmenters on several images, each trunk run once on an image.
+
+  Args:
+    nets: {name: AtrousSegmenter}. params: {name: parameters}.
+    frames: {image: [B, H, W, C]}. key: PRNG key of the dropout.
+
+  Returns:
+    Function (net, image, learns=False) -> [B, H, W, K]; with dropout where it learns.
+  """
+  keys = {image: jax.random.fold_in(key, k) for k, image in enumerate(sorted(frames))}
+
+  @functools.cache
+  def features(net, image):
+    return nets[net].apply({'params': params[net]}, frames[image], method='features')
+
+  @functools.cache
+  def logits(net, image, learns=False):
+    return nets[net].apply({'params': params[net]}, features(net, image),
+                           keys[image] if learns else None, method='classify')
+  return logits
+
+
+def painted(labels, count):
+  """[N, H, W] ids -> [N, H, W, 3] in [-1, 1], a colour for each; what is no class is black."""
+  hue = 2 * jnp.pi * 0.618 * jnp.arange(count)[:, None]
+  colours = jnp.cos(hue + jnp.array([0.0, 2.0, 4.0]) * jnp.pi / 3)
+  return jnp.where((labels < count)[..., None], colours[jnp.minimum(labels, count - 1)], -1.0)

@@ -1,0 +1,185 @@
+"""MornGAN (arXiv 2208.02960), and ToDayGAN-NTIR and DlamGAN, its baselines.
+
+python -m i2vjax.main --config configs/morngan.py:demo --workdir runs/morngan-demo
+python -m i2vjax.main --config configs/morngan.py:paper --config.data.train_a=THERMAL \
+    --config.data.train_b=COLOUR --config.data.labels_b=CLASS_MAPS
+
+Visible training frames need class maps: 8-bit PNGs of the same names that hold Cityscapes train
+ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second folder by a
+parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the paper, and
+`data.labels_b_denoise` rejects what looks like another class. Thermal frames need none; scenes
+bring theirs.
+
+The rows of the paper's ablation (table 5) are words of the variant, each with all above it:
+'baseline', 'sc', 'sdp', 'mgca', 'cgr' (configs/morngan.py:paper-sdp); all is the method itself.
+
+Sources: P paper, C public code FuyaLuo/MornGAN, O our choice. Where P and C differ, the word
+'literal' takes P throughout and 'release' C, without its two slips; these come with 'slips'.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """Default: FLIR's numbers, on scenes, 256 pixels square.
+
+  Variants are words joined by '-': 'paper' (folders, FLIR), 'kaist' (folders) or 'demo' (minutes);
+  'literal', 'release', 'slips'; 'todaygan_ntir', 'dlamgan'; a row of the ablation.
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'morngan', variant or 'default'
+  config.data.update(frames=1, batch=1, load_size=(288, 360), crop_size=256, flip=True)   # C, P
+  config.data.update(labels_b='', labels_b_aux='', labels_b_denoise=False,
+                     label_classes=19,   # ids 0 to 18 (and 255) in class maps
+                     label_noise=0.0)    # scenes: share of regions a made-up parser misses
+  config.gen = dict(width=64, blocks_enc=4, blocks_dec=5, attention=False, up_norm='group',
+                    groups=32)                                   # C
+  config.disc = dict(width=64, stages=4, norm='spectral')        # C
+  config.seg = dict(
+      width=64, dropout=0.5,           # C
+      sizes=(128, 192, 256, 312),      # C draws one of 128, 132 .. 316; fewer: one program each, O
+      small_weight=7.0, small_pixels=1024,   # C
+      fill=0.95,                       # C; 0: holes in given maps stay, P
+      boundary_first=False,            # C; P: as long as S_b trains, so from the first phase on
+  )
+  config.init = dict(kind='normal', gain=0.02)                   # C
+  config.gan = dict(pool=50, d_scale=0.5)                        # C
+  config.sga = dict(grid=8, threshold=0.8)                       # C
+  config.classes = dict(               # Cityscapes train ids; -1: a list without such a class
+      foreground=(2, 6, 7, 11, 12, 13, 14, 15, 16, 17, 18),   # P, C
+      small=(6, 7, 11, 14, 15, 17),                              # P, C
+      background=tuple(range(11)),     # of cgr, C
+      road=0, person=11, vegetation=8, pole=5, sky=10)
+  config.mining = dict(
+      theta_fg=0.95, theta_bg=0.99,    # P, C
+      phase3='both_confident',         # P; 'first_confident': a slip of C
+      phase4='thermal_only',           # C; 'both_confident': P, which leaves little to correct
+      background_last=False,           # P; True: theta_bg is tested after denoising, C
+      sdp='paper',                     # P; 'release': C; 'none'
+  )
+  config.memory = dict(use=True, top_k=10)   # C; P leaves k open. Below 0: the least alike
+  config.aca = dict(
+      clusters=4, local=0.9, overall=0.9,                        # P; phi_local, phi_global there
+      rounds=20,                       # O; C until it converges
+      groups=((6,), (7,), (11,), (14,), (15,), (17,)),           # P
+      every=False,                     # C: mean over the groups present; True: over all, P
+  )
+  config.cgr = dict(unlabelled=True)   # C; P names background classes alone
+  config.sr = dict(small=0.5, large=1.5,   # P, C
+                   coin='step')        # C; 'epoch': P
+  config.weights = dict(
+      adversarial=1.0, cycle=10.0, cycle_ssim=1.0, tv=5.0, sga=0.5,   # P, C
+      mono=1.0, temp=1.0,              # C; P 0.5 each
+      ce_real_b=1.0, boundary=0.5, ce_fake_a=1.0, ce_real_a=1.0, ce_fake_b=1.0,   # P, C
+      aca=1.0, cgr=1.0, sr_l1=10.0, sr_ssim=1.0,                 # P, C
+  )
+  config.start = dict(                 # epochs, from 1, in which something begins
+      phases=(21, 31, 41, 76),         # C
+      ssim=11, temp=11)                # C
+  config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')   # P, C
+  config.train.update(epochs=80, epochs_decay=0)                 # C
+  config.eval.stretch = 'none'         # 'minmax': each frame to the whole range, C
+  for word in variant.split('-') if variant else ():
+    if word not in WORDS:
+      raise ValueError(f'configs/morngan.py:{variant}: join of {", ".join(WORDS)} with -')
+    WORDS[word](config)
+  return config
+
+
+def paper(config):
+  """Folders of prepared frames, 360 x 288, cropped at random and not resized."""
+  config.data.source = 'folders'
+  config.data.resize = 'none'
+
+
+def kaist(config):
+  """The same, KAIST's numbers."""
+  paper(config)
+  config.sga.threshold = 0.44                                    # C
+  config.start.phases = (51, 91, 101, 146)                       # C
+  config.train.epochs = 160                                      # C
+
+
+def literal(config):
+  """P where it and C differ."""
+  config.weights.update(mono=0.5, temp=0.5)
+  config.start.temp = 1
+  config.seg.update(sizes=(256,), fill=0.0, boundary_first=True)
+  config.mining.phase4 = 'both_confident'
+  config.aca.every = True
+  config.cgr.unlabelled = False
+  config.sr.coin = 'epoch'
+
+
+def release(config):
+  """C where it and P differ, less what must be slips."""
+  config.mining.update(background_last=True, sdp='release')
+  config.aca.groups = ((6,), (7,), (11,), (13, 14, 15, 16), (17,))
+  config.eval.stretch = 'minmax'
+
+
+def slips(config):
+  """C to the letter: S_b's confidence is not tested, and the memory gives what is least alike."""
+  release(config)
+  config.mining.phase3 = 'first_confident'
+  config.memory.top_k = -10
+
+
+def cgr(config):
+  """All but scale robustness."""
+  config.weights.update(sr_l1=0.0, sr_ssim=0.0)
+
+
+def mgca(config):
+  """Nor gradient repair."""
+  cgr(config)
+  config.weights.cgr = 0.0
+
+
+def sdp(config):
+  """Nor memory and collaborative attention."""
+  mgca(config)
+  config.memory.use = False
+  config.weights.aca = 0.0
+
+
+def sc(config):
+  """Nor semantic denoising: semantic consistency is left."""
+  sdp(config)
+  config.mining.sdp = 'none'
+
+
+def baseline(config):
+  """ToDayGAN-NTIR: no classes but in the temperature term."""
+  sc(config)
+  config.weights.update(ce_real_b=0.0, boundary=0.0, ce_fake_a=0.0, ce_real_a=0.0, ce_fake_b=0.0)
+  config.start.phases = ()
+
+
+def dlamgan(config):
+  """DlamGAN, without public code: an approximation after P's account. One threshold."""
+  sc(config)
+  config.mining.theta_bg = config.mining.theta_fg
+
+
+def demo(config):
+  """Two CPU cores, minutes, 64 pixels. O: sizes that fit, thresholds that a short run can reach."""
+  config.data.update(load_size=72, crop_size=64, resize='square', batch=2)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=16, blocks_enc=2, blocks_dec=2)
+  config.disc.update(width=16, stages=3)
+  config.seg.update(width=16, sizes=(64,), small_pixels=64)
+  config.gan.pool = 20
+  config.sga.grid = 4
+  config.mining.update(theta_fg=0.8, theta_bg=0.9)
+  config.start.update(ssim=1, temp=2)
+  if config.start.phases:
+    config.start.phases = (3, 4, 5, 9)
+  config.optim.lr = 4e-4
+  config.train.update(epochs=10, steps=600, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=200)
+
+
+WORDS = {'paper': paper, 'kaist': kaist, 'demo': demo, 'literal': literal, 'release': release,
+         'slips': slips, 'todaygan_ntir': baseline, 'dlamgan': dlamgan, 'baseline': baseline,
+         'sc': sc, 'sdp': sdp, 'mgca': mgca, 'cgr': cgr}
