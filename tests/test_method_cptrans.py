@@ -147,6 +147,7 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
     np.testing.assert_allclose(value, expected, atol=2e-3 * (1 + np.abs(expected).max()))
 
 
+@pytest.mark.slow
 def test_two_devices_equal_one():
   """Means over samples: two devices with a frame each move as one device with both."""
   config = tiny(cs_local=0.0, ctn=0.0)   # what draws at random differs by device

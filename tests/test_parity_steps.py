@@ -107,7 +107,8 @@ def theirs(config, params, batch, fixed):
 METHODS = pytest.mark.parametrize('name', ['cut', 'recyclegan', 'i2vgan', 'cyclegan'])
 
 
-@METHODS
+@pytest.mark.parametrize('name', [
+    'cut', 'recyclegan', pytest.param('i2vgan', marks=pytest.mark.slow), 'cyclegan'])
 def test_terms(name):
   """Of the generators and of the critics; what only gradients need is not compiled."""
   config, params, batch, fixed, step = ours(name)
