@@ -241,32 +241,31 @@ def test_consistency_and_repair_reach_the_way_to_the_visible(ready):
 
 
 def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
-  config = tiny()
-  frames = REAL['a']
-  sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
-                    for key in jax.random.split(KEY))
-  sure_b = 0.5 * (sure_a + sure_b)
+  config, first = tiny(), tiny()
+  first.mining.phase3 = 'first_confident'
+  sequence = mining.confusions(config.classes, 'a')
+  least = mining.thresholds(19, config.classes.foreground, 0.8, 0.9)
   asked = []
 
-  def other():
-    asked.append(1)
-    return sure_b
+  @jax.jit
+  def found(frames, sure_a, sure_b):
+    grey = frames @ jnp.array([[0.299], [0.587], [0.114]])
 
-  def expected(labels):
-    sequence = mining.confusions(config.classes, 'a')
-    grey = frames @ jnp.array([0.299, 0.587, 0.114])
-    return jnp.stack([mining.denoised(x, y[..., None], sequence)
-                      for x, y in zip(labels, grey, strict=True)])
-  alone = morngan.mined(config, 'frozen', frames, sure_a, other)
-  assert not asked
-  np.testing.assert_array_equal(alone, expected(mining.confident(sure_a, 0.8)))
-  both = morngan.mined(config, 'mining', frames, sure_a, other)
-  least = mining.thresholds(19, config.classes.foreground, 0.8, 0.9)
-  np.testing.assert_array_equal(both, expected(mining.agreed(sure_a, sure_b, least, least)))
+    def other():
+      asked.append(1)
+      return sure_b
+    alone = morngan.mined(config, 'frozen', frames, sure_a, other)
+    assert not asked
+    both, one = (morngan.mined(x, 'mining', frames, sure_a, other) for x in (config, first))
+    expected = (mining.confident(sure_a, 0.8), mining.agreed(sure_a, sure_b, least, least))
+    return alone, both, one, [mining.all_denoised(x, grey, sequence) for x in expected]
+  sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
+                    for key in jax.random.split(KEY))
+  alone, both, one, expected = found(REAL['a'], sure_a, 0.5 * (sure_a + sure_b))
+  np.testing.assert_array_equal(alone, expected[0])
+  np.testing.assert_array_equal(both, expected[1])
   assert 0 < (both != 255).sum() < (alone != 255).sum()
-  config.mining.phase3 = 'first_confident'
-  assert (morngan.mined(config, 'mining', frames, sure_a, other) != 255).sum() > (
-      both != 255).sum()
+  assert (one != 255).sum() > (both != 255).sum()
 
 
 # ---- Sizes

@@ -30,7 +30,7 @@ def centroids(x, mask, key, clusters, rounds=20):
   Returns:
     [K, C] float32.
   """
-  x = jax.lax.stop_gradient(x.astype(jnp.float32))
+  x = jax.lax.stop_gradient(jnp.asarray(x, jnp.float32))
   mask = jax.lax.stop_gradient(mask)
   lots = jax.random.gumbel(key, mask.shape) + jnp.where(mask, 0.0, FAR)
   start = x[jax.lax.top_k(lots, clusters)[1]]
