@@ -14,6 +14,7 @@ from i2vjax.networks import patchgan, pool, resnet
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
+local = pool.of_both_domains
 
 
 def networks(config):
@@ -28,13 +29,6 @@ def inputs(config):
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
   return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device."""
-  size = ops.hw(config.data.crop_size)
-  return {'pool_a': pool.create(config.gan.pool, (*size, config.data.channels_a)),
-          'pool_b': pool.create(config.gan.pool, (*size, config.data.channels_b))}
 
 
 def step(nets, tx, config, state, batch, fixed, key, phase):

@@ -34,6 +34,7 @@ from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
+local = pool.of_both_domains
 SIDES = triplets.SIDES
 VL_FIELDS = ('content', 'content_taps', 'style', 'style_taps', 'style_taps_weights')
 EVAL_MODES = ('generator', 'predictor', 'average')
@@ -71,12 +72,6 @@ def fixed(config):
     return {}
   taps = sorted({*config.vgg.content_taps, *config.vgg.style_taps})
   return {'vgg19': (vgg.perceptual(config, taps), 'vgg19')}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def perceives(config):

@@ -34,6 +34,7 @@ from i2vjax.networks import flow, motion, patchgan, pool, resnet
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
+local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')
 
@@ -55,12 +56,6 @@ def inputs(config):
                  for channels in (config.data.channels_a, config.data.channels_b, 2))
   return {'gen_ab': (a,), 'gen_ba': (b,), 'motion_ab': (field,), 'motion_ba': (field,),
           'disc_a': (a,), 'disc_b': (b,)}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def moves(config):

@@ -35,6 +35,7 @@ from i2vjax.networks import combogan, pool, spectral, todaygan
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
+local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 
 
@@ -50,12 +51,6 @@ def inputs(config):
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
   return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def extra(config):

@@ -38,6 +38,7 @@ from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
+local = pool.of_both_domains   # empty as the paper has none
 TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))
 CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
@@ -73,12 +74,6 @@ def inputs(config):
           for channels in (config.data.channels_a, config.data.channels_b))
   return {'gen_ab': (a,), 'gen_ba': (b,), 'fuse_ab': (b,), 'fuse_ba': (a,), 'disc_a': (a,),
           'disc_b': (b,)}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device; empty as the paper has none."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def perceives(config):

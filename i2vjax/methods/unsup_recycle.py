@@ -29,6 +29,8 @@ from i2vjax.networks import patchgan, pool, resnet, vgg
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
+inputs = cyclegan.inputs
+local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
 TAP = 'relu5_3'   # what V looks at
 
@@ -38,19 +40,6 @@ def networks(config):
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
-
-
-def inputs(config):
-  """One frame of the domain each network reads."""
-  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-          for channels in (config.data.channels_a, config.data.channels_b))
-  return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
-
-
-def local(config):
-  """The two pools of earlier fakes, one pair per device."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  return {f'pool_{x}': pool.create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def perceives(config):

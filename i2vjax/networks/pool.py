@@ -6,6 +6,8 @@ A pool is a plain dict in `state.local`, one per device, so that it is saved wit
 import jax
 import jax.numpy as jnp
 
+from i2vjax import ops
+
 
 def create(size, shape, dtype=jnp.float32):
   """Empty pool of `size` images of `shape` (H, W, C); size 0 gives {} (pass-through).
@@ -15,6 +17,16 @@ def create(size, shape, dtype=jnp.float32):
   if not size:
     return {}
   return {'buf': jnp.zeros((size, *shape), dtype), 'count': jnp.zeros((), jnp.int32)}
+
+
+def of_both_domains(config):
+  """The two pools of earlier fakes, one pair per device: what is `local` in many methods.
+
+  Returns:
+    {'pool_a', 'pool_b'} of `gan.pool` images of `data.crop_size`.
+  """
+  size, data = ops.hw(config.data.crop_size), config.data
+  return {f'pool_{x}': create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
 def query(pool, key, images):
