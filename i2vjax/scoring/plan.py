@@ -8,12 +8,12 @@ import ml_collections
 from i2vjax import ops
 from i2vjax.data import pairs, windows
 from i2vjax.data import source as data_source
-from i2vjax.metrics import lpips
+from i2vjax.metrics import clips, lpips
 from i2vjax.pretrained import scorers
 from i2vjax.scoring import exchange, judges
 
-QUICK = ('psnr', 'ssim', 'warping', 'flicker')   # while training
-ALIGNED, IN_TIME, POOLED = ('psnr', 'ssim', 'lpips'), ('warping', 'flicker'), ('fid', 'kid')
+QUICK = clips.NAMES   # while training
+ALIGNED, IN_TIME, POOLED = (*clips.PAIRED, 'lpips'), clips.UNPAIRED, ('fid', 'kid')
 REFERENCES = ('auto', 'test_b', 'train_b')
 
 
