@@ -8,6 +8,8 @@ import sys
 
 from ml_collections import config_flags
 
+from i2vjax import files
+
 
 class Usage(ValueError):
   """A mistake on the command line."""
@@ -15,8 +17,7 @@ class Usage(ValueError):
 
 def cache_dir():
   """Folder for compiled programs: $JAX_COMPILATION_CACHE_DIR, else the user's cache folder."""
-  base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
-  return os.environ.get('JAX_COMPILATION_CACHE_DIR') or os.path.join(base, 'i2vjax', 'xla')
+  return os.environ.get('JAX_COMPILATION_CACHE_DIR') or str(files.cache('xla'))
 
 
 def need(flag, name, why):

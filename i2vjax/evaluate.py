@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import __version__, defaults, parallel, report, sheets
+from i2vjax import __version__, defaults, files, parallel, report, sheets
 from i2vjax.data import pairs
 from i2vjax.metrics import clips
 from i2vjax.scoring import exchange, judges, rows
@@ -103,8 +103,8 @@ def _free(output, overwrite):
 
 
 def _write(output, scores, sketches, curves):
-  sheets.save_json(output / 'scores.json', scores)
-  sheets.save_text(output / 'index.html', report.page(scores, sketches, curves))
+  files.save_json(output / 'scores.json', scores)
+  files.save_text(output / 'index.html', report.page(scores, sketches, curves))
   print(f'{report.table(scores)}\n{output / "index.html"}')
   return scores
 

@@ -12,8 +12,9 @@ import shutil
 import flax
 import numpy as np
 
-from i2vjax import checkpoint, methods, parallel, pretrained, sheets, stored
-from i2vjax.pretrained import files, official, registry
+from i2vjax import checkpoint, files, methods, parallel, pretrained, stored
+from i2vjax.pretrained import files as weights
+from i2vjax.pretrained import official, registry
 from i2vjax.schedules import optimisers
 
 TWO_SIDED = {'G_A': 'gen_ab', 'G_B': 'gen_ba', 'D_A': 'disc_b', 'D_B': 'disc_a'}
@@ -129,7 +130,7 @@ def load(name, path):
   Raises:
     ValueError: the file cannot be read or is another network; says which entries do not fit.
   """
-  arrays = official.clean(files.read(path))
+  arrays = official.clean(weights.read(path))
   try:
     layout = official.DETECT[name.split('_')[0]](arrays)
     return Found(path, layout, official.parameters(arrays, layout))
@@ -210,7 +211,7 @@ def _write(workdir, config, state, record):
   part.mkdir()
   try:
     stored.write_config(part, config)
-    sheets.save_json(part / 'import.json', record)
+    files.save_json(part / 'import.json', record)
     checkpoints = checkpoint.manager(part)
     checkpoint.save(checkpoints, state, {})   # no position: the input starts from its beginning
     checkpoint.finish(checkpoints)

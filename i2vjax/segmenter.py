@@ -8,11 +8,7 @@ own score on the true test frames is the upper bound of what a translation can r
 
 import functools
 import hashlib
-import io
 import json
-import os
-import pathlib
-import secrets
 import time
 import zipfile
 
@@ -23,7 +19,7 @@ import optax
 import tqdm
 
 from i2vjax import data as sources
-from i2vjax import ops
+from i2vjax import files, ops
 from i2vjax.data import frames as images
 from i2vjax.losses import semantic
 from i2vjax.metrics import labels, segmentation
@@ -92,24 +88,15 @@ def file_of(config):
   drawn = {name: value for name, value in config.data.scenes.items() if name not in UNSEEN}
   drawn['size'] = ops.hw(drawn['size'])
   text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
-  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
   digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-  return pathlib.Path(base) / 'i2vjax' / 'segmenters' / f'{digest}.npz'
+  return files.cache('segmenters') / f'{digest}.npz'
 
 
 def save(path, params, info):
-  """Write parameters and info as one .npz file, beside first and then renamed."""
+  """Write parameters and info as one .npz file, whole or not at all."""
   flat = {'/'.join(str(part.key) for part in place): np.asarray(value)
           for place, value in jax.tree_util.tree_flatten_with_path(params)[0]}
-  buffer = io.BytesIO()
-  np.savez(buffer, info=json.dumps(info), **flat)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(f'{path.name}.part-{secrets.token_hex(4)}')
-  try:
-    part.write_bytes(buffer.getvalue())
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)
+  files.save_atomic(path, lambda part: np.savez(part, info=json.dumps(info), **flat))
 
 
 def load(path, show=True):

@@ -1,14 +1,14 @@
-"""Pictures about a run: contact sheets, training curves, and files that are whole or absent."""
+"""Pictures about a run: contact sheets and training curves."""
 
 import base64
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
+
+from i2vjax import files
 
 PAPER, INK, FAINT = (255, 255, 255), (24, 24, 27), (113, 113, 122)
 GAP, CAPTION, LETTERS = 6, 20, 13   # pixels: between pictures, line above a row, its letters
@@ -99,58 +99,12 @@ def _captions(sheet, rows, columns, head, height, width):
   return np.array(canvas)
 
 
-def save_atomic(path, write):
-  """Run `write(temporary path)` and put the file at `path` only when it is whole.
-
-  The temporary file lies in the same folder under a hidden name with the same suffix, so the final
-  rename cannot be cut in two, and a failed or interrupted write leaves nothing behind.
-  """
-  path = Path(path)
-  path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix, dir=path.parent)
-  os.close(handle)
-  temporary = Path(name)
-  try:
-    write(temporary)
-    os.chmod(temporary, 0o666 & ~_umask())   # mkstemp makes private files
-    os.replace(temporary, path)
-  finally:
-    temporary.unlink(missing_ok=True)
-
-
-def _umask():
-  mask = os.umask(0)
-  os.umask(mask)
-  return mask
-
-
 def save_png(path, image):
   """Write [H, W, C] uint8 or uint16 (C 1 or 3) as PNG, whole or not at all."""
   ok, data = cv2.imencode('.png', image[..., ::-1] if np.ndim(image) == 3 else image)
   if not ok:
     raise ValueError(f'{path}: a picture of shape {np.shape(image)} cannot be written as PNG')
-  save_atomic(path, lambda temporary: temporary.write_bytes(data.tobytes()))
-
-
-def save_text(path, text):
-  """Write a text file, whole or not at all."""
-  save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
-
-
-def save_json(path, tree):
-  """Write numbers and texts as JSON, which knows no NaN and infinity: they become null."""
-  save_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + '\n')
-
-
-def finite(tree):
-  """A copy of a tree with NaN and infinity as None, NumPy numbers as Python's."""
-  if isinstance(tree, dict):
-    return {name: finite(value) for name, value in tree.items()}
-  if isinstance(tree, (list, tuple, np.ndarray)):
-    return [finite(value) for value in tree]
-  if isinstance(tree, (float, np.floating)):
-    return float(tree) if np.isfinite(tree) else None
-  return int(tree) if isinstance(tree, np.integer) else tree
+  files.save_atomic(path, lambda temporary: temporary.write_bytes(data.tobytes()))
 
 
 def inline_png(image):

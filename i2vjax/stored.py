@@ -7,7 +7,7 @@ import pathlib
 import ml_collections
 import numpy as np
 
-from i2vjax import defaults, sheets
+from i2vjax import defaults, files
 
 # Fields that may differ between a run and its continuation: they change neither the state nor what
 # it means. A trailing dot names a whole block.
@@ -17,7 +17,7 @@ FREE = ('train.', 'log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'd
 
 def write_config(workdir, config):
   """Store the whole config in the run folder."""
-  sheets.save_json(pathlib.Path(workdir) / 'config.json',
+  files.save_json(pathlib.Path(workdir) / 'config.json',
                    json.loads(config.to_json_best_effort()))
 
 
@@ -116,5 +116,5 @@ def table(workdir, first, make, write, known):
         return {name: found[name] for name in found if name != 'first'} or None
   made = make()
   if write:
-    sheets.save_atomic(path, lambda temporary: np.savez(temporary, first=first, **(made or {})))
+    files.save_atomic(path, lambda temporary: np.savez(temporary, first=first, **(made or {})))
   return made

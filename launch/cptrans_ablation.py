@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import checkpoint, data, main, ops, sheets
+from i2vjax import checkpoint, data, files, main, ops
 from i2vjax.comparing import compare, lineup, tables
 from i2vjax.data import windows
 from i2vjax.losses import content
@@ -101,7 +101,7 @@ def run_all():
   if stopped:
     raise SystemExit('stopped; the same command goes on')
   text = f'{tables.markdown(table)}\n{shares(table)}'
-  sheets.save_text(options.output / 'ablation.md', text)
+  files.save_text(options.output / 'ablation.md', text)
   print(text)
 
 

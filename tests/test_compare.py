@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from i2vjax import evaluate, main, sheets, stored
+from i2vjax import evaluate, files, main, stored
 from i2vjax.comparing import compare, drawings, lineup, tables
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -52,7 +52,7 @@ class Commands:
         name, value = text.removeprefix('--config.eval.').split('=')
         config.eval[name] = type(config.eval[name])(value)
     value = 14 + 2 * config.seed
-    sheets.save_json(pathlib.Path(main.given(arguments, 'output')) / 'scores.json', {
+    files.save_json(pathlib.Path(main.given(arguments, 'output')) / 'scores.json', {
         'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
         'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8}, 'skipped': {},
         'rows': {'translated': {'psnr': value, 'warping_mse': 0.002}, **REFERENCES}})

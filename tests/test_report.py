@@ -125,10 +125,3 @@ def test_running_mean_starts_without_bias_and_keeps_constants():
   smooth = sheets.running_mean([5.0] + [1.0] * 99)
   assert smooth[0] == 5
   assert smooth[-1] == pytest.approx(1, abs=1e-3)
-
-
-def test_json_has_no_nan(tmp_path):
-  tree = {'a': np.float32('nan'), 'b': [np.int64(3), float('inf'), 'x', None, True]}
-  sheets.save_json(tmp_path / 'x.json', tree)
-  read = json.loads((tmp_path / 'x.json').read_text())
-  assert read == {'a': None, 'b': [3, None, 'x', None, True]}

@@ -1,6 +1,4 @@
-"""Contact sheets and files that are whole or absent."""
-
-import os
+"""Contact sheets."""
 
 import cv2
 import numpy as np
@@ -66,26 +64,3 @@ def test_png_round_trip(tmp_path, shape, dtype):
   read = read[..., ::-1] if image.ndim == 3 and shape[-1] == 3 else read.reshape(shape)
   np.testing.assert_array_equal(read, image)
   assert read.dtype == dtype
-
-
-def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
-  path = tmp_path / 'x.txt'
-  sheets.save_text(path, 'old')
-
-  def fail(temporary):
-    temporary.write_text('half')
-    raise OSError('disk full')
-  with pytest.raises(OSError, match='disk full'):
-    sheets.save_atomic(path, fail)
-  assert path.read_text() == 'old'
-  assert os.listdir(tmp_path) == ['x.txt']
-
-
-def test_who_reads_the_old_file_keeps_reading_it(tmp_path):
-  """The new file takes the name; it does not grow inside the old one."""
-  path = tmp_path / 'x.txt'
-  sheets.save_text(path, 'old')
-  with open(path) as reader:
-    sheets.save_text(path, 'new')
-    assert reader.read() == 'old'
-  assert path.read_text() == 'new'

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 
-from i2vjax import evaluate, sheets
+from i2vjax import evaluate, files, sheets
 from i2vjax.comparing import drawings, lineup, tables
 
 
@@ -52,7 +52,7 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
   if not stopped:
     drawn = drawings.draw(items, results)   # only now may this process take the device
     table = save(output, items, results, notes, drawn)
-    sheets.save_text(output / 'index.html', drawings.page(table, drawn))
+    files.save_text(output / 'index.html', drawings.page(table, drawn))
   return table, stopped
 
 
@@ -192,6 +192,6 @@ def save(output, items, results, notes, drawn=None):
   """Write table.md and table.json; returns the content of the latter."""
   arguments = {item.row: list(item.arguments[:-1]) if item.arguments else None for item in items}
   table = tables.build(arguments, results, notes, drawn or {})
-  sheets.save_json(output / 'table.json', table)
-  sheets.save_text(output / 'table.md', tables.markdown(table))
+  files.save_json(output / 'table.json', table)
+  files.save_text(output / 'table.md', tables.markdown(table))
   return table

@@ -7,7 +7,7 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import checkpoint, evaluate, export, report, sheets
+from i2vjax import checkpoint, evaluate, export, files, report, sheets
 from i2vjax.comparing import tables
 from i2vjax.data import pairs
 from i2vjax.scoring import plan
@@ -63,7 +63,7 @@ def kept(item):
   jax.clear_caches()   # the programs of every row would stay in memory
   arrays = {f'{kind} {k:03d}': value for kind, values in pictures.items()
             for k, value in enumerate(values)}
-  sheets.save_atomic(path, lambda temporary: np.savez_compressed(
+  files.save_atomic(path, lambda temporary: np.savez_compressed(
       temporary, stamp=stamp, parameters=parameters or 0, **arrays))
   return parameters, pictures
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from i2vjax import ops
+from i2vjax import files, ops
 from i2vjax.data import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
@@ -92,7 +92,7 @@ def _channels_last(frame):
 
 
 def write_image(path, frame):
-  """Write a frame; the format follows the ending. Beside first, then renamed: never half a file.
+  """Write a frame; the format follows the ending. Never half a file.
 
   Args:
     path: where to; folders are made. 16 bits need png or tif.
@@ -106,13 +106,7 @@ def write_image(path, frame):
   if path.suffix.lower() == '.ppm':      # has no grey
     frame = np.broadcast_to(frame, (*frame.shape[:2], 3))
   _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame[..., ::-1]))
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(f'.{path.name}.{os.getpid()}.part')
-  try:
-    part.write_bytes(data.tobytes())
-    os.replace(part, path)
-  finally:
-    part.unlink(missing_ok=True)
+  files.save_atomic(path, lambda part: part.write_bytes(data.tobytes()))
 
 
 def resize(frame, size):

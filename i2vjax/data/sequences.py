@@ -11,6 +11,7 @@ import time
 import numpy as np
 import tqdm
 
+from i2vjax import files
 from i2vjax.data import frames as images
 from i2vjax.data import video
 
@@ -104,8 +105,7 @@ def cache_dir(data):
   """Folder for unpacked videos: `data.cache_dir`, or `i2vjax/videos` in the user's cache."""
   if data.cache_dir:
     return pathlib.Path(data.cache_dir).expanduser()
-  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
-  return pathlib.Path(base) / 'i2vjax' / 'videos'
+  return files.cache('videos')
 
 
 def unpack(path, data):

@@ -1,0 +1,60 @@
+"""Files that are whole or absent, and where we keep what can be made again."""
+
+import json
+import os
+import pathlib
+import tempfile
+
+import numpy as np
+
+
+def cache(name):
+  """The folder `i2vjax/NAME` in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
+  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  return pathlib.Path(base) / 'i2vjax' / name
+
+
+def save_atomic(path, write):
+  """Run `write(temporary path)` and put the file at `path` only when it is whole.
+
+  The temporary file lies in the same folder under a hidden name with the same suffix, so the final
+  rename cannot be cut in two, and a failed or interrupted write leaves nothing behind.
+  """
+  path = pathlib.Path(path)
+  path.parent.mkdir(parents=True, exist_ok=True)
+  handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix, dir=path.parent)
+  os.close(handle)
+  temporary = pathlib.Path(name)
+  try:
+    write(temporary)
+    os.chmod(temporary, 0o666 & ~_umask())   # mkstemp makes private files
+    os.replace(temporary, path)
+  finally:
+    temporary.unlink(missing_ok=True)
+
+
+def _umask():
+  mask = os.umask(0)
+  os.umask(mask)
+  return mask
+
+
+def save_text(path, text):
+  """Write a text file, whole or not at all."""
+  save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+
+
+def save_json(path, tree):
+  """Write numbers and texts as JSON, which knows no NaN and infinity: they become null."""
+  save_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + '\n')
+
+
+def finite(tree):
+  """A copy of a tree with NaN and infinity as None, NumPy numbers as Python's."""
+  if isinstance(tree, dict):
+    return {name: finite(value) for name, value in tree.items()}
+  if isinstance(tree, (list, tuple, np.ndarray)):
+    return [finite(value) for value in tree]
+  if isinstance(tree, (float, np.floating)):
+    return float(tree) if np.isfinite(tree) else None
+  return int(tree) if isinstance(tree, np.integer) else tree
