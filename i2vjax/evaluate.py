@@ -9,9 +9,11 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import __version__, defaults, files, parallel, report, sheets
+from i2vjax import __version__, defaults, files, parallel, sheets
 from i2vjax.data import pairs
 from i2vjax.metrics import clips
+from i2vjax.reporting import page, words
+from i2vjax.reporting import sketches as pictures
 from i2vjax.scoring import exchange, judges, rows
 from i2vjax.scoring import plan as planning
 
@@ -104,8 +106,8 @@ def _free(output, overwrite):
 
 def _write(output, scores, sketches, curves):
   files.save_json(output / 'scores.json', scores)
-  files.save_text(output / 'index.html', report.page(scores, sketches, curves))
-  print(f'{report.table(scores)}\n{output / "index.html"}')
+  files.save_text(output / 'index.html', page.page(scores, sketches, curves))
+  print(f'{words.table(scores)}\n{output / "index.html"}')
   return scores
 
 
@@ -135,8 +137,9 @@ def judge(table, plan, show=True):
                                                          made[label])
       entry.setdefault('series', series)
     listed.append(entry)
-    sketches = report.keep(sketches, report.sketch(
-        material.name, _pictures(material, made), entry['series']))
+    sketches = pictures.keep(sketches, pictures.sketch(
+        material.name, _pictures(material, made), entry['series'],
+        moving=len(sketches) < pictures.SHOWN))
   if not listed:
     raise ValueError('no test clips: nothing to score')
   results = {label: _results(panel, parts) for label, parts in totals.items()}

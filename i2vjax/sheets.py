@@ -31,7 +31,7 @@ def rgb(image):
   return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
-def _cell(image, height, width, stretch=False):
+def fit(image, height, width, stretch=False):
   """The picture scaled into a cell without changing its shape, centred on paper; or filling it."""
   image = rgb(image)
   if stretch:
@@ -85,7 +85,7 @@ def contact_sheet(rows, *, columns=None, cell=None, stretch=False):
     top = head + GAP + r * (CAPTION + height + GAP) + CAPTION
     for c, image in enumerate(images):
       left = GAP + c * (width + GAP)
-      sheet[top:top + height, left:left + width] = _cell(image, height, width, stretch)
+      sheet[top:top + height, left:left + width] = fit(image, height, width, stretch)
   return _captions(sheet, rows, columns, head, height, width)
 
 
@@ -110,7 +110,12 @@ def save_png(path, image):
 def inline_png(image):
   """[H, W, 3] uint8 as an inline picture address."""
   _, data = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))
-  return 'data:image/png;base64,' + base64.b64encode(data.tobytes()).decode()
+  return inline('image/png', data.tobytes())
+
+
+def inline(kind, data):
+  """A file's bytes as an address that holds them; `kind` as in 'image/png'."""
+  return f'data:{kind};base64,{base64.b64encode(data).decode()}'
 
 
 # ---- curves -----------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import ast
 import pathlib
 
 ROOT = pathlib.Path(__file__).parents[1]
-COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'report',
+COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'reporting',
             'prepare'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse', 'segmenter'}
@@ -13,10 +13,10 @@ ALLOWED = {
     'main': {'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
     'commands': COMMANDS | SERVICES,
     'train': SERVICES, 'translate': SERVICES, 'export': SERVICES, 'importer': SERVICES,
-    'evaluate': SERVICES | {'scoring', 'report', 'defaults'},
+    'evaluate': SERVICES | {'scoring', 'reporting', 'defaults'},
     'scoring': SERVICES | {'defaults', 'networks', 'scoring', 'translate'},
-    'report': {'ops', 'sheets'},
-    'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'report', 'scoring',
+    'reporting': {'data', 'reporting', 'sheets'},
+    'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'reporting', 'scoring',
                              'train'},
     'checkpoint': {'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'stored': {'defaults'},

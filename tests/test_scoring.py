@@ -5,10 +5,11 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import defaults, evaluate, report, segmenter
+from i2vjax import defaults, evaluate, segmenter
 from i2vjax.data import pairs
 from i2vjax.metrics import labels
 from i2vjax.pretrained import scorers
+from i2vjax.reporting import words
 from i2vjax.scoring import judges, plan
 
 
@@ -158,6 +159,6 @@ def test_random_networks_score_a_run_and_mark_it(tmp_path):
 
 def test_page_names_the_estimator():
   scores = {'rows': {'translated': {'warping_mse[tvl1]': 0.001, 'iou[road]': 0.5, 'miou': 0.2}}}
-  headings = [heading for _, heading, *_ in report.columns(scores)]
+  headings = [heading for _, heading, *_ in words.columns(scores)]
   assert headings == ['warping error ×1000 (tvl1)', 'mIoU']
-  assert report.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'
+  assert words.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'

@@ -7,9 +7,11 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import checkpoint, evaluate, export, files, report, sheets
+from i2vjax import checkpoint, evaluate, export, files, sheets
 from i2vjax.comparing import tables
 from i2vjax.data import pairs
+from i2vjax.reporting import page as reporting
+from i2vjax.reporting import words
 from i2vjax.scoring import plan
 from i2vjax.scoring import rows as scored
 
@@ -108,10 +110,10 @@ def frames(run):
 def sheet(drawn):
   """[H, W, 3]: the input, every row, the true frames."""
   first = next(iter(drawn.values()))['pictures']
-  rows = {report.LABELS['source']: first['source'],
+  rows = {words.LABELS['source']: first['source'],
           **{name: entry['pictures']['translated'] for name, entry in drawn.items()}}
   if 'target' in first:
-    rows[report.LABELS['target']] = first['target']
+    rows[words.LABELS['target']] = first['target']
   height, width = first['source'][0].shape[:2]
   wide = min(max(width, NARROW), WIDE)
   return sheets.contact_sheet(rows, columns=[str(title) for title in first['titles']],
@@ -146,7 +148,7 @@ def plot(drawn):
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
-  shown = [entry for entry in report.SCORES
+  shown = [entry for entry in words.SCORES
            if any(entry[0] in row['curves'] for row in drawn.values())]
   if not shown:
     return None
@@ -157,7 +159,7 @@ def plot(drawn):
   for index, (key, heading, *_) in enumerate(shown):
     axes = figure.add_subplot(down, across, index + 1)
     panel(axes, {name: row['curves'][key] for name, row in drawn.items() if key in row['curves']},
-          {name: f'C{k}' for k, name in enumerate(drawn)}, report.SCALE.get(key, 1))
+          {name: f'C{k}' for k, name in enumerate(drawn)}, words.SCALE.get(key, 1))
     axes.set_title(heading, fontsize=9, loc='left')
   handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
   figure.legend(handles.values(), handles.keys(), loc='outside upper left', fontsize=8,
@@ -201,7 +203,7 @@ def page(table, drawn):
                   for row in table['rows'])
   parts += ['<h2>How each row was made</h2>', f'<div class=card><dl>{given}</dl></div>']
   return (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport '
-          f'content="width=device-width"><title>Comparison</title><style>{report.STYLE}{STYLE}'
+          f'content="width=device-width"><title>Comparison</title><style>{reporting.STYLE}{STYLE}'
           f'</style><main>{"".join(parts)}</main></html>\n')
 
 

@@ -3,7 +3,8 @@
 import jax
 import numpy as np
 
-from i2vjax import __version__, report
+from i2vjax import __version__
+from i2vjax.reporting import words
 
 ORDER = ('ceiling', 'constant', 'source', 'untrained')   # rows to read the others against
 SPREAD = 'standard deviation over seeds (n - 1)'
@@ -65,7 +66,7 @@ def odd_references(done):
     found = [run['references'][label].get('psnr') for run in done if label in run['references']]
     found = [value for value in found if value is not None]
     if found and max(found) - min(found) > 1e-3:
-      lines.append(f'Not comparable: {report.LABELS.get(label, label)} has {min(found):.3f} to '
+      lines.append(f'Not comparable: {words.LABELS.get(label, label)} has {min(found):.3f} to '
                    f'{max(found):.3f} dB, so the runs were scored on different test frames.')
   return lines
 
@@ -74,16 +75,16 @@ def odd_references(done):
 
 
 def columns(table):
-  """Entries of `report.SCORES` (key, heading, digits, way, words) that some row has."""
+  """Entries of `words.SCORES` (key, heading, digits, way, words) that some row has."""
   rows = [*table['rows'], *table['references'].values()]
-  return report.columns({'rows': dict(enumerate(row['mean'] for row in rows))})
+  return words.columns({'rows': dict(enumerate(row['mean'] for row in rows))})
 
 
 def cell(row, key, digits):
   """'17.62 ± 0.75' in the unit of the heading; no spread of one run or of rounding alone."""
-  text, spread = report.number(row['mean'], key, digits), row['spread'].get(key, 0)
-  least = max(1e-6 * abs(row['mean'].get(key, 0)), 10 ** -(digits + 3) / report.SCALE.get(key, 1))
-  return text if spread < least else f'{text} ± {report.number(row["spread"], key, digits)}'
+  text, spread = words.number(row['mean'], key, digits), row['spread'].get(key, 0)
+  least = max(1e-6 * abs(row['mean'].get(key, 0)), 10 ** -(digits + 3) / words.SCALE.get(key, 1))
+  return text if spread < least else f'{text} ± {words.number(row["spread"], key, digits)}'
 
 
 def spread_text(values, digits):
@@ -107,7 +108,7 @@ def grid(table):
     lines.append([row['name'], *cells, f'{count:,}' if count else '–',
                   f'{speed:.3g}' if speed else '–', seeds(row)])
   for label, row in table['references'].items():
-    lines.append([report.LABELS.get(label, label), *cells_of(row), '', '', ''])
+    lines.append([words.LABELS.get(label, label), *cells_of(row), '', '', ''])
   return heads, lines
 
 

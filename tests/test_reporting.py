@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from i2vjax import report, sheets
+from i2vjax import sheets
+from i2vjax.data import video
+from i2vjax.reporting import page, sketches, words
 
 
 def scores(**changes):
@@ -28,7 +30,7 @@ def rows(length=3, value=0):
 
 
 def test_verdict_names_the_references_and_the_ratios():
-  text = report.verdict(scores())
+  text = words.verdict(scores())
   assert '20.00 dB' in text
   assert '15.00 dB for the best single colour' in text
   assert '2.00 times that of the input itself' in text
@@ -39,16 +41,16 @@ def test_verdict_names_the_references_and_the_ratios():
 def test_verdict_says_when_nothing_was_learned():
   poor = scores()
   poor['rows']['constant'] = {'psnr': 21.0}
-  assert 'below a plain colour' in report.verdict(poor)
+  assert 'below a plain colour' in words.verdict(poor)
 
 
 def test_verdict_without_scores_and_with_nan():
-  assert 'No scores' in report.verdict(scores(rows={'translated': {}}))
-  assert 'NaN' in report.verdict(scores(rows={'translated': {'psnr': np.nan, 'num_nonfinite': 2}}))
+  assert 'No scores' in words.verdict(scores(rows={'translated': {}}))
+  assert 'NaN' in words.verdict(scores(rows={'translated': {'psnr': np.nan, 'num_nonfinite': 2}}))
 
 
 def test_table_has_a_line_for_each_row_and_each_gap():
-  lines = report.table(scores()).splitlines()
+  lines = words.table(scores()).splitlines()
   assert len(lines) == 1 + 3 + 1
   assert '20.00' in lines[1]
   assert lines[1].split()[-2] == '2.000'   # thousandths
@@ -56,51 +58,71 @@ def test_table_has_a_line_for_each_row_and_each_gap():
 
 
 def test_missing_scores_are_dashes():
-  assert report.number({}, 'psnr', 2) == '–'
-  assert report.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'
+  assert words.number({}, 'psnr', 2) == '–'
+  assert words.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'
 
 
 def test_page_escapes_names_and_is_one_file():
-  sketch = report.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
-  page = report.page(scores(), report.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
-  assert '<clip>' not in page
-  assert '&lt;clip&gt; &amp; co' in page
-  assert 'no &lt;flow&gt;' in page
-  assert page.count('<img ') == 4   # moments, slices, worst frames, curves
-  for data in re.findall(r'base64,([^"]+)"', page):
+  sketch = sketches.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
+  text = page.page(scores(), sketches.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
+  assert '<clip>' not in text
+  assert '&lt;clip&gt; &amp; co' in text
+  assert 'no &lt;flow&gt;' in text
+  assert text.count('<img ') == 4   # moments, slices, worst frames, curves
+  for data in re.findall(r'image/png;base64,([^"]+)"', text):
     assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1) is not None
 
 
 def test_worst_frames_come_first_over_all_clips():
   kept = []
   for clip, values in (('one', [30.0, 10.0, 20.0]), ('two', [25.0, 35.0, 5.0])):
-    kept = report.keep(kept, report.sketch(clip, rows(), {'psnr': values}))
+    kept = sketches.keep(kept, sketches.sketch(clip, rows(), {'psnr': values}))
   order = [(name, t) for _, name, t, _ in kept[0]['worst']]
   assert order == [('two', 2), ('one', 1), ('one', 2), ('two', 0)]   # at most two of a clip
 
 
 def test_without_target_the_least_steady_frames_are_the_worst():
-  sketch = report.sketch('clip', rows(), {'warping': [0.1, 0.5]})
+  sketch = sketches.sketch('clip', rows(), {'warping': [0.1, 0.5]})
   assert sketch['worst'][0][2] == 1
 
 
 def test_memory_of_a_long_list_of_clips_is_bounded():
   kept = []
   for index in range(20):
-    kept = report.keep(kept, report.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
-  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(report.SHOWN)]
-  assert len(kept[0]['worst']) == report.WORST
+    kept = sketches.keep(kept, sketches.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
+  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(sketches.SHOWN)]
+  assert len(kept[0]['worst']) == sketches.WORST
 
 
 def test_slices_are_the_middle_line_of_every_frame():
   frames = np.random.default_rng(0).integers(0, 256, (3, 16, 20, 3), np.uint8)
-  sketch = report.sketch('clip', {'translated': frames}, {})
+  sketch = sketches.sketch('clip', {'translated': frames}, {})
   np.testing.assert_array_equal(sketch['slices']['translated'], frames[:, 8])
 
 
+def test_the_page_holds_a_video_of_each_clip(tmp_path):
+  """Rows side by side: the brightness of each part is that of its row."""
+  sketch = sketches.sketch('clip', {'source': np.full((5, 16, 20, 1), 60, np.uint8),
+                                    'translated': np.full((5, 16, 20, 3), 180, np.uint8)}, {})
+  text = page.page(scores(), sketches.keep([], sketch), {})
+  data, = re.findall(r'video/mp4;base64,([^"]+)"', text)
+  (tmp_path / 'x.mp4').write_bytes(base64.b64decode(data))
+  frames = [frame for frame, _ in video.read_video(tmp_path / 'x.mp4')]
+  left, right = np.split(np.stack(frames).astype(float), 2, axis=2)
+  assert len(frames) == 5
+  assert abs(left.mean() - 60) < 4 and abs(right.mean() - 180) < 4
+
+
+def test_a_long_clip_has_a_short_video():
+  frames = np.zeros((sketches.MOVING + 20, 16, 20, 3), np.uint8)
+  short, whole = sketches.video({'x': frames}), sketches.video({'x': frames[:sketches.MOVING]})
+  assert short == whole
+  assert not sketches.sketch('clip', {'x': frames}, {}, moving=False)['video']
+
+
 def test_a_clip_of_one_frame_has_a_page():
-  sketch = report.sketch('clip', rows(1), {})
-  assert '<img' in report.page(scores(), report.keep([], sketch), {})
+  sketch = sketches.sketch('clip', rows(1), {})
+  assert '<img' in page.page(scores(), sketches.keep([], sketch), {})
 
 
 def test_curves_are_read_from_the_log(tmp_path):
