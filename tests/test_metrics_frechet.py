@@ -276,47 +276,49 @@ def test_a_frame_with_nan_or_infinity_has_features_nan(thin):
 
 # ---- kept references ----------------------------------------------------------------------------
 
-FILES = {'inception_fid': 'pt_inception-2015-12-05-6726825d.pth, 6726825d'}
+
+def counted():
+  """A program that makes features of brightness, and its calls."""
+  calls = []
+
+  def call(frames):
+    calls.append(len(frames))
+    return frames.reshape(len(frames), -1)[:, :3].astype(np.float32)
+  return call, calls
 
 
-def test_kept_features_come_back(tmp_path):
-  made = features.protocol(5, FILES, set='test_b')
-  features.save(tmp_path / 'inner' / 'reference.npz', draw(5), made)
-  found = features.load(tmp_path / 'inner' / 'reference.npz', made)
-  np.testing.assert_allclose(found, draw(5), rtol=1e-6)
-  assert found.dtype == np.float32 and [p.name for p in tmp_path.rglob('*.*')] == ['reference.npz']
+def test_features_of_a_clip_are_made_once(tmp_path):
+  call, calls = counted()
+  frames = pictures((8, 9), 4)
+  for _ in range(2):   # the second time by another process
+    found = features.kept(call, tmp_path / 'inner', mode='clean')(frames)
+    np.testing.assert_array_equal(found, call(frames))
+  assert calls == [4, 4, 4]   # once for the file, twice for the comparison
+  assert len(list((tmp_path / 'inner').iterdir())) == 1
 
 
-@pytest.mark.parametrize(('other', 'said'), [
-    (dict(mode='clean'), 'mode: pytorch_fid there, clean here'), (dict(count=6), 'frames: 5'),
-    (dict(files={'inception_fid': 'random'}), 'random here'), (dict(dims=64), 'dims: 2048 there'),
-    (dict(set='train_b'), 'set: None there')])
-def test_features_made_otherwise_are_refused(tmp_path, other, said):
-  path = tmp_path / 'reference.npz'
-  features.save(path, draw(5), features.protocol(5, FILES))
-  with pytest.raises(ValueError, match=f'made otherwise.*{said}'):
-    features.load(path, features.protocol(**{'count': 5, 'files': FILES, **other}))
+@pytest.mark.parametrize('change', [
+    lambda x: (x[:3], {}), lambda x: (x[:, ::-1], {}), lambda x: (x.reshape(4, 9, 8, 3), {}),
+    lambda x: (x, {'mode': 'torchmetrics'}), lambda x: (x, {'inception': 'another file'})])
+def test_other_frames_or_another_protocol_are_looked_at_anew(tmp_path, change):
+  call, calls = counted()
+  frames = pictures((8, 9), 4)
+  features.kept(call, tmp_path, mode='clean')(frames)
+  other, made = change(frames)
+  features.kept(call, tmp_path, **({'mode': 'clean'} | made))(other)
+  assert len(calls) == 2
 
 
-def test_files_that_hold_no_features_are_refused(tmp_path):
-  path, made = tmp_path / 'reference.npz', features.protocol(5, FILES)
-  with pytest.raises(FileNotFoundError, match='reference.npz'):
-    features.load(path, made)
-  features.save(path, draw(5), made)
-  for content in (path.read_bytes()[:100], b'hello'):
-    path.write_bytes(content)
-    with pytest.raises(ValueError, match='no whole file of features'):
-      features.load(path, made)
-  for name, count in (('reference.txt', 5), ('reference.npz', 4)):
-    with pytest.raises(ValueError, match='kept as .npz'):
-      features.save(tmp_path / name, draw(count), made)
-
-
-def test_fingerprint_tells_sets_apart():
-  frames = pictures((8, 8), 4)
-  first = features.fingerprint([frames[:2], frames[2:]])
-  assert len(first) == 16 and first == features.fingerprint([frames[:2], frames[2:]])
-  assert first != features.fingerprint([frames[:2], frames[1:3]])
+@pytest.mark.parametrize('content', [b'', b'hello', None])
+def test_a_damaged_file_of_features_is_made_anew(tmp_path, content):
+  call, calls = counted()
+  program, frames = features.kept(call, tmp_path), pictures((8, 9), 4)
+  expected = program(frames)
+  path, = tmp_path.iterdir()
+  path.write_bytes(path.read_bytes()[:100] if content is None else content)
+  np.testing.assert_array_equal(program(frames), expected)
+  np.testing.assert_array_equal(np.load(path), expected)
+  assert len(calls) == 2
 
 
 # ---- are the files here? ------------------------------------------------------------------------

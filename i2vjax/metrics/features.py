@@ -15,14 +15,13 @@ import functools
 import hashlib
 import json
 import pathlib
-import zipfile
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from i2vjax import metrics, ops
+from i2vjax import files, metrics, ops
 from i2vjax.networks.inception import SIDE
 
 MODES = ('pytorch_fid', 'clean', 'torchmetrics')
@@ -123,72 +122,45 @@ def program(module, params, mode='pytorch_fid', batch=16):
   return call
 
 
-# ---- features of a reference set, kept ----------------------------------------------------------
+# ---- features of reference frames, kept ---------------------------------------------------------
 
 
-def protocol(count, files, mode='pytorch_fid', dims=2048, **more):
-  """What features were made with, all of it compared before they are used again.
+def kept(call, folder, **made):
+  """What turns a clip into features, and remembers those it has seen before.
+
+  A clip's file is named after its frames and all that its features depend on, so a wrong one is
+  never read, and an evaluation that was interrupted goes on where it stopped.
 
   Args:
-    count: frames.
-    files: {weight id: file name and hash, or 'random'} of the scorer.
-    mode, dims: of the preparation and the network.
-    more: anything else that must agree, such as `frames=fingerprint(...)`.
+    call: of `program`.
+    folder: for the files.
+    made: what else features depend on: the scorer's files, the preparation.
+
+  Returns:
+    As `program`.
   """
-  return {'frames': count, 'mode': mode, 'dims': dims, **files, **more}
-
-
-def fingerprint(clips):
-  """16 hexadecimal digits that tell sets of frames apart: of iterables of [T, H, W, C] arrays."""
-  digest = hashlib.sha256()
-  for frames in clips:
+  def remember(frames):
     frames = np.ascontiguousarray(frames)
-    digest.update(f'{frames.shape[1:]} {frames.dtype}'.encode())
-    digest.update(frames.data)
-  return digest.hexdigest()[:16]
+    path = pathlib.Path(folder) / f'{fingerprint(frames, made)}.npy'
+    features = _stored(path)
+    if features is None or len(features) != len(frames):
+      features = call(frames)
+      files.save_atomic(path, lambda part: np.save(part, features))
+    return features
+  return remember
 
 
-def save(path, features, made):
-  """Keep features [N, D] and how they were `made` (of `protocol`) in a .npz file; seen whole only.
-
-  Raises:
-    ValueError: another suffix, or another number of frames than `made` says.
-  """
-  path = pathlib.Path(path)
-  if path.suffix != '.npz' or len(features) != made['frames']:
-    raise ValueError(f'{path}: features of {made["frames"]} frames are kept as .npz, these are '
-                     f'{len(features)}')
-  path.parent.mkdir(parents=True, exist_ok=True)
-  part = path.with_name(f'{path.name}.part')
-  with open(part, 'wb') as file:
-    np.savez(file, features=np.asarray(features, np.float32), protocol=json.dumps(made))
-  part.replace(path)
+def fingerprint(frames, made):
+  """32 hexadecimal digits that tell frames [T, H, W, C], and how they were looked at, apart."""
+  head = json.dumps([frames.shape, str(frames.dtype), made], sort_keys=True)
+  digest = hashlib.sha256(head.encode())
+  digest.update(np.ascontiguousarray(frames).data)
+  return digest.hexdigest()[:32]
 
 
-def load(path, made):
-  """Features [N, D] that `save` kept.
-
-  Args:
-    path: of the file.
-    made: how they must have been made.
-
-  Raises:
-    FileNotFoundError: no such file.
-    ValueError: no such features, or made otherwise: what differs is named.
-  """
-  path = pathlib.Path(path)
-  if not path.is_file():
-    raise FileNotFoundError(f'{path}: no such file of features')
+def _stored(path):
+  """Features of a file, or None where there is none or it is damaged."""
   try:
-    with np.load(path, allow_pickle=False) as archive:
-      features, known = archive['features'], json.loads(str(archive['protocol']))
-  except (zipfile.BadZipFile, ValueError, KeyError, TypeError, OSError, EOFError) as error:
-    raise ValueError(f'{path} is no whole file of features ({error}): delete it, they are made '
-                     'again') from error
-  wanted = json.loads(json.dumps(made))
-  differ = [f'{name}: {known.get(name)} there, {wanted.get(name)} here'
-            for name in sorted({*known, *wanted}) if known.get(name) != wanted.get(name)]
-  if differ or len(features) != made['frames']:
-    raise ValueError(f'{path} holds features made otherwise ({"; ".join(differ)}): delete it, or '
-                     'name another file')
-  return features
+    return np.load(path, allow_pickle=False)
+  except (OSError, ValueError, EOFError):
+    return None

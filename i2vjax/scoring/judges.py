@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from i2vjax import metrics, pretrained, segmenter
+from i2vjax import files, metrics, pretrained, segmenter
 from i2vjax.metrics import (
     clips,
     davis,
@@ -142,7 +142,9 @@ def crowd(config, names, reference):
 
   @functools.cache
   def real():
-    return frechet.update(frechet.init(), np.concatenate([call(frames) for frames in reference()]))
+    look = call if scorer.suffix else features.kept(   # random weights are not worth keeping
+        call, files.cache('features'), mode=settings.fid_mode, **scorer.files)
+    return frechet.update(frechet.init(), np.concatenate([look(frames) for frames in reference()]))
 
   def add(total, material, frames):
     return frechet.update(total, call(frames)), {}, {}
