@@ -14,7 +14,8 @@ from i2vjax.data import windows
 NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
          'data.flip_time', 'data.channels_a')
 UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
-          'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch')
+          'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch',
+          'eval.kid_degrees')   # more of them are more columns
 # Run-level fields worth a footnote where they differ.
 ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction')
 # What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
