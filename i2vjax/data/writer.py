@@ -14,7 +14,7 @@ FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
 BT709 = 1                     # number of the colour space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
-QUALITY = '18'                # x264's constant rate factor; 18 is held to be visually lossless
+QUALITY = 18                  # x264's constant rate factor; 18 is held to be visually lossless
 
 
 class VideoWriter:
@@ -28,13 +28,17 @@ class VideoWriter:
   with VideoWriter(path, rate=25) as video: video.write(frame)
   """
 
-  def __init__(self, path, rate=25):
-    """path: .mp4 or .mkv and kin. rate: frames per second, used for frames without a time."""
+  def __init__(self, path, rate=25, quality=QUALITY):
+    """path: .mp4 or .mkv and kin. rate: frames per second, used for frames without a time.
+
+    quality: H.264's constant rate factor: more is smaller and worse, 6 more halve the file.
+    """
     self.path = pathlib.Path(path)
     if self.path.suffix.lower() not in H264 + FFV1:
       raise ValueError(f'{path}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
                        f'(FFV1, lossless)')
     self.lossless = self.path.suffix.lower() in FFV1
+    self.quality = str(quality)
     self.rate, self.frames, self.note = Fraction(rate).limit_denominator(1001), 0, ''
     self.part = self.path.with_name(f'.{self.path.name}.{os.getpid()}.part')
     self._container = self._first = None
@@ -101,7 +105,7 @@ class VideoWriter:
     self._add_stream(height + self._pad[0], width + self._pad[1])
 
   def _add_stream(self, height, width):
-    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', {'crf': QUALITY})
+    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', {'crf': self.quality})
     self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
     self._stream.height, self._stream.width = height, width
     self._stream.pix_fmt = self._format()

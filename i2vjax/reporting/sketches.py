@@ -12,7 +12,7 @@ from i2vjax.reporting import words
 ACROSS, SHOWN = 4, 8             # frames of a clip; clips with pictures
 WORST, OF_ONE = 6, 2             # worst frames; at most so many of one clip
 LOW, HIGH = 176, 256             # pixels: narrowest and widest picture on the page
-MOVING, RATE = 75, 15            # frames of a clip's video, frames a second
+MOVING, RATE, QUALITY = 75, 15, 28   # frames of a clip's video, frames a second, see VideoWriter
 
 
 # ---- what is kept of the frames ---------------------------------------------------------------
@@ -82,7 +82,7 @@ def video(rows):
   size = height + height % 2, width + width % 2   # what H.264 takes
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'clip.mp4'
-    with VideoWriter(path, rate=RATE) as writer:
+    with VideoWriter(path, RATE, QUALITY) as writer:
       for frames in zip(*(frames[:MOVING] for frames in rows.values()), strict=True):
         writer.write(np.concatenate([sheets.fit(frame, *size) for frame in frames], axis=1))
     return path.read_bytes()
