@@ -1,7 +1,7 @@
 """Time and memory of one training step, ours and the same step written in PyTorch, in turn.
 
   python launch/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256] [--rounds 5]
-      [--threads 1] [--keep_memory] [--memory] [--perceptual] [--set FIELD=VALUE ...]
+      [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual] [--set FIELD=VALUE ...]
       [--what train,forward]
   python launch/bench_torch.py --method cptrans,roma --ours_only
 
@@ -17,7 +17,8 @@ least with --threads 1. The ratio is ours / PyTorch's minimum.
 
 `buffers` is what XLA plans for our step: arguments (parameters, optimiser, batch) and temporaries.
 --memory runs each side once more in a process of its own: its largest resident size, and what was
-resident before the first step. PyTorch keeps its own allocator there.
+resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides in
+those processes, one after the other, where both do not fit into memory; --keep_memory holds for both.
 """
 
 import argparse
@@ -193,7 +194,8 @@ def hold(threads):
 
 
 def alone(side, name, what, argv):
-  """{'before', 'peak'} bytes resident of one side, two steps in a process of its own."""
+  """One side in a process of its own: {'before', 'peak': bytes resident, 'times': see alternate}.
+  """
   command = [sys.executable, __file__, *argv, '--child', side, '--method', name, '--what', what]
   done = subprocess.run(command, capture_output=True, text=True)
   if done.returncode:
@@ -202,12 +204,12 @@ def alone(side, name, what, argv):
 
 
 def child(side, options):
-  """What `alone` starts: prints the resident sizes as JSON."""
-  step, _ = MAKERS[options.what][side](read_config(options.method, options), options)
+  """What `alone` starts: prints what it found as JSON."""
+  step, buffers = MAKERS[options.what][side](read_config(options.method, options), options)
   before = resident()   # ours has compiled by now
-  for _ in range(2):
-    step()
-  print(json.dumps({'before': before, 'peak': resident()}))
+  times = alternate({side: step}, options.rounds if options.apart else 1, options.threads)[side]
+  print(json.dumps({'before': before, 'peak': resident(), 'times': times.tolist(),
+                    'buffers': buffers}))
 
 
 # ---- Tables
@@ -249,9 +251,13 @@ HEAD = ('| step | ours | PyTorch | ours / PyTorch | our buffers | ours resident 
 def measure(name, what, options, sizes):
   """Times of one method. Returns its line of the table."""
   config, steps, buffers = read_config(name, options), {}, {}
-  for side in sides(options):
-    steps[side], buffers[side] = MAKERS[what][side](config, options)
-  times = alternate(steps, options.rounds, options.threads)
+  if options.apart:
+    times = {side: np.asarray(sizes[side]['times']) for side in sides(options)}
+    buffers = {side: sizes[side]['buffers'] for side in sides(options)}
+  else:
+    for side in sides(options):
+      steps[side], buffers[side] = MAKERS[what][side](config, options)
+    times = alternate(steps, options.rounds, options.threads)
   show_times(f'{name} {what}', times)
   return row(f'{name} {what}', times, buffers['jax'], sizes)
 
@@ -270,7 +276,7 @@ def parse(argv):
     parser.add_argument(f'--{name}', type=int, default=value, help=text)
   parser.add_argument('--impl', default='auto', help='form of our convolutions (networks/conv.py)')
   parser.add_argument('--set', action='append', default=[], metavar='FIELD=VALUE')
-  for name in ('keep_memory', 'memory', 'perceptual', 'ours_only'):
+  for name in ('keep_memory', 'memory', 'perceptual', 'ours_only', 'apart'):
     parser.add_argument(f'--{name}', action='store_true')
   parser.add_argument('--child', choices=('jax', 'torch'), help=argparse.SUPPRESS)
   return parser.parse_args(argv)
@@ -279,7 +285,7 @@ def parse(argv):
 def main(argv):
   options = parse(argv)
   options.threads = hold(options.threads)
-  if options.child != 'torch' and options.keep_memory:
+  if options.keep_memory and (options.child != 'torch' or options.apart):
     from i2vjax import parallel
     parallel.keep_memory()
   if options.child != 'jax' and not options.ours_only:
@@ -290,7 +296,7 @@ def main(argv):
   jobs = [(name, what) for name in options.method.split(',') for what in options.what.split(',')]
   # Memory first: afterwards this process holds what it needed itself.
   sizes = {job: {side: alone(side, *job, argv) for side in sides(options)}
-           if options.memory else {} for job in jobs}
+           if options.memory or options.apart else {} for job in jobs}
   print(HEAD, *(measure(*job, options, sizes[job]) for job in jobs), sep='\n')
   return None
 
