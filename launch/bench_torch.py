@@ -17,8 +17,9 @@ least with --threads 1. The ratio is ours / PyTorch's minimum.
 
 `buffers` is what XLA plans for our step: arguments (parameters, optimiser, batch) and temporaries.
 --memory runs each side once more in a process of its own: its largest resident size, and what was
-resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides in
-those processes, one after the other, where both do not fit into memory; --keep_memory holds for both.
+resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides
+in those processes, one after the other, where both do not fit into memory; --keep_memory holds for
+both there.
 """
 
 import argparse
