@@ -8,7 +8,7 @@ Visible training frames need class maps: 8-bit PNGs of the same names that hold 
 ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second folder by a
 parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the paper, and
 `data.labels_b_denoise` rejects what looks like another class. Thermal frames need none; scenes
-bring theirs.
+bring theirs. Edge maps may be given as for PearlGAN, by `data.edges_a` and `data.edges_b`.
 
 The rows of the paper's ablation (table 5) are words of the variant, each with all above it:
 'baseline', 'sc', 'sdp', 'mgca', 'cgr' (configs/morngan.py:paper-sdp); all is the method itself.
@@ -29,7 +29,7 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'morngan', variant or 'default'
   config.data.update(frames=1, batch=1, load_size=(288, 360), crop_size=256, flip=True)   # C, P
-  config.data.update(labels_b='', labels_b_aux='', labels_b_denoise=False,
+  config.data.update(edges_a='', edges_b='', labels_b='', labels_b_aux='', labels_b_denoise=False,
                      label_classes=19,   # ids 0 to 18 (and 255) in class maps
                      label_noise=0.0)    # scenes: share of regions a made-up parser misses
   config.gen = dict(width=64, blocks_enc=4, blocks_dec=5, attention=False, up_norm='group',

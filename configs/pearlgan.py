@@ -6,6 +6,10 @@ python -m i2vjax.main --config configs/pearlgan.py:paper --config.data.train_a=T
 
 Public folders trainA and trainB hold colour and thermal frames: there, A is our b.
 
+`data.edges_a` and `data.edges_b` name folders of edge maps, 8-bit grey PNGs of the names of the
+training frames (255 an edge); C takes MCI for thermal frames and Canny for colour. Without, edges
+are drawn from the frames in each step.
+
 Sources: C public code FuyaLuo/PearlGAN (FLIR unless a line says more), T public code
 AAnoosheh/ToDayGAN, P the MornGAN paper on them, O our choice. The papers' own texts were not at
 hand.
@@ -23,6 +27,7 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'pearlgan', variant or 'default'
   config.data.update(frames=1, batch=1, load_size=(288, 360), crop_size=256, flip=True)   # C, P
+  config.data.update(edges_a='', edges_b='')
   config.gen = dict(
       width=64, blocks_enc=4, blocks_dec=5,      # C, T
       attention=True,                            # C

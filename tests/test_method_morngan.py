@@ -166,7 +166,10 @@ def test_class_maps_are_asked_for_where_something_looks_at_them():
   assert morngan.batch_extras(tiny()) == ('labels_b', 'labels_a')     # scenes know the truth
   assert morngan.batch_extras(config_of('morngan', 'paper')) == ('labels_b',)
   assert morngan.batch_extras(tiny('demo-baseline')) == ('labels_b',)    # for the temperature
-  assert morngan.batch_extras(tiny('demo-baseline', temp=0)) == ()
+  config = tiny('demo-baseline', temp=0)
+  assert morngan.batch_extras(config) == ()
+  config.data.edges_a = 'folder'
+  assert morngan.batch_extras(config) == ('edges_a',)
 
 
 def test_words_for_print_and_for_the_public_code():

@@ -10,6 +10,11 @@ SOURCES = {
     'folders': 'i2vjax.data.folders',
     'tfds': 'i2vjax.data.tfds_source',
 }
+# Each offers apply(found, data, domain), for training frames where one of these fields is set.
+MAPS = {
+    'i2vjax.data.parsed': ('labels_{0}', 'label_noise'),
+    'i2vjax.data.beside': ('edges_{0}',),
+}
 OTHER = {'a': 'b', 'b': 'a'}
 
 
@@ -35,8 +40,15 @@ def source(data, split, domain):
   module = importlib.import_module(SOURCES[data.source])
 
   def given(domain):
-    return module.source(data, split, OTHER[domain] if data.direction == 'b2a' else domain)
-  found = tasks.apply(data, split, domain, given)
-  if split == 'train' and any(data.get(x, '') for x in ('labels_a', 'labels_b', 'label_noise')):
-    found = importlib.import_module('i2vjax.data.parsed').apply(found, data, domain)
+    domain = OTHER[domain] if data.direction == 'b2a' else domain
+    found = module.source(data, split, domain)
+    return with_maps(found, data, domain) if found is not None and split == 'train' else found
+  return tasks.apply(data, split, domain, given)
+
+
+def with_maps(found, data, domain):
+  """Training frames and the class and edge maps that lie beside them, where `data` names any."""
+  for module, fields in MAPS.items():
+    if any(data.get(field.format(domain), '') for field in fields):
+      found = importlib.import_module(module).apply(found, data, domain)
   return found

@@ -29,7 +29,7 @@ class WindowSource:
       step: frames between neighbouring frames of a window.
       size: function (height, width) -> size to resize to; None leaves frames as they are.
       rule: `data.thermal_range`.
-      extras: of 'labels', 'flow' (where the source knows it) and 'index'.
+      extras: of 'labels', 'edges', 'flow' (where the source knows it) and 'index'.
 
     Raises:
       ValueError: no clip is long enough (names place, longest clip and T).
@@ -68,7 +68,11 @@ class WindowSource:
     raw = [images.resize(images.stretch(x, self.rule), size) for x in raw]
     item = {'frames': np.stack(raw), 'limits': self.limits(int(self.clip[i]))}
     if 'labels' in self.extras:
-      item['labels'] = np.stack([images.resize_labels(self._label(x), size) for x in records])
+      item['labels'] = np.stack([images.resize_labels(self._map('label', x), size)
+                                 for x in records])
+    if 'edges' in self.extras:
+      item['edges'] = np.stack([images.resize(self._map('edges', x)[..., None], size)[..., 0]
+                                for x in records])
     if self.has_flow:
       item |= self._flow(indices, size)
     if 'index' in self.extras:
@@ -93,10 +97,10 @@ class WindowSource:
       self._limits[clip] = limits(self.frames, clip, self.rule)
     return self._limits[clip]
 
-  def _label(self, record):
-    if 'label' not in record:
-      raise ValueError(f'{self.frames!r} has no labels, which this method needs')
-    return record['label']
+  def _map(self, name, record):
+    if name not in record:
+      raise ValueError(f'{self.frames!r} has no {name.rstrip("s")}s, which this method needs')
+    return record[name]
 
   def _checked(self, i, frame):
     """The frame in the source's own channels; refused where its kind differs."""
@@ -193,7 +197,7 @@ def centre_crop(item, size):
 
 
 def crop(item, corner, size, flip=False, reverse=False):
-  """Same crop, flip and direction of time for all frames, labels and flows of a window.
+  """Same crop, flip and direction of time for all frames, maps and flows of a window.
 
   A mirrored flow points the other way along x; played backwards, the flow to the frame before is
   what was the flow to the next. Flows may lead out of the crop.
@@ -205,7 +209,7 @@ def crop(item, corner, size, flip=False, reverse=False):
   (row, col), (height, width) = corner, size
   cut = (slice(None, None, -1 if reverse else 1), slice(row, row + height))
   item, flows = dict(item), {'flow', 'flow_fwd'} & set(item)
-  for name in {'frames', 'labels'} & set(item) | flows:
+  for name in {'frames', 'labels', 'edges'} & set(item) | flows:
     part = item[name][cut][:, :, col:col + width]
     item[name] = np.ascontiguousarray(part[:, :, ::-1] if flip else part)
   if flip:

@@ -21,17 +21,29 @@ def read(path):
   Raises:
     FileNotFoundError: no such file. ValueError: damaged, or colours instead of ids.
   """
+  return picture(path, MODES, 'labels are 8-bit pictures of one channel (grey or palette) that '
+                              'hold class ids, not colours').astype(np.uint8)
+
+
+def picture(path, modes, meaning):
+  """What a picture of one of Pillow's `modes` stores; `meaning`: what it should be, in words.
+
+  Returns:
+    uint8 [H, W]; of black and white bool.
+
+  Raises:
+    FileNotFoundError: no such file. ValueError: damaged, or of another mode.
+  """
   if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f'No such label picture: {path}')
+    raise FileNotFoundError(f'No such picture: {path}')
   try:
-    with Image.open(path) as picture:
-      mode, ids = picture.mode, np.asarray(picture)
+    with Image.open(path) as opened:
+      mode, stored = opened.mode, np.asarray(opened)
   except OSError as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
-  if mode not in MODES:
-    raise ValueError(f'{path} is a picture of mode {mode}; labels are 8-bit pictures of one '
-                     f'channel (grey or palette) that hold class ids, not colours')
-  return ids.astype(np.uint8)
+  if mode not in modes:
+    raise ValueError(f'{path} is a picture of mode {mode}; {meaning}')
+  return stored
 
 
 def source(data, place):
@@ -43,7 +55,7 @@ def source(data, place):
   """
   found = pairs.frames_of(data, place)
   if not isinstance(found, folders.FolderFrames) or any(x[2] != 1 for x in found.files):
-    raise ValueError(f'{place}: labels are single 8-bit PNG pictures, neither videos nor strips')
+    raise ValueError(f'{place}: maps are single 8-bit PNG pictures, neither videos nor strips')
   return found
 
 

@@ -6,12 +6,10 @@ likewise. MornGAN (arXiv 2208.02960) fuses the maps of two parsers and denoises 
 as a parser would.
 """
 
-import types
-
 import numpy as np
 from scipy import ndimage
 
-from i2vjax.data import crops, labels
+from i2vjax.data import beside, labels
 from i2vjax.data import frames as images
 
 IGNORE = 255
@@ -24,89 +22,50 @@ def apply(found, data, domain):
   """The frames of a training domain with the class maps that its config names.
 
   Args:
-    found: FrameSource or None. data: config.data. domain: 'a' | 'b'.
-
-  Returns:
-    FrameSource or None.
+    found: FrameSource. data: config.data. domain: 'a' | 'b', as the fields of `data` count.
 
   Raises:
-    ValueError, FileNotFoundError: a frame without a map, or a map without a frame; named.
+    ValueError, FileNotFoundError: a frame without a map, or one that does not fit; named.
   """
-  place = data.get(f'labels_{domain}', '')
+  places = [place for place in (data.get(f'labels_{domain}{x}', '') for x in ('', '_aux')) if place]
   noise = data.get('label_noise', 0.0) if domain == 'b' else 0.0
-  if found is not None and place:
-    extra = data.get(f'labels_{domain}_aux', '')
-    maps = [_matched(found, labels.source(data, x)) for x in (place, extra) if x]
-    found = Labelled(found, maps, bool(data.get(f'labels_{domain}_denoise', False)), data)
-  return Spoilt(found, float(noise)) if found is not None and noise else found
+  if data.get(f'labels_{domain}', ''):
+    clean = bool(data.get(f'labels_{domain}_denoise', False))
+    found = beside.opened(Labelled(found, places, data, clean))
+  return Spoilt(found, float(noise)) if noise else found
 
 
-class Wrapped:
-  """A FrameSource around another, whose records it changes."""
-
-  def __init__(self, source):
-    self.source, self.clips, self.has_flow = source, source.clips, source.has_flow
-
-  def __len__(self):
-    return len(self.source)
-
-  def __repr__(self):
-    return f'{type(self).__name__}({self.source!r})'
-
-  def where(self, i):
-    """Frame `i` in words, for messages."""
-    return crops.where(self.source, i)
-
-  def flow(self, i):
-    """As the source's."""
-    return self.source.flow(i)
-
-
-class Labelled(Wrapped):
+class Labelled(beside.Beside):
   """Frames with the class maps of one or two programs."""
 
-  def __init__(self, source, maps, clean, data):
-    """maps: list of the label file of each frame. clean: denoise them. data: for sizes."""
-    super().__init__(source)
-    self.maps, self.clean = maps, clean
-    self.classes = data.get('label_classes', 19)
-    self.sizes = types.SimpleNamespace(load_size=data.load_size, crop_size=data.crop_size,
-                                       resize=data.resize)
+  KIND = 'label'
+
+  def __init__(self, source, places, data, clean):
+    """places: one folder, or that of a parser of streets and of one of things. clean: denoise."""
+    super().__init__(source, places, data)
+    self.classes, self.clean = data.get('label_classes', 19), clean
 
   def read(self, i):
     """The source's record and 'label', uint8 [H, W] ids, 255 = no class."""
     record = self.source.read(i)
-    found = [self._checked(paths[i], record['frame'].shape[:2]) for paths in self.maps]
+    found = self.pictures(i, record, self.ids)
     label = fused(*found) if len(found) == 2 else found[0]
     if self.clean:
       frame = images.resize(record['frame'], label.shape)
       label = denoised(label, frame.astype(np.float32))
     return {**record, 'label': label}
 
-  def _checked(self, path, size):
+  def ids(self, path):
+    """The ids of a class map; others than classes are refused."""
     label = labels.read(path)
     wrong = label[(label >= self.classes) & (label != IGNORE)]
     if wrong.size:
       raise ValueError(f'{path}: id {wrong[0]} is no class (0 to {self.classes - 1}, or {IGNORE} = '
                        f'none)')
-    allowed = {tuple(size), tuple(images.train_size(size, self.sizes))}
-    if label.shape not in allowed:
-      sizes = ' or '.join(f'{w}x{h}' for h, w in sorted(allowed))
-      raise ValueError(f'{path} has {label.shape[1]}x{label.shape[0]} pixels; its frame needs a '
-                       f'label map of {sizes} (width x height)')
     return label
 
 
-def _matched(frames, maps):
-  """The label file of each frame, in order."""
-  found = [k for clip in labels.match(frames, maps) for k in clip]
-  if None in found:
-    i = found.index(None)
-    raise ValueError(f'{crops.where(frames, i)} has no label map in {maps!r}')
-  return [maps.files[k][0] for k in found]
-
-
-class Spoilt(Wrapped):
+class Spoilt(beside.Wrapped):
   """Exact class maps with the mistakes of a parser, the same for a frame every time."""
 
   def __init__(self, source, share):

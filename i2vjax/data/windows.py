@@ -88,11 +88,12 @@ def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
     config: the run's config (`data`, `seed`).
     batch: windows per batch of THIS process (`parallel.local_batch`).
     process: (index, count) of this process.
-    extras: also deliver 'labels' ([b, T, H, W] uint8), 'index' ([b] int32, the window's number), or
-      'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W, 2] float32
-      in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a', 'flow_fwd_b',
-      entry k on frame k and pointing to k + 1; resized, cut, mirrored and reversed with the frames.
-      A method asks for extras by its `batch_extras(config)`, with '_a' or '_b' for one domain.
+    extras: also deliver 'labels' or 'edges' ([b, T, H, W] uint8), 'index' ([b] int32, the window's
+      number), or 'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W,
+      2] float32 in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a',
+      'flow_fwd_b', entry k on frame k and pointing to k + 1; resized, cut, mirrored and reversed
+      with the frames. A method asks for extras by its `batch_extras(config)`, with '_a' or '_b' for
+      one domain.
     table: of a method's `pairing`; windows of a are then chosen by it (`recall.Recall`). Positions
       in the stream mean the same with and without.
 

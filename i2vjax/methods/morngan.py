@@ -105,10 +105,11 @@ def movers(config, phase):
 
 
 def batch_extras(config):
-  """Class maps of b, where a term or the memory looks at them; of a, if known, to judge M_a by."""
+  """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps."""
   reads = any(terms_of(config, name) for _, name in phases(config))
   judged = ('labels_a',) if reads and config.data.source == 'scenes' else ()
-  return ('labels_b', *judged) if reads or config.weights.temp else ()
+  labels = ('labels_b', *judged) if reads or config.weights.temp else ()
+  return labels + pearlgan.batch_extras(config)
 
 
 # ---- The step

@@ -19,7 +19,7 @@ ToDayGAN is the first two lines; with smooth frames, group norm and spectral nor
 ToDayGAN-TIR that PearlGAN and MornGAN compare with.
 
 Edge maps e come with the batch as `edges_a` and `edges_b` ([B, T, H, W] uint8, 255 an edge) where
-a loader has them, else they are drawn from its frames (losses/edges).
+`data` names a folder of them, else they are drawn from its frames (losses/edges).
 
 Public code: FuyaLuo/PearlGAN and AAnoosheh/ToDayGAN, whose domain A, visible, is our b.
 """
@@ -62,6 +62,13 @@ def extra(config):
             for name in PLAYERS['disc']}
   return {'spectral': {name: spectral.vectors(tree, name_key(key, f'spectral_{name}'))
                        for name, tree in shapes.items()}}
+
+
+def batch_extras(config):
+  """Edge maps of the domains that have a folder of them; its field is named after the files."""
+  swapped = config.data.direction == 'b2a'
+  return tuple(f'edges_{x}' for x, y in SIDES
+               if config.weights.sga and config.data.get(f'edges_{y if swapped else x}', ''))
 
 
 # ---- The step
