@@ -81,6 +81,8 @@ def data():
       batch=1,                       # windows per step over all devices
       load_size=size(286), crop_size=size(256),   # resize, then random crop; int or (h, w)
       resize='square',               # 'square' | 'width' | 'none'
+      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (prepared.py).
+      prepare=dict(resize='', crop='', resize_test=True),   # False: test frames are only cut
       flip=False,                    # half of the windows mirrored
       flip_time=0.0,                 # share of the windows played backwards
       paired=False,                  # windows of a and b show the same moments

@@ -7,12 +7,11 @@ records. Everything is written beside its place and renamed when it is whole.
 import collections
 import os
 import pathlib
-import re
 import shutil
 
 import tqdm
 
-from i2vjax.data import builders, frames, placing, recordings, tfds_source
+from i2vjax.data import builders, frames, placing, prepared, recordings, tfds_source
 
 
 def records(dataset, manual_dir, data_dir=None, *, overwrite=False, show=True, limit=0):
@@ -81,10 +80,7 @@ def place_of(output, split, domain, shared):
 
 def read_size(text):
   """'320x240' (width x height) -> (240, 320); None for None."""
-  match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text or '')
-  if text and not match:
-    raise ValueError(f'--size={text}: write WIDTHxHEIGHT, as in 320x240')
-  return (int(match.group(2)), int(match.group(1))) if text else None
+  return prepared.read_size(text, '--size')
 
 
 # ---- train and test -----------------------------------------------------------------------------

@@ -24,8 +24,8 @@ def write_config(workdir, config):
 def read_config(workdir):
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  How scores are computed is not part of what was trained: fields of `eval` that the version which
-  trained did not have yet get their defaults.
+  Fields of `data` and `eval` that the version which trained did not have yet get their defaults,
+  which mean what it did.
 
   Raises:
     FileNotFoundError: not a run folder.
@@ -41,9 +41,10 @@ def read_config(workdir):
     raise ValueError(f'{path} is damaged ({error}); restore it from a copy') from error
   config = ml_collections.ConfigDict(_tuples(stored))
   _reopen_placeholders(config, defaults.get_config())
-  for name, value in defaults.evaluation().items():
-    if 'eval' in config and name not in config.eval:
-      config.eval[name] = value
+  for block, known in (('data', defaults.data()), ('eval', defaults.evaluation())):
+    for name, value in known.items():
+      if block in config and name not in config[block]:
+        config[block][name] = value
   return config
 
 

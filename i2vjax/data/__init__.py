@@ -42,6 +42,8 @@ def source(data, split, domain):
   def given(domain):
     domain = OTHER[domain] if data.direction == 'b2a' else domain
     found = module.source(data, split, domain)
+    if found is not None and data.source == 'folders':
+      found = importlib.import_module('i2vjax.data.prepared').apply(found, data, split)
     return with_maps(found, data, domain) if found is not None and split == 'train' else found
   return tasks.apply(data, split, domain, given)
 

@@ -54,6 +54,10 @@ class Wrapped:
     """As the source's."""
     return self.source.flow(i)
 
+  def follow(self, picture, resize):
+    """What the source did to its frames (`prepared`), done to a picture."""
+    return self.source.follow(picture, resize)
+
 
 class Beside(Wrapped):
   """Frames with pictures from one or more folders.
@@ -63,7 +67,7 @@ class Beside(Wrapped):
     maps: for each folder the file of each frame.
   """
 
-  KIND = ''
+  KIND, RESIZE = '', None   # RESIZE: function ([H, W], size), how such pictures are resized
 
   def __init__(self, source, places, data):
     """places: folders or globs. data: config.data, for how folders are read and for sizes."""
@@ -73,24 +77,28 @@ class Beside(Wrapped):
                                        resize=data.resize)   # a locked config cannot be pickled
 
   def pictures(self, i, record, read):
-    """[[H, W]] of frame `i` from each folder, by `read(path)`; other sizes are refused."""
-    size = record['frame'].shape[:2]
-    allowed = {tuple(size), tuple(images.train_size(size, self.sizes))}
+    """[[H, W]] of frame `i` from each folder, by `read(path)`.
+
+    They have the size of the frame, or that to which it will be resized. Of frames that were
+    prepared they may have the size before that, and are then prepared as well.
+    """
+    size, original = record['frame'].shape[:2], record.get('original', None)
+    allowed = {tuple(size), tuple(images.train_size(size, self.sizes)), original or size}
     found = []
     for path in (paths[i] for paths in self.maps):
-      found.append(read(path))
-      if found[-1].shape not in allowed:
-        height, width = found[-1].shape
+      picture = read(path)
+      if picture.shape not in allowed:
         sizes = ' or '.join(f'{w}x{h}' for h, w in sorted(allowed))
-        raise ValueError(f'{path} has {width}x{height} pixels; its frame needs one of {sizes} '
-                         f'(width x height)')
+        raise ValueError(f'{path} has {picture.shape[1]}x{picture.shape[0]} pixels; its frame '
+                         f'needs one of {sizes} (width x height)')
+      found.append(self.follow(picture, self.RESIZE) if picture.shape == original else picture)
     return found
 
 
 class Edged(Beside):
   """Frames with edge maps."""
 
-  KIND = 'edge'
+  KIND, RESIZE = 'edge', staticmethod(images.resize_grey)
 
   def read(self, i):
     """The source's record and 'edges', uint8 [H, W], 255 an edge."""

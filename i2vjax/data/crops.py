@@ -71,8 +71,7 @@ class WindowSource:
       item['labels'] = np.stack([images.resize_labels(self._map('label', x), size)
                                  for x in records])
     if 'edges' in self.extras:
-      item['edges'] = np.stack([images.resize(self._map('edges', x)[..., None], size)[..., 0]
-                                for x in records])
+      item['edges'] = np.stack([images.resize_grey(self._map('edges', x), size) for x in records])
     if self.has_flow:
       item |= self._flow(indices, size)
     if 'index' in self.extras:

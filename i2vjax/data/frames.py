@@ -133,6 +133,11 @@ def resize(frame, size):
   return frame[..., None] if frame.ndim == 2 else frame
 
 
+def resize_grey(picture, size):
+  """`resize` of uint8 [H, W]."""
+  return resize(picture[..., None], size)[..., 0]
+
+
 def resize_labels(label, size):
   """[H, W] class ids -> [height, width], nearest (half-pixel centres)."""
   if label.shape == tuple(size):

@@ -38,7 +38,7 @@ def apply(found, data, domain):
 class Labelled(beside.Beside):
   """Frames with the class maps of one or two programs."""
 
-  KIND = 'label'
+  KIND, RESIZE = 'label', staticmethod(images.resize_labels)
 
   def __init__(self, source, places, data, clean):
     """places: one folder, or that of a parser of streets and of one of things. clean: denoise."""

@@ -109,13 +109,14 @@ def cache_dir(data):
 
 
 def unpack(path, data):
-  """Decode a video once into PNG frames, resized as training will resize them.
+  """Decode a video once into PNG frames, resized as training will resize them; as they are where
+  `data.prepare` comes first.
 
   Kept under a name made of the file's path, size and time and of the load size, so a changed video
   is unpacked anew. Written beside, then renamed: an interrupted unpacking is never taken for whole.
 
   Args:
-    path: the video. data: config.data (`cache_dir`, `load_size`, `crop_size`, `resize`).
+    path: the video. data: config.data (`cache_dir`, `load_size`, `crop_size`, `resize`, `prepare`).
 
   Returns:
     The folder of frames, 000000.png and so on.
@@ -124,7 +125,9 @@ def unpack(path, data):
     OSError: the disk lacks the space (named, with what is needed).
   """
   stat = os.stat(path)
-  size = images.train_size(video_shape(path), data)
+  size, prepare = video_shape(path), data.get('prepare', None)
+  if not (prepare and (prepare.resize or prepare.crop)):
+    size = images.train_size(size, data)
   key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}'
   key = hashlib.sha256(key.encode()).hexdigest()[:16]
   folder = cache_dir(data) / f'{pathlib.Path(path).stem}-{key}'
