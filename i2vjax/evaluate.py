@@ -130,20 +130,20 @@ def judge(table, plan, show=True):
   for material in tqdm.tqdm(plan.materials(), desc='test clips', unit='clip', disable=not show):
     if motion_of:   # once, for all rows
       material = dataclasses.replace(material, motion=motion_of(material.shown))
-    entry, made = {'name': material.name, 'frames': len(material.raw), 'rows': {}}, {}
+    entry, translated = {'name': material.name, 'frames': len(material.raw), 'rows': {}}, None
     for label, row in table.items():
-      made[label] = row(material)
-      totals[label], entry['rows'][label], series = _add(panel, totals[label], material,
-                                                         made[label])
+      made = row(material)
+      totals[label], entry['rows'][label], series = _add(panel, totals[label], material, made)
       entry.setdefault('series', series)
+      translated = made if translated is None else translated
     listed.append(entry)
     sketches = pictures.keep(sketches, pictures.sketch(
-        material.name, _pictures(material, made), entry['series'],
+        material.name, _pictures(material, translated), entry['series'],
         moving=len(sketches) < pictures.SHOWN))
   if not listed:
     raise ValueError('no test clips: nothing to score')
   results = {label: _results(panel, parts) for label, parts in totals.items()}
-  height, width = made['translated'].shape[1:3]
+  height, width = translated.shape[1:3]
   return {'protocol': {'clips': len(listed), 'frames': sum(x['frames'] for x in listed),
                        'height': height, 'width': width, **protocol(plan, panel)},
           'rows': results, 'clips': listed, 'skipped': plan.skipped,
@@ -167,10 +167,10 @@ def _results(panel, totals):
   return found
 
 
-def _pictures(material, made):
+def _pictures(material, translated):
   """The rows of the page: source, run, target."""
-  kinds = {'source': material.shown, 'translated': made['translated'], 'target': material.target}
-  return {label: (clips.unit(frames) * 255).round().astype(np.uint8)
+  kinds = {'source': material.shown, 'translated': translated, 'target': material.target}
+  return {label: clips.eight_bits(frames)
           for label, frames in kinds.items() if frames is not None}
 
 

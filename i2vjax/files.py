@@ -1,11 +1,14 @@
-"""Files that are whole or absent, and where we keep what can be made again."""
+"""Files that are whole or absent, where we keep what can be made again, and room for long clips."""
 
+import itertools
 import json
 import os
 import pathlib
 import tempfile
 
 import numpy as np
+
+LARGE = 2**26   # bytes: larger arrays lie on the disk
 
 
 def cache(name):
@@ -58,3 +61,41 @@ def finite(tree):
   if isinstance(tree, (float, np.floating)):
     return float(tree) if np.isfinite(tree) else None
   return int(tree) if isinstance(tree, np.integer) else tree
+
+
+# ---- room for long clips ----------------------------------------------------------------------
+
+
+def room(shape, dtype):
+  """An array to be filled. A large one lies in a temporary file ($TMPDIR) that goes with it.
+
+  Raises:
+    OSError: the disk is full.
+  """
+  size = int(np.prod(shape)) * np.dtype(dtype).itemsize
+  if size < LARGE:
+    return np.empty(shape, dtype)
+  with tempfile.TemporaryFile(prefix='i2vjax-') as file:
+    if hasattr(os, 'posix_fallocate'):   # a full disk is found here, not by a signal while writing
+      os.posix_fallocate(file.fileno(), 0, size)
+    return np.asarray(np.memmap(file, dtype, 'w+', shape=tuple(shape)))
+
+
+def stacked(items, count):
+  """[count, ...] of an iterable of so many arrays, as np.stack; only one of them is in memory.
+
+  Raises:
+    ValueError: fewer or more items, or one of another shape or type than the first.
+  """
+  items = iter(items)
+  first = np.asarray(next(items))
+  whole, k = room((count, *first.shape), first.dtype), -1
+  for k, item in enumerate(itertools.chain([first], items)):
+    item = np.asarray(item)
+    if k >= count or (item.shape, item.dtype) != (first.shape, first.dtype):
+      raise ValueError(f'item {k} of {count}: {item.shape} {item.dtype}, the first was '
+                       f'{first.shape} {first.dtype}')
+    whole[k] = item
+  if k + 1 != count:
+    raise ValueError(f'{k + 1} items, not {count}')
+  return whole

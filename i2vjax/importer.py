@@ -14,49 +14,55 @@ import numpy as np
 
 from i2vjax import checkpoint, files, methods, parallel, pretrained, stored
 from i2vjax.pretrained import files as weights
-from i2vjax.pretrained import official, registry
+from i2vjax.pretrained import halves, layouts, official, registry
 from i2vjax.schedules import optimisers
 
 TWO_SIDED = {'G_A': 'gen_ab', 'G_B': 'gen_ba', 'D_A': 'disc_b', 'D_B': 'disc_a'}
 PREDICTORS = {'P_A': 'pred_a', 'P_B': 'pred_b'}
-# Source -> (our method, {their network: ours}). Their G_A leads out of domain a, and D_A judges b.
-# I2V-GAN's G_A leads into a and its D_A judges a, but F_A goes with G_B: it projects features of a
-# and of a's translation, as our proj_ab does.
+# Their G0 and G1 are encoders, G2 and G3 renderers, of day and night: our b and a.
+HALVES = {'G1': 'gen_ab/encoder', 'G2': 'gen_ab/renderer',
+          'G0': 'gen_ba/encoder', 'G3': 'gen_ba/renderer'}
+DETECT = official.DETECT | halves.DETECT
+# Source -> (our method[:variant], {their network: ours}). Their G_A leads out of domain a, and D_A
+# judges b. I2V-GAN's G_A leads into a and its D_A judges a, but F_A goes with G_B: it projects
+# features of a and of a's translation, as our proj_ab does.
 SOURCES = {
     'cyclegan': ('cyclegan', {**TWO_SIDED, 'G': 'gen_ab'}),   # G: published one-way models
     'recyclegan': ('recyclegan', {**TWO_SIDED, **PREDICTORS}),
     'i2vgan': ('i2vgan', {'G_B': 'gen_ab', 'G_A': 'gen_ba', 'D_A': 'disc_a', 'D_B': 'disc_b',
                           **PREDICTORS, 'F_A': 'proj_ab', 'F_B': 'proj_ba'}),
-    'cut': ('cut', {'G': 'gen', 'F': 'proj_ab', 'D': 'disc_b'})}
+    'cut': ('cut', {'G': 'gen', 'F': 'proj_ab', 'D': 'disc_b'}),
+    'todaygan': ('pearlgan:todaygan', HALVES), 'pearlgan': ('pearlgan', HALVES),
+    'morngan': ('morngan', HALVES)}
 SUFFIXES = ('.pth', '.pt', '.safetensors', '.npz')
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-  """One network of a public checkpoint.
+  """One network of a public checkpoint, or half of one.
 
   Attributes:
     path: its file.
-    layout: official.Layout.
+    layout: layouts.Layout.
     arrays: {our leaf: array}.
   """
 
   path: pathlib.Path
-  layout: official.Layout
+  layout: layouts.Layout
   arrays: dict
 
 
 def config_path(source):
-  """The config file of a source's method, in the `configs` folder beside this package.
+  """FILE.py[:VARIANT] of a source's method, in the `configs` folder beside this package.
 
   Raises:
     ValueError: unknown source. FileNotFoundError: the package was installed without its configs.
   """
-  path = pathlib.Path(__file__).parents[1] / 'configs' / f'{_source(source)[0]}.py'
+  method, mark, variant = _source(source)[0].partition(':')
+  path = pathlib.Path(__file__).parents[1] / 'configs' / f'{method}.py'
   if not path.is_file():
-    raise FileNotFoundError(f'{path} is not there: name the config of {_source(source)[0]} with '
-                            '--config')
-  return path
+    raise FileNotFoundError(f'{path} is not there: name the config of {method} with --config')
+  return f'{path}{mark}{variant}'
 
 
 def _source(source):
@@ -70,7 +76,7 @@ def import_run(source, folder, label, workdir, config, config_file=''):
   """A run folder from official checkpoints: step 0, fresh optimisers, fresh what was not found.
 
   Args:
-    source: 'cyclegan', 'recyclegan', 'i2vgan' or 'cut'.
+    source: of SOURCES.
     folder: with files LABEL_net_NAME.pth (or .safetensors, .npz with the same keys).
     label: 'latest' or an epoch.
     workdir: run folder to be made; must not exist or be empty.
@@ -85,6 +91,7 @@ def import_run(source, folder, label, workdir, config, config_file=''):
     FileNotFoundError: no files. FileExistsError: `workdir` is in use.
   """
   method_name, names = _source(source)
+  method_name = method_name.partition(':')[0]
   workdir = pathlib.Path(workdir)
   if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
     raise FileExistsError(f'--workdir {workdir} exists already: name a new folder')
@@ -94,7 +101,7 @@ def import_run(source, folder, label, workdir, config, config_file=''):
   found = {ours: load(ours, path) for ours, path in find(folder, label, names).items()}
   config, notes = configured(config, found)
   method, state = filled(config, found)
-  fresh = sorted(state.params.keys() - found.keys())
+  fresh = sorted(state.params.keys() - {name.partition('/')[0] for name in found})
   _write(workdir, config, state, _record(source, found, fresh))
   return '\n'.join([f'imported {source} into {workdir}:', *_lines(found, fresh), *notes,
                     *_commands(workdir, config, config_file)])
@@ -107,7 +114,7 @@ def find(folder, label, names):
   """{our network: path} of the files in a folder.
 
   Raises:
-    FileNotFoundError: none; lists what is there.
+    FileNotFoundError: none, or half of a network; lists what is there.
   """
   folder, there = pathlib.Path(folder), {}
   for theirs, ours in names.items():
@@ -121,6 +128,10 @@ def find(folder, label, names):
         f'--from {folder}: no file {label}_net_NAME.pth with NAME {", ".join(names)}. '
         + (f'There are {", ".join(seen[:12])}; --label chooses the first part' if seen else
            'The folder is empty' if folder.is_dir() else 'There is no such folder'))
+  for theirs, ours in names.items():
+    net, mark, _ = ours.partition('/')
+    if mark and ours not in there and any(name.startswith(f'{net}/') for name in there):
+      raise FileNotFoundError(f'--from {folder}: {net} lacks a half, {label}_net_{theirs}.pth')
   return there
 
 
@@ -130,10 +141,10 @@ def load(name, path):
   Raises:
     ValueError: the file cannot be read or is another network; says which entries do not fit.
   """
-  arrays = official.clean(weights.read(path))
+  arrays = layouts.clean(weights.read(path))
   try:
-    layout = official.DETECT[name.split('_')[0]](arrays)
-    return Found(path, layout, official.parameters(arrays, layout))
+    layout = DETECT[name.rpartition('/')[2].split('_')[0]](arrays)
+    return Found(path, layout, layouts.parameters(arrays, layout))
   except ValueError as error:
     raise ValueError(f'{path}, for {name}, {error}') from error
 
@@ -163,12 +174,15 @@ def configured(config, found):
 
 
 def channels(name, layout):
-  """{data field: channels} that a network of this name implies."""
+  """{data field: channels} that a network of this name implies; half of one has one domain."""
   if not layout.channels:
     return {}
   if not {1, 3}.issuperset(layout.channels):
     raise ValueError(f'{name}: {layout.what} with channels {layout.channels}; frames have 1 or 3')
-  first, second = {'gen_ab': 'ab', 'gen_ba': 'ba', 'gen': 'ab'}.get(name, name[-1] * 2)
+  net, _, half = name.partition('/')
+  first, second = {'gen_ab': 'ab', 'gen_ba': 'ba', 'gen': 'ab'}.get(net, net[-1] * 2)
+  first, second = {'encoder': (first, first), 'renderer': (second, second)}.get(
+      half, (first, second))
   return {f'data.channels_{first}': layout.channels[0],
           f'data.channels_{second}': layout.channels[1]}
 
@@ -197,9 +211,11 @@ def filled(config, found):
   state = checkpoint.fresh_state(config, method, nets, tx)
   params = dict(state.params)
   for name, item in found.items():
-    flat = flax.traverse_util.flatten_dict(params[name], sep='/')
+    net, _, half = name.partition('/')
+    flat = flax.traverse_util.flatten_dict(params[net][half] if half else params[net], sep='/')
     shapes = {leaf: np.shape(value) for leaf, value in flat.items()}
-    params[name] = pretrained.fit(item.arrays, shapes, item.path)
+    own = pretrained.fit(item.arrays, shapes, item.path)
+    params[net] = {**params[net], half: own} if half else own
   return method, state.replace(params=params)
 
 

@@ -13,7 +13,7 @@ from official_files import flat, frame, patchgan_layout, random_params, resnet_l
 
 from i2vjax import checkpoint, importer, parallel, stored
 from i2vjax.networks import patchgan, projector, resnet, unet
-from i2vjax.pretrained import official
+from i2vjax.pretrained import layouts, official
 from i2vjax.schedules import optimisers
 
 SIZE = 32
@@ -63,21 +63,21 @@ NETWORKS = [
     for count, down in ((1, 'stride'), (1, 'blur'), (2, 'blur'), (3, 'stride'), (3, 'blur'))
 ] + [
     (official.predictor, unet.UNetPredictor(3, 2, downs),
-     official.Layout('', official.unet_layers(downs, 'model.model.'), {}, {}), (frame(6),),
+     layouts.Layout('', official.unet_layers(downs, 'model.model.'), {}, {}), (frame(6),),
      {'pred.kind': 'unet', 'pred.downs': downs, 'pred.width': 2}) for downs in (5, 7, 8)
 ] + [
     (official.projector, projector.PatchProjector(5),
-     official.Layout('', official.projector_layers(2), {}, {}),
+     layouts.Layout('', official.projector_layers(2), {}, {}),
      ([jnp.zeros((1, 1, 3)), jnp.zeros((1, 1, 7))],), {'nce.width': 5, 'nce.mlp': True})]
 
 
 @pytest.mark.parametrize(('detect', 'module', 'layout', 'inputs', 'fields'), NETWORKS)
 def test_out_and_in_again_is_bit_equal_and_detected(detect, module, layout, inputs, fields):
   params = random_params(module, *inputs)
-  theirs = official.state_dict(params, layout)
+  theirs = layouts.state_dict(params, layout)
   found = detect(theirs)
   assert found.fields == fields
-  back = official.parameters(theirs, found)
+  back = layouts.parameters(theirs, found)
   assert back.keys() == params.keys()
   for name, value in params.items():
     np.testing.assert_array_equal(back[name], value)
@@ -86,31 +86,31 @@ def test_out_and_in_again_is_bit_equal_and_detected(detect, module, layout, inpu
 def test_two_stream_predictor_out_and_in_again():
   params = random_params(unet.TwoStreamPredictor(3, 1), frame(6))
   layers = official.prediction({'model1.1.weight': np.zeros((1, 3, 7, 7))}).layers
-  theirs = official.state_dict(params, official.Layout('', layers, {}, {}))
+  theirs = layouts.state_dict(params, layouts.Layout('', layers, {}, {}))
   found = official.predictor(theirs)
   assert found.fields == {'pred.kind': 'prediction', 'pred.stream_width': 1}
   assert theirs['model3.7.weight'].shape == (3, 1, 7, 7)
-  back = official.parameters(theirs, found)
+  back = layouts.parameters(theirs, found)
   assert all(np.array_equal(back[name], params[name]) for name in params)
 
 
 def test_module_prefix_and_old_statistics_are_dropped():
   params = random_params(patchgan.PatchDiscriminator(4, 1), frame())
-  theirs = official.state_dict(params, patchgan_layout(1, 'stride'))
+  theirs = layouts.state_dict(params, patchgan_layout(1, 'stride'))
   old = {f'module.{name}': array for name, array in theirs.items()}
   for leaf in ('running_mean', 'running_var', 'num_batches_tracked'):
     old[f'module.model.3.{leaf}'] = np.zeros(8)
-  assert official.clean(old).keys() == theirs.keys()
+  assert layouts.clean(old).keys() == theirs.keys()
 
 
 def test_missing_and_unknown_entries_are_both_listed():
   layout = resnet_layout(2, 'stride', 'blur')
-  theirs = official.state_dict(random_params(resnet.ResnetGenerator(3, 4, 2, up='blur'), frame()),
+  theirs = layouts.state_dict(random_params(resnet.ResnetGenerator(3, 4, 2, up='blur'), frame()),
                                layout)
   del theirs['model.4.bias']
   theirs |= {'model.5.weight': np.ones(8), 'model.12.filt': np.ones((16, 1, 4, 4))}
   with pytest.raises(ValueError) as error:
-    official.parameters(theirs, official.resnet(theirs))
+    layouts.parameters(theirs, official.resnet(theirs))
   for part in ('missing (1): model.4.bias', 'unknown (1): model.5.weight',
                'filters of another kind (1): model.12.filt', '2 blocks'):
     assert part in str(error.value)
@@ -134,10 +134,10 @@ def checkpoints(tmp_path_factory):
   for theirs, name, seed in (('G_A', 'gen_ab', 1), ('G_B', 'gen_ba', 2)):
     ours[name] = random_params(generator, frame(), seed=seed)
     torch_files.save(folder / f'latest_net_{theirs}.pth',
-                     official.state_dict(ours[name], resnet_layout(2, 'stride', 'blur', 6)))
+                     layouts.state_dict(ours[name], resnet_layout(2, 'stride', 'blur', 6)))
   critic = random_params(patchgan.PatchDiscriminator(4, 2), frame())
   torch_files.save(folder / 'latest_net_D_A.pth',
-                   official.state_dict(critic, patchgan_layout(2, 'stride')),
+                   layouts.state_dict(critic, patchgan_layout(2, 'stride')),
                    torch_files.write_plain)
   return folder, {**ours, 'disc_b': critic}
 
@@ -210,13 +210,13 @@ def test_directions_of_the_sources():
 
 
 def test_channels_follow_the_files():
-  layout = official.Layout('', {}, {}, {}, (1, 3))
+  layout = layouts.Layout('', {}, {}, {}, (1, 3))
   assert importer.channels('gen_ba', layout) == {'data.channels_b': 1, 'data.channels_a': 3}
   assert importer.channels('gen', layout) == {'data.channels_a': 1, 'data.channels_b': 3}
-  two = official.Layout('', {}, {}, {}, (1, 1))
+  two = layouts.Layout('', {}, {}, {}, (1, 1))
   assert importer.channels('pred_b', two) == {'data.channels_b': 1}
   with pytest.raises(ValueError, match='1 or 3'):
-    importer.channels('disc_a', official.Layout('', {}, {}, {}, (4, 4)))
+    importer.channels('disc_a', layouts.Layout('', {}, {}, {}, (4, 4)))
 
 
 def test_without_vgg_the_imported_run_does_without_and_says_so(tmp_path, monkeypatch):
@@ -254,7 +254,7 @@ def test_two_directions_of_different_architecture_are_refused(checkpoints, tmp_p
   found = {name: importer.load(name, checkpoints[0] / f'latest_net_{theirs}.pth')
            for name, theirs in (('gen_ab', 'G_A'), ('gen_ba', 'G_B'))}
   other = found['gen_ba'].layout
-  found['gen_ba'] = importer.Found(tmp_path / 'other.pth', official.Layout(
+  found['gen_ba'] = importer.Found(tmp_path / 'other.pth', layouts.Layout(
       '', other.layers, other.filters, {**other.fields, 'gen.blocks': 9}, (3, 3)), {})
   with pytest.raises(ValueError, match='other.pth asks for gen.blocks=9'):
     importer.configured(config_of(), found)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from i2vjax import ops
+from i2vjax import files, ops
 from i2vjax.data import folders, windows
 from i2vjax.data import frames as images
 
@@ -155,8 +155,12 @@ def folder_materials(found, max_clips=0):
 
 def as_saved(frames, limits, channels, quantize=True):
   """Raw frames [T, H, W, C] in the networks' channels: uint8 as a file would hold, or floats."""
-  frames = ops.to_float(frames[None], np.asarray(limits)[None], channels)[0]
-  return np.asarray(ops.to_uint8(frames) if quantize else frames)
+  limits = np.asarray(limits)[None]
+
+  def saved(frame):
+    frame = ops.to_float(frame[None, None], limits, channels)[0, 0]
+    return np.asarray(ops.to_uint8(frame) if quantize else frame)
+  return files.stacked(map(saved, frames), len(frames))
 
 
 def motion(clip):
@@ -183,12 +187,17 @@ def read_clip(source, start, length):
   Raises:
     ValueError: the clip mixes sizes.
   """
-  clip = [source.read(start + t)['frame'] for t in range(length)]
-  for t, frame in enumerate(clip):
-    if frame.shape[:2] != clip[0].shape[:2]:
+  whole = None
+  for t in range(length):
+    frame = source.read(start + t)['frame']
+    if whole is None:
+      whole = files.room((length, *frame.shape), frame.dtype)
+    if frame.shape[:2] != whole.shape[1:3]:
       raise ValueError(f'{source.where(start + t)}: differs in size from the first of its clip')
-  channels = max(frame.shape[2] for frame in clip)
-  return np.stack([np.repeat(frame, channels // frame.shape[2], axis=2) for frame in clip])
+    if frame.shape[2] > whole.shape[3]:   # all were grey so far
+      whole = np.repeat(whole, frame.shape[2], axis=3)
+    whole[t] = frame
+  return whole
 
 
 def shown(frames, limits=None):

@@ -10,7 +10,7 @@ import numpy as np
 from absl import flags
 
 from i2vjax import data as sources
-from i2vjax import ops
+from i2vjax import files, ops
 from i2vjax.data import crops, recall, roots
 from i2vjax.data import frames as images
 
@@ -254,13 +254,17 @@ def test_clips(config, domain, split='test'):
   window = crops.WindowSource(frames, 1, size=size, rule=rule)
   for clip, (name, start, length) in enumerate(frames.clips):
     first = int(np.searchsorted(window.starts, start))
-    parts = [window[first + k]['frames'][0] for k in range(length)]
-    _one_size(frames, start, parts)
-    yield Clip(name, np.stack(parts), window.limits(clip), frames, start)
+    parts = (window[first + k]['frames'][0] for k in range(length))
+    whole = files.stacked(_one_size(frames, start, parts), length)
+    yield Clip(name, whole, window.limits(clip), frames, start)
 
 
 def _one_size(frames, start, parts):
+  """The parts, up to one that differs in size from the first."""
+  shape = None
   for k, part in enumerate(parts):
-    if part.shape != parts[0].shape:
+    shape = shape or part.shape
+    if part.shape != shape:
       raise ValueError(f'{crops.where(frames, start + k)}: differs in size from the first frame of '
                        f'its clip')
+    yield part

@@ -29,7 +29,7 @@ def same_shape(frames, targets, least=1):
   if frames.shape != targets.shape:
     raise ValueError(f'frames {frames.shape} and targets {targets.shape} differ in shape: scores '
                      f'need equal sizes and channels, nothing is resized here')
-  if frames.ndim != 4 or min(frames.shape[1:3]) < least:
+  if len(frames.shape) != 4 or min(frames.shape[1:3]) < least:
     raise ValueError(f'frames {frames.shape}: expected [N, H, W, C] with H and W at least {least}')
 
 

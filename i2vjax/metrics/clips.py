@@ -1,5 +1,8 @@
 """All scores of one clip in one call, and how clips add up to a table row."""
 
+import dataclasses
+from typing import Any
+
 import jax.numpy as jnp
 import numpy as np
 
@@ -8,14 +11,42 @@ from i2vjax.metrics import fidelity, flicker, warping
 
 PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
 NAMES = PAIRED + UNPAIRED
+BLOCK = 128   # pairs whose motion is at hand at a time
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+  """Frames in [0, 1], one index at a time: a long clip is four times as large in floats.
+
+  Attributes:
+    frames: [T, H, W, C] uint8, or float in [-1, 1].
+  """
+
+  frames: Any
+
+  @property
+  def shape(self):
+    return self.frames.shape
+
+  def __len__(self):
+    return len(self.frames)
+
+  def __getitem__(self, index):
+    return unit(self.frames[index])
 
 
 def unit(frames):
-  """[T, H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
+  """[..., H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
   frames = np.asarray(frames)
   if frames.dtype == np.uint8:
     return frames.astype(np.float32) / 255
   return np.asarray(metrics.unit(frames, quantize=False))
+
+
+def eight_bits(frames):
+  """[T, H, W, C] uint8, or float in [-1, 1], as uint8."""
+  frames = np.asarray(frames)
+  return frames if frames.dtype == np.uint8 else np.rint(unit(frames) * 255).astype(np.uint8)
 
 
 def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, psnr_cap=100.0,
@@ -37,28 +68,39 @@ def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, 
   Returns:
     (total, {name: value of this clip}, {'psnr', 'ssim': [T], 'warping': [T-1]}).
   """
-  frames = unit(frames)
+  frames = Unit(frames)
   values, series = {}, {}
   wanted = tuple(name for name in PAIRED if name in names)
   if target is not None and wanted:
-    total, series = _paired(total, frames, unit(target), wanted, psnr_cap, ssim_gray, batch)
+    total, series = _paired(total, frames, Unit(target), wanted, psnr_cap, ssim_gray, batch)
     values |= {name: float(np.mean(items)) for name, items in series.items()}
   if motion is not None and 'warping' in names and len(frames) > 1:
-    flow, mask = at_size(*motion, frames.shape[1:3])
-    result = warping.clip_error(jnp.asarray(frames), flow, mask, kind=warp_kind, batch=batch)
-    series['warping'] = result.pop('pairs')
+    result, series['warping'] = _warping(frames, *motion, warp_kind, batch)
     if estimator:
       result = {f'{name}[{estimator}]' if name.startswith('warping') else name: value
                 for name, value in result.items()}
     total, values = metrics.update(total, result), values | result
   if source is not None and 'flicker' in names and len(frames) > 1:
-    result = flicker.clip_values(frames, unit(source))
+    result = flicker.clip_values(frames, Unit(source))
     values |= result
     if np.isnan(result['flicker_ratio']):
       result = {**result, 'num_still_sources': 1}
       del result['flicker_ratio']
     total = metrics.update(total, result)
   return total, values, series
+
+
+def _warping(frames, flow, visible, kind, batch):
+  """({score: value}, [T-1] values of the pairs)."""
+  parts = []
+  for start in range(0, len(flow), BLOCK):
+    own = slice(start, start + BLOCK)
+    motion, mask = at_size(flow[own], visible[own], frames.shape[1:3])
+    parts.append(warping.clip_error(jnp.asarray(frames[start:start + len(motion) + 1]), motion,
+                                    mask, kind=kind, batch=batch))
+  pairs = np.concatenate([part['pairs'] for part in parts])
+  return {f'warping_{kind}': float(pairs.mean()),
+          'num_empty_pairs': sum(part['num_empty_pairs'] for part in parts)}, pairs
 
 
 def at_size(flow, visible, size):
@@ -94,8 +136,9 @@ def moments(target):
   Returns:
     (means [T, C], variances [T]: mean over channels of the variance inside the frame).
   """
-  frames = unit(target).astype(np.float64)
-  return frames.mean(axis=(1, 2)), frames.var(axis=(1, 2)).mean(axis=-1)
+  found = [(frame.mean(axis=(0, 1)), frame.var(axis=(0, 1)).mean())
+           for frame in (unit(frame).astype(np.float64) for frame in target)]
+  return tuple(np.stack(part) for part in zip(*found, strict=True))
 
 
 def best_colour(means, variances, rounds=200):

@@ -36,7 +36,8 @@ def sketch(name, rows, series, moving=True):
   times = np.unique(np.linspace(0, length - 1, ACROSS).astype(int))
   return {'name': name, 'times': times.tolist(),
           'rows': {label: frames[times] for label, frames in rows.items()},
-          'slices': {label: frames[:, frames.shape[1] // 2] for label, frames in rows.items()},
+          'slices': {label: frames[:, frames.shape[1] // 2].copy()   # a view would keep the clip
+                     for label, frames in rows.items()},
           'worst': _worst(name, rows, series),
           'video': video(rows) if moving and length > 1 else b''}
 
@@ -49,7 +50,8 @@ def _worst(name, rows, series):
     badness = np.asarray(series['warping'])
   else:
     return []
-  return [(float(badness[t]), name, int(t), {label: frames[t] for label, frames in rows.items()})
+  return [(float(badness[t]), name, int(t),
+           {label: frames[t].copy() for label, frames in rows.items()})
           for t in np.argsort(-badness)[:OF_ONE]]
 
 

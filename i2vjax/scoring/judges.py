@@ -164,8 +164,7 @@ def classes(config, show=True):
                  small=labels.SMALL, absent=settings.absent)
 
   def add(total, material, frames):
-    seen = np.rint(clips.unit(frames) * 255).astype(np.uint8)
-    found = segmenter.predict(params, seen)
+    found = segmenter.predict(params, clips.eight_bits(frames))
     own = segmentation.update(segmentation.init(len(labels.CITYSCAPES)), material.labels, found)
     values = segmentation.result(own, **options)
     return segmentation.merge(total, own), {
@@ -190,9 +189,8 @@ def outlines():
     return np.unpackbits(last[t], axis=-1, count=width).astype(bool)
 
   def add(total, material, frames):
-    seen = np.rint(clips.unit(frames) * 255).astype(np.uint8)
     ratios = np.stack([edges.found_again(source_edges(material, t), edges.edge_maps(frame))
-                       for t, frame in enumerate(seen)])
+                       for t, frame in enumerate(clips.eight_bits(frames))])
     own = edges.update(edges.init(), ratios)
     values = edges.result(own) if own['count'].any() else {}
     return edges.merge(total, own), {k: v for k, v in values.items() if k == 'apce'}, {}
@@ -249,10 +247,14 @@ def motion_of(config, name):
     return forward, warping.valid_mask(forward, backward)[..., 0]
 
   def call(frames):
-    frames, found = jnp.asarray(frames, jnp.float32) / 127.5 - 1, []
-    for start in range(0, len(frames) - 1, batch):
-      index = np.minimum(np.arange(start, start + batch), len(frames) - 2)
-      parts = both(params, frames[index], frames[index + 1])
-      found.append([np.asarray(part)[:len(frames) - 1 - start] for part in parts])
-    return tuple(np.concatenate(part) for part in zip(*found, strict=True)) if found else None
+    length = len(frames) - 1
+    if not length:
+      return None
+    found = [files.room((length, *frames.shape[1:3], *last), np.float32) for last in ((2,), ())]
+    for start in range(0, length, batch):
+      index = np.minimum(np.arange(start, start + batch), length - 1)
+      now, after = (jnp.asarray(frames[k], jnp.float32) / 127.5 - 1 for k in (index, index + 1))
+      for whole, part in zip(found, both(params, now, after), strict=True):
+        whole[start:start + batch] = np.asarray(part)[:length - start]
+    return tuple(found)
   return call

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from i2vjax import checkpoint, methods, ops, translate
+from i2vjax import checkpoint, files, methods, ops, translate
 from i2vjax.data import pairs
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
@@ -21,7 +21,7 @@ def translated(run):
   def row(material):
     items = ((None, frame) for frame in material.raw)
     done = translate.clip(call, items, None, settings.batch, material.limits)
-    return np.stack([result for _, _, result in done])
+    return files.stacked((result for _, _, result in done), len(material.raw))
   return row
 
 
@@ -48,8 +48,11 @@ def reference(run, plan):
 
 def source(material):
   """The source in the channels of the target."""
-  channels = material.target.shape[-1]
-  return np.rint(ops.match_channels(material.shown, channels)).astype(np.uint8)
+  shape = material.target.shape
+  if material.shown.shape[-1] == 1:
+    return np.broadcast_to(material.shown, shape)
+  return files.stacked((np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8)
+                        for frame in material.shown), len(material.shown))
 
 
 def constant(materials):
@@ -59,7 +62,7 @@ def constant(materials):
   value = np.rint(colour * 255).astype(np.uint8)
 
   def row(material):
-    return np.broadcast_to(value, material.target.shape).copy()
+    return np.broadcast_to(value, material.target.shape)
   return row
 
 
