@@ -166,7 +166,7 @@ def import_checkpoint(flag, config, argv):
   source = need(flag, 'source', 'one of ' + ', '.join(importer.SOURCES))
   folder = need(flag, 'from', 'the folder with the .pth files')
   workdir = need(flag, 'workdir', 'the run folder to be made')
-  file = config_flags.get_config_filename(flag['config'])
+  file = config_flags.get_config_filename(flag['config']).removesuffix(f':{config.variant}')
   if config.variant != 'default':
     file = f'{file}:{config.variant}'
   print(importer.import_run(source, folder, flag.label, workdir, config, file))

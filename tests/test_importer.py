@@ -204,9 +204,12 @@ def test_directions_of_the_sources():
   assert names['i2vgan']['G_B'] == names['cyclegan']['G_A'] == 'gen_ab'
   assert names['i2vgan']['D_B'] == names['cyclegan']['D_A'] == 'disc_b'
   assert names['i2vgan']['F_A'] == names['cut']['F'] == 'proj_ab'   # G_B's, which reads a
+  assert names['pearlgan']['G1'] == 'gen_ab/encoder' and names['pearlgan']['G0'][:6] == 'gen_ba'
   for method, known in importer.SOURCES.values():
-    players = checkpoint.methods.get(method).PLAYERS.values()
-    assert set(known.values()) == {name for own in players for name in own}
+    players = checkpoint.methods.get(method.partition(':')[0]).PLAYERS
+    every = {name for own in players.values() for name in own}
+    halves = {name.partition('/')[0] for name in known.values() if '/' in name}
+    assert halves == set(players['gen']) if halves else set(known.values()) == every
 
 
 def test_channels_follow_the_files():

@@ -7,7 +7,7 @@ import pytest
 import torch_files
 from official_files import flat, frame, random_params
 
-from i2vjax import checkpoint, importer
+from i2vjax import checkpoint, importer, main
 from i2vjax.networks import combogan
 from i2vjax.pretrained import halves, layouts
 
@@ -111,7 +111,8 @@ def imported(folder, source, tmp_path):
   return importer.import_run(source, folder, '80', tmp_path / 'run', config, file)
 
 
-@pytest.mark.parametrize('source', FORMS)
+@pytest.mark.parametrize('source', ['todaygan', *(
+    pytest.param(x, marks=pytest.mark.slow) for x in ('pearlgan', 'morngan'))])
 def test_four_files_become_a_run(source, tmp_path):
   made = write(tmp_path, source)
   said = imported(tmp_path, source, tmp_path)
@@ -147,3 +148,13 @@ def test_channels_of_halves():
   for name, domain in (('gen_ab/encoder', 'a'), ('gen_ab/renderer', 'b'), ('gen_ba/encoder', 'b'),
                        ('gen_ba/renderer', 'a')):
     assert importer.channels(name, layout) == {f'data.channels_{domain}': 1}
+
+
+@pytest.mark.parametrize(('source', 'file'), [
+    ('todaygan', 'pearlgan.py:todaygan'), ('morngan', 'morngan.py')])
+def test_the_command_takes_the_config_of_the_source(source, file, monkeypatch, capsys):
+  monkeypatch.setattr(importer, 'import_run', lambda *given: f'{given[-2].method} {given[-1]}')
+  assert main.main(['main', 'import', '--source', source, '--from', 'x', '--workdir', 'y']) == 0
+  method = file.partition('.')[0]
+  assert capsys.readouterr().out.strip() == f'{method} {importer.config_path(source)}'
+  assert importer.config_path(source).endswith(file)

@@ -105,7 +105,8 @@ def stirred(module):
 
 
 @pytest.mark.parametrize(('source', 'attention', 'group'), [
-    ('todaygan', False, False), ('pearlgan', True, True), ('morngan', False, True)])
+    ('todaygan', False, False), ('pearlgan', True, True),
+    pytest.param('morngan', False, True, marks=pytest.mark.slow)])
 def test_imported_halves_equal_torch(tmp_path, source, attention, group):
   torch.manual_seed(0)
   norm = (lambda features: nn.GroupNorm(32, features)) if group else nn.InstanceNorm2d

@@ -1,6 +1,6 @@
 """Key tables of the public checkpoints of ToDayGAN, PearlGAN and MornGAN: halves of generators.
 
-Each file is an encoder or a renderer of one domain (networks/combogan.py), a list of layers `model`.
+A file is an encoder or a renderer of one domain (networks/combogan.py), a list `model` of layers.
 PearlGAN's attention ends that of the encoder, whose residual blocks are then `model_postfix`, and
 is `model_att` in the renderer. Instance norms have no entries, a PReLU has `weight` alone.
 """
