@@ -107,9 +107,8 @@ def movers(config, phase):
 def batch_extras(config):
   """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps."""
   reads = any(terms_of(config, name) for _, name in phases(config))
-  judged = ('labels_a',) if reads and config.data.source == 'scenes' else ()
-  labels = ('labels_b', *judged) if reads or config.weights.temp else ()
-  return labels + pearlgan.batch_extras(config)
+  a = ('labels_a',) if reads and config.data.source == 'scenes' else ()
+  return (('labels_b', *a) if reads or config.weights.temp else ()) + pearlgan.batch_extras(config)
 
 
 # ---- The step
