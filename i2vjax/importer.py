@@ -102,9 +102,10 @@ def import_run(source, folder, label, workdir, config, config_file=''):
   config, notes = configured(config, found)
   method, state = filled(config, found)
   fresh = sorted(state.params.keys() - {name.partition('/')[0] for name in found})
+  report = '\n'.join([f'imported {source} into {workdir}:', *_lines(found, fresh), *notes,
+                      *_commands(workdir, config, config_file)])
   _write(workdir, config, state, _record(source, found, fresh))
-  return '\n'.join([f'imported {source} into {workdir}:', *_lines(found, fresh), *notes,
-                    *_commands(workdir, config, config_file)])
+  return report
 
 
 # ---- reading -----------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ prepare          --input VIDEO|FOLDER|GLOB --output FOLDER [--domain a|b] [--tes
                  [--size 320x240] [--config.data.frames_per_image=3]: into folders of frames
                  | --dataset irvi/traffic --manual_dir FOLDER [--data_dir FOLDER]
 fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
-import           --source cyclegan|recyclegan|i2vgan|cut --from FOLDER --workdir RUN
+import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morngan
+                 --from FOLDER --workdir RUN
 doctor           what this machine has
 
 Exit codes: 0 done or stopped on request, 1 our fault, 2 a mistake to mend, 3 not a number.
