@@ -52,7 +52,8 @@ def read_config(name, options):
   config.variant = 'bench'
   config.data.update(source='scenes', load_size=options.size, crop_size=options.size)
   config.data.scenes.update(clips=1, test_clips=1, val_clips=1, clip_length=config.data.frames + 2)
-  config.gan.pool = 0
+  if 'pool' in config.gan:
+    config.gan.pool = 0
   config.backbone, config.perceptual = 'none', 'random' if options.perceptual else 'none'
   for part in ('width', 'blocks'):
     if getattr(options, part):
