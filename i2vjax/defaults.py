@@ -116,7 +116,8 @@ def evaluation():
       warp_kind='mse',               # 'euclidean': as the text of STC-V2V
       flow='auto',                   # of sources whose motion is not known: raft_large, tvl1, ...
       fid_mode='pytorch_fid',        # 'clean' | 'torchmetrics'
-      fid_reference='auto',          # 'test_b' | 'train_b'; auto: test_b if there is one
+      fid_reference='auto',          # 'test_b' | 'train_b', or a folder, glob or video of frames;
+                                     # auto: test_b if there is one
       kid_degrees=(3,), kid_subsets=100, kid_subset_size=1000, seed=0,
       lpips_net='alex',              # 'vgg'
       weights='file',                # 'random': smoke tests of fid, kid and lpips

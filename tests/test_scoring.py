@@ -6,6 +6,7 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import defaults, evaluate, segmenter
+from i2vjax.data import frames as images
 from i2vjax.data import pairs
 from i2vjax.metrics import labels
 from i2vjax.pretrained import scorers
@@ -72,6 +73,16 @@ def test_reference_of_fid():
   config.eval.fid_reference = 'train_c'
   with pytest.raises(ValueError, match='choose one of auto, test_b, train_b'):
     plan.of_run(config)
+
+
+def test_reference_of_fid_from_a_folder(tmp_path):
+  config = stubs.config()
+  for name, value in (('one/1.png', 10), ('one/2.png', 20), ('two/1.png', 30)):
+    images.write_image(tmp_path / name, np.full((9, 8, 3), value, np.uint8))
+  config.eval.fid_reference = str(tmp_path)
+  found = plan.of_run(config)
+  assert found.reference_name == str(tmp_path)
+  assert [clip[:, 0, 0, 0].tolist() for clip in found.reference()] == [[10, 20], [30]]
 
 
 # ---- judges -----------------------------------------------------------------------------------

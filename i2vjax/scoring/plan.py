@@ -5,7 +5,7 @@ from typing import Any
 
 import ml_collections
 
-from i2vjax import ops
+from i2vjax import defaults, ops
 from i2vjax.data import pairs, windows
 from i2vjax.data import source as data_source
 from i2vjax.metrics import clips, lpips
@@ -62,7 +62,7 @@ def of_run(config, quick=False):
   reasons['ap'] = 'translate first, let a detector write a file, then evaluate --result'
   least = min(ops.hw(config.data.crop_size))
   reasons |= _files(config, least, len(a))
-  split = _reference_split(config, b)
+  reference_name, reference = _reference(config, b)
   if quick:
     motion = () if a.has_flow else ('warping',)
     reasons |= dict.fromkeys((*(set(judges.NAMES) - set(QUICK)), *motion), 'not while training')
@@ -74,11 +74,8 @@ def of_run(config, quick=False):
   def materials():
     return pairs.materials(config, not unmatched, config.eval.quantize,
                            'warping' in names and not estimator, config.eval.max_clips)
-
-  def reference():
-    for clip in windows.test_clips(config, 'b', split):
-      yield pairs.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
-  return Plan(config, names, skipped, not unmatched, materials, reference, f'{split}_b', estimator)
+  return Plan(config, names, skipped, not unmatched, materials, reference, reference_name,
+              estimator)
 
 
 def of_folders(found, settings):
@@ -122,12 +119,28 @@ def _files(config, least, count):
   return {name: why for name, why in reasons.items() if why}
 
 
-def _reference_split(config, test_b):
-  """The split of domain b that FID and KID compare with."""
+def _reference(config, test_b):
+  """(name, () -> clips [T, H, W, C]) of the real frames that FID and KID compare with."""
   wanted = config.eval.fid_reference
   if wanted not in REFERENCES:
-    raise ValueError(f'eval.fid_reference={wanted!r}: choose one of {", ".join(REFERENCES)}')
+    return wanted, _given(wanted)
   if wanted == 'test_b' and test_b is None:
     raise ValueError('eval.fid_reference=test_b: there are no test frames of the target; give '
                      'data.test_b, or set --config.eval.fid_reference=train_b')
-  return 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'
+  split = 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'
+
+  def clips_of_split():
+    for clip in windows.test_clips(config, 'b', split):
+      yield pairs.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
+  return f'{split}_b', clips_of_split
+
+
+def _given(place):
+  """() -> clips of a folder, glob or video, as they are. Opened at once, so that it is there."""
+  try:
+    found = pairs.frames_of(defaults.data(), place)
+  except FileNotFoundError as error:
+    raise ValueError(f'eval.fid_reference={place!r}: {error}; choose one of '
+                     f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
+  return lambda: (pairs.shown(pairs.read_clip(found, start, length))
+                  for _, start, length in found.clips)
