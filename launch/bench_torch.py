@@ -3,13 +3,14 @@
   python launch/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256] [--rounds 5]
       [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual] [--set FIELD=VALUE ...]
       [--what train,forward]
-  python launch/bench_torch.py --method cptrans,roma --ours_only
+  python launch/bench_torch.py --method cptrans,roma --ours_only [--epoch 42]
 
 Networks and weights are those of configs/METHOD.py, changed by --set (`--set gen.width=32`); pools
 of fakes are left out and both sides see a batch of that config's size. Ours runs as in the training
 loop, from uint8 frames to the moved state; theirs is launch/torch_steps.py, which knows the four
 methods above. --ours_only takes any method, without backbone and, unless --perceptual, without VGG
-(with it: random weights on both sides). --what forward: one frame through the generator.
+(with it: random weights on both sides). --what forward: one frame through the generator. --epoch:
+of a method with phases, the one that this epoch belongs to.
 
 Each round times one call of either side; minima and medians of wall time and of processor time
 divided by the threads are printed, the second of which other programs on the machine disturb less,
@@ -97,7 +98,8 @@ def jax_step(config, options):
   fixed = parallel.replicate(fixed)
   batch = parallel.shard(windows.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
-  phase = trainer.phase_at(method, config, 0)
+  config.train.per_epoch = 1
+  phase = trainer.phase_at(method, config, options.epoch - 1)
   compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
   plan = compiled.memory_analysis()
 
@@ -273,7 +275,8 @@ def parse(argv):
   parser.add_argument('--method', default='cyclegan', help='names in configs/, by commas')
   parser.add_argument('--what', default='train', help='train, forward or both, by commas')
   for name, value, text in (
-      ('size', 256, 'pixels'), ('rounds', 5, ''), ('threads', 0, 'cores for both sides; 0: all'),
+      ('size', 256, 'pixels'), ('rounds', 5, ''),
+      ('epoch', 1, 'whose phase is measured'), ('threads', 0, 'cores for both sides; 0: all'),
       ('width', 0, 'of generator and critic; 0: the config'), ('blocks', 0, '0: the config')):
     parser.add_argument(f'--{name}', type=int, default=value, help=text)
   parser.add_argument('--impl', default='auto', help='form of our convolutions (networks/conv.py)')
