@@ -1,81 +1,29 @@
-"""STC-V2V: the recurrence and its terms by hand, passes, gradients, one frame after another."""
+"""STC-V2V: the recurrence by hand, what is visible, one frame after another."""
 
 import math
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import clips, config_of
+from stc_toys import (
+  BATCH,
+  KEY,
+  SIZE,
+  B,
+  K,
+  batch_with,
+  linear,
+  made_of,
+  tiny,
+)
 
 from i2vjax import ops
 from i2vjax.data import windows
-from i2vjax.losses import perceptual
 from i2vjax.methods import stc
 from i2vjax.networks.vgg import VGG
 from i2vjax.state import init_params, run
-
-KEY = jax.random.key(0)
-B, K, SIZE = 2, 3, 16
-
-
-def flows(shift, length=K - 1):
-  return jnp.broadcast_to(jnp.array(shift, jnp.float32), (B, length, SIZE, SIZE, 2))
-
-
-def batch_with(shift=(1.5, -0.5)):
-  found = clips(K, batch=B, size=SIZE)
-  for x in 'ab':
-    found |= {f'flow_{x}': flows(shift), f'flow_fwd_{x}': -flows(shift)}
-  return found
-
-
-BATCH = batch_with()
-
-
-def tiny(variant='demo', **fuse):
-  config = config_of('stc', variant)
-  config.data.update(load_size=SIZE, crop_size=SIZE)
-  config.flow.name = 'gt+zero'
-  config.mask.alpha = 2.0   # frames of noise would all be hidden at 50
-  config.fuse.update(fuse)
-  return config
-
-
-class Gain(nn.Module):
-  """gain * x."""
-
-  value: float = 0.5
-
-  @nn.compact
-  def __call__(self, x):
-    return x * self.param('gain', nn.initializers.constant(self.value), (1,))
-
-
-class Mask(nn.Module):
-  """sigmoid(bias + sum of the difference): -100 and 100 are masks of 0 and 1."""
-
-  bias: float = 0.0
-
-  @nn.compact
-  def __call__(self, difference):
-    return nn.sigmoid(self.param('bias', nn.initializers.constant(self.bias), (1,))
-                      + jnp.sum(difference, -1, keepdims=True))
-
-
-def linear(bias_ab=-0.3, bias_ba=0.2):
-  """(nets, params) simple enough to be followed by hand."""
-  nets = {'gen_ab': Gain(0.5), 'gen_ba': Gain(0.8), 'fuse_ab': Mask(bias_ab),
-          'fuse_ba': Mask(bias_ba)}
-  return nets, {name: net.init(KEY, BATCH['a'][:, 0])['params'] for name, net in nets.items()}
-
-
-def made_of(config, nets, params, batch=BATCH, x='a', y='b'):
-  motion = stc.motions(nets, config, {}, batch)
-  return stc.translation(nets, config, params, x, y, batch[x], motion[x]), motion[x]
-
 
 # ---- The recurrence
 
@@ -153,175 +101,6 @@ def test_generators_see_all_frames_of_a_clip_in_one_call_with_the_same_result():
   call = jax.jit(lambda x: run(nets, params, 'gen_ab', x))
   one_by_one = jnp.concatenate([call(frame[None]) for frame in frames])
   np.testing.assert_allclose(call(frames), one_by_one, atol=1e-5)
-
-
-# ---- The terms
-
-
-def toys_of(config):
-  """`toy_setup` with blocks simple enough to compile in no time."""
-  nets, _, fresh, fixed = toy_setup(stc, config)
-  nets |= {'fuse_ab': Mask(0.3), 'fuse_ba': Mask(-0.2)}
-  params = dict(fresh.params)
-  for name in ('fuse_ab', 'fuse_ba'):
-    params[name] = nets[name].init(KEY, BATCH['a'][:, 0])['params']
-  tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.01))
-  opt = {player: tx[player].init({name: params[name] for name in names})
-         for player, names in stc.PLAYERS.items()}
-  return nets, tx, fresh.replace(params=params, opt=opt), fixed
-
-
-@pytest.fixture(scope='module')
-def toys():
-  config = tiny()
-  config.perceptual = 'random'
-  return config, toys_of(config)
-
-
-@pytest.fixture(scope='module')
-def stepped(toys):
-  return one_step(stc, *toys, BATCH)
-
-
-def test_terms_by_hand(toys, stepped):
-  """Means over all elements; gan and content of t = 1 and of the mean over t > 1, 7 summed over t.
-  """
-  config, (nets, _, fresh, fixed) = toys
-  params, expected = fresh.params, dict.fromkeys(config.weights, 0.0)
-  motions = stc.motions(nets, config, fixed, BATCH)
-
-  def mean(x):
-    return float(jnp.mean(x))
-  for x, y in (('a', 'b'), ('b', 'a')):
-    made = stc.translation(nets, config, params, x, y, BATCH[x], motions[x])
-    real, fake, f = BATCH[x], made['fake'], BATCH[f'flow_{x}'][:, 0]
-    back = run(nets, params, f'gen_{y}{x}', fake)
-    expected['cycle_2d'] += mean(jnp.abs(back[:, 0] - real[:, 0]))
-    for t in range(K):
-      share = 1 if t == 0 else 1 / (K - 1)
-      score = run(nets, params, f'disc_{y}', fake[:, t])
-      expected['gan'] += share * mean((score - 1) ** 2)
-      seen = [run(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
-      expected['content'] += share * mean(jnp.square(
-          perceptual.standardise(seen[0]) - perceptual.standardise(seen[1])))
-      if t:
-        expected['cycle_3d'] += share * mean(jnp.abs(made['again'][:, t - 1] - real[:, t]))
-        e = jnp.linalg.norm((real[:, t] - ops.warp(real[:, t - 1], f)) / 2, axis=-1, keepdims=True)
-        mask = jnp.exp(-2 * e) * ops.inside(f)
-        expected['temporal'] += mean(mask * jnp.abs(fake[:, t] - ops.warp(fake[:, t - 1], f)))
-  _, terms = stepped
-  for name, value in expected.items():
-    np.testing.assert_allclose(terms[name], value, rtol=2e-5, err_msg=name)
-
-
-def test_critics_loss_by_hand(toys, stepped):
-  """Half of mean (D(x) - 1)^2 + mean D(y)^2 over all K frames, before either player moved."""
-  config, (nets, _, fresh, fixed) = toys
-  motions = stc.motions(nets, config, fixed, BATCH)
-  made = stc.translation(nets, config, fresh.params, 'a', 'b', BATCH['a'], motions['a'])
-  real, fake = (run(nets, fresh.params, 'disc_b', clip) for clip in (BATCH['b'], made['fake']))
-  expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
-  np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
-
-
-def test_all_networks_move(toys, stepped):
-  before = toys[1][2]
-  assert moved(before, stepped[0]) == set(before.params)
-
-
-@pytest.mark.parametrize(('kind', 'used'), [('learned', True), ('average', False), ('mask', False)])
-def test_an_ablation_leaves_the_blocks_alone(kind, used):
-  config, (nets, params) = tiny(kind=kind), linear()
-
-  def total(params):
-    made, _ = made_of(config, nets, params)
-    return jnp.sum(made['fake']) + jnp.sum(made['again'])
-  grads = jax.grad(total)(params)
-  for name in ('fuse_ab', 'fuse_ba'):
-    assert bool(jnp.any(grads[name]['bias'] != 0)) is used
-  assert jnp.any(grads['gen_ab']['gain'] != 0)
-
-
-def test_a_term_of_weight_0_is_not_computed():
-  config = tiny()
-  config.perceptual = 'random'
-  config.weights.update(content=0.0, temporal=0.0)
-  assert not stc.perceives(config) and 'vgg' not in stc.fixed(config)
-  _, terms = jax.eval_shape(lambda: one_step(stc, config, toy_setup(stc, config), BATCH))
-  assert {'content', 'temporal'} & set(terms) == set() and 'cycle_3d' in terms
-
-
-def test_passes_of_a_step(toys):
-  """Generators twice with all frames; a block frame by frame there, all at once back."""
-  config, _ = toys
-  calls = passes(stc, config, BATCH)
-  for side in ('ab', 'ba'):
-    assert calls[f'gen_{side}', 'whole'] == [B * K] * 2
-    assert sorted(calls[f'fuse_{side}', 'whole']) == [B] * (K - 1) + [B * (K - 1)]
-  assert calls['vgg', 'whole'] == [2 * B * K] * 2
-  assert calls['disc_a', 'whole'] == [B * K, 2 * B * K]
-
-
-# ---- Gradients
-
-
-def test_gradient_reaches_the_frame_before_unless_detached():
-  """d y_3 / d g_1 through p_3 and p_2, and through the masks."""
-  nets, params = linear()
-  new = 0.5 * BATCH['a']
-  for detach, reached in ((False, True), (True, False)):
-    config = tiny(detach=detach)
-    motion = stc.motions(nets, config, {}, BATCH)['a']
-    def last(new, config=config, motion=motion):
-      return jnp.sum(stc.recurrence(nets, config, params, 'fuse_ab', new, motion)[0][:, 2])
-    grad = jax.grad(last)(new)
-    assert bool(jnp.any(grad[:, 0] != 0)) is reached
-    assert bool(jnp.any(grad[:, 2] != 0))
-
-
-def test_temporal_term_moves_both_frames():
-  motion = stc.motions({}, tiny(), {}, BATCH)['a']
-  fake = 0.5 * BATCH['a']
-
-  def term(fake):
-    f = motion['flow'][:, 0]
-    warped = jnp.stack([ops.warp(fake[:, t], f) for t in range(K - 1)], 1)
-    return stc.temporal_term({'fake': fake, 'moved': warped}, motion)
-  grad = jax.grad(term)(fake)
-  assert all(bool(jnp.any(grad[:, t] != 0)) for t in range(K))
-
-
-def test_flow_and_visibility_are_constants_of_the_real_frames():
-  config = tiny()
-  config.flow.update(name='lk', levels=1, warps=1)
-
-  def total(a):
-    return sum(jnp.sum(x) for x in jax.tree.leaves(
-        stc.motions({}, config, {}, {**BATCH, 'a': a})))
-  assert not jnp.any(jax.grad(total)(BATCH['a']))
-
-
-def test_frozen_networks_belong_to_no_player():
-  config = config_of('stc', 'paper')
-  trained = {name for names in stc.PLAYERS.values() for name in names}
-  assert set(stc.fixed(config)) == {'flow', 'vgg'} and not trained & {'flow', 'vgg'}
-  assert set(stc.networks(config)) == trained and stc.TRANSLATES_WITH == ('flow',)
-
-
-def test_temporal_term_falls_on_a_static_clip():
-  """The same frame under other noise, no motion: 50 steps on the term alone."""
-  config = tiny()
-  config.weights.update(gan=0.0, cycle_2d=0.0, cycle_3d=0.0)
-  frames = BATCH['a'][:, :1] + 0.1 * jax.random.normal(KEY, BATCH['a'].shape)
-  batch = {'a': frames, 'b': frames, 'flow_a': flows((0, 0)), 'flow_b': flows((0, 0))}
-  nets, _, fresh, fixed = toys_of(config)
-  tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.02))
-
-  def one(state, _):
-    return stc.step(nets, tx, config, state, batch, fixed, KEY, 'train')
-  run_all = jax.vmap(lambda _: jax.lax.scan(one, fresh, None, 50)[1], axis_name='data')
-  values = jax.jit(run_all)(jnp.arange(1))['temporal'][0]
-  assert float(values[-1]) < 0.8 * float(values[0])
 
 
 # ---- Visibility
@@ -405,13 +184,6 @@ def test_a_new_scene_begins_anew_by_wish():
     _, shown = stc.translate(nets, config, params, {}, {}, None, cut)
     np.testing.assert_allclose(shown[:, 1], 0.5 * a, atol=1e-6)
     np.testing.assert_allclose(shown[:, 2], expected, atol=1e-6)
-
-
-def test_samples_show_every_stage(toys):
-  config, (nets, _, fresh, fixed) = toys
-  rows = jax.eval_shape(lambda: stc.samples(nets, config, fresh.params, {}, fixed, BATCH, KEY))
-  assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
-  assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
 
 
 # ---- Config

@@ -1,0 +1,82 @@
+"""STC on frames of noise with networks simple enough to be followed by hand."""
+
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+from method_tools import clips, config_of, toy_setup
+
+from i2vjax.methods import stc
+
+KEY = jax.random.key(0)
+B, K, SIZE = 2, 3, 16
+
+
+def flows(shift, length=K - 1):
+  return jnp.broadcast_to(jnp.array(shift, jnp.float32), (B, length, SIZE, SIZE, 2))
+
+
+def batch_with(shift=(1.5, -0.5)):
+  found = clips(K, batch=B, size=SIZE)
+  for x in 'ab':
+    found |= {f'flow_{x}': flows(shift), f'flow_fwd_{x}': -flows(shift)}
+  return found
+
+
+BATCH = batch_with()
+
+
+def tiny(variant='demo', **fuse):
+  config = config_of('stc', variant)
+  config.data.update(load_size=SIZE, crop_size=SIZE)
+  config.flow.name = 'gt+zero'
+  config.mask.alpha = 2.0   # frames of noise would all be hidden at 50
+  config.fuse.update(fuse)
+  return config
+
+
+class Gain(nn.Module):
+  """gain * x."""
+
+  value: float = 0.5
+
+  @nn.compact
+  def __call__(self, x):
+    return x * self.param('gain', nn.initializers.constant(self.value), (1,))
+
+
+class Mask(nn.Module):
+  """sigmoid(bias + sum of the difference): -100 and 100 are masks of 0 and 1."""
+
+  bias: float = 0.0
+
+  @nn.compact
+  def __call__(self, difference):
+    return nn.sigmoid(self.param('bias', nn.initializers.constant(self.bias), (1,))
+                      + jnp.sum(difference, -1, keepdims=True))
+
+
+def linear(bias_ab=-0.3, bias_ba=0.2):
+  """(nets, params) simple enough to be followed by hand."""
+  nets = {'gen_ab': Gain(0.5), 'gen_ba': Gain(0.8), 'fuse_ab': Mask(bias_ab),
+          'fuse_ba': Mask(bias_ba)}
+  return nets, {name: net.init(KEY, BATCH['a'][:, 0])['params'] for name, net in nets.items()}
+
+
+def made_of(config, nets, params, batch=BATCH, x='a', y='b'):
+  motion = stc.motions(nets, config, {}, batch)
+  return stc.translation(nets, config, params, x, y, batch[x], motion[x]), motion[x]
+
+
+def toys_of(config):
+  """`toy_setup` with blocks simple enough to compile in no time."""
+  nets, _, fresh, fixed = toy_setup(stc, config)
+  nets |= {'fuse_ab': Mask(0.3), 'fuse_ba': Mask(-0.2)}
+  params = dict(fresh.params)
+  for name in ('fuse_ab', 'fuse_ba'):
+    params[name] = nets[name].init(KEY, BATCH['a'][:, 0])['params']
+  tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.01))
+  opt = {player: tx[player].init({name: params[name] for name in names})
+         for player, names in stc.PLAYERS.items()}
+  return nets, tx, fresh.replace(params=params, opt=opt), fixed
