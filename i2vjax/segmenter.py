@@ -24,6 +24,7 @@ from i2vjax.data import frames as images
 from i2vjax.losses import semantic
 from i2vjax.metrics import labels, segmentation
 from i2vjax.networks.segmentation import SegmentationUNet, like
+from i2vjax.state import draw
 
 VERSION = 1                    # counts changes of what is learned: older files are not used
 # Ours, found on `scenes` at 64 pixels; `config.eval.segmenter` overrides.
@@ -171,10 +172,7 @@ def train(config, show=True):
   net = SegmentationUNet(len(labels.CITYSCAPES), chosen['width'], chosen['levels'])
   tx = optax.adam(optax.cosine_decay_schedule(chosen['lr'], chosen['steps']))
   key = jax.random.key(chosen['seed'])
-  # LLVM's level 2 draws the same numbers and saves most of the time of compiling this.
-  quick = {'xla_backend_optimization_level': 2} if jax.default_backend() == 'cpu' else None
-  begin = jax.jit(net.init, compiler_options=quick)
-  params = begin(key, jnp.zeros((1, *size, frames.shape[-1])))['params']
+  params = draw(net.init, key, jnp.zeros((1, *size, frames.shape[-1])))['params']
   weights = semantic.class_weights(truth, net.classes)
   frames, truth, opt, losses = jnp.asarray(frames), jnp.asarray(truth), tx.init(params), []
   advance = jax.jit(functools.partial(_step, net, tx, batch, size, weights), donate_argnums=(0, 1))

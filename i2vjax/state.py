@@ -55,12 +55,15 @@ def init_params(nets, inputs, key):
     {name: params}.
   """
   def one(name):
-    own = name_key(key, name)
-    # Options are for programs of their own, not for a part of another that is being traced.
-    alone = jax.default_backend() == 'cpu' and not isinstance(own, jax.core.Tracer)
-    init = jax.jit(nets[name].init, compiler_options=QUICK if alone else None)
-    return init(own, *inputs[name])['params']
+    return draw(nets[name].init, name_key(key, name), *inputs[name])['params']
   return {name: one(name) for name in nets}
+
+
+def draw(init, key, *inputs):
+  """init(key, *inputs), compiled quickly: many draws of random numbers that run once."""
+  # Options are for programs of their own, not for a part of another that is being traced.
+  alone = jax.default_backend() == 'cpu' and not isinstance(key, jax.core.Tracer)
+  return jax.jit(init, compiler_options=QUICK if alone else None)(key, *inputs)
 
 
 def run(nets, params, name, *inputs, **options):

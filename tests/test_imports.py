@@ -23,7 +23,7 @@ ALLOWED = {
     'files': set(), 'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(),
     'schedules': set(),
     'reverse': set(), 'prepare': {'data'},
-    'segmenter': {'data', 'losses', 'metrics', 'networks', 'ops'},
+    'segmenter': {'data', 'losses', 'metrics', 'networks', 'ops', 'state'},
     'parallel': {'state'}, 'state': {'ops'},
     'methods': {'networks', 'losses', 'ops', 'state', 'methods'},
     'metrics': {'networks', 'ops', 'metrics'},

@@ -146,7 +146,7 @@ def test_a_damaged_file_is_trained_anew(judge, cache, monkeypatch, capsys):
 def test_a_file_is_whole_or_absent(judge, tmp_path, monkeypatch):
   def full(*_):
     raise OSError('no space left')
-  monkeypatch.setattr(segmenter.os, 'replace', full)
+  monkeypatch.setattr(segmenter.files.os, 'replace', full)
   with pytest.raises(OSError, match='no space'):
     segmenter.save(tmp_path / 'x.npz', judge[0], {})
   assert not list(tmp_path.iterdir())

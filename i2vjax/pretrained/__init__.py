@@ -20,7 +20,7 @@ from i2vjax.pretrained import (
     vit_weights,
 )
 from i2vjax.pretrained.registry import MissingWeights
-from i2vjax.state import name_key
+from i2vjax.state import draw, name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 
@@ -148,7 +148,7 @@ def _random(entry, init):
     logging.warning('RANDOM weights for %s (%s=random): results are meaningless, for smoke tests '
                     'only', entry.id, entry.field)
   _USED[entry.id] = {'random': True}
-  return jax.jit(init)(name_key(jax.random.key(0), entry.id))
+  return draw(init, name_key(jax.random.key(0), entry.id))
 
 
 def fit(arrays, shapes, path):
