@@ -53,7 +53,7 @@ def evaluate(run, output, overwrite=False, show=True):
 def quick_scores(run):
   """{name: value} of the run's own row: what training logs every `eval.every` steps."""
   plan = planning.of_run(run.config, quick=True)
-  scores, _ = judge({'translated': rows.translated(run)}, plan, show=False)
+  scores, _ = judge({'translated': rows.translated(run)}, plan, show=False, sketched=False)
   return {name: value for name, value in scores['rows']['translated'].items()
           if not name.startswith('num_') and not name.endswith('_source')}
 
@@ -114,12 +114,13 @@ def _write(output, scores, sketches, curves):
 # ---- judging ----------------------------------------------------------------------------------
 
 
-def judge(table, plan, show=True):
+def judge(table, plan, show=True, sketched=True):
   """Every judge looks at every row of every clip.
 
   Args:
     table: {label: Material -> frames}, 'translated' first.
     plan: planning.Plan.
+    show: progress bars. sketched: keep what a page shows.
 
   Returns:
     (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, sketches for the page).
@@ -137,9 +138,10 @@ def judge(table, plan, show=True):
       entry.setdefault('series', series)
       translated = made if translated is None else translated
     listed.append(entry)
-    sketches = pictures.keep(sketches, pictures.sketch(
-        material.name, _pictures(material, translated), entry['series'],
-        moving=len(sketches) < pictures.SHOWN))
+    if sketched:
+      sketches = pictures.keep(sketches, pictures.sketch(
+          material.name, _pictures(material, translated), entry['series'],
+          moving=len(sketches) < pictures.SHOWN))
   if not listed:
     raise ValueError('no test clips: nothing to score')
   results = {label: _results(panel, parts) for label, parts in totals.items()}
@@ -147,7 +149,8 @@ def judge(table, plan, show=True):
   return {'protocol': {'clips': len(listed), 'frames': sum(x['frames'] for x in listed),
                        'height': height, 'width': width, **protocol(plan, panel)},
           'rows': results, 'clips': listed, 'skipped': plan.skipped,
-          'worst': [{'clip': name, 'frame': t} for _, name, t, _ in sketches[0]['worst']]}, sketches
+          'worst': [{'clip': name, 'frame': t} for sketch in sketches[:1]
+                    for _, name, t, _ in sketch['worst']]}, sketches
 
 
 def _add(panel, totals, material, frames):
