@@ -11,7 +11,7 @@ import shutil
 
 import tqdm
 
-from i2vjax.data import builders, frames, placing, prepared, recordings, tfds_source
+from i2vjax.data import builders, frames, placing, recordings, tfds_source
 
 
 def records(dataset, manual_dir, data_dir=None, *, overwrite=False, show=True, limit=0):
@@ -76,11 +76,6 @@ def place_of(output, split, domain, shared):
   if domain:
     return output / f'{split}{domain.upper()}'
   return output / split if shared else output
-
-
-def read_size(text):
-  """'320x240' (width x height) -> (240, 320); None for None."""
-  return prepared.read_size(text, '--size')
 
 
 # ---- train and test -----------------------------------------------------------------------------

@@ -30,6 +30,19 @@ def clips(frames, batch=1, seed=0, size=8):
   return {'a': both[0], 'b': both[1]}
 
 
+def drift(shift, size, *batch):
+  """Flow [*batch, size, size, 2] that is `shift` everywhere."""
+  return jnp.broadcast_to(jnp.array(shift, jnp.float32), (*batch, size, size, 2))
+
+
+def drifting(frames, batch, size, shift, signs=(1, 1)):
+  """`clips` with their flow, the same everywhere; `signs`: which way in a and in b."""
+  found, flow = clips(frames, batch=batch, size=size), drift(shift, size, batch, frames - 1)
+  for x, sign in zip('ab', signs, strict=True):
+    found |= {f'flow_{x}': sign * flow, f'flow_fwd_{x}': -sign * flow}
+  return found
+
+
 class ToyGenerator(nn.Module):
   """Pixel by pixel, but with the halves and taps of a generator of width 2."""
 

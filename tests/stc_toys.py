@@ -1,11 +1,10 @@
 """STC on frames of noise with networks simple enough to be followed by hand."""
 
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import optax
-from method_tools import clips, config_of, toy_setup
+from method_tools import config_of, drifting, toy_setup
 
 from i2vjax.methods import stc
 
@@ -13,15 +12,8 @@ KEY = jax.random.key(0)
 B, K, SIZE = 2, 3, 16
 
 
-def flows(shift, length=K - 1):
-  return jnp.broadcast_to(jnp.array(shift, jnp.float32), (B, length, SIZE, SIZE, 2))
-
-
 def batch_with(shift=(1.5, -0.5)):
-  found = clips(K, batch=B, size=SIZE)
-  for x in 'ab':
-    found |= {f'flow_{x}': flows(shift), f'flow_fwd_{x}': -flows(shift)}
-  return found
+  return drifting(K, B, SIZE, shift)
 
 
 BATCH = batch_with()

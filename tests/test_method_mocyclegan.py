@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import clips, config_of, drifting, moved, one_step, passes, toy_setup
 
 from i2vjax import checkpoint, ops
 from i2vjax.methods import mocyclegan
@@ -19,11 +19,7 @@ B, SIZE = 2, 16
 
 
 def batch_with(shift=(1.5, -0.5)):
-  found = clips(2, batch=B, size=SIZE)
-  flow = jnp.broadcast_to(jnp.array(shift, jnp.float32), (B, 1, SIZE, SIZE, 2))
-  for x, sign in (('a', 1), ('b', -1)):
-    found |= {f'flow_{x}': sign * flow, f'flow_fwd_{x}': -sign * flow}
-  return found
+  return drifting(2, B, SIZE, shift, signs=(1, -1))
 
 
 BATCH = batch_with()

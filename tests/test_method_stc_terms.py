@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import config_of, moved, one_step, passes, toy_setup
-from stc_toys import BATCH, KEY, SIZE, B, K, flows, linear, made_of, tiny, toys_of
+from method_tools import config_of, drift, moved, one_step, passes, toy_setup
+from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
 
 from i2vjax import ops
 from i2vjax.losses import perceptual
@@ -159,7 +159,8 @@ def test_temporal_term_falls_on_a_static_clip():
   config = tiny()
   config.weights.update(gan=0.0, cycle_2d=0.0, cycle_3d=0.0)
   frames = BATCH['a'][:, :1] + 0.1 * jax.random.normal(KEY, BATCH['a'].shape)
-  batch = {'a': frames, 'b': frames, 'flow_a': flows((0, 0)), 'flow_b': flows((0, 0))}
+  flow = drift((0, 0), SIZE, B, K - 1)
+  batch = {'a': frames, 'b': frames, 'flow_a': flow, 'flow_b': flow}
   nets, _, fresh, fixed = toys_of(config)
   tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.02))
 

@@ -6,7 +6,7 @@ import pytest
 
 from i2vjax import data as sources
 from i2vjax import defaults, main, prepare
-from i2vjax.data import frames, placing, video
+from i2vjax.data import frames, placing, prepared, video
 
 SHAPE = (8, 12, 1)
 
@@ -82,7 +82,7 @@ def test_frames_that_need_no_change_are_copied_byte_for_byte(tmp_path):
 
 def test_a_size_resizes_and_keeps_16_bits(tmp_path):
   put(tmp_path / 'in', ['a1.tif', 'a2.tif'], 30000, dtype=np.uint16)
-  footage(tmp_path, size=prepare.read_size('6x4'))
+  footage(tmp_path, size=prepared.read_size('6x4'))
   back = frames.read_image(tmp_path / 'out/a1.png')
   assert (back.shape, back.dtype, int(back[0, 0, 0])) == ((4, 6, 1), np.uint16, 30000)
 
