@@ -238,11 +238,36 @@ def test_a_wrong_checksum_in_a_lossless_video_is_a_damaged_frame(tmp_path, make)
   assert all(any((x == y).all() for y in whole) for x in left)
 
 
-def test_a_video_cut_short_is_told(tmp_path, mp4):
+def test_a_video_cut_short_stops_or_says_how_much_is_missing(tmp_path, mp4):
   path = tmp_path / 'cut.mp4'
   path.write_bytes(mp4.read_bytes()[:int(0.6 * mp4.stat().st_size)])
-  with pytest.warns(UserWarning, match='cut.mp4: says it lasts 1.6 s'):
-    assert len(list(video.read_video(path, damaged='skip'))) < COUNT
+  with pytest.warns(UserWarning, match='cut.mp4: .* frames are missing'):
+    there = len(list(video.read_video(path)))   # training takes what there is
+  with pytest.warns(UserWarning, match=f'cut.mp4: {COUNT - there} of about {COUNT} frames'):
+    assert len(list(video.read_video(path, damaged='skip'))) == there < COUNT
+  with pytest.raises(video.UnreadableVideo, match=f'frame {there} .*about {COUNT} frames'):
+    list(video.read_video(path, damaged='stop'))
+
+
+def test_frames_that_damage_swallowed_whole_are_counted(tmp_path):
+  path = write(tmp_path / 'x.mkv', grey, 30, height=48, width=64)
+  data = bytearray(path.read_bytes())
+  data[len(data) // 3:2 * len(data) // 3] = bytes(2 * len(data) // 3 - len(data) // 3)
+  path.write_bytes(bytes(data))
+  with pytest.warns(UserWarning) as told:
+    left = len(list(video.read_video(path, damaged='skip')))
+  assert left < 25 and f'{30 - left} of about 30 frames are missing' in str(told[-1].message)
+  path.write_bytes(bytes(data[:len(data) // 3]) + bytes(2 * len(data) // 3))   # to the very end
+  with pytest.raises(video.UnreadableVideo, match=r'x.mkv: frame \d+ .from 0. is missing'):
+    list(video.read_video(path, damaged='stop'))
+
+
+def test_a_pause_of_the_camera_is_no_damage(tmp_path):
+  path = tmp_path / 'x.mkv'
+  with video.VideoWriter(path) as film:
+    for k in range(10):
+      film.write(np.full((16, 16, 1), k, np.uint8), k / 25 + (3 if k > 4 else 0))
+  assert len(list(video.read_video(path, damaged='stop'))) == 10
 
 
 def settings(tmp_path, path, **fields):

@@ -134,62 +134,103 @@ def _rate(stamps, stated):
   return Fraction(stated) if close else seen.limit_denominator(1001)
 
 
-def read_video(path, damaged='stop'):
+def read_video(path, damaged=None):
   """The frames of a video in order, one at a time in memory.
 
   Args:
     path: the file.
-    damaged: what to do with a frame that cannot be decoded: 'stop' raises UnreadableVideo with its
-      number, 'skip' warns and goes on.
+    damaged: what to do with a frame that cannot be decoded or is missing: 'stop' raises
+      UnreadableVideo with its number, 'skip' warns, with the number of those missing, and goes on.
+      None: as 'stop', but a file that merely ends early gives what it has, with a warning.
 
   Yields:
     (frame, seconds): uint8 [H, W, 1 or 3] or uint16 [H, W, 1], and its presentation time.
   """
   container, stream = open_stream(path)
   with container:
-    kind, size, seconds = kind_of(stream), size_of(container, stream), None
+    kind, size, stamps, seen = kind_of(stream), size_of(container, stream), [], Seen()
     # AVI has no presentation times, only a rate; what libraries report there is the coding order
     rate = stream.average_rate if container.format.name == 'avi' else None
-    for k, frame in enumerate(decoded(container, stream, path, damaged)):
-      seconds = float(k / rate if rate else frame.time or 0)
-      yield to_array(frame, kind, size), seconds
-    if seconds is None:
+    for k, frame in enumerate(decoded(container, stream, path, damaged or 'stop', seen)):
+      stamps.append(float(k / rate if rate else frame.time or 0))
+      yield to_array(frame, kind, size), stamps[-1]
+    if not stamps:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
-    _warn_cut(container, stream, path, seconds)
-
-
-def _warn_cut(container, stream, path, seconds):
-  """Say so where the frames end well before the file's own length."""
-  if stream.duration:
-    end = (stream.duration + (stream.start_time or 0)) * stream.time_base
-  elif container.duration and len(container.streams) == 1:
-    end = container.duration / av.time_base
-  else:
+    lost = missing(container, stream, stamps, seen)
+  if lost <= seen.damaged:    # those were named one by one
     return
-  if end - seconds > SHORT_SECONDS:
-    warnings.warn(f'{path}: says it lasts {float(end):.1f} s, but its frames end after '
-                  f'{seconds:.1f} s. It looks cut short.', stacklevel=3)
+  total = len(stamps) + lost
+  if damaged == 'stop':
+    raise UnreadableVideo(f'{path}: frame {len(stamps)} (from 0) is missing, and so is what comes '
+                          f'after it: the file should hold about {total} frames. It was cut short '
+                          'or is damaged')
+  warnings.warn(f'{path}: {lost} of about {total} frames are missing; the file was cut short or is '
+                'damaged', stacklevel=2)
 
 
-def decoded(container, stream, path, damaged='stop'):
-  """Decoded frames from where the container stands; damage stops, or is named and left out."""
-  count, wrong, checked = 0, set(), stream.codec_context.name == 'ffv1'
+@dataclasses.dataclass
+class Seen:
+  """What reading met so far: coded frames, and those among them that are damaged."""
+
+  packets: int = 0
+  damaged: int = 0
+
+
+def missing(container, stream, stamps, seen):
+  """How many frames a file should have given besides those it gave, as far as it tells.
+
+  MP4 knows its number of frames. Others tell how long they last: frames that end well before it
+  were cut off. Gaps between frames count only where damage was met, since cameras pause.
+
+  Args:
+    stamps: presentation times in seconds of the frames it gave, ascending, at least one.
+    seen: Seen, all of the file.
+  """
+  if 'mp4' in container.format.name and stream.frames:
+    return seen.damaged if seen.packets >= stream.frames else stream.frames - len(stamps)
+  steps = np.diff(stamps)
+  usual = float(np.median(steps)) if len(steps) else float(1 / (stream.average_rate or 25))
+  if usual <= 0:
+    return seen.damaged
+  inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if seen.damaged else 0
+  tail = _end(container, stream, stamps[-1]) - stamps[-1] - usual
+  return max(seen.damaged, inner + (round(tail / usual) if tail > SHORT_SECONDS - usual else 0))
+
+
+def _end(container, stream, seconds):
+  """Where the file says that its pictures end, in seconds; `seconds` where it does not say."""
+  if stream.duration:
+    return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+  if container.duration and len(container.streams) == 1:
+    return container.duration / av.time_base
+  return seconds
+
+
+def decoded(container, stream, path, damaged='stop', seen=None):
+  """Decoded frames from where the container stands; damage stops, or is named and left out.
+
+  `seen`: a Seen that counts along.
+  """
+  count, wrong, seen = 0, set(), seen or Seen()
+  checked = stream.codec_context.name == 'ffv1'
+
+  def report(what, cause=None):
+    seen.damaged += 1
+    if damaged == 'stop':
+      raise UnreadableVideo(f'{path}: frame {what}') from cause
+    warnings.warn(f'{path}: frame {what}', stacklevel=4)
   for packet in container.demux(stream):
+    seen.packets += bool(packet.size)
     if checked and packet.size and not checksums.ffv1_intact(bytes(packet)):
       wrong.add(packet.pts)
     try:
       got = packet.decode()
     except av.FFmpegError as error:
-      got, message = [], f'{path}: frame {count} (from 0) cannot be decoded: {error.strerror}'
-      if damaged == 'stop':
-        raise UnreadableVideo(message) from error
-      warnings.warn(message, stacklevel=3)
+      got = []
+      report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
     for frame in got:
       count += 1
-      if not frame.is_corrupt and frame.pts not in wrong:
+      if frame.is_corrupt or frame.pts in wrong:
+        report(f'{count - 1} (from 0) is damaged')
+      else:
         yield frame
-        continue
-      message = f'{path}: frame {count - 1} (from 0) is damaged'
-      if damaged == 'stop':
-        raise UnreadableVideo(message)
-      warnings.warn(message, stacklevel=3)
