@@ -20,6 +20,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from i2vjax import methods, parallel, pretrained, stored
+from i2vjax.logbook import NonFinite
 from i2vjax.state import State, init_params
 
 
@@ -92,18 +93,30 @@ def fresh_run(config):
   return Run(config, method, nets, params, extra, fixed, 0)
 
 
+# Scores that may name the best checkpoint: 1 where more is better, -1 where less is.
+BETTER = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1, 'brightness_jitter': -1}
+
+
 # ---- checkpoints ------------------------------------------------------------------------------
+
+
+def any_in(workdir):
+  """True if a run folder holds a checkpoint, readable or not."""
+  return any(x.name.isdigit() for x in pathlib.Path(workdir, 'checkpoints').glob('*'))
 
 
 def manager(workdir, train=None, best=None):
   """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept."""
   policies = [checkpoint_managers.LatestN(train.keep if train else None)]
+  worth = None
   if best:
+    def worth(metrics):
+      return BETTER[best] * metrics[name_of(best, metrics)]
     policies.append(checkpoint_managers.BestN(
-        get_metric_fn=lambda metrics: metrics[best], n=1, keep_checkpoints_without_metrics=False))
+        get_metric_fn=worth, n=1, keep_checkpoints_without_metrics=False))
   options = ocp.CheckpointManagerOptions(
       preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-      best_fn=(lambda metrics: metrics[best]) if best else None, best_mode='max')
+      best_fn=worth, best_mode='max')
   names = ('params', 'extra', 'opt', 'local', 'data')
   handlers = dict.fromkeys(names[:-1], ocp.StandardCheckpointHandler())
   handlers = {name: ocp.StandardCheckpointHandler() for name in handlers}
@@ -126,18 +139,27 @@ def save(checkpoints, state, position, metrics=None):
   """Start writing a checkpoint of `state` and the input's `position`; returns its step.
 
   Raises:
+    NonFinite: a parameter is no number; no checkpoint is written.
     OSError: the disk is full; older checkpoints are untouched.
   """
   step = int(state.step)
   if step in checkpoints.all_steps():
     return step
-  items = {name: ocp.args.StandardSave(tree) for name, tree in _items(state).items()}
+  trees = _items(state)
+  _refuse_broken(trees['params'], step)
+  items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
   try:
     checkpoints.save(step, metrics=metrics, force=True, args=ocp.args.Composite(
         **items, data=ocp.args.JsonSave(position)))
   except (OSError, ValueError) as error:
     raise _explain(error, checkpoints.directory) from error
   return step
+
+
+def _refuse_broken(params, step):
+  for path, leaf in jax.tree.leaves_with_path(params):
+    if not np.all(np.isfinite(leaf)):
+      raise NonFinite(f'after step {step} the parameter {jax.tree_util.keystr(path)} is not finite')
 
 
 def finish(checkpoints):
@@ -161,28 +183,45 @@ def _explain(error, folder):
 def restore(checkpoints, state):
   """The newest checkpoint that can be read, as (state, position); None where there is none.
 
-  Checkpoints that cannot be read are moved to `damaged/` in the run folder, with a line in the log.
+  Newer ones than that are moved to `damaged/` in the run folder, with a line in the log.
 
   Args:
     checkpoints: from `manager`.
     state: a fresh state of the same config; gives structure and shapes.
+
+  Raises:
+    ValueError: there are checkpoints and none can be read; they are left as they are.
+    OSError: the disk does not answer.
   """
+  reasons = {}
+  for step in sorted(checkpoints.all_steps(), reverse=True):
+    try:
+      found = _restore_step(checkpoints, step, state)
+    except (ValueError, FileNotFoundError, NotADirectoryError, KeyError) as error:
+      reasons[step] = str(error).strip().split('\n')[0][:200]
+      continue
+    for newer, reason in reasons.items():
+      _set_aside(checkpoints, newer, reason)
+    return found
+  if reasons:
+    raise ValueError(
+        f'none of the checkpoints {sorted(reasons)} in {checkpoints.directory} can be read '
+        f'({reasons[max(reasons)]}): they are damaged, or another version or config wrote them. '
+        'Nothing was changed. Restore them from a copy, or begin anew in another --workdir')
+  return None
+
+
+def _restore_step(checkpoints, step, state):
   wanted = _items(state)
   template = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()
               if name != 'local'}
-  for step in sorted(checkpoints.all_steps(), reverse=True):
-    try:
-      found = checkpoints.restore(step, args=ocp.args.Composite(
-          **template, data=ocp.args.JsonRestore()))
-      local = _restore_local(checkpoints, step, state, wanted)
-    except (ValueError, OSError, KeyError) as error:
-      _set_aside(checkpoints, step, error)
-      continue
-    extra = found['extra']
-    key = jax.random.wrap_key_data(extra['key'])
-    return State(found['params'], found['opt'], extra['extra'], local, np.int32(extra['step']),
-                 key), found['data']
-  return None
+  found = checkpoints.restore(step, args=ocp.args.Composite(
+      **template, data=ocp.args.JsonRestore()))
+  local = _restore_local(checkpoints, step, state, wanted)
+  extra = found['extra']
+  key = jax.random.wrap_key_data(extra['key'])
+  return State(found['params'], found['opt'], extra['extra'], local, np.int32(extra['step']),
+               key), found['data']
 
 
 def _restore_local(checkpoints, step, state, wanted):
@@ -200,9 +239,8 @@ def _restore_local(checkpoints, step, state, wanted):
   return parallel.own_share(local)
 
 
-def _set_aside(checkpoints, step, error):
+def _set_aside(checkpoints, step, reason):
   folder = pathlib.Path(checkpoints.directory)
-  reason = str(error).strip().split('\n')[0][:200]
   logging.warning('checkpoint %d cannot be read (%s): moved to %s, going back one', step, reason,
                   folder.parent / 'damaged')
   def move():
@@ -247,7 +285,7 @@ def load_run(workdir, which='latest', config=None):
     FileNotFoundError, ValueError: named cause and remedy.
   """
   config = config or stored.read_config(workdir)
-  checkpoints = manager(workdir, best=best_score(config))
+  checkpoints = manager(workdir, best=best_score(config) or 'psnr')   # without: best is the latest
   step = which_step(checkpoints, which)
   run = fresh_run(config)
   example = {'extra': run.extra, 'step': np.int32(0),
@@ -265,7 +303,19 @@ def load_run(workdir, which='latest', config=None):
 
 
 def best_score(config):
-  """Name of the score that names the best checkpoint, or None."""
-  if not config.eval.every or config.train.best == 'none':
+  """Name of the score that names the best checkpoint, or None.
+
+  Raises:
+    ValueError: `train.best` is no score that is known while training.
+  """
+  best = config.train.best
+  if best not in ('auto', 'none', *BETTER):
+    raise ValueError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BETTER)}")
+  if not config.eval.every or best == 'none':
     return None
-  return 'psnr' if config.train.best == 'auto' else config.train.best
+  return 'psnr' if best == 'auto' else best
+
+
+def name_of(best, scores):
+  """The name under which `scores` hold the score `best` ('warping_mse[tvl1]'), or None."""
+  return next((name for name in scores if name.partition('[')[0] == best), None)

@@ -29,8 +29,8 @@ def need(flag, name, why):
 
 
 def resume_command(argv):
-  """The command line that goes on, as the user typed it."""
-  return 'python -m i2vjax.main ' + ' '.join(argv[1:])
+  """The command line that goes on, quoted so that a shell reads it as it was given."""
+  return shlex.join(['python', '-m', 'i2vjax.main', *argv[1:]])
 
 
 def train(flag, config, argv):

@@ -17,11 +17,14 @@ from clu import metrics as clu_metrics
 
 
 class NonFinite(ArithmeticError):
-  """A loss term stopped being a number."""
+  """A loss term or a parameter stopped being a number."""
 
 
 class Stop:
-  """SIGTERM and Ctrl-C ask the loop to save and end; a second Ctrl-C ends it at once."""
+  """SIGTERM and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
+
+  A second SIGTERM does not: schedulers send several, and the checkpoint is being written.
+  """
 
   SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
@@ -34,7 +37,7 @@ class Stop:
     return self
 
   def _ask(self, number, frame):
-    if self.asked:
+    if self.asked and number == signal.SIGINT:
       raise KeyboardInterrupt
     self.asked = True
 

@@ -55,6 +55,11 @@ def initialize(coordinator=None, processes=None, process_id=None):
     jax.distributed.initialize(coordinator, processes, process_id)
   elif int(os.environ.get('SLURM_STEP_NUM_TASKS', '1')) > 1 or os.environ.get('I2VJAX_TPU_POD'):
     jax.distributed.initialize()
+  else:
+    return
+  # The first collective connects all and, on CPUs, gives up after half a minute, which one may
+  # spend in reading weights. Once connected, all wait as long as it takes.
+  barrier('start')
 
 
 def process():

@@ -1,11 +1,14 @@
-"""Learning-rate schedules and optimisers (Adam for every published method here)."""
+"""What happens when: lengths and phases of a run, learning rates, optimisers (Adam for every
+published method here)."""
 
 import jax.numpy as jnp
 import optax
 
+from i2vjax import methods
 
-def learning_rate(optim, train, steps_per_epoch):
-  """Rate as a function of the number of updates a player has made.
+
+def learning_rate(optim, train, steps_per_epoch, device_count=1):
+  """Rate as a function of the number of steps done.
 
   'linear': 1 - max(0, e + 1 - N) / (M + 1), e the epoch from 0, N = `train.epochs` constant
   epochs, M = `train.epochs_decay` decaying ones (public CUT code); 'legacy': the same with e + 2,
@@ -16,10 +19,11 @@ def learning_rate(optim, train, steps_per_epoch):
     train: config block with `epochs`, `epochs_decay`, `steps`. With `steps` > 0 the run is measured
       in steps: the same formulas with one step as the epoch and the last
       `train.decay_fraction` of the steps decaying.
-    steps_per_epoch: updates in an epoch.
+    steps_per_epoch: steps in an epoch.
+    device_count: with `optim.lr_scale='linear'` the rate is multiplied by it.
 
   Returns:
-    count -> rate.
+    steps done -> rate.
   """
   if optim.schedule not in ('linear', 'legacy', 'constant'):
     raise ValueError(f"optim.schedule={optim.schedule!r}: choose 'linear', 'legacy' or 'constant'")
@@ -28,27 +32,63 @@ def learning_rate(optim, train, steps_per_epoch):
     constant, decay, unit = train.steps - decay, decay, 1
   else:
     constant, decay, unit = train.epochs, train.epochs_decay, steps_per_epoch
+  full = optim.lr * (device_count if optim.lr_scale == 'linear' else 1)
   if optim.schedule == 'constant' or not decay:
-    return optax.constant_schedule(optim.lr)
+    return optax.constant_schedule(full)
   ahead = 2 if optim.schedule == 'legacy' else 1
 
   def rate(count):
     epoch = count // unit
-    return optim.lr * (1 - jnp.clip(epoch + ahead - constant, 0, decay + 1) / (decay + 1))
+    return full * (1 - jnp.clip(epoch + ahead - constant, 0, decay + 1) / (decay + 1))
   return rate
 
 
 def optimisers(config, players, steps_per_epoch, device_count=1):
-  """{player: Adam}.
+  """{player: Adam}, at the rate of `learning_rate`.
 
-  `optim.lr_scale='linear'` multiplies the rate by the number of devices. `optim.accumulate` = k
-  moves once in k steps by the mean of their gradients, which equals a k times larger batch for
-  losses that are means over samples.
+  `optim.accumulate` = k moves once in k steps by the mean of their gradients, which equals a k
+  times larger batch for losses that are means over samples.
   """
-  optim = config.optim
-  factor = device_count if optim.lr_scale == 'linear' else 1
-  base = learning_rate(optim, config.train, max(steps_per_epoch // optim.accumulate, 1))
-  tx = optax.adam(lambda count: factor * base(count), b1=optim.b1, b2=optim.b2, eps=optim.eps)
-  if optim.accumulate > 1:
-    tx = optax.MultiSteps(tx, optim.accumulate).gradient_transformation()
+  optim, k = config.optim, config.optim.accumulate
+  rate = learning_rate(optim, config.train, steps_per_epoch, device_count)
+  tx = optax.adam(lambda moves: rate(k * moves + k - 1),   # that of the step which moves
+                  b1=optim.b1, b2=optim.b2, eps=optim.eps)
+  if k > 1:
+    tx = optax.MultiSteps(tx, k).gradient_transformation()
   return dict.fromkeys(players, tx)
+
+
+# ---- Lengths and phases
+
+
+def phase_of(method, config, step):
+  """(first step, name) of the phase that `step` belongs to."""
+  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
+  return [phase for phase in phases if phase[0] <= step][-1]
+
+
+def phase_at(method, config, step):
+  """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
+  _, name = phase_of(method, config, step)
+  return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
+
+
+def total_steps(config, per_epoch):
+  """Length of the run in steps."""
+  train = config.train
+  return train.steps or (train.epochs + train.epochs_decay) * per_epoch
+
+
+def epoch_steps(train, per_epoch):
+  """Steps in an epoch for phases and terms that begin at one: where the run's length is given in
+  steps, its epochs shrink or stretch with it."""
+  epochs = train.epochs + train.epochs_decay
+  return max(train.steps // max(epochs, 1), 1) if train.steps else per_epoch
+
+
+def measured(config, per_epoch):
+  """A copy of the config that knows the steps in an epoch, as `train.per_epoch`."""
+  config = config.copy_and_resolve_references()
+  with config.unlocked():
+    config.train.per_epoch = epoch_steps(config.train, per_epoch)
+  return config

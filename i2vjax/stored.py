@@ -9,10 +9,11 @@ import numpy as np
 
 from i2vjax import defaults, files
 
-# Fields that may differ between a run and its continuation: they change neither the state nor what
-# it means. A trailing dot names a whole block.
-FREE = ('train.', 'log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
-        'data.workers', 'data.cache_dir', 'data.scenes.cache_mb')
+# Fields that change neither the state nor what it means. A trailing dot names a whole block.
+NEUTRAL = ('log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
+           'data.workers', 'data.cache_dir', 'data.scenes.cache_mb')
+# Fields that may differ between a run and its continuation: how long it goes on, and how fast.
+FREE = (*NEUTRAL, 'train.', 'optim.lr')
 
 
 def write_config(workdir, config):

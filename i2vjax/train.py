@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import logging
 import pathlib
 import time
 
@@ -10,10 +9,20 @@ import jax
 import numpy as np
 from clu import parameter_overview
 
-from i2vjax import checkpoint, methods, ops, parallel, pretrained, sheets, stored
+from i2vjax import (
+    checkpoint,
+    limits,
+    methods,
+    ops,
+    parallel,
+    pretrained,
+    resuming,
+    schedules,
+    sheets,
+    stored,
+)
 from i2vjax.data import windows
 from i2vjax.logbook import Logbook, NonFinite, Stop, averages, check_finite
-from i2vjax.schedules import learning_rate, optimisers
 from i2vjax.state import name_key
 
 
@@ -48,43 +57,6 @@ def extras(method, config):
   return methods.optional(method, 'batch_extras', config, default=())
 
 
-def phase_of(method, config, step):
-  """(first step, name) of the phase that `step` belongs to."""
-  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
-  return [phase for phase in phases if phase[0] <= step][-1]
-
-
-def phase_at(method, config, step):
-  """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
-  _, name = phase_of(method, config, step)
-  return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
-
-
-def total_steps(config, per_epoch):
-  """Length of the run in steps."""
-  train = config.train
-  return train.steps or (train.epochs + train.epochs_decay) * per_epoch
-
-
-def epoch_steps(train, per_epoch):
-  """Steps in an epoch for phases and terms that begin at one: where the run's length is given in
-  steps, its epochs shrink or stretch with it."""
-  epochs = train.epochs + train.epochs_decay
-  return max(train.steps // max(epochs, 1), 1) if train.steps else per_epoch
-
-
-def prepare_folder(config, workdir):
-  """Settle the config, compare it with the folder's, store it. Returns the settled config."""
-  config = pretrained.settle(config)
-  workdir.mkdir(parents=True, exist_ok=True)
-  if (workdir / 'config.json').is_file():
-    for note in stored.compare_configs(stored.read_config(workdir), config):
-      logging.warning('changed since this run began: %s', note)
-  if parallel.is_main():
-    stored.write_config(workdir, config)
-  return config
-
-
 def train(config, workdir, show=True, scores=None):
   """Train `config` in `workdir`, going on where an earlier run in that folder stopped.
 
@@ -102,25 +74,31 @@ def train(config, workdir, show=True, scores=None):
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  config = prepare_folder(config, workdir)
-  method, nets, fixed = checkpoint.assemble(config)
-  per_epoch = windows.steps_per_epoch(config)
-  config.train.per_epoch = epoch_steps(config.train, per_epoch)
-  total = total_steps(config, per_epoch)
+  asked = pretrained.settle(config)
+  limits.check(asked)
+  before = resuming.begun(asked, workdir)
+  method, nets, fixed = checkpoint.assemble(asked)
+  per_epoch = windows.steps_per_epoch(asked)
+  config = schedules.measured(asked, per_epoch)
+  total = schedules.total_steps(config, per_epoch)
   feed = feed_of(config, method)
-  tx = optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
+  tx = schedules.optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
   state = checkpoint.fresh_state(config, method, nets, tx)
+  workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
   found = checkpoint.restore(checkpoints, state)
   if found:
     state, position = found
     if position:   # empty in an imported run: from the beginning
+      resuming.check(before, asked, method, int(state.step), per_epoch)
       feed.set_state(position)
   elif parallel.is_main():
     (workdir / 'parameters.txt').write_text(
         parameter_overview.get_parameter_overview(state.params) + '\n')
+  if parallel.is_main():   # only now: a mistake found before this must not bind the folder
+    stored.write_config(workdir, asked)
   book = Logbook(workdir, config, int(state.step), total, show, parallel.is_main())
-  rate = learning_rate(config.optim, config.train, per_epoch)
+  rate = schedules.learning_rate(config.optim, config.train, per_epoch, parallel.device_count())
   setup = Setup(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
                     feed, total, workdir, scores)
   try:
@@ -171,13 +149,13 @@ def loop(setup, state, stop):
   paired_at = None
   while step < setup.total and not stopped:
     began = time.perf_counter()
-    first, _ = phase_of(setup.method, config, step)
+    first, _ = schedules.phase_of(setup.method, config, step)
     if first != paired_at and hasattr(setup.method, 'pairing'):
       setup.feed, paired_at = paired_feed(setup, state, step, position), first
     batch = parallel.shard(next(setup.feed))
     position = setup.feed.get_state()
     waited += time.perf_counter() - began
-    phase = phase_at(setup.method, config, step)
+    phase = schedules.phase_at(setup.method, config, step)
     state, terms = compiled(phase)(state, batch, setup.fixed)
     pending.append(terms)
     step += 1
@@ -197,7 +175,10 @@ def loop(setup, state, stop):
       write_samples(setup, state, step)
     if due or last or scoring:
       metrics = score(setup, state, step) if scoring and not stopped else None
-      checkpoint.save(setup.checkpoints, state, position, metrics)
+      try:
+        checkpoint.save(setup.checkpoints, state, position, metrics)
+      except NonFinite as error:
+        raise advised(setup, error) from None
       saved_at = time.monotonic()
   return step, stopped
 
@@ -212,13 +193,13 @@ def feed_of(config, method, table=None):
 def paired_feed(setup, state, step, position):
   """The batches from `step` on, paired as the method asks when a phase begins (`pairing`)."""
   method, config = setup.method, setup.config
-  first, _ = phase_of(method, config, step)
+  first, _ = schedules.phase_of(method, config, step)
 
   def ask():
     source = ({**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], config.data.channels_a)}
               for raw in windows.sweep(config, config.eval.batch))
     return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
-                          phase_at(method, config, step))
+                          schedules.phase_at(method, config, step))
   known = step > first   # a resumed run finds the answer in its folder, the other processes too
   table = parallel.main_first(lambda: stored.table(setup.workdir, first, ask, parallel.is_main(),
                                                    known or not parallel.is_main()))
@@ -239,13 +220,18 @@ def write_terms(setup, step, pending, waited):
   try:
     check_finite(first, terms)
   except NonFinite as error:
-    kept = setup.checkpoints.latest_step()
-    raise NonFinite(f'{error}. ' + (f'Checkpoint {kept} is the last good one in '
-                    if kept is not None else 'No checkpoint had been written yet in ')
-                    + f'{setup.workdir}. Try a lower --config.optim.lr') from None
+    raise advised(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
   setup.book.progress(step, values, config.data.batch * config.data.frames, waited)
+
+
+def advised(setup, error):
+  """The error with what is left of the run and what to do."""
+  kept = setup.checkpoints.latest_step()
+  left = (f'Checkpoint {kept} is the last in' if kept is not None
+          else 'No checkpoint had been written yet in')
+  return NonFinite(f'{error}. {left} {setup.workdir}. Try a lower --config.optim.lr')
 
 
 def as_run(setup, state, step):
@@ -289,4 +275,5 @@ def score(setup, state, step):
   """
   scores = setup.scores(as_run(setup, state, step))
   setup.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
-  return scores if checkpoint.best_score(setup.config) in scores else None
+  best = checkpoint.best_score(setup.config)
+  return scores if best and checkpoint.name_of(best, scores) else None

@@ -99,7 +99,7 @@ def jax_step(config, options):
   batch = parallel.shard(windows.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
   config.train.per_epoch = 1
-  phase = trainer.phase_at(method, config, options.epoch - 1)
+  phase = schedules.phase_at(method, config, options.epoch - 1)
   compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
   plan = compiled.memory_analysis()
 

@@ -10,6 +10,7 @@ import pytest
 import toy
 
 from i2vjax import checkpoint, defaults, stored
+from i2vjax.logbook import NonFinite
 
 
 def same(left, right):
@@ -38,6 +39,25 @@ def test_damaged_newest_checkpoint_is_set_aside_and_the_run_goes_back_one(
     assert toy.summary(*toy.train(tmp_path, 6)) == straight
   assert 'checkpoint 4 cannot be read' in caplog.text
   assert (tmp_path / 'damaged' / '4').is_dir()
+
+
+def test_checkpoints_of_another_kind_are_refused_and_left_alone(tmp_path):
+  toy.train(tmp_path, 2)
+  other = toy.toy_state({p: toy.optax.sgd(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  with pytest.raises(ValueError, match=r'none of the checkpoints \[2\].*Nothing was changed'):
+    checkpoint.restore(checkpoint.manager(tmp_path), other)
+  assert (tmp_path / 'checkpoints' / '2').is_dir() and not (tmp_path / 'damaged').exists()
+
+
+def test_parameters_that_are_no_numbers_are_not_kept(tmp_path):
+  state, _ = toy.train(tmp_path, 2)
+  params = checkpoint.parallel.to_host(state.params)
+  params['disc']['bias'][:] = np.nan
+  checkpoints = checkpoint.manager(tmp_path)
+  with pytest.raises(NonFinite, match=r"after step 9 the parameter \['disc'\].*bias.* not finite"):
+    checkpoint.save(checkpoints, state.replace(params=params, step=np.int32(9)), {})
+  assert checkpoints.all_steps() == [2]
 
 
 def test_leftover_of_a_killed_save_is_ignored(straight, tmp_path):
@@ -87,6 +107,26 @@ def test_newest_and_best_are_kept(tmp_path):
     checkpoint.which_step(checkpoints, '3')
 
 
+def test_the_best_by_an_error_is_the_least(tmp_path):
+  train = ml_collections.ConfigDict(dict(keep=1))
+  checkpoints = checkpoint.manager(tmp_path, train, best='warping_mse')
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  for step, error in enumerate([3e-3, 1e-3, 2e-3], 1):
+    checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {},
+                    {'psnr': 9.0, 'warping_mse[tvl1]': error})
+  checkpoint.finish(checkpoints)
+  assert sorted(checkpoints.all_steps()) == [2, 3]
+  assert checkpoint.which_step(checkpoints, 'best') == 2
+
+
+def test_best_by_a_score_unknown_while_training_is_refused():
+  config = defaults.get_config()
+  config.train.best = 'fid'
+  with pytest.raises(ValueError, match="train.best='fid': choose auto"):
+    checkpoint.best_score(config)
+
+
 # ---- config.json ----
 
 
@@ -125,8 +165,8 @@ def test_damaged_config_is_named(tmp_path):
 
 def test_differences_of_meaning_are_refused_field_by_field():
   other = config()
-  other.seed, other.optim.lr = 5, 1e-3
-  with pytest.raises(ValueError, match=r'optim.lr: 0.0002 -> 0.001\n  seed: 0 -> 5'):
+  other.seed, other.optim.b1 = 5, 0.9
+  with pytest.raises(ValueError, match=r'optim.b1: 0.5 -> 0.9\n  seed: 0 -> 5'):
     stored.compare_configs(config(), other)
 
 

@@ -90,3 +90,8 @@ def test_help_names_every_command_and_flag(capsys):
   assert main.main(['i2vjax', '--help']) == 0
   said = capsys.readouterr().out
   assert all(name in said for name in [*main.COMMANDS, 'side_by_side', '--on_damage'])
+
+
+def test_the_command_that_goes_on_survives_a_shell():
+  line = commands.resume_command(['i2vjax', '--workdir', 'my runs', '--config.seed=1'])
+  assert line == "python -m i2vjax.main --workdir 'my runs' --config.seed=1"

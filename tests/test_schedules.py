@@ -9,7 +9,7 @@ from i2vjax import schedules
 
 
 def rates(schedule, counts, epochs=2, decay=3, steps=0, fraction=0.0, per_epoch=10):
-  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule=schedule))
+  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule=schedule, lr_scale='none'))
   train = ml_collections.ConfigDict(dict(epochs=epochs, epochs_decay=decay, steps=steps,
                                          decay_fraction=fraction))
   rate = schedules.learning_rate(optim, train, per_epoch)
@@ -65,3 +65,47 @@ def test_accumulated_small_batches_equal_the_large_one():
   second, _ = two.update(jnp.array([3.0, -3.0]), state)
   np.testing.assert_array_equal(first, 0)
   np.testing.assert_allclose(second, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize('epochs,steps', [(2, 0), (0, 14)])
+def test_an_accumulated_move_has_the_rate_of_the_step_it_is_made_in(epochs, steps):
+  config = ml_collections.ConfigDict(dict(
+      optim=dict(lr=0.1, b1=0.0, b2=0.0, eps=1e-30, schedule='linear', lr_scale='none',
+                 accumulate=2),
+      train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5)))
+  rate = schedules.learning_rate(config.optim, config.train, 3)   # 3 steps: no multiple of 2
+  tx = schedules.optimisers(config, ('gen',), 3)['gen']
+  state, moved = tx.init(jnp.zeros(1)), []
+  for _ in range(12):
+    update, state = tx.update(jnp.ones(1), state)
+    moved.append(-float(update[0]))   # Adam without memory moves by the rate
+  np.testing.assert_allclose(moved, [float(rate(n)) if n % 2 else 0 for n in range(12)], rtol=1e-5)
+  assert moved[11] < 0.5 * moved[1]
+
+
+def test_the_rate_in_the_log_is_that_of_all_devices():
+  optim = ml_collections.ConfigDict(dict(lr=1e-3, schedule='constant', lr_scale='linear'))
+  train = ml_collections.ConfigDict(dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0))
+  assert schedules.learning_rate(optim, train, 3, 4)(0) == pytest.approx(4e-3)
+
+
+class Phased:
+  """A stand-in for a method module with two phases."""
+
+  @staticmethod
+  def phases(config):
+    return [(0, 'warm'), (10, 'full')]
+
+
+def test_phase_of_a_step():
+  config = ml_collections.ConfigDict()
+  found = [schedules.phase_at(Phased, config, step) for step in (0, 9, 10)]
+  assert found == ['warm', 'warm', 'full']
+  assert schedules.phase_at(object(), config, 3) == 'train'
+
+
+def test_length_in_steps_or_epochs():
+  config = ml_collections.ConfigDict(dict(train=dict(steps=0, epochs=3, epochs_decay=2)))
+  assert schedules.total_steps(config, 7) == 35
+  config.train.steps = 9
+  assert schedules.total_steps(config, 7) == 9

@@ -6,17 +6,17 @@ import ml_collections
 import numpy as np
 import pytest
 
-from i2vjax import defaults, stored, train
+from i2vjax import defaults, schedules, stored, train
 from i2vjax.data import recall
 
 
 def test_epochs_shrink_with_a_run_whose_length_is_given_in_steps():
   config = ml_collections.ConfigDict(dict(steps=0, epochs=6, epochs_decay=2))
-  assert train.epoch_steps(config, 500) == 500
+  assert schedules.epoch_steps(config, 500) == 500
   config.steps = 83
-  assert train.epoch_steps(config, 500) == 10
+  assert schedules.epoch_steps(config, 500) == 10
   config.steps = 3
-  assert train.epoch_steps(config, 500) == 1
+  assert schedules.epoch_steps(config, 500) == 1
 
 
 @pytest.fixture

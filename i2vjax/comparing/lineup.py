@@ -7,7 +7,7 @@ import re
 import shlex
 from typing import Any
 
-from i2vjax import defaults, ops, pretrained, stored, train
+from i2vjax import defaults, ops, pretrained, schedules, stored
 from i2vjax.data import windows
 
 # Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
@@ -19,8 +19,7 @@ UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
 # Run-level fields worth a footnote where they differ.
 ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction')
 # What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
-FREE = (*(name for name in stored.FREE if name != 'train.'), 'train.checkpoint', 'train.keep',
-        'train.best')
+FREE = (*stored.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +78,7 @@ def plan(output, rows, seeds, common, read):
   for row in rows:
     arguments = (f'--config={row.path}', *common, *row.overrides)
     config = pretrained.settle(read(arguments))
-    total = config.train.steps or train.total_steps(config, windows.steps_per_epoch(config))
+    total = config.train.steps or schedules.total_steps(config, windows.steps_per_epoch(config))
     for seed in seeds:
       own = config.copy_and_resolve_references()
       own.seed = seed

@@ -1,0 +1,29 @@
+"""Numbers in a config that cannot be meant, refused before anything is built."""
+
+from i2vjax import stored
+
+LEAST = {
+    'seed': 0, 'data.batch': 1, 'data.frames': 1, 'data.stride': 1, 'data.threads': 0,
+    'data.workers': 0, 'data.prefetch': 0, 'gen.width': 1, 'gen.blocks': 0, 'disc.width': 1,
+    'gan.pool': 0, 'optim.accumulate': 1, 'train.epochs': 0, 'train.epochs_decay': 0,
+    'train.steps': 0, 'train.checkpoint_steps': 0, 'train.keep': 1, 'log.every': 1,
+    'log.samples': 1, 'log.samples_every': 0, 'eval.every': 0, 'eval.batch': 1,
+}
+CHANNELS = (1, 3)
+
+
+def check(config):
+  """Refuse a settled config with such a number.
+
+  Raises:
+    ValueError: names the field, its value and the least that works.
+  """
+  flat = stored.flatten(config)
+  for name, least in LEAST.items():
+    if name in flat and flat[name] < least:
+      raise ValueError(f'{name}={flat[name]}: it must be at least {least}')
+  if flat['optim.lr'] <= 0:
+    raise ValueError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
+  for name in ('data.channels_a', 'data.channels_b'):
+    if flat[name] not in CHANNELS:
+      raise ValueError(f'{name}={flat[name]}: frames have 1 channel (grey) or 3 (colour)')
