@@ -39,13 +39,15 @@ def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_c
     size: (height, width) of the frames; None: as they are.
     test_share: share of the clips for testing, spread evenly over their order; whole clips only.
     test_clips: or the names of these clips.
+    overwrite: replace folders that hold pictures and nothing else.
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it.
 
   Returns:
     {folder: (clips, frames)}.
 
   Raises:
-    ValueError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip.
+    ValueError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip, an
+      output that overlaps the input.
     FileExistsError: the output is there. FileNotFoundError: no input. OSError: no room.
   """
   if domain not in ('', 'a', 'b'):
@@ -56,7 +58,10 @@ def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_c
   targets = {split: place_of(output, split, domain, bool(test_share or test_clips))
              for split in ('train', 'test') if shared[split]}
   for target in targets.values():
+    placing.check_apart(input, target)
     placing.check_free(target, overwrite)
+    placing.check_replaceable(target, frames.is_image)
+  placing.check_writable(output)
   count = sum(clip.count or 0 for clip in clips)
   done = {}
   with placing.scratch(output.parent if output in targets.values() else output) as part, tqdm.tqdm(

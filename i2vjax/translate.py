@@ -6,7 +6,6 @@ what the networks need by mirroring, and cropped back.
 """
 
 import errno
-import os
 import pathlib
 import shutil
 import time
@@ -17,7 +16,7 @@ import tqdm
 
 from i2vjax import ops
 from i2vjax.data import frames as pictures
-from i2vjax.data import pairs, streams, video
+from i2vjax.data import pairs, placing, streams, video
 
 LEAST = 16           # smallest padded side: mirror padding inside the networks needs some pixels
 MULTIPLES = (4, 8, 16, 32, 64, 128, 256)
@@ -50,7 +49,8 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
 
   Raises:
     ValueError, FileNotFoundError: a mistake in the arguments or a damaged frame, named.
-    FileExistsError: the output exists. OSError: the disk is full.
+    FileExistsError: the output exists. OSError: the disk is full, or nothing can be written there.
+    KeyboardInterrupt: says what is there, if anything.
   """
   if on_damage not in ('stop', 'skip'):
     raise ValueError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
@@ -58,20 +58,25 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
     raise ValueError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
     raise ValueError('fuse lays colours over the source, but this run translates to grey')
-  film = as_film(output, lossless)
-  check_output(input, output, film, overwrite)
+  film = placing.as_film(output, lossless)
+  placing.check_output(input, output, film, overwrite)
   clips = streams.open_streams(input)
   if film and clips[0].info and len(clips) > 1:
     raise ValueError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
-  skipped, began = [], time.perf_counter()
+  skipped, done, began = [], [], time.perf_counter()
   results = _results(run, clips, chunk, on_damage, skipped, show,
                      lambda source, result: compose(source, result, side_by_side, fuse))
   try:
     if film:
       own = clips[0].info.rate if clips[0].info else rate or FOLDER_RATE
-      written = streams.write_video(output, results, own)
+      written = streams.write_video(output, _one_size(results, output), own)
     else:
-      written = streams.write_folder(output, results)
+      written = streams.write_folder(output, _noted(results, done))
+  except KeyboardInterrupt as stop:
+    if not done:
+      raise
+    raise KeyboardInterrupt(f'{output} holds the first {len(done)} frames, each of them whole'
+                            ) from stop
   except OSError as error:
     if error.errno not in (errno.ENOSPC, errno.EDQUOT):
       raise
@@ -96,6 +101,26 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
         yield label, None if result is None else finish(source, result), seconds
 
 
+def _noted(results, done):
+  """The same, with the label of every frame that was written put into `done`."""
+  for item in results:
+    yield item
+    done += [item[0]] if item[1] is not None else []   # asked for the next: this one is written
+
+
+def _one_size(results, output):
+  """The same, refused where a frame has another size than the first: a video has one."""
+  first = None
+  for label, frame, seconds in results:
+    if frame is not None:
+      first = first or (label, frame.shape)
+      if frame.shape != first[1]:
+        sizes = [f'{shape[1]}x{shape[0]}' for shape in (frame.shape, first[1])]
+        raise ValueError(f'frame {label} comes out with {sizes[0]} pixels, {first[0]} with '
+                         f'{sizes[1]}: a video has one size. Name a folder as output, not {output}')
+    yield label, frame, seconds
+
+
 HINT = 'Or go on without such frames: --on_damage=skip'
 
 
@@ -112,33 +137,6 @@ def usable(items, on_damage, skipped):
       yield label, frame, seconds
   except video.UnreadableVideo as error:
     raise ValueError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
-
-
-def as_film(output, lossless):
-  """True if `output` names a video, False if it names a folder; refuses what is neither."""
-  path = pathlib.Path(output)
-  film = video.is_video(path)
-  if lossless and path.suffix.lower() != '.mkv':
-    raise ValueError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
-  if not film and pictures.is_image(path):
-    raise ValueError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
-                     '.mp4')
-  return film
-
-
-def check_output(input, output, film, overwrite):
-  """Refuse to write over anything, unless asked to; never over the input."""
-  path = pathlib.Path(output)
-  if path.exists() and os.path.exists(input) and path.samefile(input):
-    raise ValueError(f'{output} is the input itself: choose another output')
-  if not path.exists():
-    return
-  if film != path.is_file():
-    kind = 'a folder' if path.is_dir() else 'a file'
-    raise FileExistsError(f'{output}: there is {kind} of that name already')
-  if not overwrite and (film or any(path.iterdir())):
-    what = 'exists already' if film else 'exists already and is not empty'
-    raise FileExistsError(f'{output} {what}: use --overwrite or another name')
 
 
 def _full(output):

@@ -185,6 +185,47 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
   assert 'trainA/mine.png' not in tree(tmp_path / 'out')
 
 
+@pytest.mark.parametrize(('input', 'output', 'said'), [
+    ('in', 'in', 'is the input itself'), ('link', 'in', 'is the input itself'),
+    ('in', '.', 'holds the input'), ('in', 'in/clip0', 'lies in the input'),
+    ('in/*/*.png', 'in', 'holds the input'),
+])
+def test_the_input_is_never_replaced(tmp_path, input, output, said):
+  clips(tmp_path / 'in', 2)
+  (tmp_path / 'link').symlink_to(tmp_path / 'in')
+  before = tree(tmp_path)
+  with pytest.raises(ValueError, match=said):
+    prepare.footage(str(tmp_path / input), tmp_path / output, defaults.data(), overwrite=True,
+                    show=False)
+  assert tree(tmp_path) == before
+
+
+def test_other_files_are_never_replaced(tmp_path):
+  clips(tmp_path / 'in', 2)
+  put(tmp_path / 'out/clip0', ['mine.png'])
+  (tmp_path / 'out/clip0/notes.txt').write_text('mine')
+  with pytest.raises(FileExistsError, match=r'clip0/notes\.txt was not written by this command'):
+    footage(tmp_path, overwrite=True)
+  (tmp_path / 'out/clip0/notes.txt').unlink()
+  footage(tmp_path, overwrite=True)
+  assert 'out/clip0/mine.png' not in tree(tmp_path)
+
+
+def test_a_place_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
+  (tmp_path / 'file').write_text('x')
+  with pytest.raises(OSError, match='file is a file: nothing can be written to .*file/deep'):
+    placing.check_writable(tmp_path / 'file/deep')
+  with pytest.raises(OSError, match='file is a file: name a folder'):
+    placing.check_writable(tmp_path / 'file')
+
+  def read_only(*_, **__):
+    raise OSError(30, 'Read-only file system')
+  monkeypatch.setattr(placing.pathlib.Path, 'write_bytes', read_only)
+  with pytest.raises(OSError, match='nothing can be written to .*deeper: Read-only file system'):
+    placing.check_writable(tmp_path / 'new/deeper')
+  assert [x.name for x in tmp_path.iterdir()] == ['file']
+
+
 def test_a_stopped_run_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeypatch):
   clips(tmp_path / 'in', 2)
   put(tmp_path / 'out/trainA', ['mine.png'])

@@ -340,7 +340,7 @@ def test_stopped_folder_holds_whole_frames_only(tmp_path, negative, monkeypatch)
     stop(path)
     write(path, frame)
   monkeypatch.setattr(pictures, 'write_image', write_then_fail)
-  with pytest.raises(KeyboardInterrupt):
+  with pytest.raises(KeyboardInterrupt, match='out holds the first 2 frames'):
     translator.translate(negative, source, tmp_path / 'out', **QUIET)
   monkeypatch.undo()
   assert list(read_frames(tmp_path / 'out')) == ['001.png', '002.png']
@@ -410,6 +410,20 @@ def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):
   write_frames(tmp_path / 'in', [footage(1, 16, 16)[0], footage(1, 18, 30)[0]])
   translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
   assert [x.shape for x in read_frames(tmp_path / 'out').values()] == [(16, 16, 3), (18, 30, 3)]
+
+
+def test_stills_of_several_sizes_are_no_video(tmp_path, negative):
+  write_frames(tmp_path / 'in', [footage(1, 16, 16)[0], footage(1, 18, 30)[0]])
+  with pytest.raises(ValueError, match='002 comes out with 30x18 .* 001 with 16x16.*a folder'):
+    translator.translate(negative, tmp_path / 'in', tmp_path / 'out.mkv', **QUIET)
+  assert os.listdir(tmp_path) == ['in']
+
+
+def test_an_output_below_a_file_names_that_file(tmp_path, negative):
+  source = write_frames(tmp_path / 'in', footage(2))
+  for name in ('in/001.png/out.mkv', 'in/001.png/out'):
+    with pytest.raises(OSError, match=r'in/001\.png is a file'):
+      translator.translate(negative, source, tmp_path / name, **QUIET)
 
 
 def test_memory_starts_anew_with_another_size(tmp_path):
