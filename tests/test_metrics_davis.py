@@ -192,9 +192,11 @@ def test_clip_values():
   masks = truth.copy()
   masks[0] = False
   assert davis.clip_values(truth, truth) == pytest.approx(
-      {'davis_j': 1, 'davis_f': 1, 'davis_t': 0})
+      {'davis_j': 1, 'davis_j_recall': 1, 'davis_j_decay': 0, 'davis_f': 1, 'davis_f_recall': 1,
+       'davis_f_decay': 0, 'davis_t': 0})
   found = davis.clip_values(masks, truth)
   np.testing.assert_allclose([found['davis_j'], found['davis_f']], 3 / 4)
+  np.testing.assert_allclose([found['davis_j_recall'], found['davis_j_decay']], [3 / 4, -1 / 2])
   assert davis.clip_values(masks, truth, skip_ends=True)['davis_j'] == 1
   assert 'davis_t' not in davis.clip_values(masks, truth, with_t=False)
   with pytest.raises(ValueError, match='none between'):

@@ -72,6 +72,16 @@ def test_yolo_area_by_hand():
   np.testing.assert_allclose(area, 0.25 + 0.25 * (1 + 2 / 3) / 2 + 0.01 * (2 / 3) / 2)
 
 
+@pytest.mark.parametrize('style', detection.STYLES)
+def test_detections_of_other_classes_alone_score_nothing(style):
+  """Truth has cars, the detector saw one bus."""
+  if style == 'coco':
+    pytest.importorskip('pycocotools')
+  found = make([('x', 1, (0, 0, 10, 10), 0.9)])
+  assert detection.scores(TRUTH, found, ('car', 'bus'), style) == {
+      'ap50': 0, 'precision': 0, 'recall': 0, 'ap50[car]': 0}
+
+
 def test_precision_and_recall_at_a_score():
   assert detection.operating_point(TRUTH, FOUND, 0, 0.1) == (2 / 3, 2 / 4)
   assert detection.operating_point(TRUTH, FOUND, 0, 0.85) == (1, 1 / 4)
@@ -225,22 +235,3 @@ def test_a_detection_without_a_score_and_a_file_that_is_no_list(tmp_path):
     boxes.read_detections(dump(tmp_path / 'found.json', [entry]), kinds, images)
   with pytest.raises(ValueError, match='no list of detections'):
     boxes.read_detections(coco_file(tmp_path), kinds, images)
-
-
-# ---- geometry ---------------------------------------------------------------------------------
-
-
-def test_flir_boxes_in_the_cropped_frame():
-  """640x512 to 500x400, then the middle 360x288: x' = 0.78125 x - 70, y' = 0.78125 y - 56."""
-  box = np.array([[128, 128, 64, 64], [0, 0, 80, 128], [80, 128, 64, 64], [60, 100, 64, 64.0]])
-  found, kept = boxes.fit_boxes(box, **boxes.GEOMETRY['flir'])
-  np.testing.assert_allclose(found[0], [30, 44, 50, 50])
-  np.testing.assert_array_equal(kept, [True, False, True, True])
-  np.testing.assert_allclose(found[2], [0, 44, 42.5, 50])
-
-
-def test_boxes_with_less_than_a_quarter_left_are_dropped():
-  box = np.array([[140 - 74, 112, 100, 10], [140 - 76, 112, 100, 10], [500, 400, 9, 9.0]])
-  found, kept = boxes.fit_boxes(box, **boxes.GEOMETRY['kaist'])
-  np.testing.assert_array_equal(kept, [True, False, False])
-  np.testing.assert_allclose(found[0], [0, 0, 26, 10])

@@ -1,16 +1,14 @@
-"""Boxes of a whole test set: COCO files read and checked, and moved into cropped frames."""
+"""Boxes of a whole test set: COCO files read and checked.
+
+Both files are of the frames that are judged. What a published set does to its frames is done to its
+boxes by `data/builders/shaping.py`.
+"""
 
 import json
 import pathlib
 from typing import NamedTuple
 
 import numpy as np
-
-# How published test frames were cut from the originals: x' = x * scale + shift inside size (w, h).
-GEOMETRY = {
-    'flir': {'scale': (500 / 640, 400 / 512), 'shift': (-70, -56), 'size': (360, 288)},
-    'kaist': {'scale': (1, 1), 'shift': (-140, -112), 'size': (360, 288)},
-}
 
 
 class Boxes(NamedTuple):
@@ -136,21 +134,3 @@ def _wrong(entry, needed, images, known):
 
 def _number(value):
   return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)
-
-
-def fit_boxes(box, scale, shift, size, keep=0.25):
-  """Boxes of original frames in frames that were resized and cropped (see GEOMETRY).
-
-  Args:
-    box: [N, 4] (x, y, w, h). scale, shift: (x, y). size: (width, height) of the crop.
-    keep: least share of a box that must lie inside the crop (ours).
-
-  Returns:
-    (boxes clipped to the crop [N, 4], kept [N] bool).
-  """
-  scale, shift, size = (np.asarray(x, np.float64) for x in (scale, shift, size))
-  corners = np.stack([box[:, :2], box[:, :2] + box[:, 2:]], axis=1) * scale + shift
-  clipped = np.clip(corners, 0, size)
-  area, left = (np.prod(x[:, 1] - x[:, 0], axis=-1) for x in (corners, clipped))
-  found = np.concatenate([clipped[:, 0], clipped[:, 1] - clipped[:, 0]], axis=-1)
-  return found, (left > 0) & (left >= keep * area)

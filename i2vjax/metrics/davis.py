@@ -113,8 +113,9 @@ def clip_values(masks, truth, skip_ends=False, with_t=True):
     with_t: T too (about 0.1 s a pair of frames for an outline of 1,000 pixels).
 
   Returns:
-    {'davis_j', 'davis_f', 'davis_t'} floats; T is lower for steadier masks and is missing where no
-    two consecutive masks have an outline.
+    {'davis_j', 'davis_f': means over the frames, 'davis_j_recall', 'davis_j_decay',
+    'davis_f_recall', 'davis_f_decay': see `statistics`, 'davis_t'} floats; T is lower for steadier
+    masks and is missing where no two consecutive masks have an outline.
   """
   if masks.shape != truth.shape or masks.ndim != 3:
     raise ValueError(f'masks {masks.shape} and truth {truth.shape}: expected [T, H, W], both the '
@@ -123,9 +124,12 @@ def clip_values(masks, truth, skip_ends=False, with_t=True):
   if not len(masks[inner]):
     raise ValueError(f'a clip of {len(masks)} frames has none between its first and last')
   masks, truth = np.asarray(masks, bool), np.asarray(truth, bool)
-  found = {'davis_j': float(np.asarray(jaccard(masks[inner], truth[inner]), np.float64).mean()),
-           'davis_f': float(np.mean([contour(m, g) for m, g in
-                                     zip(masks[inner], truth[inner], strict=True)]))}
+  series = {'davis_j': np.asarray(jaccard(masks[inner], truth[inner]), np.float64),
+            'davis_f': [contour(m, g) for m, g in zip(masks[inner], truth[inner], strict=True)]}
+  found = {}
+  for name, values in series.items():
+    own = statistics(values)
+    found |= {name: own['mean'], f'{name}_recall': own['recall'], f'{name}_decay': own['decay']}
   steps = shapes.instability(masks) if with_t else np.array([np.nan])
   if not np.isnan(steps).all():
     found['davis_t'] = float(np.nanmean(steps))

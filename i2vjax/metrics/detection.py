@@ -53,7 +53,7 @@ def coco_ap(truth, detections, kinds):
     from pycocotools.cocoeval import COCOeval
   except ImportError as error:
     raise ModuleNotFoundError(MISSING) from error
-  if not len(detections.image):
+  if not np.isin(detections.kind, kinds).any():   # pycocotools fails on an empty list
     return np.zeros(len(kinds))
   ids = {image: k + 1 for k, image in enumerate(dict.fromkeys([*truth.image, *detections.image]))}
   given = COCO()
@@ -63,7 +63,7 @@ def coco_ap(truth, detections, kinds):
                                    enumerate(_entries(truth, ids, kinds))]}
   with contextlib.redirect_stdout(io.StringIO()):      # it reports every step it takes
     given.createIndex()
-    found = given.loadRes(_entries(detections, ids, kinds) or [])
+    found = given.loadRes(_entries(detections, ids, kinds))
     judge = COCOeval(given, found, 'bbox')
     judge.params.iouThrs = np.array([0.5])
     judge.evaluate()
