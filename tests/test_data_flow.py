@@ -8,6 +8,8 @@ import pytest
 
 from i2vjax import defaults, ops
 from i2vjax.data import crops, windows
+from i2vjax.losses import masks
+from i2vjax.networks import flow
 
 OFFSETS = ((0, 0), (3, 1), (2, -2), (6, 0))   # (x, y) of the view in the texture, frame by frame
 
@@ -43,11 +45,12 @@ def window(source, **options):
 def errors(item):
   """|x_t+1 - W(x_t, flow)| and |x_t - W(x_t+1, flow_fwd)| where the flow stays in the frame."""
   frames = item['frames'].astype(np.float32)
-  for near, far, flow in ((frames[1:], frames[:-1], item['flow']),
-                          (frames[:-1], frames[1:], item['flow_fwd'])):
-    inside = np.asarray(ops.inside(jnp.asarray(flow)))
+  for near, far, motion in ((frames[1:], frames[:-1], item['flow']),
+                            (frames[:-1], frames[1:], item['flow_fwd'])):
+    motion = jnp.asarray(motion)
+    inside = np.asarray(ops.inside(motion))
     assert inside.mean() > 0.5
-    yield float(np.max(inside * np.abs(near - np.asarray(ops.warp(far, jnp.asarray(flow))))))
+    yield float(np.max(inside * np.abs(near - np.asarray(ops.warp(far, motion)))))
 
 
 @pytest.mark.parametrize(('flip', 'reverse'), [*itertools.product((False, True), repeat=2)])
@@ -69,9 +72,9 @@ def test_resized_flow_of_the_street_leads_to_the_neighbour():
   config = street()
   config.data.scenes.size = 96
   item = windows.train_windows(config.data, ('flow',))[1][4]
-  now, before, flow = (jnp.asarray(x, jnp.float32) for x in (
+  now, before, motion = (jnp.asarray(x, jnp.float32) for x in (
       item['frames'][1:], item['frames'][:-1], item['flow']))
-  error, still, unscaled = (float(jnp.mean(jnp.abs(now - ops.warp(before, factor * flow))))
+  error, still, unscaled = (float(jnp.mean(jnp.abs(now - ops.warp(before, factor * motion))))
                             for factor in (1, 0, 1.5))
   assert error < 0.9 * min(still, unscaled)
 
@@ -91,10 +94,10 @@ def test_batches_name_the_flow_of_each_domain():
   feed = windows.train_iterator(street(), 4, extras=('flow',))
   batch = next(feed)
   for domain in 'ab':
-    flow, forward = batch[f'flow_{domain}'], batch[f'flow_fwd_{domain}']
-    assert flow.shape == forward.shape == (4, 2, 48, 48, 2) and flow.dtype == np.float32
+    back, forward = batch[f'flow_{domain}'], batch[f'flow_fwd_{domain}']
+    assert back.shape == forward.shape == (4, 2, 48, 48, 2) and back.dtype == np.float32
     frames = jnp.asarray(batch[domain], jnp.float32)
-    for now, before, motion in ((frames[:, 1:], frames[:, :-1], flow),
+    for now, before, motion in ((frames[:, 1:], frames[:, :-1], back),
                                 (frames[:, :-1], frames[:, 1:], forward)):
       error, opposite = (jnp.mean(jnp.abs(ops.fold(now) - ops.warp(
           ops.fold(before), jnp.asarray(sign * ops.fold(motion)))), axis=(1, 2, 3))
@@ -109,3 +112,55 @@ def test_flow_comes_only_where_it_is_wanted_and_known():
   assert 'flow' not in crops.WindowSource(source, 2, step=2, extras=('flow',))[0]
   source.has_flow = False
   assert set(window(source)) == {'frames', 'limits'}
+
+
+class Holed(Pan):
+  """The right quarter of every frame has no known motion."""
+
+  def flow(self, i):
+    found = {name: x.copy() for name, x in super().flow(i).items()}
+    for x in found.values():
+      x[:, -7:] = np.nan
+    return found
+
+
+def test_unknown_motion_comes_out_of_the_loader_as_such():
+  cut = crops.crop(window(Holed()), (3, 5), (16, 20), flip=True)
+  for name in ('flow', 'flow_fwd'):
+    lost = np.isnan(cut[name]).all(axis=-1)
+    assert lost[..., :4].all() and np.isfinite(cut[name][..., 4:, :]).all()
+  small = window(Holed(), size=lambda shape: (12, 14))['flow']
+  assert np.isnan(small[:, :, 10:]).all() and np.isfinite(small[:, :, :10]).all()
+
+
+def trained_on(source):
+  """What a method is given: {way: [1, 3, 24, 28, 2]} of a batch with known flow."""
+  item = window(source)
+  batch = {'a': jnp.asarray(item['frames'][None], jnp.float32) / 127.5 - 1,
+           'flow_a': jnp.asarray(item['flow'][None]),
+           'flow_fwd_a': jnp.asarray(item['flow_fwd'][None])}
+  config = defaults.get_config()
+  config.flow = dict(name='gt')
+  ways = ('backward', 'forward')
+  found = flow.of_clips({}, config, {}, batch, [('a', way) for way in ways])
+  return batch['a'], {way: found['a', way] for way in ways}
+
+
+def test_pixels_of_unknown_motion_count_in_no_mask_of_the_methods():
+  """Standing still would be believed: nothing moves here, and every mask would be 1."""
+  frames, flows = trained_on(Holed())
+  back, forth = (ops.fold(flows[way]) for way in ('backward', 'forward'))
+  assert bool(jnp.isfinite(back).all()) and float(jnp.abs(back[..., -7:, :]).max()) <= 12
+  now, before = jnp.zeros_like(ops.fold(frames[:, 1:])), jnp.zeros_like(ops.fold(frames[:, 1:]))
+  seen = {'GTC': masks.trusted(back, forth),
+          'MocycleGAN': ~ops.occlusion(back, forth) & ops.inside(back),
+          'STC': masks.photometric(now, before, back)}
+  for name, mask in seen.items():
+    assert not np.any(mask[:, :, -7:]), name
+    assert np.any(mask[:, :, :-7]), name
+
+
+def test_known_motion_reaches_the_methods_bit_for_bit():
+  known, holed = (trained_on(source)[1]['backward'] for source in (Pan(), Holed()))
+  np.testing.assert_array_equal(known[0, :, 0, 0], np.diff(OFFSETS, axis=0))
+  np.testing.assert_array_equal(holed[..., :-7, :], known[..., :-7, :])

@@ -16,6 +16,7 @@ from i2vjax.data import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
+WHOLE = 0.999           # weight of known motion from which a resized vector is known
 LIMIT_SHARE = 0.01      # cut off at either end: dead pixels and the sun do not set the scale
 
 
@@ -147,13 +148,19 @@ def resize_labels(label, size):
 
 
 def resize_flow(flow, size):
-  """[H, W, 2] pixels (x, y) -> [height, width, 2], bilinear; vectors grow with their axis."""
+  """[H, W, 2] pixels (x, y) -> [height, width, 2], bilinear; vectors grow with their axis.
+
+  NaN, motion that is not known, spreads to every pixel that any of it would enter.
+  """
   (H, W), (height, width) = flow.shape[:2], size
   if flow.shape[:2] == tuple(size):
     return flow
+  known = np.isfinite(flow).all(axis=-1)
   planes = [np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-            for plane in np.moveaxis(flow.astype(np.float32), -1, 0)]
-  return np.stack(planes, axis=-1) * np.float32([width / W, height / H])
+            for plane in (*np.moveaxis(np.where(known[..., None], flow, 0).astype(np.float32), -1,
+                                       0), known.astype(np.float32))]
+  smaller = np.stack(planes[:2], axis=-1) * np.float32([width / W, height / H])
+  return np.where(planes[2][..., None] > WHOLE, smaller, np.float32(np.nan))
 
 
 def train_size(shape, data):

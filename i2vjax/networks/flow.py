@@ -62,7 +62,8 @@ def estimate(nets, config, fixed, a, b):
   """
   _, name = plan(config.flow.name)
   if name is None:
-    raise ValueError(f'flow.name={config.flow.name!r}: these frames come without known flow; set '
+    raise ValueError(f'flow.name={config.flow.name!r}: these frames come without known flow, which '
+                     'scenes bring and records with motion (viper/img_flow); set '
                      '--config.flow.name=tvl1, or auto')
   if name == 'zero':
     return jnp.zeros((*a.shape[:3], 2))
@@ -95,7 +96,8 @@ def of_clips(nets, config, fixed, batch, wanted):
 
   Args:
     nets, fixed: as for `estimate`.
-    batch: {'a': [B, T, H, W, C] in [-1, 1], ...} and known flow, as the loader brings it.
+    batch: {'a': [B, T, H, W, C] in [-1, 1], ...} and known flow, as the loader brings it; pixels
+      of which it is not finite lead out of the frame (`led_out`).
     wanted: [(domain, 'backward' or 'forward')]. Backward flow k lies on frame k + 1 and points to
       frame k, counted from 0; forward flow k lies on frame k and points to frame k + 1.
 
@@ -106,7 +108,7 @@ def of_clips(nets, config, fixed, batch, wanted):
   for domain, way in wanted:
     key = f'{WAYS[way]}_{domain}'
     if known and key in batch:
-      found[domain, way] = batch[key]
+      found[domain, way] = led_out(batch[key])
     else:
       near, far = batch[domain][:, :-1], batch[domain][:, 1:]
       near, far = (far, near) if way == 'backward' else (near, far)
@@ -118,3 +120,23 @@ def of_clips(nets, config, fixed, batch, wanted):
     found |= {name: ops.unfold(flow, batch[name[0]].shape[1] - 1)
               for name, flow in zip(pairs, flows, strict=True)}
   return jax.lax.stop_gradient(found)
+
+
+def led_out(flow):
+  """Known flow without gaps: a pixel whose motion is not known leads out of the frame (ours).
+
+  What comes from outside cannot be compared, and every mask of the methods leaves it out: that of
+  GTC and MocycleGAN where `ops.inside` does not hold, STC's by `mask.in_frame`. By the shortest
+  way: no vector is longer than half the frame, as a network that reads flow sees it (MocycleGAN).
+
+  Args:
+    flow: [B, T-1, H, W, 2], not finite where it is not known.
+  """
+  def way(length):
+    k = jnp.arange(length)
+    return jnp.where(2 * k < length, -1 - k, length - k).astype(jnp.float32)
+  x, y = jnp.broadcast_arrays(way(flow.shape[-2]), way(flow.shape[-3])[:, None])
+  sideways = jnp.abs(x) <= jnp.abs(y)
+  out = jnp.stack([jnp.where(sideways, x, 0), jnp.where(sideways, 0, y)], axis=-1)
+  known = jnp.all(jnp.isfinite(flow), axis=-1, keepdims=True)
+  return jnp.where(known, flow, out)

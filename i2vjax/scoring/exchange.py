@@ -8,6 +8,7 @@ these are compared with files of the truth. Fields of `config.eval`: `labels` an
 import numpy as np
 
 from i2vjax import defaults
+from i2vjax.data import class_ids
 from i2vjax.data import labels as reader
 from i2vjax.metrics import boxes, detection, labels, segmentation
 
@@ -51,7 +52,7 @@ def class_maps(settings, frames):
     ValueError: names the file, id, size or frame that does not fit.
   """
   truth, predicted = (reader.source(defaults.data(), settings[field]) for field in PAIRS['iou'])
-  table, total = labels.table(settings.label_map), segmentation.init(len(labels.CITYSCAPES))
+  table, total = class_ids.table(settings.label_map), segmentation.init(len(labels.CITYSCAPES))
   matched = zip(frames.clips, reader.match(frames, truth), reader.match(frames, predicted),
                 strict=True)
   for (clip, start, _), true, called in matched:
@@ -63,7 +64,8 @@ def class_maps(settings, frames):
         raise ValueError(f'frame {t} of clip {clip} has a label ({truth.files[i][0]}), but '
                          f'{settings.predictions} has no prediction for it')
       real, seen = (
-          labels.to_train_ids(reader.read_clip(maps, [k], size)[0], table, maps.files[k][0], ignore)
+          class_ids.to_train_ids(reader.read_clip(maps, [k], size)[0], table, maps.files[k][0],
+                                 ignore)
           for maps, k, ignore in ((truth, i, True), (predicted, j, False)))
       total = segmentation.update(total, real[None], seen[None], batch=1)
   return segmentation.result(total, labels.CITYSCAPES, labels.class_list(settings.classes),

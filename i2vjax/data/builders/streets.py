@@ -4,12 +4,9 @@ import pathlib
 
 import numpy as np
 
-from i2vjax.data import folders, frames
+from i2vjax.data import class_ids, folders, frames
 from i2vjax.data.builders import places, records
 
-# VIPER class -> Cityscapes train id (ours: STC-V2V does not print its table); the rest is ignored
-TRAIN_IDS = {3: 0, 4: 1, 9: 2, 11: 4, 10: 5, 13: 6, 14: 7, 7: 8, 8: 8, 6: 9, 2: 10, 20: 11, 24: 13,
-             25: 13, 27: 14, 26: 15, 29: 16, 23: 17, 22: 18}
 BLOCK = 30    # frames of a Cityscapes snippet
 VIDEO_SPLITS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('test',)}
 
@@ -43,7 +40,7 @@ class Viper(records.FrameBuilder):
   def layout(self, manual, config):
     """{'train', 'validation', 'test': Split}, as far as they are there."""
     kind = config.removeprefix('img').lstrip('_')
-    ids = tuple(TRAIN_IDS.get(k, 255) for k in range(256)) if kind == 'cls' else None
+    ids = tuple(class_ids.table('viper').tolist()) if kind == 'cls' else None
     splits = {}
     for split, names in VIDEO_SPLITS.items():
       folder = places.find(manual, names)
