@@ -10,7 +10,7 @@ import numpy as np
 import tqdm
 
 from i2vjax import __version__, defaults, files, parallel, sheets
-from i2vjax.data import pairs
+from i2vjax.data import matching, pairs
 from i2vjax.metrics import clips
 from i2vjax.reporting import page, words
 from i2vjax.reporting import sketches as pictures
@@ -80,7 +80,7 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   found = {name: pairs.frames_of(defaults.data(), place)
            for name, place in places.items() if place}
   for name in found.keys() - {'result'}:
-    pairs.check_frames(found['result'], found[name])
+    matching.check_frames(found['result'], found[name])
   plan = planning.of_folders(found, settings)
   table = {'translated': lambda material: material.raw}
   first = next(plan.materials())

@@ -8,7 +8,7 @@ import pytest
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.data import folders, frames, roots
+from i2vjax.data import cutting, folders, frames, roots
 
 SHAPE = (8, 12, 1)
 
@@ -60,7 +60,7 @@ def test_a_clip_ends_where_the_number_starts_again(tmp_path):
 
 def test_the_frame_number_is_the_last_that_varies():
   stems = ['city_03_0001_left8bit', 'city_03_0002_left8bit']
-  assert folders.frame_numbers(stems) == [1, 2]
+  assert cutting.frame_numbers(stems) == [1, 2]
 
 
 def test_clip_regex_names_the_clips(tmp_path):

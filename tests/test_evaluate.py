@@ -12,7 +12,7 @@ import stub_runs as stubs
 from i2vjax import evaluate as evaluator
 from i2vjax import ops
 from i2vjax.data import frames as pictures
-from i2vjax.data import pairs
+from i2vjax.data import matching
 from i2vjax.data import source as data_source
 from i2vjax.metrics import clips
 from i2vjax.scoring import plan
@@ -225,6 +225,6 @@ def test_runs_on_unpaired_folders_say_why_scores_are_missing(folders, tmp_path):
 def test_no_test_frames_of_the_target():
   config = stubs.config(source='folders')
   a = data_source(stubs.config().data, 'test', 'a')
-  assert 'data.test_b' in pairs.mismatch(a, None)
+  assert 'data.test_b' in matching.mismatch(a, None)
   with pytest.raises(ValueError, match=r'data\.test_a'):
     plan.of_run(config)

@@ -65,6 +65,21 @@ def test_while_training_only_what_is_quick_is_scored():
   assert plan.of_run(config, quick=True).names == plan.QUICK
 
 
+def test_test_frames_without_partners_have_no_aligned_scores(tmp_path):
+  """As many frames in both, but the visible side lacks 2 and has 99."""
+  for name, numbers in (('a', (1, 2, 3)), ('b', (1, 3, 99))):
+    for k in numbers:
+      images.write_image(tmp_path / name / 'clip' / f'{k:04d}.png', np.zeros((8, 8, 1), np.uint8))
+  config = stubs.config(source='folders', test_a=str(tmp_path / 'a'), test_b=str(tmp_path / 'b'))
+  found = plan.of_run(config)
+  assert not found.paired and found.names == ('warping', 'flicker')
+  assert all('frame 0002 of' in found.skipped[name] and 'frame 0099 of' in found.skipped[name]
+             for name in ('psnr', 'ssim'))
+  config.eval.metrics = 'psnr'
+  with pytest.raises(ValueError, match='eval.metrics names psnr.*frame 0002 of.*frame 0099 of'):
+    plan.of_run(config)
+
+
 def test_reference_of_fid():
   config = stubs.config()
   assert plan.of_run(config).reference_name == 'test_b'
@@ -132,6 +147,22 @@ def test_edges_of_the_negative_are_the_same():
   assert values['apce'] == pytest.approx(1)
   _, values, _ = judge.add(judge.start, material, np.full_like(frames, 7))
   assert values['apce'] == 0
+
+
+def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
+  """A stand-in for LPIPS, the difference of the means: no target is needed for the second."""
+  scorer = type('Scorer', (), {'nets': {}, 'params': {}, 'files': {}, 'suffix': '_RANDOM'})
+  monkeypatch.setattr(scorers, 'load_lpips', lambda config: scorer)
+  monkeypatch.setattr(judges.lpips, 'program', lambda *parts: lambda x, y: np.abs(
+      x.mean((1, 2, 3)) - y.mean((1, 2, 3))).astype(np.float32))
+  frames = np.stack([np.full((4, 4, 3), x, np.uint8) for x in (10, 14, 12)])
+  both = judges.likeness(settings(), ('lpips', 'lpips_temporal'))
+  total, values, series = both.add(both.start, pairs.Material('a', None, target=frames + 5), frames)
+  assert values == {'lpips_RANDOM': 5, 'lpips_temporal_RANDOM': 3} == both.result(total)
+  assert series['lpips_temporal_RANDOM'].tolist() == [4, 2]
+  alone, material = judges.likeness(settings(), ('lpips_temporal',)), pairs.Material('a', None)
+  assert alone.add(alone.start, material, frames)[1] == {'lpips_temporal_RANDOM': 3}
+  assert alone.result(alone.add(alone.start, material, frames[:1])[0]) == {}
 
 
 class Fake:

@@ -12,7 +12,7 @@ import types
 
 import numpy as np
 
-from i2vjax.data import crops, folders, labels
+from i2vjax.data import crops, folders, labels, matching
 from i2vjax.data import frames as images
 
 
@@ -127,7 +127,7 @@ def matched(source, maps, kind):
   Raises:
     ValueError: a frame has none.
   """
-  frames = innermost(source)
+  frames = matching.innermost(source)
   names, files = stems(frames), {name: file[0] for name, file in zip(stems(maps), maps.files,
                                                                     strict=False)}
   if files.keys() & set(names):
@@ -139,11 +139,6 @@ def matched(source, maps, kind):
     raise ValueError(f'{crops.where(source, found.index(None))} has no {kind} map in {maps!r}: '
                      f'every training frame needs one, of the same name')
   return found
-
-
-def innermost(source):
-  """The source inside all wrappers."""
-  return innermost(source.source) if hasattr(source, 'source') else source
 
 
 def stems(source):

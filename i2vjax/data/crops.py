@@ -9,6 +9,7 @@ from i2vjax import ops
 from i2vjax.data import frames as images
 
 PROBES = 8          # clips looked into to learn the type and channels of a source
+FIELDS = {'labels': 'label', 'edges': 'edges'}   # extra -> its field in a record
 LEAST_SHARE = 0.1   # of the range of 16 bits that frames should fill
 
 
@@ -67,11 +68,10 @@ class WindowSource:
     size = self.size(raw[0].shape[:2]) if self.size else raw[0].shape[:2]
     raw = [images.resize(images.stretch(x, self.rule), size) for x in raw]
     item = {'frames': np.stack(raw), 'limits': self.limits(int(self.clip[i]))}
-    if 'labels' in self.extras:
-      item['labels'] = np.stack([images.resize_labels(self._map('label', x), size)
-                                 for x in records])
-    if 'edges' in self.extras:
-      item['edges'] = np.stack([images.resize_grey(self._map('edges', x), size) for x in records])
+    for name, follow in (('labels', images.resize_labels), ('edges', images.resize_grey)):
+      if name in self.extras:
+        item[name] = np.stack([follow(self._map(name, k, record), size)
+                               for k, record in zip(indices, records, strict=True)])
     if self.has_flow:
       item |= self._flow(indices, size)
     if 'index' in self.extras:
@@ -84,7 +84,7 @@ class WindowSource:
     Returns:
       {'flow': [T-1, H, W, 2] float32, entry k lies on frame k + 1 and points to frame k,
       'flow_fwd': the same, entry k on frame k and pointing to k + 1}: pixels, (x, y),
-      frame k + 1 (p) = frame k (p + flow_k(p)).
+      frame k + 1 (p) = frame k (p + flow_k(p)); NaN where it is not known.
     """
     truth = [self.frames.flow(k) for k in indices[:-1]]
     return {name: np.stack([images.resize_flow(pair[kind], size) for pair in truth])
@@ -96,10 +96,11 @@ class WindowSource:
       self._limits[clip] = limits(self.frames, clip, self.rule)
     return self._limits[clip]
 
-  def _map(self, name, record):
-    if name not in record:
-      raise ValueError(f'{self.frames!r} has no {name.rstrip("s")}s, which this method needs')
-    return record[name]
+  def _map(self, name, i, record):
+    if FIELDS[name] not in record:
+      raise ValueError(f'{where(self.frames, i)} has no {name}, which this method needs of every '
+                       f'training frame')
+    return record[FIELDS[name]]
 
   def _checked(self, i, frame):
     """The frame in the source's own channels; refused where its kind differs."""

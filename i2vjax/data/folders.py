@@ -9,9 +9,8 @@ import threading
 import warnings
 
 import numpy as np
-from PIL import Image
 
-from i2vjax.data import frames, roots, sequences, video
+from i2vjax.data import cutting, frames, roots, sequences, video
 
 _last = threading.local()   # the picture read last: the frames of a strip share one file
 
@@ -30,13 +29,13 @@ def source(data, split, domain):
     return sequences.VideoFrames(videos, list(names.values()))
   if videos:
     groups = {names[path]: search(sequences.unpack(path, data))[0][''] for path in videos}
-    return FolderFrames(place, list(groups.items()), ignored=ignored)
+    return FolderFrames(place, list(groups.items()), ignored=ignored, named=False)
   parts = strips(data.frames_per_image)
   if parts == 1:
     warn_strips(pictures)
   if split != 'train' and parts != 1:   # the published sets keep single frames for testing
     parts = 'auto'
-  clips = cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
+  clips = cutting.cut_clips(place, pictures, data.clip_regex, data.max_gap, parts)
   return FolderFrames(place, clips, parts, ignored)
 
 
@@ -51,14 +50,16 @@ class FolderFrames:
 
   has_flow = False
 
-  def __init__(self, place, clips, parts=1, ignored=0):
+  def __init__(self, place, clips, parts=1, ignored=0, named=True):
     """clips: list of (name, files in time order). parts: frames side by side in a file, or 'auto'.
 
-    Files of several frames are a clip each, named after the file.
+    Files of several frames are a clip each, named after the file. named: the names of files tell
+    something; those of an unpacked video do not.
     """
-    self.place, self.ignored, self.clips, self.files = str(place), ignored, [], []
+    self.place, self.ignored, self.named = str(place), ignored, named
+    self.clips, self.files = [], []
     for name, files in clips:
-      count = parts_of(files[0]) if parts == 'auto' else parts
+      count = cutting.parts_of(files[0]) if parts == 'auto' else parts
       pieces = [files] if count == 1 else [[file] for file in files]
       for piece in pieces:
         title = name if count == 1 else f'{name}/{pathlib.Path(piece[0]).stem}'.lstrip('/')
@@ -78,6 +79,11 @@ class FolderFrames:
     name = next(name for name, start, length in self.clips if start <= i < start + length)
     return f'clip {name}, file {self.files[i][0]}'
 
+  def names(self, start, length):
+    """File names of frames without folder and ending; None where they tell nothing."""
+    return [stem(path, part, parts) for path, part, parts in self.files[start:start + length]
+            ] if self.named else None
+
   def read(self, i):
     """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]}."""
     path, part, count = self.files[i]
@@ -91,6 +97,11 @@ class FolderFrames:
                        f"share: data.frames_per_image='auto' tells strips by their shape")
     width //= count
     return {'frame': np.ascontiguousarray(_last.frame[:, part * width:(part + 1) * width])}
+
+
+def stem(path, part=0, parts=1):
+  """The name of a file without folder and ending; of one of several frames with its part."""
+  return f'{pathlib.Path(path).stem}{f" part {part}" if parts > 1 else ""}'
 
 
 def natural(path):
@@ -183,86 +194,9 @@ def warn_strips(groups):
   """Say so where pictures that are to be single frames look like three side by side."""
   first = next(iter(groups.values()))[0]
   try:
-    wide = parts_of(first) == 3
+    wide = cutting.parts_of(first) == 3
   except frames.UnreadableFrame:    # whoever reads it will say so
     return
   if wide:
     warnings.warn(f'{first} is three times as wide as high: if it is three frames side by side, '
                   f'set data.frames_per_image=auto', stacklevel=3)
-
-
-def parts_of(path):
-  """Frames side by side in a picture: 3 if it is three times as wide as high, 2 if twice."""
-  try:
-    with Image.open(path) as picture:
-      width, height = picture.size
-  except OSError as error:
-    raise frames.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
-  return {3 * height: 3, 2 * height: 2}.get(width, 1)
-
-
-def cut_clips(place, groups, clip_regex='', max_gap=0, parts=1):
-  """Files by folder -> clips.
-
-  Args:
-    place: for names and messages.
-    groups: {relative folder: files in natural order} of `search`.
-    clip_regex: its group 1, searched in the path relative to `place`, names the clip.
-    max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
-      the usual step, in flat folders only (a sub-folder is one clip).
-    parts: as of FolderFrames; strips are never cut by their numbers.
-
-  Returns:
-    List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was cut.
-  """
-  if clip_regex:
-    groups = _by_regex(place, groups, clip_regex)
-  clips = []
-  for name, files in groups.items():
-    whole = not max_gap and name != '' and not clip_regex
-    if whole or (parts_of(files[0]) if parts == 'auto' else parts) > 1:
-      clips.append((name, files))
-    else:
-      clips += _named(name, cut_runs(files, max_gap))
-  return clips
-
-
-def _by_regex(place, groups, clip_regex):
-  clips = collections.defaultdict(list)
-  for folder, files in groups.items():
-    for file in files:
-      path = f'{folder}/{pathlib.Path(file).name}'.lstrip('/')
-      match = re.search(clip_regex, path)
-      if not match or not match.groups():
-        raise ValueError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
-                         f'first (group) must name the clip of every file')
-      clips[match.group(1)].append(file)
-  return clips
-
-
-def _named(name, runs):
-  if len(runs) == 1:
-    return [(name, runs[0])]
-  return [(f'{name}_{k:03d}'.lstrip('_'), run) for k, run in enumerate(runs)]
-
-
-def cut_runs(files, max_gap=0):
-  """Split files where the frame number jumps; names without a number that varies are not cut."""
-  numbers = frame_numbers([pathlib.Path(file).stem for file in files])
-  if not numbers:
-    return [files]
-  steps = np.diff(numbers)
-  grow = steps[steps > 0]
-  values, counts = np.unique(grow, return_counts=True)
-  gap = max_gap or (2 * values[np.argmax(counts)] if len(grow) else 1)
-  cuts = np.flatnonzero((steps <= 0) | (steps > gap)) + 1
-  return [files[i:j] for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True)]
-
-
-def frame_numbers(stems):
-  """The last number in each name that is not the same in all of them; [] where there is none."""
-  found = [[int(x) for x in re.findall(r'\d+', stem)][::-1] for stem in stems]
-  for column in zip(*found, strict=False):
-    if len(set(column)) > 1:
-      return list(column)
-  return []

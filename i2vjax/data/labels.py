@@ -6,7 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from i2vjax.data import folders, pairs
+from i2vjax.data import folders, matching, pairs
 from i2vjax.data import frames as images
 
 MODES = ('L', 'P', '1')   # grey, palette, black and white
@@ -82,22 +82,22 @@ def match(frames, labels):
   found = []
   for name, start, length in frames.clips:
     first, count = next(iter(names.values())) if alone else names.get(name, (0, 0))
-    keys = _keys(pairs.frame_names(frames, start, length),
-                 pairs.frame_names(labels, first, count), name, labels)
+    keys = _keys(*([str(x) for x in matching.frame_names(*place)]
+                   for place in ((frames, start, length), (labels, first, count))), name, labels)
     found.append([None if k is None else first + k for k in keys])
   return found
 
 
 def _keys(frames, labels, clip, source):
   """For each name of a frame the position of its label or None."""
-  for key in (str, pairs.last_number, _long_number):
+  for key in (str, matching.last_number, _long_number):
     left, right = [key(x) for x in frames], [key(x) for x in labels]
     distinct = len(set(left)) == len(left) and len(set(right)) == len(right)
     if distinct and set(right) <= set(left) and None not in right:
       place = {x: k for k, x in enumerate(right)}
       return [place.get(x) for x in left]
-  numbers = {pairs.last_number(x) for x in frames}
-  lost = next((x for x in labels if pairs.last_number(x) not in numbers), labels[0])
+  numbers = {matching.last_number(x) for x in frames}
+  lost = next((x for x in labels if matching.last_number(x) not in numbers), labels[0])
   raise ValueError(f'clip {clip}: label {lost} of {source!r} has no frame of that name or number '
                    f'(frames {frames[0]} to {frames[-1]})')
 

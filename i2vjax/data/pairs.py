@@ -1,8 +1,6 @@
-"""Test clips with all that is known of them, matched by name and number, never by position."""
+"""Test clips with all that is known of them, of sources whose frames answer each other."""
 
 import dataclasses
-import pathlib
-import re
 from typing import Any
 
 import numpy as np
@@ -35,27 +33,6 @@ class Material:
   labels: Any = None
 
 
-def mismatch(a, b):
-  """Why two sources are not frame-by-frame pairs, or None.
-
-  Clips are matched by name; single clips match whatever their names.
-  """
-  if b is None:
-    return 'needs aligned test frames of the target, and there are none (data.test_b)'
-  if windows.aligned(a, b):
-    return None
-  left, right = ({name: length for name, _, length in x.clips} for x in (a, b))
-  if len(left) > 1 or len(right) > 1:
-    alone = [sorted(x.keys() - y.keys())[:1] for x, y in ((left, right), (right, left))]
-    if any(alone):
-      first, second = (f'clip {x[0]}' if x else 'no clip' for x in alone)
-      return f'not aligned: {first} of {a!r} and {second} of {b!r} have no partner'
-  for (name, ours), (other, theirs) in zip(left.items(), right.items(), strict=True):
-    if ours != theirs:
-      return f'not aligned: clip {name} has {ours} frames in {a!r} and {other} {theirs} in {b!r}'
-  return f'not aligned: the clips of {a!r} and {b!r} come in different order'
-
-
 def frames_of(data, place):
   """The frames another program wrote to a folder, glob or video, as a FrameSource.
 
@@ -66,42 +43,6 @@ def frames_of(data, place):
   data = data.copy_and_resolve_references()
   data.update(source='folders', root='', test_a=str(place))
   return folders.source(data, 'test', 'a')
-
-
-def frame_names(source, start, length):
-  """What tells the frames of a clip apart: file names without ending; positions in a video."""
-  if not hasattr(source, 'files'):
-    return [str(k) for k in range(length)]
-  return [f'{pathlib.Path(path).stem}{f" part {part}" if parts > 1 else ""}'
-          for path, part, parts in source.files[start:start + length]]
-
-
-def check_frames(a, b):
-  """Refuse two sources whose frames do not answer each other.
-
-  Names of frames must be equal, or else the last number in them (fake_0012 and real_0012).
-
-  Raises:
-    ValueError: names the first frame without a partner on each side.
-  """
-  reason = mismatch(a, b)
-  if reason:
-    raise ValueError(reason)
-  for (name, start, length), (_, other, _) in zip(a.clips, b.clips, strict=True):
-    left, right = frame_names(a, start, length), frame_names(b, other, length)
-    if left == right or (numbers := [last_number(x) for x in left]) == [
-        last_number(x) for x in right] and None not in numbers:
-      continue
-    alone = next((x, y) for x, y in zip(left, right, strict=True) if x != y)
-    raise ValueError(f'clip {name}: frame {alone[0]} of {a!r} stands beside {alone[1]} of {b!r}; '
-                     f'frames are matched by name or number, so rename or remove what has no '
-                     f'partner')
-
-
-def last_number(name):
-  """The last number in a name, or None."""
-  found = re.findall(r'\d+', name)
-  return int(found[-1]) if found else None
 
 
 def materials(config, paired, quantize=True, with_motion=True, max_clips=0):
@@ -129,7 +70,8 @@ def folder_materials(found, max_clips=0):
   """The clips of folders, one `Material` at a time; `raw` is the result itself.
 
   Args:
-    found: {'result', 'reference' and perhaps 'source': FrameSource}, checked to be aligned.
+    found: {'result', 'reference' and perhaps 'source': FrameSource}, paired
+      (`matching.check_frames`).
 
   Raises:
     ValueError: 16-bit results, or sizes that differ.

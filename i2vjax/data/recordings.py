@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from i2vjax.data import folders, frames, video
+from i2vjax.data import cutting, folders, frames, video
 
 SKIP = 'Or leave such frames out: --on_damage=skip'
 
@@ -40,7 +40,7 @@ def find_clips(input, data, on_damage='stop', show=True):
   parts = folders.strips(data.frames_per_image)
   if parts == 1:
     folders.warn_strips(pictures)
-  clips = folders.cut_clips(input, pictures, data.clip_regex, data.max_gap, parts)
+  clips = cutting.cut_clips(input, pictures, data.clip_regex, data.max_gap, parts)
   source = folders.FolderFrames(input, clips, parts)
   if any(count > 1 for _, _, count in source.files):
     return join_strips(source, show)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from i2vjax.data import folders, frames, sequences, video
+from i2vjax.data import cutting, folders, frames, sequences, video
 
 AHEAD = 16   # pictures decoded before they are asked for
 
@@ -54,7 +54,7 @@ def open_streams(place):
   streams = []
   for folder, files in pictures.items():
     _unique_labels(folder, files)
-    runs = folders.cut_runs(files) if folder == '' else [files]
+    runs = cutting.cut_runs(files) if folder == '' else [files]
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
 

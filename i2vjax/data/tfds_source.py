@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 
+from i2vjax.data import folders
 from i2vjax.data import frames as images
 from i2vjax.data.builders import shaping
 
@@ -104,6 +105,15 @@ class TfdsFrames:
     clip, _, _ = self._locate(i)
     return f'{self.name}:{self.split}, clip {self.clips[clip][0]}, frame {i - self._starts[clip]}'
 
+  def names(self, start, length):
+    """File names of frames without folder and ending (of strips with the part), as published."""
+    known, found = self.index.get('names'), []
+    for clip, number, part in map(self._locate, range(start, start + length)):
+      # records of earlier versions tell names only one by one
+      file = known[number] if known else self.records()[number]['file'].decode()
+      found.append(folders.stem(file, part, self.index['clips'][clip][3]))
+    return found
+
   def _locate(self, i):
     """Frame -> (clip, record, part of it)."""
     if not 0 <= i < len(self):
@@ -161,7 +171,10 @@ class TfdsFrames:
     return shaping.shaped(record, self.index['resize'], self.index['crop'])
 
   def flow(self, i):
-    """True motion between frame i and i + 1 of a clip, as of `scenes.source.Scenes.flow`."""
+    """True motion between frame i and i + 1 of a clip, as of `scenes.source.Scenes.flow`.
+
+    NaN where the set does not know it; `forward_visible` and `backward_visible` are 0 just there.
+    """
     clip, number, _ = self._locate(i)
     if i + 1 == self._starts[clip] + self.clips[clip][2]:
       raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')

@@ -11,7 +11,7 @@ from absl import flags
 
 from i2vjax import data as sources
 from i2vjax import files, ops
-from i2vjax.data import crops, recall, roots
+from i2vjax.data import crops, matching, needs, recall
 from i2vjax.data import frames as images
 
 
@@ -37,32 +37,20 @@ def paired(data):
   return bool(data.get('paired', False) or (data.source == 'scenes' and data.scenes.paired))
 
 
-def aligned(a, b):
-  """True if two sources have the same clips frame by frame: equal lengths, and equal names."""
-  lengths = [[clip[2] for clip in x.clips] for x in (a, b)]
-  names = [[clip[0] for clip in x.clips] for x in (a, b)]
-  return lengths[0] == lengths[1] and (len(names[0]) == 1 or names[0] == names[1])
-
-
-def need(data, split, domain):
-  """`data.source`, with a refusal where nothing was given."""
-  found = sources.source(data, split, domain)
-  if found is None:
-    given = sources.OTHER[domain] if data.direction == 'b2a' else domain
-    raise ValueError(roots.missing(data, split, given))
-  return found
-
-
 def train_windows(data, extras=()):
-  """The WindowSources (a, b) of the training split; of equal length where they are paired."""
-  a, b = (need(data, 'train', domain) for domain in 'ab')
-  if paired(data) and not aligned(a, b):
-    raise ValueError(f'paired training needs the same clips and lengths in both domains: {a!r} and '
-                     f'{b!r} differ')
+  """The WindowSources (a, b) of the training split; where they are paired, frame by frame."""
+  a, b = (needs.source(data, 'train', domain) for domain in 'ab')
+  reason = matching.mismatch(a, b) if paired(data) else None
+  if reason:
+    raise ValueError(f'paired training (data.paired): {reason}')
   size = functools.partial(images.train_size, data=data)
-  return tuple(crops.WindowSource(x, data.frames, data.stride, size=size, rule=data.thermal_range,
-                                  extras=_of_domain(extras, domain))
-               for domain, x in zip('ab', (a, b), strict=True))
+  found = []
+  for domain, x in zip('ab', (a, b), strict=True):
+    own = _of_domain(extras, domain)
+    needs.maps(x, own, data, domain)
+    found.append(crops.WindowSource(x, data.frames, data.stride, size=size,
+                                    rule=data.thermal_range, extras=own))
+  return tuple(found)
 
 
 def _of_domain(extras, domain):
@@ -91,9 +79,9 @@ def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
     extras: also deliver 'labels' or 'edges' ([b, T, H, W] uint8), 'index' ([b] int32, the window's
       number), or 'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W,
       2] float32 in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a',
-      'flow_fwd_b', entry k on frame k and pointing to k + 1; resized, cut, mirrored and reversed
-      with the frames. A method asks for extras by its `batch_extras(config)`, with '_a' or '_b' for
-      one domain.
+      'flow_fwd_b', entry k on frame k and pointing to k + 1, NaN where it is not known; resized,
+      cut, mirrored and reversed with the frames. A method asks for extras by its
+      `batch_extras(config)`, with '_a' or '_b' for one domain.
     table: of a method's `pairing`; windows of a are then chosen by it (`recall.Recall`). Positions
       in the stream mean the same with and without.
 
@@ -230,7 +218,7 @@ def sample_windows(config, count, split='test', extras=()):
 def _sample_sources(data, split, extras):
   rule = images.test_size if data.resize == 'square' else images.train_size
   for domain in 'ab':
-    found = sources.source(data, split, domain) or need(data, 'train', domain)
+    found = sources.source(data, split, domain) or needs.source(data, 'train', domain)
     yield crops.WindowSource(found, data.frames, size=functools.partial(rule, data=data),
                              rule=data.thermal_range, extras=_of_domain(extras, domain))
 
@@ -248,7 +236,7 @@ def test_clips(config, domain, split='test'):
     ValueError: the split has no such domain, or a clip mixes sizes or kinds of frames.
   """
   data = config.data
-  frames = need(data, split, domain)
+  frames = needs.source(data, split, domain)
   rule = images.thermal_rule(data.thermal_range)
   size = functools.partial(images.test_size, data=data)
   window = crops.WindowSource(frames, 1, size=size, rule=rule)

@@ -10,6 +10,9 @@ SCORES = (
      'Likeness of structure to the true frame; 1 is identical.'),
     ('lpips', 'LPIPS', 4, 'lower',
      'Distance to the true frame as people see it, in the features of a frozen network.'),
+    ('lpips_temporal', 'LPIPS, frame to frame', 4, 'near the source',
+     'The same distance between each frame and the next: what moves, flickers or changes. A frozen '
+     'clip has 0; read it beside that of the input.'),
     ('warping_mse', 'warping error ×1000', 3, 'lower',
      'How much a surface changes its colour from frame to frame once its motion is taken out (mean '
      'square, 0 to 1000). The motion comes from the source, so blur does not help. A frozen or '

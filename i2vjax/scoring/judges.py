@@ -28,8 +28,10 @@ from i2vjax.networks import flow
 from i2vjax.pretrained import registry, scorers
 from i2vjax.scoring import exchange
 
-NAMES = ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'fid', 'kid', 'iou', 'apce', 'davis', 'ap')
+NAMES = ('psnr', 'ssim', 'lpips', 'lpips_temporal', 'warping', 'flicker', 'fid', 'kid', 'iou',
+         'apce', 'davis', 'ap')
 ON_REQUEST = {   # what 'auto' leaves out
+    'lpips_temporal': 'takes as long as LPIPS once more',
     'iou': 'trains a segmentation network on the street for up to a minute',
     'apce': 'looks for edges at 99 thresholds in every frame, on the host',
     'davis': 'takes frames for masks, as of data.task=segmentation',
@@ -90,8 +92,8 @@ def panel(config, names, reference=None, estimator='', show=True):
     show: progress of what must be trained first.
   """
   judges = [pixels(config.eval, names, estimator)]
-  if 'lpips' in names:
-    judges.append(likeness(config))
+  if 'lpips' in names or 'lpips_temporal' in names:
+    judges.append(likeness(config, names))
   if 'fid' in names or 'kid' in names:
     judges.append(crowd(config, names, reference))
   if 'iou' in names and not config.eval.predictions:
@@ -119,16 +121,24 @@ def pixels(settings, names, estimator=''):
       'flow': (estimator or 'true motion of the source') if 'warping' in names else None})
 
 
-def likeness(config):
-  """LPIPS of aligned frames."""
+def likeness(config, names):
+  """LPIPS of aligned frames, frame by frame; between each frame and the next, clip by clip."""
   scorer = scorers.load_lpips(config)
   call = lpips.program(scorer.nets, scorer.params, config.eval.batch)
-  name = f'lpips{scorer.suffix}'
+  name, between = (f'{x}{scorer.suffix}' for x in ('lpips', 'lpips_temporal'))
 
   def add(total, material, frames):
-    total, values = lpips.update(total, call, frames, material.target, name)
-    return total, {name: float(np.mean(values))}, {name: values}
-  return Judge(metrics.init(), add, metrics.result, {'lpips': describe(scorer)})
+    values, series = {}, {}
+    if 'lpips' in names:
+      total, series[name] = lpips.update(total, call, frames, material.target, name)
+      values[name] = float(np.mean(series[name]))
+    if 'lpips_temporal' in names and len(frames) > 1:
+      series[between] = lpips.temporal(call, frames)
+      values[between] = float(np.mean(series[between]))
+      total = metrics.update(total, {between: values[between]})
+    return total, values, series
+  return Judge(metrics.init(), add, lambda total: metrics.result(total) if total else {},
+               {'lpips': describe(scorer)})
 
 
 def crowd(config, names, reference):

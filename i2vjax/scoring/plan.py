@@ -6,7 +6,7 @@ from typing import Any
 import ml_collections
 
 from i2vjax import defaults, ops
-from i2vjax.data import pairs, windows
+from i2vjax.data import matching, pairs, windows
 from i2vjax.data import source as data_source
 from i2vjax.metrics import clips, lpips
 from i2vjax.pretrained import scorers
@@ -14,6 +14,7 @@ from i2vjax.scoring import exchange, judges
 
 QUICK = clips.NAMES   # while training
 ALIGNED, IN_TIME, POOLED = (*clips.PAIRED, 'lpips'), clips.UNPAIRED, ('fid', 'kid')
+STILLS = 'the clips are single frames'
 REFERENCES = ('auto', 'test_b', 'train_b')
 
 
@@ -51,14 +52,14 @@ def of_run(config, quick=False):
   a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
   if a is None:
     raise ValueError('no test frames of the source domain: give data.test_a')
-  unmatched = pairs.mismatch(a, b)
+  unmatched = matching.mismatch(a, b)
   reasons = dict.fromkeys(ALIGNED, unmatched) if unmatched else {}
   if max(length for _, _, length in a.clips) < 2:
-    reasons |= dict.fromkeys(IN_TIME, 'the test clips are single frames')
+    reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
   if 'label' not in a.read(0) or config.data.direction == 'b2a':
     reasons['iou'] = 'needs labels of the test frames and a target seen by day (scenes has both)'
-  if config.data.get('task') != 'segmentation':
-    reasons['davis'] = 'needs masks as target frames (data.task=segmentation)'
+  if config.data.get('task') != 'segmentation' or unmatched:
+    reasons['davis'] = unmatched or 'needs masks as target frames (data.task=segmentation)'
   reasons['ap'] = 'translate first, let a detector write a file, then evaluate --result'
   least = min(ops.hw(config.data.crop_size))
   reasons |= _files(config, least, len(a))
@@ -90,8 +91,8 @@ def of_folders(found, settings):
   if 'source' not in found:
     reasons |= dict.fromkeys((*IN_TIME, 'apce'),
                              'needs the source frames beside the result (--source)')
-  elif max(length for _, _, length in found['source'].clips) < 2:
-    reasons |= dict.fromkeys(IN_TIME, 'the clips are single frames')
+  if max(length for _, _, length in found['result'].clips) < 2:
+    reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
   reasons |= _files(config, min(first.shape[:2]), len(found['result']))
   given = [name for name in exchange.PAIRS if name not in reasons]
   names, skipped = judges.choose(','.join([settings.metrics, *given]), reasons)
@@ -114,6 +115,7 @@ def _files(config, least, count):
   reasons = {name: scorers.missing(name, config) for name in ('lpips', *POOLED)}
   if least < lpips.SMALLEST:
     reasons['lpips'] = f'needs frames of at least {lpips.SMALLEST} pixels'
+  reasons['lpips_temporal'] = reasons['lpips']
   if count < 2:
     reasons |= dict.fromkeys(POOLED, 'needs at least 2 frames')
   return {name: why for name, why in reasons.items() if why}

@@ -6,7 +6,7 @@ import re
 
 import ml_collections
 
-from i2vjax.data import folders, roots
+from i2vjax.data import cutting, folders, roots
 from i2vjax.data.builders import records
 
 DEPTH = 3      # folders below the manual folder that are looked into
@@ -58,7 +58,7 @@ def domain_splits(root, prefix='', clip_regex='', parts='auto'):
   """{'train_a': Split, ...} of the pairs of folders known from CycleGAN: trainA, train/A, ...
 
   Args:
-    root: folder. prefix: of the clips' names. clip_regex, parts: as of `folders.cut_clips`.
+    root: folder. prefix: of the clips' names. clip_regex, parts: as of `cutting.cut_clips`.
   """
   data = ml_collections.ConfigDict(dict(root=str(root)))
   places = {f'{split}_{domain}': roots.find(data, split, domain)
@@ -73,7 +73,7 @@ def folder_split(place, prefix='', clip_regex='', parts='auto', max_gap=0):
   if videos:
     raise ValueError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
                      f'python -m i2vjax.main prepare --input {place} --output FOLDER')
-  clips = folders.cut_clips(place, pictures, clip_regex, max_gap, parts)
+  clips = cutting.cut_clips(place, pictures, clip_regex, max_gap, parts)
   # no name of its own for a flat folder: trainA and trainB may be aligned, and names tell that
   clips = [(prefix + name if name else prefix.rstrip('/'), files) for name, files in clips]
   source = folders.FolderFrames(place, clips, parts)

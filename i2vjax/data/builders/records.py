@@ -171,7 +171,8 @@ def side_index(splits, size):
     moves = [bool(x.flow and y.flow_back) for _, pictures, _ in split.clips
              for x, y in itertools.pairwise(pictures)]
     index[name] = {
-        'clips': clips, 'label_ids': split.label_ids,
+        'clips': clips, 'names': [pathlib.Path(x.file).name for x in every],
+        'label_ids': split.label_ids,
         'resize': None if size else split.resize, 'crop': None if size else split.crop,
         'label': all(x.label for x in every), 'boxes': any(x.boxes for x in every),
         'flow': bool(moves) and all(moves)}
