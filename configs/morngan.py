@@ -4,11 +4,11 @@ python -m i2vjax.main --config configs/morngan.py:demo --workdir runs/morngan-de
 python -m i2vjax.main --config configs/morngan.py:paper --config.data.train_a=THERMAL \
     --config.data.train_b=COLOUR --config.data.labels_b=CLASS_MAPS
 
-Visible training frames need class maps: 8-bit PNGs of the same names that hold Cityscapes train
-ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second folder by a
-parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the paper, and
-`data.labels_b_denoise` rejects what looks like another class. Thermal frames need none; scenes
-bring theirs. Edge maps may be given as for PearlGAN, by `data.edges_a` and `data.edges_b`.
+Visible training frames need class maps, but for 'baseline': 8-bit PNGs of the same names that hold
+Cityscapes train ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second
+folder by a parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the
+paper, and `data.labels_b_denoise` rejects what looks like another class. Thermal frames need none;
+scenes bring theirs. Edge maps may be given as for PearlGAN, by `data.edges_a`, `data.edges_b`.
 
 The rows of the paper's ablation (table 5) are words of the variant, each with all above it:
 'baseline', 'sc', 'sdp', 'mgca', 'cgr' (configs/morngan.py:paper-sdp); all is the method itself.
@@ -23,9 +23,9 @@ from i2vjax import defaults
 def get_config(variant=None):
   """Default: FLIR's numbers, on scenes, 256 pixels square.
 
-  Variants are words joined by '-': 'paper' (folders, FLIR), 'kaist' (folders) or 'demo' (minutes);
-  'raw' (frames as published, 640 x 512, brought to the 360 x 288 that the first two expect);
-  'literal', 'release', 'slips'; 'todaygan_ntir', 'dlamgan'; a row of the ablation.
+  Variants are words joined by '-' in any order: 'paper' (folders, FLIR), 'kaist' (folders) or
+  'demo' (minutes); 'raw' (frames as published, 640 x 512, brought to the 360 x 288 that the first
+  two expect); 'literal', 'release', 'slips'; 'todaygan_ntir', 'dlamgan'; a row of the ablation.
   """
   config = defaults.get_config()
   config.method, config.variant = 'morngan', variant or 'default'
@@ -80,10 +80,12 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')   # P, C
   config.train.update(epochs=80, epochs_decay=0)                 # C
   config.eval.stretch = 'none'         # 'minmax': each frame to the whole range, C
-  for word in variant.split('-') if variant else ():
-    if word not in WORDS:
-      raise ValueError(f'configs/morngan.py:{variant}: join of {", ".join(WORDS)} with -')
-    WORDS[word](config)
+  asked = variant.split('-') if variant else []
+  if not set(asked) <= set(WORDS):
+    raise ValueError(f'configs/morngan.py:{variant}: join of {", ".join(WORDS)} with -')
+  for word in WORDS:   # in this order: a demo is small, and has a baseline's phases
+    if word in asked:
+      WORDS[word](config)
   return config
 
 
@@ -158,7 +160,7 @@ def sc(config):
 
 
 def baseline(config):
-  """ToDayGAN-NTIR: no classes but in the temperature term."""
+  """ToDayGAN-NTIR: no classes but in the temperature term, left out for folders without maps."""
   sc(config)
   config.weights.update(ce_real_b=0.0, boundary=0.0, ce_fake_a=0.0, ce_real_a=0.0, ce_fake_b=0.0)
   config.start.phases = ()
@@ -180,14 +182,13 @@ def demo(config):
   config.gan.pool = 20
   config.sga.grid = 4
   config.mining.update(theta_fg=0.8, theta_bg=0.9)
-  config.start.update(ssim=1, temp=2)
-  if config.start.phases:
-    config.start.phases = (3, 4, 5, 9)
+  config.start.update(ssim=1, temp=min(config.start.temp, 2))   # 'literal' has it from the first on
+  config.start.phases = (3, 4, 5, 9)
   config.optim.lr = 4e-4
   config.train.update(epochs=10, steps=600, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
 
 
-WORDS = {'paper': paper, 'kaist': kaist, 'raw': raw, 'demo': demo, 'literal': literal,
-         'release': release, 'slips': slips, 'todaygan_ntir': baseline, 'dlamgan': dlamgan,
+WORDS = {'paper': paper, 'kaist': kaist, 'raw': raw, 'literal': literal, 'release': release,
+         'slips': slips, 'demo': demo, 'todaygan_ntir': baseline, 'dlamgan': dlamgan,
          'baseline': baseline, 'sc': sc, 'sdp': sdp, 'mgca': mgca, 'cgr': cgr}

@@ -164,12 +164,39 @@ def test_only_who_is_taught_moves():
 
 def test_class_maps_are_asked_for_where_something_looks_at_them():
   assert morngan.batch_extras(tiny()) == ('labels_b', 'labels_a')     # scenes know the truth
-  assert morngan.batch_extras(config_of('morngan', 'paper')) == ('labels_b',)
+  paper = config_of('morngan', 'paper')
+  paper.data.labels_b = 'maps'
+  assert morngan.batch_extras(paper) == ('labels_b',)
   assert morngan.batch_extras(tiny('demo-baseline')) == ('labels_b',)    # for the temperature
   config = tiny('demo-baseline', temp=0)
   assert morngan.batch_extras(config) == ()
   config.data.edges_a = 'folder'
   assert morngan.batch_extras(config) == ('edges_a',)
+
+
+def test_folders_without_class_maps_lose_the_temperature_and_what_needs_classes_is_refused():
+  baseline = config_of('morngan', 'paper-todaygan_ntir')
+  assert baseline.weights.temp and morngan.batch_extras(baseline) == ()
+  assert set(morngan.heat(baseline, 0, REAL['a'], {})) == {'mono'}
+  baseline.data.labels_b = 'maps'
+  assert morngan.batch_extras(baseline) == ('labels_b',)
+  with pytest.raises(ValueError, match='--config.data.labels_b=FOLDER, 8-bit PNGs'):
+    morngan.batch_extras(config_of('morngan', 'paper-sc'))
+
+
+def test_words_mean_the_same_in_any_order():
+  def fields(words):
+    return {**config_of('morngan', words).to_dict(), 'variant': ''}
+  for words in (('dlamgan', 'demo'), ('literal', 'demo'), ('kaist', 'demo'), ('paper', 'demo'),
+                ('raw', 'kaist'), ('baseline', 'demo'), ('slips', 'sdp', 'demo')):
+    assert fields('-'.join(words)) == fields('-'.join(words[::-1])), words
+  config = config_of('morngan', 'dlamgan-demo')
+  assert config.mining.theta_fg == config.mining.theta_bg == 0.8   # one threshold
+  config = config_of('morngan', 'demo-literal')
+  assert (config.seg.sizes, config.seg.fill, config.start.temp) == ((64,), 0.0, 1)
+  config = config_of('morngan', 'demo-kaist')
+  assert (config.train.epochs, config.start.phases) == (10, (3, 4, 5, 9))
+  assert config_of('morngan', 'demo-paper').data.resize == 'square'
 
 
 def test_words_for_print_and_for_the_public_code():

@@ -86,8 +86,7 @@ def phases(config):
 
 def variant(config, step):
   """Side of what segmenters see in this step, the same on all hosts and after a resume; 0: all."""
-  name = [name for first, name in phases(config) if first <= step][-1]
-  if name in ('translation', 'frozen'):
+  if [name for first, name in phases(config) if first <= step][-1] in ('translation', 'frozen'):
     return 0
   return int(np.random.default_rng((config.seed, step)).choice(config.seg.sizes))
 
@@ -105,10 +104,18 @@ def movers(config, phase):
 
 
 def batch_extras(config):
-  """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps."""
+  """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps.
+
+  Folders without maps lose `temp`; ValueError where classes are needed for more than that.
+  """
   reads = any(terms_of(config, name) for _, name in phases(config))
+  given = config.data.source != 'folders' or config.data.labels_b
+  if reads and not given:
+    raise ValueError('class maps of data.train_b are needed: --config.data.labels_b=FOLDER, 8-bit '
+                     'PNGs of the same names, Cityscapes train ids (only baseline does without)')
   a = ('labels_a',) if reads and config.data.source == 'scenes' else ()
-  return (('labels_b', *a) if reads or config.weights.temp else ()) + pearlgan.batch_extras(config)
+  b = ('labels_b',) if given and (reads or config.weights.temp) else ()
+  return b + a + pearlgan.batch_extras(config)
 
 
 # ---- The step
@@ -255,19 +262,16 @@ def mined(config, phase, frames, sure_a, sure_b):
   least = mining.thresholds(sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg)
   early = jnp.full_like(least, rule.theta_fg) if rule.background_last else least
   heard = phase == 'frozen' or rule.phase3 == 'both_confident'
-  labels = mining.agreed(sure_a, sure_b(), early, early if heard else jnp.zeros_like(early))
+  labels = mining.agreed(sure_a, sure_b(), early, early * heard)
   return mining.sure_of(mining.all_denoised(labels, grey, sequence), sure_a, least)
 
 
-# ---- Memory
-
-
 def pairing(config, nets, params, source, phase):
-  """What every thermal window holds of rare classes, as the last phase begins: a table for
-  `recall.Recall`, or None where all pairs are random.
+  """The memory: what every thermal window holds of rare classes, as the last phase begins.
 
-  S_a stands still in that phase, so that a window's labels do not depend on when they are mined;
-  where they need S_b's word on the translation too, it is that of now.
+  A table for `recall.Recall`, or None where all pairs are random. S_a stands still in that phase,
+  so that a window's labels do not depend on when they are mined; where they need S_b's word on the
+  translation too, it is that of now.
 
   source: batches of `recall.sweep`, frames as floats. phase: as in `step`.
   """
@@ -294,7 +298,6 @@ def pairing(config, nets, params, source, phase):
 def samples(nets, config, params, extra, fixed, batch, key):
   """Those of pearlgan, and what the segmenters read."""
   rows = pearlgan.samples(nets, config, params, extra, fixed, batch, key)
-  for x in 'ab':
-    read = jnp.argmax(run(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1)
-    rows[f'classes of {x}'] = atrous.painted(read, config.data.label_classes)
-  return rows
+  read = {x: jnp.argmax(run(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
+  return rows | {f'classes of {x}': atrous.painted(ids, config.data.label_classes)
+                 for x, ids in read.items()}
