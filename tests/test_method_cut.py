@@ -47,28 +47,43 @@ def test_every_network_moves_the_projection_too(stepped):
   assert set(terms) == {'adversarial', 'nce', 'nce_identity', 'disc_b'}
 
 
+@pytest.fixture(scope='module')
+def mirrored():
+  """The same of FastCUT, in a step whose coin says that it mirrors."""
+  assert jax.random.bernoulli(name_key(jax.random.key(0), 'mirror'))
+  config = tiny('fastcut')
+  setup, batch = toy_setup(cut, config), clips(1, batch=2)
+  return config, setup, batch, *one_step(cut, config, setup, batch)
+
+
 def plain_loss(config, setup, batch, critic, params):
-  """L_G written without any saving: G(a) and G(b) as functions of its parameters."""
-  nets = setup[0]
+  """L_G written without any saving: G(a) and G(b) as functions of its parameters.
+
+  FastCUT: 10 times the contrast of a with G(mirrored a), whose features are mirrored back.
+  """
+  nets, taps, fast = setup[0], projector.taps(config), config.variant == 'fastcut'
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  taps = projector.taps(config)
+
+  def turn(x):
+    return x[:, :, ::-1] if fast else x
 
   def nce(x, purpose):
-    y = run(nets, params, 'gen', x)
+    y = run(nets, params, 'gen', turn(x))
     maps = [run(nets, params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
-    keys, queries = ([features[tap] for tap in taps] for features in maps)
+    keys, queries = [maps[0][tap] for tap in taps], [turn(maps[1][tap]) for tap in taps]
     ids = projector.places(name_key(jax.random.key(0), purpose), keys, config.nce.patches)
     z, z_fake = (run(nets, params, 'proj_ab', projector.patches(maps, ids))
                  for maps in (jax.lax.stop_gradient(keys), queries))
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
-  score = run(nets, {'disc_b': critic}, 'disc_b', run(nets, params, 'gen', a))
-  return (adversarial.generator_loss(score, 'lsgan') + 0.5 * nce(a, 'nce')
-          + 0.5 * nce(b, 'nce_identity'))
+  score = run(nets, {'disc_b': critic}, 'disc_b', run(nets, params, 'gen', turn(a)))
+  contrast = 10 * nce(a, 'nce') if fast else 0.5 * nce(a, 'nce') + 0.5 * nce(b, 'nce_identity')
+  return adversarial.generator_loss(score, 'lsgan') + contrast
 
 
-def test_gradients_through_one_forward_pass_are_those_of_the_plain_loss(stepped):
+@pytest.mark.parametrize('found', ['stepped', 'mirrored'])
+def test_gradients_through_one_forward_pass_are_those_of_the_plain_loss(found, request):
   """Generator and projection, against the critic after its own update."""
-  config, setup, batch, after, _ = stepped
+  config, setup, batch, after, _ = request.getfixturevalue(found)
   before, own = setup[2], ('gen', 'proj_ab')
   grads = jax.jit(jax.grad(lambda p: plain_loss(config, setup, batch, after.params['disc_b'], p)))(
       {name: before.params[name] for name in own})
@@ -151,10 +166,8 @@ def test_the_coin_falls_both_ways():
   assert cut.mirror_at_random(tiny(), a, jax.random.key(0)) == (a, None)
 
 
-def test_fastcut_steps():
-  config = tiny('fastcut')
-  setup = toy_setup(cut, config)
-  after, terms = one_step(cut, config, setup, clips(1))
+def test_fastcut_steps(mirrored):
+  _, setup, _, after, terms = mirrored
   assert moved(setup[2], after) == {'gen', 'disc_b', 'proj_ab'}
   assert set(terms) == {'adversarial', 'nce', 'disc_b'}
   assert all(np.isfinite(value) for value in terms.values())
