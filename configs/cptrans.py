@@ -29,7 +29,7 @@ def get_config(variant=None):
   config.gan = dict(
       mode='vanilla',        # P writes log-likelihoods; 'lsgan' is C's
       g_form='nonsaturating',   # O: P's 'minimax' form has no gradient early on
-      d_scale=0.5, pool=0,   # C
+      d_scale=0.5,           # C
   )
   config.weights = dict(
       adversarial=1.0,       # P

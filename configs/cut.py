@@ -23,7 +23,7 @@ def get_config(variant=None):
   config.gen = dict(width=64, blocks=9, down='blur', up='blur')                    # C
   config.disc = dict(width=64, layers=3, down='blur')                              # C
   config.init = dict(kind='xavier', gain=0.02)                                     # C
-  config.gan = dict(mode='lsgan', pool=0, d_scale=0.5)                             # C
+  config.gan = dict(mode='lsgan', d_scale=0.5)                                     # C
   config.weights = dict(
       adversarial=1.0,       # lambda_GAN, C
       nce=0.5,               # lambda_NCE / 2 = 1 / 2, C

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from i2vjax import main, methods
+from i2vjax import main, methods, pretrained
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
@@ -37,6 +37,23 @@ def test_method_offers_what_the_loop_asks_for(path):
   config = config_of(path, ':demo')
   players = {name for names in method.PLAYERS.values() for name in names}
   assert players == set(method.networks(config)) and players <= set(method.inputs(config))
+
+
+@names
+@pytest.mark.parametrize(('field', 'block'), pretrained.FEATURES.items())
+def test_configs_have_the_block_of_a_frozen_network_where_methods_have_the_network(
+    path, field, block):
+  config = config_of(path)
+  config.update({'backbone': 'none', field: 'random'})
+  if 'flow' in config:
+    config.flow.name = 'zero'
+  frozen = methods.optional(methods.get(path.stem), 'fixed', config, default={})
+  assert any(weights.startswith(block) for _, weights in frozen.values()) == (block in config)
+
+
+@names
+def test_a_pool_of_fakes_has_a_size_where_there_is_one(path):
+  assert ('pool' in config_of(path).gan) == hasattr(methods.get(path.stem), 'local')
 
 
 @names

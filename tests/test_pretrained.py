@@ -25,6 +25,7 @@ def config(tmp_path, monkeypatch):
   config = defaults.get_config()
   config.pretrained_dir = str(tmp_path / 'weights')
   config.backbone = 'vit'
+  config.update({'vit': {'weights': ''}, 'vgg': {}})   # a method that looks at both
   (tmp_path / 'weights').mkdir()
   pretrained._USED.clear()
   return config
@@ -169,9 +170,23 @@ def test_rate_named_nowhere_is_refused(config):
     pretrained.settle(config)
 
 
-def test_paper_variant_refuses_random(config):
-  config.variant, config.perceptual = 'paper', 'random'
+@pytest.mark.parametrize('variant', ['paper', 'paper_cycle', 'raw-paper'])
+def test_paper_variants_refuse_random(config, variant):
+  config.variant, config.perceptual = variant, 'random'
   with pytest.raises(ValueError, match='perceptual=random'):
+    pretrained.settle(config)
+  config.variant = 'papers'
+  assert pretrained.settle(config).perceptual == 'random'
+
+
+@pytest.mark.parametrize(('field', 'block', 'value'), [
+    ('perceptual', 'vgg', 'vgg'), ('perceptual', 'vgg', 'random'), ('backbone', 'vit', 'auto')])
+def test_features_that_a_method_does_not_look_at_are_refused(config, field, block, value):
+  config.update(method='cyclegan', backbone='none')
+  assert pretrained.settle(config).backbone == 'none'
+  del config[block]
+  config[field] = value
+  with pytest.raises(ValueError, match=f"{field}='{value}': cyclegan looks at no .*{field}=none"):
     pretrained.settle(config)
 
 

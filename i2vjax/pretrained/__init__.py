@@ -5,6 +5,7 @@ Nothing here downloads. `registry` knows names and places, one module per networ
 
 import functools
 import logging
+import re
 
 import flax
 import jax
@@ -27,6 +28,8 @@ __all__ = ['MissingWeights', 'load', 'settle', 'used']
 # id -> read(path, {wanted name: shape}) -> {name: array}
 READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS,
            **inception_weights.READERS, **lpips_weights.READERS}
+# Field -> the block that the config of every method has that looks at such features.
+FEATURES = {'backbone': 'vit', 'perceptual': 'vgg'}
 _USED = {}
 
 
@@ -52,10 +55,14 @@ def settle(config):
     A settled copy.
 
   Raises:
-    ValueError: random features in a 'paper' variant, a backbone nobody knows, a rate that is
-      named nowhere.
+    ValueError: features that the method does not look at, random ones in a variant with the word
+      'paper', a backbone nobody knows, a rate that is named nowhere.
   """
   config = config.copy_and_resolve_references()
+  for field, block in FEATURES.items():
+    if config[field] != 'none' and block not in config:
+      raise ValueError(f'{field}={config[field]!r}: {config.method or "this method"} looks at no '
+                       f'features of a {block.upper()}; leave --config.{field}=none')
   if config.backbone == 'auto':
     config.backbone = _available_backbone(config)
   if config.backbone not in ('vit', 'none', 'random'):
@@ -64,7 +71,7 @@ def settle(config):
     config.flow.name = f'gt+{_available_flow(config)}'
   chosen = [f'{field}={registry.lookup(config, field)}' for field in registry.FIELDS
             if registry.lookup(config, field) == 'random']
-  if config.get('variant') == 'paper' and chosen:
+  if 'paper' in re.split('[-_]', config.get('variant') or '') and chosen:
     raise ValueError(f"{', '.join(chosen)}: the paper variant refuses random features; they are "
                      'for smoke tests')
   return _settle_rate(config)
