@@ -4,7 +4,8 @@ python -m i2vjax.main --config configs/roma.py:demo --workdir runs/roma-demo
 
 Sources: C public code BIT-DA/ROMA with the command of its README; CUT public code of
 contrastive-unpaired-translation; O our choice. Published files hold two frames side by side:
---config.data.frames_per_image=2 reads them.
+--config.data.frames_per_image=2 reads them. C cuts out the same place of both domains, which show
+different scenes; here each has a place of its own.
 """
 
 from i2vjax import defaults
@@ -18,7 +19,10 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'roma', variant or 'default'
   config.backbone = 'auto'                                                  # C: ViT-B/16, 384
-  config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=False)   # C
+  config.data.update(
+      frames=2, batch=1, load_size=286, crop_size=256, flip=False,   # C
+      finetune_no_crop=True,   # C: from where the rate decays, whole images of crop_size
+  )
   config.gen = dict(width=64, blocks=9, down='blur', up='blur')             # C
   config.disc = dict(
       kind='auto',           # 'token_mlp' with a ViT, 'patchgan' without
@@ -29,7 +33,7 @@ def get_config(variant=None):
   )
   config.vit = dict(image_size=384, weights='')   # C; path (.npz, or timm's), '' searches for it
   config.init = dict(kind='xavier', gain=0.02)                              # C
-  config.gan = dict(mode='lsgan', d_scale=0.5, pool=0)                      # C
+  config.gan = dict(mode='lsgan', d_scale=0.5)                              # C
   config.weights = dict(
       adversarial=1.0,       # C
       cs_global=5.0,         # C
@@ -71,7 +75,7 @@ def demo(config):
   With the critic and the identity weight of CPTrans' demo, its critic won in one seed of two.
   """
   config.backbone = 'none'
-  config.data.update(load_size=72, crop_size=64, batch=1)   # two frames
+  config.data.update(load_size=72, crop_size=64, batch=1, finetune_no_crop=False)   # two frames
   config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=16, blocks=4)
   config.disc.update(width=16, layers=2)

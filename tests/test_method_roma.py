@@ -280,6 +280,7 @@ def test_config_holds_the_numbers_of_the_published_command():
   assert (config.weights.cs_global, config.weights.cs_local, config.weights.cs_motion) == (5, 5, 1)
   assert (config.optim.lr_by_backbone.vit, config.cs.local_nums, config.cs.side) == (1e-5, 64, 7)
   assert roma.fixed(config)['vit'][1] == 'vit_b16_384'
+  assert config.data.finetune_no_crop   # whole frames at the end
 
 
 def test_regions_of_the_public_code_are_one_switch_away():
