@@ -52,6 +52,10 @@ def stepped():
   """State before and after one step, and the step's terms."""
   config = tiny()
   before, step = on_one_device(config, cyclegan.networks(config))
+  # As they begin, critics differ neither from each other nor between frames: all scores are near 0.
+  louder = {'gen_ab': 1, 'gen_ba': 1, 'disc_a': 20, 'disc_b': 40}
+  before = before.replace(params={name: jax.tree.map(lambda x, k=k: k * x, before.params[name])
+                                  for name, k in louder.items()})
   kept = before.replace(params=parallel.to_host(before.params))   # the step takes its state
   mapped = parallel.map_step(step)
   after, terms = mapped(parallel.place(before), parallel.shard(batch()), {})
@@ -66,24 +70,44 @@ def test_trainable_parameters_of_the_paper():
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == 28_285_832
 
 
-def test_terms_are_finite_and_the_critics_begin_near_a_half(stepped):
+@pytest.fixture(scope='module')
+def translated(stepped):
+  """(function of a network's name and frames, a, b, gen_ab(a), gen_ba(b)) before the step."""
+  config, before, _, _ = stepped
+  nets, data = cyclegan.networks(config), batch()
+
+  def see(name, x):
+    return state.run(nets, before.params, name, x)
+  a, b = data['a'][:, 0], data['b'][:, 0]
+  return see, a, b, see('gen_ab', a), see('gen_ba', b)
+
+
+def test_terms_are_finite(stepped):
   _, _, _, terms = stepped
   assert set(terms) == {'adversarial', 'cycle', 'identity', 'disc_a', 'disc_b'}
   assert all(np.isfinite(value) for value in terms.values())
-  # scores near 0: 1/2 * ((0 - 1)^2 + 0^2) for each critic, (0 - 1)^2 twice for the generators
-  assert 0.3 < terms['disc_a'] < 0.7 and 1.4 < terms['adversarial'] < 2.6
 
 
-def test_cycle_and_identity_by_hand(stepped):
+def test_adversarial_terms_and_critics_by_hand(stepped, translated):
+  """mean (D_b(b') - 1)^2 + mean (D_a(a') - 1)^2; 1/2 [mean (D(x) - 1)^2 + mean D(x')^2]."""
+  terms, (see, a, b, fake_b, fake_a) = stepped[3], translated
+
+  def apart(name, x, target):
+    return float(jnp.mean((see(name, x) - target) ** 2))
+  np.testing.assert_allclose(
+      terms['adversarial'], apart('disc_b', fake_b, 1) + apart('disc_a', fake_a, 1), rtol=1e-4)
+  for name, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
+    np.testing.assert_allclose(terms[name], (apart(name, real, 1) + apart(name, fake, 0)) / 2,
+                               rtol=1e-4)
+    assert abs(apart(name, real, 1) + apart(name, fake, 0)
+               - apart(name, real, 0) - apart(name, fake, 1)) > 0.02
+
+
+def test_cycle_and_identity_by_hand(stepped, translated):
   """mean |gen_ba(gen_ab(a)) - a| + mean |gen_ab(gen_ba(b)) - b|, and the identity images."""
-  config, before, _, terms = stepped
-  nets, data = cyclegan.networks(config), batch()
-
-  def gen(name, x):
-    return state.run(nets, before.params, name, x)
-  a, b = data['a'][:, 0], data['b'][:, 0]
-  cycle = (jnp.mean(jnp.abs(gen('gen_ba', gen('gen_ab', a)) - a))
-           + jnp.mean(jnp.abs(gen('gen_ab', gen('gen_ba', b)) - b)))
+  terms, (gen, a, b, fake_b, fake_a) = stepped[3], translated
+  cycle = (jnp.mean(jnp.abs(gen('gen_ba', fake_b) - a))
+           + jnp.mean(jnp.abs(gen('gen_ab', fake_a) - b)))
   identity = jnp.mean(jnp.abs(gen('gen_ab', b) - b)) + jnp.mean(jnp.abs(gen('gen_ba', a) - a))
   np.testing.assert_allclose(terms['cycle'], cycle, rtol=1e-4)
   np.testing.assert_allclose(terms['identity'], identity, rtol=1e-4)
@@ -143,6 +167,9 @@ def test_clip_in_chunks_equals_the_clip_whole():
 def test_samples_show_both_directions():
   config = tiny()
   config.data.channels_a = 1
+  with pytest.raises(ValueError, match='channels_a=1 and data.channels_b=3.*weights.identity=0'):
+    cyclegan.networks(config)
+  config.weights.identity = 0.0
   nets = cyclegan.networks(config)
   params = checkpoint.fresh_params(config, cyclegan, nets)
   data = batch()

@@ -238,6 +238,15 @@ def test_the_critics_see_the_fakes_made_before_the_generators_moved(stepped):
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-4)
 
 
+def test_identity_images_of_frames_that_cannot_be_read_are_refused():
+  config = tiny(identity=5.0)
+  config.data.channels_a = 1
+  with pytest.raises(ValueError, match='channels_a=1 and data.channels_b=3.*weights.identity=0'):
+    unsup_recycle.networks(config)
+  config.weights.identity = 0.0
+  assert set(unsup_recycle.networks(config)) == {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}
+
+
 def test_unknown_features_are_named():
   config = tiny()
   config.perceptual = 'lpips'

@@ -18,10 +18,23 @@ local = pool.of_both_domains
 
 
 def networks(config):
-  """Two ResNet generators, two PatchGAN critics."""
+  """Two ResNet generators, two PatchGAN critics.
+
+  ValueError: identity images of frames that a generator cannot read.
+  """
   a, b = config.data.channels_a, config.data.channels_b
+  readable(config)
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
+
+
+def readable(config):
+  """Refuse an identity term, G(b) towards b, if the generator cannot read b."""
+  a, b = config.data.channels_a, config.data.channels_b
+  if config.weights.identity and a != b:
+    raise ValueError(f'data.channels_a={a} and data.channels_b={b}: for weights.identity='
+                     f'{config.weights.identity} a generator reads frames of both domains; set '
+                     '--config.weights.identity=0, or both to 3')
 
 
 def inputs(config):
@@ -73,7 +86,10 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
 
 def judged(nets, config, params, name, real, fake):
-  """Half of (real towards 1 + fake towards 0), both judged in one call. The half slows it down."""
+  """Half of (real towards 1 + fake towards 0), both judged in one call.
+
+  The half is the public codes'; under Adam it changes nothing.
+  """
   scores = run(nets, params, name, jnp.concatenate([real, fake]))
   return config.gan.d_scale * adversarial.discriminator_loss(
       scores[:len(real)], scores[len(real):], config.gan.mode)

@@ -33,6 +33,7 @@ PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
 def networks(config):
   """Generator, critic of domain b, heads (without parameters unless they are learned)."""
   a, b = config.data.channels_a, config.data.channels_b
+  cyclegan.readable(config)
   return {'heads': selfsim_heads.SelfSimilarityHeads(config.lsesim.learned),
           'disc_b': patchgan.discriminator(config, b), 'gen': resnet.generator(config, a, b)}
 

@@ -25,21 +25,14 @@ import jax.numpy as jnp
 from i2vjax import ops
 from i2vjax.losses import adversarial, perceptual, pixel, temporal
 from i2vjax.methods import cyclegan
-from i2vjax.networks import patchgan, pool, resnet, vgg
+from i2vjax.networks import pool, vgg
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
-inputs = cyclegan.inputs
+networks, inputs = cyclegan.networks, cyclegan.inputs   # two of each, as there
 local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
 TAP = 'relu5_3'   # what V looks at
-
-
-def networks(config):
-  """Two ResNet generators, two PatchGAN critics."""
-  a, b = config.data.channels_a, config.data.channels_b
-  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
-          'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 
 
 def perceives(config):
