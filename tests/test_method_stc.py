@@ -204,6 +204,7 @@ def test_paper_asks_for_raft_and_vgg_and_gt_for_the_true_flow():
       'flow': 'raft_small', 'vgg': 'vgg16'}
   module = frozen['vgg'][0]
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
+  assert not config_of('stc', 'paper').flow.stretch   # frames are colour
   assert stc.batch_extras(config_of('stc', 'paper')) == ()
   assert stc.batch_extras(config_of('stc', 'demo')) == () != stc.batch_extras(tiny())
 

@@ -108,6 +108,20 @@ def test_passes_of_a_step(toys):
   assert calls['disc_a', 'whole'] == [B * K, 2 * B * K]
 
 
+@pytest.mark.parametrize(('weights', 'back'), [
+    (dict(cycle_2d=0.0, cycle_3d=0.0), False), (dict(cycle_3d=0.0), True)])
+def test_no_way_back_without_a_cycle_term(weights, back):
+  """The block there is needed by the 3D cycle alone, the generator by both."""
+  config = tiny()
+  config.weights.update(weights)
+  calls = passes(stc, config, BATCH)
+  assert calls['gen_ab', 'whole'] == calls['gen_ba', 'whole'] == [B * K] * (1 + back)
+  assert calls['fuse_ab', 'whole'] == calls['fuse_ba', 'whole'] == [B] * (K - 1)
+  _, terms = jax.eval_shape(lambda: one_step(stc, config, toy_setup(stc, config), BATCH))
+  assert 'mask/kept' in terms and 'mask/kept_back' not in terms
+  assert ('cycle_2d' in terms) is back
+
+
 # ---- Gradients
 
 

@@ -41,6 +41,7 @@ PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a',
 local = pool.of_both_domains   # empty as the paper has none
 TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))
+BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
 CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
            'cycle.prev': ('real', 'recon')}
 
@@ -105,9 +106,11 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   del phase
   real = {x: batch[x] for x in 'ab'}
   motion = motions(nets, config, fixed, batch)
+  cycles = [term for term in BACK if config.weights[term]]
 
   def gen_loss(params):
-    made = {x: translation(nets, config, params, x, y, real[x], motion[x]) for x, y in SIDES}
+    made = {x: translation(nets, config, params, x, y, real[x], motion[x], cycles)
+            for x, y in SIDES}
     total, terms = weighted({
         'gan': lambda: sum(adversarial_term(nets, config, params, y, made[x]['fake'])
                            for x, y in SIDES),
@@ -158,17 +161,23 @@ def visibility(config, now, before, motion):
                            in_frame=mask.in_frame)
 
 
-def translation(nets, config, params, x, y, real, motion):
-  """The clip of domain x led to y and back.
+def translation(nets, config, params, x, y, real, motion, terms=BACK):
+  """The clip of domain x led to y and back, as far back as one of `terms` looks.
 
   Returns:
-    {'fake': y_t [B, K, H, W, C], 'moved': p_t, 'mask': m_t, 'back': h_t, 'again': r_t,
-    'mask_back': m'_t}; p, m, r and m' from t = 2 on.
+    {'fake': y_t [B, K, H, W, C], 'moved': p_t, 'mask': m_t; with a term of BACK 'back': h_t; with
+    'cycle_3d' 'again': r_t, 'mask_back': m'_t}; p, m, r and m' from t = 2 on.
   """
   length = real.shape[1]
   there = ops.unfold(run(nets, params, f'gen_{x}{y}', ops.fold(real)), length)
   fake, moved, mask = recurrence(nets, config, params, f'fuse_{x}{y}', there, motion)
+  made = {'fake': fake, 'moved': moved, 'mask': mask}
+  if not terms:
+    return made
   back = ops.unfold(run(nets, params, f'gen_{y}{x}', ops.fold(fake)), length)
+  made['back'] = back
+  if 'cycle_3d' not in terms:
+    return made
   name = f'fuse_{y}{x}'
   if config.cycle.prev == 'recon':
     again, _, mask_back = recurrence(nets, config, params, name, back, motion)
@@ -177,8 +186,7 @@ def translation(nets, config, params, x, y, real, motion):
     again, mask_back = (ops.unfold(part, length - 1) for part in fuse(
         nets, config, params, name, ops.fold(back[:, 1:]), ops.fold(motion['moved']),
         ops.fold(motion['seen'])))
-  return {'fake': fake, 'moved': moved, 'mask': mask, 'back': back, 'again': again,
-          'mask_back': mask_back}
+  return {**made, 'again': again, 'mask_back': mask_back}
 
 
 def recurrence(nets, config, params, name, new, motion):
@@ -263,12 +271,11 @@ def temporal_term(made, motion):
 
 
 def figures(made, motion):
-  """What is worth watching: means of m, m' and O_t over both directions."""
-  def mean(parts):
-    return sum(jnp.mean(part) for part in parts) / 2
-  return {'mask/kept': mean(made[x]['mask'] for x in 'ab'),
-          'mask/kept_back': mean(made[x]['mask_back'] for x in 'ab'),
-          'mask/visible': mean(motion[x]['seen'] for x in 'ab')}
+  """What is worth watching: means of m, m' (where there is a way back) and O_t, both directions."""
+  names = {'mask/kept': (made, 'mask'), 'mask/kept_back': (made, 'mask_back'),
+           'mask/visible': (motion, 'seen')}
+  return {name: sum(jnp.mean(parts[x][part]) for x in 'ab') / 2
+          for name, (parts, part) in names.items() if part in parts['a']}
 
 
 # ---- Use
