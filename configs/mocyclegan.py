@@ -3,6 +3,10 @@
 python -m i2vjax.main --config configs/mocyclegan.py:demo --workdir runs/mocyclegan-demo
 
 Sources: P the paper's abstract and overview, all we have of it; CG public CycleGAN code; O ours.
+I2V-GAN's ablation adds one of its terms to this method; O, with the generator of that method:
+--config configs/mocyclegan.py:paper --config.gen.blocks=6 --config.gen.up=blur
+--config.data.load_size=256 and one of --config.perceptual=vgg, --config.weights.exs=0.1,
+--config.weights.ins=40 --config.data.frames=3.
 """
 
 from i2vjax import defaults
@@ -23,11 +27,12 @@ def get_config(variant=None):
       norm='none',           # O: instance norm would take away what moves the whole frame
       scale=20.0,            # pixels that count as 1, O
       cycle='auto',          # 'flow' | 'warp'; P re-estimates the flow, which takes a learned one
-      iters=4,               # corrections of that estimate, O
+      iters=4,               # corrections of both estimates, O
   )
   config.flow = dict(
       name='auto',           # P: FlowNet, which needs kernels and weights of its own
-      weights='', iters=12, levels=5, warps=5, inner=30, stretch=True,   # O
+      iters=6,               # corrections of RAFT, whose files had 12; enough to teach with, O
+      weights='', levels=5, warps=5, inner=30, stretch=True,   # O
   )
   config.init = dict(kind='normal', gain=0.02)                                     # CG
   config.gan = dict(mode='lsgan', pool=50, d_scale=0.5)                            # CG
@@ -38,7 +43,9 @@ def get_config(variant=None):
       motion_cycle_warp=10.0,    # O, in its place without a learned estimator
       motion_transfer=10.0,  # O
       motion_anchor=0.01,    # O
+      exs=0.0, ins=0.0,      # I2V-GAN's ablation: 0.1 and 40
   )
+  additions(config)
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # CG
   config.train.update(epochs=100, epochs_decay=100)                                # CG
   if variant == 'paper':
@@ -51,6 +58,18 @@ def get_config(variant=None):
   return config
 
 
+def additions(config):
+  """What I2V-GAN's terms need; see configs/i2vgan.py for the sources."""
+  config.nce = dict(taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0'), patches=256, tau=0.07,
+                    width=256, mlp=True, train_projection=False)
+  config.ins = dict(detach_keys=True)
+  config.perceptual = 'none'
+  config.vgg = dict(content=1.0, content_taps=('relu4_1',), style=100.0,
+                    style_taps=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'),
+                    style_taps_weights=(1 / 32, 1 / 16, 1 / 8, 1.0, 1.0), input_norm='raw',
+                    width=64)
+
+
 def demo(config):
   """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
 
@@ -61,6 +80,7 @@ def demo(config):
   config.gen.update(width=16, blocks=4, up='blur')   # 'deconv' leaves a checkerboard so early
   config.disc.update(width=24, layers=2)
   config.motion.update(width=8, blocks=1, scale=5.0)
+  config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
   config.flow.name = 'gt+tvl1'
   config.gan.pool = 20
   config.optim.lr = 3e-4

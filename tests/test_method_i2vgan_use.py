@@ -117,3 +117,14 @@ def test_features_themselves_are_compared_without_a_projection(tmp_path):
   checkpoint.finish(checkpoints)
   found, _ = checkpoint.restore(checkpoints, setup[2].replace(local={}))
   jax.tree.map(np.testing.assert_array_equal, found.params, after.params)
+
+
+def test_projections_that_nobody_reads_keep_their_shapes_whatever_the_generator():
+  """Their parameters stay part of a run; taps are checked where a term looks."""
+  config = config_of('i2vgan')
+  expected = [x.shape for x in i2vgan.inputs(config)['proj_ab'][0]]
+  config.gen.blocks = 2
+  with pytest.raises(ValueError, match='nce.taps: res_2 not in a generator with gen.blocks=2'):
+    i2vgan.inputs(config)
+  config.weights.update(exs=0.0, ins=0.0)
+  assert [x.shape for x in i2vgan.inputs(config)['proj_ab'][0]] == expected

@@ -146,7 +146,7 @@ def test_projections_are_those_an_i2vgan_of_this_seed_begins_with():
   """The same in every step, because they follow from the run's key alone."""
   config = tiny('demo', exs=0.1)
   _, _, fresh, _ = toy_setup(recyclegan, config)
-  nets, heads = recyclegan.with_projections({}, config, fresh.key)
+  nets, heads = i2vgan.with_projections({}, config, fresh.key)
   _, _, other, _ = toy_setup(i2vgan, config)
   for name, tree in heads.items():
     jax.tree.map(np.testing.assert_array_equal, tree, other.params[name])
@@ -158,7 +158,17 @@ def test_trained_projections_are_left_to_i2vgan():
   config = tiny('demo', exs=0.1)
   config.nce.train_projection = True
   with pytest.raises(ValueError, match='nce.train_projection.*i2vgan'):
-    recyclegan.with_projections({}, config, jax.random.key(0))
+    i2vgan.with_projections({}, config, jax.random.key(0))
+
+
+def test_taps_that_nobody_reads_may_be_missing():
+  """nce.taps asks for res_2; a generator of two blocks will do until EXS or INS looks."""
+  config = config_of('recyclegan', 'paper')
+  config.gen.blocks = 2
+  assert set(recyclegan.inputs(config)) == set(recyclegan.networks(config))
+  config.weights.exs = 0.1
+  with pytest.raises(ValueError, match='nce.taps: res_2 not in a generator with gen.blocks=2'):
+    recyclegan.inputs(config)
 
 
 def test_translates_frame_by_frame():

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from i2vjax import ops
 from i2vjax.losses import pixel
 
 
@@ -105,3 +106,25 @@ def distance(x, y, *, content, content_taps, style, style_taps, style_taps_weigh
   if style:
     total += style * style_distance(of(x, style_taps), of(y, style_taps), style_taps_weights)
   return total
+
+
+def distances(see, images, targets, **parts):
+  """`distance` of each image to its target: the network sees all images in one call, all targets
+  in another.
+
+  Args:
+    see: the frozen network, [N, H, W, 3] -> {tap: [N, h, w, C]}.
+    images: [(image [B, H, W, 1 or 3], name of its target), ...].
+    targets: {name: image}; one may serve several images.
+    **parts: of `distance`.
+
+  Returns:
+    [scalar for each image].
+  """
+  def features(images):
+    stacked = see(jnp.concatenate([ops.match_channels(image, 3) for image in images]))
+    split = {tap: jnp.split(value, len(images)) for tap, value in stacked.items()}
+    return [{tap: values[i] for tap, values in split.items()} for i in range(len(images))]
+  truth = dict(zip(targets, features(list(targets.values())), strict=True))
+  found = features([image for image, _ in images])
+  return [distance(x, truth[name], **parts) for x, (_, name) in zip(found, images, strict=True)]

@@ -30,12 +30,13 @@ import jax.numpy as jnp
 from i2vjax import ops
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
 from i2vjax.networks import patchgan, pool, projector, resnet, triplets, unet, vgg
-from i2vjax.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.state import apply_gradients, init_params, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 local = pool.of_both_domains
 SIDES = triplets.SIDES
+VL_TERMS = ('cycle', 'recycle', 'recurrent')
 VL_FIELDS = ('content', 'content_taps', 'style', 'style_taps', 'style_taps_weights')
 EVAL_MODES = ('generator', 'predictor', 'average')
 
@@ -53,14 +54,14 @@ def networks(config):
 
 
 def inputs(config):
-  """A frame, two frames side by side, or patches, as each network reads."""
+  """A frame, two frames side by side, or patches (whose taps are checked if a term looks)."""
   example = {}
   for x, y in SIDES:
     channels = config.data[f'channels_{x}']
     frame = jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
     example |= {f'gen_{x}{y}': (frame,), f'disc_{x}': (frame,),
                 f'pred_{x}': (jnp.concatenate([frame, frame], -1),),
-                f'proj_{x}{y}': (projector.example(config, channels),)}
+                f'proj_{x}{y}': (projector.example(config, channels, looks(config)),)}
   return example
 
 
@@ -76,13 +77,13 @@ def fixed(config):
 
 def perceives(config):
   """True if VL has its perceptual part, for a term that is in use."""
-  used = config.weights.cycle or config.weights.recycle or config.weights.recurrent
+  used = any(config.weights.get(term, 0) for term in VL_TERMS)
   return bool(config.perceptual != 'none' and used and (config.vgg.content or config.vgg.style))
 
 
 def looks(config):
   """True if features of the generators are compared."""
-  return bool(config.weights.exs or config.weights.ins)
+  return bool(config.weights.get('exs', 0) or config.weights.get('ins', 0))
 
 
 # ---- The step
@@ -159,7 +160,7 @@ def cyclic_terms(nets, config, fixed, made, real, pixel_distance=pixel.l1):
       return [(x, 2, made[x]['predicted']) for x in 'ab']
     return [(x, i, made[x]['back'][i]) for x in 'ab' for i in ((0, 1) if term == 'cycle' else (2,))]
 
-  wanted = [term for term in ('cycle', 'recycle', 'recurrent') if config.weights[term]]
+  wanted = [term for term in VL_TERMS if config.weights[term]]
   listed = [(term, *pair) for term in wanted for pair in pairs(term)]
   perceived = perceptual_distances(nets, config, fixed, real, [pair[1:] for pair in listed])
   values = dict.fromkeys(wanted, 0.0)
@@ -172,22 +173,14 @@ def perceptual_distances(nets, config, fixed, real, pairs):
   """The perceptual part of VL of each (domain, frame, image); zeros without VGG."""
   if not perceives(config):
     return [0.0] * len(pairs)
-
-  def see(images):
-    stacked = jnp.concatenate([ops.match_channels(image, 3) for image in images])
-    features = run(nets, fixed, 'vgg19', stacked)
-    split = {tap: jnp.split(value, len(images)) for tap, value in features.items()}
-    return [{tap: parts[i] for tap, parts in split.items()} for i in range(len(images))]
-  targets = sorted({(x, i) for x, i, _ in pairs})
-  seen = dict(zip(targets, see([real[x][i] for x, i in targets]), strict=True))
-  predictions = see([image for _, _, image in pairs])
-  parts = {field: config.vgg[field] for field in VL_FIELDS}
-  return [perceptual.distance(prediction, seen[x, i], **parts)
-          for prediction, (x, i, _) in zip(predictions, pairs, strict=True)]
+  return perceptual.distances(
+      functools.partial(run, nets, fixed, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
+      {(x, i): real[x][i] for x, i in sorted({(x, i) for x, i, _ in pairs})},
+      **{field: config.vgg[field] for field in VL_FIELDS})
 
 
 def similarity_terms(nets, config, params, made, key):
-  """EXS of three frames and INS, on features of `translations`.
+  """EXS, summed over the frames, and INS of three, on features as `translations` makes them.
 
   EXS draws places for every frame, INS one set for all six images of a direction. INS reaches the
   encoder and generator only: a projection could satisfy it by making all patches alike.
@@ -197,10 +190,10 @@ def similarity_terms(nets, config, params, made, key):
   def exs(x, y):
     keys, queries = made[x]['keys'], made[x]['queries']
     draw = jax.vmap(lambda key: projector.places(key, keys, nce.patches))
-    ids = draw(jax.random.split(name_key(key, f'exs_{x}'), 3))
+    ids = draw(jax.random.split(name_key(key, f'exs_{x}'), len(keys[0])))
     z, z_fake = (run(nets, params, f'proj_{x}{y}', jax.vmap(projector.patches)(maps, ids))
                  for maps in (keys, queries))
-    return 3 * contrastive.external_similarity(z_fake, z, nce.tau)
+    return len(keys[0]) * contrastive.external_similarity(z_fake, z, nce.tau)
 
   def ins(x, y):
     heads = jax.lax.stop_gradient({f'proj_{x}{y}': params[f'proj_{x}{y}']})
@@ -211,6 +204,21 @@ def similarity_terms(nets, config, params, made, key):
     return contrastive.internal_similarity(real, fake, nce.tau, config.ins.detach_keys)
   return {'exs': lambda: sum(exs(*side) for side in SIDES),
           'ins': lambda: sum(ins(*side) for side in SIDES)}
+
+
+def with_projections(nets, config, key):
+  """(nets, {projection: parameters}) for EXS and INS in methods that have no projections.
+
+  Random and never trained, as published. Drawn anew in every step from the run's own key, they are
+  the same ones all the time, those an I2V-GAN of the same seed begins with.
+  """
+  if not looks(config):
+    return nets, {}
+  if config.nce.train_projection:
+    raise ValueError(f'nce.train_projection: the projections of {config.method} stay random; '
+                     'config.method=i2vgan trains them')
+  modules = {name: projector.projector(config) for name in PLAYERS['proj']}
+  return {**nets, **modules}, init_params(modules, inputs(config), key)
 
 
 def identity_term(made, real):

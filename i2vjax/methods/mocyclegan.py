@@ -13,15 +13,27 @@ marks what was translated, a ' what was led back.
   L = sum over both directions of
         mean_k gan(D(x^_k), real)                                   gan
     + 10  mean_k |x'_k - x_k|                                       cycle
-    + 1   c |Flow(x'_2, x'_1) - f|         in pixels                motion_cycle        either this
+    + 1   c |Flow(x'_2, x'_1) - Flow(x_2, x_1)|     in pixels       motion_cycle        either this
     + 10  c |x'_2 - W(x'_1, f)|                                     motion_cycle_warp   or that
     + 10  c |x^_2 - W(x^_1, f + M(f))|                              motion_transfer
     + .01 |M(f)|                           in pixels                motion_anchor
 
 The caption warps the first frame along the forward flow. To fetch frame 2 from frame 1 takes the
 flow that lies on frame 2, as everywhere in this package. The first form of the motion cycle needs
-gradients through the estimator, which only a learned one has to give (`motion.cycle`). M starts at
-0; the anchor keeps it from explaining away flicker that is smooth. f and c are constants.
+gradients through the estimator, which only a learned one has to give (`motion.cycle`); both of its
+flows are made by the same few corrections, f by as many as it takes or by who drew the frames. M
+starts at 0; the anchor keeps it from explaining away flicker that is smooth. f, c and the flows of
+real frames are constants.
+
+I2V-GAN's ablation adds each of its terms to this method and does not say how (all ours):
+
+  `perceptual`     the cycle is VL, as there: also a distance of VGG-19 features, mean over frames
+  `weights.exs`    + .1  sum_k EXS(x_k, x^_k), features of the generator's encoder, as there
+  `weights.ins`    + 40  INS(x_1..3, x^_1..3): `data.frames=3`, and the generator, for want of a
+                         predictor, translates all three. Other terms are then means over three
+                         frames or their two pairs. x^_3 is a key alone: no gradient, as there
+
+Their projections stay random, as in that paper's public code. Without them nothing changes.
 """
 
 import jax
@@ -29,22 +41,28 @@ import jax.numpy as jnp
 
 from i2vjax import ops
 from i2vjax.losses import adversarial, pixel
-from i2vjax.methods import cyclegan
-from i2vjax.networks import flow, motion, patchgan, pool, resnet
+from i2vjax.methods import i2vgan
+from i2vjax.networks import flow, motion, patchgan, pool, projector, resnet
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 local = pool.of_both_domains
-SIDES = (('a', 'b'), ('b', 'a'))
+SIDES = i2vgan.SIDES
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')
 
 
 def networks(config):
   """Two ResNet generators, two motion translators, two PatchGAN critics."""
-  if config.data.frames != 2:
-    raise ValueError(f'data.frames={config.data.frames}: this method is trained on two frames in a '
-                     'row, set --config.data.frames=2')
-  a, b = config.data.channels_a, config.data.channels_b
+  frames, a, b = config.data.frames, config.data.channels_a, config.data.channels_b
+  if config.weights.get('ins', 0) and frames != 3:
+    raise ValueError(f'data.frames={frames}: weights.ins compares three frames in a row, set '
+                     '--config.data.frames=3')
+  if frames not in (2, 3):
+    raise ValueError(f'data.frames={frames}: this method is trained on two frames in a row, set '
+                     '--config.data.frames=2 (or 3, as weights.ins needs)')
+  if a != b and i2vgan.looks(config):
+    raise ValueError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
+                     f'data.channels_a={a} must equal data.channels_b={b}')
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
           'motion_ab': motion.translator(config), 'motion_ba': motion.translator(config),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
@@ -64,8 +82,8 @@ def moves(config):
 
 
 def fixed(config):
-  """The estimator of flow, where it has parameters and motion counts."""
-  return flow.fixed(config) if moves(config) else {}
+  """The estimator of flow, where it has parameters and motion counts; VGG-19 with `perceptual`."""
+  return {**i2vgan.fixed(config), **(flow.fixed(config) if moves(config) else {})}
 
 
 def batch_extras(config):
@@ -98,15 +116,19 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   del phase
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   flows = motions(nets, config, fixed, batch) if moves(config) else {}
+  nets, heads = i2vgan.with_projections(nets, config, state.key)
 
   def gen_loss(params):
-    fake = {y: run(nets, params, f'gen_{x}{y}', real[x]) for x, y in SIDES}
-    back = {x: run(nets, params, f'gen_{y}{x}', fake[y]) for x, y in SIDES}
+    params = {**params, **heads}
+    fake, back, features = translations(nets, config, params, real)
+    seen = i2vgan.perceptual_distances(nets, config, fixed, {x: [real[x]] for x in 'ab'},
+                                       [(x, 0, back[x]) for x in 'ab'])
     total, terms = weighted({
         'gan': lambda: sum(adversarial.generator_loss(run(nets, params, f'disc_{x}', fake[x]),
                                                       config.gan.mode) for x in 'ab'),
-        'cycle': lambda: sum(pixel.l1(back[x], real[x]) for x in 'ab'),
-        **motion_terms(nets, config, params, fixed, flows, fake, back),
+        'cycle': lambda: sum(pixel.l1(back[x], real[x]) + seen[k] for k, x in enumerate('ab')),
+        **motion_terms(nets, config, params, fixed, flows, real, fake, back),
+        **i2vgan.similarity_terms(nets, config, params, features, key),
     }, config.weights)
     return total, (terms, fake)
 
@@ -119,7 +141,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state = state.replace(local=pools)
 
   def disc_loss(params):
-    losses = {f'disc_{x}': cyclegan.judged(nets, config, params, f'disc_{x}', real[x], fake[x])
+    losses = {f'disc_{x}': judged(nets, config, params, f'disc_{x}', real[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
@@ -127,8 +149,47 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   return state, {**terms, **critic_terms, **figures}
 
 
+def translations(nets, config, params, real):
+  """All frames there and back, and their features where EXS or INS asks for them.
+
+  Two calls of each generator. In the second, gen_xy leads x' back and its encoder also looks at
+  the y^ that it made.
+
+  Args:
+    real: {x: [B T, H, W, C]}.
+
+  Returns:
+    (fake, back, features): {domain it looks like: frames} twice, and {x: {'keys', 'queries'}} of
+    gen_xy on x and on y^, [T, B, h, w, C] for each tap, as I2V-GAN's terms read them.
+  """
+  taps = projector.taps(config) if i2vgan.looks(config) else ()
+  fake, back, features = {}, {}, {'a': {}, 'b': {}}
+
+  def encode(x, y, images):
+    h, maps = run(nets, params, f'gen_{x}{y}', images, taps, method='encode')
+    own = [ops.unfold(maps[tap][:len(real[x])], config.data.frames) for tap in taps]
+    return h, [jnp.moveaxis(clips, 1, 0) for clips in own]
+
+  for x, y in SIDES:
+    h, features[x]['keys'] = encode(x, y, real[x])
+    fake[y] = run(nets, params, f'gen_{x}{y}', h, method='decode')
+  for x, y in SIDES:
+    images = jnp.concatenate([fake[y], fake[x]]) if taps else fake[x]
+    h, features[x]['queries'] = encode(x, y, images)
+    back[y] = run(nets, params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
+  return fake, back, features
+
+
+def judged(nets, config, params, name, real, fake):
+  """Half of (real towards 1 + fake towards 0), as CycleGAN has it, both judged in one call."""
+  scores = run(nets, params, name, jnp.concatenate([real, fake]))
+  return config.gan.d_scale * adversarial.discriminator_loss(
+      scores[:len(real)], scores[len(real):], config.gan.mode)
+
+
 def motions(nets, config, fixed, batch):
-  """{x: (f [B, H, W, 2], c [B, H, W, 1])}: flow from frame 2 to frame 1, and where it is traced.
+  """{x: (f [B (T - 1), H, W, 2], c [B (T - 1), H, W, 1])}: flow back to the frame before, and where
+  it is traced.
 
   c: going there and back returns (`ops.occlusion`), and the target lies in the frame.
   """
@@ -136,51 +197,68 @@ def motions(nets, config, fixed, batch):
   found = flow.of_clips(nets, config, fixed, batch, wanted)
   flows = {}
   for x in 'ab':
-    there, back = found[x, 'backward'][:, 0], found[x, 'forward'][:, 0]
+    there, back = ops.fold(found[x, 'backward']), ops.fold(found[x, 'forward'])
     traced = ~ops.occlusion(there, back) & ops.inside(there)
     flows[x] = there, jax.lax.stop_gradient(traced.astype(jnp.float32))
   return flows
 
 
-def motion_terms(nets, config, params, fixed, flows, fake, back):
+def neighbours(config, frames):
+  """[B T, H, W, C] -> (x_1, x_2), each [B (T - 1), H, W, C]."""
+  clips = ops.unfold(frames, config.data.frames)
+  return ops.fold(clips[:, :-1]), ops.fold(clips[:, 1:])
+
+
+def motion_terms(nets, config, params, fixed, flows, real, fake, back):
   """{term: function} of what moves, each the sum of both directions.
 
   Args:
     flows: of `motions`; {} where no term is in use.
-    fake, back: {domain it looks like: both frames of each clip [2 B, H, W, C]}.
+    real, fake, back: {domain it looks like: all frames of each clip [B T, H, W, C]}.
   """
   if not flows:
     return {}
-  pairs = {name: {x: ops.unfold(images[x], 2) for x in 'ab'}
-           for name, images in (('fake', fake), ('back', back))}
   added = {x: run(nets, params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
 
-  def motion_cycle(x):
-    f, traced = flows[x]
-    return pixel.l1(traced * estimated(nets, config, fixed, x, pairs['back'][x]), traced * f)
+  def motion_cycle():
+    true = jax.lax.stop_gradient(estimated(nets, config, fixed, real))
+    again = estimated(nets, config, fixed, back)
+    return sum(pixel.l1(flows[x][1] * again[x], flows[x][1] * true[x]) for x in 'ab')
 
-  def agreement(pair, f, traced):
+  def agreement(frames, f, traced):
     """c |x_2 - W(x_1, f)|."""
-    return pixel.l1(traced * pair[:, 1], traced * ops.warp(pair[:, 0], f))
+    before, now = neighbours(config, frames)
+    return pixel.l1(traced * now, traced * ops.warp(before, f))
   cycles = {
-      'motion_cycle': lambda: sum(map(motion_cycle, 'ab')),
-      'motion_cycle_warp': lambda: sum(agreement(pairs['back'][x], *flows[x]) for x in 'ab')}
+      'motion_cycle': motion_cycle,
+      'motion_cycle_warp': lambda: sum(agreement(back[x], *flows[x]) for x in 'ab')}
   chosen = cycle_term(config)
   return {
       chosen: cycles[chosen],
       'motion_transfer': lambda: sum(agreement(
-          pairs['fake'][y], flows[x][0] + added[x], flows[x][1]) for x, y in SIDES),
+          fake[y], flows[x][0] + added[x], flows[x][1]) for x, y in SIDES),
       'motion_anchor': lambda: sum(jnp.mean(jnp.abs(added[x])) for x in 'ab')}
 
 
-def estimated(nets, config, fixed, x, pair):
-  """Flow(x'_2, x'_1), with the gradient through the estimator into the frames [B, 2, H, W, C].
+def estimated(nets, config, fixed, frames):
+  """{x: Flow(x_2, x_1)} by `motion.iters` corrections, with the gradient into the frames.
 
-  With few corrections (`motion.iters`): they cost as much backward as forward.
+  Both domains in one call. At 256 pixels RAFT, small, takes 5.2 GFLOP for a pair and 4 corrections,
+  7.0 for 6: the estimate of the real pairs, which has no way back, is 10 GFLOP of a step of some
+  2,700. It is not f, which may be known, or better by more corrections: a cycle that is perfect
+  must cost nothing.
+
+  Args:
+    frames: {x: [B T, H, W, C]}.
   """
-  now, before = flow.stretched(config, x, pair[:, 1], pair[:, 0])
   net = nets['flow'].clone(iterations=config.motion.iters)
-  return net.apply({'params': fixed['flow']}, now, before)
+  pairs = []
+  for x in 'ab':
+    before, now = neighbours(config, frames[x])
+    pairs.append([ops.match_channels(y, 3) for y in flow.stretched(config, x, now, before)])
+  now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
+  found = net.apply({'params': fixed['flow']}, now, before)
+  return dict(zip('ab', jnp.split(found, 2), strict=True))
 
 
 # ---- Use
@@ -203,7 +281,7 @@ def samples(nets, config, params, extra, fixed, batch, key):
     fake = run(nets, params, f'gen_{x}{y}', now)
     rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': run(nets, params, f'gen_{y}{x}', fake)}
     if flows:
-      f, traced = flows[x]
+      f, traced = (ops.unfold(y, batch[x].shape[1] - 1)[:, 0] for y in flows[x])
       other = f + run(nets, params, f'motion_{x}{y}', f)
       limit = jnp.max(jnp.linalg.norm(f, axis=-1))
       rows |= {f'motion of {x}': ops.flow_colours(f, limit), f'traced in {x}': 2 * traced - 1,

@@ -20,8 +20,7 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 from i2vjax import ops
 from i2vjax.losses import pixel, temporal
 from i2vjax.methods import i2vgan
-from i2vjax.networks import projector
-from i2vjax.state import init_params, run, update, weighted
+from i2vjax.state import run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
@@ -46,7 +45,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   """Generators and predictors move together; then both critics, with the fakes made before that."""
   del phase
   real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
-  nets, heads = with_projections(nets, config, state.key)
+  nets, heads = i2vgan.with_projections(nets, config, state.key)
 
   def gen_loss(params):
     params = {**params, **heads}
@@ -62,24 +61,6 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state, (terms, fakes) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
   state, critic_terms = i2vgan.critics(nets, tx, config, state, real, fakes, key)
   return state, {**terms, **critic_terms}
-
-
-def with_projections(nets, config, key):
-  """Projections for EXS and INS, if these are in use: random and never trained, as published.
-
-  Drawn anew in every step from the run's own key, they are the same ones all the time, those an
-  I2V-GAN of the same seed begins with, and no part of this method's networks.
-
-  Returns:
-    (nets, {name: parameters}).
-  """
-  if not i2vgan.looks(config):
-    return nets, {}
-  if config.nce.train_projection:
-    raise ValueError('nce.train_projection: in Recycle-GAN the projections stay random; '
-                     'config.method=i2vgan trains them')
-  modules = {name: projector.projector(config) for name in ('proj_ab', 'proj_ba')}
-  return {**nets, **modules}, init_params(modules, i2vgan.inputs(config), key)
 
 
 def pixel_distance(config):

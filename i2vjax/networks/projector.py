@@ -67,15 +67,23 @@ def projector(config):
 
 
 def taps(config):
-  """The taps of `config.nce.taps` by their full names, for a generator of `config.gen`.
+  """The taps of `config.nce.taps` by their full names, checked; for a generator of `config.gen`.
+
+  Raises:
+    ValueError: a tap the generator does not have.
+  """
+  names = full_names(config)
+  resnet.check_taps(names, config.gen.blocks, config.gen.up)
+  return names
+
+
+def full_names(config):
+  """`config.nce.taps` written out, whether or not the generator has them.
 
   Three names stand for what depends on the generator: 'res_mid' is the middle residual block
   (res_2 of 6, res_4 of 9), 'up_0' is 'up_0.blur' or 'up_0.conv' as `gen.up` says, 'cut_like' the
   five taps of CUT with the middle block last (ours: I2V-GAN's list was written for CUT's layers and
   falls on a decoder layer by accident).
-
-  Raises:
-    ValueError: a tap the generator does not have.
   """
   gen, names = config.gen, []
   relative = {
@@ -83,7 +91,6 @@ def taps(config):
       'cut_like': ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', f'res_{(gen.blocks - 1) // 2}')}
   for name in config.nce.taps:
     names += relative.get(name, (name,))
-  resnet.check_taps(names, gen.blocks, gen.up)
   return tuple(names)
 
 
@@ -92,9 +99,14 @@ def upsampling(up):
   return 'blur' if up == 'blur' else 'conv'
 
 
-def example(config, in_channels):
-  """Patches to initialise a projector with: [[1, 1, C_k], ...]."""
-  channels = resnet.tap_channels(taps(config), config.gen.width, in_channels)
+def example(config, in_channels, used=True):
+  """Patches to initialise a projector with: [[1, 1, C_k], ...].
+
+  A projector that is not `used` may ask for taps the generator does not have: it has the shapes
+  that it always has, and nobody reads them.
+  """
+  names = taps(config) if used else full_names(config)
+  channels = resnet.tap_channels(names, config.gen.width, in_channels)
   return [jnp.zeros((1, 1, c)) for c in channels]
 
 
