@@ -13,7 +13,6 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'cyclegan', variant or 'default'
   config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=True)   # P, C
-  config.data.finetune_no_crop = False   # True: whole images from where the rate decays, as CUT's C
   config.gen = dict(width=64, blocks=9, down='stride', up='deconv')                # P, C
   config.disc = dict(width=64, layers=3, down='stride')                            # 70x70: P
   config.init = dict(kind='normal', gain=0.02)                                     # P, C

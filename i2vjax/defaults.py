@@ -83,6 +83,7 @@ def data():
       resize='square',               # 'square' | 'width' | 'none'
       # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (prepared.py).
       prepare=dict(resize='', crop='', resize_test=True),   # False: test frames are only cut
+      finetune_no_crop=False,        # True: whole frames from where the rate decays, no crops
       flip=False,                    # half of the windows mirrored
       flip_time=0.0,                 # share of the windows played backwards
       paired=False,                  # windows of a and b show the same moments

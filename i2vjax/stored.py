@@ -79,14 +79,15 @@ def flatten(config, prefix=''):
 def compare_configs(stored, asked):
   """Differences that a continued run may have, as lines of text.
 
-  An empty field that the run does not have is younger than the run and no difference.
+  An empty field that one of them lacks is younger than the run, or gone since, and no difference.
 
   Raises:
     ValueError: a field differs that changes the state or its meaning; names every such field.
   """
   old, new = flatten(stored), flatten(asked)
+  both = old.keys() & new.keys()
   changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
-             and (name in old or new[name])]
+             and (name in both or old.get(name) or new.get(name))]
   lines = {name: f'{name}: {old.get(name)!r} -> {new.get(name)!r}' for name in changed}
   refused = [line for name, line in lines.items() if not name.startswith(FREE)]
   if refused:

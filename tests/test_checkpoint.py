@@ -177,6 +177,14 @@ def test_lengths_and_logging_may_change_and_are_noted():
       'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
 
 
+def test_an_empty_field_that_is_gone_is_no_difference():
+  old = config()
+  old.gan.gone, old.gan.missed = 0, 3
+  with pytest.raises(ValueError, match='gan.missed: 3 -> None') as found:
+    stored.compare_configs(old, config())
+  assert 'gan.gone' not in str(found.value)
+
+
 def test_nearest_name_is_offered():
   assert stored.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
   assert stored.nearest('xyz', ['train']) == ''

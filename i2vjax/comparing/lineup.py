@@ -12,7 +12,7 @@ from i2vjax.data import windows
 
 # Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
 NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
-         'data.flip_time', 'data.channels_a')
+         'data.flip_time', 'data.finetune_no_crop', 'data.channels_a')
 UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
           'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch',
           'eval.kid_degrees')   # more of them are more columns

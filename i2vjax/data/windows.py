@@ -121,7 +121,7 @@ def _pairs(config, a, b):
   """Endless pairs; with `data.finetune_no_crop` uncropped from where the rate decays (CUT)."""
   make = _paired if paired(config.data) else _unpaired
   pairs = make(config, a, b)
-  if not config.data.get('finetune_no_crop', False):
+  if not config.data.finetune_no_crop:
     return pairs
   cropped = _constant_steps(config.train, -(-max(len(a), len(b)) // config.data.batch))
   cropped *= config.data.batch
