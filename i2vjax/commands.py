@@ -34,7 +34,7 @@ def resume_command(argv):
 
 
 def train(flag, config, argv):
-  """Train or go on; says how to resume when it was stopped."""
+  """Train, or go on where the run folder stands; says how to resume when it was stopped."""
   from i2vjax import parallel
   from i2vjax import train as trainer
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
@@ -94,7 +94,10 @@ def evaluate(flag, config, argv):
 
 
 def compare(flag, read, argv):
-  """Several configs or runs, several seeds, one table; `read` makes a row's config of arguments.
+  """Several configs or runs, several seeds, one table.
+
+  Args:
+    read: makes a row's config of arguments.
 
   Returns:
     0: done, or stopped on request; 1: some run failed; 2: by the user's mistake.

@@ -15,85 +15,27 @@ import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morng
                  --from FOLDER --workdir RUN
 doctor           what this machine has
 
-Exit codes: 0 done or stopped on request, 1 our fault, 2 a mistake to mend, 3 not a number.
+COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
+2 a mistake to mend, 3 not a number, 130 interrupted.
 """
 
 import contextlib
 import logging
 import pathlib
+import signal
 import sys
+import warnings
 
 from absl import flags
 from ml_collections import config_flags
 
 from i2vjax import commands
+from i2vjax.arguments import at_home, command_help, define_flags, given, overall_help
 from i2vjax.commands import Usage, cache_dir
 
 COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export',
                                     'prepare', 'fetch', 'doctor')}
 COMMANDS['import'] = 'import_checkpoint'   # name of the function in commands.py
-
-TEXT_FLAGS = {
-    'workdir': 'Run folder. Default for train: runs/METHOD-VARIANT.',
-    'input': 'translate, prepare: a video file, a folder of frames, or a glob.',
-    'output': 'Where the result goes. Never overwritten unless --overwrite.',
-    'network': 'export: which network; translate, evaluate: which generator, gen_ba leads back. '
-               'Default: the one from source to target.',
-    'result': 'evaluate: a folder of frames any program wrote.',
-    'reference': 'evaluate: the frames it should have been.',
-    'source': 'evaluate: the frames it was made from. import: whose checkpoint it is.',
-    'from': 'import: the folder of the checkpoint.',
-    'id': 'fetch: which file; may stand without --id.',
-    'file': 'fetch: take this local file instead of a download.',
-    'url': 'fetch: another address than the known one.',
-    'dataset': 'prepare: a published set to make records of, such as irvi/traffic.',
-    'manual_dir': 'prepare: the folder its files were unpacked to.',
-    'data_dir': 'prepare: the folder of all records. Default: ~/tensorflow_datasets.',
-    'domain': 'prepare: a (infrared) or b: write trainA and testA, which data.root reads.',
-    'size': 'prepare: WIDTHxHEIGHT of the frames. Default: as they are.',
-    'coordinator': 'Several processes: HOST:PORT of process 0.',
-}
-SWITCHES = {
-    'overwrite': 'Replace what --output names. compare: score again, train nothing again.',
-    'side_by_side': 'translate: the input beside the result.',
-    'fuse': "translate: the result's colours on the infrared brightness.",
-    'lossless': 'translate: FFV1 in .mkv instead of H.264.',
-    'allow_different': 'compare: note rows on other data or of other length instead of refusing.',
-}
-LISTS = {
-    'configs': 'compare: config files with variants, a row each, separated by commas.',
-    'runs': 'compare: folders of runs that are there already, separated by commas.',
-    'test_clips': 'prepare: clips for testing, separated by commas.',
-    'seeds': 'compare: what each row is trained with, separated by commas.',
-}
-
-
-def define_flags(values):
-  """All flags but --config, into a fresh set, so that one process can run several commands."""
-  for name, text in TEXT_FLAGS.items():
-    flags.DEFINE_string(name, None, text, flag_values=values)
-  for name, text in SWITCHES.items():
-    flags.DEFINE_bool(name, False, text, flag_values=values)
-  for name, text in LISTS.items():
-    flags.DEFINE_list(name, '0' if name == 'seeds' else '', text, flag_values=values)
-  flags.DEFINE_multi_string('row', [], "compare: 'NAME=FILE:VARIANT --config.FIELD=VALUE ...': a "
-                            'row with overrides of its own; may be repeated.', flag_values=values)
-  flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
-  flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
-  flags.DEFINE_string('label', 'latest', "import: which of the files, 'latest' or an epoch.",
-                      flag_values=values)
-  flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],
-                    'translate, prepare: what to do at a frame that cannot be read.',
-                    flag_values=values)
-  flags.DEFINE_float('test_share', 0.0, 'prepare: share of the clips for testing; 1: all.',
-                     flag_values=values)
-  flags.DEFINE_integer('limit', 0, 'prepare: files per split of a set, for a trial. 0: all.', 0,
-                       flag_values=values)
-  flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.', 1,
-                       flag_values=values)
-  flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
-  flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
-
 
 def row_config(arguments):
   """The config that training with these arguments would have."""
@@ -112,7 +54,7 @@ def set_up(flag):
 
 def split_command(argv):
   """(program, command, remaining arguments); the command may be left out for train."""
-  program, rest = argv[0], list(argv[1:])
+  program, rest = argv[0], [at_home(text) for text in argv[1:]]
   if rest and not rest[0].startswith('-'):
     if rest[0] not in COMMANDS:
       from i2vjax.stored import nearest
@@ -121,21 +63,14 @@ def split_command(argv):
   return program, 'train', rest
 
 
-def given(arguments, name):
-  """Value of --name in raw arguments, or None."""
-  for index, text in enumerate(arguments):
-    if text in (f'--{name}', f'-{name}'):
-      return arguments[index + 1] if index + 1 < len(arguments) else None
-    if text.startswith((f'--{name}=', f'-{name}=')):
-      return text.split('=', 1)[1]
-  return None
-
-
 def written_out(command, arguments):
   """Arguments with what a command takes for granted: the config of an imported method, --id."""
   if command == 'import' and given(arguments, 'config') is None:
     from i2vjax import importer
-    return [f"--config={importer.config_path(given(arguments, 'source') or '')}", *arguments]
+    source = given(arguments, 'source')
+    if not source:
+      raise Usage(f'--source is missing: choose one of {", ".join(importer.SOURCES)}')
+    return [f'--config={importer.config_path(source)}', *arguments]
   if command == 'fetch' and arguments and not arguments[0].startswith('-'):
     return [f'--id={arguments[0]}', *arguments[1:]]
   return arguments
@@ -150,18 +85,36 @@ def define_config(command, arguments, values):
       there = sorted(str(p) for p in pathlib.Path(name).parent.glob('*.py'))
       raise Usage(f'--config {name}: no such file. '
                   + (f'There are {", ".join(there)}' if there else 'Try configs/cptrans.py'))
+    if not name.endswith('.py'):
+      raise Usage(f'--config {name} is no config: those are Python files with a function '
+                  'get_config, such as configs/cptrans.py')
+    # config_flags would take the function of the file that this process loaded before
+    if 'get_config' not in pathlib.Path(name).read_text(errors='replace'):
+      raise Usage(f'--config {name} has no function get_config(variant)')
     config_flags.DEFINE_config_file('config', None, 'Config file, with :VARIANT.',
                                     flag_values=values)
   elif workdir is not None:
-    from i2vjax import stored
-    config_flags.DEFINE_config_dict('config', stored.read_config(workdir),
-                                    flag_values=values)
+    config_flags.DEFINE_config_dict('config', stored_config(workdir), flag_values=values)
   elif command in ('evaluate', 'compare', 'prepare', 'fetch', 'doctor'):
     from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
     what = '--config configs/cptrans.py:demo' if command == 'train' else '--workdir RUN'
     raise Usage(f'{command} needs {what}')
+
+
+def stored_config(workdir):
+  """The config of a run folder, refused where it is none of ours."""
+  from i2vjax import stored
+  try:
+    config = stored.read_config(workdir)
+    known = isinstance(config.get('method'), str) and 'data' in config
+  except (AttributeError, TypeError):   # a list, a number
+    known = False
+  if not known:
+    raise Usage(f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: it '
+                'names no method. Restore it from a copy')
+  return config
 
 
 @contextlib.contextmanager
@@ -188,31 +141,67 @@ def parse(argv):
   program, command, rest = split_command(argv)
   if command == 'compare':   # these are for each of its rows, which have a config each
     rest = [text for text in rest if not text.startswith('--config.')]
-  values = flags.FlagValues()
-  define_flags(values)
   try:
-    with command_line([program, *rest]):
-      define_config(command, rest, values)
-      left = values([program, *rest])
-    config = values.config
-    if hasattr(config, 'lock'):
-      config.lock()
+    values, left = read_flags(program, command, rest)
   except (AttributeError, KeyError) as error:   # a mistyped --config.field
-    raise Usage('no such config field: ' + plain(error)) from error
+    raise Usage(wrong_field(program, command, rest) or plain(error)) from error
+  except SyntaxError as error:
+    raise Usage(f'{error.filename}, line {error.lineno}: {error.msg}') from error
   except Usage:
     raise
   except (flags.Error, ValueError, TypeError, OSError) as error:
     raise Usage(plain(error)) from error
   if len(left) > 1:
     raise Usage(f'what is {left[1]!r}? Flags are written --name=value')
-  return command, values, config
+  check_sizes(values.config)
+  return command, values, values.config
 
 
-def help_text():
-  """What --help prints."""
+def read_flags(program, command, rest):
+  """(flags with a locked config, arguments that are none of them)."""
   values = flags.FlagValues()
   define_flags(values)
-  return f'{__doc__}\nFlags, besides --config.FIELD=VALUE:\n{values.get_help()}'
+  with command_line([program, *rest]):
+    define_config(command, rest, values)
+    left = values([program, *rest])
+  if hasattr(values.config, 'lock'):
+    values.config.lock()
+  return values, left
+
+
+def wrong_field(program, command, rest):
+  """Which of the overrides names no field of the config, and the nearest there is; or ''."""
+  from i2vjax.stored import nearest
+  overrides = [text for text in rest if text.startswith('--config.')]
+  config = read_flags(program, command, [x for x in rest if x not in overrides])[0].config
+  for text in overrides:
+    block, path = config, text.removeprefix('--config.').partition('=')[0]
+    for part in path.split('.'):
+      if not hasattr(block, 'keys'):
+        return f'no such config field: {path}, since {path.rpartition(".")[0]} is a value'
+      if part not in block:
+        return (f'no such config field: {path}.'
+                + (nearest(part, block.keys()) or f' There are {", ".join(block.keys())}'))
+      block = block[part]
+  return ''
+
+
+def check_sizes(config):
+  """Raises Usage where a size of frames is neither a whole number nor a pair of them."""
+  for name in ('load_size', 'crop_size'):
+    size = config.data[name]
+    pair = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
+      raise Usage(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
+                  '(height, width)')
+
+
+def help_text(arguments):
+  """What --help prints, of one command or of all."""
+  if arguments and arguments[0] in COMMANDS:
+    summary = getattr(commands, COMMANDS[arguments[0]]).__doc__.splitlines()[0]
+    return command_help(arguments[0], summary)
+  return overall_help(__doc__)
 
 
 def users_mistake(error):
@@ -232,13 +221,14 @@ def main(argv):
   from i2vjax.logbook import NonFinite
   logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
   if {'--help', '-h', '-help'} & set(argv[1:]):
-    print(help_text())
+    print(help_text(argv[1:]))
     return 0
   try:
     command, flag, config = parse(argv)
     config = row_config if command == 'compare' else config   # it has one for each row
     set_up(flag)
-    return getattr(commands, COMMANDS[command])(flag, config, argv) or 0
+    with contextlib.nullcontext() if command == 'train' else terminable():
+      return getattr(commands, COMMANDS[command])(flag, config, argv) or 0
   except NonFinite as error:
     print(f'error: {error}', file=sys.stderr)
     return 3
@@ -247,13 +237,29 @@ def main(argv):
       raise
     print(f'error: {error}', file=sys.stderr)
     return 2
-  except KeyboardInterrupt:
-    print('stopped; nothing half-written is left', file=sys.stderr)
-    return 0
+  except KeyboardInterrupt as stop:
+    print(f'stopped: {str(stop) or "no half-written file is left"}', file=sys.stderr)
+    return 130
+
+
+@contextlib.contextmanager
+def terminable():
+  """SIGTERM ends a command as Ctrl-C does: it takes its unfinished files away."""
+  def stop(*_):
+    raise KeyboardInterrupt
+  before = None
+  with contextlib.suppress(ValueError):   # only the main thread may
+    before = signal.signal(signal.SIGTERM, stop)
+  try:
+    yield
+  finally:
+    if before is not None:
+      signal.signal(signal.SIGTERM, before)
 
 
 def run():
   """Entry point of the console script."""
+  warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
   sys.exit(main(sys.argv))
 
 
