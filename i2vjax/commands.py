@@ -10,6 +10,10 @@ from ml_collections import config_flags
 
 from i2vjax import files
 
+# Fields that networks are made of, as far as one can tell from here.
+SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
+          'data.channels_a', 'data.channels_b', 'data.crop_size', 'data.frames')
+
 
 class Usage(ValueError):
   """A mistake on the command line."""
@@ -56,9 +60,18 @@ def train(flag, config, argv):
 
 def load_run(flag, config):
   """The run that --workdir and --checkpoint name."""
-  from i2vjax import checkpoint
-  return checkpoint.load_run(need(flag, 'workdir', 'the folder of a training run'), flag.checkpoint,
-                             config)
+  from i2vjax import checkpoint, stored
+  workdir = need(flag, 'workdir', 'the folder of a training run')
+  try:
+    return checkpoint.load_run(workdir, flag.checkpoint, config)
+  except ValueError as error:
+    asked, trained = map(stored.flatten, (config, stored.read_config(workdir)))
+    changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)
+               if asked[name] != trained.get(name) and name.startswith(SHAPES)]
+    if not changed:
+      raise
+    raise Usage(f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
+                'networks stay as they were trained, leave that away') from error
 
 
 def load_translator(flag, config):
@@ -88,9 +101,10 @@ def evaluate(flag, config, argv):
                                flag.source, flag.output or 'report', config.eval,
                                overwrite=flag.overwrite, show=flag.show)
     return
-  run = load_translator(flag, config)
   name = f'report-{flag.network}' if flag.network else 'report'
-  evaluator.evaluate(run, flag.output or str(run.workdir / name), flag.overwrite, flag.show)
+  workdir = need(flag, 'workdir', 'the folder of a training run')
+  output = evaluator.check_output(flag.output or pathlib.Path(workdir, name), flag.overwrite)
+  evaluator.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
 
 
 def compare(flag, read, argv):

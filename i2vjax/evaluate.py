@@ -10,7 +10,7 @@ import numpy as np
 import tqdm
 
 from i2vjax import __version__, defaults, files, parallel, sheets
-from i2vjax.data import matching, pairs
+from i2vjax.data import matching, pairs, placing
 from i2vjax.metrics import clips
 from i2vjax.reporting import page, words
 from i2vjax.reporting import sketches as pictures
@@ -37,9 +37,9 @@ def evaluate(run, output, overwrite=False, show=True):
 
   Raises:
     ValueError: nothing to score, or a score asked for by name cannot be had.
-    FileExistsError: the files exist.
+    FileExistsError: the files exist. OSError: nothing can be written there.
   """
-  output = _free(output, overwrite)
+  output = check_output(output, overwrite)
   plan = planning.of_run(run.config)
   table = {'translated': rows.translated(run), **rows.reference(run, plan)}
   scores, sketches = judge(table, plan, show)
@@ -75,7 +75,7 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   Raises:
     ValueError: frames without a partner, different sizes, 16-bit results. FileNotFoundError.
   """
-  output, settings = _free(output, overwrite), settings or defaults.evaluation()
+  output, settings = check_output(output, overwrite), settings or defaults.evaluation()
   places = {'result': result, 'reference': reference, 'source': source}
   found = {name: pairs.frames_of(defaults.data(), place)
            for name, place in places.items() if place}
@@ -94,13 +94,14 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   return _write(output, scores, sketches, {})
 
 
-def _free(output, overwrite):
-  """The output folder, refused where an evaluation lies in it already."""
+def check_output(output, overwrite):
+  """The output folder, refused where an evaluation lies in it already or nothing can be written."""
   output = pathlib.Path(output)
   there = [name for name in FILES if (output / name).exists()]
   if there and not overwrite:
     raise FileExistsError(f'{output / there[0]} exists already: use --overwrite, or another '
                           '--output')
+  placing.check_writable(output)
   return output
 
 

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import re
+import shutil
 import signal
 import types
 
@@ -84,12 +85,27 @@ def test_mistakes_are_told_before_anything_is_trained(run, capsys):
   commands = Commands()
   for more, said in ((('--row', f'cut demo={CUT}'), 'two rows would share'),
                      (('--config.seed=3',), '--seeds'),
-                     (('--config.train.stepps=3',), 'Did you mean "steps"'),
+                     (('--config.train.stepps=3',), "Did you mean 'steps'"),
                      (('--seeds', 'many'), 'whole numbers'),
                      (('--runs', 'nowhere'), 'is no run folder')):
     assert run(commands, *more) == 2
     assert said in capsys.readouterr().err
   assert not commands.calls
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_trained(
+    run, tmp_path, capsys):
+  (tmp_path / 'table').write_text('a file')
+  commands = Commands()
+  assert run(commands) == 2 and not commands.calls
+  assert 'table is a file: name a folder' in capsys.readouterr().err
+
+
+def test_a_folder_without_a_checkpoint_holds_no_run_yet(run, tmp_path):
+  assert run(Commands()) == 0
+  for folder in tmp_path.glob('table/*/checkpoints'):
+    shutil.rmtree(folder)
+  assert run(Commands(), '--config.optim.lr=0.1') == 0
 
 
 def test_a_folder_of_another_run_is_refused(run, capsys):

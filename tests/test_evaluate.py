@@ -89,6 +89,13 @@ def test_nothing_is_overwritten_unless_asked(scored, run):
     evaluator.evaluate(run, scored[1], show=False)
 
 
+def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, monkeypatch):
+  (tmp_path / 'report').write_text('a file')
+  monkeypatch.setattr(evaluator, 'judge', None)
+  with pytest.raises(OSError, match='report is a file'):
+    evaluator.evaluate(run, tmp_path / 'report', show=False)
+
+
 def test_a_perfect_translation_reaches_the_cap():
   """The stand-in looks the answer up: frames of b in the order they are asked for."""
   config = stubs.config()

@@ -157,3 +157,18 @@ def test_help_on_a_command_shows_its_own_flags_and_an_example(capsys):
 def test_the_command_that_goes_on_survives_a_shell():
   line = commands.resume_command(['i2vjax', '--workdir', 'my runs', '--config.seed=1'])
   assert line == "python -m i2vjax.main --workdir 'my runs' --config.seed=1"
+
+
+def test_an_override_that_no_checkpoint_fits_is_at_fault(monkeypatch, tmp_path, capsys):
+  from i2vjax import checkpoint, stored
+
+  def unreadable(*_):
+    raise ValueError('checkpoint 3 cannot be read')
+  monkeypatch.setattr(checkpoint, 'load_run', unreadable)
+  stored.write_config(tmp_path, main.row_config([f'--config={DEMO}']))
+  command = ['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']
+  assert main.main([*command, '--config.gen.blocks=7', '--config.eval.batch=3']) == 2
+  said = capsys.readouterr().err
+  assert '--config.gen.blocks=7 (trained with' in said and 'eval' not in said
+  with pytest.raises(ValueError, match='checkpoint 3 cannot be read'):
+    main.main([*command, '--config.eval.batch=3'])

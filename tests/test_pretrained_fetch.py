@@ -175,3 +175,14 @@ def test_listing_names_every_file_its_licence_and_presence(config, item, server)
 def test_unknown_id_is_refused_with_the_known(config):
   with pytest.raises(ValueError, match='vgg19'):
     fetch.fetch('vgg', config)
+
+
+def test_a_wrong_local_file_is_named_and_a_half_done_download_stays(config, item, tmp_path):
+  part = registry.places(config)[0] / (item.file + '.part')
+  part.parent.mkdir(parents=True, exist_ok=True)
+  part.write_bytes(b'half')
+  (tmp_path / 'mine.bin').write_bytes(b'something else')
+  with pytest.raises(ValueError, match=r'mine\.bin') as told:
+    fetch.fetch('vgg19', config, file=str(tmp_path / 'mine.bin'))
+  assert '.part' not in str(told.value)
+  assert part.read_bytes() == b'half' and (tmp_path / 'mine.bin').exists()

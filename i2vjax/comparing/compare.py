@@ -19,6 +19,7 @@ import time
 
 from i2vjax import evaluate, files, sheets
 from i2vjax.comparing import drawings, lineup, tables
+from i2vjax.data import placing
 
 
 def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_different=False,
@@ -42,8 +43,10 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
 
   Raises:
     ValueError, FileNotFoundError: rows that cannot be compared, folders of other runs.
+    OSError: nothing can be written to `output`.
   """
   output = pathlib.Path(output)
+  placing.check_writable(output)
   items = lineup.plan(output, rows, seeds, common, read) + lineup.given_runs(output, runs)
   lineup.unique_folders(items)
   notes = lineup.check_alike(items, allow_different)

@@ -147,10 +147,12 @@ def unique_folders(items):
 def check_folder(item):
   """Raises ValueError where the folder holds another run than the row asks for.
 
+  A folder without a checkpoint holds none yet: a training that ended before its first one is made
+  anew.
   Fields that only one of them has are younger or older than the run and no reason to refuse it.
   """
   path = item.workdir / 'config.json'
-  if not path.is_file():
+  if not path.is_file() or not trained_steps(item.workdir):
     return
   old, new = flat(stored.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'

@@ -1,7 +1,7 @@
 """Known weight files onto this machine: the only code that opens a network connection.
 
-A file is written as NAME.part, goes on where an earlier attempt stopped, and gets its name only
-after its hash fits and it can be read.
+A download is written as NAME.part, goes on where an earlier attempt stopped, and gets its name only
+after its hash fits and it can be read. A local file is looked at where it lies, then copied.
 """
 
 import http.client
@@ -14,6 +14,7 @@ import urllib.request
 
 from tqdm import tqdm
 
+from i2vjax.files import save_atomic
 from i2vjax.pretrained import files, registry
 
 PIECE = 1 << 20   # bytes at a time
@@ -59,34 +60,41 @@ def fetch(weight_id, config, file=None, url=None, show=True):
     return here
   target = places[0]
   target.parent.mkdir(parents=True, exist_ok=True)
-  part = target.with_name(target.name + '.part')
   if file:
-    _copy(pathlib.Path(file).expanduser(), part)
+    _take(item, pathlib.Path(file).expanduser(), target)
   else:
-    download(url or item.url + item.file, part, show, f'python -m i2vjax.main fetch {weight_id}')
-  _accept(item, part, target, file or url or item.url + item.file)
+    part, origin = target.with_name(target.name + '.part'), url or item.url + item.file
+    download(origin, part, show, f'python -m i2vjax.main fetch {weight_id}')
+    _accept(item, part, target, origin)
+  registry.verify(item, target)   # notes the hash of a file whose name has none
   return target
 
 
-def _copy(source, part):
+def _take(item, source, target):
+  """Copy a local file to its place if it is the published one."""
   if not source.is_file():
     raise FileNotFoundError(f'--file {source}: no such file')
-  shutil.copyfile(source, part)
+  _check(item, source, target.suffix, f'--file {source}')
+  save_atomic(target, lambda temporary: shutil.copyfile(source, temporary))
+
+
+def _check(item, path, suffix, origin):
+  """Raises ValueError if a file cannot be read or is not the published one."""
+  files.read(path, lambda name: False, suffix=suffix)
+  digest, expected = registry.sha256(path), registry.published(item)
+  if expected and not digest.startswith(expected):
+    raise ValueError(f'{origin} is not {item.file}: its SHA-256 begins with {digest[:8]}, not with '
+                     f'{expected}')
 
 
 def _accept(item, part, target, origin):
   """Give the part its name if it can be read and is the published file; else delete it."""
   try:
-    files.read(part, lambda name: False, suffix=target.suffix)
-    digest, expected = registry.sha256(part), registry.published(item)
-    if expected and not digest.startswith(expected):
-      raise ValueError(f'{origin} is not {item.file}: its SHA-256 begins with {digest[:8]}, not '
-                       f'with {expected}. What came was deleted')
-  except ValueError:
+    _check(item, part, target.suffix, origin)
+  except ValueError as error:
     part.unlink()
-    raise
+    raise ValueError(f'{error}. What came was deleted') from error
   os.replace(part, target)
-  registry.verify(item, target)   # notes the hash of a file whose name has none
 
 
 # ---- download ----------------------------------------------------------------------------------
