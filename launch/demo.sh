@@ -2,7 +2,7 @@
 # From nothing to a translated video on the built-in data: bash launch/demo.sh [RUN FOLDER]
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source launch/setup.sh
+source launch/enter.sh ""
 run=${1:-runs/demo}
 
 python -m i2vjax.main --config configs/cptrans.py:demo --workdir "$run"

@@ -7,14 +7,20 @@
 # CUDA_VISIBLE_DEVICES chooses among them.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-run=()
-if [ "${1:-}" = --dry-run ]; then
-  run=(echo)
-  shift
-else
-  source launch/setup.sh cuda
+dry=0 arguments=()
+for argument in "$@"; do
+  if [ "$argument" = --dry-run ]; then
+    dry=1
+  else
+    arguments+=("$argument")
+  fi
+done
+if [ ${#arguments[@]} -eq 0 ]; then
+  arguments=(--config configs/cptrans.py)
 fi
-if [ $# -eq 0 ]; then
-  set -- --config configs/cptrans.py
+if [ "$dry" = 1 ]; then
+  printf 'python -m i2vjax.main%s\n' "$(printf ' %q' "${arguments[@]}")"
+  exit
 fi
-"${run[@]}" python -m i2vjax.main "$@"
+source launch/enter.sh cuda
+python -m i2vjax.main "${arguments[@]}"

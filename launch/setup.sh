@@ -1,11 +1,16 @@
 #!/usr/bin/env bash
-# Makes a Python environment with i2vjax in it, from nothing; the other scripts call this one.
+# Makes a Python environment with i2vjax in it, from nothing; the other scripts run this one.
 #
-#   source launch/setup.sh [EXTRAS]      e.g. source launch/setup.sh test
+#   bash launch/setup.sh [EXTRAS]      e.g. bash launch/setup.sh test
 #
 # I2VJAX_VENV names the environment (default: .venv beside README), I2VJAX_PYTHON the interpreter.
+# Sourced, it would leave its settings in the shell: it then only says how it is run.
+(return 0 2>/dev/null) && {
+  echo "run it instead: bash launch/setup.sh, then: source .venv/bin/activate" >&2
+  return 2
+}
 set -euo pipefail
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${I2VJAX_VENV:-$root/.venv}
 extras=${1:-}
 
@@ -37,4 +42,6 @@ if [ ! -f "$stamp" ]; then
     --editable "$root${extras:+[$extras]}"
   touch "$stamp"
 fi
-export PATH="$venv/bin:$PATH"
+if [ "${I2VJAX_QUIET:-0}" != 1 ]; then
+  printf 'ready. In this shell, from now on:\n  source %q/bin/activate\n' "$venv"
+fi

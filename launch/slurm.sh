@@ -12,6 +12,11 @@ cd "$(dirname "$0")/.."
 dry=0 nodes=2 gpus=8 hours=24 partition=
 while [ $# -gt 0 ]; do
   case $1 in
+    --nodes|--gpus|--hours|--partition)
+      if [ -z "${2:-}" ] || [[ $2 == -* ]]; then
+        echo "$1 needs a value, as in $1 2" >&2
+        exit 2
+      fi ;;&
     --dry-run) dry=1; shift ;;
     --nodes) nodes=$2; shift 2 ;;
     --gpus) gpus=$2; shift 2 ;;
@@ -36,8 +41,9 @@ job=$(cat <<JOB
 #SBATCH --requeue
 #SBATCH --output=slurm-%j.log
 ${partition:+#SBATCH --partition=$partition}
+set -euo pipefail
 cd $(printf %q "$PWD")
-source launch/setup.sh cuda
+source launch/enter.sh cuda
 srun python -m i2vjax.main --show=false $(printf '%q ' "$@") | tee -a slurm-\$SLURM_JOB_ID.out
 if grep -q '^stopped at step' slurm-\$SLURM_JOB_ID.out; then
   : > slurm-\$SLURM_JOB_ID.out

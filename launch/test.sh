@@ -4,7 +4,7 @@
 # I2VJAX_EXTRAS=test,parity adds the comparisons with PyTorch (downloads it; a CPU build will do).
 set -euo pipefail
 cd "$(dirname "$0")/.."
-source launch/setup.sh "${I2VJAX_EXTRAS:-test}"
+source launch/enter.sh "${I2VJAX_EXTRAS:-test}"
 if [ $# -eq 0 ]; then
   set -- -m 'not slow'
 fi
