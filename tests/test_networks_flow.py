@@ -121,5 +121,6 @@ def test_a_missing_file_is_named_with_the_way_without(tmp_path):
 
 
 def test_settling_leaves_configs_without_flow_alone():
-  config = ml_collections.ConfigDict(dict(backbone='none', variant='', optim=None))
+  config = ml_collections.ConfigDict(dict(backbone='none', perceptual='none', variant='',
+                                        optim=None))
   assert 'flow' not in pretrained.settle(config)
