@@ -1,6 +1,8 @@
 """One network as a folder that flax and orbax alone can read: parameters, and how to build it."""
 
+import contextlib
 import dataclasses
+import errno
 import json
 import logging
 import pathlib
@@ -11,7 +13,9 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from i2vjax import __version__, parallel
+from i2vjax.data import placing
 
+FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
 TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
 
 
@@ -32,27 +36,52 @@ def export(run, network, output, overwrite=False):
     pathlib.Path of the folder.
 
   Raises:
-    ValueError: no such network. FileExistsError: the output exists. RuntimeError: what was read
-    back differs from what was written.
+    ValueError: no such network. FileExistsError: the output exists. OSError: the disk is full, or
+    nothing can be written there. RuntimeError: what was read back differs from what was written.
   """
   network = choose(run.params, network)
   output = pathlib.Path(output).absolute()
   _check(output, overwrite)
+  placing.check_writable(output.parent)
   part = output.with_name(f'.{output.name}.part')
   shutil.rmtree(part, ignore_errors=True)
   params = parallel.to_host(run.params[network])
   try:
     part.mkdir(parents=True)
-    with ocp.StandardCheckpointer() as writer:
-      writer.save(part / 'params', params)
+    write(part / 'params', params)
     (part / 'network.json').write_text(json.dumps(describe(run, network), indent=2) + '\n')
     verify(part / 'params', params)
     if output.exists():
       shutil.rmtree(output)
     part.rename(output)
+  except (OSError, ValueError) as error:   # orbax passes the system's refusal on as text
+    full = getattr(error, 'errno', None) == errno.ENOSPC or any(
+        text in str(error) for text in FULL)
+    if not full:
+      raise
+    free = shutil.disk_usage(part.parent).free // 2**20
+    raise OSError(f'{output}: the disk is full ({free} MiB free); nothing of it is left') from error
   finally:
     shutil.rmtree(part, ignore_errors=True)
   return output
+
+
+def write(folder, params):
+  """The orbax checkpoint alone."""
+  with quiet(logging.CRITICAL), ocp.StandardCheckpointer() as writer:   # it logs what it raises
+    writer.save(folder, params)
+
+
+@contextlib.contextmanager
+def quiet(level):
+  """Orbax logs nothing below `level`."""
+  logger = logging.getLogger('absl')
+  before = logger.level
+  logger.setLevel(level)
+  try:
+    yield
+  finally:
+    logger.setLevel(before)
 
 
 def choose(params, network=None):
@@ -124,11 +153,6 @@ def verify(folder, params):
 
 def restore(folder):
   """Parameters of an export as NumPy arrays: the same call that its users make."""
-  logger = logging.getLogger('absl')
-  level = logger.level
-  logger.setLevel(logging.ERROR)   # orbax warns that the devices are taken from the file
-  try:
-    with ocp.StandardCheckpointer() as reader:
-      return jax.tree.map(np.asarray, reader.restore(pathlib.Path(folder).absolute()))
-  finally:
-    logger.setLevel(level)
+  with quiet(logging.ERROR), ocp.StandardCheckpointer() as reader:
+    # orbax warns that the devices are taken from the file
+    return jax.tree.map(np.asarray, reader.restore(pathlib.Path(folder).absolute()))

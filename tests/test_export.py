@@ -1,5 +1,6 @@
 """export: parameters that flax and orbax alone restore."""
 
+import errno
 import json
 import subprocess
 import sys
@@ -109,3 +110,14 @@ def test_a_copy_that_differs_is_noticed_and_removed(run, tmp_path, monkeypatch):
   with pytest.raises(RuntimeError, match='differs'):
     exporter.export(run, 'gen_ab', tmp_path / 'x')
   assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize('error', [
+    OSError(errno.ENOSPC, 'No space left on device'), ValueError('RESOURCE_EXHAUSTED: write')])
+def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, error):
+  def full(*_):
+    raise error
+  monkeypatch.setattr(exporter.ocp.StandardCheckpointer, 'save', full)
+  with pytest.raises(OSError, match=r'out: the disk is full \(\d+ MiB free\)'):
+    exporter.export(run, 'gen_ab', tmp_path / 'out')
+  assert not list(tmp_path.iterdir())
