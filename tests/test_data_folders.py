@@ -129,6 +129,17 @@ def test_hidden_and_other_files_are_ignored_and_counted(tmp_path):
   assert found.ignored == 2
 
 
+def test_links_are_followed_but_not_in_a_circle(tmp_path):
+  put(tmp_path / 'in/a', ['1.png', '2.png'])
+  put(tmp_path / 'other', ['3.png'])
+  (tmp_path / 'in/self').symlink_to('.')
+  (tmp_path / 'in/a/up').symlink_to(tmp_path / 'in')
+  (tmp_path / 'in/b').symlink_to(tmp_path / 'other')
+  (tmp_path / 'in/broken').symlink_to('nowhere')
+  found = folders.search(tmp_path / 'in')[0]
+  assert {name: len(files) for name, files in found.items()} == {'a': 2, 'b': 1}
+
+
 def test_a_glob_of_files(tmp_path):
   put(tmp_path, ['a1.png', 'a2.png', 'b1.png'])
   assert values(source(tmp_path / 'a*.png')) == [0, 1]

@@ -154,12 +154,25 @@ def _search(place):
 
 
 def _walk(place):
-  """Every file below a folder, links followed, hidden folders left out."""
+  """Every file below a folder, hidden folders left out; links are followed, but not in a circle."""
   found = []
   for folder, inner, files in os.walk(place, followlinks=True):
-    inner[:] = [name for name in inner if not name.startswith('.')]
+    inner[:] = [name for name in inner if not name.startswith('.')
+                and not _leads_back(os.path.join(folder, name))]
     found += [os.path.join(folder, name) for name in files]
   return found
+
+
+def _leads_back(path):
+  """True for a link to a folder that it lies in itself."""
+  if not os.path.islink(path):
+    return False
+  above = os.path.abspath(path)
+  while above != os.path.dirname(above):
+    above = os.path.dirname(above)
+    if os.path.samefile(path, above):
+      return True
+  return False
 
 
 def _nothing(place, found):
