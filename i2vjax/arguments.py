@@ -115,6 +115,25 @@ def at_home(text):
   return flag + mark + ','.join(os.path.expanduser(part) for part in value.split(','))
 
 
+def check_sizes(config):
+  """Raises ValueError where a size of frames is neither a whole number nor a pair of them."""
+  for name in ('load_size', 'crop_size'):
+    size = config.data[name]
+    pair = size if isinstance(size, (tuple, list)) else (size, size)
+    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
+      raise ValueError(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
+                  '(height, width)')
+
+
+def plain(error):
+  """The sentence in a library's error that is for the user."""
+  text = str(error.args[0] if error.args else error).replace('\\n', '\n')
+  lines = [line.strip() for line in text.splitlines() if line.strip()]
+  asked = [line.rstrip("'") for line in lines if 'Did you mean' in line]
+  line = (asked or [line for line in lines if not line.endswith(':')] or lines)[-1]
+  return line.removeprefix('ValueError: ')
+
+
 def overall_help(head):
   """What --help prints: `head` and all flags."""
   values = flags.FlagValues()

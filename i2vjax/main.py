@@ -30,7 +30,15 @@ from absl import flags
 from ml_collections import config_flags
 
 from i2vjax import commands
-from i2vjax.arguments import at_home, command_help, define_flags, given, overall_help
+from i2vjax.arguments import (
+    at_home,
+    check_sizes,
+    command_help,
+    define_flags,
+    given,
+    overall_help,
+    plain,
+)
 from i2vjax.commands import Usage, cache_dir
 
 COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export',
@@ -127,15 +135,6 @@ def command_line(arguments):
     sys.argv = before
 
 
-def plain(error):
-  """The sentence in a library's error that is for the user."""
-  text = str(error.args[0] if error.args else error).replace('\\n', '\n')
-  lines = [line.strip() for line in text.splitlines() if line.strip()]
-  asked = [line.rstrip("'") for line in lines if 'Did you mean' in line]
-  line = (asked or [line for line in lines if not line.endswith(':')] or lines)[-1]
-  return line.removeprefix('ValueError: ')
-
-
 def parse(argv):
   """(command, flags, config) from the command line. Raises Usage with one plain line."""
   program, command, rest = split_command(argv)
@@ -184,16 +183,6 @@ def wrong_field(program, command, rest):
                 + (nearest(part, block.keys()) or f' There are {", ".join(block.keys())}'))
       block = block[part]
   return ''
-
-
-def check_sizes(config):
-  """Raises Usage where a size of frames is neither a whole number nor a pair of them."""
-  for name in ('load_size', 'crop_size'):
-    size = config.data[name]
-    pair = size if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
-      raise Usage(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
-                  '(height, width)')
 
 
 def help_text(arguments):

@@ -186,3 +186,11 @@ def test_a_wrong_local_file_is_named_and_a_half_done_download_stays(config, item
     fetch.fetch('vgg19', config, file=str(tmp_path / 'mine.bin'))
   assert '.part' not in str(told.value)
   assert part.read_bytes() == b'half' and (tmp_path / 'mine.bin').exists()
+
+
+def test_an_interrupted_download_says_how_to_go_on(config, item, server, monkeypatch):
+  def stop(*_):
+    raise KeyboardInterrupt
+  monkeypatch.setattr(fetch, '_receive', stop)
+  with pytest.raises(KeyboardInterrupt, match='bytes have come. Start again to go on'):
+    get(config, server)

@@ -122,6 +122,8 @@ def download(url, part, show, command):
   try:
     with _connect(url, have) as answer:
       total = _receive(answer, part, have, show)
+  except KeyboardInterrupt as stop:
+    raise KeyboardInterrupt(f'{_so_far(part)}. Start again to go on:\n  {command}') from stop
   except urllib.error.HTTPError as error:
     if error.code == 416:   # nothing lies beyond what we have: whole, or of another file
       return
