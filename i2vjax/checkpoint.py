@@ -296,8 +296,10 @@ def load_run(workdir, which='latest', config=None):
         extra=ocp.args.StandardRestore(parallel.to_host(example))))
   except (ValueError, OSError, KeyError) as error:
     reason = str(error).strip().split('\n')[0][:300]
-    raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); try an older one '
-                     f'with --checkpoint: {sorted(checkpoints.all_steps())}') from error
+    others = ', '.join(str(x) for x in sorted(checkpoints.all_steps()) if x != step)
+    raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
+                     + (f'there are others for --checkpoint: {others}' if others else
+                        'there is no other')) from error
   return dataclasses.replace(run, params=found['params'], extra=found['extra']['extra'],
                              step=step, workdir=pathlib.Path(workdir))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -128,6 +129,16 @@ def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp
   assert 'is not finite' in said and 'Checkpoint 1 is the last in' in said
   assert sorted(checkpoint.manager(tmp_path).all_steps()) == [1]
   assert main.main([*once, '--config.train.steps=2', '--config.optim.lr=1e-5']) == 0   # as advised
+
+
+def test_a_checkpoint_that_cannot_be_read_is_named_with_the_others(straight, tmp_path):
+  run = shutil.copytree(straight, tmp_path / 'run')
+  shutil.copytree(run / 'checkpoints' / '6', run / 'checkpoints' / '5')
+  for data in (run / 'checkpoints' / '6' / 'params').rglob('*'):
+    if data.is_file():
+      data.write_bytes(data.read_bytes()[:3])
+  with pytest.raises(ValueError, match=r'checkpoint 6 of .* others for --checkpoint: 5$'):
+    checkpoint.load_run(run)
 
 
 def test_another_seed_in_the_same_folder_is_refused(straight, tiny, capsys):
