@@ -7,11 +7,8 @@ fuses, around one batch of 16 matrix products.
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 BYTES = 40e6   # of the two transformed arrays of one sample; beyond it the cache is lost
-_G = np.array([[1, 0, 0], [0.5, 0.5, 0.5], [0.5, -0.5, 0.5], [0, 0, 1]], np.float32)
-_BOTH = np.kron(_G, _G)   # [16, 9], of both axes at once
 LEAST = 64     # channels; below, the transforms cost more than they save
 
 
@@ -44,7 +41,8 @@ def conv(x, kernel):
   weights = _kernel(kernel)
 
   def one(x):
-    return _output(jnp.einsum('khwc,kco->khwo', _tiles(x), weights))
+    tiles = _two_axes(_input_parts, x)
+    return _output(jnp.einsum('khwc,kco->khwo', tiles, weights))
   return _each(one, x)[:, :h, :w]
 
 
@@ -74,12 +72,6 @@ def _two_axes(parts, x):
   return jnp.stack([part for rows in parts(x, 0) for part in parts(rows, 1)])
 
 
-def _tiles(x):
-  """B^T x B: `_two_axes` of `_input_parts` in two steps, which is faster but for weights."""
-  both = jnp.stack(_input_parts(jnp.stack(_input_parts(x, 0)), 2), 1)
-  return both.reshape(16, *both.shape[2:])
-
-
 def _input_parts(x, axis):
   """B^T x: n + 2 places along `axis` -> four arrays of n / 2."""
   n = x.shape[axis] - 2
@@ -93,14 +85,27 @@ def _grad_parts(g, axis):
   return [even, even + odd, even - odd, -odd]
 
 
+def _kernel_parts(w):
+  """G w: three taps -> four."""
+  ends = w[0] + w[2]
+  return [w[0], 0.5 * (ends + w[1]), 0.5 * (ends - w[1]), w[2]]
+
+
 def _kernel(w):
   """G w G^T: [3, 3, C, O] -> [16, C, O]."""
-  return (_BOTH @ w.reshape(9, -1)).reshape(16, *w.shape[2:])
+  return jnp.stack([part for row in _kernel_parts(w) for part in _kernel_parts(row)])
+
+
+def _taps(m):
+  """G^T m: four parts -> three taps."""
+  middle = 0.5 * (m[1] + m[2])
+  return [m[0] + middle, 0.5 * (m[1] - m[2]), m[3] + middle]
 
 
 def _kernel_grad(m):
   """G^T m G: [16, C, O] -> [3, 3, C, O]."""
-  return (_BOTH.T @ m.reshape(16, -1)).reshape(3, 3, *m.shape[1:])
+  rows = _taps(m.reshape(4, 4, *m.shape[1:]))
+  return jnp.stack([jnp.stack(_taps(row)) for row in rows])
 
 
 def _pair(m):
