@@ -10,7 +10,7 @@ import pytest
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.data import frames, sequences, video, windows, writer
+from i2vjax.data import checksums, frames, sequences, video, windows, writer
 
 COUNT, HEIGHT, WIDTH = 40, 32, 48
 
@@ -236,6 +236,20 @@ def test_a_wrong_checksum_in_a_lossless_video_is_a_damaged_frame(tmp_path, make)
     left = [frame for frame, _ in video.read_video(path, damaged='skip')]
   assert len(left) == 5
   assert all(any((x == y).all() for y in whole) for x in left)
+
+
+def test_random_bytes_over_whole_slices_of_a_lossless_video_are_a_damaged_frame(tmp_path):
+  def static(k, height, width):
+    return np.random.default_rng(k).integers(0, 256, (height, width, 1), np.uint8)
+  path = write(tmp_path / 'x.mkv', static, 6, height=96, width=128)
+  with av.open(str(path)) as container:
+    packet = [bytes(found) for found in container.demux(video=0) if found.size][3]
+  start, stop = len(packet) // 5, 4 * len(packet) // 5   # the decoder alone notices nothing
+  bad = packet[:start] + np.random.default_rng(0).bytes(stop - start) + packet[stop:]
+  path.write_bytes(path.read_bytes().replace(packet, bad))
+  assert checksums.ffv1_intact(packet) is True and checksums.ffv1_intact(bad) is None
+  with pytest.raises(video.UnreadableVideo, match=r'x.mkv: frame 3 \(from 0\) is damaged'):
+    list(video.read_video(path))
 
 
 def test_a_video_cut_short_stops_or_says_how_much_is_missing(tmp_path, mp4):

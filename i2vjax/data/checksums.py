@@ -8,13 +8,14 @@ ALL = 0xFFFFFFFF
 
 
 def ffv1_intact(packet):
-  """False if a frame of FFV1 (RFC 9043, section 4.9) does not fit its checksums.
+  """Whether a frame of FFV1 (RFC 9043, section 4.9) fits its checksums.
 
   Args:
     packet: bytes of one coded frame: slices, each with its size and checksum at its end.
 
   Returns:
-    True also for files written without checksums, whose slices cannot be told apart here.
+    True or False; None where the sizes lead nowhere: a file written without checksums, or, if other
+    frames of it were True, damage to the sizes themselves.
   """
   ends, end = [], len(packet)
   while end >= FOOTER:
@@ -22,7 +23,7 @@ def ffv1_intact(packet):
     ends.append((end - size, end))
     end -= size
   if end != 0:
-    return True
+    return None
   # the standard's CRC runs from the highest bit on, zlib's from the lowest; over an intact slice,
   # its checksum included, either comes to 0
   return all(zlib.crc32(packet[i:j].translate(MIRRORED), ALL) == ALL for i, j in ends)

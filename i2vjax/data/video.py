@@ -212,7 +212,7 @@ def decoded(container, stream, path, damaged='stop', seen=None):
   `seen`: a Seen that counts along.
   """
   count, wrong, seen = 0, set(), seen or Seen()
-  checked = stream.codec_context.name == 'ffv1'
+  checked, sums = stream.codec_context.name == 'ffv1', False
 
   def report(what, cause=None):
     seen.damaged += 1
@@ -221,8 +221,11 @@ def decoded(container, stream, path, damaged='stop', seen=None):
     warnings.warn(f'{path}: frame {what}', stacklevel=4)
   for packet in container.demux(stream):
     seen.packets += bool(packet.size)
-    if checked and packet.size and not checksums.ffv1_intact(bytes(packet)):
-      wrong.add(packet.pts)
+    if checked and packet.size:
+      intact = checksums.ffv1_intact(bytes(packet))
+      sums = sums or bool(intact)
+      if intact is False or (intact is None and sums):
+        wrong.add(packet.pts)
     try:
       got = packet.decode()
     except av.FFmpegError as error:
