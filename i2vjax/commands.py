@@ -60,10 +60,10 @@ def train(flag, config, argv):
 
 def load_run(flag, config):
   """The run that --workdir and --checkpoint name."""
-  from i2vjax import checkpoint, stored
+  from i2vjax import runs, stored
   workdir = need(flag, 'workdir', 'the folder of a training run')
   try:
-    return checkpoint.load_run(workdir, flag.checkpoint, config)
+    return runs.load(workdir, flag.checkpoint, config)
   except ValueError as error:
     asked, trained = map(stored.flatten, (config, stored.read_config(workdir)))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)

@@ -27,7 +27,7 @@ def evaluate(run, output, overwrite=False, show=True):
   """Score a run on the test clips of its data, beside reference rows that say what scores mean.
 
   Args:
-    run: checkpoint.Run.
+    run: runs.Run.
     output: folder for `scores.json` and `index.html`.
     overwrite: replace those two files.
     show: a progress bar beside the table that is printed.

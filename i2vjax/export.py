@@ -27,7 +27,7 @@ def export(run, network, output, overwrite=False):
   beside, read back, compared bit for bit, and only then given its name.
 
   Args:
-    run: checkpoint.Run.
+    run: runs.Run.
     network: name of a trained network; None takes the one that translates.
     output: folder to be made.
     overwrite: replace a folder that an earlier export made; never any other.

@@ -12,7 +12,7 @@ import shutil
 import flax
 import numpy as np
 
-from i2vjax import checkpoint, files, methods, parallel, pretrained, stored
+from i2vjax import checkpoint, files, methods, parallel, pretrained, runs, stored
 from i2vjax.pretrained import files as weights
 from i2vjax.pretrained import halves, layouts, official, registry
 from i2vjax.schedules import optimisers
@@ -209,7 +209,7 @@ def filled(config, found):
   method = methods.get(config.method)
   nets = method.networks(config)
   tx = optimisers(config, method.PLAYERS, 1, parallel.device_count())
-  state = checkpoint.fresh_state(config, method, nets, tx)
+  state = runs.fresh_state(config, method, nets, tx)
   params = dict(state.params)
   for name, item in found.items():
     net, _, half = name.partition('/')

@@ -9,7 +9,7 @@ def through(run, network):
   """The run that translates by `network`.
 
   Args:
-    run: checkpoint.Run.
+    run: runs.Run.
     network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: no wish.
 
   Returns:

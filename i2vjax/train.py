@@ -17,6 +17,7 @@ from i2vjax import (
     parallel,
     pretrained,
     resuming,
+    runs,
     schedules,
     sheets,
     stored,
@@ -77,13 +78,13 @@ def train(config, workdir, show=True, scores=None):
   asked = pretrained.settle(config)
   limits.check(asked)
   before = resuming.begun(asked, workdir)
-  method, nets, fixed = checkpoint.assemble(asked)
+  method, nets, fixed = runs.assemble(asked)
   per_epoch = windows.steps_per_epoch(asked)
   config = schedules.measured(asked, per_epoch)
   total = schedules.total_steps(config, per_epoch)
   feed = feed_of(config, method)
   tx = schedules.optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
-  state = checkpoint.fresh_state(config, method, nets, tx)
+  state = runs.fresh_state(config, method, nets, tx)
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
   found = checkpoint.restore(checkpoints, state)
@@ -237,8 +238,8 @@ def advised(setup, error):
 def as_run(setup, state, step):
   """The state as a Run on the host, for samples and scores."""
   params, extra = parallel.to_host(state.params), parallel.to_host(state.extra)
-  return checkpoint.Run(setup.config, setup.method, setup.nets, params, extra,
-                        parallel.to_host(setup.fixed), step, setup.workdir)
+  return runs.Run(setup.config, setup.method, setup.nets, params, extra,
+                  parallel.to_host(setup.fixed), step, setup.workdir)
 
 
 def write_samples(setup, state, step):

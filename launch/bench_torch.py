@@ -86,15 +86,15 @@ def jax_step(config, options):
   """(one training step as a function without arguments, bytes of XLA's buffers)."""
   import jax
 
-  from i2vjax import checkpoint, commands, parallel, pretrained, schedules
+  from i2vjax import commands, parallel, pretrained, runs, schedules
   from i2vjax import train as trainer
   from i2vjax.data import windows
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = pretrained.settle(config)
-  method, nets, fixed = checkpoint.assemble(config)
+  method, nets, fixed = runs.assemble(config)
   nets = with_impl(nets, options.impl)
   tx = schedules.optimisers(config, method.PLAYERS, 100, parallel.device_count())
-  held = [parallel.place(checkpoint.fresh_state(config, method, nets, tx))]
+  held = [parallel.place(runs.fresh_state(config, method, nets, tx))]
   fixed = parallel.replicate(fixed)
   batch = parallel.shard(windows.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))

@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from i2vjax import checkpoint, parallel, pretrained, schedules, stored
+from i2vjax import parallel, pretrained, runs, schedules, stored
 from i2vjax import train as trainer
 from i2vjax.data import windows
 from i2vjax.losses import adversarial, content
@@ -75,7 +75,7 @@ def parts(config, nets, params, fixed, batch, key):
 def whole_step(config, nets, params, fixed, batch, key):
   """(function, inputs) of the step on one device, without donation."""
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(1e-6))
-  state = checkpoint.fresh_state(config, cptrans, nets, tx).replace(params=params)
+  state = runs.fresh_state(config, cptrans, nets, tx).replace(params=params)
 
   def step(state, batch):
     return cptrans.step(nets, tx, config, state, batch, fixed, key, 'train')
@@ -126,10 +126,10 @@ def main():
   parser.add_argument('--compare', nargs='*', default=('auto',), help='ways to compare, or none')
   options = parser.parse_args()
   config = read_config(options)
-  method, nets, fixed = checkpoint.assemble(config)
+  method, nets, fixed = runs.assemble(config)
   tx = schedules.optimisers(config, method.PLAYERS, 1)
-  params = (checkpoint.load_run(options.workdir, config=config).params if options.workdir
-            else checkpoint.fresh_state(config, method, nets, tx).params)
+  params = (runs.load(options.workdir, config=config).params if options.workdir
+            else runs.fresh_state(config, method, nets, tx).params)
   batch = trainer.on_device(windows.sample_windows(config, config.data.batch, 'train'), config)
   key = jax.random.key(1)
   common = (config, nets, params, fixed, batch, key)

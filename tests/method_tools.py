@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from i2vjax import checkpoint, state
+from i2vjax import runs, state
 from i2vjax.networks import resnet
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -100,7 +100,7 @@ def toy_setup(method, config):
   """(nets, tx, state without a device axis, parameters of the frozen networks)."""
   nets = toy_networks(method, config)
   tx = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
-  fresh = checkpoint.fresh_state(config, method, nets, tx)
+  fresh = runs.fresh_state(config, method, nets, tx)
   fresh = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
   frozen = method.fixed(config) if hasattr(method, 'fixed') else {}
   toys = {name: ToyVGG(tuple(net.taps)) for name, (net, _) in frozen.items()}

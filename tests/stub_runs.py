@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax import checkpoint, defaults, ops
+from i2vjax import defaults, ops, runs
 from i2vjax.state import init_params
 from i2vjax.state import run as apply
 
@@ -29,7 +29,7 @@ def method(translate, networks=None, inputs=None):
 def make(translate, settings=None):
   """A run without networks."""
   settings = settings or config()
-  return checkpoint.Run(settings, method(translate), {}, {}, {}, {}, 7)
+  return runs.Run(settings, method(translate), {}, {}, {}, {}, 7)
 
 
 def match(frames, settings):
@@ -78,4 +78,4 @@ def halving_run(settings=None):
     return carry, ops.unfold(jnp.tanh(fake), frames.shape[1])
   module, nets = method(translate, networks, inputs), networks(settings)
   params = init_params(nets, inputs(settings), jax.random.key(3))
-  return checkpoint.Run(settings, module, nets, params, {}, {}, 7)
+  return runs.Run(settings, module, nets, params, {}, {}, 7)

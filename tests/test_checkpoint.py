@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import toy
 
-from i2vjax import checkpoint, defaults, stored
+from i2vjax import checkpoint, defaults, parallel, stored
 from i2vjax.logbook import NonFinite
 
 
@@ -52,7 +52,7 @@ def test_checkpoints_of_another_kind_are_refused_and_left_alone(tmp_path):
 
 def test_parameters_that_are_no_numbers_are_not_kept(tmp_path):
   state, _ = toy.train(tmp_path, 2)
-  params = checkpoint.parallel.to_host(state.params)
+  params = parallel.to_host(state.params)
   params['disc']['bias'][:] = np.nan
   checkpoints = checkpoint.manager(tmp_path)
   with pytest.raises(NonFinite, match=r"after step 9 the parameter \['disc'\].*bias.* not finite"):

@@ -268,11 +268,11 @@ def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
   item.report.mkdir(parents=True)
   pictures = {'titles': ['a, frame 1', 'b, frame 1'],
               'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
-  monkeypatch.setattr(drawings.checkpoint, 'load_run', lambda *_: types.SimpleNamespace(
+  monkeypatch.setattr(drawings.runs, 'load', lambda *_: types.SimpleNamespace(
       params={'gen': {'kernel': np.zeros((2, 3))}}))
   monkeypatch.setattr(drawings, 'frames', lambda run: pictures)
   assert drawings.kept(item)[0] == 6
-  monkeypatch.delattr(drawings.checkpoint, 'load_run')
+  monkeypatch.delattr(drawings.runs, 'load')
   parameters, again = drawings.kept(item)
   assert parameters == 6
   assert [str(title) for title in again['titles']] == pictures['titles']

@@ -5,7 +5,7 @@ import pathlib
 import numpy as np
 import pytest
 
-from i2vjax import main, methods, pretrained
+from i2vjax import main, methods, pretrained, runs
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
@@ -77,8 +77,7 @@ def test_two_steps_on_scenes(path, tmp_path):
                '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=6']
   arguments += ['--config.gen.blocks=1'] if 'blocks' in config_of(path).gen else []
   assert main.main(arguments) == 0
-  from i2vjax import checkpoint
-  run = checkpoint.load_run(tmp_path)
+  run = runs.load(tmp_path)
   frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
   _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
                                  frames)

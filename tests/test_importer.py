@@ -11,7 +11,7 @@ import torch_files
 from flax import traverse_util
 from official_files import flat, frame, patchgan_layout, random_params, resnet_layout
 
-from i2vjax import checkpoint, importer, parallel, stored
+from i2vjax import checkpoint, importer, methods, parallel, runs, stored
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.pretrained import layouts, official
 from i2vjax.schedules import optimisers
@@ -157,7 +157,7 @@ def imported(checkpoints, tmp_path_factory):
 
 
 def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):
-  run = checkpoint.load_run(imported[0])
+  run = runs.load(imported[0])
   assert (run.config.gen.blocks, run.config.gen.up, run.config.disc.layers) == (2, 'blur', 2)
   for name, params in checkpoints[1].items():
     for leaf, value in flat(run.params[name]).items():
@@ -182,8 +182,8 @@ def test_report_names_files_architecture_and_what_is_fresh(imported):
 
 def test_training_starts_from_the_imported_state(checkpoints, imported):
   config = stored.read_config(imported[0])
-  method = checkpoint.methods.get('cyclegan')
-  state = checkpoint.fresh_state(config, method, method.networks(config), optimisers(
+  method = methods.get('cyclegan')
+  state = runs.fresh_state(config, method, method.networks(config), optimisers(
       config, method.PLAYERS, 1, parallel.device_count()))
   found, position = checkpoint.restore(checkpoint.manager(imported[0]), state)
   assert (int(found.step), position) == (0, {})
@@ -206,7 +206,7 @@ def test_directions_of_the_sources():
   assert names['i2vgan']['F_A'] == names['cut']['F'] == 'proj_ab'   # G_B's, which reads a
   assert names['pearlgan']['G1'] == 'gen_ab/encoder' and names['pearlgan']['G0'][:6] == 'gen_ba'
   for method, known in importer.SOURCES.values():
-    players = checkpoint.methods.get(method.partition(':')[0]).PLAYERS
+    players = methods.get(method.partition(':')[0]).PLAYERS
     every = {name for own in players.values() for name in own}
     halves = {name.partition('/')[0] for name in known.values() if '/' in name}
     assert halves == set(players['gen']) if halves else set(known.values()) == every

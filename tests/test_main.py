@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from i2vjax import arguments, commands, main
+from i2vjax import arguments, commands, main, runs
 from i2vjax.data import placing
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -160,11 +160,11 @@ def test_the_command_that_goes_on_survives_a_shell():
 
 
 def test_an_override_that_no_checkpoint_fits_is_at_fault(monkeypatch, tmp_path, capsys):
-  from i2vjax import checkpoint, stored
+  from i2vjax import stored
 
   def unreadable(*_):
     raise ValueError('checkpoint 3 cannot be read')
-  monkeypatch.setattr(checkpoint, 'load_run', unreadable)
+  monkeypatch.setattr(runs, 'load', unreadable)
   stored.write_config(tmp_path, main.row_config([f'--config={DEMO}']))
   command = ['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']
   assert main.main([*command, '--config.gen.blocks=7', '--config.eval.batch=3']) == 2

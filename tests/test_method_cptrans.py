@@ -9,7 +9,7 @@ import optax
 import pytest
 from method_tools import clips, config_of, moved
 
-from i2vjax import checkpoint, state
+from i2vjax import runs, state
 from i2vjax.methods import cptrans
 
 KEY = jax.random.key(7)
@@ -34,9 +34,9 @@ def tiny(backbone='none', **weights):
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of frozen networks)."""
-  _, nets, fixed = checkpoint.assemble(config)
+  _, nets, fixed = runs.assemble(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate))
-  return nets, tx, checkpoint.fresh_state(config, cptrans, nets, tx), fixed
+  return nets, tx, runs.fresh_state(config, cptrans, nets, tx), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):
@@ -175,7 +175,7 @@ def test_training_lowers_structure_and_temporal_loss():
   config.co.update(enabled=False, grad_params='last')
   nets, _, _, fixed = setup(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
-  s = checkpoint.fresh_state(config, cptrans, nets, tx)
+  s = runs.fresh_state(config, cptrans, nets, tx)
   step, history = step_on(1, config, nets, tx, fixed), []
   for _ in range(25):
     s, terms = step(s, BATCH, KEY)

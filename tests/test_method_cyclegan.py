@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax import checkpoint, parallel, state
+from i2vjax import parallel, runs, state
 from i2vjax.methods import cyclegan
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -40,7 +40,7 @@ def batch(seed=0):
 def on_one_device(config, nets):
   """(fresh state, step) with plain SGD, without the input pipeline."""
   tx = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
-  fresh = checkpoint.fresh_state(config, cyclegan, nets, tx)
+  fresh = runs.fresh_state(config, cyclegan, nets, tx)
 
   def step(s, data, fixed, key):
     return cyclegan.step(nets, tx, config, s, data, fixed, key, 'train')
@@ -154,7 +154,7 @@ def test_identity_weight_zero_skips_two_passes():
 def test_clip_in_chunks_equals_the_clip_whole():
   config = tiny()
   nets = cyclegan.networks(config)
-  params = checkpoint.fresh_params(config, cyclegan, nets)
+  params = runs.fresh_params(config, cyclegan, nets)
   frames = jax.random.uniform(jax.random.key(1), (1, 4, 32, 32, 3))
 
   def translated(part):
@@ -171,7 +171,7 @@ def test_samples_show_both_directions():
     cyclegan.networks(config)
   config.weights.identity = 0.0
   nets = cyclegan.networks(config)
-  params = checkpoint.fresh_params(config, cyclegan, nets)
+  params = runs.fresh_params(config, cyclegan, nets)
   data = batch()
   rows = cyclegan.samples(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
                           jax.random.key(0))

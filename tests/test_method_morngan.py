@@ -8,7 +8,7 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import checkpoint, state
+from i2vjax import runs, state
 from i2vjax.losses import mining
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous, combogan, todaygan
@@ -79,7 +79,7 @@ def tiny(words='demo', **weights):
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = morngan.networks(config), dict.fromkeys(morngan.PLAYERS, optax.adam(RATE))
-  fresh = checkpoint.fresh_state(config, morngan, nets, tx)
+  fresh = runs.fresh_state(config, morngan, nets, tx)
   return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
 
 

@@ -10,7 +10,7 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax import checkpoint, main
+from i2vjax import main, runs
 
 ROOT = pathlib.Path(__file__).parents[1]
 # An epoch is a step, so that phases begin with steps 2, 3, 4 and 8.
@@ -49,7 +49,7 @@ def test_all_phases_and_a_stop_in_the_last_one_changes_nothing(tmp_path):
   for steps in (9, 10):
     assert main.main(arguments(tmp_path / 'stopped', steps)) == 0
   assert log(tmp_path / 'stopped') == lines
-  runs = [checkpoint.load_run(tmp_path / name) for name in ('straight', 'stopped')]
+  runs = [runs.load(tmp_path / name) for name in ('straight', 'stopped')]
   jax.tree.map(np.testing.assert_array_equal, *(run.params for run in runs))
   with np.load(tmp_path / 'stopped' / 'pairs.npz') as table:
     for name, value in straight.items():

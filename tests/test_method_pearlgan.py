@@ -10,7 +10,7 @@ import optax
 import pytest
 from method_tools import clips, config_of, moved, passes
 
-from i2vjax import checkpoint, state
+from i2vjax import runs, state
 from i2vjax.losses import gradients, guidance, reconstruction, relativistic
 from i2vjax.methods import pearlgan
 from i2vjax.networks import spectral
@@ -69,7 +69,7 @@ def toys():
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = pearlgan.networks(config), dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
-  fresh = checkpoint.fresh_state(config, pearlgan, nets, tx)
+  fresh = runs.fresh_state(config, pearlgan, nets, tx)
   return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
 
 

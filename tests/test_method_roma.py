@@ -10,7 +10,7 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import checkpoint, state
+from i2vjax import runs, state
 from i2vjax.losses import descriptor, similarity
 from i2vjax.methods import cptrans, roma
 from i2vjax.networks import vit
@@ -36,10 +36,10 @@ def tiny(backbone='random', **weights):
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of the ViT), with a generator that compiles in no time."""
-  _, nets, fixed = checkpoint.assemble(config)
+  _, nets, fixed = runs.assemble(config)
   nets = {**nets, 'gen': ToyGenerator()}
   tx = dict.fromkeys(roma.PLAYERS, optax.sgd(rate))
-  return nets, tx, checkpoint.fresh_state(config, roma, nets, tx), fixed
+  return nets, tx, runs.fresh_state(config, roma, nets, tx), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import checkpoint, reverse
+from i2vjax import reverse, runs
 
 
 def scaled(nets, config, params, extra, fixed, carry, frames):
@@ -21,7 +21,7 @@ def run():
   config = stubs.config(channels_a=1, channels_b=3)
   config.lock()
   params = {'gen_ab': 0.5, 'gen_ba': 0.25, 'pred_a': 1.0, 'pred_b': 2.0, 'seg_a': 3.0, 'head': 4.0}
-  return checkpoint.Run(config, stubs.method(scaled), {}, params, {}, {'vgg19': 5.0}, 7)
+  return runs.Run(config, stubs.method(scaled), {}, params, {}, {'vgg19': 5.0}, 7)
 
 
 def test_translates_back_into_the_channels_of_the_source(run):

@@ -7,7 +7,7 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import checkpoint, evaluate, export, files, sheets
+from i2vjax import evaluate, export, files, runs, sheets
 from i2vjax.comparing import tables
 from i2vjax.data import pairs
 from i2vjax.reporting import page as reporting
@@ -60,7 +60,7 @@ def kept(item):
       found = dict(stored)
     if str(found.get('stamp')) == stamp:
       return int(found['parameters']) or None, unpack(found)
-  run = checkpoint.load_run(item.workdir, str(item.total))
+  run = runs.load(item.workdir, str(item.total))
   parameters, pictures = size_of(run), frames(run)
   jax.clear_caches()   # the programs of every row would stay in memory
   arrays = {f'{kind} {k:03d}': value for kind, values in pictures.items()

@@ -7,7 +7,7 @@ import dataclasses
 
 import numpy as np
 
-from i2vjax import checkpoint, files, methods, ops, translate
+from i2vjax import files, methods, ops, runs, translate
 from i2vjax.data import pairs
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
@@ -34,7 +34,7 @@ def reference(run, plan):
   """
   config = run.config
   fresh = dataclasses.replace(
-      run, params=checkpoint.fresh_params(config, run.method, run.nets),
+      run, params=runs.fresh_params(config, run.method, run.nets),
       extra=methods.optional(run.method, 'extra', config, default={}), step=0)
   rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
                                              config.eval.quantize),

@@ -1,0 +1,114 @@
+"""A method with its networks and parameters: fresh, as training state, or loaded from a folder."""
+
+import dataclasses
+import functools
+import pathlib
+from typing import Any
+
+import jax
+import numpy as np
+import orbax.checkpoint as ocp
+
+from i2vjax import checkpoint, methods, parallel, pretrained, stored
+from i2vjax.state import State, init_params
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A method with its networks and parameters, ready to translate.
+
+  Attributes:
+    config: the run's ConfigDict.
+    method: module under i2vjax.methods.
+    nets: {name: flax module}, frozen networks included.
+    params: {name: parameters} of the trained networks.
+    extra: batch statistics and the like.
+    fixed: {name: parameters} of the frozen networks.
+    step: steps trained.
+    workdir: pathlib.Path, or None for a run that was never saved.
+  """
+
+  config: Any
+  method: Any
+  nets: Any
+  params: Any
+  extra: Any
+  fixed: Any
+  step: int
+  workdir: Any = None
+
+
+def assemble(config, training=True):
+  """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name.
+
+  Translating needs the frozen networks that the method names in `TRANSLATES_WITH`, as far as this
+  config has them, and no others: a run goes where its teachers' weight files are not.
+  """
+  method = methods.get(config.method)
+  frozen = methods.optional(method, 'fixed', config, default={})
+  if not training:
+    needed = getattr(method, 'TRANSLATES_WITH', ())
+    frozen = {name: net for name, net in frozen.items() if name in needed}
+  nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
+  examples = method.inputs(config)
+  fixed = {name: parallel.main_first(functools.partial(
+      pretrained.load, weight, module, examples.get(name), config))
+           for name, (module, weight) in frozen.items()}
+  return method, nets, fixed
+
+
+def fresh_params(config, method, nets):
+  """Initial parameters of the trained networks. `inputs` also has the frozen ones' examples."""
+  trained = {name: nets[name] for name in method.networks(config)}
+  return init_params(trained, method.inputs(config), jax.random.key(config.seed))
+
+
+def fresh_state(config, method, nets, tx):
+  """The state of step 0 on the host's default device; `local` has one entry per local device."""
+  key = jax.random.key(config.seed)
+  params = fresh_params(config, method, nets)
+  opt = {player: tx[player].init({name: params[name] for name in names})
+         for player, names in method.PLAYERS.items()}
+  local = parallel.per_device(methods.optional(method, 'local', config, default={}))
+  extra = methods.optional(method, 'extra', config, default={})
+  return State(params, opt, extra, local, np.int32(0), key)
+
+
+def fresh(config):
+  """The untrained network of `config` as a Run: the reference row of every table."""
+  method, nets, fixed = assemble(config, training=False)
+  params = fresh_params(config, method, nets)
+  extra = methods.optional(method, 'extra', config, default={})
+  return Run(config, method, nets, params, extra, fixed, 0)
+
+
+def load(workdir, which='latest', config=None):
+  """A trained run from its folder alone.
+
+  Args:
+    workdir: run folder.
+    which: 'latest', 'best' or a step.
+    config: the run's config with overrides; None reads it from the folder.
+
+  Raises:
+    FileNotFoundError, ValueError: named cause and remedy.
+  """
+  config = config or stored.read_config(workdir)
+  best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
+  checkpoints = checkpoint.manager(workdir, best=best)
+  step = checkpoint.which_step(checkpoints, which)
+  run = fresh(config)
+  example = {'extra': run.extra, 'step': np.int32(0),
+             'key': np.asarray(jax.random.key_data(jax.random.key(0)))}
+  try:
+    found = checkpoints.restore(step, args=ocp.args.Composite(
+        params=ocp.args.StandardRestore(parallel.to_host(run.params)),
+        extra=ocp.args.StandardRestore(parallel.to_host(example))))
+  except (ValueError, OSError, KeyError) as error:
+    reason = str(error).strip().split('\n')[0][:300]
+    others = ', '.join(str(x) for x in sorted(checkpoints.all_steps()) if x != step)
+    raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
+                     + (f'there are others for --checkpoint: {others}' if others else
+                        'there is no other')) from error
+  return dataclasses.replace(run, params=found['params'], extra=found['extra']['extra'],
+                             step=step, workdir=pathlib.Path(workdir))
