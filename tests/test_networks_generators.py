@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from i2vjax import defaults, state
+from i2vjax import defaults
 from i2vjax.networks import patchgan, pool, resnet
 
 VARIANTS = [('stride', 'deconv'), ('stride', 'blur'), ('blur', 'deconv'), ('blur', 'blur')]
@@ -222,17 +222,3 @@ def test_pool_of_size_zero_passes_through_and_stops_gradients():
   image = jnp.ones((1, 1, 1, 1))
   grad = jax.grad(lambda x: jnp.sum(pool.query({}, jax.random.key(0), x)[1]))(image)
   np.testing.assert_array_equal(grad, 0)
-
-
-def test_each_domain_is_shown_through_its_own_pool_and_nothing_else_of_the_state_moves():
-  pools = {f'pool_{x}': pool.create(2, (1, 1, 1)) for x in 'ab'}
-  before = state.State({'gen': 1.0}, {}, {}, {**pools, 'other': 3}, np.int32(7), None)
-  fakes = {'b': jnp.arange(5.0).reshape(5, 1, 1, 1), 'a': -jnp.ones((1, 1, 1, 1))}
-  key = jax.random.key(4)
-  after, images = pool.shown(before, key, fakes)
-  for x in 'ab':
-    held, out = pool.query(pools[f'pool_{x}'], state.name_key(key, f'pool_{x}'), fakes[x])
-    np.testing.assert_array_equal(images[x], out)
-    np.testing.assert_array_equal(after.local[f'pool_{x}']['buf'], held['buf'])
-  assert after.local['other'] == 3 and before.local['pool_b']['count'] == 0
-  assert after.replace(local=before.local) == before

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 from i2vjax import ops
 from i2vjax.losses import adversarial, pixel
 from i2vjax.networks import patchgan, pool, resnet
-from i2vjax.state import run, update, weighted
+from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 local = pool.of_both_domains
@@ -70,15 +70,18 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
     total, terms = weighted({'adversarial': adversarial_term, 'cycle': cycle,
                              'identity': identity}, weights)
-    return total, (terms, {'a': fake_a, 'b': fake_b})
+    return total, (terms, fake_a, fake_b)
 
-  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, (terms, fake_a, fake_b) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
 
-  state, fake = pool.shown(state, key, fake)
-  for x, real in (('a', a), ('b', b)):
-    player = f'disc_{x}'
+  pools = dict(state.local)
+  pools['pool_a'], fake_a = pool.query(pools['pool_a'], name_key(key, 'pool_a'), fake_a)
+  pools['pool_b'], fake_b = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake_b)
+  state = state.replace(local=pools)
+
+  for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
     state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
-        judged, nets, config, name=player, real=real, fake=fake[x]))
+        judged, nets, config, name=player, real=real, fake=fake))
   return state, terms
 
 

@@ -237,13 +237,13 @@ def for_critics(made):
 
 def critics(nets, tx, config, state, real, fakes, key):
   """Both critics move, on fakes that went through the pools. Returns (state, {critic: loss})."""
-  state, shown = pool.shown(state, key, fakes)
-  terms = {}
+  pools, terms = dict(state.local), {}
   for x in 'ab':
     name = f'disc_{x}'
+    pools[f'pool_{x}'], shown = pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
     state, terms[name] = update(state, name, PLAYERS[name], tx, functools.partial(
-        judged, nets, config, name=name, real=real[x], fakes=shown[x]))
-  return state, terms
+        judged, nets, config, name=name, real=real[x], fakes=shown))
+  return state.replace(local=pools), terms
 
 
 def judged(nets, config, params, name, real, fakes):

@@ -89,10 +89,11 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     state, terms = update(state, 'heads', PLAYERS['heads'], tx, lambda params: heads_loss(
         nets, config, params, constant, fake['features'], name_key(key, 'heads')))
 
-  state, shown = pool.shown(state, key, {'b': fake['frames']})
+  pools = dict(state.local)
+  pools['pool_b'], shown = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
   state, terms['disc_b'] = update(
-      state, 'disc_b', PLAYERS['disc_b'], tx,
-      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, shown['b']))
+      state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
+      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, shown))
 
   def generator_loss(fake, same):
     source = [f[:len(a)] for f in constant]

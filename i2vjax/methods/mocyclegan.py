@@ -43,7 +43,7 @@ from i2vjax import ops
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import i2vgan
 from i2vjax.networks import flow, motion, patchgan, pool, projector, resnet
-from i2vjax.state import run, update, weighted
+from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 local = pool.of_both_domains
@@ -134,7 +134,11 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
 
-  state, fake = pool.shown(state, key, fake)
+  pools = dict(state.local)
+  for x in 'ab':
+    name = f'pool_{x}'
+    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+  state = state.replace(local=pools)
 
   def disc_loss(params):
     losses = {f'disc_{x}': judged(nets, config, params, f'disc_{x}', real[x], fake[x])

@@ -222,7 +222,10 @@ def critic_move(nets, tx, config, state, scores, pull, fake, key):
   Returns:
     (state, loss).
   """
-  state, shown = pool.shown(state, key, fake)
+  pools, shown = dict(state.local), {}
+  for x in 'ab':
+    name = f'pool_{x}'
+    pools[name], shown[x] = pool.query(pools[name], name_key(key, name), fake[x])
 
   def loss(own, scores):
     critics, _ = in_use(config, own, state.extra)
@@ -231,7 +234,7 @@ def critic_move(nets, tx, config, state, scores, pull, fake, key):
   own = {name: state.params[name] for name in PLAYERS['disc']}
   value, (grads, back) = jax.value_and_grad(loss, (0, 1))(own, scores)
   grads = jax.tree.map(jnp.add, grads, *pull(back))
-  return apply_gradients(state, 'disc', tx, grads), value
+  return apply_gradients(state.replace(local=pools), 'disc', tx, grads), value
 
 
 # ---- Use

@@ -35,7 +35,7 @@ from i2vjax import ops
 from i2vjax.losses import adversarial, masks, perceptual, pixel
 from i2vjax.methods import cyclegan
 from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
-from i2vjax.state import run, update, weighted
+from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 local = pool.of_both_domains   # empty as the paper has none
@@ -123,8 +123,11 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
 
-  state, fake = pool.shown(state, key, fake)
-  seen = {x: ops.fold(real[x]) for x in 'ab'}
+  pools = dict(state.local)
+  for x in 'ab':
+    name = f'pool_{x}'
+    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+  state, seen = state.replace(local=pools), {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):
     losses = {f'disc_{x}': cyclegan.judged(nets, config, params, f'disc_{x}', seen[x], fake[x])

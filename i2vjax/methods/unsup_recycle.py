@@ -69,7 +69,11 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     return total, (terms, made['fake'])
 
   state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
-  state, fake = pool.shown(state, key, fake)
+  pools = dict(state.local)
+  for x in 'ba':
+    name = f'pool_{x}'
+    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+  state = state.replace(local=pools)
   for player, x in (('disc_b', 'b'), ('disc_a', 'a')):
     state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
         cyclegan.judged, nets, config, name=player, real=real[x], fake=fake[x]))

@@ -7,7 +7,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax import ops
-from i2vjax.state import name_key
 
 
 def create(size, shape, dtype=jnp.float32):
@@ -61,21 +60,3 @@ def query(pool, key, images):
     pool = {'buf': pool['buf'].at[index].set(kept), 'count': pool['count'] + filling}
     return pool, jnp.where(swap, stored.astype(image.dtype), image)
   return jax.lax.scan(one, pool, (jax.random.split(key, images.shape[0]), images))
-
-
-def shown(state, key, fakes):
-  """What the critics are shown of `fakes`, by the pools of the state.
-
-  Args:
-    state: its `local` has `pool_x` for each domain x.
-    key: typed PRNG key.
-    fakes: {domain: [B, H, W, C]}, just made.
-
-  Returns:
-    (state with these fakes in its pools, {domain: [B, H, W, C]}).
-  """
-  pools, images = dict(state.local), {}
-  for x, fake in fakes.items():
-    name = f'pool_{x}'
-    pools[name], images[x] = query(pools[name], name_key(key, name), fake)
-  return state.replace(local=pools), images
