@@ -6,7 +6,7 @@ import pathlib
 ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'reporting',
             'prepare'}
-SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'parallel', 'state',
+SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'runs', 'parallel', 'state',
             'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse', 'segmenter'}
 FILES = {'files'}   # below everything
 ALLOWED = {
@@ -20,7 +20,8 @@ ALLOWED = {
     'reporting': {'data', 'reporting', 'sheets'},
     'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'reporting', 'scoring',
                              'train'},
-    'checkpoint': {'logbook', 'methods', 'parallel', 'pretrained', 'state', 'stored'},
+    'checkpoint': {'logbook', 'parallel', 'state'},
+    'runs': {'checkpoint', 'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'resuming': {'checkpoint', 'schedules', 'stored'},
     'limits': {'stored'}, 'stored': {'defaults'},
     'files': set(), 'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(),
