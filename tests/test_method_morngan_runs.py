@@ -49,8 +49,8 @@ def test_all_phases_and_a_stop_in_the_last_one_changes_nothing(tmp_path):
   for steps in (9, 10):
     assert main.main(arguments(tmp_path / 'stopped', steps)) == 0
   assert log(tmp_path / 'stopped') == lines
-  runs = [runs.load(tmp_path / name) for name in ('straight', 'stopped')]
-  jax.tree.map(np.testing.assert_array_equal, *(run.params for run in runs))
+  whole, resumed = (runs.load(tmp_path / name).params for name in ('straight', 'stopped'))
+  jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   with np.load(tmp_path / 'stopped' / 'pairs.npz') as table:
     for name, value in straight.items():
       np.testing.assert_array_equal(table[name], value)

@@ -125,15 +125,15 @@ def sheet(drawn):
 
 def curves(workdirs):
   """{score: (steps, values [runs, steps])} of what `eval.every` logged at steps all runs have."""
-  runs = []
+  logs = []
   for workdir in workdirs:
     logged = sheets.read_curves(workdir / 'metrics.jsonl')
-    runs.append({name.removeprefix('eval/'): dict(zip(*points, strict=True))
+    logs.append({name.removeprefix('eval/'): dict(zip(*points, strict=True))
                  for name, points in logged.items() if name.startswith('eval/')})
-  runs = [run for run in runs if run]
+  logs = [log for log in logs if log]
   found = {}
-  for name in runs[0] if runs else ():
-    points = [run.get(name, {}) for run in runs]
+  for name in logs[0] if logs else ():
+    points = [log.get(name, {}) for log in logs]
     steps = sorted(set.intersection(*map(set, points)))
     if len(steps) > 1:
       found[name] = steps, np.array([[values[step] for step in steps] for values in points])
