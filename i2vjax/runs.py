@@ -75,11 +75,16 @@ def fresh_state(config, method, nets, tx):
 
 
 def fresh(config):
-  """The untrained network of `config` as a Run: the reference row of every table."""
+  """The untrained networks of `config` as a Run."""
   method, nets, fixed = assemble(config, training=False)
-  params = fresh_params(config, method, nets)
-  extra = methods.optional(method, 'extra', config, default={})
-  return Run(config, method, nets, params, extra, fixed, 0)
+  return untrained(Run(config, method, nets, {}, {}, fixed, 0))
+
+
+def untrained(run):
+  """A run with fresh parameters: the reference row of every table."""
+  extra = methods.optional(run.method, 'extra', run.config, default={})
+  return dataclasses.replace(run, params=fresh_params(run.config, run.method, run.nets),
+                             extra=extra, step=0)
 
 
 def load(workdir, which='latest', config=None):

@@ -223,7 +223,7 @@ def decoded(container, stream, path, damaged='stop', seen=None):
     seen.packets += bool(packet.size)
     if checked and packet.size:
       intact = checksums.ffv1_intact(bytes(packet))
-      sums = sums or bool(intact)
+      sums = sums or bool(intact)   # once a frame fits its checksums, the file has them
       if intact is False or (intact is None and sums):
         wrong.add(packet.pts)
     try:

@@ -3,11 +3,9 @@
 A row is a function: pairs.Material -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """
 
-import dataclasses
-
 import numpy as np
 
-from i2vjax import files, methods, ops, runs, translate
+from i2vjax import files, ops, runs, translate
 from i2vjax.data import pairs
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
@@ -33,12 +31,9 @@ def reference(run, plan):
   scenes: the true class of each pixel in the mean training colour of that class.
   """
   config = run.config
-  fresh = dataclasses.replace(
-      run, params=runs.fresh_params(config, run.method, run.nets),
-      extra=methods.optional(run.method, 'extra', config, default={}), step=0)
   rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
                                              config.eval.quantize),
-          'untrained': translated(fresh)}
+          'untrained': translated(runs.untrained(run))}
   if plan.paired:
     rows['constant'] = constant(plan.materials())
   if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':
