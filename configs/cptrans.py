@@ -50,7 +50,8 @@ def get_config(variant=None):
   config.train.update(epochs=100, epochs_decay=0)                           # P
   config.eval.kid_degrees = (3, 21)                                              # P
   if variant == 'paper':
-    config.backbone, config.data.source = 'vit', 'folders'
+    config.backbone = 'vit'
+    defaults.as_published(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
@@ -63,11 +64,12 @@ def content(config):
   config.co = dict(
       enabled=True,          # False is the paper's "w/o CO": the motion keeps its weights
       eta=0.4,               # eta_ratio, P
-      lambda_inc=3.0,        # O: not in P; above e every chosen patch gains
+      lambda_inc=3.0,        # O: not in P; above e every chosen patch gains, none ever loses
       method='auto',         # 'closed_form' | 'jvp_last' | 'jvp_probe' | 'vmap_grad' (definition)
       grad_params='all',     # P: theta_D; 'last' layer only is cheaper
       select='lowest',       # 'lowest_abs'
-      border_exclude=0,      # rings of border patches never chosen (PatchGAN's own padding shows)
+      border_exclude=2,      # O: patchgan alone: rings of patches at the border, never chosen,
+                             # where its own zero padding looks like content
       recompute_for_g=False,    # O: the weights of the critic before its move save half the cost
       chunk=32,              # patches at a time: memory
       calibrate=2,           # O: jvp_last, patches taken in full; the ratio varies by 7 to 12 %

@@ -25,7 +25,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P, C
   config.train.update(epochs=100, epochs_decay=100)                                # P, C
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
   elif variant == 'demo':
     demo(config)
   elif variant:

@@ -74,7 +74,7 @@ def get_config(variant=None):
 
 def paper(config):
   """DAVIS 2017 or other videos in folders, at its shape; the flow of the paper's quality."""
-  config.data.source = 'folders'
+  defaults.as_published(config)
   config.data.resize = 'none'        # O: crops of 480p as it is, load_size unused; P names no size
   config.data.task = 'colour'
   config.flow.name = 'raft_small'    # O: the errors of FlowNet2 at the least size

@@ -44,7 +44,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)                     # C
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
   elif variant == 'demo':
     demo(config)
   elif variant:

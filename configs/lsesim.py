@@ -45,7 +45,7 @@ def get_config(variant=None):
   config.optim.update(lr=1e-4, b1=0.5, b2=0.999, schedule='linear')     # C
   config.train.update(epochs=200, epochs_decay=200)                     # C
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
   elif variant == 'learned':
     learned(config)
   elif variant == 'demo':

@@ -49,7 +49,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # CG
   config.train.update(epochs=100, epochs_decay=100)                                # CG
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
     config.flow.name = 'raft_small'  # O: trained on the same data as FlowNet
   elif variant == 'demo':
     demo(config)

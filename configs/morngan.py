@@ -91,7 +91,7 @@ def get_config(variant=None):
 
 def paper(config):
   """Folders of prepared frames, 360 x 288, cropped at random and not resized."""
-  config.data.source = 'folders'
+  defaults.as_published(config)
   config.data.resize = 'none'
 
 

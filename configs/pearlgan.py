@@ -63,7 +63,7 @@ def get_config(variant=None):
 
 def paper(config):
   """Folders of prepared frames, 360 x 288, which C crops at random and does not resize."""
-  config.data.source = 'folders'
+  defaults.as_published(config)
   config.data.resize = 'none'
 
 

@@ -43,9 +43,9 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)   # O: I2V-GAN's budget; C 100 + 100
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
   elif variant == 'paper_cycle':
-    config.data.source = 'folders'
+    defaults.as_published(config)
     second(config)
   elif variant == 'demo':
     demo(config)

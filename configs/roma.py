@@ -51,7 +51,8 @@ def get_config(variant=None):
   )
   config.train.update(epochs=100, epochs_decay=100)                         # C
   if variant == 'paper':
-    config.backbone, config.data.source = 'vit', 'folders'
+    config.backbone = 'vit'
+    defaults.as_published(config)
   elif variant == 'demo':
     demo(config)
   elif variant:

@@ -47,7 +47,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')                 # P
   config.train.steps = 200_000       # O: P trains for two days on one GPU
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
     config.flow.name = 'raft_small'  # O: trained on the same data as P's FlowNet2
     config.flow.stretch = False      # O: made for infrared; P's frames are colour (VIPER)
   elif variant == 'demo':

@@ -43,7 +43,7 @@ def get_config(variant=None):
   # C's rule brings the rate to 0 an epoch early: as run it is 1 epoch (and 4 of ':labels').
   config.train.update(epochs=2, epochs_decay=0)                       # C
   if variant == 'paper':
-    config.data.source = 'folders'
+    defaults.as_published(config)
     config.data.update(load_size=(286, 542), crop_size=(256, 512))    # C
   elif variant == 'labels':
     labels(config)
@@ -56,7 +56,7 @@ def get_config(variant=None):
 
 def labels(config):
   """The second command of C: label pictures hold no texture, so theirs is no spatial term."""
-  config.data.source = 'folders'
+  defaults.as_published(config)
   config.weights.update(cycle_a=10.0, cycle_b=10.0, urec_a=0.0, uspa_b=0.0, content_a=0.0,
                         content_b=0.0)                                # C
   config.perceptual = 'none'

@@ -46,17 +46,17 @@ USES = {
     'train': ('--config configs/cptrans.py:demo --workdir runs/mine',
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
-                  ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'network',
-                   'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'show')),
+                  ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'show')),
     'evaluate': ('--workdir runs/mine',
-                 ('workdir', 'checkpoint', 'network', 'result', 'reference', 'source', 'output',
-                  'overwrite', 'show')),
+                 ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
+                  'output', 'overwrite', 'show')),
     'compare': ('--output runs/table --configs configs/cut.py:demo,configs/cptrans.py:demo '
                 '--seeds 0,1,2',
                 ('output', 'configs', 'row', 'runs', 'seeds', 'allow_different', 'overwrite',
                  'show')),
     'export': ('--workdir runs/mine --output exported',
-               ('workdir', 'output', 'overwrite', 'checkpoint', 'network')),
+               ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
                  'on_damage', 'dataset', 'manual_dir', 'data_dir', 'limit', 'show')),
@@ -79,6 +79,9 @@ def define_flags(values):
                             'row with overrides of its own; may be repeated.', flag_values=values)
   flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
   flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
+  flags.DEFINE_enum('weights', 'auto', ['auto', 'ema', 'raw'],
+                    'Which weights translate: ema, their averages over training, raw, those of the '
+                    'last step; auto: averages where there are any.', flag_values=values)
   flags.DEFINE_string('label', 'latest', "import: which of the files: 'latest' or an epoch.",
                       flag_values=values)
   flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],

@@ -1,7 +1,8 @@
 """Orbax checkpoints of a run folder: save, restore, the newest and the best.
 
-A checkpoint holds five items: `params`, `extra` (with step and key), `opt`, `local` (one entry per
-device of all processes) and `data` (position of the input). What is saved are host copies, so the
+A checkpoint holds up to six items: `params`, `ema` (averages of weights, where they are kept),
+`extra` (with step and key), `opt`, `local` (one entry per device of all processes) and `data`
+(position of the input). What is saved are host copies, so the
 donated state may move on while orbax writes. A save is complete or absent: orbax writes beside and
 renames.
 """
@@ -41,9 +42,8 @@ def manager(workdir, train=None, best=None):
   options = ocp.CheckpointManagerOptions(
       preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
       best_fn=worth, best_mode='max')
-  names = ('params', 'extra', 'opt', 'local', 'data')
-  handlers = dict.fromkeys(names[:-1], ocp.StandardCheckpointHandler())
-  handlers = {name: ocp.StandardCheckpointHandler() for name in handlers}
+  names = ('params', 'ema', 'extra', 'opt', 'local')
+  handlers = {name: ocp.StandardCheckpointHandler() for name in names}
   handlers['data'] = ocp.JsonCheckpointHandler()
   path = pathlib.Path(workdir).absolute() / 'checkpoints'
   return ocp.CheckpointManager(path, item_handlers=handlers, options=options)
@@ -55,6 +55,7 @@ def _items(state):
   items = {'params': parallel.to_host(state.params), 'opt': parallel.to_host(state.opt),
            'extra': {'extra': parallel.to_host(state.extra), 'key': key,
                      'step': np.asarray(state.step)}}
+  items |= {'ema': parallel.to_host(state.ema)} if state.ema else {}
   local = parallel.gather_local(state.local)
   return {**items, 'local': local} if jax.tree.leaves(local) else items
 
@@ -137,15 +138,29 @@ def restore(checkpoints, state):
 
 def _restore_step(checkpoints, step, state):
   wanted = _items(state)
+  missing = ('local',) if has_averages(checkpoints, step) else ('local', 'ema')
   template = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()
-              if name != 'local'}
+              if name not in missing}
   found = checkpoints.restore(step, args=ocp.args.Composite(
       **template, data=ocp.args.JsonRestore()))
   local = _restore_local(checkpoints, step, state, wanted)
   extra = found['extra']
   key = jax.random.wrap_key_data(extra['key'])
+  ema = _averages(found, state, checkpoints, step)
   return State(found['params'], found['opt'], extra['extra'], local, np.int32(extra['step']),
-               key), found['data']
+               key, ema), found['data']
+
+
+def _averages(found, state, checkpoints, step):
+  """The averages of weights to go on with; a run that had none begins them at its weights."""
+  if state.ema and not has_averages(checkpoints, step):
+    logging.warning('checkpoint %d has no averages of weights (train.ema): they begin at its '
+                    'weights', step)
+    return jax.tree.map(np.array, {name: found['params'][name] for name in state.ema})
+  if not state.ema and has_averages(checkpoints, step):
+    logging.warning('checkpoint %d has averages of weights, and train.ema=0: from here on none '
+                    'are kept', step)
+  return found['ema'] if state.ema else {}
 
 
 def _restore_local(checkpoints, step, state, wanted):
@@ -173,6 +188,26 @@ def _set_aside(checkpoints, step, reason):
       shutil.move(folder / str(step), folder.parent / 'damaged' / str(step))
   parallel.main_first(move)
   checkpoints.reload()
+
+
+def has_averages(checkpoints, step):
+  """True if a checkpoint holds averages of weights."""
+  return (pathlib.Path(checkpoints.directory) / str(step) / 'ema').is_dir()
+
+
+def which_weights(checkpoints, step, weights):
+  """'ema' or 'raw' for 'auto' and for what was asked.
+
+  Raises:
+    ValueError: no such kind, or no averages in this checkpoint.
+  """
+  if weights not in ('auto', 'ema', 'raw'):
+    raise ValueError(f'--weights {weights}: choose auto, ema or raw')
+  averaged = has_averages(checkpoints, step)
+  if weights == 'ema' and not averaged:
+    raise ValueError(f'--weights ema: checkpoint {step} of {checkpoints.directory} has no averages '
+                     'of weights; it was trained with train.ema=0. Take --weights raw')
+  return 'ema' if averaged and weights != 'raw' else 'raw'
 
 
 def which_step(checkpoints, which):

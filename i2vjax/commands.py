@@ -63,7 +63,7 @@ def load_run(flag, config):
   from i2vjax import runs, stored
   workdir = need(flag, 'workdir', 'the folder of a training run')
   try:
-    return runs.load(workdir, flag.checkpoint, config)
+    return runs.load(workdir, flag.checkpoint, config, flag.weights)
   except ValueError as error:
     asked, trained = map(stored.flatten, (config, stored.read_config(workdir)))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)

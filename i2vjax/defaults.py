@@ -36,6 +36,7 @@ def get_config():
       steps=0,                       # > 0: so many steps instead of epochs
       per_epoch=0,                   # steps in an epoch of the data: filled in as training starts
       decay_fraction=0.0,            # with steps: the last share of them decays
+      ema=0.999,                     # decay of the averages of weights (averaging.py); 0: none
       checkpoint_minutes=10.0,       # whichever comes first
       checkpoint_steps=0,            # 0: by minutes only
       keep=3,                        # newest checkpoints kept, besides the best
@@ -49,6 +50,15 @@ def get_config():
   )
   config.eval = evaluation()
   return config
+
+
+def as_published(config):
+  """What every ':paper' variant shares: real data in folders, and no averages of weights.
+
+  None of the papers here averages weights; what is shown there are the last step's.
+  """
+  config.data.source = 'folders'
+  config.train.ema = 0.0
 
 
 def size(value):

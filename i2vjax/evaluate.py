@@ -45,7 +45,7 @@ def evaluate(run, output, overwrite=False, show=True):
   scores, sketches = judge(table, plan, show)
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
-                         'split': 'test'}
+                         'split': 'test', 'weights': run.weights}
   curves = sheets.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
   return _write(output, scores, sketches, curves)
 

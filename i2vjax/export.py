@@ -12,7 +12,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from i2vjax import __version__, parallel
+from i2vjax import __version__, averaging, parallel
 from i2vjax.data import placing
 
 FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
@@ -114,6 +114,7 @@ def describe(run, network):
   # Functions made inside functions (initialisers) cannot be named, nor are they needed any more.
   arguments = {name: value for name, value in arguments.items() if '<locals>' not in str(value)}
   return {'network': network, 'method': run.config.method, 'step': int(run.step),
+          'weights': run.weights if network in averaging.names(run.method) else 'raw',
           'i2vjax': __version__, 'jax': jax.__version__,
           'module': f'{type(module).__module__}.{type(module).__qualname__}',
           'arguments': arguments,

@@ -217,7 +217,7 @@ def filled(config, found):
     shapes = {leaf: np.shape(value) for leaf, value in flat.items()}
     own = pretrained.fit(item.arrays, shapes, item.path)
     params[net] = {**params[net], half: own} if half else own
-  return method, state.replace(params=params)
+  return method, state.replace(params=params, ema={})   # averages begin with training
 
 
 def _write(workdir, config, state, record):

@@ -22,6 +22,8 @@ def check(config):
   for name, least in LEAST.items():
     if name in flat and flat[name] < least:
       raise ValueError(f'{name}={flat[name]}: it must be at least {least}')
+  if not 0 <= flat.get('train.ema', 0) < 1:
+    raise ValueError(f"train.ema={flat['train.ema']}: a decay lies from 0 (no averages) to below 1")
   if flat['optim.lr'] <= 0:
     raise ValueError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
   for name in ('data.channels_a', 'data.channels_b'):

@@ -95,11 +95,20 @@ def gaussian_blur(x, sigma, *, truncate=3.0, mode='reflect'):
     truncate: the kernel ends at `truncate` * sigma.
     mode: as in `blur`.
   """
-  if not sigma:
-    return x
+  return blur(x, gaussian_taps(sigma, truncate), mode) if sigma else x
+
+
+def gaussian_taps(sigma, truncate=3.0):
+  """A Gaussian that ends at `truncate` * sigma, as the taps of `blur`; sigma 0: (1,)."""
   radius = int(truncate * sigma + 0.5)
-  taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-  return blur(x, tuple(taps / taps.sum()), mode)
+  taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2)
+  return tuple(taps / taps.sum())
+
+
+def blur_deviation(size, taps, mode='reflect'):
+  """[H, W, 1]: the standard deviation that `blur` leaves of white noise of deviation 1."""
+  rows, cols = (np.linalg.norm(_blur_matrix(side, taps, mode), axis=1) for side in size)
+  return (rows[:, None] * cols)[..., None]
 
 
 def shift(x, dy, dx):

@@ -132,7 +132,7 @@ def map_step(step):
   Each device gets its share of the batch and its own key for this step; terms and `extra` come back
   averaged. The state is donated: never touch the one that was passed in.
   """
-  axes = State(params=None, opt=None, extra=None, local=0, step=None, key=None)
+  axes = State(params=None, opt=None, extra=None, local=0, step=None, key=None, ema=None)
 
   def body(state, batch, fixed):
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from i2vjax import checkpoint, methods, parallel, pretrained, stored
+from i2vjax import averaging, checkpoint, methods, parallel, pretrained, stored
 from i2vjax.state import State, init_params
 
 
@@ -26,6 +26,7 @@ class Run:
     fixed: {name: parameters} of the frozen networks.
     step: steps trained.
     workdir: pathlib.Path, or None for a run that was never saved.
+    weights: 'ema' where the networks that translate are averages over training, else 'raw'.
   """
 
   config: Any
@@ -36,6 +37,7 @@ class Run:
   fixed: Any
   step: int
   workdir: Any = None
+  weights: str = 'raw'
 
 
 def assemble(config, training=True):
@@ -71,7 +73,8 @@ def fresh_state(config, method, nets, tx):
          for player, names in method.PLAYERS.items()}
   local = parallel.per_device(methods.optional(method, 'local', config, default={}))
   extra = methods.optional(method, 'extra', config, default={})
-  return State(params, opt, extra, local, np.int32(0), key)
+  return State(params, opt, extra, local, np.int32(0), key,
+               averaging.fresh(method, params, config.train))
 
 
 def fresh(config):
@@ -84,16 +87,18 @@ def untrained(run):
   """A run with fresh parameters: the reference row of every table."""
   extra = methods.optional(run.method, 'extra', run.config, default={})
   return dataclasses.replace(run, params=fresh_params(run.config, run.method, run.nets),
-                             extra=extra, step=0)
+                             extra=extra, step=0, weights='raw')
 
 
-def load(workdir, which='latest', config=None):
+def load(workdir, which='latest', config=None, weights='auto'):
   """A trained run from its folder alone.
 
   Args:
     workdir: run folder.
     which: 'latest', 'best' or a step.
     config: the run's config with overrides; None reads it from the folder.
+    weights: of the networks that translate: 'ema', their averages over training, 'raw', those of
+      the last step, or 'auto': averages where the checkpoint has them.
 
   Raises:
     FileNotFoundError, ValueError: named cause and remedy.
@@ -102,18 +107,22 @@ def load(workdir, which='latest', config=None):
   best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
   checkpoints = checkpoint.manager(workdir, best=best)
   step = checkpoint.which_step(checkpoints, which)
+  weights = checkpoint.which_weights(checkpoints, step, weights)
   run = fresh(config)
   example = {'extra': run.extra, 'step': np.int32(0),
              'key': np.asarray(jax.random.key_data(jax.random.key(0)))}
+  wanted = {'params': run.params, 'extra': example}
+  if weights == 'ema':
+    wanted['ema'] = {name: run.params[name] for name in averaging.names(run.method)}
   try:
-    found = checkpoints.restore(step, args=ocp.args.Composite(
-        params=ocp.args.StandardRestore(parallel.to_host(run.params)),
-        extra=ocp.args.StandardRestore(parallel.to_host(example))))
+    found = checkpoints.restore(step, args=ocp.args.Composite(**{
+        name: ocp.args.StandardRestore(parallel.to_host(tree)) for name, tree in wanted.items()}))
   except (ValueError, OSError, KeyError) as error:
     reason = str(error).strip().split('\n')[0][:300]
     others = ', '.join(str(x) for x in sorted(checkpoints.all_steps()) if x != step)
     raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
                      + (f'there are others for --checkpoint: {others}' if others else
                         'there is no other')) from error
-  return dataclasses.replace(run, params=found['params'], extra=found['extra']['extra'],
-                             step=step, workdir=pathlib.Path(workdir))
+  params = {**found['params'], **(found['ema'] if weights == 'ema' else {})}
+  return dataclasses.replace(run, params=params, extra=found['extra']['extra'], step=step,
+                             workdir=pathlib.Path(workdir), weights=weights)

@@ -28,6 +28,7 @@ class State:
     local: per-device things (image pools); alone has a leading device axis outside a step.
     step: int32 scalar, steps done.
     key: typed PRNG key of the run; never used itself, only folded.
+    ema: {network name: average of its parameters} of those that translate; {}: none are kept.
   """
 
   params: Any
@@ -36,6 +37,7 @@ class State:
   local: Any
   step: Any
   key: Any
+  ema: Any = flax.struct.field(default_factory=dict)
 
 
 def name_key(key, name):

@@ -10,6 +10,7 @@ import numpy as np
 from clu import parameter_overview
 
 from i2vjax import (
+    averaging,
     checkpoint,
     limits,
     methods,
@@ -49,7 +50,8 @@ def on_device(raw, config):
 def program(method, nets, tx, config, phase):
   """The compiled step of one phase: (state, raw batch, fixed) -> (state, terms)."""
   def step(state, raw, fixed, key):
-    return method.step(nets, tx, config, state, on_device(raw, config), fixed, key, phase)
+    state, terms = method.step(nets, tx, config, state, on_device(raw, config), fixed, key, phase)
+    return averaging.updated(state, config), terms
   return parallel.map_step(step)
 
 
@@ -236,10 +238,11 @@ def advised(setup, error):
 
 
 def as_run(setup, state, step):
-  """The state as a Run on the host, for samples and scores."""
-  params, extra = parallel.to_host(state.params), parallel.to_host(state.extra)
+  """The state as a Run on the host, for samples and scores: averages of weights where kept."""
+  params, extra = parallel.to_host({**state.params, **state.ema}), parallel.to_host(state.extra)
   return runs.Run(setup.config, setup.method, setup.nets, params, extra,
-                  parallel.to_host(setup.fixed), step, setup.workdir)
+                  parallel.to_host(setup.fixed), step, setup.workdir,
+                  'ema' if state.ema else 'raw')
 
 
 def write_samples(setup, state, step):

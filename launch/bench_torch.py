@@ -91,6 +91,7 @@ def jax_step(config, options):
   from i2vjax.data import windows
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = pretrained.settle(config)
+  config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
   method, nets, fixed = runs.assemble(config)
   nets = with_impl(nets, options.impl)
   tx = schedules.optimisers(config, method.PLAYERS, 100, parallel.device_count())

@@ -18,7 +18,6 @@ import numpy as np
 from i2vjax import data, files, main, ops, runs
 from i2vjax.comparing import compare, lineup, tables
 from i2vjax.data import windows
-from i2vjax.losses import content
 
 ROWS = {
     'baseline': ('--config.co.enabled=false', '--config.weights.ctn=0'),
@@ -56,7 +55,7 @@ def chosen_patches(run, frames):
   def find(params, fixed, frames):
     fake = method.see(run.nets, config, fixed, method.run(run.nets, params, 'gen', frames))
     delta, _ = method.deviation(run.nets, config, params, fake, len(frames), jax.random.key(0))
-    return content.selected(delta, config.co.eta, config.co.select, config.co.border_exclude)
+    return method.select(config, delta)
   return np.asarray(find(run.params, run.fixed, frames)) > 0
 
 

@@ -20,7 +20,7 @@ import optax
 from i2vjax import parallel, pretrained, runs, schedules, stored
 from i2vjax import train as trainer
 from i2vjax.data import windows
-from i2vjax.losses import adversarial, content
+from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 from i2vjax.state import run, weighted
 
@@ -91,7 +91,7 @@ def choices(config, nets, params, fixed, batch, key, method):
   seen = cptrans.join(fake, cptrans.see(nets, config, fixed, batch['b'][:, 0]))
   delta, _ = jax.jit(lambda params: cptrans.deviation(
       nets, config, params, seen, len(batch['a']), key))(params)
-  return content.selected(delta, config.co.eta, config.co.select, config.co.border_exclude)
+  return cptrans.select(config, delta)
 
 
 def read_config(options):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from jax.flatten_util import ravel_pytree
 
-from i2vjax.losses import content
+from i2vjax.losses import content, temporal
 
 
 def linear(params, rows):
@@ -122,6 +122,17 @@ def test_lambda_above_e_amplifies_every_chosen_patch():
   w = content.weights(delta, chosen, 3.0)
   assert np.all(np.asarray(w)[np.asarray(chosen)] > 1)
   assert np.all(np.asarray(w)[~np.asarray(chosen)] == 1)
+
+
+def test_a_small_lambda_never_turns_content_round():
+  """lambda_inc <= e: w = lambda_inc / exp(|delta|) would fall below 1, that of all others."""
+  delta = jax.random.uniform(jax.random.key(1), (2, 14, 14), minval=-1)
+  chosen = np.asarray(content.selected(delta, 0.4))
+  for increase in (0.5, 1.0, 1.5, 2.0):
+    w = content.weights(delta, chosen, increase)
+    assert np.asarray(w)[chosen].min() >= 1
+    np.testing.assert_array_equal(
+        np.asarray(temporal.normalise(w[..., None]))[..., 0][~chosen], 0)
 
 
 def test_eta_0_weighs_all_alike():

@@ -43,6 +43,19 @@ def test_rms_motion_is_gamma_where_the_weight_is_one(kind):
   assert float(jnp.std(smooth[:, 16:48, 16:48])) == pytest.approx(1.0, abs=0.08)
 
 
+@pytest.mark.parametrize('kind', ['gaussian', 'box'])
+def test_the_motion_is_as_large_at_edges_and_in_corners(kind):
+  """Mirrored taps fall on the same noise twice, so a pixel's gain is that of its own taps."""
+  smooth = temporal.smooth_noise(jax.random.normal(KEY, (400, 24, 24, 2)), 4.0, kind)
+  rms = jnp.std(smooth, axis=(0, 3))
+  np.testing.assert_allclose(rms, 1, atol=0.12)
+  taps = ops.gaussian_taps(4.0)
+  gain = 1 / ops.blur_deviation((64, 64), taps)[..., 0]
+  assert gain[32, 32] == pytest.approx(2 * 4.0 * np.sqrt(np.pi), rel=0.01)
+  assert gain[32, 32] / gain[32, 0] == pytest.approx(np.sqrt(2), rel=0.15)
+  assert gain[32, 32] / gain[0, 0] == pytest.approx(2, rel=0.15)
+
+
 def test_without_unit_gain_the_motion_all_but_vanishes():
   noise = jax.random.normal(KEY, (4, 64, 64, 2))
   assert float(jnp.std(temporal.smooth_noise(noise, 4.0, unit_gain=False))) < 0.1

@@ -50,6 +50,7 @@ def runs(tmp_path_factory):
 def test_eight_devices_equal_one(runs):
   assert (runs['one']['devices'], runs['eight']['devices']) == (1, 8)
   np.testing.assert_allclose(runs['eight']['params'], runs['one']['params'], atol=1e-6)
+  np.testing.assert_allclose(runs['eight']['ema'], runs['one']['ema'], atol=1e-6)
   assert runs['eight']['seen'] == pytest.approx(runs['one']['seen'], abs=1e-6)
 
 

@@ -10,25 +10,33 @@ import sys
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import ml_collections
 import numpy as np
 import optax
 
-from i2vjax import checkpoint, parallel, state
+from i2vjax import averaging, checkpoint, parallel, state
 
 GLOBAL_BATCH = 8
 PLAYERS = {'gen': ('gen',), 'disc': ('disc',)}
+INFERENCE_NETWORKS = ('gen',)
 
 
-def toy_state(tx, nets):
+def settings(ema=0.9, accumulate=1):
+  return ml_collections.ConfigDict(dict(train=dict(ema=ema), optim=dict(accumulate=accumulate)))
+
+
+def toy_state(tx, nets, ema=0.9):
   params = state.init_params(nets, {name: (jnp.zeros((1, 3)),) for name in nets},
                              jax.random.key(1))
   opt = {player: tx[player].init({name: params[name] for name in names})
          for player, names in PLAYERS.items()}
   local = parallel.per_device({'pool': jnp.zeros(2)})
-  return state.State(params, opt, {'seen': jnp.zeros(())}, local, np.int32(0), jax.random.key(2))
+  averages = averaging.fresh(sys.modules[__name__], params, settings(ema).train)
+  return state.State(params, opt, {'seen': jnp.zeros(())}, local, np.int32(0), jax.random.key(2),
+                     averages)
 
 
-def toy_step(nets, tx):
+def toy_step(nets, tx, ema=0.9):
   def step(s, batch, fixed, key):
     def gen_loss(params):
       fake = state.run(nets, params, 'gen', batch['x'])
@@ -42,6 +50,7 @@ def toy_step(nets, tx):
 
     s, terms = state.update(s, 'disc', PLAYERS['disc'], tx, disc_loss)
     noise = jax.random.uniform(key, (2,))
+    s = averaging.updated(s, settings(ema))
     return s.replace(local={'pool': s.local['pool'] + noise},
                      extra={'seen': s.extra['seen'] + jnp.mean(batch['x'])}), terms
   return step
@@ -55,16 +64,16 @@ def batch_of(step):
   return {'x': rows[index * share:(index + 1) * share]}
 
 
-def train(workdir, steps):
+def train(workdir, steps, ema=0.9):
   """(state on the host, terms of the last step), going on from the checkpoint in `workdir`."""
   nets = {'gen': nn.Dense(3), 'disc': nn.Dense(1)}
   tx = {player: optax.adam(1e-2, b1=0.5) for player in PLAYERS}
-  s = toy_state(tx, nets)
+  s = toy_state(tx, nets, ema)
   checkpoints = checkpoint.manager(workdir)
   found = checkpoint.restore(checkpoints, s)
   s, position = found or (s, {'next_index': 0})
   s = parallel.place(s)
-  mapped = parallel.map_step(toy_step(nets, tx))
+  mapped = parallel.map_step(toy_step(nets, tx, ema))
   fixed, terms = parallel.replicate({'target': jnp.ones(())}), {}
   for step in range(position['next_index'], steps):
     s, terms = mapped(s, parallel.shard(batch_of(step)), fixed)
@@ -77,8 +86,9 @@ def train(workdir, steps):
 
 def summary(s, terms):
   """What a run came to, as plain numbers."""
-  leaves = jax.tree.leaves(parallel.to_host(s.params))
-  return {'params': np.concatenate([leaf.ravel() for leaf in leaves]).tolist(),
+  def numbers(tree):
+    return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(parallel.to_host(tree))])
+  return {'params': numbers(s.params).tolist(), 'ema': numbers(s.ema).tolist(),
           'local': np.asarray(parallel.gather_local(s.local)['pool']).tolist(),
           'seen': float(s.extra['seen']), 'step': int(s.step), 'devices': parallel.device_count(),
           'disc': float(terms['disc'])}

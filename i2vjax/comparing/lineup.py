@@ -17,7 +17,7 @@ UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
           'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch',
           'eval.kid_degrees')   # more of them are more columns
 # Run-level fields worth a footnote where they differ.
-ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction')
+ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction', 'train.ema')
 # What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
 FREE = (*stored.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
 

@@ -131,7 +131,7 @@ def selected(delta, eta, order='lowest', border=0):
     eta: share of the N = h * w patches.
     order: 'lowest' delta, or 'lowest_abs' |delta|.
     border: rings of patches at the border that are never taken. There a PatchGAN sees its own
-      zero padding and deviates for that reason alone. 0 as published.
+      zero padding and deviates for that reason alone (ours).
 
   Returns:
     [B, h, w] bool, exactly floor(eta * N) of each image (fewer only if `border` leaves fewer); of
@@ -151,15 +151,18 @@ def selected(delta, eta, order='lowest', border=0):
 def weights(delta, chosen, increase):
   """w_i = lambda_inc / exp(|delta_i|) on U, 1 elsewhere (CPTrans), constant for every gradient.
 
+  No patch of U falls below 1 (ours): with lambda_inc up to e the printed formula would turn the
+  idea round, rich patches counting least and standing still while all others move.
+
   Args:
     delta: [B, h, w].
     chosen: [B, h, w] bool, U.
-    increase: lambda_inc. Above e every chosen patch gains weight.
+    increase: lambda_inc. Above e every chosen patch gains weight, up to 1 none does.
 
   Returns:
     [B, h, w] float32 without gradient: only then is w * grad l the gradient of w * l.
   """
-  w = jnp.where(chosen, increase / jnp.exp(jnp.abs(delta)), 1.0)
+  w = jnp.where(chosen, jnp.maximum(increase / jnp.exp(jnp.abs(delta)), 1.0), 1.0)
   return jax.lax.stop_gradient(w.astype(jnp.float32))
 
 

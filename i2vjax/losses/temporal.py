@@ -138,28 +138,36 @@ def box_blur(x, width):
 
   An even width reaches one pixel further up and to the left (OpenCV's anchor).
   """
-  return ops.blur(x, (1 / width,) * width)
+  return ops.blur(x, box_taps(width))
+
+
+def box_taps(width):
+  """A mean over `width` pixels, as the taps of `ops.blur`."""
+  return (1 / width,) * width
 
 
 def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
   """White noise made smooth, at the size it had (Smooth in the flow equation).
 
   Smoothing n independent values leaves 1 / sqrt(n) of their size: with sigma 16, 1/57. Taken
-  literally a motion of 4 pixels would become one of 0.07, hence `unit_gain` (ours).
+  literally a motion of 4 pixels would become one of 0.07, hence `unit_gain` (ours). Near an edge
+  the mirrored taps fall on the same values twice, so the loss is smaller there: each pixel has its
+  own gain.
 
   Args:
     noise: [B, H, W, C].
     sigma: of the smoothing, pixels.
     kind: 'gaussian' (cut at 3 sigma) or 'box' of the same standard deviation.
-    unit_gain: undo the loss: times 2 sigma sqrt(pi), or the box's width.
+    unit_gain: undo the loss, far from edges times 2 sigma sqrt(pi), or the box's width.
   """
   if kind == 'gaussian':
-    smooth, gain = ops.gaussian_blur(noise, sigma), max(1.0, 2 * sigma * math.sqrt(math.pi))
+    taps = ops.gaussian_taps(sigma)
   elif kind == 'box':
-    smooth, gain = box_blur(noise, box_width(sigma)), box_width(sigma)
+    taps = box_taps(box_width(sigma))
   else:
     raise ValueError(f"ctn.smooth={kind!r}: choose 'gaussian' or 'box'")
-  return smooth * gain if unit_gain else smooth
+  smooth = ops.blur(noise, taps)
+  return smooth / ops.blur_deviation(noise.shape[1:3], taps) if unit_gain else smooth
 
 
 def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax',

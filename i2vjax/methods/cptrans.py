@@ -28,6 +28,7 @@ from i2vjax.networks import patchgan, resnet, vit
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
+INFERENCE_NETWORKS = ('gen',)
 
 
 def critic_kind(config):
@@ -166,13 +167,19 @@ def content_weights(nets, config, params, real, fake, key):
     return None, None, {}
   seen = join(fake, real) if co.enabled else fake
   delta, error = deviation(nets, config, params, seen, count, name_key(key, 'calibration'))
-  chosen = content.selected(delta, co.eta, co.select, co.border_exclude)
+  chosen = select(config, delta)
   w = content.weights(delta, chosen, co.lambda_inc)
   w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
   figures = {f'co/delta_q{q}': jnp.quantile(delta[:count], q / 100) for q in (10, 50, 90)}
   figures |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich / jnp.sum(w_fake),
               'co/delta_error': jnp.mean(error)}
   return w[count:] if co.enabled else None, w_fake, figures
+
+
+def select(config, delta):
+  """U: the patches [B, h, w] that count more. A ViT's tokens have no padding, hence no border."""
+  border = config.co.border_exclude if critic_kind(config) == 'patchgan' else 0
+  return content.selected(delta, config.co.eta, config.co.select, border)
 
 
 def deviation(nets, config, params, seen, fakes, key):
@@ -287,7 +294,7 @@ def samples(nets, config, params, extra, fixed, batch, key):
   rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
   if co.enabled or config.weights.ctn:
     delta, _ = deviation(nets, config, params, fake, len(x), key)
-    chosen = content.selected(delta, co.eta, co.select, co.border_exclude)
+    chosen = select(config, delta)
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)
     flow, _ = content_motion(config, content.weights(delta, chosen, co.lambda_inc), x, key)

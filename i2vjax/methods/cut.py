@@ -24,6 +24,7 @@ from i2vjax.networks import patchgan, projector, resnet
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
+INFERENCE_NETWORKS = ('gen',)
 
 
 def networks(config):

@@ -14,6 +14,7 @@ from i2vjax.networks import patchgan, pool, resnet
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 local = pool.of_both_domains
 
 

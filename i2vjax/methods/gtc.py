@@ -34,6 +34,7 @@ from i2vjax.networks import flow, layers, recurrent
 from i2vjax.state import AXIS, apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
+INFERENCE_NETWORKS = ('gen',)
 
 
 def networks(config):

@@ -34,6 +34,7 @@ from i2vjax.state import apply_gradients, init_params, name_key, run, update, we
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'pred_a', 'pred_b')
 local = pool.of_both_domains
 SIDES = triplets.SIDES
 VL_TERMS = ('cycle', 'recycle', 'recurrent')

@@ -28,6 +28,7 @@ from i2vjax.networks import patchgan, pool, resnet, selfsim_heads, vgg
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
+INFERENCE_NETWORKS = ('gen',)
 
 
 def networks(config):

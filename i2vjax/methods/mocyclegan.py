@@ -46,6 +46,7 @@ from i2vjax.networks import flow, motion, patchgan, pool, projector, resnet
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 local = pool.of_both_domains
 SIDES = i2vgan.SIDES
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')

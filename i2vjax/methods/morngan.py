@@ -37,6 +37,7 @@ from i2vjax.state import apply_gradients, name_key, run, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 PHASES = ('translation', 'visible', 'both', 'mining', 'frozen')
 TERMS = {   # of the segmenters and of what rests on them
     'translation': (), 'visible': ('ce_real_b', 'boundary'),

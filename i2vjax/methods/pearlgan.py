@@ -35,6 +35,7 @@ from i2vjax.networks import combogan, pool, spectral, todaygan
 from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 

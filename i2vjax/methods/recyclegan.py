@@ -24,6 +24,7 @@ from i2vjax.state import run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 fixed = i2vgan.fixed       # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
 local = i2vgan.local
 samples = i2vgan.samples

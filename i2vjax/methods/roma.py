@@ -28,6 +28,7 @@ from i2vjax.networks import vit
 from i2vjax.state import apply_gradients, run, update, weighted
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
+INFERENCE_NETWORKS = ('gen',)
 inputs = cptrans.inputs
 fixed = cptrans.fixed          # the ViT
 translate = cptrans.translate  # frame by frame

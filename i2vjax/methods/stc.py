@@ -38,6 +38,7 @@ from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba')
 local = pool.of_both_domains   # empty as the paper has none
 TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))

@@ -29,6 +29,7 @@ from i2vjax.networks import pool, vgg
 from i2vjax.state import name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 networks, inputs = cyclegan.networks, cyclegan.inputs   # two of each, as there
 local = pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
