@@ -22,6 +22,7 @@ def config(**data):
 def method(translate, networks=None, inputs=None):
   """A stand-in for a module under i2vjax.methods."""
   return types.SimpleNamespace(
+      INFERENCE_NETWORKS=('gen_ab',),
       PLAYERS={}, networks=networks or (lambda config: {}), inputs=inputs or (lambda config: {}),
       translate=translate)
 

@@ -7,10 +7,11 @@ ROOT = pathlib.Path(__file__).parents[1]
 COMMANDS = {'train', 'translate', 'evaluate', 'comparing', 'export', 'importer', 'reporting',
             'prepare'}
 SERVICES = {'methods', 'data', 'metrics', 'pretrained', 'checkpoint', 'runs', 'parallel', 'state',
-            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse', 'segmenter'}
+            'schedules', 'ops', 'sheets', 'logbook', 'losses', 'stored', 'reverse', 'segmenter',
+            'averaging'}
 FILES = {'files'}   # below everything
 ALLOWED = {
-    'main': {'arguments', 'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
+    'averaging': set(), 'main': {'arguments', 'commands', 'defaults', 'importer', 'logbook', 'parallel', 'stored'},
     'arguments': set(),
     'commands': COMMANDS | SERVICES,
     'train': SERVICES | {'limits', 'resuming'},
@@ -21,7 +22,7 @@ ALLOWED = {
     'comparing': SERVICES | {'comparing', 'defaults', 'evaluate', 'export', 'reporting', 'scoring',
                              'train'},
     'checkpoint': {'logbook', 'parallel', 'state'},
-    'runs': {'checkpoint', 'methods', 'parallel', 'pretrained', 'state', 'stored'},
+    'runs': {'averaging', 'checkpoint', 'methods', 'parallel', 'pretrained', 'state', 'stored'},
     'resuming': {'checkpoint', 'schedules', 'stored'},
     'limits': {'stored'}, 'stored': {'defaults'},
     'files': set(), 'logbook': set(), 'sheets': {'ops'}, 'defaults': set(), 'ops': set(),
