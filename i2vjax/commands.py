@@ -8,7 +8,7 @@ import sys
 
 from ml_collections import config_flags
 
-from i2vjax import files
+from i2vjax.core import files
 
 # Fields that networks are made of, as far as one can tell from here.
 SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
@@ -39,8 +39,8 @@ def resume_command(argv):
 
 def train(flag, config, argv):
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
-  from i2vjax import parallel
   from i2vjax import train as trainer
+  from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
   scores = None
@@ -194,7 +194,8 @@ def doctor(flag, config, argv):
   """Versions, devices, and which weight files are there."""
   import jax
 
-  from i2vjax import methods, parallel
+  from i2vjax import methods
+  from i2vjax.core import parallel
   from i2vjax.pretrained import registry
   packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
   print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))

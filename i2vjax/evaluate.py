@@ -9,7 +9,8 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import __version__, defaults, files, parallel, sheets
+from i2vjax import __version__, defaults, sheets
+from i2vjax.core import files, parallel
 from i2vjax.data import matching, pairs, placing
 from i2vjax.metrics import clips
 from i2vjax.reporting import page, words

@@ -12,7 +12,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from i2vjax import __version__, averaging, parallel
+from i2vjax import __version__, averaging
+from i2vjax.core import parallel
 from i2vjax.data import placing
 
 FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk

@@ -12,7 +12,8 @@ import shutil
 import flax
 import numpy as np
 
-from i2vjax import checkpoint, files, methods, parallel, pretrained, runs, stored
+from i2vjax import checkpoint, methods, pretrained, runs, stored
+from i2vjax.core import files, parallel
 from i2vjax.pretrained import files as weights
 from i2vjax.pretrained import halves, layouts, official, registry
 from i2vjax.schedules import optimisers

@@ -31,13 +31,13 @@ from ml_collections import config_flags
 
 from i2vjax import commands
 from i2vjax.arguments import (
-    at_home,
-    check_sizes,
-    command_help,
-    define_flags,
-    given,
-    overall_help,
-    plain,
+  at_home,
+  check_sizes,
+  command_help,
+  define_flags,
+  given,
+  overall_help,
+  plain,
 )
 from i2vjax.commands import Usage, cache_dir
 
@@ -54,7 +54,7 @@ def set_up(flag):
   """Join the other processes and switch the persistent compilation cache on."""
   import jax
 
-  from i2vjax import parallel
+  from i2vjax.core import parallel
   jax.config.update('jax_compilation_cache_dir', cache_dir())
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)

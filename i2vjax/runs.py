@@ -9,8 +9,9 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from i2vjax import averaging, checkpoint, methods, parallel, pretrained, stored
-from i2vjax.state import State, init_params
+from i2vjax import averaging, checkpoint, methods, pretrained, stored
+from i2vjax.core import parallel
+from i2vjax.core.state import State, init_params
 
 
 @dataclasses.dataclass(frozen=True)

@@ -19,12 +19,12 @@ import optax
 import tqdm
 
 from i2vjax import data as sources
-from i2vjax import files, ops
+from i2vjax.core import files, ops
+from i2vjax.core.state import draw
 from i2vjax.data import frames as images
 from i2vjax.losses import semantic
 from i2vjax.metrics import labels, segmentation
 from i2vjax.networks.segmentation import SegmentationUNet, like
-from i2vjax.state import draw
 
 VERSION = 1                    # counts changes of what is learned: older files are not used
 # Ours, found on `scenes` at 64 pixels; `config.eval.segmenter` overrides.

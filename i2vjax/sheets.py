@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from i2vjax import files
+from i2vjax.core import files
 
 PAPER, INK, FAINT = (255, 255, 255), (24, 24, 27), (113, 113, 122)
 GAP, CAPTION, LETTERS = 6, 20, 13   # pixels: between pictures, line above a row, its letters

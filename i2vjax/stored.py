@@ -7,7 +7,8 @@ import pathlib
 import ml_collections
 import numpy as np
 
-from i2vjax import defaults, files
+from i2vjax import defaults
+from i2vjax.core import files
 
 # Fields that change neither the state nor what it means. A trailing dot names a whole block.
 NEUTRAL = ('log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',

@@ -10,22 +10,21 @@ import numpy as np
 from clu import parameter_overview
 
 from i2vjax import (
-    averaging,
-    checkpoint,
-    limits,
-    methods,
-    ops,
-    parallel,
-    pretrained,
-    resuming,
-    runs,
-    schedules,
-    sheets,
-    stored,
+  averaging,
+  checkpoint,
+  limits,
+  methods,
+  pretrained,
+  resuming,
+  runs,
+  schedules,
+  sheets,
+  stored,
 )
+from i2vjax.core import ops, parallel
+from i2vjax.core.state import name_key
 from i2vjax.data import windows
 from i2vjax.logbook import Logbook, NonFinite, Stop, averages, check_finite
-from i2vjax.state import name_key
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.data import frames as pictures
 from i2vjax.data import pairs, placing, streams, video
 

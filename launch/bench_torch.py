@@ -86,8 +86,9 @@ def jax_step(config, options):
   """(one training step as a function without arguments, bytes of XLA's buffers)."""
   import jax
 
-  from i2vjax import commands, parallel, pretrained, runs, schedules
+  from i2vjax import commands, pretrained, runs, schedules
   from i2vjax import train as trainer
+  from i2vjax.core import parallel
   from i2vjax.data import windows
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = pretrained.settle(config)
@@ -292,7 +293,7 @@ def main(argv):
   options = parse(argv)
   options.threads = hold(options.threads)
   if options.keep_memory and (options.child != 'torch' or options.apart):
-    from i2vjax import parallel
+    from i2vjax.core import parallel
     parallel.keep_memory()
   if options.child != 'jax' and not options.ours_only:
     import torch

@@ -15,8 +15,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import data, files, main, ops, runs
+from i2vjax import data, main, runs
 from i2vjax.comparing import compare, lineup, tables
+from i2vjax.core import files, ops
 from i2vjax.data import windows
 
 ROWS = {

@@ -21,8 +21,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import defaults, ops, pretrained
-from i2vjax.data import folders, scenes
+from i2vjax import defaults, pretrained
+from i2vjax.core import ops
+from i2vjax.data import folders
+from i2vjax.data.scenes import source as scenes
 from i2vjax.metrics import motion, warping
 from i2vjax.networks import flow
 from i2vjax.pretrained import registry
@@ -38,7 +40,7 @@ def street(size, count, camera, weather):
                      clip_length=4)
   found = {}
   for domain, title in (('a', 'street, infrared'), ('b', 'street, visible')):
-    source = scenes.source(data, 'test', domain)
+    source = scenes(data, 'test', domain)
     found[title] = [(*(to_float(source.read(start + k)['frame']) for k in (1, 2)),
                      source.flow(start + 1)) for _, start, _ in source.clips]
   return found

@@ -17,12 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from i2vjax import parallel, pretrained, runs, schedules, stored
+from i2vjax import pretrained, runs, schedules, stored
 from i2vjax import train as trainer
+from i2vjax.core import parallel
+from i2vjax.core.state import run, weighted
 from i2vjax.data import windows
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
-from i2vjax.state import run, weighted
 
 
 def timed(function, *inputs, repeats=5):

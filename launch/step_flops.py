@@ -27,7 +27,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax import main as command_line
-from i2vjax import methods, ops, schedules, state
+from i2vjax import methods, schedules
+from i2vjax.core import ops, state
 from i2vjax.networks import projector
 
 

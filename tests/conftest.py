@@ -11,10 +11,10 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 # Programs run once or twice here: a quarter of the suite's time went into making them fast.
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
 
-import jax  # noqa: E402
-import numpy as np  # noqa: E402
-import pytest  # noqa: E402
-from PIL import Image  # noqa: E402
+import jax
+import numpy as np
+import pytest
+from PIL import Image
 
 
 @pytest.fixture(scope='module', autouse=True)

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from i2vjax import runs, state
+from i2vjax import runs
+from i2vjax.core import state
 from i2vjax.networks import resnet
 
 ROOT = pathlib.Path(__file__).parents[1]

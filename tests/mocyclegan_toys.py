@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 from method_tools import config_of, drifting, toy_setup
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.methods import mocyclegan
 
 KEY = jax.random.key(0)

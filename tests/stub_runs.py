@@ -6,9 +6,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax import defaults, ops, runs
-from i2vjax.state import init_params
-from i2vjax.state import run as apply
+from i2vjax import defaults, runs
+from i2vjax.core import ops
+from i2vjax.core.state import init_params
+from i2vjax.core.state import run as apply
 
 
 def config(**data):

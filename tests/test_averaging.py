@@ -9,7 +9,8 @@ import pytest
 import toy
 from method_tools import config_of
 
-from i2vjax import averaging, checkpoint, limits, methods, parallel, state
+from i2vjax import averaging, checkpoint, limits, methods
+from i2vjax.core import parallel, state
 
 
 def moving(values, config):

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import toy
 
-from i2vjax import checkpoint, defaults, parallel, stored
+from i2vjax import checkpoint, defaults, stored
+from i2vjax.core import parallel
 from i2vjax.logbook import NonFinite
 
 

@@ -10,8 +10,9 @@ import types
 import numpy as np
 import pytest
 
-from i2vjax import evaluate, files, main, stored
+from i2vjax import evaluate, main, stored
 from i2vjax.comparing import compare, drawings, lineup, tables
+from i2vjax.core import files
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN, CUT = (str(ROOT / 'configs' / f'{name}.py') + ':demo' for name in ('cyclegan', 'cut'))

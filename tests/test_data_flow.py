@@ -6,7 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import defaults, ops
+from i2vjax import defaults
+from i2vjax.core import ops
 from i2vjax.data import crops, windows
 from i2vjax.losses import masks
 from i2vjax.networks import flow

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from i2vjax import data as sources
-from i2vjax import defaults, ops
+from i2vjax import defaults
+from i2vjax.core import ops
 from i2vjax.data import frames as images
 from i2vjax.data import tasks, windows
 

@@ -12,8 +12,9 @@ import pytest
 import stub_runs as stubs
 from conftest import TINY
 
-from i2vjax import defaults, main, ops, stored
+from i2vjax import defaults, main, stored
 from i2vjax import translate as translator
+from i2vjax.core import ops
 from i2vjax.data import frames, streams, video, windows
 
 SIZE = 32

@@ -10,7 +10,7 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import evaluate as evaluator
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.data import frames as pictures
 from i2vjax.data import matching
 from i2vjax.data import source as data_source

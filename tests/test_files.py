@@ -6,7 +6,7 @@ import os
 import numpy as np
 import pytest
 
-from i2vjax import files
+from i2vjax.core import files
 
 
 def test_cache_follows_the_users_setting(tmp_path, monkeypatch):

@@ -11,7 +11,8 @@ import torch_files
 from flax import traverse_util
 from official_files import flat, frame, patchgan_layout, random_params, resnet_layout
 
-from i2vjax import checkpoint, importer, methods, parallel, runs, stored
+from i2vjax import checkpoint, importer, methods, runs, stored
+from i2vjax.core import parallel
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.pretrained import layouts, official
 from i2vjax.schedules import optimisers

@@ -38,7 +38,7 @@ ALLOWED = {
 
 
 def part_of(path):
-  """'networks' for i2vjax/networks/conv.py, 'ops' for i2vjax/ops.py."""
+  """'networks' for i2vjax/networks/conv.py, 'ops' for i2vjax/core/ops.py."""
   inner = path.relative_to(ROOT / 'i2vjax').parts
   return inner[0].removesuffix('.py')
 

@@ -5,9 +5,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import defaults, ops
-from i2vjax.data import scenes
+from i2vjax import defaults
+from i2vjax.core import ops
 from i2vjax.data.scenes import flow as motion
+from i2vjax.data.scenes import source as scenes
 from i2vjax.losses import masks
 
 
@@ -16,7 +17,7 @@ def source():
   data = defaults.data()
   data.update(load_size=96)
   data.scenes.update(clips=2, clip_length=12, camera='driving')
-  return scenes.source(data, 'train', 'b')
+  return scenes(data, 'train', 'b')
 
 
 @pytest.fixture(scope='module')

@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.losses import temporal
 
 KEY = jax.random.key(0)

@@ -9,7 +9,8 @@ import optax
 import pytest
 from method_tools import clips, config_of, moved
 
-from i2vjax import runs, state
+from i2vjax import runs
+from i2vjax.core import state
 from i2vjax.methods import cptrans
 
 KEY = jax.random.key(7)

@@ -10,7 +10,7 @@ import pytest
 from method_tools import ToyGenerator, config_of
 from test_method_cptrans import KEY, tiny
 
-from i2vjax import state
+from i2vjax.core import state
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
+from i2vjax.core.state import name_key, run
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cut
 from i2vjax.networks import projector
-from i2vjax.state import name_key, run
 
 
 def tiny(variant='demo'):

@@ -10,7 +10,8 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax import parallel, runs, state
+from i2vjax import runs
+from i2vjax.core import parallel, state
 from i2vjax.methods import cyclegan
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -10,7 +10,8 @@ import optax
 import pytest
 from method_tools import config_of, moved
 
-from i2vjax import ops, runs, state
+from i2vjax import runs
+from i2vjax.core import ops, state
 from i2vjax.losses import consistency, masks
 from i2vjax.methods import gtc
 

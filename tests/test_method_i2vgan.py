@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax import state
+from i2vjax.core import state
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan
 from i2vjax.networks import projector

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
-from i2vjax import checkpoint, reverse, runs, state
+from i2vjax import checkpoint, reverse, runs
+from i2vjax.core import state
 from i2vjax.methods import i2vgan
 
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
+from i2vjax.core.state import name_key, run
 from i2vjax.losses import selfsim
 from i2vjax.methods import lsesim
-from i2vjax.state import name_key, run
 
 KEY = jax.random.key(0)
 BATCH = clips(1, batch=2)

@@ -9,9 +9,10 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 from mocyclegan_toys import BATCH, KEY, SIZE, B, batch_with, terms_of, tiny, toys_of
 
-from i2vjax import ops, runs
+from i2vjax import runs
+from i2vjax.core import ops
+from i2vjax.core.state import run
 from i2vjax.methods import mocyclegan
-from i2vjax.state import run
 
 
 @pytest.fixture(scope='module')

@@ -9,11 +9,11 @@ import pytest
 from method_tools import config_of, drifting, moved, one_step, passes
 from mocyclegan_toys import toys_of
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import run
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan, mocyclegan
 from i2vjax.networks import projector
-from i2vjax.state import run
 
 B, SIZE = 2, 8
 BATCH = drifting(3, B, SIZE, (1.5, -0.5), signs=(1, -1))

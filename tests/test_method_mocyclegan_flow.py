@@ -10,7 +10,7 @@ import pytest
 from method_tools import config_of
 from mocyclegan_toys import BATCH, KEY, terms_of, tiny
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.methods import mocyclegan
 
 

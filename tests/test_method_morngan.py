@@ -8,11 +8,12 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import runs, state
+from i2vjax import runs
+from i2vjax.core import state
+from i2vjax.core.state import run
 from i2vjax.losses import mining
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous, combogan, todaygan
-from i2vjax.state import run
 
 KEY, RATE, SIDE = jax.random.key(0), 1e-3, 8
 BATCH = clips(1, batch=2, size=SIDE)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
+from i2vjax.core.state import run
 from i2vjax.methods import i2vgan, recyclegan
-from i2vjax.state import run
 
 
 def tiny(variant='demo', **weights):

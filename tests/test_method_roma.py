@@ -10,7 +10,8 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import runs, state
+from i2vjax import runs
+from i2vjax.core import state
 from i2vjax.losses import descriptor, similarity
 from i2vjax.methods import cptrans, roma
 from i2vjax.networks import vit

@@ -19,11 +19,11 @@ from stc_toys import (
   tiny,
 )
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import init_params, run
 from i2vjax.data import windows
 from i2vjax.methods import stc
 from i2vjax.networks.vgg import VGG
-from i2vjax.state import init_params, run
 
 # ---- The recurrence
 

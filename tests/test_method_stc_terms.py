@@ -9,10 +9,10 @@ import pytest
 from method_tools import config_of, drift, moved, one_step, passes, toy_setup
 from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import run
 from i2vjax.losses import perceptual
 from i2vjax.methods import stc
-from i2vjax.state import run
 
 # ---- The terms
 

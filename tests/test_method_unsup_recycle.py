@@ -11,9 +11,9 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
 from i2vjax import runs
+from i2vjax.core.state import run
 from i2vjax.losses import perceptual, temporal
 from i2vjax.methods import unsup_recycle
-from i2vjax.state import run
 
 KEY = jax.random.key(0)
 # Each program here runs once on tiny frames: compile fast, run slow.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.metrics import warping
 
 

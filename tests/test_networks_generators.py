@@ -7,7 +7,8 @@ import pytest
 from flax import traverse_util
 
 from i2vjax import defaults
-from i2vjax.networks import patchgan, pool, resnet
+from i2vjax.core import image_pool
+from i2vjax.networks import patchgan, resnet
 
 VARIANTS = [('stride', 'deconv'), ('stride', 'blur'), ('blur', 'deconv'), ('blur', 'blur')]
 
@@ -191,8 +192,8 @@ def test_patchgan_intermediates_reproduce_the_logits():
 
 def fill(size, steps, batch=1):
   """Pool of numbered 1x1 images and what it returned, image i holding the value i."""
-  held, returned = pool.create(size, (1, 1, 1)), []
-  ask = jax.jit(pool.query)
+  held, returned = image_pool.create(size, (1, 1, 1)), []
+  ask = jax.jit(image_pool.query)
   for i in range(steps):
     images = jnp.arange(i * batch, (i + 1) * batch, dtype=jnp.float32).reshape(batch, 1, 1, 1)
     held, out = ask(held, jax.random.fold_in(jax.random.key(0), i), images)
@@ -216,9 +217,9 @@ def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
 
 
 def test_pool_of_size_zero_passes_through_and_stops_gradients():
-  held, out = pool.query(pool.create(0, (1, 1, 1)), jax.random.key(0), jnp.ones((2, 1, 1, 1)))
+  held, out = image_pool.query(image_pool.create(0, (1, 1, 1)), jax.random.key(0), jnp.ones((2, 1, 1, 1)))
   assert held == {}
   np.testing.assert_array_equal(out, 1)
   image = jnp.ones((1, 1, 1, 1))
-  grad = jax.grad(lambda x: jnp.sum(pool.query({}, jax.random.key(0), x)[1]))(image)
+  grad = jax.grad(lambda x: jnp.sum(image_pool.query({}, jax.random.key(0), x)[1]))(image)
   np.testing.assert_array_equal(grad, 0)

@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import defaults, ops
+from i2vjax import defaults
+from i2vjax.core import ops
 from i2vjax.networks import vit
 
 SMALL = vit.ViT(width=12, heads=3, hidden=24, depth=3, image_size=64)

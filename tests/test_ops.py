@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.standard_normal((2, 12, 15, 3)).astype(np.float32)

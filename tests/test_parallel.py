@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax import parallel
+from i2vjax.core import parallel
 
 TOY = pathlib.Path(__file__).parent / 'toy.py'
 

@@ -7,13 +7,25 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-import torch_twins as twins  # noqa: E402
-from flax import traverse_util  # noqa: E402
-from safetensors.numpy import save_file  # noqa: E402
+import torch_twins as twins
+from flax import traverse_util
+from safetensors.numpy import save_file
 
-from i2vjax import importer, pretrained  # noqa: E402
-from i2vjax.networks import patchgan, projector, resnet, unet, vgg  # noqa: E402
-from i2vjax.pretrained import torch_file, vgg_weights  # noqa: E402
+from i2vjax import (
+  importer,
+  pretrained,
+)
+from i2vjax.networks import (
+  patchgan,
+  projector,
+  resnet,
+  unet,
+  vgg,
+)
+from i2vjax.pretrained import (
+  torch_file,
+  vgg_weights,
+)
 
 pytestmark = pytest.mark.parity
 FORMATS = pytest.mark.parametrize('zipped', [True, False])

@@ -5,11 +5,11 @@ import pytest
 
 torch = pytest.importorskip('torch')
 
-import jax  # noqa: E402
-from flax import traverse_util  # noqa: E402
+import jax
+from flax import traverse_util
 
-from i2vjax import importer  # noqa: E402
-from i2vjax.networks import combogan  # noqa: E402
+from i2vjax import importer
+from i2vjax.networks import combogan
 
 pytestmark = pytest.mark.parity
 nn, functional = torch.nn, torch.nn.functional

@@ -15,8 +15,8 @@ from i2vjax.networks import inception
 from i2vjax.pretrained import inception_weights
 
 torch = pytest.importorskip('torch')
-from torch import nn  # noqa: E402
-from torch.nn import functional  # noqa: E402
+from torch import nn
+from torch.nn import functional
 
 pytestmark = pytest.mark.parity
 FAST_COMPILE = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}

@@ -14,7 +14,7 @@ from i2vjax.networks import alexnet, vgg
 from i2vjax.pretrained import lpips_weights, registry, scorers, vgg_weights
 
 torch = pytest.importorskip('torch')
-from torch import nn  # noqa: E402
+from torch import nn
 
 pytestmark = pytest.mark.parity
 

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.parity

@@ -13,7 +13,7 @@ from i2vjax.networks import raft, raft_blocks
 from i2vjax.pretrained import raft_weights
 
 torch = pytest.importorskip('torch')
-import torch_raft  # noqa: E402
+import torch_raft
 
 pytestmark = pytest.mark.parity
 # Run once on tiny frames: compile fast, run slow.

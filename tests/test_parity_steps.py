@@ -11,15 +11,15 @@ import pytest
 from method_tools import clips, config_of
 
 from i2vjax import methods, runs
+from i2vjax.core.state import AXIS, name_key
 from i2vjax.networks import projector
-from i2vjax.state import AXIS, name_key
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.parity
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'launch'))
-import step_flops  # noqa: E402
-import torch_steps  # noqa: E402
+import step_flops
+import torch_steps
 
 KEY = jax.random.key(3)
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from flax import traverse_util
 
-from i2vjax import defaults, ops, pretrained
+from i2vjax import defaults, pretrained
+from i2vjax.core import ops
 from i2vjax.networks import vit
 from i2vjax.pretrained import vit_weights
 

@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax import state
+from i2vjax.core import state
 
 NETS = {'gen': nn.Dense(2), 'disc': nn.Dense(1)}
 X = jnp.arange(6.0).reshape(3, 2)

@@ -17,8 +17,9 @@ import subprocess
 import sys
 import time
 
-from i2vjax import evaluate, files, sheets
+from i2vjax import evaluate, sheets
 from i2vjax.comparing import drawings, lineup, tables
+from i2vjax.core import files
 from i2vjax.data import placing
 
 

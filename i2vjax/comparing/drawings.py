@@ -7,8 +7,9 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import evaluate, export, files, runs, sheets
+from i2vjax import evaluate, export, runs, sheets
 from i2vjax.comparing import tables
+from i2vjax.core import files
 from i2vjax.data import pairs
 from i2vjax.reporting import page as reporting
 from i2vjax.reporting import words

@@ -7,7 +7,8 @@ import re
 import shlex
 from typing import Any
 
-from i2vjax import defaults, ops, pretrained, schedules, stored
+from i2vjax import defaults, pretrained, schedules, stored
+from i2vjax.core import ops
 from i2vjax.data import windows
 
 # Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.

@@ -5,7 +5,7 @@ import warnings
 import grain
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.data import frames as images
 
 PROBES = 8          # clips looked into to learn the type and channels of a source

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from i2vjax import files, ops
+from i2vjax.core import files, ops
 from i2vjax.data import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from i2vjax import files, ops
+from i2vjax.core import files, ops
 from i2vjax.data import folders, windows
 from i2vjax.data import frames as images
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import tqdm
 
-from i2vjax import files
+from i2vjax.core import files
 from i2vjax.data import frames as images
 from i2vjax.data import video
 

@@ -9,7 +9,7 @@ import types
 
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.data import frames as images
 from i2vjax.data import roots
 

@@ -10,7 +10,7 @@ import numpy as np
 from absl import flags
 
 from i2vjax import data as sources
-from i2vjax import files, ops
+from i2vjax.core import files, ops
 from i2vjax.data import crops, matching, needs, recall
 from i2vjax.data import frames as images
 

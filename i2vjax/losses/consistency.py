@@ -6,7 +6,7 @@ clips (a critic that sees the whole clip's: `networks.recurrent.ClipCritic`).
 
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 
 def residuals(frames, flow, valid):

@@ -14,7 +14,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 
 def sizes(height, radii, sigma, cell):

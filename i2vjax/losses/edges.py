@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 CANNY_SIGMA = 2 ** 0.5       # as MATLAB's edge
 FLAT_SHARE, LOW = 0.7, 0.4   # as MATLAB's edge: pixels below the high threshold; low / high

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 
 def total_variation(x):

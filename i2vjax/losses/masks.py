@@ -6,7 +6,7 @@ A flow [B, H, W, 2] lies on one frame and points to another, in pixels.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 NORMS = ('l2', 'l2sq', 'bt_code')
 

@@ -10,7 +10,7 @@ n queried places, K places each is compared with.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.losses import descriptor, similarity
 
 MODES = ('cos', 'l1')

@@ -7,7 +7,7 @@ images; what a token is made of (a ViT's features, a descriptor) is the caller's
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 EPS = 1e-12   # under the root of a squared product of norms: a finite gradient where a row is zero
 

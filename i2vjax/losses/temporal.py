@@ -9,7 +9,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 NORMS = ('mse', 'l1', 'pixel_l2', 'frobenius')
 ZOOM_TABLE, ZOOM_STEP = 600, 0.01   # entries -3.00, -2.99, ... of the zoom (public code)

@@ -22,10 +22,10 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
 from i2vjax.losses import adversarial, content, cosines, descriptor, pixel, similarity, temporal
 from i2vjax.networks import patchgan, resnet, vit
-from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)

@@ -17,11 +17,11 @@ Public code: taesungp/contrastive-unpaired-translation.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, projector, resnet
-from i2vjax.state import apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
 INFERENCE_NETWORKS = ('gen',)

@@ -8,14 +8,14 @@ import functools
 
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.losses import adversarial, pixel
-from i2vjax.networks import patchgan, pool, resnet
-from i2vjax.state import name_key, run, update, weighted
+from i2vjax.networks import patchgan, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = pool.of_both_domains
+local = image_pool.of_both_domains
 
 
 def networks(config):
@@ -76,8 +76,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state, (terms, fake_a, fake_b) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
 
   pools = dict(state.local)
-  pools['pool_a'], fake_a = pool.query(pools['pool_a'], name_key(key, 'pool_a'), fake_a)
-  pools['pool_b'], fake_b = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake_b)
+  pools['pool_a'], fake_a = image_pool.query(pools['pool_a'], name_key(key, 'pool_a'), fake_a)
+  pools['pool_b'], fake_b = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake_b)
   state = state.replace(local=pools)
 
   for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):

@@ -28,10 +28,10 @@ from the frames b, or b, a mask, from labels.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import AXIS, apply_gradients, name_key, run, update, weighted
 from i2vjax.losses import adversarial, consistency, masks, pixel
 from i2vjax.networks import flow, layers, recurrent
-from i2vjax.state import AXIS, apply_gradients, name_key, run, update, weighted
 
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)

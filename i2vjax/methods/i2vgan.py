@@ -27,15 +27,15 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import apply_gradients, init_params, name_key, run, update, weighted
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
-from i2vjax.networks import patchgan, pool, projector, resnet, triplets, unet, vgg
-from i2vjax.state import apply_gradients, init_params, name_key, run, update, weighted
+from i2vjax.networks import patchgan, projector, resnet, triplets, unet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'pred_a', 'pred_b')
-local = pool.of_both_domains
+local = image_pool.of_both_domains
 SIDES = triplets.SIDES
 VL_TERMS = ('cycle', 'recycle', 'recurrent')
 VL_FIELDS = ('content', 'content_taps', 'style', 'style_taps', 'style_taps_weights')
@@ -241,7 +241,7 @@ def critics(nets, tx, config, state, real, fakes, key):
   pools, terms = dict(state.local), {}
   for x in 'ab':
     name = f'disc_{x}'
-    pools[f'pool_{x}'], shown = pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
+    pools[f'pool_{x}'], shown = image_pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
     state, terms[name] = update(state, name, PLAYERS[name], tx, functools.partial(
         judged, nets, config, name=name, real=real[x], fakes=shown))
   return state.replace(local=pools), terms

@@ -21,11 +21,11 @@ Public code: lyndonzheng/F-LSeSim.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
 from i2vjax.methods import cyclegan
-from i2vjax.networks import patchgan, pool, resnet, selfsim_heads, vgg
-from i2vjax.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.networks import patchgan, resnet, selfsim_heads, vgg
 
 PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
@@ -67,7 +67,7 @@ def fixed(config):
 def local(config):
   """The pool of earlier fakes, one per device."""
   size = ops.hw(config.data.crop_size)
-  return {'pool_b': pool.create(config.gan.pool, (*size, config.data.channels_b))}
+  return {'pool_b': image_pool.create(config.gan.pool, (*size, config.data.channels_b))}
 
 
 # ---- The step
@@ -91,7 +91,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
         nets, config, params, constant, fake['features'], name_key(key, 'heads')))
 
   pools = dict(state.local)
-  pools['pool_b'], shown = pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
+  pools['pool_b'], shown = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
   state, terms['disc_b'] = update(
       state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
       lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, shown))

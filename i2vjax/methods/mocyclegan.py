@@ -39,15 +39,15 @@ Their projections stay random, as in that paper's public code. Without them noth
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import i2vgan
-from i2vjax.networks import flow, motion, patchgan, pool, projector, resnet
-from i2vjax.state import name_key, run, update, weighted
+from i2vjax.networks import flow, motion, patchgan, projector, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = pool.of_both_domains
+local = image_pool.of_both_domains
 SIDES = i2vgan.SIDES
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')
 
@@ -138,7 +138,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   pools = dict(state.local)
   for x in 'ab':
     name = f'pool_{x}'
-    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+    pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
   state = state.replace(local=pools)
 
   def disc_loss(params):

@@ -29,11 +29,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import apply_gradients, name_key, run, weighted
 from i2vjax.losses import attention, gradients, mining, parsing, reconstruction, repair, semantic
 from i2vjax.methods import pearlgan
 from i2vjax.networks import atrous
-from i2vjax.state import apply_gradients, name_key, run, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}

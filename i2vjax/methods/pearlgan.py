@@ -29,14 +29,14 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
 from i2vjax.losses import edges, gradients, guidance, reconstruction, relativistic
-from i2vjax.networks import combogan, pool, spectral, todaygan
-from i2vjax.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.networks import combogan, spectral, todaygan
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = pool.of_both_domains
+local = image_pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 
 
@@ -226,7 +226,7 @@ def critic_move(nets, tx, config, state, scores, pull, fake, key):
   pools, shown = dict(state.local), {}
   for x in 'ab':
     name = f'pool_{x}'
-    pools[name], shown[x] = pool.query(pools[name], name_key(key, name), fake[x])
+    pools[name], shown[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
 
   def loss(own, scores):
     critics, _ = in_use(config, own, state.extra)

@@ -17,10 +17,10 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 `weights.exs`, `weights.ins`; images and terms are therefore those of i2vgan.py.
 """
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import run, update, weighted
 from i2vjax.losses import pixel, temporal
 from i2vjax.methods import i2vgan
-from i2vjax.state import run, update, weighted
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}

@@ -21,11 +21,11 @@ Public code: BIT-DA/ROMA. Its weight of cs_motion only switches the term on; her
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
+from i2vjax.core.state import apply_gradients, run, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
 from i2vjax.methods import cptrans
 from i2vjax.networks import vit
-from i2vjax.state import apply_gradients, run, update, weighted
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)

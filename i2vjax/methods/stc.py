@@ -31,15 +31,15 @@ config names the source of every number.
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.losses import adversarial, masks, perceptual, pixel
 from i2vjax.methods import cyclegan
-from i2vjax.networks import flow, fusion, patchgan, pool, resnet, vgg
-from i2vjax.state import name_key, run, update, weighted
+from i2vjax.networks import flow, fusion, patchgan, resnet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba')
-local = pool.of_both_domains   # empty as the paper has none
+local = image_pool.of_both_domains   # empty as the paper has none
 TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))
 BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
@@ -127,7 +127,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   pools = dict(state.local)
   for x in 'ab':
     name = f'pool_{x}'
-    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+    pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
   state, seen = state.replace(local=pools), {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):

@@ -22,16 +22,16 @@ import functools
 
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import image_pool, ops
+from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.losses import adversarial, perceptual, pixel, temporal
 from i2vjax.methods import cyclegan
-from i2vjax.networks import pool, vgg
-from i2vjax.state import name_key, run, update, weighted
+from i2vjax.networks import vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 networks, inputs = cyclegan.networks, cyclegan.inputs   # two of each, as there
-local = pool.of_both_domains
+local = image_pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
 TAP = 'relu5_3'   # what V looks at
 
@@ -73,7 +73,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   pools = dict(state.local)
   for x in 'ba':
     name = f'pool_{x}'
-    pools[name], fake[x] = pool.query(pools[name], name_key(key, name), fake[x])
+    pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
   state = state.replace(local=pools)
   for player, x in (('disc_b', 'b'), ('disc_a', 'a')):
     state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(

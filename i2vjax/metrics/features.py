@@ -21,7 +21,8 @@ import jax.numpy as jnp
 import numpy as np
 from PIL import Image
 
-from i2vjax import files, metrics, ops
+from i2vjax import metrics
+from i2vjax.core import files, ops
 from i2vjax.networks.inception import SIDE
 
 MODES = ('pytorch_fid', 'clean', 'torchmetrics')

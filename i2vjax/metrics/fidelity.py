@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import metrics, ops
+from i2vjax import metrics
+from i2vjax.core import ops
 
 WINDOW, SIGMA = 11, 1.5   # Wang et al., IEEE Transactions on Image Processing 13(4), 2004
 K1, K2 = 0.01, 0.03

@@ -7,7 +7,7 @@ to the source's own value, which holds the true motion.
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 
 def flicker(frames):

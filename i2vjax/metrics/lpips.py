@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import metrics, ops
+from i2vjax import metrics
+from i2vjax.core import ops
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)   # ImageNet's, for [-1, 1]
 SMALLEST = 64   # pixels: AlexNet's last maps are 3x3 there (ours)

@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import metrics, ops
+from i2vjax import metrics
+from i2vjax.core import ops
 
 KINDS = ('mse', 'euclidean')
 

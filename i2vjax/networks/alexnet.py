@@ -8,7 +8,7 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks.conv import Conv
 
 CHANNELS = (64, 192, 384, 256, 256)

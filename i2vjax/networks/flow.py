@@ -15,7 +15,7 @@ search for it), `iters` (RAFT), `levels`, `warps`, `inner` (TV-L1, Lucas-Kanade)
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import raft, tvl1
 
 LEARNED, COMPUTED = ('raft_small', 'raft_large'), ('tvl1', 'lk', 'zero')

@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 EPSILON = 1e-3
 SIDE = 299                       # of the frames the network was trained on

@@ -6,7 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax.networks import layers
+from i2vjax.networks import layers as networks_layers
 from i2vjax.networks.conv import Conv
 
 
@@ -62,10 +62,10 @@ class PatchDiscriminator(nn.Module):
     self._check(x.shape)
     for i in range(self.layers):
       x = self.conv[i](x)
-      x = layers.leaky_relu(layers.instance_norm(x) if i else x)
-      x = layers.blur_down(x) if self.down == 'blur' else x
-    norm, variance = layers.normalised(self.conv[self.layers](x))
-    last = layers.leaky_relu(norm)
+      x = networks_layers.leaky_relu(networks_layers.instance_norm(x) if i else x)
+      x = networks_layers.blur_down(x) if self.down == 'blur' else x
+    norm, variance = networks_layers.normalised(self.conv[self.layers](x))
+    last = networks_layers.leaky_relu(norm)
     logits = self.head(last).astype(jnp.float32)
     if intermediates:
       return logits, {'conv_in_prev': x, 'norm': norm, 'var': variance, 'conv_in_last': last}
@@ -91,4 +91,4 @@ def discriminator(config, in_channels, impl='auto'):
   disc = config.disc
   return PatchDiscriminator(
       disc.width, disc.layers, disc.down, disc.get('out_channels', 1), impl,
-      layers.initializer(config.init), layers.compute_dtype(config))
+      networks_layers.initializer(config.init), networks_layers.compute_dtype(config))

@@ -7,7 +7,7 @@ and the order of channels are those of torchvision's `raft_large` and `raft_smal
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import raft_blocks as blocks
 from i2vjax.networks.conv import Conv
 

@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import layers
 from i2vjax.networks.batchnorm import ConvNorm
 from i2vjax.networks.conv import Conv

@@ -10,7 +10,7 @@ import math
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 # 19 exchanges that bring the median of nine values to place 4 (a known minimal network).
 MEDIAN_9 = ((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8),

@@ -9,7 +9,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import layers, resnet
 from i2vjax.networks.conv import Conv, ConvTranspose
 

@@ -12,7 +12,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv
 

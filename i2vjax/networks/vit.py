@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import ops
+from i2vjax.core import ops
 from i2vjax.networks import layers
 
 EPSILON = 1e-6   # layer norm of the published weights

@@ -12,16 +12,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.state import draw, name_key
 from i2vjax.pretrained import (
-    inception_weights,
-    lpips_weights,
-    raft_weights,
-    registry,
-    vgg_weights,
-    vit_weights,
+  inception_weights,
+  lpips_weights,
+  raft_weights,
+  registry,
+  vgg_weights,
+  vit_weights,
 )
 from i2vjax.pretrained.registry import MissingWeights
-from i2vjax.state import draw, name_key
 
 __all__ = ['MissingWeights', 'load', 'settle', 'used']
 

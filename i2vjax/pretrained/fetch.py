@@ -14,7 +14,7 @@ import urllib.request
 
 from tqdm import tqdm
 
-from i2vjax.files import save_atomic
+from i2vjax.core.files import save_atomic
 from i2vjax.pretrained import files, registry
 
 PIECE = 1 << 20   # bytes at a time

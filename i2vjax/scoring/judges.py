@@ -12,17 +12,18 @@ import jax.numpy as jnp
 import ml_collections
 import numpy as np
 
-from i2vjax import files, metrics, pretrained, segmenter
+from i2vjax import metrics, pretrained, segmenter
+from i2vjax.core import files
 from i2vjax.metrics import (
-    clips,
-    davis,
-    edges,
-    features,
-    frechet,
-    labels,
-    lpips,
-    segmentation,
-    warping,
+  clips,
+  davis,
+  edges,
+  features,
+  frechet,
+  labels,
+  lpips,
+  segmentation,
+  warping,
 )
 from i2vjax.networks import flow
 from i2vjax.pretrained import registry, scorers

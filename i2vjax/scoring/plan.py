@@ -5,7 +5,8 @@ from typing import Any
 
 import ml_collections
 
-from i2vjax import defaults, ops
+from i2vjax import defaults
+from i2vjax.core import ops
 from i2vjax.data import matching, pairs, windows
 from i2vjax.data import source as data_source
 from i2vjax.metrics import clips, lpips

@@ -5,7 +5,8 @@ A row is a function: pairs.Material -> frames [T, H, W, C], uint8 or float in [-
 
 import numpy as np
 
-from i2vjax import files, ops, runs, translate
+from i2vjax import runs, translate
+from i2vjax.core import files, ops
 from i2vjax.data import pairs
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips

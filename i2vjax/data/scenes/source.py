@@ -5,9 +5,10 @@ import functools
 
 import numpy as np
 
-from i2vjax.data.scenes import cameras, flow, hashing, render, surface, truth, world
+from i2vjax.core.ops import hw
+from i2vjax.data.scenes import cameras, hashing, render, surface, truth, world
+from i2vjax.data.scenes import flow as scenes_flow
 from i2vjax.data.scenes import palette as p
-from i2vjax.ops import hw
 
 SPLITS = {'train': ('clips', 1), 'test': ('test_clips', 2), 'val': ('val_clips', 3)}
 FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'clip_length',
@@ -114,7 +115,7 @@ class Scenes:
   def _motion(self, scene, t):
     found = {}
     for name, ends in (('forward', (t, t + 1)), ('backward', (t + 1, t))):
-      motion, seen = flow.between(scene, *ends, self.size)
+      motion, seen = scenes_flow.between(scene, *ends, self.size)
       found |= {name: motion.astype(np.float32), f'{name}_visible': seen.astype(np.float32)}
     return found
 

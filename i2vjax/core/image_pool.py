@@ -6,7 +6,7 @@ A pool is a plain dict in `state.local`, one per device, so that it is saved wit
 import jax
 import jax.numpy as jnp
 
-from i2vjax import ops
+from i2vjax.core import ops
 
 
 def create(size, shape, dtype=jnp.float32):
