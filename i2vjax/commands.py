@@ -60,12 +60,12 @@ def train(flag, config, argv):
 
 def load_run(flag, config):
   """The run that --workdir and --checkpoint name."""
-  from i2vjax import runs, stored
+  from i2vjax.run import folder, load
   workdir = need(flag, 'workdir', 'the folder of a training run')
   try:
-    return runs.load(workdir, flag.checkpoint, config, flag.weights)
+    return load.load(workdir, flag.checkpoint, config, flag.weights)
   except ValueError as error:
-    asked, trained = map(stored.flatten, (config, stored.read_config(workdir)))
+    asked, trained = map(folder.flatten, (config, folder.read_config(workdir)))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)
                if asked[name] != trained.get(name) and name.startswith(SHAPES)]
     if not changed:
@@ -76,8 +76,8 @@ def load_run(flag, config):
 
 def load_translator(flag, config):
   """The run that --workdir and --checkpoint name, in the direction of --network."""
-  from i2vjax import reverse
-  return reverse.through(load_run(flag, config), flag.network)
+  from i2vjax.run import direction
+  return direction.in_direction(load_run(flag, config), flag.network)
 
 
 def translate(flag, config, argv):

@@ -9,12 +9,13 @@ import jax
 import numpy as np
 import tqdm
 
-from i2vjax import __version__, defaults, sheets
+from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
 from i2vjax.data import matching, pairs, placing
 from i2vjax.metrics import clips
 from i2vjax.reporting import page, words
 from i2vjax.reporting import sketches as pictures
+from i2vjax.run import curves as sheets
 from i2vjax.scoring import exchange, judges, rows
 from i2vjax.scoring import plan as planning
 
@@ -28,7 +29,7 @@ def evaluate(run, output, overwrite=False, show=True):
   """Score a run on the test clips of its data, beside reference rows that say what scores mean.
 
   Args:
-    run: runs.Run.
+    run: load.Run.
     output: folder for `scores.json` and `index.html`.
     overwrite: replace those two files.
     show: a progress bar beside the table that is printed.

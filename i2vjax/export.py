@@ -12,9 +12,10 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-from i2vjax import __version__, averaging
+from i2vjax import __version__
 from i2vjax.core import parallel
 from i2vjax.data import placing
+from i2vjax.run import averaging
 
 FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
 TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
@@ -28,7 +29,7 @@ def export(run, network, output, overwrite=False):
   beside, read back, compared bit for bit, and only then given its name.
 
   Args:
-    run: runs.Run.
+    run: load.Run.
     network: name of a trained network; None takes the one that translates.
     output: folder to be made.
     overwrite: replace a folder that an earlier export made; never any other.

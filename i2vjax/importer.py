@@ -12,11 +12,13 @@ import shutil
 import flax
 import numpy as np
 
-from i2vjax import checkpoint, methods, pretrained, runs, stored
+from i2vjax import methods, pretrained
 from i2vjax.core import files, parallel
 from i2vjax.pretrained import files as weights
 from i2vjax.pretrained import halves, layouts, official, registry
-from i2vjax.schedules import optimisers
+from i2vjax.run import checkpoint, folder, settle
+from i2vjax.run import load as runs
+from i2vjax.run.schedules import optimizers
 
 TWO_SIDED = {'G_A': 'gen_ab', 'G_B': 'gen_ba', 'D_A': 'disc_b', 'D_B': 'disc_a'}
 PREDICTORS = {'P_A': 'pred_a', 'P_B': 'pred_b'}
@@ -160,7 +162,7 @@ def configured(config, found):
   Raises:
     ValueError: two files ask for different values of one field.
   """
-  config = pretrained.settle(config)
+  config = settle.settle(config)
   asked = {}
   for name, item in found.items():
     for field, value in {**item.layout.fields, **channels(name, item.layout)}.items():
@@ -209,7 +211,7 @@ def filled(config, found):
   """
   method = methods.get(config.method)
   nets = method.networks(config)
-  tx = optimisers(config, method.PLAYERS, 1, parallel.device_count())
+  tx = optimizers(config, method.PLAYERS, 1, parallel.device_count())
   state = runs.fresh_state(config, method, nets, tx)
   params = dict(state.params)
   for name, item in found.items():
@@ -228,7 +230,7 @@ def _write(workdir, config, state, record):
   shutil.rmtree(part, ignore_errors=True)
   part.mkdir()
   try:
-    stored.write_config(part, config)
+    folder.write_config(part, config)
     files.save_json(part / 'import.json', record)
     checkpoints = checkpoint.manager(part)
     checkpoint.save(checkpoints, state, {})   # no position: the input starts from its beginning
@@ -264,7 +266,7 @@ def _commands(workdir, config, config_file):
 
 def overrides(config, config_file):
   """['--config.gen.blocks=6', ...]: what turns the file's config into this one."""
-  own, now = (stored.flatten(item) for item in (load_config(config_file), config))
+  own, now = (folder.flatten(item) for item in (load_config(config_file), config))
   return [f'--config.{name}={value}' for name, value in now.items() if own.get(name) != value]
 
 

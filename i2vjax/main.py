@@ -65,8 +65,8 @@ def split_command(argv):
   program, rest = argv[0], [at_home(text) for text in argv[1:]]
   if rest and not rest[0].startswith('-'):
     if rest[0] not in COMMANDS:
-      from i2vjax.stored import nearest
-      raise Usage(f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{nearest(rest[0], COMMANDS)}')
+      from i2vjax.cli.errors import did_you_mean
+      raise Usage(f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{did_you_mean(rest[0], COMMANDS)}')
     return program, rest[0], written_out(rest[0], rest[1:])
   return program, 'train', rest
 
@@ -113,9 +113,9 @@ def define_config(command, arguments, values):
 
 def stored_config(workdir):
   """The config of a run folder, refused where it is none of ours."""
-  from i2vjax import stored
+  from i2vjax.run import folder
   try:
-    config = stored.read_config(workdir)
+    config = folder.read_config(workdir)
     known = isinstance(config.get('method'), str) and 'data' in config
   except (AttributeError, TypeError):   # a list, a number
     known = False
@@ -170,7 +170,7 @@ def read_flags(program, command, rest):
 
 def wrong_field(program, command, rest):
   """Which of the overrides names no field of the config, and the nearest there is; or ''."""
-  from i2vjax.stored import nearest
+  from i2vjax.cli.errors import did_you_mean
   overrides = [text for text in rest if text.startswith('--config.')]
   config = read_flags(program, command, [x for x in rest if x not in overrides])[0].config
   for text in overrides:
@@ -180,7 +180,7 @@ def wrong_field(program, command, rest):
         return f'no such config field: {path}, since {path.rpartition(".")[0]} is a value'
       if part not in block:
         return (f'no such config field: {path}.'
-                + (nearest(part, block.keys()) or f' There are {", ".join(block.keys())}'))
+                + (did_you_mean(part, block.keys()) or f' There are {", ".join(block.keys())}'))
       block = block[part]
   return ''
 
@@ -207,7 +207,7 @@ def users_mistake(error):
 
 def main(argv):
   """Run one command; returns the exit code."""
-  from i2vjax.logbook import NonFinite
+  from i2vjax.run.logger import NonFinite
   logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
   if {'--help', '-h', '-help'} & set(argv[1:]):
     print(help_text(argv[1:]))

@@ -9,22 +9,24 @@ import jax
 import numpy as np
 from clu import parameter_overview
 
-from i2vjax import (
-  averaging,
-  checkpoint,
-  limits,
-  methods,
-  pretrained,
-  resuming,
-  runs,
-  schedules,
-  sheets,
-  stored,
-)
+from i2vjax import methods
 from i2vjax.core import ops, parallel
 from i2vjax.core.state import name_key
 from i2vjax.data import windows
-from i2vjax.logbook import Logbook, NonFinite, Stop, averages, check_finite
+from i2vjax.run import (
+  averaging,
+  bounds,
+  checkpoint,
+  contact_sheet,
+  folder,
+  load,
+  phases,
+  resume,
+  schedules,
+  settle,
+)
+from i2vjax.run.logger import MetricLogger, NonFinite, averages, check_finite
+from i2vjax.run.signals import Stop
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,30 +78,30 @@ def train(config, workdir, show=True, scores=None):
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  asked = pretrained.settle(config)
-  limits.check(asked)
-  before = resuming.begun(asked, workdir)
-  method, nets, fixed = runs.assemble(asked)
+  asked = settle.settle(config)
+  bounds.check(asked)
+  before = resume.begun(asked, workdir)
+  method, nets, fixed = load.assemble(asked)
   per_epoch = windows.steps_per_epoch(asked)
-  config = schedules.measured(asked, per_epoch)
-  total = schedules.total_steps(config, per_epoch)
+  config = phases.with_steps_per_epoch(asked, per_epoch)
+  total = phases.total_steps(config, per_epoch)
   feed = feed_of(config, method)
-  tx = schedules.optimisers(config, method.PLAYERS, per_epoch, parallel.device_count())
-  state = runs.fresh_state(config, method, nets, tx)
+  tx = schedules.optimizers(config, method.PLAYERS, per_epoch, parallel.device_count())
+  state = load.fresh_state(config, method, nets, tx)
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
   found = checkpoint.restore(checkpoints, state)
   if found:
     state, position = found
     if position:   # empty in an imported run: from the beginning
-      resuming.check(before, asked, method, int(state.step), per_epoch)
+      resume.check(before, asked, method, int(state.step), per_epoch)
       feed.set_state(position)
   elif parallel.is_main():
     (workdir / 'parameters.txt').write_text(
         parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
-    stored.write_config(workdir, asked)
-  book = Logbook(workdir, config, int(state.step), total, show, parallel.is_main())
+    folder.write_config(workdir, asked)
+  book = MetricLogger(workdir, config, int(state.step), total, show, parallel.is_main())
   rate = schedules.learning_rate(config.optim, config.train, per_epoch, parallel.device_count())
   setup = Setup(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
                     feed, total, workdir, scores)
@@ -125,7 +127,7 @@ class Setup:
   tx: dict
   rate: object
   checkpoints: object
-  book: Logbook
+  book: MetricLogger
   feed: object
   total: int
   workdir: pathlib.Path
@@ -151,13 +153,13 @@ def loop(setup, state, stop):
   paired_at = None
   while step < setup.total and not stopped:
     began = time.perf_counter()
-    first, _ = schedules.phase_of(setup.method, config, step)
+    first, _ = phases.phase_of(setup.method, config, step)
     if first != paired_at and hasattr(setup.method, 'pairing'):
       setup.feed, paired_at = paired_feed(setup, state, step, position), first
     batch = parallel.shard(next(setup.feed))
     position = setup.feed.get_state()
     waited += time.perf_counter() - began
-    phase = schedules.phase_at(setup.method, config, step)
+    phase = phases.phase_at(setup.method, config, step)
     state, terms = compiled(phase)(state, batch, setup.fixed)
     pending.append(terms)
     step += 1
@@ -195,15 +197,15 @@ def feed_of(config, method, table=None):
 def paired_feed(setup, state, step, position):
   """The batches from `step` on, paired as the method asks when a phase begins (`pairing`)."""
   method, config = setup.method, setup.config
-  first, _ = schedules.phase_of(method, config, step)
+  first, _ = phases.phase_of(method, config, step)
 
   def ask():
     source = ({**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], config.data.channels_a)}
               for raw in windows.sweep(config, config.eval.batch))
     return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
-                          schedules.phase_at(method, config, step))
+                          phases.phase_at(method, config, step))
   known = step > first   # a resumed run finds the answer in its folder, the other processes too
-  table = parallel.main_first(lambda: stored.table(setup.workdir, first, ask, parallel.is_main(),
+  table = parallel.main_first(lambda: folder.pair_table(setup.workdir, first, ask, parallel.is_main(),
                                                    known or not parallel.is_main()))
   feed = feed_of(config, method, table)
   feed.set_state(position)
@@ -239,7 +241,7 @@ def advised(setup, error):
 def as_run(setup, state, step):
   """The state as a Run on the host, for samples and scores: averages of weights where kept."""
   params, extra = parallel.to_host({**state.params, **state.ema}), parallel.to_host(state.extra)
-  return runs.Run(setup.config, setup.method, setup.nets, params, extra,
+  return load.Run(setup.config, setup.method, setup.nets, params, extra,
                   parallel.to_host(setup.fixed), step, setup.workdir,
                   'ema' if state.ema else 'raw')
 
@@ -258,7 +260,7 @@ def write_samples(setup, state, step):
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
   folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)
-  sheets.save_png(folder / f'{step:07d}.png', sheets.contact_sheet(rows))
+  contact_sheet.save_png(folder / f'{step:07d}.png', contact_sheet.contact_sheet(rows))
 
 
 def draw(run, batch, key):

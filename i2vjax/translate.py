@@ -28,7 +28,7 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Args:
-    run: runs.Run.
+    run: load.Run.
     input: video file, folder or glob.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same size, rate and
       length, or a folder of PNG files under the names of the input's frames.
@@ -149,7 +149,7 @@ def program(run, quantize=True):
   """The compiled function of one chunk.
 
   Args:
-    run: runs.Run.
+    run: load.Run.
     quantize: give uint8 as a saved file would hold; otherwise floats in [-1, 1].
 
   Returns:

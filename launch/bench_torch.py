@@ -86,22 +86,23 @@ def jax_step(config, options):
   """(one training step as a function without arguments, bytes of XLA's buffers)."""
   import jax
 
-  from i2vjax import commands, pretrained, runs, schedules
+  from i2vjax import commands
   from i2vjax import train as trainer
   from i2vjax.core import parallel
   from i2vjax.data import windows
+  from i2vjax.run import load, phases, schedules, settle
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
-  config = pretrained.settle(config)
+  config = settle.settle(config)
   config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
-  method, nets, fixed = runs.assemble(config)
+  method, nets, fixed = load.assemble(config)
   nets = with_impl(nets, options.impl)
-  tx = schedules.optimisers(config, method.PLAYERS, 100, parallel.device_count())
-  held = [parallel.place(runs.fresh_state(config, method, nets, tx))]
+  tx = schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())
+  held = [parallel.place(load.fresh_state(config, method, nets, tx))]
   fixed = parallel.replicate(fixed)
   batch = parallel.shard(windows.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
   config.train.per_epoch = 1
-  phase = schedules.phase_at(method, config, options.epoch - 1)
+  phase = phases.phase_at(method, config, options.epoch - 1)
   compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
   plan = compiled.memory_analysis()
 

@@ -15,10 +15,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import data, main, runs
+from i2vjax import data, main
 from i2vjax.comparing import compare, lineup, tables
 from i2vjax.core import files, ops
 from i2vjax.data import windows
+from i2vjax.run import load
 
 ROWS = {
     'baseline': ('--config.co.enabled=false', '--config.weights.ctn=0'),
@@ -80,7 +81,7 @@ def shares(table):
   """Markdown: share of chosen patches and of all patches that hold objects, in %, over seeds."""
   lines = ['| | chosen patches with objects, % | all patches with objects, % |', '|---|---|---|']
   for row in table['rows']:
-    found = [object_shares(runs.load(run['workdir'])) for run in row['runs']
+    found = [object_shares(load.load(run['workdir'])) for run in row['runs']
              if run['state'] == 'done']
     texts = [tables.spread_text(values, 1) for values in 100 * np.transpose(found)]
     lines.append('| ' + ' | '.join([row['name'], *(texts or ['–', '–'])]) + ' |')

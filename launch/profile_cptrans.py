@@ -17,13 +17,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from i2vjax import pretrained, runs, schedules, stored
 from i2vjax import train as trainer
 from i2vjax.core import parallel
 from i2vjax.core.state import run, weighted
 from i2vjax.data import windows
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
+from i2vjax.run import folder, load, schedules, settle
 
 
 def timed(function, *inputs, repeats=5):
@@ -76,7 +76,7 @@ def parts(config, nets, params, fixed, batch, key):
 def whole_step(config, nets, params, fixed, batch, key):
   """(function, inputs) of the step on one device, without donation."""
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(1e-6))
-  state = runs.fresh_state(config, cptrans, nets, tx).replace(params=params)
+  state = load.fresh_state(config, cptrans, nets, tx).replace(params=params)
 
   def step(state, batch):
     return cptrans.step(nets, tx, config, state, batch, fixed, key, 'train')
@@ -98,13 +98,13 @@ def choices(config, nets, params, fixed, batch, key, method):
 def read_config(options):
   """Settled config of the file, or of the run, with the size asked for."""
   if options.workdir:
-    config = stored.read_config(options.workdir)
+    config = folder.read_config(options.workdir)
   else:
     path, _, variant = options.config.partition(':')
     config = runpy.run_path(path)['get_config'](variant or None)
   if options.crop:
     config.data.update(crop_size=options.crop, load_size=options.crop)
-  return pretrained.settle(config)
+  return settle.settle(config)
 
 
 def wait(config, batches=20):
@@ -127,10 +127,10 @@ def main():
   parser.add_argument('--compare', nargs='*', default=('auto',), help='ways to compare, or none')
   options = parser.parse_args()
   config = read_config(options)
-  method, nets, fixed = runs.assemble(config)
-  tx = schedules.optimisers(config, method.PLAYERS, 1)
-  params = (runs.load(options.workdir, config=config).params if options.workdir
-            else runs.fresh_state(config, method, nets, tx).params)
+  method, nets, fixed = load.assemble(config)
+  tx = schedules.optimizers(config, method.PLAYERS, 1)
+  params = (load.load(options.workdir, config=config).params if options.workdir
+            else load.fresh_state(config, method, nets, tx).params)
   batch = trainer.on_device(windows.sample_windows(config, config.data.batch, 'train'), config)
   key = jax.random.key(1)
   common = (config, nets, params, fixed, batch, key)

@@ -27,9 +27,10 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax import main as command_line
-from i2vjax import methods, schedules
+from i2vjax import methods
 from i2vjax.core import ops, state
 from i2vjax.networks import projector
+from i2vjax.run import schedules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,7 +131,7 @@ def step_flops(config, method, nets, frozen):
   inputs = examples(config, method, frozen)
   params = {name: abstract(net, inputs[name]) for name, net in nets.items()}
   fixed = {name: params.pop(name) for name in frozen}
-  tx = schedules.optimisers(config, method.PLAYERS, 100)
+  tx = schedules.optimizers(config, method.PLAYERS, 100)
   opt = {player: jax.eval_shape(tx[player].init, {name: params[name] for name in names})
          for player, names in method.PLAYERS.items()}
   local, extra = (methods.optional(method, part, config, default={}) for part in

@@ -10,9 +10,9 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from i2vjax import runs
 from i2vjax.core import state
 from i2vjax.networks import resnet
+from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -101,7 +101,7 @@ def toy_setup(method, config):
   """(nets, tx, state without a device axis, parameters of the frozen networks)."""
   nets = toy_networks(method, config)
   tx = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
-  fresh = runs.fresh_state(config, method, nets, tx)
+  fresh = load.fresh_state(config, method, nets, tx)
   fresh = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
   frozen = method.fixed(config) if hasattr(method, 'fixed') else {}
   toys = {name: ToyVGG(tuple(net.taps)) for name, (net, _) in frozen.items()}

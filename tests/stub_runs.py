@@ -6,10 +6,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax import defaults, runs
+from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.core.state import init_params
 from i2vjax.core.state import run as apply
+from i2vjax.run import load
 
 
 def config(**data):
@@ -31,7 +32,7 @@ def method(translate, networks=None, inputs=None):
 def make(translate, settings=None):
   """A run without networks."""
   settings = settings or config()
-  return runs.Run(settings, method(translate), {}, {}, {}, {}, 7)
+  return load.Run(settings, method(translate), {}, {}, {}, {}, 7)
 
 
 def match(frames, settings):
@@ -80,4 +81,4 @@ def halving_run(settings=None):
     return carry, ops.unfold(jnp.tanh(fake), frames.shape[1])
   module, nets = method(translate, networks, inputs), networks(settings)
   params = init_params(nets, inputs(settings), jax.random.key(3))
-  return runs.Run(settings, module, nets, params, {}, {}, 7)
+  return load.Run(settings, module, nets, params, {}, {}, 7)

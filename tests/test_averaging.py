@@ -9,8 +9,9 @@ import pytest
 import toy
 from method_tools import config_of
 
-from i2vjax import averaging, checkpoint, limits, methods
+from i2vjax import methods
 from i2vjax.core import parallel, state
+from i2vjax.run import averaging, bounds, checkpoint
 
 
 def moving(values, config):
@@ -76,7 +77,7 @@ def test_a_decay_that_is_none_is_refused():
   config = config_of('cyclegan', 'demo')
   config.train.ema = 1.0
   with pytest.raises(ValueError, match=r'train.ema=1.0: a decay'):
-    limits.check(config)
+    bounds.check(config)
 
 
 # ---- In the run folder and on devices

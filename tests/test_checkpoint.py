@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import toy
 
-from i2vjax import checkpoint, defaults, stored
+from i2vjax import defaults
+from i2vjax.cli import errors
 from i2vjax.core import parallel
-from i2vjax.logbook import NonFinite
+from i2vjax.run import checkpoint, folder, resume_rules
+from i2vjax.run.logger import NonFinite
 
 
 def same(left, right):
@@ -139,8 +141,8 @@ def config():
 
 
 def test_config_survives_the_run_folder(tmp_path):
-  stored.write_config(tmp_path, config())
-  read = stored.read_config(tmp_path)
+  folder.write_config(tmp_path, config())
+  read = folder.read_config(tmp_path)
   assert read.to_dict() == config().to_dict()
   assert read.lss.radii == (2, 4, 8)
   read.data.cache_dir = 'elsewhere'   # an empty field can still be filled
@@ -149,32 +151,32 @@ def test_config_survives_the_run_folder(tmp_path):
 def test_a_run_of_an_earlier_version_is_scored_with_todays_defaults(tmp_path):
   config = defaults.get_config()
   del config.eval['fid_mode']
-  stored.write_config(tmp_path, config)
-  assert stored.read_config(tmp_path).eval.fid_mode == defaults.evaluation().fid_mode
+  folder.write_config(tmp_path, config)
+  assert folder.read_config(tmp_path).eval.fid_mode == defaults.evaluation().fid_mode
 
 
 def test_folder_without_config_is_no_run(tmp_path):
   with pytest.raises(FileNotFoundError, match='no run folder'):
-    stored.read_config(tmp_path)
+    folder.read_config(tmp_path)
 
 
 def test_damaged_config_is_named(tmp_path):
   (tmp_path / 'config.json').write_text('{"method": ')
   with pytest.raises(ValueError, match=r'config.json is damaged'):
-    stored.read_config(tmp_path)
+    folder.read_config(tmp_path)
 
 
 def test_differences_of_meaning_are_refused_field_by_field():
   other = config()
   other.seed, other.optim.b1 = 5, 0.9
   with pytest.raises(ValueError, match=r'optim.b1: 0.5 -> 0.9\n  seed: 0 -> 5'):
-    stored.compare_configs(config(), other)
+    resume_rules.compare_configs(config(), other)
 
 
 def test_lengths_and_logging_may_change_and_are_noted():
   other = config()
   other.train.steps, other.log.every, other.data.threads = 99, 5, 1
-  assert stored.compare_configs(config(), other) == [
+  assert resume_rules.compare_configs(config(), other) == [
       'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
 
 
@@ -182,13 +184,13 @@ def test_an_empty_field_that_is_gone_is_no_difference():
   old = config()
   old.gan.gone, old.gan.missed = 0, 3
   with pytest.raises(ValueError, match='gan.missed: 3 -> None') as found:
-    stored.compare_configs(old, config())
+    resume_rules.compare_configs(old, config())
   assert 'gan.gone' not in str(found.value)
 
 
 def test_nearest_name_is_offered():
-  assert stored.nearest('trian', ['train', 'export']) == " Did you mean 'train'?"
-  assert stored.nearest('xyz', ['train']) == ''
+  assert errors.did_you_mean('trian', ['train', 'export']) == " Did you mean 'train'?"
+  assert errors.did_you_mean('xyz', ['train']) == ''
 
 
 def test_best_without_scores_is_no_silent_latest(tmp_path):

@@ -10,9 +10,10 @@ import types
 import numpy as np
 import pytest
 
-from i2vjax import evaluate, main, stored
+from i2vjax import evaluate, main
 from i2vjax.comparing import compare, drawings, lineup, tables
 from i2vjax.core import files
+from i2vjax.run import folder
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN, CUT = (str(ROOT / 'configs' / f'{name}.py') + ':demo' for name in ('cyclegan', 'cut'))
@@ -38,9 +39,9 @@ class Commands:
 
   def train(self, arguments, workdir):
     given = [text for text in arguments if text.startswith('--config')]
-    config = lineup.pretrained.settle(main.row_config(given))
+    config = lineup.settle.settle(main.row_config(given))
     workdir.mkdir(parents=True)
-    stored.write_config(workdir, config)
+    folder.write_config(workdir, config)
     (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
     lines = [{'step': step, 'seconds_per_step': seconds}
              for step, seconds in ((1, 9.0), (2, 0.5), (3, 5.0))]   # compiled, plain, scored before
@@ -48,7 +49,7 @@ class Commands:
     (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
 
   def score(self, arguments, workdir):
-    config = stored.read_config(workdir)
+    config = folder.read_config(workdir)
     for text in arguments:
       if text.startswith('--config.eval.'):
         name, value = text.removeprefix('--config.eval.').split('=')
@@ -269,11 +270,11 @@ def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
   item.report.mkdir(parents=True)
   pictures = {'titles': ['a, frame 1', 'b, frame 1'],
               'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
-  monkeypatch.setattr(drawings.runs, 'load', lambda *_: types.SimpleNamespace(
+  monkeypatch.setattr(drawings.load, 'load', lambda *_: types.SimpleNamespace(
       params={'gen': {'kernel': np.zeros((2, 3))}}))
   monkeypatch.setattr(drawings, 'frames', lambda run: pictures)
   assert drawings.kept(item)[0] == 6
-  monkeypatch.delattr(drawings.runs, 'load')
+  monkeypatch.delattr(drawings.load, 'load')
   parameters, again = drawings.kept(item)
   assert parameters == 6
   assert [str(title) for title in again['titles']] == pictures['titles']

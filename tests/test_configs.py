@@ -5,7 +5,8 @@ import pathlib
 import numpy as np
 import pytest
 
-from i2vjax import main, methods, pretrained, runs
+from i2vjax import main, methods
+from i2vjax.run import load, settle
 
 ROOT = pathlib.Path(__file__).parents[1]
 CONFIGS = sorted((ROOT / 'configs').glob('*.py'))
@@ -40,7 +41,7 @@ def test_method_offers_what_the_loop_asks_for(path):
 
 
 @names
-@pytest.mark.parametrize(('field', 'block'), pretrained.FEATURES.items())
+@pytest.mark.parametrize(('field', 'block'), settle.FEATURES.items())
 def test_configs_have_the_block_of_a_frozen_network_where_methods_have_the_network(
     path, field, block):
   config = config_of(path)
@@ -77,7 +78,7 @@ def test_two_steps_on_scenes(path, tmp_path):
                '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=6']
   arguments += ['--config.gen.blocks=1'] if 'blocks' in config_of(path).gen else []
   assert main.main(arguments) == 0
-  run = runs.load(tmp_path)
+  run = load.load(tmp_path)
   frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
   _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
                                  frames)

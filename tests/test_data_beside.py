@@ -9,9 +9,11 @@ import pytest
 from PIL import Image
 
 from i2vjax import data as sources
-from i2vjax import defaults, stored
+from i2vjax import defaults
 from i2vjax.data import beside, folders, windows
 from i2vjax.methods import pearlgan
+from i2vjax.run import folder as stored
+from i2vjax.run import resume_rules
 
 STEMS = ('f1', 'f2', 'f9')     # a gap between the numbers cuts the folder into two clips
 
@@ -143,7 +145,7 @@ def test_runs_from_before_the_field_go_on(config, tmp_path):
   stored.write_config(tmp_path, before)
   found = stored.read_config(tmp_path)
   config.data.edges_a = ''
-  assert stored.compare_configs(found, config) == []
+  assert resume_rules.compare_configs(found, config) == []
   config.data.edges_a = 'folder'
   with pytest.raises(ValueError, match="data.edges_a: None -> 'folder'"):
-    stored.compare_configs(found, config)
+    resume_rules.compare_configs(found, config)

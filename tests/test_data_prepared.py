@@ -10,9 +10,10 @@ from method_tools import config_of
 from PIL import Image
 
 from i2vjax import data as sources
-from i2vjax import stored
 from i2vjax.data import frames, video, windows
 from i2vjax.data.builders import night_lists, shaping
+from i2vjax.run import folder as stored
+from i2vjax.run import resume_rules
 
 
 def picture(k, size=(64, 80)):
@@ -145,7 +146,7 @@ def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):
   del before['data']['prepare']
   path.write_text(json.dumps(before))
   found = stored.read_config(tmp_path)
-  assert found.data.prepare.resize_test and stored.compare_configs(found, config) == []
+  assert found.data.prepare.resize_test and resume_rules.compare_configs(found, config) == []
   config.data.prepare.crop = '45x36'
   with pytest.raises(ValueError, match="data.prepare.crop: '' -> '45x36'"):
-    stored.compare_configs(found, config)
+    resume_rules.compare_configs(found, config)

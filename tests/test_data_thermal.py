@@ -12,10 +12,11 @@ import pytest
 import stub_runs as stubs
 from conftest import TINY
 
-from i2vjax import defaults, main, stored
+from i2vjax import defaults, main
 from i2vjax import translate as translator
 from i2vjax.core import ops
 from i2vjax.data import frames, streams, video, windows
+from i2vjax.run import folder, resume_rules
 
 SIZE = 32
 RULES = ('clip', 'frame', 'dtype', '27000,34000')
@@ -111,13 +112,13 @@ def test_a_range_that_leaves_frames_flat_is_told_with_one_that_fits(tmp_path, ru
 def test_the_rule_is_stored_with_the_run_and_read_back(tmp_path):
   for rule in RULES:
     config = stubs.config(thermal_range=rule)
-    stored.write_config(tmp_path, config)
-    assert stored.read_config(tmp_path).data.thermal_range == rule
+    folder.write_config(tmp_path, config)
+    assert folder.read_config(tmp_path).data.thermal_range == rule
 
 
 def test_another_rule_is_another_run(tmp_path):
   with pytest.raises(ValueError, match="data.thermal_range: 'clip' -> '27000,34000'"):
-    stored.compare_configs(stubs.config(), stubs.config(thermal_range='27000,34000'))
+    resume_rules.compare_configs(stubs.config(), stubs.config(thermal_range='27000,34000'))
 
 
 @pytest.mark.parametrize('rule', ['percentile', '9,7', '7000', 'clip,1'])

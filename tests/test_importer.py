@@ -11,11 +11,12 @@ import torch_files
 from flax import traverse_util
 from official_files import flat, frame, patchgan_layout, random_params, resnet_layout
 
-from i2vjax import checkpoint, importer, methods, runs, stored
+from i2vjax import importer, methods
 from i2vjax.core import parallel
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.pretrained import layouts, official
-from i2vjax.schedules import optimisers
+from i2vjax.run import checkpoint, folder, load
+from i2vjax.run.schedules import optimizers
 
 SIZE = 32
 
@@ -158,7 +159,7 @@ def imported(checkpoints, tmp_path_factory):
 
 
 def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):
-  run = runs.load(imported[0])
+  run = load.load(imported[0])
   assert (run.config.gen.blocks, run.config.gen.up, run.config.disc.layers) == (2, 'blur', 2)
   for name, params in checkpoints[1].items():
     for leaf, value in flat(run.params[name]).items():
@@ -182,9 +183,9 @@ def test_report_names_files_architecture_and_what_is_fresh(imported):
 
 
 def test_training_starts_from_the_imported_state(checkpoints, imported):
-  config = stored.read_config(imported[0])
+  config = folder.read_config(imported[0])
   method = methods.get('cyclegan')
-  state = runs.fresh_state(config, method, method.networks(config), optimisers(
+  state = load.fresh_state(config, method, method.networks(config), optimizers(
       config, method.PLAYERS, 1, parallel.device_count()))
   found, position = checkpoint.restore(checkpoint.manager(imported[0]), state)
   assert (int(found.step), position) == (0, {})

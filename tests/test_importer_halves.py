@@ -7,9 +7,10 @@ import pytest
 import torch_files
 from official_files import flat, frame, random_params
 
-from i2vjax import importer, main, runs
+from i2vjax import importer, main
 from i2vjax.networks import combogan
 from i2vjax.pretrained import halves, layouts
+from i2vjax.run import load
 
 WIDTH, ENCODER, RENDERER = 4, 2, 3
 FORMS = {'todaygan': (False, 'instance'), 'pearlgan': (True, 'group'), 'morngan': (False, 'group')}
@@ -116,7 +117,7 @@ def imported(folder, source, tmp_path):
 def test_four_files_become_a_run(source, tmp_path):
   made = write(tmp_path, source)
   said = imported(tmp_path, source, tmp_path)
-  run = runs.load(tmp_path / 'run')
+  run = load.load(tmp_path / 'run')
   for net, own in made.items():
     for half, leaves in own.items():
       for leaf, value in flat(run.params[net][half]).items():

@@ -10,8 +10,9 @@ from flax import traverse_util
 from PIL import Image
 
 from i2vjax import export as exporter
-from i2vjax import importer, main, runs
+from i2vjax import importer, main
 from i2vjax.networks import resnet
+from i2vjax.run import load
 
 BOTH = ('G_A', 'G_B', 'D_A', 'D_B', 'P_A', 'P_B')
 NAMES = {'i2vgan': (*BOTH, 'F_A', 'F_B'), 'recyclegan': BOTH, 'cut': ('G', 'D', 'F')}
@@ -64,7 +65,7 @@ def pictures(folder):
 @sources
 def test_every_file_becomes_the_network_it_was(run_of, source):
   workdir, leaves = run_of(source)
-  run = runs.load(workdir)
+  run = load.load(workdir)
   ours = importer.SOURCES[source][1]
   assert {ours[name] for name in leaves} == set(run.params)
   for name, expected in leaves.items():
@@ -76,7 +77,7 @@ def test_every_file_becomes_the_network_it_was(run_of, source):
 
 @sources
 def test_architecture_is_read_off_the_files(run_of, source):
-  run = runs.load(run_of(source)[0])
+  run = load.load(run_of(source)[0])
   gen, disc = run.config.gen, run.config.disc
   assert (gen.down, gen.up) == files.FORMS[source]
   assert (gen.width, gen.blocks, disc.width, disc.layers) == (4, 3, 4, 2)

@@ -2,7 +2,8 @@
 
 import pytest
 
-from i2vjax import defaults, limits
+from i2vjax import defaults
+from i2vjax.run import bounds
 
 
 def changed(name, value):
@@ -13,7 +14,7 @@ def changed(name, value):
 
 
 def test_the_defaults_pass():
-  limits.check(defaults.get_config())
+  bounds.check(defaults.get_config())
 
 
 @pytest.mark.parametrize('name,value', [
@@ -21,4 +22,4 @@ def test_the_defaults_pass():
     ('train.steps', -1), ('log.samples', 0), ('optim.lr', -1.0), ('data.channels_a', 2)])
 def test_the_field_and_its_value_are_named(name, value):
   with pytest.raises(ValueError, match=f'{name}={value}'):
-    limits.check(changed(name, value))
+    bounds.check(changed(name, value))

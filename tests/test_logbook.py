@@ -5,29 +5,30 @@ import json
 import numpy as np
 import pytest
 
-from i2vjax import defaults, logbook
+from i2vjax import defaults
+from i2vjax.run import logger
 
 
 def test_terms_are_averaged_by_name_over_the_steps_that_have_them():
-  got = logbook.averages([{'a': 1.0, 'b': 4.0}, {'a': 2.0}])
+  got = logger.averages([{'a': 1.0, 'b': 4.0}, {'a': 2.0}])
   assert got == {'a': 1.5, 'b': 4.0}
 
 
 def test_first_bad_step_and_its_terms_are_named():
-  with pytest.raises(logbook.NonFinite, match='step 8: cycle, gan is not finite'):
-    logbook.check_finite(7, [{'gan': 1.0, 'cycle': 1.0}, {'gan': np.nan, 'cycle': np.inf}])
+  with pytest.raises(logger.NonFinite, match='step 8: cycle, gan is not finite'):
+    logger.check_finite(7, [{'gan': 1.0, 'cycle': 1.0}, {'gan': np.nan, 'cycle': np.inf}])
 
 
 def test_log_is_cut_back_to_the_restored_step(tmp_path):
   path = tmp_path / 'metrics.jsonl'
   lines = [json.dumps({'step': step}) for step in (1, 2, 3)]
   path.write_text('\n'.join(lines) + '\n{"step": 4, "ad')
-  logbook.cut(path, 2)
+  logger.cut(path, 2)
   assert path.read_text().splitlines() == lines[:2]
 
 
 def test_lines_and_tensorboard_files_are_written_without_tensorflow(tmp_path):
-  book = logbook.Logbook(tmp_path, defaults.get_config(), 0, 10, show=False)
+  book = logger.MetricLogger(tmp_path, defaults.get_config(), 0, 10, show=False)
   book.progress(5, {'gan': 0.25}, frames_per_step=2)
   book.close()
   line = json.loads((tmp_path / 'metrics.jsonl').read_text())
@@ -37,7 +38,7 @@ def test_lines_and_tensorboard_files_are_written_without_tensorflow(tmp_path):
 
 
 def test_other_processes_write_nothing(tmp_path):
-  book = logbook.Logbook(tmp_path, defaults.get_config(), 0, 10, active=False)
+  book = logger.MetricLogger(tmp_path, defaults.get_config(), 0, 10, active=False)
   book.progress(1, {'gan': 1.0}, 1)
   book.say('x')
   book.close()

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
-from i2vjax import arguments, commands, main, runs
+from i2vjax import arguments, commands, main
 from i2vjax.data import placing
+from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[1]
 DEMO = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
@@ -30,13 +31,13 @@ def test_overrides_reach_the_config_and_it_is_locked():
 
 
 def test_stored_config_serves_the_other_commands(tmp_path):
-  from i2vjax import stored
+  from i2vjax.run import folder
   _, _, config = main.parse(['i2vjax', '--config', DEMO])
-  stored.write_config(tmp_path, config)
-  command, _, stored = main.parse(['i2vjax', 'evaluate', '--workdir', str(tmp_path),
+  folder.write_config(tmp_path, config)
+  command, _, folder = main.parse(['i2vjax', 'evaluate', '--workdir', str(tmp_path),
                                    '--config.eval.batch=3', '--config.data.cache_dir=here'])
-  assert (command, stored.eval.batch, stored.data.cache_dir) == ('evaluate', 3, 'here')
-  assert stored.weights.cycle == config.weights.cycle
+  assert (command, folder.eval.batch, folder.data.cache_dir) == ('evaluate', 3, 'here')
+  assert folder.weights.cycle == config.weights.cycle
 
 
 @pytest.mark.parametrize(('given', 'said'), [
@@ -160,12 +161,12 @@ def test_the_command_that_goes_on_survives_a_shell():
 
 
 def test_an_override_that_no_checkpoint_fits_is_at_fault(monkeypatch, tmp_path, capsys):
-  from i2vjax import stored
+  from i2vjax.run import folder
 
   def unreadable(*_):
     raise ValueError('checkpoint 3 cannot be read')
-  monkeypatch.setattr(runs, 'load', unreadable)
-  stored.write_config(tmp_path, main.row_config([f'--config={DEMO}']))
+  monkeypatch.setattr(load, 'load', unreadable)
+  folder.write_config(tmp_path, main.row_config([f'--config={DEMO}']))
   command = ['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']
   assert main.main([*command, '--config.gen.blocks=7', '--config.eval.batch=3']) == 2
   said = capsys.readouterr().err

@@ -9,9 +9,9 @@ import optax
 import pytest
 from method_tools import clips, config_of, moved
 
-from i2vjax import runs
 from i2vjax.core import state
 from i2vjax.methods import cptrans
+from i2vjax.run import load
 
 KEY = jax.random.key(7)
 # Each program here runs once or twice on tiny frames: compile fast, run slow.
@@ -35,9 +35,9 @@ def tiny(backbone='none', **weights):
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of frozen networks)."""
-  _, nets, fixed = runs.assemble(config)
+  _, nets, fixed = load.assemble(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate))
-  return nets, tx, runs.fresh_state(config, cptrans, nets, tx), fixed
+  return nets, tx, load.fresh_state(config, cptrans, nets, tx), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):
@@ -176,7 +176,7 @@ def test_training_lowers_structure_and_temporal_loss():
   config.co.update(enabled=False, grad_params='last')
   nets, _, _, fixed = setup(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
-  s = runs.fresh_state(config, cptrans, nets, tx)
+  s = load.fresh_state(config, cptrans, nets, tx)
   step, history = step_on(1, config, nets, tx, fixed), []
   for _ in range(25):
     s, terms = step(s, BATCH, KEY)

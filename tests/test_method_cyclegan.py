@@ -10,9 +10,9 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax import runs
 from i2vjax.core import parallel, state
 from i2vjax.methods import cyclegan
+from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[1]
 
@@ -41,7 +41,7 @@ def batch(seed=0):
 def on_one_device(config, nets):
   """(fresh state, step) with plain SGD, without the input pipeline."""
   tx = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
-  fresh = runs.fresh_state(config, cyclegan, nets, tx)
+  fresh = load.fresh_state(config, cyclegan, nets, tx)
 
   def step(s, data, fixed, key):
     return cyclegan.step(nets, tx, config, s, data, fixed, key, 'train')
@@ -155,7 +155,7 @@ def test_identity_weight_zero_skips_two_passes():
 def test_clip_in_chunks_equals_the_clip_whole():
   config = tiny()
   nets = cyclegan.networks(config)
-  params = runs.fresh_params(config, cyclegan, nets)
+  params = load.fresh_params(config, cyclegan, nets)
   frames = jax.random.uniform(jax.random.key(1), (1, 4, 32, 32, 3))
 
   def translated(part):
@@ -172,7 +172,7 @@ def test_samples_show_both_directions():
     cyclegan.networks(config)
   config.weights.identity = 0.0
   nets = cyclegan.networks(config)
-  params = runs.fresh_params(config, cyclegan, nets)
+  params = load.fresh_params(config, cyclegan, nets)
   data = batch()
   rows = cyclegan.samples(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
                           jax.random.key(0))

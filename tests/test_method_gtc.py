@@ -10,10 +10,10 @@ import optax
 import pytest
 from method_tools import config_of, moved
 
-from i2vjax import runs
 from i2vjax.core import ops, state
 from i2vjax.losses import consistency, masks
 from i2vjax.methods import gtc
+from i2vjax.run import load
 
 RATE = 0.01
 
@@ -58,7 +58,7 @@ def one_step(config, data, key=0):
   """(networks, state before, state after, terms) of one step with plain descent."""
   nets = gtc.networks(config) | {'disc': ToyCritic()}
   tx = dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  before = runs.fresh_state(config, gtc, nets, tx)
+  before = load.fresh_state(config, gtc, nets, tx)
   after, terms = on_one_device(
       lambda s: gtc.step(nets, tx, config, s, data, {}, jax.random.key(key), 'train'), before)
   return nets, before, after, terms
@@ -150,7 +150,7 @@ def traced(config, data):
   nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
 
   def whole():
-    fresh = runs.fresh_state(config, gtc, nets, tx)
+    fresh = load.fresh_state(config, gtc, nets, tx)
     step = jax.vmap(lambda _: gtc.step(nets, tx, config, fresh, data, {}, jax.random.key(0), ''),
                     axis_name=state.AXIS)
     return step(jnp.arange(1))
@@ -197,7 +197,7 @@ def test_two_devices_move_like_one():
   config = tiny(adversarial=0.0)
   config.gen.dropout = 0.0
   nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  fresh = runs.fresh_state(config, gtc, nets, tx)
+  fresh = load.fresh_state(config, gtc, nets, tx)
   one = batch()
   both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), one)
 
@@ -294,7 +294,7 @@ def test_one_clip_is_learned_by_heart():
   config.gen.update(width=16, levels=5, hidden=64, dropout=0.0)
   nets = gtc.networks(config)
   tx = {name: optax.adam(2e-3, b1=0.5) for name in gtc.PLAYERS}
-  s = runs.fresh_state(config, gtc, nets, tx)
+  s = load.fresh_state(config, gtc, nets, tx)
   a = jax.random.uniform(jax.random.key(0), (1, 5, 8, 8, 3), minval=-1)
   a = jax.image.resize(a, (1, 5, 64, 64, 3), 'linear')
   data = {'a': a, 'b': -a[..., ::-1]}

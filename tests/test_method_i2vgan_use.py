@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
-from i2vjax import checkpoint, reverse, runs
 from i2vjax.core import state
 from i2vjax.methods import i2vgan
+from i2vjax.run import checkpoint, direction, load
 
 
 def tiny():
@@ -95,7 +95,7 @@ def test_turned_run_predicts_in_the_other_domain():
   config = tiny()
   config.eval.mode = 'predictor'
   nets, _, fresh, _ = toy_setup(i2vgan, config)
-  run = reverse.turned(runs.Run(config, i2vgan, nets, fresh.params, {}, {}, 0))
+  run = direction.swap_domains(load.Run(config, i2vgan, nets, fresh.params, {}, {}, 0))
   frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
   _, out = i2vgan.translate(run.nets, run.config, run.params, {}, {}, None, frames)
   fake = [state.run(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]

@@ -9,10 +9,10 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 from mocyclegan_toys import BATCH, KEY, SIZE, B, batch_with, terms_of, tiny, toys_of
 
-from i2vjax import runs
 from i2vjax.core import ops
 from i2vjax.core.state import run
 from i2vjax.methods import mocyclegan
+from i2vjax.run import load
 
 
 @pytest.fixture(scope='module')
@@ -188,7 +188,7 @@ def test_translates_frame_by_frame_and_shows_its_motion(toys):
 def test_trainable_parameters_and_the_estimator_of_the_paper_variant():
   config = config_of('mocyclegan', 'paper')
   nets = mocyclegan.networks(config)
-  shapes = jax.eval_shape(lambda: runs.fresh_params(config, mocyclegan, nets))
+  shapes = jax.eval_shape(lambda: load.fresh_params(config, mocyclegan, nets))
   expected = 2 * (11_378_179 + 1_076_418 + 2_764_737)
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == expected
   assert [weights for _, weights in mocyclegan.fixed(config).values()] == ['raft_small']

@@ -8,12 +8,12 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import runs
 from i2vjax.core import state
 from i2vjax.core.state import run
 from i2vjax.losses import mining
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous, combogan, todaygan
+from i2vjax.run import load
 
 KEY, RATE, SIDE = jax.random.key(0), 1e-3, 8
 BATCH = clips(1, batch=2, size=SIDE)
@@ -80,7 +80,7 @@ def tiny(words='demo', **weights):
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = morngan.networks(config), dict.fromkeys(morngan.PLAYERS, optax.adam(RATE))
-  fresh = runs.fresh_state(config, morngan, nets, tx)
+  fresh = load.fresh_state(config, morngan, nets, tx)
   return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
 
 

@@ -10,7 +10,8 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax import main, runs
+from i2vjax import main
+from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[1]
 # An epoch is a step, so that phases begin with steps 2, 3, 4 and 8.
@@ -49,7 +50,7 @@ def test_all_phases_and_a_stop_in_the_last_one_changes_nothing(tmp_path):
   for steps in (9, 10):
     assert main.main(arguments(tmp_path / 'stopped', steps)) == 0
   assert log(tmp_path / 'stopped') == lines
-  whole, resumed = (runs.load(tmp_path / name).params for name in ('straight', 'stopped'))
+  whole, resumed = (load.load(tmp_path / name).params for name in ('straight', 'stopped'))
   jax.tree.map(np.testing.assert_array_equal, whole, resumed)
   with np.load(tmp_path / 'stopped' / 'pairs.npz') as table:
     for name, value in straight.items():

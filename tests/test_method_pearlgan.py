@@ -10,12 +10,12 @@ import optax
 import pytest
 from method_tools import clips, config_of, moved, passes
 
-from i2vjax import runs
 from i2vjax.core import state
 from i2vjax.core.state import name_key, run
 from i2vjax.losses import gradients, guidance, reconstruction, relativistic
 from i2vjax.methods import pearlgan
 from i2vjax.networks import spectral
+from i2vjax.run import load
 
 KEY, RATE = jax.random.key(0), 0.01
 EDGES = np.random.default_rng(0).choice(np.uint8([0, 0, 0, 51, 255]), (2, 2, 1, 16, 16))
@@ -70,7 +70,7 @@ def toys():
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = pearlgan.networks(config), dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
-  fresh = runs.fresh_state(config, pearlgan, nets, tx)
+  fresh = load.fresh_state(config, pearlgan, nets, tx)
   return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
 
 

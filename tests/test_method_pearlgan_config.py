@@ -9,9 +9,9 @@ import pytest
 from method_tools import config_of
 from test_method_pearlgan import BATCH, EDGES, FRAMES, KEY, REAL, on_devices, setup_of, tiny
 
-from i2vjax import schedules
 from i2vjax.losses import edges
 from i2vjax.methods import pearlgan
+from i2vjax.run import schedules
 
 
 def test_numbers_of_the_public_scripts():

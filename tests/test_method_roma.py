@@ -10,11 +10,11 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax import runs
 from i2vjax.core import state
 from i2vjax.losses import descriptor, similarity
 from i2vjax.methods import cptrans, roma
 from i2vjax.networks import vit
+from i2vjax.run import load
 
 KEY = jax.random.key(7)
 # Each program here runs once or twice on tiny frames: compile fast, run slow.
@@ -37,10 +37,10 @@ def tiny(backbone='random', **weights):
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of the ViT), with a generator that compiles in no time."""
-  _, nets, fixed = runs.assemble(config)
+  _, nets, fixed = load.assemble(config)
   nets = {**nets, 'gen': ToyGenerator()}
   tx = dict.fromkeys(roma.PLAYERS, optax.sgd(rate))
-  return nets, tx, runs.fresh_state(config, roma, nets, tx), fixed
+  return nets, tx, load.fresh_state(config, roma, nets, tx), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):

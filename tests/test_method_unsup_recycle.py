@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax import runs
 from i2vjax.core.state import run
 from i2vjax.losses import perceptual, temporal
 from i2vjax.methods import unsup_recycle
+from i2vjax.run import load
 
 KEY = jax.random.key(0)
 # Each program here runs once on tiny frames: compile fast, run slow.
@@ -257,7 +257,7 @@ def test_unknown_features_are_named():
 def test_samples_and_translation_of_a_clip_in_chunks():
   config = tiny()
   nets, *_ = toy_setup(unsup_recycle, config)
-  params = runs.fresh_params(config, unsup_recycle, nets)
+  params = load.fresh_params(config, unsup_recycle, nets)
   rows = unsup_recycle.samples(nets, config, params, {}, {}, BATCH, KEY)
   assert {'a to b', 'moved, then translated', 'translated, then moved'} < set(rows)
   assert all(shown.shape == (2, 32, 32, 3) for shown in rows.values())

@@ -9,6 +9,7 @@ import pytest
 from i2vjax import defaults, pretrained
 from i2vjax.networks import flow, raft
 from i2vjax.pretrained import registry
+from i2vjax.run import settle
 
 WANTED = [('a', 'backward'), ('a', 'forward'), ('b', 'backward')]
 
@@ -107,11 +108,11 @@ def test_auto_settles_to_raft_if_its_file_is_here(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   config = config_of('auto')
   config.pretrained_dir = str(tmp_path)
-  assert pretrained.settle(config).flow.name == 'gt+tvl1'
+  assert settle.settle(config).flow.name == 'gt+tvl1'
   (tmp_path / registry.ENTRIES['raft_small'].file).write_bytes(b'')
-  settled = pretrained.settle(config)
+  settled = settle.settle(config)
   assert settled.flow.name == 'gt+raft_small' and config.flow.name == 'auto'
-  assert pretrained.settle(settled).flow.name == 'gt+raft_small'
+  assert settle.settle(settled).flow.name == 'gt+raft_small'
 
 
 def test_a_missing_file_is_named_with_the_way_without(tmp_path):
@@ -123,4 +124,4 @@ def test_a_missing_file_is_named_with_the_way_without(tmp_path):
 def test_settling_leaves_configs_without_flow_alone():
   config = ml_collections.ConfigDict(dict(backbone='none', perceptual='none', variant='',
                                         optim=None))
-  assert 'flow' not in pretrained.settle(config)
+  assert 'flow' not in settle.settle(config)

@@ -11,21 +11,9 @@ import torch_twins as twins
 from flax import traverse_util
 from safetensors.numpy import save_file
 
-from i2vjax import (
-  importer,
-  pretrained,
-)
-from i2vjax.networks import (
-  patchgan,
-  projector,
-  resnet,
-  unet,
-  vgg,
-)
-from i2vjax.pretrained import (
-  torch_file,
-  vgg_weights,
-)
+from i2vjax import importer, pretrained
+from i2vjax.networks import patchgan, projector, resnet, unet, vgg
+from i2vjax.pretrained import torch_file, vgg_weights
 
 pytestmark = pytest.mark.parity
 FORMATS = pytest.mark.parametrize('zipped', [True, False])

@@ -10,9 +10,10 @@ import optax
 import pytest
 from method_tools import clips, config_of
 
-from i2vjax import methods, runs
+from i2vjax import methods
 from i2vjax.core.state import AXIS, name_key
 from i2vjax.networks import projector
+from i2vjax.run import load
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.parity
@@ -75,11 +76,11 @@ def layout(value):
 def ours(name):
   """(config, state, batch, frozen parameters, step: parameters -> (gradients, terms))."""
   config = tiny(name)
-  method, nets, fixed = runs.assemble(config)
+  method, nets, fixed = load.assemble(config)
   nets = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
           for name, net in nets.items()}   # compiles soonest; the forms agree (test_conv.py)
   tx = dict.fromkeys(method.PLAYERS, optax.sgd(1.0))
-  state, rng = runs.fresh_state(config, method, nets, tx), np.random.default_rng(0)
+  state, rng = load.fresh_state(config, method, nets, tx), np.random.default_rng(0)
   state = state.replace(local={'pool_a': {}, 'pool_b': {}}, params=jax.tree.map(
       lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.1, jnp.float32), state.params))
   batch = clips(config.data.frames, size=32)

@@ -9,6 +9,7 @@ from flax import traverse_util
 from i2vjax import defaults, pretrained
 from i2vjax.networks import vit
 from i2vjax.pretrained import registry
+from i2vjax.run import settle
 
 ENTRY = registry.ENTRIES['vit_b16_384']
 
@@ -138,17 +139,17 @@ def test_random_is_repeatable_marked_and_warned_once(config, module, caplog):
 
 def test_auto_without_the_file_is_none_with_one_line(config, caplog):
   config.backbone = 'auto'
-  settled = pretrained.settle(config)
+  settled = settle.settle(config)
   assert (settled.backbone, config.backbone) == ('none', 'auto')
   assert len(caplog.records) == 1
   assert 'fetch vit_b16_384' in caplog.text
-  assert pretrained.settle(settled).backbone == 'none'
+  assert settle.settle(settled).backbone == 'none'
 
 
 def test_auto_with_the_file_is_vit(config, module):
   save(config, arrays(module, 2))
   config.backbone = 'auto'
-  assert pretrained.settle(config).backbone == 'vit'
+  assert settle.settle(config).backbone == 'vit'
 
 
 @pytest.mark.parametrize(('backbone', 'rate'), [('vit', 2e-6), ('none', 2e-4)])
@@ -156,38 +157,38 @@ def test_rate_follows_the_backbone_unless_it_is_named(config, backbone, rate):
   config.backbone = backbone
   config.optim.lr_by_backbone = {'vit': 2e-6, 'none': 2e-4}
   config.optim.lr = 3e-3
-  assert pretrained.settle(config).optim.lr == 3e-3
+  assert settle.settle(config).optim.lr == 3e-3
   with config.unlocked():
     config.optim = {'lr': ml_collections.config_dict.placeholder(float),
                     'lr_by_backbone': {'vit': 2e-6, 'none': 2e-4}}
-  assert pretrained.settle(config.lock()).optim.lr == rate
+  assert settle.settle(config.lock()).optim.lr == rate
 
 
 def test_rate_named_nowhere_is_refused(config):
   with config.unlocked():
     config.optim = {'lr': ml_collections.config_dict.placeholder(float), 'lr_by_backbone': {}}
   with pytest.raises(ValueError, match='optim.lr'):
-    pretrained.settle(config)
+    settle.settle(config)
 
 
 @pytest.mark.parametrize('variant', ['paper', 'paper_cycle', 'raw-paper'])
 def test_paper_variants_refuse_random(config, variant):
   config.variant, config.perceptual = variant, 'random'
   with pytest.raises(ValueError, match='perceptual=random'):
-    pretrained.settle(config)
+    settle.settle(config)
   config.variant = 'papers'
-  assert pretrained.settle(config).perceptual == 'random'
+  assert settle.settle(config).perceptual == 'random'
 
 
 @pytest.mark.parametrize(('field', 'block', 'value'), [
     ('perceptual', 'vgg', 'vgg'), ('perceptual', 'vgg', 'random'), ('backbone', 'vit', 'auto')])
 def test_features_that_a_method_does_not_look_at_are_refused(config, field, block, value):
   config.update(method='cyclegan', backbone='none')
-  assert pretrained.settle(config).backbone == 'none'
+  assert settle.settle(config).backbone == 'none'
   del config[block]
   config[field] = value
   with pytest.raises(ValueError, match=f"{field}='{value}': cyclegan looks at no .*{field}=none"):
-    pretrained.settle(config)
+    settle.settle(config)
 
 
 def test_registry_hashes_are_part_of_the_names():

@@ -8,9 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
-from i2vjax import sheets
 from i2vjax.data import video
 from i2vjax.reporting import page, sketches, words
+from i2vjax.run import curves as sheets
 
 
 def scores(**changes):

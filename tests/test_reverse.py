@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import reverse, runs
+from i2vjax.run import direction, load
 
 
 def scaled(nets, config, params, extra, fixed, carry, frames):
@@ -21,11 +21,11 @@ def run():
   config = stubs.config(channels_a=1, channels_b=3)
   config.lock()
   params = {'gen_ab': 0.5, 'gen_ba': 0.25, 'pred_a': 1.0, 'pred_b': 2.0, 'seg_a': 3.0, 'head': 4.0}
-  return runs.Run(config, stubs.method(scaled), {}, params, {}, {'vgg19': 5.0}, 7)
+  return load.Run(config, stubs.method(scaled), {}, params, {}, {'vgg19': 5.0}, 7)
 
 
 def test_translates_back_into_the_channels_of_the_source(run):
-  back = reverse.through(run, 'gen_ba')
+  back = direction.in_direction(run, 'gen_ba')
   frames = jnp.ones((1, 1, 4, 4, 3))
   _, out = back.method.translate({}, back.config, back.params, {}, {}, None, frames)
   assert out.shape == (1, 1, 4, 4, 1)
@@ -33,27 +33,27 @@ def test_translates_back_into_the_channels_of_the_source(run):
 
 
 def test_partners_change_place_and_others_stay(run):
-  back = reverse.turned(run)
+  back = direction.swap_domains(run)
   assert back.params == {'gen_ab': 0.25, 'gen_ba': 0.5, 'pred_a': 2.0, 'pred_b': 1.0, 'seg_a': 3.0,
                          'head': 4.0}
   assert (back.fixed, back.step) == ({'vgg19': 5.0}, 7)
 
 
 def test_data_turns_round_too_and_the_run_itself_is_left(run):
-  back = reverse.turned(run)
+  back = direction.swap_domains(run)
   assert (back.config.data.direction, run.config.data.direction) == ('b2a', 'a2b')
   assert (back.config.data.channels_a, run.config.data.channels_a) == (3, 1)
-  assert reverse.turned(back).config.to_dict() == run.config.to_dict()
+  assert direction.swap_domains(back).config.to_dict() == run.config.to_dict()
 
 
 @pytest.mark.parametrize('network', [None, 'gen_ab'])
 def test_without_a_wish_or_by_the_usual_generator_nothing_changes(run, network):
-  assert reverse.through(run, network) is run
+  assert direction.in_direction(run, network) is run
 
 
 def test_generators_that_are_not_there_are_refused(run):
   one_way = types.SimpleNamespace(params={'gen': 1, 'disc_b': 2})
   with pytest.raises(ValueError, match='--network gen_ba: this run translates by gen$'):
-    reverse.through(one_way, 'gen_ba')
+    direction.in_direction(one_way, 'gen_ba')
   with pytest.raises(ValueError, match='--network pred_a: .* by gen_ab or gen_ba'):
-    reverse.through(run, 'pred_a')
+    direction.in_direction(run, 'pred_a')

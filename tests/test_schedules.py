@@ -5,7 +5,7 @@ import ml_collections
 import numpy as np
 import pytest
 
-from i2vjax import schedules
+from i2vjax.run import phases, schedules
 
 
 def rates(schedule, counts, epochs=2, decay=3, steps=0, fraction=0.0, per_epoch=10):
@@ -46,7 +46,7 @@ def test_linear_scaling_multiplies_by_the_devices():
       train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0)))
   grads = jnp.ones(3)
   def first_move(count):
-    tx = schedules.optimisers(config, ('gen',), 1, count)['gen']
+    tx = schedules.optimizers(config, ('gen',), 1, count)['gen']
     return float(tx.update(grads, tx.init(grads))[0][0])
   assert first_move(4) == pytest.approx(4 * first_move(1))
 
@@ -57,10 +57,10 @@ def test_accumulated_small_batches_equal_the_large_one():
                  accumulate=1),
       train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0)))
   params = jnp.zeros(2)
-  one = schedules.optimisers(config, ('gen',), 1)['gen']
+  one = schedules.optimizers(config, ('gen',), 1)['gen']
   expected, _ = one.update(jnp.array([2.0, -3.0]), one.init(params))
   config.optim.accumulate = 2
-  two = schedules.optimisers(config, ('gen',), 1)['gen']
+  two = schedules.optimizers(config, ('gen',), 1)['gen']
   first, state = two.update(jnp.array([1.0, -3.0]), two.init(params))
   second, _ = two.update(jnp.array([3.0, -3.0]), state)
   np.testing.assert_array_equal(first, 0)
@@ -74,7 +74,7 @@ def test_an_accumulated_move_has_the_rate_of_the_step_it_is_made_in(epochs, step
                  accumulate=2),
       train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5)))
   rate = schedules.learning_rate(config.optim, config.train, 3)   # 3 steps: no multiple of 2
-  tx = schedules.optimisers(config, ('gen',), 3)['gen']
+  tx = schedules.optimizers(config, ('gen',), 3)['gen']
   state, moved = tx.init(jnp.zeros(1)), []
   for _ in range(12):
     update, state = tx.update(jnp.ones(1), state)
@@ -99,13 +99,13 @@ class Phased:
 
 def test_phase_of_a_step():
   config = ml_collections.ConfigDict()
-  found = [schedules.phase_at(Phased, config, step) for step in (0, 9, 10)]
+  found = [phases.phase_at(Phased, config, step) for step in (0, 9, 10)]
   assert found == ['warm', 'warm', 'full']
-  assert schedules.phase_at(object(), config, 3) == 'train'
+  assert phases.phase_at(object(), config, 3) == 'train'
 
 
 def test_length_in_steps_or_epochs():
   config = ml_collections.ConfigDict(dict(train=dict(steps=0, epochs=3, epochs_decay=2)))
-  assert schedules.total_steps(config, 7) == 35
+  assert phases.total_steps(config, 7) == 35
   config.train.steps = 9
-  assert schedules.total_steps(config, 7) == 9
+  assert phases.total_steps(config, 7) == 9

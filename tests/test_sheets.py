@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from i2vjax import sheets
+from i2vjax.run import contact_sheet
 
 
 def pictures(count, height, width, channels=3, value=100):
@@ -13,7 +13,7 @@ def pictures(count, height, width, channels=3, value=100):
 
 def test_sheet_holds_every_picture_at_its_place():
   rows = {'source': pictures(2, 64, 80, value=10), 'translated': pictures(2, 64, 80, value=20)}
-  sheet = sheets.contact_sheet(rows)
+  sheet = contact_sheet.contact_sheet(rows)
   assert sheet.dtype == np.uint8
   assert (sheet == 10).all(-1).sum() == 2 * 64 * 80
   assert (sheet == 20).all(-1).sum() == 2 * 64 * 80
@@ -23,28 +23,28 @@ def test_sheet_holds_every_picture_at_its_place():
 
 def test_rows_may_differ_in_channels_and_number():
   rows = {'grey': pictures(1, 64, 64, 1, 7), 'rgb': pictures(3, 64, 64, 3, 9)}
-  sheet = sheets.contact_sheet(rows)
+  sheet = contact_sheet.contact_sheet(rows)
   assert (sheet == 7).all(-1).sum() == 64 * 64
   assert (sheet == 9).all(-1).sum() == 3 * 64 * 64
 
 
 def test_label_is_drawn():
-  blank = sheets.contact_sheet({' ': pictures(1, 64, 64)})
-  labelled = sheets.contact_sheet({'source': pictures(1, 64, 64)})
+  blank = contact_sheet.contact_sheet({' ': pictures(1, 64, 64)})
+  labelled = contact_sheet.contact_sheet({'source': pictures(1, 64, 64)})
   assert blank.shape == labelled.shape
   assert (blank[:26] != labelled[:26]).any()
 
 
 def test_small_pictures_are_enlarged_by_whole_pixels():
   image = np.arange(16 * 16, dtype=np.uint8).reshape(1, 16, 16, 1) % 200
-  sheet = sheets.contact_sheet({'x': image})
+  sheet = contact_sheet.contact_sheet({'x': image})
   block = sheet[26:26 + 64, 6:6 + 64, 0]
   np.testing.assert_array_equal(block, np.kron(image[0, ..., 0], np.ones((4, 4), np.uint8)))
 
 
 def test_sixteen_bits_are_stretched():
   frame = np.linspace(7000, 7200, 64 * 64).reshape(64, 64, 1).astype(np.uint16)
-  shown = sheets.rgb(frame)
+  shown = contact_sheet.to_rgb(frame)
   assert shown.dtype == np.uint8
   assert shown.min() == 0
   assert shown.max() == 255
@@ -52,14 +52,14 @@ def test_sixteen_bits_are_stretched():
 
 def test_no_pictures_is_refused():
   with pytest.raises(ValueError, match='at least one'):
-    sheets.contact_sheet({'source': []})
+    contact_sheet.contact_sheet({'source': []})
 
 
 @pytest.mark.parametrize('shape', [(5, 7), (5, 7, 1), (5, 7, 3)])
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_png_round_trip(tmp_path, shape, dtype):
   image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, shape).astype(dtype)
-  sheets.save_png(tmp_path / 'deep' / 'x.png', image)
+  contact_sheet.save_png(tmp_path / 'deep' / 'x.png', image)
   read = cv2.imread(str(tmp_path / 'deep' / 'x.png'), cv2.IMREAD_UNCHANGED)
   read = read[..., ::-1] if image.ndim == 3 and shape[-1] == 3 else read.reshape(shape)
   np.testing.assert_array_equal(read, image)

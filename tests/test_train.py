@@ -13,8 +13,9 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax import checkpoint, main, runs
-from i2vjax.logbook import Stop
+from i2vjax import main
+from i2vjax.run import checkpoint, load
+from i2vjax.run.signals import Stop
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
@@ -22,7 +23,7 @@ CONSTANT = '--config.optim.schedule=constant'
 
 
 def final_params(workdir):
-  return runs.load(workdir).params
+  return load.load(workdir).params
 
 
 def log(workdir):
@@ -87,7 +88,7 @@ def test_sigterm_saves_says_how_to_go_on_and_the_rest_is_the_same(straight, tiny
   assert 'stopped at step' in said and '--config.train.steps=100000' in said
   stopped = log(tmp_path)
   assert stopped[:6] == log(straight)[:len(stopped)]
-  assert runs.load(tmp_path).step == len(stopped)
+  assert load.load(tmp_path).step == len(stopped)
 
 
 def test_kill_in_the_middle_of_saving_loses_nothing(straight, tiny, tmp_path):
@@ -138,7 +139,7 @@ def test_a_checkpoint_that_cannot_be_read_is_named_with_the_others(straight, tmp
     if data.is_file():
       data.write_bytes(data.read_bytes()[:3])
   with pytest.raises(ValueError, match=r'checkpoint 6 of .* others for --checkpoint: 5$'):
-    runs.load(run)
+    load.load(run)
 
 
 def test_another_seed_in_the_same_folder_is_refused(straight, tiny, capsys):
@@ -165,4 +166,4 @@ def test_scores_while_training_name_the_best(tiny, footage, tmp_path):
   lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
   psnr = {line['step']: line['eval/psnr'] for line in lines if 'eval/psnr' in line}
   assert sorted(psnr) == [1, 2, 3]
-  assert runs.load(tmp_path, 'best').step == max(psnr, key=psnr.get)
+  assert load.load(tmp_path, 'best').step == max(psnr, key=psnr.get)

@@ -6,17 +6,18 @@ import ml_collections
 import numpy as np
 import pytest
 
-from i2vjax import defaults, schedules, stored, train
+from i2vjax import defaults, train
 from i2vjax.data import recall
+from i2vjax.run import folder, phases
 
 
 def test_epochs_shrink_with_a_run_whose_length_is_given_in_steps():
   config = ml_collections.ConfigDict(dict(steps=0, epochs=6, epochs_decay=2))
-  assert schedules.epoch_steps(config, 500) == 500
+  assert phases.epoch_steps(config, 500) == 500
   config.steps = 83
-  assert schedules.epoch_steps(config, 500) == 10
+  assert phases.epoch_steps(config, 500) == 10
   config.steps = 3
-  assert schedules.epoch_steps(config, 500) == 1
+  assert phases.epoch_steps(config, 500) == 1
 
 
 @pytest.fixture
@@ -61,7 +62,7 @@ def test_the_method_is_asked_as_a_phase_begins_and_a_resumed_run_reads_the_answe
   position = first.get_state()
   late = train.paired_feed(setup, state(2), 4, position)
   chosen = [next(late) for _ in range(3)]
-  middle = train.feed_of(setup.config, setup.method, stored.table(
+  middle = train.feed_of(setup.config, setup.method, folder.pair_table(
       setup.workdir, 4, None, write=False, known=True))
   middle.set_state(position)
   next(middle)
@@ -71,8 +72,8 @@ def test_the_method_is_asked_as_a_phase_begins_and_a_resumed_run_reads_the_answe
 
 
 def test_a_table_is_kept_for_its_own_phase_alone(tmp_path):
-  made = stored.table(tmp_path, 4, lambda: {'x': np.arange(3)}, write=True, known=False)
-  found = stored.table(tmp_path, 4, None, write=False, known=True)
+  made = folder.pair_table(tmp_path, 4, lambda: {'x': np.arange(3)}, write=True, known=False)
+  found = folder.pair_table(tmp_path, 4, None, write=False, known=True)
   np.testing.assert_array_equal(found['x'], made['x'])
-  assert stored.table(tmp_path, 9, lambda: None, write=True, known=True) is None
-  assert stored.table(tmp_path, 9, None, write=False, known=True) is None
+  assert folder.pair_table(tmp_path, 9, lambda: None, write=True, known=True) is None
+  assert folder.pair_table(tmp_path, 9, None, write=False, known=True) is None

@@ -14,8 +14,8 @@ import ml_collections
 import numpy as np
 import optax
 
-from i2vjax import averaging, checkpoint
 from i2vjax.core import parallel, state
+from i2vjax.run import averaging, checkpoint
 
 GLOBAL_BATCH = 8
 PLAYERS = {'gen': ('gen',), 'disc': ('disc',)}

@@ -17,10 +17,11 @@ import subprocess
 import sys
 import time
 
-from i2vjax import evaluate, sheets
+from i2vjax import evaluate
 from i2vjax.comparing import drawings, lineup, tables
 from i2vjax.core import files
 from i2vjax.data import placing
+from i2vjax.run import curves as sheets
 
 
 def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_different=False,

@@ -7,12 +7,14 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import evaluate, export, runs, sheets
+from i2vjax import evaluate, export
 from i2vjax.comparing import tables
 from i2vjax.core import files
 from i2vjax.data import pairs
 from i2vjax.reporting import page as reporting
 from i2vjax.reporting import words
+from i2vjax.run import contact_sheet, load
+from i2vjax.run import curves as sheets
 from i2vjax.scoring import plan
 from i2vjax.scoring import rows as scored
 
@@ -61,7 +63,7 @@ def kept(item):
       found = dict(stored)
     if str(found.get('stamp')) == stamp:
       return int(found['parameters']) or None, unpack(found)
-  run = runs.load(item.workdir, str(item.total))
+  run = load.load(item.workdir, str(item.total))
   parameters, pictures = size_of(run), frames(run)
   jax.clear_caches()   # the programs of every row would stay in memory
   arrays = {f'{kind} {k:03d}': value for kind, values in pictures.items()
@@ -117,7 +119,7 @@ def sheet(drawn):
     rows[words.LABELS['target']] = first['target']
   height, width = first['source'][0].shape[:2]
   wide = min(max(width, NARROW), WIDE)
-  return sheets.contact_sheet(rows, columns=[str(title) for title in first['titles']],
+  return contact_sheet.contact_sheet(rows, columns=[str(title) for title in first['titles']],
                               cell=(round(height * wide / width), wide))
 
 
@@ -225,6 +227,6 @@ def html_table(table):
 
 def figure_of(image, words):
   """A picture with its caption, inside the page."""
-  return (f'<div class=card><figure><img src="{sheets.inline_png(image)}" '
+  return (f'<div class=card><figure><img src="{contact_sheet.inline_png(image)}" '
           f'width="{image.shape[1]}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}'
           f'</figcaption></figure></div>')

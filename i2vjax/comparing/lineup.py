@@ -7,9 +7,11 @@ import re
 import shlex
 from typing import Any
 
-from i2vjax import defaults, pretrained, schedules, stored
+from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.data import windows
+from i2vjax.run import folder as stored
+from i2vjax.run import phases, resume_rules, settle
 
 # Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
 NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
@@ -20,7 +22,7 @@ UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
 # Run-level fields worth a footnote where they differ.
 ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction', 'train.ema')
 # What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
-FREE = (*stored.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
+FREE = (*resume_rules.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +80,8 @@ def plan(output, rows, seeds, common, read):
   items = []
   for row in rows:
     arguments = (f'--config={row.path}', *common, *row.overrides)
-    config = pretrained.settle(read(arguments))
-    total = config.train.steps or schedules.total_steps(config, windows.steps_per_epoch(config))
+    config = settle.settle(read(arguments))
+    total = config.train.steps or phases.total_steps(config, windows.steps_per_epoch(config))
     for seed in seeds:
       own = config.copy_and_resolve_references()
       own.seed = seed

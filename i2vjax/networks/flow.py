@@ -5,7 +5,7 @@
   'tvl1', 'lk'          computed; need none
   'zero'                nothing moves
   'gt+NAME'             known flow where the batch has it, else the estimator NAME
-  'auto'                'gt+raft_small' if its file is here, else 'gt+tvl1' (`pretrained.settle`)
+  'auto'                'gt+raft_small' if its file is here, else 'gt+tvl1' (`settle.settle`)
 
 A method that needs flow returns `extras(config)` from `batch_extras` and joins `fixed(config)` to
 its frozen networks. Fields of `config.flow` besides `name`: `weights` (path of RAFT's file, '' to

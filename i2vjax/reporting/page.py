@@ -2,9 +2,10 @@
 
 import html
 
-from i2vjax import sheets
 from i2vjax.reporting import sketches as pictures
 from i2vjax.reporting import words
+from i2vjax.run import contact_sheet
+from i2vjax.run import curves as sheets
 
 STYLE = """
 :root { color-scheme: light; --ink: #18181b; --faint: #71717a; --line: #e4e4e7; --mark: #0f766e; }
@@ -70,7 +71,7 @@ def _facts(facts):
 
 
 def _figure(image, caption, kind=''):
-  return (f'<figure><img class="{kind}" src="{sheets.inline_png(image)}" width="{image.shape[1]}" '
+  return (f'<figure><img class="{kind}" src="{contact_sheet.inline_png(image)}" width="{image.shape[1]}" '
           f'alt="{_text(caption)}"><figcaption>{_text(caption)}</figcaption></figure>')
 
 
@@ -78,7 +79,7 @@ def _video(sketch):
   if not sketch['video']:
     return ''
   shown = ', '.join(words.LABELS.get(label, label) for label in sketch['rows'])
-  return (f'<figure><video src="{sheets.inline("video/mp4", sketch["video"])}" controls loop muted '
+  return (f'<figure><video src="{contact_sheet.inline("video/mp4", sketch["video"])}" controls loop muted '
           f'playsinline></video><figcaption>The clip: {_text(shown)}</figcaption></figure>')
 
 
@@ -88,7 +89,7 @@ def page(scores, sketches, curves):
   Args:
     scores: the content of scores.json.
     sketches: list of `sketch`, kept with `keep`.
-    curves: from `sheets.read_curves`.
+    curves: from `curves.read_curves`.
   """
   run = scores['run']
   title = ' '.join(str(run[key]) for key in ('method', 'variant') if run.get(key))

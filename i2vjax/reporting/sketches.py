@@ -5,9 +5,9 @@ import tempfile
 
 import numpy as np
 
-from i2vjax import sheets
 from i2vjax.data.writer import VideoWriter
 from i2vjax.reporting import words
+from i2vjax.run import contact_sheet
 
 ACROSS, SHOWN = 4, 8             # frames of a clip; clips with pictures
 WORST, OF_ONE = 6, 2             # worst frames; at most so many of one clip
@@ -86,14 +86,14 @@ def video(rows):
     path = pathlib.Path(folder) / 'clip.mp4'
     with VideoWriter(path, RATE, QUALITY) as writer:
       for frames in zip(*(frames[:MOVING] for frames in rows.values()), strict=True):
-        writer.write(np.concatenate([sheets.fit(frame, *size) for frame in frames], axis=1))
+        writer.write(np.concatenate([contact_sheet.fit(frame, *size) for frame in frames], axis=1))
     return path.read_bytes()
 
 
 def clip_sheet(sketch):
   """Rows: source, translation, target ...; columns: moments."""
   rows = {words.LABELS.get(label, label): frames for label, frames in sketch['rows'].items()}
-  return sheets.contact_sheet(rows, columns=[f'frame {t}' for t in sketch['times']],
+  return contact_sheet.contact_sheet(rows, columns=[f'frame {t}' for t in sketch['times']],
                               cell=_cell(rows))
 
 
@@ -102,7 +102,7 @@ def slice_sheet(sketch):
   rows = {words.LABELS.get(label, label): [lines] for label, lines in sketch['slices'].items()}
   length = len(next(iter(rows.values()))[0])
   cell = max(72, min(5 * length, 240)), HIGH
-  return sheets.contact_sheet(rows, cell=cell, stretch=True)
+  return contact_sheet.contact_sheet(rows, cell=cell, stretch=True)
 
 
 def worst_sheet(worst):
@@ -110,4 +110,4 @@ def worst_sheet(worst):
   labels = list(worst[0][3])
   rows = {words.LABELS.get(label, label): [entry[3][label] for entry in worst] for label in labels}
   titles = [f'{name}, {t}' for _, name, t, _ in worst]
-  return sheets.contact_sheet(rows, columns=titles, cell=_cell(rows))
+  return contact_sheet.contact_sheet(rows, columns=titles, cell=_cell(rows))

@@ -5,11 +5,12 @@ A row is a function: pairs.Material -> frames [T, H, W, C], uint8 or float in [-
 
 import numpy as np
 
-from i2vjax import runs, translate
+from i2vjax import translate
 from i2vjax.core import files, ops
 from i2vjax.data import pairs
 from i2vjax.data.scenes import ceiling
 from i2vjax.metrics import clips
+from i2vjax.run import load
 
 
 def translated(run):
@@ -34,7 +35,7 @@ def reference(run, plan):
   config = run.config
   rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
                                              config.eval.quantize),
-          'untrained': translated(runs.untrained(run))}
+          'untrained': translated(load.untrained(run))}
   if plan.paired:
     rows['constant'] = constant(plan.materials())
   if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':

@@ -1,8 +1,8 @@
 """Numbers in a config that cannot be meant, refused before anything is built."""
 
-from i2vjax import stored
+from i2vjax.run import folder
 
-LEAST = {
+LOWER_BOUNDS = {
     'seed': 0, 'data.batch': 1, 'data.frames': 1, 'data.stride': 1, 'data.threads': 0,
     'data.workers': 0, 'data.prefetch': 0, 'gen.width': 1, 'gen.blocks': 0, 'disc.width': 1,
     'gan.pool': 0, 'optim.accumulate': 1, 'train.epochs': 0, 'train.epochs_decay': 0,
@@ -18,8 +18,8 @@ def check(config):
   Raises:
     ValueError: names the field, its value and the least that works.
   """
-  flat = stored.flatten(config)
-  for name, least in LEAST.items():
+  flat = folder.flatten(config)
+  for name, least in LOWER_BOUNDS.items():
     if name in flat and flat[name] < least:
       raise ValueError(f'{name}={flat[name]}: it must be at least {least}')
   if not 0 <= flat.get('train.ema', 0) < 1:

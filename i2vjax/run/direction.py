@@ -2,14 +2,14 @@
 
 import dataclasses
 
-WAYS = ('gen_ab', 'gen', 'gen_ba')   # the networks that translate
+GENERATORS = ('gen_ab', 'gen', 'gen_ba')   # the networks that translate
 
 
-def through(run, network):
+def in_direction(run, network):
   """The run that translates by `network`.
 
   Args:
-    run: runs.Run.
+    run: load.Run.
     network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: no wish.
 
   Returns:
@@ -18,13 +18,13 @@ def through(run, network):
   Raises:
     ValueError: this run has no such generator.
   """
-  there = [name for name in WAYS if name in run.params]
+  there = [name for name in GENERATORS if name in run.params]
   if network is not None and network not in there:
     raise ValueError(f'--network {network}: this run translates by {" or ".join(there)}')
-  return turned(run) if network == 'gen_ba' else run
+  return swap_domains(run) if network == 'gen_ba' else run
 
 
-def turned(run):
+def swap_domains(run):
   """The run with its domains exchanged: what led from b to a now is `gen_ab`.
 
   Every network of a domain changes place with its partner, so that predictors and the like follow;
@@ -35,11 +35,11 @@ def turned(run):
     data = config.data
     data.channels_a, data.channels_b = data.channels_b, data.channels_a
     data.direction = {'a2b': 'b2a', 'b2a': 'a2b'}[data.direction]
-  parts = {part: exchanged(getattr(run, part)) for part in ('nets', 'params', 'extra', 'fixed')}
+  parts = {part: swap_names(getattr(run, part)) for part in ('nets', 'params', 'extra', 'fixed')}
   return dataclasses.replace(run, config=config, **parts)
 
 
-def exchanged(by_name):
+def swap_names(by_name):
   """{'gen_ab': x, 'gen_ba': y, 'vgg19': z} -> {'gen_ab': y, 'gen_ba': x, 'vgg19': z}."""
   return {name: by_name.get(partner(name), item) for name, item in by_name.items()}
 

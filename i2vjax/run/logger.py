@@ -8,7 +8,6 @@ import importlib.util
 import json
 import os
 import pathlib
-import signal
 import time
 
 import numpy as np
@@ -18,32 +17,6 @@ from clu import metrics as clu_metrics
 
 class NonFinite(ArithmeticError):
   """A loss term or a parameter stopped being a number."""
-
-
-class Stop:
-  """SIGTERM and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
-
-  A second SIGTERM does not: schedulers send several, and the checkpoint is being written.
-  """
-
-  SIGNALS = (signal.SIGTERM, signal.SIGINT)
-
-  def __enter__(self):
-    self.asked = False
-    try:
-      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
-    except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
-      self.before = {}
-    return self
-
-  def _ask(self, number, frame):
-    if self.asked and number == signal.SIGINT:
-      raise KeyboardInterrupt
-    self.asked = True
-
-  def __exit__(self, *_):
-    for number, handler in self.before.items():
-      signal.signal(number, handler)
 
 
 def averages(terms):
@@ -94,7 +67,7 @@ def _event_writer(folder, wanted):
   return tensorboardX.SummaryWriter(str(folder))
 
 
-class Logbook:
+class MetricLogger:
   """Writes a run's numbers and pictures. On processes other than the main one it writes nothing."""
 
   def __init__(self, workdir, config, step, total, show=True, active=True):

@@ -1,6 +1,5 @@
 """What lies in a run folder beside checkpoints: the config it was asked for, a table of pairs."""
 
-import difflib
 import json
 import pathlib
 
@@ -9,12 +8,6 @@ import numpy as np
 
 from i2vjax import defaults
 from i2vjax.core import files
-
-# Fields that change neither the state nor what it means. A trailing dot names a whole block.
-NEUTRAL = ('log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
-           'data.workers', 'data.cache_dir', 'data.scenes.cache_mb')
-# Fields that may differ between a run and its continuation: how long it goes on, and how fast.
-FREE = (*NEUTRAL, 'train.', 'optim.lr')
 
 
 def write_config(workdir, config):
@@ -77,33 +70,7 @@ def flatten(config, prefix=''):
   return flat
 
 
-def compare_configs(stored, asked):
-  """Differences that a continued run may have, as lines of text.
-
-  An empty field that one of them lacks is younger than the run, or gone since, and no difference.
-
-  Raises:
-    ValueError: a field differs that changes the state or its meaning; names every such field.
-  """
-  old, new = flatten(stored), flatten(asked)
-  both = old.keys() & new.keys()
-  changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
-             and (name in both or old.get(name) or new.get(name))]
-  lines = {name: f'{name}: {old.get(name)!r} -> {new.get(name)!r}' for name in changed}
-  refused = [line for name, line in lines.items() if not name.startswith(FREE)]
-  if refused:
-    raise ValueError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
-                     + '\nuse the same values, or another --workdir')
-  return list(lines.values())
-
-
-def nearest(name, names):
-  """' Did you mean ...?' or an empty string."""
-  close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
-  return f' Did you mean {close[0]!r}?' if close else ''
-
-
-def table(workdir, first, make, write, known):
+def pair_table(workdir, first, make, write, known):
   """The table of pairs of a phase (`pairing` of a method), kept in the run folder.
 
   Args:

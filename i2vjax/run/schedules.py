@@ -4,8 +4,6 @@ published method here)."""
 import jax.numpy as jnp
 import optax
 
-from i2vjax import methods
-
 
 def learning_rate(optim, train, steps_per_epoch, device_count=1):
   """Rate as a function of the number of steps done.
@@ -43,7 +41,7 @@ def learning_rate(optim, train, steps_per_epoch, device_count=1):
   return rate
 
 
-def optimisers(config, players, steps_per_epoch, device_count=1):
+def optimizers(config, players, steps_per_epoch, device_count=1):
   """{player: Adam}, at the rate of `learning_rate`.
 
   `optim.accumulate` = k moves once in k steps by the mean of their gradients, which equals a k
@@ -56,39 +54,3 @@ def optimisers(config, players, steps_per_epoch, device_count=1):
   if k > 1:
     tx = optax.MultiSteps(tx, k).gradient_transformation()
   return dict.fromkeys(players, tx)
-
-
-# ---- Lengths and phases
-
-
-def phase_of(method, config, step):
-  """(first step, name) of the phase that `step` belongs to."""
-  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
-  return [phase for phase in phases if phase[0] <= step][-1]
-
-
-def phase_at(method, config, step):
-  """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
-  _, name = phase_of(method, config, step)
-  return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
-
-
-def total_steps(config, per_epoch):
-  """Length of the run in steps."""
-  train = config.train
-  return train.steps or (train.epochs + train.epochs_decay) * per_epoch
-
-
-def epoch_steps(train, per_epoch):
-  """Steps in an epoch for phases and terms that begin at one: where the run's length is given in
-  steps, its epochs shrink or stretch with it."""
-  epochs = train.epochs + train.epochs_decay
-  return max(train.steps // max(epochs, 1), 1) if train.steps else per_epoch
-
-
-def measured(config, per_epoch):
-  """A copy of the config that knows the steps in an epoch, as `train.per_epoch`."""
-  config = config.copy_and_resolve_references()
-  with config.unlocked():
-    config.train.per_epoch = epoch_steps(config.train, per_epoch)
-  return config

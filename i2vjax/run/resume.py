@@ -2,7 +2,7 @@
 
 import logging
 
-from i2vjax import checkpoint, schedules, stored
+from i2vjax.run import checkpoint, folder, phases, resume_rules
 
 
 def begun(config, workdir):
@@ -13,8 +13,8 @@ def begun(config, workdir):
   """
   if not ((workdir / 'config.json').is_file() and checkpoint.any_in(workdir)):
     return None
-  before = stored.read_config(workdir)
-  for note in stored.compare_configs(before, config):
+  before = folder.read_config(workdir)
+  for note in resume_rules.compare_configs(before, config):
     logging.warning('changed since this run began: %s', note)
   return before
 
@@ -33,7 +33,7 @@ def check(before, config, method, step, per_epoch):
     raise ValueError(
         f'data.workers: {before.data.workers} -> {config.data.workers}: a run that goes on has to '
         'read with as many processes as before, or its batches would be others')
-  was, now = (schedules.phase_of(method, schedules.measured(x, per_epoch), max(step - 1, 0))[1]
+  was, now = (phases.phase_of(method, phases.with_steps_per_epoch(x, per_epoch), max(step - 1, 0))[1]
               for x in (before, config))
   if was != now:
     raise ValueError(

@@ -1,0 +1,1 @@
+"""A training run: its folder, its checkpoints, its schedule, its log."""

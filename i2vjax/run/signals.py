@@ -1,0 +1,29 @@
+"""SIGTERM and Ctrl-C while training: save, then stop."""
+
+import signal
+
+
+class Stop:
+  """SIGTERM and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
+
+  A second SIGTERM does not: schedulers send several, and the checkpoint is being written.
+  """
+
+  SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+  def __enter__(self):
+    self.asked = False
+    try:
+      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
+    except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
+      self.before = {}
+    return self
+
+  def _ask(self, number, frame):
+    if self.asked and number == signal.SIGINT:
+      raise KeyboardInterrupt
+    self.asked = True
+
+  def __exit__(self, *_):
+    for number, handler in self.before.items():
+      signal.signal(number, handler)
