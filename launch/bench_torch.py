@@ -86,8 +86,8 @@ def jax_step(config, options):
   """(one training step as a function without arguments, bytes of XLA's buffers)."""
   import jax
 
-  from i2vjax import commands
   from i2vjax import train as trainer
+  from i2vjax.cli import commands
   from i2vjax.core import parallel
   from i2vjax.data import windows
   from i2vjax.run import load, phases, schedules, settle

@@ -15,7 +15,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax import data, main
+from i2vjax import data
+from i2vjax.cli import parse
 from i2vjax.comparing import compare, lineup, tables
 from i2vjax.core import files, ops
 from i2vjax.data import windows
@@ -98,7 +99,7 @@ def run_all():
   options, common = parser.parse_known_args()
   rows = [lineup.Row(name, options.config, ROWS[name]) for name in options.rows]
   table, stopped = compare.compare(options.output, rows, options.seeds, common=common,
-                                   read=main.row_config)
+                                   read=parse.row_config)
   if stopped:
     raise SystemExit('stopped; the same command goes on')
   text = f'{tables.markdown(table)}\n{shares(table)}'

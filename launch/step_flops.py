@@ -26,8 +26,8 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from i2vjax import main as command_line
 from i2vjax import methods
+from i2vjax.cli import parse
 from i2vjax.core import ops, state
 from i2vjax.networks import projector
 from i2vjax.run import schedules
@@ -186,7 +186,7 @@ def total(rows):
 
 
 def main(argv):
-  config = command_line.parse(argv)[2]
+  config = parse.parse(argv)[2]
   if config.method not in BY_HAND:
     raise SystemExit(f'counted by hand are {", ".join(BY_HAND)}, not {config.method}')
   found, rows = count(config)

@@ -10,8 +10,7 @@ import pytest
 import toy
 
 from i2vjax import defaults
-from i2vjax.cli import errors
-from i2vjax.core import parallel
+from i2vjax.core import errors, parallel
 from i2vjax.run import checkpoint, folder, resume_rules
 from i2vjax.run.logger import NonFinite
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from i2vjax import evaluate, main
+from i2vjax.cli import flags, parse
 from i2vjax.comparing import compare, drawings, lineup, tables
 from i2vjax.core import files
 from i2vjax.run import folder
@@ -29,7 +30,7 @@ class Commands:
 
   def __call__(self, arguments):
     self.calls.append(arguments)
-    name, workdir = arguments[0], pathlib.Path(main.given(arguments, 'workdir'))
+    name, workdir = arguments[0], pathlib.Path(flags.flag_value(arguments, 'workdir'))
     if self.stop_at == len(self.calls):
       return 0, '', True
     if workdir.name in self.fail:
@@ -39,7 +40,7 @@ class Commands:
 
   def train(self, arguments, workdir):
     given = [text for text in arguments if text.startswith('--config')]
-    config = lineup.settle.settle(main.row_config(given))
+    config = lineup.settle.settle(parse.row_config(given))
     workdir.mkdir(parents=True)
     folder.write_config(workdir, config)
     (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
@@ -55,7 +56,7 @@ class Commands:
         name, value = text.removeprefix('--config.eval.').split('=')
         config.eval[name] = type(config.eval[name])(value)
     value = 14 + 2 * config.seed
-    files.save_json(pathlib.Path(main.given(arguments, 'output')) / 'scores.json', {
+    files.save_json(pathlib.Path(flags.flag_value(arguments, 'output')) / 'scores.json', {
         'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
         'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8}, 'skipped': {},
         'rows': {'translated': {'psnr': value, 'warping_mse': 0.002}, **REFERENCES}})
@@ -105,8 +106,8 @@ def test_an_output_that_cannot_be_written_is_told_before_anything_is_trained(
 
 def test_a_folder_without_a_checkpoint_holds_no_run_yet(run, tmp_path):
   assert run(Commands()) == 0
-  for folder in tmp_path.glob('table/*/checkpoints'):
-    shutil.rmtree(folder)
+  for place in tmp_path.glob('table/*/checkpoints'):
+    shutil.rmtree(place)
   assert run(Commands(), '--config.optim.lr=0.1') == 0
 
 
@@ -266,7 +267,7 @@ def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
 
 
 def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
-  item, = lineup.plan(tmp_path, [lineup.parse_row(CUT)], (0,), (), main.row_config)
+  item, = lineup.plan(tmp_path, [lineup.parse_row(CUT)], (0,), (), parse.row_config)
   item.report.mkdir(parents=True)
   pictures = {'titles': ['a, frame 1', 'b, frame 1'],
               'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}

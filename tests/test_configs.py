@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from i2vjax import main, methods
+from i2vjax.cli import parse
 from i2vjax.run import load, settle
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -14,7 +15,7 @@ names = pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 
 
 def config_of(path, variant=''):
-  return main.parse(['i2vjax', '--config', f'{path}{variant}'])[2]
+  return parse.parse(['i2vjax', '--config', f'{path}{variant}'])[2]
 
 
 def test_every_method_has_a_config():
@@ -59,7 +60,7 @@ def test_a_pool_of_fakes_has_a_size_where_there_is_one(path):
 
 @names
 def test_rates_can_be_overridden(path):
-  config = main.parse(['i2vjax', '--config', str(path), '--config.optim.lr=0.125'])[2]
+  config = parse.parse(['i2vjax', '--config', str(path), '--config.optim.lr=0.125'])[2]
   assert config.optim.lr == 0.125
 
 

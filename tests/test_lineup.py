@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from i2vjax import main
+from i2vjax.cli import parse
 from i2vjax.comparing import lineup
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -16,7 +16,7 @@ CYCLEGAN, CUT, I2VGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
 
 def line_up(tmp_path, *rows, seeds=(0, 1), common=()):
   return lineup.plan(tmp_path, [lineup.parse_row(row) for row in rows], seeds, common,
-                     main.row_config)
+                     parse.row_config)
 
 
 # ---- rows -------------------------------------------------------------------------------------
@@ -62,7 +62,7 @@ def test_planning_leaves_the_device_to_the_runs():
   code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import main; '
           'from i2vjax.comparing import lineup; '
           f'items = lineup.plan(pathlib.Path("x"), [lineup.parse_row({CUT!r})], [0], [], '
-          'main.row_config); lineup.check_alike(items, False); '
+          'parse.row_config); lineup.check_alike(items, False); '
           'print(xla_bridge.backends_are_initialized())')
   said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                         check=True)

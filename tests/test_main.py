@@ -7,7 +7,9 @@ import time
 
 import pytest
 
-from i2vjax import arguments, commands, main
+from i2vjax import main
+from i2vjax.cli import commands, parse
+from i2vjax.cli import flags as arguments
 from i2vjax.data import placing
 from i2vjax.run import load
 
@@ -17,13 +19,13 @@ CPTRANS = str(ROOT / 'configs' / 'cptrans.py') + ':demo'
 
 
 def test_train_is_the_command_when_none_is_named():
-  command, flag, config = main.parse(['i2vjax', '--config', DEMO, '--workdir', 'x'])
+  command, flag, config = parse.parse(['i2vjax', '--config', DEMO, '--workdir', 'x'])
   assert (command, flag.workdir, config.method, config.variant) == ('train', 'x', 'cyclegan',
                                                                     'demo')
 
 
 def test_overrides_reach_the_config_and_it_is_locked():
-  _, _, config = main.parse(['i2vjax', 'train', f'--config={DEMO}', '--config.weights.cycle=0',
+  _, _, config = parse.parse(['i2vjax', 'train', f'--config={DEMO}', '--config.weights.cycle=0',
                              '--config.data.crop_size=32'])
   assert config.weights.cycle == 0 and config.data.crop_size == 32
   with pytest.raises((AttributeError, KeyError)):
@@ -32,9 +34,9 @@ def test_overrides_reach_the_config_and_it_is_locked():
 
 def test_stored_config_serves_the_other_commands(tmp_path):
   from i2vjax.run import folder
-  _, _, config = main.parse(['i2vjax', '--config', DEMO])
+  _, _, config = parse.parse(['i2vjax', '--config', DEMO])
   folder.write_config(tmp_path, config)
-  command, _, folder = main.parse(['i2vjax', 'evaluate', '--workdir', str(tmp_path),
+  command, _, folder = parse.parse(['i2vjax', 'evaluate', '--workdir', str(tmp_path),
                                    '--config.eval.batch=3', '--config.data.cache_dir=here'])
   assert (command, folder.eval.batch, folder.data.cache_dir) == ('evaluate', 3, 'here')
   assert folder.weights.cycle == config.weights.cycle
@@ -101,11 +103,11 @@ def test_a_run_folder_whose_config_is_none_is_told(tmp_path, capsys, text):
 
 def test_home_is_written_out_in_every_flag_but_fields_of_the_config(monkeypatch):
   monkeypatch.setenv('HOME', '/home/me')
-  _, flag, _ = main.parse(['i2vjax', 'compare', '--output=~/x', '--runs=~/a,b,~/c',
+  _, flag, _ = parse.parse(['i2vjax', 'compare', '--output=~/x', '--runs=~/a,b,~/c',
                            "--row=NAME=a.py --config.data.root=~/d"])
   assert flag.output == '/home/me/x' and flag.runs == ['/home/me/a', 'b', '/home/me/c']
   assert flag.row == ['NAME=a.py --config.data.root=~/d']
-  _, flag, config = main.parse(['i2vjax', 'prepare', '--input', '~/in', '--config.data.root=~/d'])
+  _, flag, config = parse.parse(['i2vjax', 'prepare', '--input', '~/in', '--config.data.root=~/d'])
   assert flag.input == '/home/me/in' and config.data.root == '~/d'
 
 
@@ -139,11 +141,11 @@ def test_fetch_alone_lists_every_known_file(capsys):
 def test_help_names_every_command_and_flag(capsys):
   assert main.main(['i2vjax', '--help']) == 0
   said = capsys.readouterr().out
-  assert all(name in said for name in [*main.COMMANDS, 'side_by_side', '--on_damage'])
+  assert all(name in said for name in [*parse.COMMANDS, 'side_by_side', '--on_damage'])
 
 
 def test_help_on_a_command_shows_its_own_flags_and_an_example(capsys):
-  assert sorted(arguments.USES) == sorted(main.COMMANDS)
+  assert sorted(arguments.USES) == sorted(parse.COMMANDS)
   for command, (example, names) in arguments.USES.items():
     assert main.main(['i2vjax', command, '--help']) == 0
     said = capsys.readouterr().out
@@ -166,7 +168,7 @@ def test_an_override_that_no_checkpoint_fits_is_at_fault(monkeypatch, tmp_path, 
   def unreadable(*_):
     raise ValueError('checkpoint 3 cannot be read')
   monkeypatch.setattr(load, 'load', unreadable)
-  folder.write_config(tmp_path, main.row_config([f'--config={DEMO}']))
+  folder.write_config(tmp_path, parse.row_config([f'--config={DEMO}']))
   command = ['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']
   assert main.main([*command, '--config.gen.blocks=7', '--config.eval.batch=3']) == 2
   said = capsys.readouterr().err

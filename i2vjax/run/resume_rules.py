@@ -1,7 +1,6 @@
 """Which config fields a run that goes on may change."""
 
 
-
 from i2vjax.run import folder
 
 # Fields that change neither the state nor what it means. A trailing dot names a whole block.

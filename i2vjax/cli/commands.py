@@ -8,15 +8,11 @@ import sys
 
 from ml_collections import config_flags
 
-from i2vjax.core import files
+from i2vjax.core import errors, files
 
 # Fields that networks are made of, as far as one can tell from here.
 SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
           'data.channels_a', 'data.channels_b', 'data.crop_size', 'data.frames')
-
-
-class Usage(ValueError):
-  """A mistake on the command line."""
 
 
 def cache_dir():
@@ -28,7 +24,7 @@ def need(flag, name, why):
   """Value of a flag that a command cannot do without."""
   value = flag[name].value
   if value is None:
-    raise Usage(f'--{name} is missing: {why}')
+    raise errors.UserError(f'--{name} is missing: {why}')
   return value
 
 
@@ -70,7 +66,7 @@ def load_run(flag, config):
                if asked[name] != trained.get(name) and name.startswith(SHAPES)]
     if not changed:
       raise
-    raise Usage(f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
+    raise errors.UserError(f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
                 'networks stay as they were trained, leave that away') from error
 
 
@@ -120,7 +116,7 @@ def compare(flag, read, argv):
   from i2vjax.comparing import lineup, tables
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
-    raise Usage(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
+    raise errors.UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
   rows = [lineup.parse_row(text) for text in [*flag.configs, *flag.row]]
   common = [text for text in argv[1:] if text.startswith('--config.')]
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])

@@ -97,7 +97,7 @@ def define_flags(values):
   flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
 
 
-def given(arguments, name):
+def flag_value(arguments, name):
   """Value of --name in raw arguments, or None."""
   for index, text in enumerate(arguments):
     if text in (f'--{name}', f'-{name}'):
@@ -107,7 +107,7 @@ def given(arguments, name):
   return None
 
 
-def at_home(text):
+def expand_home(text):
   """An argument with `~` for the home folder written out, which a shell does not do behind `=`.
 
   Fields of the config keep it: they are compared with those of the run folder.
@@ -128,7 +128,7 @@ def check_sizes(config):
                   '(height, width)')
 
 
-def plain(error):
+def library_message(error):
   """The sentence in a library's error that is for the user."""
   text = str(error.args[0] if error.args else error).replace('\\n', '\n')
   lines = [line.strip() for line in text.splitlines() if line.strip()]
