@@ -6,8 +6,8 @@ import numpy as np
 import torch_files
 from flax import traverse_util
 
+from i2vjax.interop import key_tables, layouts
 from i2vjax.networks import patchgan, projector, resnet, unet
-from i2vjax.pretrained import layouts, official
 
 WIDTH, BLOCKS, DOWNS = 4, 3, 3      # 3 blocks: I2V-GAN looks at the third
 FORMS = {'recyclegan': ('stride', 'deconv'), 'i2vgan': ('stride', 'blur'), 'cut': ('blur', 'blur')}
@@ -30,18 +30,18 @@ def frame(channels=3):
 
 
 def resnet_layout(blocks, down, up, second=5):
-  return layouts.Layout('', *official.resnet_layers(blocks, down, up, second), {})
+  return layouts.Layout('', *key_tables.resnet_layers(blocks, down, up, second), {})
 
 
 def patchgan_layout(count, down):
-  return layouts.Layout('', *official.patchgan_layers(count, down), {})
+  return layouts.Layout('', *key_tables.patchgan_layers(count, down), {})
 
 
 def kinds(source):
   """{first letter of their network: (our module, its layout, example input)} of a code base."""
   down, up = FORMS[source]
-  predictor = layouts.Layout('', official.unet_layers(DOWNS, 'model.model.'), {}, {})
-  projection = layouts.Layout('', official.projector_layers(5), {}, {})
+  predictor = layouts.Layout('', key_tables.unet_layers(DOWNS, 'model.model.'), {}, {})
+  projection = layouts.Layout('', key_tables.projector_layers(5), {}, {})
   taps = ('rgb', 'down_0.conv', 'down_1', 'res_0', f'up_0.{projector.upsampling(up)}')
   if source == 'cut':
     taps = ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', 'res_1')

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import export as exporter
+from i2vjax.interop import export
 from i2vjax.networks import resnet
 from i2vjax.run import load
 
@@ -24,11 +24,11 @@ def run():
 
 @pytest.fixture(scope='module')
 def exported(run, tmp_path_factory):
-  return exporter.export(run, None, tmp_path_factory.mktemp('export') / 'generator')
+  return export.export(run, None, tmp_path_factory.mktemp('export') / 'generator')
 
 
 def test_the_folder_restores_to_the_same_bits(run, exported):
-  restored = exporter.restore(exported / 'params')
+  restored = export.restore(exported / 'params')
   jax.tree.map(np.testing.assert_array_equal, restored, run.params['gen_ab'])
 
 
@@ -63,7 +63,7 @@ def test_network_json_says_how_to_build_it(exported):
 
 
 def test_arguments_as_json():
-  assert exporter.plain({'act': nn.relu, 'sizes': (1, 2), 'dtype': jnp.float32}) == {
+  assert export.plain({'act': nn.relu, 'sizes': (1, 2), 'dtype': jnp.float32}) == {
       'act': f'{nn.relu.__module__}.{nn.relu.__qualname__}', 'sizes': [1, 2], 'dtype': 'float32'}
 
 
@@ -76,10 +76,10 @@ def test_generator_is_built_again_from_its_notes(tmp_path):
   params = jax.jit(module.init)(jax.random.key(1), x)['params']
   method = stubs.method(None, inputs=lambda config: {'gen': (x,)})
   run = load.Run(config, method, {'gen': module}, {'gen': params}, {}, {}, 1)
-  folder = exporter.export(run, None, tmp_path / 'gen')
+  folder = export.export(run, None, tmp_path / 'gen')
   arguments = json.loads((folder / 'network.json').read_text())['arguments']
   again = resnet.ResnetGenerator(**arguments)
-  restored = exporter.restore(folder / 'params')
+  restored = export.restore(folder / 'params')
   frames = [jax.jit(net.apply)({'params': tree}, x)
             for net, tree in ((again, restored), (module, params))]
   np.testing.assert_allclose(*frames, atol=1e-6)
@@ -87,28 +87,28 @@ def test_generator_is_built_again_from_its_notes(tmp_path):
 
 def test_unknown_network_lists_those_there_are(run, tmp_path):
   with pytest.raises(ValueError, match='gen_ba.*gen_ab'):
-    exporter.export(run, 'gen_ba', tmp_path / 'x')
+    export.export(run, 'gen_ba', tmp_path / 'x')
   assert list(tmp_path.iterdir()) == []
 
 
 def test_nothing_is_overwritten_but_an_earlier_export_on_request(run, exported, tmp_path):
   with pytest.raises(FileExistsError, match='--overwrite'):
-    exporter.export(run, 'gen_ab', exported)
-  assert exporter.export(run, 'gen_ab', exported, overwrite=True) == exported
+    export.export(run, 'gen_ab', exported)
+  assert export.export(run, 'gen_ab', exported, overwrite=True) == exported
   (tmp_path / 'mine.txt').write_text('keep')
   with pytest.raises(FileExistsError, match='no export'):
-    exporter.export(run, 'gen_ab', tmp_path, overwrite=True)
+    export.export(run, 'gen_ab', tmp_path, overwrite=True)
   assert (tmp_path / 'mine.txt').read_text() == 'keep'
 
 
 def test_a_copy_that_differs_is_noticed_and_removed(run, tmp_path, monkeypatch):
-  read = exporter.restore
+  read = export.restore
 
   def bent(folder):
     return jax.tree.map(lambda x: x + 1e-7, read(folder))
-  monkeypatch.setattr(exporter, 'restore', bent)
+  monkeypatch.setattr(export, 'restore', bent)
   with pytest.raises(RuntimeError, match='differs'):
-    exporter.export(run, 'gen_ab', tmp_path / 'x')
+    export.export(run, 'gen_ab', tmp_path / 'x')
   assert list(tmp_path.iterdir()) == []
 
 
@@ -117,7 +117,7 @@ def test_a_copy_that_differs_is_noticed_and_removed(run, tmp_path, monkeypatch):
 def test_a_full_disk_is_told_in_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, error):
   def full(*_):
     raise error
-  monkeypatch.setattr(exporter.ocp.StandardCheckpointer, 'save', full)
+  monkeypatch.setattr(export.ocp.StandardCheckpointer, 'save', full)
   with pytest.raises(OSError, match=r'out: the disk is full \(\d+ MiB free\)'):
-    exporter.export(run, 'gen_ab', tmp_path / 'out')
+    export.export(run, 'gen_ab', tmp_path / 'out')
   assert not list(tmp_path.iterdir())

@@ -11,10 +11,10 @@ import torch_files
 from flax import traverse_util
 from official_files import flat, frame, patchgan_layout, random_params, resnet_layout
 
-from i2vjax import importer, methods
+from i2vjax import methods
 from i2vjax.core import parallel
+from i2vjax.interop import import_torch, key_tables, layouts
 from i2vjax.networks import patchgan, projector, resnet, unet
-from i2vjax.pretrained import layouts, official
 from i2vjax.run import checkpoint, folder, load
 from i2vjax.run.schedules import optimizers
 
@@ -29,7 +29,7 @@ SIZE = 32
     (6, 'stride', 'blur', (4, 7, 10, 15, 17, 21, 25, (16, 20))),
     (9, 'blur', 'blur', (4, 8, 12, 20, 22, 26, 30, (7, 11, 21, 25)))])
 def test_places_of_the_generators_layers(blocks, down, up, expected):
-  layers, filters = official.resnet_layers(blocks, down, up)
+  layers, filters = key_tables.resnet_layers(blocks, down, up)
   places = [int(layers[name].split('.')[1]) for name in (
       'down_0/conv', 'down_1/conv', 'res_0/conv_0', f'res_{blocks - 1}/conv_1', 'up_0/conv',
       'up_1/conv', 'head/conv')]
@@ -38,14 +38,14 @@ def test_places_of_the_generators_layers(blocks, down, up, expected):
 
 
 def test_places_of_the_critics_layers():
-  stride, blur = (official.patchgan_layers(3, down) for down in ('stride', 'blur'))
+  stride, blur = (key_tables.patchgan_layers(3, down) for down in ('stride', 'blur'))
   assert list(stride[0].values()) == [f'model.{i}' for i in (0, 2, 5, 8, 11)] and not stride[1]
   assert list(blur[0].values()) == [f'model.{i}' for i in (0, 3, 7, 11, 14)]
   assert list(blur[1]) == [f'model.{i}.filt' for i in (2, 6, 10)]
 
 
 def test_places_of_the_unets_layers():
-  layers = official.unet_layers(7, 'model.model.')
+  layers = key_tables.unet_layers(7, 'model.model.')
   assert layers['down_0'] == 'model.model.0' and layers['up_0'] == 'model.model.3'
   assert layers['down_1'] == 'model.model.1.model.1' and layers['up_1'] == 'model.model.1.model.5'
   assert layers['down_2'] == 'model.model.1.model.3.model.1'
@@ -54,22 +54,22 @@ def test_places_of_the_unets_layers():
 
 
 NETWORKS = [
-    (official.resnet, resnet.ResnetGenerator(3, 8, 2, down, up),
+    (key_tables.resnet, resnet.ResnetGenerator(3, 8, 2, down, up),
      resnet_layout(2, down, up, second), (frame(),),
      {'gen.width': 8, 'gen.blocks': 2, 'gen.down': down, 'gen.up': up})
     for down, up, second in (('stride', 'deconv', 5), ('stride', 'blur', 6), ('blur', 'blur', 5),
                              ('blur', 'deconv', 5))
 ] + [
-    (official.patchgan, patchgan.PatchDiscriminator(4, count, down), patchgan_layout(count, down),
+    (key_tables.patchgan, patchgan.PatchDiscriminator(4, count, down), patchgan_layout(count, down),
      (frame(),), {'disc.width': 4, 'disc.layers': count, 'disc.down': down})
     for count, down in ((1, 'stride'), (1, 'blur'), (2, 'blur'), (3, 'stride'), (3, 'blur'))
 ] + [
-    (official.predictor, unet.UNetPredictor(3, 2, downs),
-     layouts.Layout('', official.unet_layers(downs, 'model.model.'), {}, {}), (frame(6),),
+    (key_tables.predictor, unet.UNetPredictor(3, 2, downs),
+     layouts.Layout('', key_tables.unet_layers(downs, 'model.model.'), {}, {}), (frame(6),),
      {'pred.kind': 'unet', 'pred.downs': downs, 'pred.width': 2}) for downs in (5, 7, 8)
 ] + [
-    (official.projector, projector.PatchProjector(5),
-     layouts.Layout('', official.projector_layers(2), {}, {}),
+    (key_tables.projector, projector.PatchProjector(5),
+     layouts.Layout('', key_tables.projector_layers(2), {}, {}),
      ([jnp.zeros((1, 1, 3)), jnp.zeros((1, 1, 7))],), {'nce.width': 5, 'nce.mlp': True})]
 
 
@@ -87,9 +87,9 @@ def test_out_and_in_again_is_bit_equal_and_detected(detect, module, layout, inpu
 
 def test_two_stream_predictor_out_and_in_again():
   params = random_params(unet.TwoStreamPredictor(3, 1), frame(6))
-  layers = official.prediction({'model1.1.weight': np.zeros((1, 3, 7, 7))}).layers
+  layers = key_tables.prediction({'model1.1.weight': np.zeros((1, 3, 7, 7))}).layers
   theirs = layouts.state_dict(params, layouts.Layout('', layers, {}, {}))
-  found = official.predictor(theirs)
+  found = key_tables.predictor(theirs)
   assert found.fields == {'pred.kind': 'prediction', 'pred.stream_width': 1}
   assert theirs['model3.7.weight'].shape == (3, 1, 7, 7)
   back = layouts.parameters(theirs, found)
@@ -112,13 +112,13 @@ def test_missing_and_unknown_entries_are_both_listed():
   del theirs['model.4.bias']
   theirs |= {'model.5.weight': np.ones(8), 'model.12.filt': np.ones((16, 1, 4, 4))}
   with pytest.raises(ValueError) as error:
-    layouts.parameters(theirs, official.resnet(theirs))
+    layouts.parameters(theirs, key_tables.resnet(theirs))
   for part in ('missing (1): model.4.bias', 'unknown (1): model.5.weight',
                'filters of another kind (1): model.12.filt', '2 blocks'):
     assert part in str(error.value)
 
 
-@pytest.mark.parametrize('detect', list(official.DETECT.values()))
+@pytest.mark.parametrize('detect', list(key_tables.DETECT.values()))
 def test_other_networks_are_refused(detect):
   with pytest.raises(ValueError, match='is no '):
     detect({'net.0.weight': np.zeros((4, 3, 1, 1)), 'net.0.bias': np.zeros(4)})
@@ -145,7 +145,7 @@ def checkpoints(tmp_path_factory):
 
 
 def config_of(source='cyclegan', **data):
-  config = importer.load_config(importer.config_path(source))
+  config = import_torch.load_config(import_torch.config_path(source))
   config.data.update(load_size=SIZE, crop_size=SIZE, **data)
   return config
 
@@ -154,8 +154,8 @@ def config_of(source='cyclegan', **data):
 def imported(checkpoints, tmp_path_factory):
   """(run folder, what the command says)."""
   workdir = tmp_path_factory.mktemp('runs') / 'imported'
-  return workdir, importer.import_run('cyclegan', checkpoints[0], 'latest', workdir, config_of(),
-                                      str(importer.config_path('cyclegan')))
+  return workdir, import_torch.import_run('cyclegan', checkpoints[0], 'latest', workdir, config_of(),
+                                      str(import_torch.config_path('cyclegan')))
 
 
 def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):
@@ -197,17 +197,17 @@ def test_training_starts_from_the_imported_state(checkpoints, imported):
 
 def test_one_published_generator_is_found_as_gen_ab(checkpoints, tmp_path):
   path = shutil.copy(checkpoints[0] / 'latest_net_G_A.pth', tmp_path / '5_net_G.pth')
-  assert importer.find(tmp_path, '5', importer.SOURCES['cyclegan'][1]) == {'gen_ab': path}
+  assert import_torch.find(tmp_path, '5', import_torch.SOURCES['cyclegan'][1]) == {'gen_ab': path}
 
 
 def test_directions_of_the_sources():
   """I2V-GAN names a generator for the domain it leads to, the others for the one it starts at."""
-  names = {source: names for source, (_, names) in importer.SOURCES.items()}
+  names = {source: names for source, (_, names) in import_torch.SOURCES.items()}
   assert names['i2vgan']['G_B'] == names['cyclegan']['G_A'] == 'gen_ab'
   assert names['i2vgan']['D_B'] == names['cyclegan']['D_A'] == 'disc_b'
   assert names['i2vgan']['F_A'] == names['cut']['F'] == 'proj_ab'   # G_B's, which reads a
   assert names['pearlgan']['G1'] == 'gen_ab/encoder' and names['pearlgan']['G0'][:6] == 'gen_ba'
-  for method, known in importer.SOURCES.values():
+  for method, known in import_torch.SOURCES.values():
     players = methods.get(method.partition(':')[0]).PLAYERS
     every = {name for own in players.values() for name in own}
     halves = {name.partition('/')[0] for name in known.values() if '/' in name}
@@ -216,19 +216,19 @@ def test_directions_of_the_sources():
 
 def test_channels_follow_the_files():
   layout = layouts.Layout('', {}, {}, {}, (1, 3))
-  assert importer.channels('gen_ba', layout) == {'data.channels_b': 1, 'data.channels_a': 3}
-  assert importer.channels('gen', layout) == {'data.channels_a': 1, 'data.channels_b': 3}
+  assert import_torch.channels('gen_ba', layout) == {'data.channels_b': 1, 'data.channels_a': 3}
+  assert import_torch.channels('gen', layout) == {'data.channels_a': 1, 'data.channels_b': 3}
   two = layouts.Layout('', {}, {}, {}, (1, 1))
-  assert importer.channels('pred_b', two) == {'data.channels_b': 1}
+  assert import_torch.channels('pred_b', two) == {'data.channels_b': 1}
   with pytest.raises(ValueError, match='1 or 3'):
-    importer.channels('disc_a', layouts.Layout('', {}, {}, {}, (4, 4)))
+    import_torch.channels('disc_a', layouts.Layout('', {}, {}, {}, (4, 4)))
 
 
 def test_without_vgg_the_imported_run_does_without_and_says_so(tmp_path, monkeypatch):
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
   config = config_of('i2vgan')
-  settled, notes = importer.configured(config, {})
+  settled, notes = import_torch.configured(config, {})
   assert (config.perceptual, settled.perceptual) == ('vgg', 'none')
   assert "perceptual='none'" in notes[0]
 
@@ -236,15 +236,15 @@ def test_without_vgg_the_imported_run_does_without_and_says_so(tmp_path, monkeyp
 def test_mistakes_are_named(checkpoints, imported, tmp_path):
   folder = checkpoints[0]
   with pytest.raises(ValueError, match='choose one of cyclegan, recyclegan, i2vgan, cut'):
-    importer.config_path('pix2pix')
+    import_torch.config_path('pix2pix')
   with pytest.raises(FileNotFoundError, match='latest_net_D_A.pth.*--label'):
-    importer.import_run('cyclegan', folder, '200', tmp_path / 'run', config_of())
+    import_torch.import_run('cyclegan', folder, '200', tmp_path / 'run', config_of())
   with pytest.raises(FileNotFoundError, match='no such folder'):
-    importer.import_run('cyclegan', folder / 'x', 'latest', tmp_path / 'run', config_of())
+    import_torch.import_run('cyclegan', folder / 'x', 'latest', tmp_path / 'run', config_of())
   with pytest.raises(FileExistsError, match='exists already'):
-    importer.import_run('cyclegan', folder, 'latest', imported[0], config_of())
+    import_torch.import_run('cyclegan', folder, 'latest', imported[0], config_of())
   with pytest.raises(ValueError, match='a run of cut.*configs/cut.py'):
-    importer.import_run('cut', folder, 'latest', tmp_path / 'run', config_of())
+    import_torch.import_run('cut', folder, 'latest', tmp_path / 'run', config_of())
   assert not (tmp_path / 'run').exists()
 
 
@@ -252,14 +252,14 @@ def test_a_file_of_another_network_is_named(checkpoints, tmp_path):
   path = tmp_path / 'latest_net_G_A.pth'
   path.write_bytes((checkpoints[0] / 'latest_net_D_A.pth').read_bytes())
   with pytest.raises(ValueError, match='latest_net_G_A.pth, for gen_ab, is no ResNet generator'):
-    importer.load('gen_ab', path)
+    import_torch.load('gen_ab', path)
 
 
 def test_two_directions_of_different_architecture_are_refused(checkpoints, tmp_path):
-  found = {name: importer.load(name, checkpoints[0] / f'latest_net_{theirs}.pth')
+  found = {name: import_torch.load(name, checkpoints[0] / f'latest_net_{theirs}.pth')
            for name, theirs in (('gen_ab', 'G_A'), ('gen_ba', 'G_B'))}
   other = found['gen_ba'].layout
-  found['gen_ba'] = importer.Found(tmp_path / 'other.pth', layouts.Layout(
+  found['gen_ba'] = import_torch.Found(tmp_path / 'other.pth', layouts.Layout(
       '', other.layers, other.filters, {**other.fields, 'gen.blocks': 9}, (3, 3)), {})
   with pytest.raises(ValueError, match='other.pth asks for gen.blocks=9'):
-    importer.configured(config_of(), found)
+    import_torch.configured(config_of(), found)

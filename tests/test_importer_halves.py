@@ -7,9 +7,9 @@ import pytest
 import torch_files
 from official_files import flat, frame, random_params
 
-from i2vjax import importer, main
+from i2vjax import main
+from i2vjax.interop import import_torch, key_tables_halves, layouts
 from i2vjax.networks import combogan
-from i2vjax.pretrained import halves, layouts
 from i2vjax.run import load
 
 WIDTH, ENCODER, RENDERER = 4, 2, 3
@@ -21,9 +21,9 @@ NAMES = {'G0': ('gen_ba', 'encoder'), 'G1': ('gen_ab', 'encoder'), 'G2': ('gen_a
 def layout_of(source, half, second=5):
   attention, norm = FORMS[source]
   if half == 'encoder':
-    layers, leaves = halves.encoder_layers(ENCODER, attention, second)
+    layers, leaves = key_tables_halves.encoder_layers(ENCODER, attention, second)
   else:
-    layers, leaves = halves.renderer_layers(RENDERER, attention, norm, second)
+    layers, leaves = key_tables_halves.renderer_layers(RENDERER, attention, norm, second)
   return layouts.Layout('', layers, {}, {}, leaves=leaves)
 
 
@@ -39,15 +39,15 @@ def params_of(source, seed=0):
 
 def test_places_in_the_public_lists():
   """Of 4 and 5 blocks, as published."""
-  layers, leaves = halves.encoder_layers(4, False)
+  layers, leaves = key_tables_halves.encoder_layers(4, False)
   assert layers['res_0/conv_0'] == 'model.10.conv_block.1'
   assert layers['res_3/conv_1'] == 'model.13.conv_block.5'
   assert leaves['stem/act/negative_slope'] == 'model.3.weight'
-  layers, leaves = halves.encoder_layers(4, True)
+  layers, leaves = key_tables_halves.encoder_layers(4, True)
   assert layers['attention/gate_4'] == 'model.10.bottlenec4.1'
   assert layers['res_3/conv_1'] == 'model_postfix.3.conv_block.5'
   assert leaves['attention/act/negative_slope'] == 'model.10.conv.2.weight'
-  layers, leaves = halves.renderer_layers(5, True, 'group')
+  layers, leaves = key_tables_halves.renderer_layers(5, True, 'group')
   assert [layers[name] for name in ('attention/conv', 'up_0/conv', 'up_1/conv', 'head/conv')] == [
       'model_att.conv.0', 'model.5', 'model.8', 'model.12']
   assert leaves['up_1/norm/bias'] == 'model.9.bias'
@@ -65,7 +65,7 @@ def test_out_and_in_again_is_bit_equal_and_detected(source, second):
     theirs = layouts.state_dict(own, layout_of(source, half, second))
     assert all(array.shape == (1,) for name, array in theirs.items()
                if f'{name.removesuffix("weight")}bias' not in theirs and name.endswith('weight'))
-    found = halves.DETECT[half](theirs)
+    found = key_tables_halves.DETECT[half](theirs)
     assert found.fields == {'gen.width': WIDTH, 'gen.attention': attention, **fields[half]}
     assert found.channels == (3, 3)
     back = layouts.parameters(theirs, found)
@@ -81,7 +81,7 @@ def test_other_networks_are_refused(half):
   for source in FORMS:
     theirs = layouts.state_dict(params_of(source)[other], layout_of(source, other))
     with pytest.raises(ValueError, match=f'is no {half}'):
-      halves.DETECT[half](theirs)
+      key_tables_halves.DETECT[half](theirs)
 
 
 def test_networks_with_other_activations_are_refused():
@@ -89,7 +89,7 @@ def test_networks_with_other_activations_are_refused():
   theirs = layouts.state_dict(params_of('todaygan')['encoder'], layout_of('todaygan', 'encoder'))
   old = {name: array for name, array in theirs.items() if array.shape != (1,)}
   with pytest.raises(ValueError, match=r'missing \(5\): model.10.conv_block.3.weight'):
-    layouts.parameters(old, halves.encoder(old))
+    layouts.parameters(old, key_tables_halves.encoder(old))
 
 
 def write(folder, source, names=tuple(NAMES)):
@@ -103,13 +103,13 @@ def write(folder, source, names=tuple(NAMES)):
 
 
 def imported(folder, source, tmp_path):
-  file = importer.config_path(source)
-  config = importer.load_config(file)
+  file = import_torch.config_path(source)
+  config = import_torch.load_config(file)
   config.data.update(load_size=32, crop_size=32)
   config.disc.width = 4
   if 'seg' in config:
     config.seg.update(width=4, sizes=(32,))
-  return importer.import_run(source, folder, '80', tmp_path / 'run', config, file)
+  return import_torch.import_run(source, folder, '80', tmp_path / 'run', config, file)
 
 
 @pytest.mark.parametrize('source', ['todaygan', *(
@@ -128,19 +128,19 @@ def test_four_files_become_a_run(source, tmp_path):
   record = json.loads((tmp_path / 'run' / 'import.json').read_text())
   assert {'disc_a', 'disc_b'} <= set(record['fresh']) and 'gen_ab' not in record['fresh']
   assert 'gen_ab/encoder 80_net_G1.pth: an encoder of 2 blocks, width 4' in said
-  config = importer.config_path(source)
+  config = import_torch.config_path(source)
   assert f'--config {config} ' in said
   assert run.config.method == ('morngan' if source == 'morngan' else 'pearlgan')
   assert run.config.disc.norm == ('instance' if source == 'todaygan' else 'spectral')
 
 
 def test_the_way_to_day_may_come_alone_but_never_half(tmp_path):
-  names = importer.SOURCES['pearlgan'][1]
+  names = import_torch.SOURCES['pearlgan'][1]
   write(tmp_path, 'pearlgan', ('G1', 'G2'))
-  assert set(importer.find(tmp_path, '80', names)) == {'gen_ab/encoder', 'gen_ab/renderer'}
+  assert set(import_torch.find(tmp_path, '80', names)) == {'gen_ab/encoder', 'gen_ab/renderer'}
   write(tmp_path, 'pearlgan', ('G0',))
   with pytest.raises(FileNotFoundError, match='gen_ba lacks a half, 80_net_G3.pth'):
-    importer.find(tmp_path, '80', names)
+    import_torch.find(tmp_path, '80', names)
 
 
 def test_channels_of_halves():
@@ -148,14 +148,14 @@ def test_channels_of_halves():
   layout = layouts.Layout('', {}, {}, {}, (1, 1))
   for name, domain in (('gen_ab/encoder', 'a'), ('gen_ab/renderer', 'b'), ('gen_ba/encoder', 'b'),
                        ('gen_ba/renderer', 'a')):
-    assert importer.channels(name, layout) == {f'data.channels_{domain}': 1}
+    assert import_torch.channels(name, layout) == {f'data.channels_{domain}': 1}
 
 
 @pytest.mark.parametrize(('source', 'file'), [
     ('todaygan', 'pearlgan.py:todaygan'), ('morngan', 'morngan.py')])
 def test_the_command_takes_the_config_of_the_source(source, file, monkeypatch, capsys):
-  monkeypatch.setattr(importer, 'import_run', lambda *given: f'{given[-2].method} {given[-1]}')
+  monkeypatch.setattr(import_torch, 'import_run', lambda *given: f'{given[-2].method} {given[-1]}')
   assert main.main(['main', 'import', '--source', source, '--from', 'x', '--workdir', 'y']) == 0
   method = file.partition('.')[0]
-  assert capsys.readouterr().out.strip() == f'{method} {importer.config_path(source)}'
-  assert importer.config_path(source).endswith(file)
+  assert capsys.readouterr().out.strip() == f'{method} {import_torch.config_path(source)}'
+  assert import_torch.config_path(source).endswith(file)

@@ -9,8 +9,8 @@ import pytest
 from flax import traverse_util
 from PIL import Image
 
-from i2vjax import export as exporter
-from i2vjax import importer, main
+from i2vjax import main
+from i2vjax.interop import export, import_torch
 from i2vjax.networks import resnet
 from i2vjax.run import load
 
@@ -66,7 +66,7 @@ def pictures(folder):
 def test_every_file_becomes_the_network_it_was(run_of, source):
   workdir, leaves = run_of(source)
   run = load.load(workdir)
-  ours = importer.SOURCES[source][1]
+  ours = import_torch.SOURCES[source][1]
   assert {ours[name] for name in leaves} == set(run.params)
   for name, expected in leaves.items():
     found = files.flat(run.params[ours[name]])
@@ -109,7 +109,7 @@ def test_evaluates_against_the_untrained_network(run_of, source, tmp_path):
 def test_exports_the_generator_from_a_to_b(run_of, source, tmp_path):
   workdir, leaves = run_of(source)
   command('export', '--workdir', workdir, '--output', tmp_path / 'net')
-  found = files.flat(exporter.restore(tmp_path / 'net' / 'params'))
+  found = files.flat(export.restore(tmp_path / 'net' / 'params'))
   for leaf, value in leaves[LEADS[source]].items():
     np.testing.assert_array_equal(found[leaf], value)
 
@@ -123,7 +123,7 @@ def test_either_generator_is_exported(run_of, network, theirs, tmp_path):
   command('export', '--workdir', workdir, '--network', network, '--output', tmp_path / 'net')
   notes = json.loads((tmp_path / 'net' / 'network.json').read_text())
   assert notes['network'] == network and notes['arguments']['blocks'] == files.BLOCKS
-  found = files.flat(exporter.restore(tmp_path / 'net' / 'params'))
+  found = files.flat(export.restore(tmp_path / 'net' / 'params'))
   np.testing.assert_array_equal(found['head/conv/kernel'], leaves[theirs]['head/conv/kernel'])
 
 

@@ -136,7 +136,7 @@ def compare(flag, read, argv):
 
 def export(flag, config, argv):
   """One network as a checkpoint that flax alone restores."""
-  from i2vjax import export as exporter
+  from i2vjax.interop import export as exporter
   output = need(flag, 'output', 'a folder to be made')
   exporter.export(load_run(flag, config), flag.network, output, flag.overwrite)
   print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
@@ -176,14 +176,14 @@ def fetch(flag, config, argv):
 
 def import_checkpoint(flag, config, argv):
   """A public PyTorch checkpoint as a run folder."""
-  from i2vjax import importer
-  source = need(flag, 'source', 'one of ' + ', '.join(importer.SOURCES))
+  from i2vjax.interop import import_torch
+  source = need(flag, 'source', 'one of ' + ', '.join(import_torch.SOURCES))
   folder = need(flag, 'from', 'the folder with the .pth files')
   workdir = need(flag, 'workdir', 'the run folder to be made')
   file = config_flags.get_config_filename(flag['config']).removesuffix(f':{config.variant}')
   if config.variant != 'default':
     file = f'{file}:{config.variant}'
-  print(importer.import_run(source, folder, flag.label, workdir, config, file))
+  print(import_torch.import_run(source, folder, flag.label, workdir, config, file))
 
 
 def doctor(flag, config, argv):

@@ -53,11 +53,11 @@ def split_command(argv):
 def with_defaults(command, arguments):
   """Arguments with what a command takes for granted: the config of an imported method, --id."""
   if command == 'import' and flag_value(arguments, 'config') is None:
-    from i2vjax import importer
+    from i2vjax.interop import import_torch
     source = flag_value(arguments, 'source')
     if not source:
-      raise UserError(f'--source is missing: choose one of {", ".join(importer.SOURCES)}')
-    return [f'--config={importer.config_path(source)}', *arguments]
+      raise UserError(f'--source is missing: choose one of {", ".join(import_torch.SOURCES)}')
+    return [f'--config={import_torch.config_path(source)}', *arguments]
   if command == 'fetch' and arguments and not arguments[0].startswith('-'):
     return [f'--id={arguments[0]}', *arguments[1:]]
   return arguments

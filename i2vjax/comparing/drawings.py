@@ -7,10 +7,11 @@ import itertools
 import jax
 import numpy as np
 
-from i2vjax import evaluate, export
+from i2vjax import evaluate
 from i2vjax.comparing import tables
 from i2vjax.core import files
 from i2vjax.data import pairs
+from i2vjax.interop import export
 from i2vjax.reporting import page as reporting
 from i2vjax.reporting import words
 from i2vjax.run import contact_sheet, load

@@ -8,7 +8,7 @@ documented flags.
 import dataclasses
 import re
 
-from i2vjax.pretrained.layouts import Layout, shape
+from i2vjax.interop.layouts import Layout, shape
 
 # ---- ResNet generator --------------------------------------------------------------------------
 

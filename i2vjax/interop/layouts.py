@@ -1,6 +1,6 @@
 """From the entries of a public PyTorch state dict to our parameters, and back.
 
-A `Layout` says which of our layers is which entry (tables: official.py, halves.py).
+A `Layout` says which of our layers is which entry (tables: key_tables.py, key_tables_halves.py).
 
 Our convolution kernels are the transposes [kh, kw, I, O] of PyTorch's [O, I, kh, kw]; transposed
 convolutions are stored [I, O, kh, kw] there and [kh, kw, O, I] here: one and the same permutation.

@@ -7,7 +7,7 @@ is `model_att` in the renderer. Instance norms have no entries, a PReLU has `wei
 
 import re
 
-from i2vjax.pretrained.layouts import Layout, shape
+from i2vjax.interop.layouts import Layout, shape
 
 GROUPS = 32   # of their group norms, which a file does not tell
 

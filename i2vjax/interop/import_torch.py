@@ -14,8 +14,9 @@ import numpy as np
 
 from i2vjax import methods, pretrained
 from i2vjax.core import files, parallel
+from i2vjax.interop import key_tables, key_tables_halves, layouts
 from i2vjax.pretrained import files as weights
-from i2vjax.pretrained import halves, layouts, official, registry
+from i2vjax.pretrained import registry
 from i2vjax.run import checkpoint, folder, settle
 from i2vjax.run import load as runs
 from i2vjax.run.schedules import optimizers
@@ -25,7 +26,7 @@ PREDICTORS = {'P_A': 'pred_a', 'P_B': 'pred_b'}
 # Their G0 and G1 are encoders, G2 and G3 renderers, of day and night: our b and a.
 HALVES = {'G1': 'gen_ab/encoder', 'G2': 'gen_ab/renderer',
           'G0': 'gen_ba/encoder', 'G3': 'gen_ba/renderer'}
-DETECT = official.DETECT | halves.DETECT
+DETECT = key_tables.DETECT | key_tables_halves.DETECT
 # Source -> (our method[:variant], {their network: ours}). Their G_A leads out of domain a, and D_A
 # judges b. I2V-GAN's G_A leads into a and its D_A judges a, but F_A goes with G_B: it projects
 # features of a and of a's translation, as our proj_ab does.
