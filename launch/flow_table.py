@@ -25,8 +25,9 @@ from i2vjax import defaults, pretrained
 from i2vjax.core import ops
 from i2vjax.data import folders
 from i2vjax.data.scenes import source as scenes
+from i2vjax.flow import estimate as flow
+from i2vjax.flow import visibility
 from i2vjax.metrics import motion, warping
-from i2vjax.networks import flow
 from i2vjax.pretrained import registry
 
 NAMES = ('zero', 'tvl1', 'lk', 'raft_small', 'raft_large')
@@ -75,7 +76,7 @@ def estimator(name, stretch):
   config = defaults.get_config()
   config.flow = dict(name=name, weights='', iters=12, levels=5, warps=5, inner=30, stretch=stretch)
   nets, fixed, random = {}, {}, False
-  for key, (module, weight_id) in flow.fixed(config).items():
+  for key, (module, weight_id) in flow.frozen_networks(config).items():
     random = registry.find(registry.entry(weight_id), config) is None
     source = config.copy_and_resolve_references()
     source.flow.name = 'random' if random else name
@@ -90,7 +91,7 @@ def estimator(name, stretch):
 def scores(found, a, b, truth):
   """[columns] of one pair; nan where the truth is not known."""
   error = warping.pair_errors(*((x + 1) / 2 for x in (a, b)), found,
-                              ops.inside(found).astype(jnp.float32))
+                              visibility.inside(found).astype(jnp.float32))
   if truth is None:
     return [np.nan] * 4 + [1000 * float(error[0])]
   true, seen = truth['forward'][None], truth['forward_visible'][None]

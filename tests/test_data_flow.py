@@ -9,8 +9,7 @@ import pytest
 from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.data import crops, windows
-from i2vjax.losses import masks
-from i2vjax.networks import flow
+from i2vjax.flow import estimate, visibility
 
 OFFSETS = ((0, 0), (3, 1), (2, -2), (6, 0))   # (x, y) of the view in the texture, frame by frame
 
@@ -49,7 +48,7 @@ def errors(item):
   for near, far, motion in ((frames[1:], frames[:-1], item['flow']),
                             (frames[:-1], frames[1:], item['flow_fwd'])):
     motion = jnp.asarray(motion)
-    inside = np.asarray(ops.inside(motion))
+    inside = np.asarray(visibility.inside(motion))
     assert inside.mean() > 0.5
     yield float(np.max(inside * np.abs(near - np.asarray(ops.warp(far, motion)))))
 
@@ -143,7 +142,7 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  found = flow.of_clips({}, config, {}, batch, [('a', way) for way in ways])
+  found = estimate.of_clips({}, config, {}, batch, [('a', way) for way in ways])
   return batch['a'], {way: found['a', way] for way in ways}
 
 
@@ -153,9 +152,9 @@ def test_pixels_of_unknown_motion_count_in_no_mask_of_the_methods():
   back, forth = (ops.fold(flows[way]) for way in ('backward', 'forward'))
   assert bool(jnp.isfinite(back).all()) and float(jnp.abs(back[..., -7:, :]).max()) <= 12
   now, before = jnp.zeros_like(ops.fold(frames[:, 1:])), jnp.zeros_like(ops.fold(frames[:, 1:]))
-  seen = {'GTC': masks.trusted(back, forth),
-          'MocycleGAN': ~ops.occlusion(back, forth) & ops.inside(back),
-          'STC': masks.photometric(now, before, back)}
+  seen = {'GTC': visibility.trusted(back, forth),
+          'MocycleGAN': ~visibility.occlusion(back, forth) & visibility.inside(back),
+          'STC': visibility.photometric(now, before, back)}
   for name, mask in seen.items():
     assert not np.any(mask[:, :, -7:]), name
     assert np.any(mask[:, :, :-7]), name

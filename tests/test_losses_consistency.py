@@ -4,9 +4,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.losses import consistency, masks
+from i2vjax.flow import visibility
+from i2vjax.losses import consistency
 
-residuals, trusted = jax.jit(consistency.residuals), jax.jit(masks.trusted)
+residuals, trusted = jax.jit(consistency.residuals), jax.jit(visibility.trusted)
 
 
 def drifting(frames=3, size=16, step=2):

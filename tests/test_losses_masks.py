@@ -9,7 +9,7 @@ from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.data.scenes import flow as motion
 from i2vjax.data.scenes import source as scenes
-from i2vjax.losses import masks
+from i2vjax.flow import visibility
 
 
 @pytest.fixture(scope='module')
@@ -41,24 +41,24 @@ def test_hidden_pixels_fail_the_round_trip(source):
                      jnp.float32)
   seen = np.stack([visible for _, visible in there])
   apart = jnp.linalg.norm(ops.warp(back, flow) + flow, axis=-1) > 1
-  hidden = ~seen & np.asarray(apart & ops.inside(flow)[..., 0])
-  found = np.asarray(ops.occlusion(flow, back))[..., 0]
+  hidden = ~seen & np.asarray(apart & visibility.inside(flow)[..., 0])
+  found = np.asarray(visibility.occlusion(flow, back))[..., 0]
   assert hidden.sum() > 150 and found[hidden].mean() > 0.9
   assert found[seen].mean() < 0.01
 
 
 def test_trusted_is_neither_hidden_nor_torn_nor_outside(street):
   flow, back = street['forward'], street['backward']
-  expected = ~(np.asarray(ops.occlusion(flow, back)) | np.asarray(ops.motion_boundary(flow)))
-  V = masks.trusted(flow, back)
+  expected = ~(np.asarray(visibility.occlusion(flow, back)) | np.asarray(visibility.motion_boundary(flow)))
+  V = visibility.trusted(flow, back)
   assert V.shape == (*flow.shape[:3], 1) and V.dtype == jnp.float32
-  np.testing.assert_array_equal(V, expected & np.asarray(ops.inside(flow)))
+  np.testing.assert_array_equal(V, expected & np.asarray(visibility.inside(flow)))
   assert 0.3 < float(V.mean()) < 1
 
 
 def test_a_shift_out_of_the_frame_is_not_trusted():
   flow = jnp.zeros((1, 4, 6, 2)).at[..., 0].set(2.0)
-  np.testing.assert_array_equal(masks.trusted(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4)
+  np.testing.assert_array_equal(visibility.trusted(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4)
 
 
 @pytest.mark.parametrize(('norm', 'step', 'left'), [
@@ -68,31 +68,31 @@ def test_photometric_mask_by_hand(norm, step, left):
   """One channel differs by `step` of [0, 1]."""
   x = jnp.zeros((1, 2, 2, 3))
   other = x.at[..., 1].set(2 * step)
-  O = masks.photometric(x, other, jnp.zeros((1, 2, 2, 2)), norm=norm)
+  O = visibility.photometric(x, other, jnp.zeros((1, 2, 2, 2)), norm=norm)
   np.testing.assert_allclose(O, left, rtol=1e-5)
 
 
 def test_channels_cancel_only_in_the_public_code():
   x, still = jnp.zeros((1, 1, 1, 3)), jnp.zeros((1, 1, 1, 2))
   other = jnp.array([0.4, -0.4, 0.0]).reshape(1, 1, 1, 3)
-  assert float(masks.photometric(x, other, still, norm='bt_code')[0, 0, 0, 0]) == 1
-  assert float(masks.photometric(x, other, still, norm='l2sq')[0, 0, 0, 0]) < 0.1
+  assert float(visibility.photometric(x, other, still, norm='bt_code')[0, 0, 0, 0]) == 1
+  assert float(visibility.photometric(x, other, still, norm='l2sq')[0, 0, 0, 0]) < 0.1
 
 
 def test_photometric_mask_is_1_where_the_warp_is_exact_and_0_outside():
   x = jax.random.normal(jax.random.key(0), (1, 5, 8, 3))
   flow = jnp.zeros((1, 5, 8, 2)).at[..., 0].set(3.0)
   moved = ops.warp(x, -flow)   # moved(p + 3) = x(p)
-  O = masks.photometric(x, moved, flow)[0, :, :, 0]
+  O = visibility.photometric(x, moved, flow)[0, :, :, 0]
   np.testing.assert_array_equal(O, [[1] * 5 + [0] * 3] * 5)
-  loose = masks.photometric(x, moved, flow, in_frame=False)[0, :, :, 0]
+  loose = visibility.photometric(x, moved, flow, in_frame=False)[0, :, :, 0]
   assert 0 < float(loose[:, 5:].max()) < 1
 
 
 def test_photometric_mask_tells_hidden_from_seen(street):
   """Area under the curve above 0.9 for pixels that the next frame does not show (STC-V2V)."""
   frames = [jnp.asarray(street[name] / 127.5 - 1, jnp.float32) for name in ('first', 'second')]
-  O = np.asarray(masks.photometric(*frames, street['forward'], norm='l2sq'))[..., 0]
+  O = np.asarray(visibility.photometric(*frames, street['forward'], norm='l2sq'))[..., 0]
   seen = street['forward_visible'] == 1
   ranks = np.argsort(np.argsort(O, axis=None)).reshape(O.shape)
   count = seen.sum()
@@ -102,12 +102,12 @@ def test_photometric_mask_tells_hidden_from_seen(street):
 
 def test_masks_carry_no_gradient():
   x, flow = jnp.ones((1, 4, 4, 3)), jnp.full((1, 4, 4, 2), 0.3)
-  grad = jax.jit(jax.grad(lambda x, f: jnp.sum(masks.photometric(x, 0.9 * x, f))
-                          + jnp.sum(masks.trusted(f, -f)), (0, 1)))(x, flow)
+  grad = jax.jit(jax.grad(lambda x, f: jnp.sum(visibility.photometric(x, 0.9 * x, f))
+                          + jnp.sum(visibility.trusted(f, -f)), (0, 1)))(x, flow)
   assert not any(np.any(g) for g in grad)
 
 
 def test_unknown_norm_is_named():
   with pytest.raises(ValueError, match="mask.norm='l1'"):
-    masks.photometric(jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 2)),
+    visibility.photometric(jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 2)),
                       norm='l1')

@@ -11,7 +11,8 @@ import pytest
 from method_tools import config_of, moved
 
 from i2vjax.core import ops, state
-from i2vjax.losses import consistency, masks
+from i2vjax.flow import visibility
+from i2vjax.losses import consistency
 from i2vjax.methods import gtc
 from i2vjax.run import load
 
@@ -75,7 +76,7 @@ def again(stepped):
   """The same step written out, every gradient through a forward pass of its own."""
   config, data, nets, before, after, _ = stepped
   a, b, flow = data['a'], data['b'], data['flow_a']
-  valid = masks.trusted(flow[0], data['flow_fwd_a'][0])[None]
+  valid = visibility.trusted(flow[0], data['flow_fwd_a'][0])[None]
   dropout = {'dropout': state.name_key(jax.random.key(0), 'dropout')}
 
   def forward(gen):
@@ -281,7 +282,7 @@ def test_samples_show_the_residuals(stepped):
   config, data, nets, _, after, _ = stepped
   rows = gtc.samples(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
-  valid = masks.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
+  valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = consistency.residuals(data['b'], data['flow_a'], valid)[:, -1]
   np.testing.assert_allclose(rows['residual of b'], np.abs(e).clip(0, 2) - 1, atol=1e-6)
 

@@ -11,6 +11,7 @@ from mocyclegan_toys import BATCH, KEY, SIZE, B, batch_with, terms_of, tiny, toy
 
 from i2vjax.core import ops
 from i2vjax.core.state import run
+from i2vjax.flow import visibility
 from i2vjax.methods import mocyclegan
 from i2vjax.run import load
 
@@ -38,7 +39,7 @@ def test_terms_by_hand(toys, stepped):
     return float(jnp.mean(x))
   for x, y in (('a', 'b'), ('b', 'a')):
     f = BATCH[f'flow_{x}'][:, 0]
-    traced = ops.inside(f)
+    traced = visibility.inside(f)
     assert 0.5 < mean(traced) < 1
     fake = [run(nets, params, f'gen_{x}{y}', BATCH[x][:, k]) for k in (0, 1)]
     back = [run(nets, params, f'gen_{y}{x}', frame) for frame in fake]
@@ -114,7 +115,7 @@ def test_hidden_pixels_carry_no_gradient(toys):
     terms = terms_of(config, nets, fresh.params, fake={**real, 'b': fake}, back={**real, 'a': fake})
     return terms['motion_transfer'] + 2 * terms['motion_cycle_warp']   # 2: they must not cancel
   second = ops.unfold(jax.grad(total)(real['b']), 2)[:, 1]
-  traced = ops.inside(BATCH['flow_a'][:, 0])
+  traced = visibility.inside(BATCH['flow_a'][:, 0])
   np.testing.assert_array_equal(jnp.any(second != 0, -1, keepdims=True), traced)
 
 

@@ -11,6 +11,7 @@ from method_tools import config_of
 from mocyclegan_toys import BATCH, KEY, terms_of, tiny
 
 from i2vjax.core import ops
+from i2vjax.flow import visibility
 from i2vjax.methods import mocyclegan
 
 
@@ -62,7 +63,7 @@ def test_motion_cycle_with_a_learned_estimator_by_hand():
   for x in 'ab':
     first, second = BATCH[x][:, 0], BATCH[x][:, 1]
     f, forward = flow(second, first, 2), flow(first, second, 2)
-    traced = ~ops.occlusion(f, forward) & ops.inside(f)
+    traced = ~visibility.occlusion(f, forward) & visibility.inside(f)
     change = flow(0.5 * second, 0.5 * first, 3) - flow(second, first, 3)
     expected += jnp.mean(traced * jnp.abs(change))
   np.testing.assert_allclose(value, expected, rtol=1e-5)

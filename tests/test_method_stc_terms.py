@@ -11,6 +11,7 @@ from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
 
 from i2vjax.core import ops
 from i2vjax.core.state import run
+from i2vjax.flow import visibility
 from i2vjax.losses import perceptual
 from i2vjax.methods import stc
 
@@ -53,7 +54,7 @@ def test_terms_by_hand(toys, stepped):
       if t:
         expected['cycle_3d'] += share * mean(jnp.abs(made['again'][:, t - 1] - real[:, t]))
         e = jnp.linalg.norm((real[:, t] - ops.warp(real[:, t - 1], f)) / 2, axis=-1, keepdims=True)
-        mask = jnp.exp(-2 * e) * ops.inside(f)
+        mask = jnp.exp(-2 * e) * visibility.inside(f)
         expected['temporal'] += mean(mask * jnp.abs(fake[:, t] - ops.warp(fake[:, t - 1], f)))
   _, terms = stepped
   for name, value in expected.items():

@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage
 
 from i2vjax.core import ops
+from i2vjax.flow import visibility
 from i2vjax.metrics import warping
 
 
@@ -94,7 +95,7 @@ def test_occlusion_where_there_and_back_disagree():
   backward[0, 8:16, 12:20, 0] = -4
   hidden = np.zeros((32, 32), bool)
   hidden[8:16, 16:20] = True
-  np.testing.assert_array_equal(ops.occlusion(forward, backward)[0, ..., 0], hidden)
+  np.testing.assert_array_equal(visibility.occlusion(forward, backward)[0, ..., 0], hidden)
 
 
 def test_motion_boundary_is_the_last_pixel_before_the_jump():
@@ -102,7 +103,7 @@ def test_motion_boundary_is_the_last_pixel_before_the_jump():
   flow[:, :, 4:, 0] = 1
   expected = np.zeros((8, 8), bool)
   expected[:, 3] = True
-  np.testing.assert_array_equal(ops.motion_boundary(flow)[0, ..., 0], expected)
+  np.testing.assert_array_equal(visibility.motion_boundary(flow)[0, ..., 0], expected)
 
 
 def test_known_visibility_replaces_the_estimating_tests():

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.ndimage
 
-from i2vjax.networks import tvl1
+from i2vjax.flow import tvl1
 
 RNG = np.random.default_rng(0)
 

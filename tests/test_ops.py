@@ -8,6 +8,7 @@ import pytest
 import scipy.ndimage
 
 from i2vjax.core import ops
+from i2vjax.flow import visibility
 
 RNG = np.random.default_rng(0)
 IMAGE = RNG.standard_normal((2, 12, 15, 3)).astype(np.float32)
@@ -93,7 +94,7 @@ def test_warp_gradient_in_the_flow_is_the_slope():
 
 def test_inside_marks_targets_in_the_frame():
   flow = jnp.broadcast_to(jnp.array([1.0, 0.0]), (1, 4, 5, 2))
-  assert np.asarray(ops.inside(flow)).sum() == 4 * 4
+  assert np.asarray(visibility.inside(flow)).sum() == 4 * 4
 
 
 def test_resize_doubles_with_half_pixel_centres():
@@ -103,9 +104,9 @@ def test_resize_doubles_with_half_pixel_centres():
 
 def test_flow_colours_white_at_rest_and_two_opposite_hues():
   flow = jnp.array([[0.0, 0.0], [2.0, 0.0], [-2.0, 0.0]]).reshape(1, 1, 3, 2)
-  rest, right, left = ops.flow_colours(flow)[0, 0]
+  rest, right, left = ops.flow_colors(flow)[0, 0]
   np.testing.assert_allclose(rest, 1)
-  assert float(jnp.abs(right - left).max()) > 1 and float(ops.flow_colours(flow).min()) >= -1
+  assert float(jnp.abs(right - left).max()) > 1 and float(ops.flow_colors(flow).min()) >= -1
 
 
 def test_windows_at_all_corners_are_whole():

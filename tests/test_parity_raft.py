@@ -9,7 +9,7 @@ import pytest
 from flax import traverse_util
 
 from i2vjax import pretrained
-from i2vjax.networks import raft, raft_blocks
+from i2vjax.flow import raft, raft_blocks
 from i2vjax.pretrained import raft_weights
 
 torch = pytest.importorskip('torch')

@@ -147,46 +147,6 @@ def warp(source, flow):
   return (top * (1 - fy) + bottom * fy).astype(source.dtype)
 
 
-def inside(flow):
-  """[B, H, W, 1] mask of the pixels whose target p + flow(p) lies in the frame."""
-  H, W = flow.shape[1:3]
-  x = jnp.arange(W) + flow[..., 0]
-  y = jnp.arange(H)[:, None] + flow[..., 1]
-  return ((x >= 0) & (x <= W - 1) & (y >= 0) & (y <= H - 1))[..., None]
-
-
-def occlusion(flow, back):
-  """Where going along a flow and back again does not return (Sundaram, Brox, Keutzer, ECCV 2010).
-
-  |w + f|^2 > 0.01 (|w|^2 + |f|^2) + 0.5 with w(p) = back(p + f(p)). A relative motion of less than
-  0.7 pixels passes.
-
-  Args:
-    flow: [B, H, W, 2] pixels, from a frame to another; the answer lies on that frame.
-    back: the same from the other frame.
-
-  Returns:
-    [B, H, W, 1] bool.
-  """
-  fetched = warp(back, flow)
-  limit = 0.01 * (_square(fetched) + _square(flow)) + 0.5
-  return _square(fetched + flow) > limit
-
-
-def motion_boundary(flow):
-  """[B, H, W, 1] bool, true where a flow [B, H, W, 2] is torn (same paper).
-
-  |grad u|^2 + |grad v|^2 > 0.01 |f|^2 + 0.002, forward differences, 0 in the last column and row.
-  """
-  rows = jnp.pad(jnp.diff(flow, axis=1), ((0, 0), (0, 1), (0, 0), (0, 0)))
-  cols = jnp.pad(jnp.diff(flow, axis=2), ((0, 0), (0, 0), (0, 1), (0, 0)))
-  return _square(rows) + _square(cols) > 0.01 * _square(flow) + 0.002
-
-
-def _square(vectors):
-  return jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
-
-
 def resize(x, size, method='linear'):
   """[B, H, W, C] -> [B, *size, C], half-pixel centres, no smoothing when it shrinks."""
   return jax.image.resize(x, (x.shape[0], *hw(size), x.shape[-1]), method, antialias=False)
@@ -211,7 +171,7 @@ def window_places(ids, grid, side):
   return places.reshape(ids.shape[0], side * side)
 
 
-def flow_colours(flow, limit=None):
+def flow_colors(flow, limit=None):
   """Flow as a picture: direction is hue, length is saturation.
 
   Args:

@@ -298,5 +298,5 @@ def samples(nets, config, params, extra, fixed, batch, key):
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)
     flow, _ = content_motion(config, content.weights(delta, chosen, co.lambda_inc), x, key)
-    rows |= {} if flow is None else {'motion': ops.flow_colours(flow)}
+    rows |= {} if flow is None else {'motion': ops.flow_colors(flow)}
   return {label: ops.match_channels(images, 3) for label, images in rows.items()}

@@ -30,8 +30,9 @@ import jax.numpy as jnp
 
 from i2vjax.core import ops
 from i2vjax.core.state import AXIS, apply_gradients, name_key, run, update, weighted
-from i2vjax.losses import adversarial, consistency, masks, pixel
-from i2vjax.networks import flow, layers, recurrent
+from i2vjax.flow import estimate, visibility
+from i2vjax.losses import adversarial, consistency, pixel
+from i2vjax.networks import layers, recurrent
 
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
@@ -135,12 +136,12 @@ def needs_flow(config):
 
 def fixed(config):
   """The estimator of flow, where it has parameters and there is a use for it."""
-  return flow.fixed(config) if needs_flow(config) else {}
+  return estimate.frozen_networks(config) if needs_flow(config) else {}
 
 
 def batch_extras(config):
   """Known flow, where `flow.name` takes it and there is a use for it."""
-  return flow.extras(config) if needs_flow(config) else ()
+  return estimate.batch_fields(config) if needs_flow(config) else ()
 
 
 def motion(nets, config, fixed, batch):
@@ -150,9 +151,9 @@ def motion(nets, config, fixed, batch):
   """
   if not needs_flow(config):
     return None, None
-  flows = flow.of_clips(nets, config, fixed, batch, [('a', 'backward'), ('a', 'forward')])
+  flows = estimate.of_clips(nets, config, fixed, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
-  valid = masks.trusted(ops.fold(back), ops.fold(forth))
+  valid = visibility.trusted(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])
 
 

@@ -41,9 +41,10 @@ import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import i2vgan
-from i2vjax.networks import flow, motion, patchgan, projector, resnet
+from i2vjax.networks import motion, patchgan, projector, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
@@ -84,12 +85,12 @@ def moves(config):
 
 def fixed(config):
   """The estimator of flow, where it has parameters and motion counts; VGG-19 with `perceptual`."""
-  return {**i2vgan.fixed(config), **(flow.fixed(config) if moves(config) else {})}
+  return {**i2vgan.fixed(config), **(estimate.frozen_networks(config) if moves(config) else {})}
 
 
 def batch_extras(config):
   """Known flow, where motion counts and `flow.name` takes it."""
-  return flow.extras(config) if moves(config) else ()
+  return estimate.batch_fields(config) if moves(config) else ()
 
 
 def cycle_term(config):
@@ -98,7 +99,7 @@ def cycle_term(config):
   `motion.cycle`: 'flow' estimates the flow of what came back, 'warp' moves that along the flow of
   the real pair. 'auto': 'flow' with a learned estimator. Which it was shows in the log.
   """
-  learned = flow.plan(config.flow.name)[1] in flow.LEARNED
+  learned = estimate.plan(config.flow.name)[1] in estimate.LEARNED
   kind = config.motion.cycle
   if kind not in ('auto', 'flow', 'warp'):
     raise ValueError(f"motion.cycle={kind!r}: choose 'auto', 'flow' or 'warp'")
@@ -192,14 +193,14 @@ def motions(nets, config, fixed, batch):
   """{x: (f [B (T - 1), H, W, 2], c [B (T - 1), H, W, 1])}: flow back to the frame before, and where
   it is traced.
 
-  c: going there and back returns (`ops.occlusion`), and the target lies in the frame.
+  c: going there and back returns (`visibility.occlusion`), and the target lies in the frame.
   """
   wanted = [(x, way) for x in 'ab' for way in ('backward', 'forward')]
-  found = flow.of_clips(nets, config, fixed, batch, wanted)
+  found = estimate.of_clips(nets, config, fixed, batch, wanted)
   flows = {}
   for x in 'ab':
     there, back = ops.fold(found[x, 'backward']), ops.fold(found[x, 'forward'])
-    traced = ~ops.occlusion(there, back) & ops.inside(there)
+    traced = ~visibility.occlusion(there, back) & visibility.inside(there)
     flows[x] = there, jax.lax.stop_gradient(traced.astype(jnp.float32))
   return flows
 
@@ -256,7 +257,7 @@ def estimated(nets, config, fixed, frames):
   pairs = []
   for x in 'ab':
     before, now = neighbours(config, frames[x])
-    pairs.append([ops.match_channels(y, 3) for y in flow.stretched(config, x, now, before)])
+    pairs.append([ops.match_channels(y, 3) for y in estimate.stretched(config, x, now, before)])
   now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
   found = net.apply({'params': fixed['flow']}, now, before)
   return dict(zip('ab', jnp.split(found, 2), strict=True))
@@ -285,6 +286,6 @@ def samples(nets, config, params, extra, fixed, batch, key):
       f, traced = (ops.unfold(y, batch[x].shape[1] - 1)[:, 0] for y in flows[x])
       other = f + run(nets, params, f'motion_{x}{y}', f)
       limit = jnp.max(jnp.linalg.norm(f, axis=-1))
-      rows |= {f'motion of {x}': ops.flow_colours(f, limit), f'traced in {x}': 2 * traced - 1,
-               f'motion of {x} to {y}': ops.flow_colours(other, limit)}
+      rows |= {f'motion of {x}': ops.flow_colors(f, limit), f'traced in {x}': 2 * traced - 1,
+               f'motion of {x} to {y}': ops.flow_colors(other, limit)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

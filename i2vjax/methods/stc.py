@@ -33,9 +33,11 @@ import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import name_key, run, update, weighted
-from i2vjax.losses import adversarial, masks, perceptual, pixel
+from i2vjax.flow import estimate
+from i2vjax.flow import visibility as masks
+from i2vjax.losses import adversarial, perceptual, pixel
 from i2vjax.methods import cyclegan
-from i2vjax.networks import flow, fusion, patchgan, resnet, vgg
+from i2vjax.networks import fusion, patchgan, resnet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba')
@@ -87,7 +89,7 @@ def perceives(config):
 
 def fixed(config):
   """The estimator of flow, where it has parameters, and the frozen VGG."""
-  frozen = flow.fixed(config)
+  frozen = estimate.frozen_networks(config)
   if perceives(config):
     net = config.vgg.net
     if net not in ('vgg16', 'vgg19'):
@@ -96,7 +98,7 @@ def fixed(config):
   return frozen
 
 
-batch_extras = flow.extras   # known flow, where `flow.name` takes it
+batch_extras = estimate.batch_fields   # known flow, where `flow.name` takes it
 
 
 # ---- The step
@@ -145,7 +147,7 @@ def motions(nets, config, fixed, batch):
     {x: {'flow': [B, K-1, H, W, 2], 'seen': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
     [B, K-1, H, W, C]}}, all constant.
   """
-  flows = flow.of_clips(nets, config, fixed, batch, [(x, 'backward') for x in 'ab'])
+  flows = estimate.of_clips(nets, config, fixed, batch, [(x, 'backward') for x in 'ab'])
   found = {}
   for (x, _), motion in flows.items():
     now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(motion)
@@ -306,7 +308,7 @@ def translate(nets, config, params, extra, fixed, carry, frames):
     x, g = inputs
     before = jnp.where(carry['started'] > 0, carry['x'], x)
     pair = {'a': jnp.stack([before, x], axis=1)}
-    motion = flow.of_clips(nets, config, fixed, pair, [('a', 'backward')])['a', 'backward'][:, 0]
+    motion = estimate.of_clips(nets, config, fixed, pair, [('a', 'backward')])['a', 'backward'][:, 0]
     moved, seen = ops.warp(carry['y'], motion), visibility(config, x, before, motion)
     _, mask = fuse(nets, config, params, 'fuse_ab', g, moved, seen)
     mask = mask * carry['started']
@@ -327,7 +329,7 @@ def samples(nets, config, params, extra, fixed, batch, key):
     made = translation(nets, config, params, x, y, batch[x], motion[x])
     rows |= {x: batch[x][:, -1], f'{x} to {y}': made['fake'][:, -1],
              f'kept in {y}': 2 * made['mask'][:, -1] - 1,
-             f'flow of {x}': ops.flow_colours(motion[x]['flow'][:, -1]),
+             f'flow of {x}': ops.flow_colors(motion[x]['flow'][:, -1]),
              f'visible in {x}': 2 * motion[x]['seen'][:, -1] - 1,
              f'back to {x}': made['again'][:, -1]}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

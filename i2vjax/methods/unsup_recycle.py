@@ -24,6 +24,7 @@ import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.flow import visibility
 from i2vjax.losses import adversarial, perceptual, pixel, temporal
 from i2vjax.methods import cyclegan
 from i2vjax.networks import vgg
@@ -132,7 +133,7 @@ def commuting(config, made, real, flows):
   def distance(term, image, still):
     """|image - W(still, F)|, by wish only where W(still, F) does not repeat the frame's edge."""
     flow = flows[term]
-    seen = ops.inside(-flow) if config.synth.mask_border else 1.0
+    seen = visibility.inside(-flow) if config.synth.mask_border else 1.0
     return pixel.l1(seen * image, seen * temporal.move(still, flow))
   terms = {}
   for x, y in SIDES:
@@ -179,7 +180,7 @@ def samples(nets, config, params, extra, fixed, batch, key):
   fake = run(nets, params, 'gen_ab', a)
   rows = {'a': a, 'a to b': fake, 'moved, then translated':
           run(nets, params, 'gen_ab', temporal.move(a, flow)),
-          'translated, then moved': temporal.move(fake, flow), 'motion': ops.flow_colours(flow),
+          'translated, then moved': temporal.move(fake, flow), 'motion': ops.flow_colors(flow),
           'back to a': run(nets, params, 'gen_ba', fake),
           'b': b, 'b to a': run(nets, params, 'gen_ba', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

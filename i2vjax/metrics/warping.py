@@ -13,6 +13,7 @@ import numpy as np
 
 from i2vjax import metrics
 from i2vjax.core import ops
+from i2vjax.flow import visibility
 
 KINDS = ('mse', 'euclidean')
 
@@ -37,10 +38,10 @@ def valid_mask(forward, backward=None, visible=None, *, boundaries=None):
     mask &= visible.reshape(mask.shape) > 0
   elif backward is not None:
     known = jnp.all(jnp.isfinite(backward), axis=-1, keepdims=True)
-    mask &= ~ops.occlusion(forward, jnp.where(known, backward, 0))
+    mask &= ~visibility.occlusion(forward, jnp.where(known, backward, 0))
     mask &= ops.warp(known.astype(jnp.float32), forward) > 0.999
   if boundaries or (boundaries is None and visible is None):
-    mask &= ~ops.motion_boundary(forward)
+    mask &= ~visibility.motion_boundary(forward)
   return mask.astype(jnp.float32)
 
 

@@ -7,7 +7,7 @@ from its arrays' names.
 
 import functools
 
-from i2vjax.networks import raft
+from i2vjax.flow import raft
 from i2vjax.pretrained import files
 
 NORM = {'weight': 'scale', 'bias': 'bias', 'running_mean': 'mean', 'running_var': 'var'}

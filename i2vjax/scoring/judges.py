@@ -14,6 +14,7 @@ import numpy as np
 
 from i2vjax import metrics, pretrained, segmenter
 from i2vjax.core import files
+from i2vjax.flow import estimate
 from i2vjax.metrics import (
   clips,
   davis,
@@ -25,7 +26,6 @@ from i2vjax.metrics import (
   segmentation,
   warping,
 )
-from i2vjax.networks import flow
 from i2vjax.pretrained import registry, scorers
 from i2vjax.scoring import exchange
 
@@ -229,7 +229,7 @@ def estimator_of(config):
   """Name of what estimates motion for the warping error: `eval.flow`, or the best that is here."""
   name = config.eval.flow
   if name != 'auto':
-    flow.plan(name)
+    estimate.plan(name)
     return name
   known = [name for name in ESTIMATORS if registry.find(registry.entry(name), config)]
   return known[0] if known else 'tvl1'
@@ -244,7 +244,7 @@ def motion_of(config, name):
   settings = ml_collections.FrozenConfigDict(dict(
       flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
       data=dict(direction='a2b')))
-  fixed = flow.fixed(settings)
+  fixed = estimate.frozen_networks(settings)
   nets = {part: module for part, (module, _) in fixed.items()}
   params = {part: pretrained.load(weights, module, None, config)
             for part, (module, weights) in fixed.items()}
@@ -252,9 +252,9 @@ def motion_of(config, name):
 
   @jax.jit
   def both(params, now, after):
-    now, after = flow.stretched(settings, 'a', now, after)
-    forward = flow.estimate(nets, settings, params, now, after)
-    backward = flow.estimate(nets, settings, params, after, now)
+    now, after = estimate.stretched(settings, 'a', now, after)
+    forward = estimate.estimate(nets, settings, params, now, after)
+    backward = estimate.estimate(nets, settings, params, after, now)
     return forward, warping.valid_mask(forward, backward)[..., 0]
 
   def call(frames):

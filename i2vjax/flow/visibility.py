@@ -1,12 +1,54 @@
-"""Where a flow between two frames can be believed. Constants for the losses: no gradient passes.
+"""Occlusion, motion boundaries, and where a flow between two frames can be trusted.
 
-A flow [B, H, W, 2] lies on one frame and points to another, in pixels.
+A flow [B, H, W, 2] lies on one frame and points to another, in pixels. Masks are constants for the
+losses: no gradient passes.
 """
 
 import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+
+
+def inside(flow):
+  """[B, H, W, 1] mask of the pixels whose target p + flow(p) lies in the frame."""
+  H, W = flow.shape[1:3]
+  x = jnp.arange(W) + flow[..., 0]
+  y = jnp.arange(H)[:, None] + flow[..., 1]
+  return ((x >= 0) & (x <= W - 1) & (y >= 0) & (y <= H - 1))[..., None]
+
+
+def occlusion(flow, back):
+  """Where going along a flow and back again does not return (Sundaram, Brox, Keutzer, ECCV 2010).
+
+  |w + f|^2 > 0.01 (|w|^2 + |f|^2) + 0.5 with w(p) = back(p + f(p)). A relative motion of less than
+  0.7 pixels passes.
+
+  Args:
+    flow: [B, H, W, 2] pixels, from a frame to another; the answer lies on that frame.
+    back: the same from the other frame.
+
+  Returns:
+    [B, H, W, 1] bool.
+  """
+  fetched = ops.warp(back, flow)
+  limit = 0.01 * (_square(fetched) + _square(flow)) + 0.5
+  return _square(fetched + flow) > limit
+
+
+def motion_boundary(flow):
+  """[B, H, W, 1] bool, true where a flow [B, H, W, 2] is torn (same paper).
+
+  |grad u|^2 + |grad v|^2 > 0.01 |f|^2 + 0.002, forward differences, 0 in the last column and row.
+  """
+  rows = jnp.pad(jnp.diff(flow, axis=1), ((0, 0), (0, 1), (0, 0), (0, 0)))
+  cols = jnp.pad(jnp.diff(flow, axis=2), ((0, 0), (0, 0), (0, 1), (0, 0)))
+  return _square(rows) + _square(cols) > 0.01 * _square(flow) + 0.002
+
+
+def _square(vectors):
+  return jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
+
 
 NORMS = ('l2', 'l2sq', 'bt_code')
 
@@ -15,7 +57,7 @@ def trusted(flow, back):
   """V = 1 where nothing is hidden, the flow is not torn, and its target lies in the frame (GTC).
 
   GTC names the maps of what IS hidden or torn, and multiplies by them: meant must be the opposite.
-  The tests are those of Sundaram, Brox and Keutzer (`ops.occlusion`, `ops.motion_boundary`); the
+  The tests are those of Sundaram, Brox and Keutzer (`visibility.occlusion`, `visibility.motion_boundary`); the
   frame's edge is ours. Below a mean of 0.5 the flow, or these tests for it, deserve a look.
 
   Args:
@@ -25,7 +67,7 @@ def trusted(flow, back):
   Returns:
     [B, H, W, 1] float32, 1 or 0.
   """
-  seen = ~ops.occlusion(flow, back) & ~ops.motion_boundary(flow) & ops.inside(flow)
+  seen = ~occlusion(flow, back) & ~motion_boundary(flow) & inside(flow)
   return jax.lax.stop_gradient(seen.astype(jnp.float32))
 
 
@@ -54,5 +96,5 @@ def photometric(frame, other, flow, *, alpha=50.0, norm='l2', in_frame=True):
   else:
     e = jnp.sum(jnp.square(d), -1, keepdims=True)
     e = jnp.sqrt(e) if norm == 'l2' else e
-  seen = ops.inside(flow) if in_frame else 1.0
+  seen = inside(flow) if in_frame else 1.0
   return jax.lax.stop_gradient(jnp.exp(-alpha * e) * seen)

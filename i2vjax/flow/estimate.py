@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.networks import raft, tvl1
+from i2vjax.flow import raft, tvl1
 
 LEARNED, COMPUTED = ('raft_small', 'raft_large'), ('tvl1', 'lk', 'zero')
 KNOWN = ('gt', 'precomputed')
@@ -34,12 +34,12 @@ def plan(name):
   return name.startswith('gt+'), estimator
 
 
-def extras(config):
+def batch_fields(config):
   """What to ask the loader for (`batch_extras` of a method)."""
   return ('flow',) if plan(config.flow.name)[0] else ()
 
 
-def fixed(config):
+def frozen_networks(config):
   """{'flow': (RAFT, weight id)}, {} where no weights are needed (`fixed` of a method)."""
   _, estimator = plan(config.flow.name)
   if estimator not in LEARNED:
@@ -126,7 +126,7 @@ def led_out(flow):
   """Known flow without gaps: a pixel whose motion is not known leads out of the frame (ours).
 
   What comes from outside cannot be compared, and every mask of the methods leaves it out: that of
-  GTC and MocycleGAN where `ops.inside` does not hold, STC's by `mask.in_frame`. By the shortest
+  GTC and MocycleGAN where `visibility.inside` does not hold, STC's by `mask.in_frame`. By the shortest
   way: no vector is longer than half the frame, as a network that reads flow sees it (MocycleGAN).
 
   Args:

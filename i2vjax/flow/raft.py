@@ -8,7 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.networks import raft_blocks as blocks
+from i2vjax.flow import raft_blocks
 from i2vjax.networks.conv import Conv
 
 SIZES = {
@@ -48,31 +48,31 @@ class RAFT(nn.Module):
     sizes, (H, W) = _sizes(self.kind), a.shape[1:3]
     a, b = (_padded(ops.match_channels(x.astype(jnp.float32), 3)) for x in (a, b))
     shape = dict(widths=sizes['widths'], bottleneck=sizes['bottleneck'])
-    see = blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
+    see = raft_blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
     f1, f2 = jnp.split(see(jnp.concatenate([a, b])), 2)
-    context = blocks.Encoder(out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'],
+    context = raft_blocks.Encoder(out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'],
                              name='context', **shape)(a)
     hidden, context = (jnp.tanh(context[..., :sizes['hidden']]),
                        nn.relu(context[..., sizes['hidden']:]))
-    start = blocks.grid(*f1.shape[1:3])
+    start = raft_blocks.grid(*f1.shape[1:3])
     # Each correction is computed again where a gradient is taken. For two pairs of 256 pixels that
     # is 226 MB instead of 262 with 4 of them and 233 instead of 368 with 12, a fifth more time.
-    update = nn.scan(nn.remat(blocks.Update, prevent_cse=False), variable_broadcast='params',
+    update = nn.scan(nn.remat(raft_blocks.Update, prevent_cse=False), variable_broadcast='params',
                      split_rngs={'params': False}, in_axes=(nn.broadcast, nn.broadcast),
                      length=self.iterations)
     (hidden, found), _ = update(sizes, name='update')(
         (hidden, jnp.broadcast_to(start, (len(a), *start.shape[1:]))), context,
-        blocks.correlation(f1, f2))
+        raft_blocks.correlation(f1, f2))
     flow = self._enlarged(found - start, hidden, sizes)
     top, left = (flow.shape[1] - H) // 2, (flow.shape[2] - W) // 2
     return flow[:, top:top + H, left:left + W]
 
   def _enlarged(self, flow, hidden, sizes):
     if not sizes['mask_head']:
-      return blocks.upsample_corners(flow)
-    mask = blocks.Unit(sizes['mask_head'], 3, name='mask_0')(hidden)
-    return blocks.upsample_convex(
-        flow, 0.25 * Conv(9 * 64, 1, kernel_init=blocks.HE, name='mask_1')(mask))
+      return raft_blocks.upsample_corners(flow)
+    mask = raft_blocks.Unit(sizes['mask_head'], 3, name='mask_0')(hidden)
+    return raft_blocks.upsample_convex(
+        flow, 0.25 * Conv(9 * 64, 1, kernel_init=raft_blocks.HE, name='mask_1')(mask))
 
 
 def _sizes(kind):

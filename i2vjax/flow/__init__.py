@@ -1,0 +1,1 @@
+"""Optical flow: estimators, and where a flow can be trusted."""
