@@ -22,7 +22,7 @@ from i2vjax import data as sources
 from i2vjax.core import files, ops
 from i2vjax.core.state import draw
 from i2vjax.data import frames as images
-from i2vjax.losses import semantic
+from i2vjax.losses import segmentation as seg_losses
 from i2vjax.metrics import labels, segmentation
 from i2vjax.networks.segmentation import SegmentationUNet, like
 
@@ -173,7 +173,7 @@ def train(config, show=True):
   tx = optax.adam(optax.cosine_decay_schedule(chosen['lr'], chosen['steps']))
   key = jax.random.key(chosen['seed'])
   params = draw(net.init, key, jnp.zeros((1, *size, frames.shape[-1])))['params']
-  weights = semantic.class_weights(truth, net.classes)
+  weights = seg_losses.class_weights(truth, net.classes)
   frames, truth, opt, losses = jnp.asarray(frames), jnp.asarray(truth), tx.init(params), []
   advance = jax.jit(functools.partial(_step, net, tx, batch, size, weights), donate_argnums=(0, 1))
   steps = tqdm.trange(chosen['steps'], desc='segmentation network', unit='step', disable=not show)
@@ -191,7 +191,7 @@ def _step(net, tx, batch, size, weights, params, opt, frames, truth, key):
 
   def objective(params):
     logits = net.apply({'params': params}, x.astype(jnp.float32) / 127.5 - 1)
-    return semantic.cross_entropy(logits, y, weights)
+    return seg_losses.cross_entropy(logits, y, weights)
   loss, grads = jax.value_and_grad(objective)(params)
   delta, opt = tx.update(grads, opt, params)
   return optax.apply_updates(params, delta), opt, loss

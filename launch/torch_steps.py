@@ -201,7 +201,7 @@ def triplets(nets, tx, config, batch, places):
 
 
 def translations(nets, real, config):
-  """The images and features of i2vjax/networks/triplets.py, in as many calls."""
+  """The images and features of i2vjax/methods/triplets.py, in as many calls."""
   weights, wanted = config.weights, parts.taps(config) if compares(config) else ()
   back = [i for i, w in enumerate((weights.cycle, weights.cycle, weights.recycle)) if w]
   made = {'a': {}, 'b': {}}

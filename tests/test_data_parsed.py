@@ -9,7 +9,7 @@ from PIL import Image
 from i2vjax import data as sources
 from i2vjax import defaults
 from i2vjax.data import parsed, windows
-from i2vjax.losses import mining
+from i2vjax.losses import pseudo_labels
 
 
 def folder(root, name, pictures):
@@ -80,7 +80,7 @@ def test_denoising_is_that_of_the_device(seed):
   features = rng.normal(size=(11, 3))[truth] + 0.4 * rng.normal(size=(12, 14, 3))
   found = parsed.denoised(label.astype(np.uint8), features.astype(np.float32))
   assert (found != label).any() == (10 in label)   # only sky is confused with anything
-  np.testing.assert_array_equal(found, mining.denoised(
+  np.testing.assert_array_equal(found, pseudo_labels.denoised(
       jnp.asarray(label), features.astype(np.float32), parsed.CONFUSED))
 
 

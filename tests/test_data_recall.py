@@ -6,7 +6,7 @@ import pytest
 
 from i2vjax import defaults
 from i2vjax.data import recall, windows
-from i2vjax.losses import mining
+from i2vjax.losses import pseudo_labels
 
 CLASSES = (6, 7, 11)
 
@@ -16,7 +16,7 @@ def test_direction_is_that_of_the_device():
   labels = rng.choice([0, 6, 7, 11, 255], size=(3, 8, 8), p=[0.5, 0.1, 0.2, 0.1, 0.1])
   labels[1] = 0
   found = [recall.rare_direction(x, CLASSES) for x in labels]
-  np.testing.assert_allclose(found, mining.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6)
+  np.testing.assert_allclose(found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6)
 
 
 def test_only_the_most_alike_are_chosen():

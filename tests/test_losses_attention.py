@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.losses import attention, clustering
+from i2vjax.losses import feature_clusters, feature_coverage
 
 GROUPS = ((0,), (1,), (2, 3))
 
@@ -23,7 +23,7 @@ def pair(seed):
 
 @functools.partial(jax.jit, static_argnames='groups')
 def graded(real, fake, labels_real, labels_fake, groups=GROUPS):
-  return jax.value_and_grad(attention.collaborative, (0, 1))(
+  return jax.value_and_grad(feature_coverage.collaborative, (0, 1))(
       real, fake, labels_real, labels_fake, groups, jax.random.key(3), clusters=4)
 
 
@@ -35,7 +35,7 @@ def numpy_loss(real, fake, labels_real, labels_fake):
     masks = [np.isin(x.ravel(), ids) for x in (labels_real, labels_fake)]
     if min(mask.sum() for mask in masks) <= 4:
       continue
-    centre = np.asarray(clustering.centroids(real, masks[0], key, 4))
+    centre = np.asarray(feature_clusters.centroids(real, masks[0], key, 4))
     u = centre / np.linalg.norm(centre, axis=1, keepdims=True)
     (mu, tau), (mu_fake, tau_fake) = (
         (c.max(axis=1).mean(), c.max(axis=0).mean()) for c in (
@@ -60,7 +60,7 @@ def test_loss_equals_numpy_over_the_groups_with_more_than_4_places(seed):
 
 def test_print_divides_by_all_groups():
   data = [jnp.asarray(x) for x in pair(0)]
-  every = jax.jit(lambda *data: attention.collaborative(*data, GROUPS, jax.random.key(3),
+  every = jax.jit(lambda *data: feature_coverage.collaborative(*data, GROUPS, jax.random.key(3),
                                                         every=True))(*data)
   assert float(every) == pytest.approx(float(graded(*data)[0]) * 2 / 3)
 
@@ -87,5 +87,5 @@ def test_zero_features_give_finite_gradients():
 
 def test_labels_are_reduced_by_floor():
   labels = np.arange(2 * 5 * 7).reshape(2, 5, 7)
-  found = attention.reduced(jnp.asarray(labels), (2, 3))
+  found = feature_coverage.reduced(jnp.asarray(labels), (2, 3))
   np.testing.assert_array_equal(found, labels[:, [0, 2]][:, :, [0, 2, 4]])

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.losses import clustering
+from i2vjax.losses import feature_clusters
 
-centroids = jax.jit(clustering.centroids, static_argnums=(3, 4))
+centroids = jax.jit(feature_clusters.centroids, static_argnums=(3, 4))
 
 
 def planted(seed, count=120, channels=8):
@@ -71,11 +71,11 @@ def test_coverage_equals_numpy_and_skips_masked_rows():
   centre = x[mask][:4] + 0.1
   unit = [v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (x[mask], centre)]
   cosine = unit[0] @ unit[1].T
-  mu, tau = clustering.coverage(centre, x, mask)
+  mu, tau = feature_clusters.coverage(centre, x, mask)
   assert float(mu) == pytest.approx(cosine.max(axis=1).mean(), abs=1e-5)
   assert float(tau) == pytest.approx(cosine.max(axis=0).mean(), abs=1e-5)
 
 
 def test_unit_has_a_finite_gradient_at_0():
-  grad = jax.grad(lambda x: jnp.sum(clustering.unit(x)))(jnp.zeros((2, 3)))
+  grad = jax.grad(lambda x: jnp.sum(feature_clusters.unit(x)))(jnp.zeros((2, 3)))
   assert np.isfinite(grad).all()

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.flow import visibility
-from i2vjax.losses import consistency
+from i2vjax.losses import temporal_residuals
 
-residuals, trusted = jax.jit(consistency.residuals), jax.jit(visibility.trusted)
+residuals, trusted = jax.jit(temporal_residuals.residuals), jax.jit(visibility.trusted)
 
 
 def drifting(frames=3, size=16, step=2):
@@ -57,14 +57,14 @@ def test_first_residual_is_zero_and_the_sign_is_kept():
 def test_local_by_hand():
   """1/T sum_t mean |E_t| with |E| = 0, 1, 0.5 over T = 3 frames: 0.5."""
   e = jnp.stack([jnp.zeros((1, 2, 2, 1)), -jnp.ones((1, 2, 2, 1)), jnp.full((1, 2, 2, 1), 0.5)], 1)
-  np.testing.assert_allclose(consistency.local(e), 0.5)
+  np.testing.assert_allclose(temporal_residuals.local(e), 0.5)
 
 
 def test_gradient_reaches_both_frames_where_the_flow_is_trusted():
   clip, back, _ = drifting(frames=2, size=4, step=1)
   valid = jnp.ones((1, 1, 4, 4, 1)).at[:, :, 0].set(0)
   noisy = clip + 0.1 * jax.random.normal(jax.random.key(1), clip.shape)
-  grad = jax.jit(jax.grad(lambda x: consistency.local(residuals(x, back, valid))))(noisy)
+  grad = jax.jit(jax.grad(lambda x: temporal_residuals.local(residuals(x, back, valid))))(noisy)
   share = 1 / noisy.size                      # of one pixel and channel in the mean
   np.testing.assert_allclose(np.abs(grad[0, 1, 1:]), share, rtol=1e-5)
   np.testing.assert_allclose(np.abs(grad[0, 0, 1:, 1:3]), share, rtol=1e-5)   # seen once each

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.losses import content, cosines
+from i2vjax.losses import patch_gradients, patch_gradients_fast
 from i2vjax.networks.patchgan import PatchDiscriminator
 from i2vjax.networks.vit import TokenCritic
 
@@ -32,7 +32,7 @@ def critic():
   x = jax.random.normal(jax.random.key(0), (20, 20, 3)).at[:, :10].multiply(0.05)
   theta = NET.init(jax.random.key(1), x[None])['params']
   s, parts = apply(theta, x)
-  return theta, x, content.slopes(s, 0.0, 'lsgan'), parts
+  return theta, x, patch_gradients.slopes(s, 0.0, 'lsgan'), parts
 
 
 @pytest.fixture(scope='module')
@@ -54,7 +54,7 @@ def ways(critic):
   @functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
   def compute(theta):   # runs once: compile fast, run slow
     def by(method, grad_params, **options):
-      return cosines.patch_critic(apply, theta, x, 0.0, 'lsgan', jax.random.key(3), method=method,
+      return patch_gradients_fast.patch_critic(apply, theta, x, 0.0, 'lsgan', jax.random.key(3), method=method,
                                   grad_params=grad_params, **options)
     return {'definition': by('vmap_grad', 'all'), 'jvp_last': by('auto', 'all', calibrate=999),
             'jvp_probe': by('jvp_probe', 'all', probes=256),
@@ -71,22 +71,22 @@ def test_forward_mode_gives_all_products(critic, exact):
 
   @jax.jit
   def products(theta):
-    V = content.mean_gradient(lambda p, x: apply(p, x)[0], theta, x, direction, amplitude)
-    return cosines.forward_products(lambda p, x: apply(p, x)[0], theta, x, direction, V)
+    V = patch_gradients.mean_gradient(lambda p, x: apply(p, x)[0], theta, x, direction, amplitude)
+    return patch_gradients_fast.forward_products(lambda p, x: apply(p, x)[0], theta, x, direction, V)
   expected = exact['v'] @ exact['V']
   np.testing.assert_allclose(products(theta), expected, atol=1e-5 * np.abs(expected).max())
 
 
 def test_head_norm_is_its_window(critic, exact):
   _, _, (direction, _), parts = critic
-  squares = cosines.head_squares(parts['conv_in_last'], direction)
+  squares = patch_gradients_fast.head_squares(parts['conv_in_last'], direction)
   np.testing.assert_allclose(squares, np.square(rows(exact['tree']['head'])).sum(1), rtol=1e-5)
 
 
 def test_norm_through_the_instance_norm_is_exact(critic, exact):
   """The Gram-matrix formula equals the Jacobian of the convolution before the last."""
   theta, _, (direction, _), parts = critic
-  squares = cosines.normed_squares(parts['conv_in_prev'], parts['norm'], parts['var'],
+  squares = patch_gradients_fast.normed_squares(parts['conv_in_prev'], parts['norm'], parts['var'],
                                    theta['head']['kernel'], direction, chunk=7)
   np.testing.assert_allclose(squares, np.square(rows(exact['tree']['conv_1'])).sum(1), rtol=1e-5)
 
@@ -104,7 +104,7 @@ def test_calibration_brings_partial_norms_to_the_mean_ratio(ways, exact):
 
 
 def test_last_two_layers_choose_nearly_the_same_patches(ways):
-  chosen, wanted = (np.asarray(content.selected(ways[way][0].reshape(1, 8, 8), 0.4))
+  chosen, wanted = (np.asarray(patch_gradients.selected(ways[way][0].reshape(1, 8, 8), 0.4))
                     for way in ('jvp_last', 'definition'))
   assert (chosen & wanted).sum() >= 0.85 * wanted.sum()
 
@@ -127,7 +127,7 @@ def test_closed_form_of_the_token_critic_is_exact(channels, mode, grad_params):
 
   @jax.jit
   def both(theta, label):
-    return [cosines.token_critic(lambda t, x: net.apply({'params': t}, x), theta, x, label, mode,
+    return [patch_gradients_fast.token_critic(lambda t, x: net.apply({'params': t}, x), theta, x, label, mode,
                                  method=method, grad_params=grad_params)
             for method in ('closed_form', 'vmap_grad')]
   for label in (0.0, 1.0):
@@ -138,6 +138,6 @@ def test_closed_form_of_the_token_critic_is_exact(channels, mode, grad_params):
 def test_a_way_the_critic_does_not_have_is_refused(critic):
   theta, x, _, _ = critic
   with pytest.raises(ValueError, match="co.method='closed_form'.*jvp_last"):
-    cosines.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), method='closed_form')
+    patch_gradients_fast.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), method='closed_form')
   with pytest.raises(ValueError, match="co.grad_params='first'"):
-    cosines.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), grad_params='first')
+    patch_gradients_fast.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), grad_params='first')

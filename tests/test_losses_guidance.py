@@ -3,9 +3,9 @@
 import jax
 import numpy as np
 
-from i2vjax.losses import guidance
+from i2vjax.losses import attention_maps
 
-similarity = jax.jit(guidance.conditional_similarity)
+similarity = jax.jit(attention_maps.conditional_similarity)
 
 
 def drawn(seed, *shape):
@@ -15,8 +15,8 @@ def drawn(seed, *shape):
 def test_diversity_by_hand():
   """Two places: maps (1, 0, 0) and (0.5, 0.5, 0.5): [0.25 (0 + 0.25) / 2 + 1 - 0.75] / 2."""
   W = np.float32([[1, 0, 0], [0.5, 0.5, 0.5]]).reshape(1, 1, 2, 3)
-  np.testing.assert_allclose(guidance.diversity(W), 0.5 * (0.25 * 0.125 + 0.25))
-  assert float(guidance.diversity(np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3))) == 0
+  np.testing.assert_allclose(attention_maps.diversity(W), 0.5 * (0.25 * 0.125 + 0.25))
+  assert float(attention_maps.diversity(np.eye(3, dtype=np.float32).reshape(1, 1, 3, 3))) == 0
 
 
 def by_hand(Z1, W1, Z2, W2):
@@ -53,11 +53,11 @@ def test_maps_that_look_at_the_same_three_things_cost_nothing():
 def test_gradient_reaches_the_maps_alone():
   arguments = drawn(0, 1, 3, 3, 4) - 0.5, drawn(1, 1, 3, 3, 3), drawn(2, 1, 3, 3, 4), drawn(
       3, 1, 3, 3, 3)
-  slopes = jax.jit(jax.grad(guidance.conditional_similarity, (0, 1, 2, 3)))(*arguments)
+  slopes = jax.jit(jax.grad(attention_maps.conditional_similarity, (0, 1, 2, 3)))(*arguments)
   assert [bool(np.any(slope)) for slope in slopes] == [False, True, False, True]
 
 
 def test_features_of_nothing_have_finite_gradients():
   Z, W = np.zeros((1, 3, 3, 4), np.float32), np.full((1, 3, 3, 3), 0.5, np.float32)
-  slopes = jax.jit(jax.grad(guidance.conditional_similarity, (1, 3)))(Z, W, Z, W)
+  slopes = jax.jit(jax.grad(attention_maps.conditional_similarity, (1, 3)))(Z, W, Z, W)
   assert np.isfinite(np.stack(slopes)).all()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.losses import mining
+from i2vjax.losses import pseudo_labels
 
 VEGETATION, POLE, SKY, PERSON = 0, 1, 2, 3
 SEQUENCES = {
@@ -14,7 +14,7 @@ SEQUENCES = {
                  (VEGETATION, (SKY, PERSON))),
     'shifted': ((SKY, (VEGETATION,)), (POLE, (SKY,), SKY)),
 }
-denoised = jax.jit(mining.denoised, static_argnums=2)
+denoised = jax.jit(pseudo_labels.denoised, static_argnums=2)
 
 
 def loop(labels, features, sequence):
@@ -82,10 +82,10 @@ def test_a_gain_and_offset_of_the_camera_change_nothing():
 
 def test_sequences_of_both_domains():
   roles = dict(vegetation=VEGETATION, pole=POLE, sky=SKY, person=PERSON)
-  assert mining.confusions(roles, 'b') == SEQUENCES['visible']
-  assert mining.confusions(roles, 'a') == SEQUENCES['infrared']
-  assert mining.confusions(roles, 'a', release=True)[:2] == SEQUENCES['shifted']
-  assert mining.confusions({**roles, 'sky': -1, 'pole': -1}, 'a') == (
+  assert pseudo_labels.confusions(roles, 'b') == SEQUENCES['visible']
+  assert pseudo_labels.confusions(roles, 'a') == SEQUENCES['infrared']
+  assert pseudo_labels.confusions(roles, 'a', release=True)[:2] == SEQUENCES['shifted']
+  assert pseudo_labels.confusions({**roles, 'sky': -1, 'pole': -1}, 'a') == (
       (PERSON, (VEGETATION,)), (VEGETATION, (PERSON,)))
 
 
@@ -98,14 +98,14 @@ def test_truth_table_of_mining():
   first = jnp.array([[0.95, 0.95, 0.85, 0.15, 0.15, 0.30, 0.95]])
   second = jnp.array([[0.92, 0.85, 0.95, 0.18, 0.25, 0.10, 0.05]])
   both = [jnp.stack([x, 1 - x], axis=-1) for x in (first, second)]
-  found = mining.agreed(*both, least, least)
+  found = pseudo_labels.agreed(*both, least, least)
   np.testing.assert_array_equal(found, [[0, 255, 255, 1, 255, 255, 255]])
-  class_only = mining.agreed(*both, least, jnp.zeros(2))
+  class_only = pseudo_labels.agreed(*both, least, jnp.zeros(2))
   np.testing.assert_array_equal(class_only, [[0, 0, 255, 1, 1, 255, 255]])
 
 
 def test_thresholds_by_kind_of_class():
-  found = mining.thresholds(4, (1, 3), 0.95, 0.99)
+  found = pseudo_labels.thresholds(4, (1, 3), 0.95, 0.99)
   np.testing.assert_allclose(found, [0.99, 0.95, 0.99, 0.95])
 
 
@@ -116,29 +116,29 @@ def probabilities(seed, sharp=4):
 def test_confident_filled_and_sure():
   p = np.asarray(probabilities(0))
   top, best = p.max(-1), p.argmax(-1)
-  np.testing.assert_array_equal(mining.confident(p, 0.9), np.where(top > 0.9, best, 255))
+  np.testing.assert_array_equal(pseudo_labels.confident(p, 0.9), np.where(top > 0.9, best, 255))
   given = np.where(np.arange(36).reshape(6, 6) % 2, 255, 1)[None].repeat(2, 0).astype(np.uint8)
   expected = np.where(given != 255, given, np.where(top > 0.9, best, 255))
-  np.testing.assert_array_equal(mining.filled(given, p, 0.9), expected)
+  np.testing.assert_array_equal(pseudo_labels.filled(given, p, 0.9), expected)
   least = np.array([0.0, 0.6, 1.1])
   sure = (given != 255) & (p[..., 1] >= 0.6)
-  np.testing.assert_array_equal(mining.sure_of(jnp.asarray(given), p, least),
+  np.testing.assert_array_equal(pseudo_labels.sure_of(jnp.asarray(given), p, least),
                                 np.where(sure, 1, 255))
 
 
 def test_shares_and_precision():
   labels = np.array([[[0, 1, 255, 255], [0, 2, 2, 255]]])
   truth = np.array([[[0, 0, 1, 255], [255, 2, 0, 0]]])
-  found = mining.shares(jnp.asarray(labels), 3, truth)
+  found = pseudo_labels.shares(jnp.asarray(labels), 3, truth)
   assert {k: round(float(v), 4) for k, v in found.items()} == {
       'mined/all': 0.625, 'mined/0': 0.25, 'mined/1': 0.125, 'mined/2': 0.25,
       'mined/precision': 0.5}
-  assert mining.shares(jnp.full((1, 2, 2), 255), 3, truth[:, :, :2])['mined/precision'] == 0
+  assert pseudo_labels.shares(jnp.full((1, 2, 2), 255), 3, truth[:, :, :2])['mined/precision'] == 0
 
 
 def test_no_gradient_passes_a_label():
   def f(p):
-    return jnp.sum(p * (mining.agreed(p, p, jnp.zeros(3), jnp.zeros(3)) == 1)[..., None])
+    return jnp.sum(p * (pseudo_labels.agreed(p, p, jnp.zeros(3), jnp.zeros(3)) == 1)[..., None])
   found = jax.grad(f)(probabilities(1))
   assert set(np.unique(found)) == {0.0, 1.0}
 
@@ -156,7 +156,7 @@ def test_direction_of_rare_classes():
   v = share - share.mean(axis=-1, keepdims=True)
   v[1:3] = 0
   v[[0, 3]] /= np.linalg.norm(v[[0, 3]], axis=-1, keepdims=True)
-  found = jax.jit(mining.rare_direction, static_argnums=1)(labels, ids)
+  found = jax.jit(pseudo_labels.rare_direction, static_argnums=1)(labels, ids)
   np.testing.assert_allclose(found, v, atol=1e-6)
   np.testing.assert_array_equal(found[1:3], 0)
-  np.testing.assert_allclose(mining.rare_direction(labels[:, :, ::-1], ids), found)
+  np.testing.assert_allclose(pseudo_labels.rare_direction(labels[:, :, ::-1], ids), found)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from i2vjax.losses import parsing, semantic
+from i2vjax.losses import segmentation as seg_losses
 
 
 def labels_of(seed, holes=0.2):
@@ -30,7 +30,7 @@ def numpy_boundary(logits, labels):
   return np.abs(truth - edges(p / p.sum(-1, keepdims=True))).sum() / truth.sum()
 
 
-boundary = jax.jit(jax.value_and_grad(parsing.boundary))
+boundary = jax.jit(jax.value_and_grad(seg_losses.boundary))
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -58,13 +58,13 @@ def test_rare_classes_weigh_7_counted_per_image():
   labels = np.full((2, 10, 10), 255)
   labels.ravel()[:40] = 0
   labels.ravel()[40:79] = 1
-  found = parsing.rare_weights(labels, 3, pixels=20, weight=7)
+  found = seg_losses.rare_weights(labels, 3, pixels=20, weight=7)
   np.testing.assert_array_equal(found, [1, 7, 7])
 
 
 def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels():
   logits, labels = logits_of(3), labels_of(3)
-  weights = np.asarray(parsing.rare_weights(labels, 5, pixels=32))
+  weights = np.asarray(seg_losses.rare_weights(labels, 5, pixels=32))
   assert set(weights[:4]) == {1.0, 7.0}
   p = np.exp(logits.astype(np.float64))
   nll = -np.log(p / p.sum(-1, keepdims=True))
@@ -73,13 +73,13 @@ def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels():
     k = labels[tuple(place)]
     total += weights[k] * nll[tuple(place)][k]
     below += weights[k]
-  found = semantic.cross_entropy(logits, labels, weights)
+  found = seg_losses.cross_entropy(logits, labels, weights)
   assert float(found) == pytest.approx(total / below, rel=1e-5)
 
 
 def test_cross_entropy_without_labels_is_0_with_finite_gradient():
   labels = np.full((2, 12, 12), 255)
-  value, grad = jax.value_and_grad(semantic.cross_entropy)(
-      jnp.asarray(logits_of(0)), labels, parsing.rare_weights(labels, 5))
+  value, grad = jax.value_and_grad(seg_losses.cross_entropy)(
+      jnp.asarray(logits_of(0)), labels, seg_losses.rare_weights(labels, 5))
   assert value == 0
   np.testing.assert_array_equal(grad, 0)

@@ -58,7 +58,7 @@ def test_equal_features_cost_nothing_with_a_finite_gradient():
 
 
 def test_standardised_features_have_mean_0_and_variance_1_per_channel_and_image():
-  x = perceptual.standardise(3 + 5 * features(0)['flat'])
+  x = perceptual.standardize(3 + 5 * features(0)['flat'])
   np.testing.assert_allclose(x.mean((1, 2)), 0, atol=1e-5)
   np.testing.assert_allclose(x.var((1, 2)), 1, atol=1e-4)
 
@@ -66,13 +66,13 @@ def test_standardised_features_have_mean_0_and_variance_1_per_channel_and_image(
 def test_standardised_distance_does_not_see_how_strongly_a_channel_fires():
   x, other = features(0)['flat'], features(1)['flat']
   gain = jnp.array([2.0, 0.5, 7.0])
-  np.testing.assert_allclose(perceptual.standardised_distance(x, gain * x + 1), 0, atol=1e-5)
-  assert 0 < float(perceptual.standardised_distance(x, other)) <= 4
+  np.testing.assert_allclose(perceptual.standardized_distance(x, gain * x + 1), 0, atol=1e-5)
+  assert 0 < float(perceptual.standardized_distance(x, other)) <= 4
 
 
 def test_standardised_distance_of_opposites_is_4_and_of_dead_channels_0():
   x = features(0)['flat']
-  np.testing.assert_allclose(perceptual.standardised_distance(x, -x), 4, rtol=1e-3)
+  np.testing.assert_allclose(perceptual.standardized_distance(x, -x), 4, rtol=1e-3)
   dead = jnp.zeros((1, 4, 4, 2))
-  value, grad = jax.value_and_grad(perceptual.standardised_distance)(dead, dead)
+  value, grad = jax.value_and_grad(perceptual.standardized_distance)(dead, dead)
   assert value == 0 and np.isfinite(grad).all()

@@ -4,9 +4,9 @@ import jax
 import numpy as np
 import pytest
 
-from i2vjax.losses import repair
+from i2vjax.losses import thermal_priors
 
-repaired = jax.jit(jax.value_and_grad(repair.conditional_gradient, (0, 1)))
+repaired = jax.jit(jax.value_and_grad(thermal_priors.conditional_gradient, (0, 1)))
 
 
 def gradients(seed):
@@ -54,7 +54,7 @@ def test_no_background_and_flat_images_give_0_and_finite_gradients():
 # ---- Heat
 
 ROAD, PERSON = 0, 11
-warmth = jax.jit(jax.value_and_grad(repair.warmth), static_argnums=(2, 3))
+warmth = jax.jit(jax.value_and_grad(thermal_priors.warmth), static_argnums=(2, 3))
 
 
 def thermal(seed):
@@ -89,5 +89,5 @@ def test_warm_persons_cost_nothing():
 def test_monochrome_is_the_largest_difference_of_channels():
   frames, _ = thermal(2)
   expected = (frames.max(-1) - frames.min(-1)).max(axis=(1, 2)).mean()
-  assert float(repair.monochrome(frames)) == pytest.approx(expected, rel=1e-6)
-  assert repair.monochrome(frames[..., :1].repeat(3, -1)) == 0
+  assert float(thermal_priors.monochrome(frames)) == pytest.approx(expected, rel=1e-6)
+  assert thermal_priors.monochrome(frames[..., :1].repeat(3, -1)) == 0

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from i2vjax.core import ops
-from i2vjax.losses import temporal
+from i2vjax.losses import synthetic_motion
 
 KEY = jax.random.key(0)
 WEIGHTS = jnp.ones((1, 6, 6)).at[:, 2:4, 2:4].set(2.5)
@@ -18,35 +18,35 @@ WEIGHTS = jnp.ones((1, 6, 6)).at[:, 2:4, 2:4].set(2.5)
 
 def test_minmax_spans_zero_to_one_per_image():
   w = jnp.stack([WEIGHTS[0], 2 * WEIGHTS[0]])[..., None]
-  n = temporal.normalise(w)
+  n = synthetic_motion.normalize(w)
   np.testing.assert_allclose(n.min((1, 2, 3)), 0, atol=1e-6)
   np.testing.assert_allclose(n.max((1, 2, 3)), 1, atol=1e-6)
 
 
 def test_max_leaves_poor_patches_some_motion():
-  np.testing.assert_allclose(temporal.normalise(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6)
+  np.testing.assert_allclose(synthetic_motion.normalize(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6)
 
 
 def test_constant_weights_do_not_move():
-  np.testing.assert_array_equal(temporal.content_flow(KEY, jnp.ones((2, 6, 6)), (64, 64)), 0)
+  np.testing.assert_array_equal(synthetic_motion.content_flow(KEY, jnp.ones((2, 6, 6)), (64, 64)), 0)
 
 
 def test_gamma_0_does_not_move():
-  np.testing.assert_array_equal(temporal.content_flow(KEY, WEIGHTS, (64, 64), gamma=0.0), 0)
+  np.testing.assert_array_equal(synthetic_motion.content_flow(KEY, WEIGHTS, (64, 64), gamma=0.0), 0)
 
 
 @pytest.mark.parametrize('kind', ['gaussian', 'box'])
 def test_rms_motion_is_gamma_where_the_weight_is_one(kind):
   """Unit gain undoes what smoothing takes: white noise keeps its size."""
   noise = jax.random.normal(KEY, (8, 64, 64, 2))
-  smooth = temporal.smooth_noise(noise, 2.0, kind)
+  smooth = synthetic_motion.smooth_noise(noise, 2.0, kind)
   assert float(jnp.std(smooth[:, 16:48, 16:48])) == pytest.approx(1.0, abs=0.08)
 
 
 @pytest.mark.parametrize('kind', ['gaussian', 'box'])
 def test_the_motion_is_as_large_at_edges_and_in_corners(kind):
   """Mirrored taps fall on the same noise twice, so a pixel's gain is that of its own taps."""
-  smooth = temporal.smooth_noise(jax.random.normal(KEY, (400, 24, 24, 2)), 4.0, kind)
+  smooth = synthetic_motion.smooth_noise(jax.random.normal(KEY, (400, 24, 24, 2)), 4.0, kind)
   rms = jnp.std(smooth, axis=(0, 3))
   np.testing.assert_allclose(rms, 1, atol=0.12)
   taps = ops.gaussian_taps(4.0)
@@ -58,77 +58,77 @@ def test_the_motion_is_as_large_at_edges_and_in_corners(kind):
 
 def test_without_unit_gain_the_motion_all_but_vanishes():
   noise = jax.random.normal(KEY, (4, 64, 64, 2))
-  assert float(jnp.std(temporal.smooth_noise(noise, 4.0, unit_gain=False))) < 0.1
+  assert float(jnp.std(synthetic_motion.smooth_noise(noise, 4.0, unit_gain=False))) < 0.1
 
 
 def test_box_blur_keeps_a_ramp_and_has_the_right_spread():
   ramp = jnp.broadcast_to(jnp.arange(40.0)[None, :, None, None], (1, 40, 40, 1))
-  np.testing.assert_allclose(temporal.box_blur(ramp, 7)[:, 5:35], ramp[:, 5:35], rtol=1e-5)
-  width = temporal.box_width(4.0)
+  np.testing.assert_allclose(synthetic_motion.box_blur(ramp, 7)[:, 5:35], ramp[:, 5:35], rtol=1e-5)
+  width = synthetic_motion.box_width(4.0)
   assert width % 2 and np.sqrt((width**2 - 1) / 12) == pytest.approx(4.0, abs=0.3)
 
 
 def test_sizes_scale_with_the_height():
   """The same weights move half as far on frames of half the height."""
   w = jnp.zeros((8, 4, 4)).at[:, :, 2:].set(1.0)
-  large, small = (jnp.std(temporal.content_flow(KEY, w, (size, size))[:, :, -size // 8:])
+  large, small = (jnp.std(synthetic_motion.content_flow(KEY, w, (size, size))[:, :, -size // 8:])
                   for size in (128, 64))
   assert float(large / small) == pytest.approx(2.0, rel=0.3)
 
 
 def test_still_where_there_is_no_content():
   w = jnp.zeros((1, 8, 8)).at[:, :, 6:].set(1.0)
-  length = jnp.linalg.norm(temporal.content_flow(KEY, w, (64, 64))[0], axis=-1)
+  length = jnp.linalg.norm(synthetic_motion.content_flow(KEY, w, (64, 64))[0], axis=-1)
   assert length[:, :24].max() == 0 and length[:, 56:].mean() > 0.3
 
 
 def test_samples_move_differently_and_by_key():
   w = jnp.concatenate([WEIGHTS, WEIGHTS])
-  flow = temporal.content_flow(KEY, w, (32, 32))
+  flow = synthetic_motion.content_flow(KEY, w, (32, 32))
   assert not np.allclose(flow[0], flow[1])
-  np.testing.assert_array_equal(flow, temporal.content_flow(KEY, w, (32, 32)))
+  np.testing.assert_array_equal(flow, synthetic_motion.content_flow(KEY, w, (32, 32)))
 
 
 def test_motion_carries_no_gradient():
-  grad = jax.grad(lambda w: jnp.sum(jnp.square(temporal.content_flow(KEY, w, (32, 32)))))(WEIGHTS)
+  grad = jax.grad(lambda w: jnp.sum(jnp.square(synthetic_motion.content_flow(KEY, w, (32, 32)))))(WEIGHTS)
   np.testing.assert_array_equal(grad, 0)
 
 
 def test_identity_generator_commutes_exactly():
   """G = identity: W(G(x), F) = G(W(x, F)), L_ctn = 0."""
   x = jax.random.normal(KEY, (1, 32, 32, 3))
-  flow = temporal.content_flow(KEY, WEIGHTS, (32, 32))
-  moved = temporal.move(x, flow)
+  flow = synthetic_motion.content_flow(KEY, WEIGHTS, (32, 32))
+  moved = synthetic_motion.move(x, flow)
   assert float(jnp.abs(moved - x).max()) > 0.1
-  for norm in temporal.NORMS:
-    assert temporal.distance(ops.warp(x, -flow), moved, norm) == 0
+  for norm in synthetic_motion.NORMS:
+    assert synthetic_motion.distance(ops.warp(x, -flow), moved, norm) == 0
 
 
 def test_a_whole_pixel_motion_is_a_slice():
   """W(I, F)(p) = I(p - F(p)): content moves along F."""
   x = jax.random.normal(KEY, (1, 8, 8, 3))
   flow = jnp.zeros((1, 8, 8, 2)).at[..., 0].set(2.0)
-  np.testing.assert_array_equal(temporal.move(x, flow)[:, :, 2:], x[:, :, :-2])
+  np.testing.assert_array_equal(synthetic_motion.move(x, flow)[:, :, 2:], x[:, :, :-2])
 
 
 def test_distances_by_hand():
   x, y = jnp.zeros((1, 1, 2, 2)), jnp.array([[[[3.0, 4.0], [0.0, 0.0]]]])
   expected = {'mse': 25 / 4, 'l1': 7 / 4, 'pixel_l2': 5 / 2, 'frobenius': 5.0}
   for norm, value in expected.items():
-    assert temporal.distance(x, y, norm) == pytest.approx(value)
+    assert synthetic_motion.distance(x, y, norm) == pytest.approx(value)
 
 
-@pytest.mark.parametrize('norm', temporal.NORMS)
+@pytest.mark.parametrize('norm', synthetic_motion.NORMS)
 def test_gradient_is_finite_where_frames_agree(norm):
-  grad = jax.grad(lambda x: temporal.distance(x, jnp.ones((1, 2, 2, 3)), norm))(
+  grad = jax.grad(lambda x: synthetic_motion.distance(x, jnp.ones((1, 2, 2, 3)), norm))(
       jnp.ones((1, 2, 2, 3)))
   assert np.all(np.isfinite(grad))
 
 
 @pytest.mark.parametrize(('call', 'field'), [
-    (lambda: temporal.normalise(WEIGHTS[..., None], 'sum'), 'ctn.normalize'),
-    (lambda: temporal.smooth_noise(WEIGHTS[..., None], 1.0, 'median'), 'ctn.smooth'),
-    (lambda: temporal.distance(WEIGHTS, WEIGHTS, 'l3'), 'ctn.norm')])
+    (lambda: synthetic_motion.normalize(WEIGHTS[..., None], 'sum'), 'ctn.normalize'),
+    (lambda: synthetic_motion.smooth_noise(WEIGHTS[..., None], 1.0, 'median'), 'ctn.smooth'),
+    (lambda: synthetic_motion.distance(WEIGHTS, WEIGHTS, 'l3'), 'ctn.norm')])
 def test_unknown_choices_name_the_field(call, field):
   with pytest.raises(ValueError, match=field):
     call()
@@ -138,8 +138,8 @@ def test_unknown_choices_name_the_field(call, field):
 
 
 def drift(key, count, size, **sizes):
-  """`temporal.drift` compiled fast, as each size is drawn once."""
-  return jax.jit(lambda key: temporal.drift(key, count, size, **sizes), compiler_options={
+  """`synthetic_motion.drift` compiled fast, as each size is drawn once."""
+  return jax.jit(lambda key: synthetic_motion.drift(key, count, size, **sizes), compiler_options={
       'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True})(key)
 
 
@@ -192,18 +192,18 @@ def test_zoom_is_linear_with_one_slope_for_both_axes():
 
 
 def test_a_wide_frame_takes_the_whole_table():
-  flow = temporal.zoom(KEY, 1, (256, 1000), scale=1.0)[0, :, :, 0]
+  flow = synthetic_motion.zoom(KEY, 1, (256, 1000), scale=1.0)[0, :, :, 0]
   np.testing.assert_allclose(flow[0, 0] / flow[0, -1], -3 / 2.99, rtol=1e-3)
 
 
 def test_noise_has_a_size_per_frame_between_once_and_twice():
   frames = jnp.zeros((40, 32, 32, 3))
-  sizes = jnp.std(temporal.add_noise(KEY, frames, 0.1, spread=1.0), axis=(1, 2, 3))
+  sizes = jnp.std(synthetic_motion.add_noise(KEY, frames, 0.1, spread=1.0), axis=(1, 2, 3))
   assert 0.095 < float(sizes.min()) < 0.12 and 0.18 < float(sizes.max()) < 0.21
-  np.testing.assert_allclose(jnp.std(temporal.add_noise(KEY, frames, 0.1)), 0.1, rtol=0.02)
-  assert temporal.add_noise(KEY, frames, 0.0) is frames
+  np.testing.assert_allclose(jnp.std(synthetic_motion.add_noise(KEY, frames, 0.1)), 0.1, rtol=0.02)
+  assert synthetic_motion.add_noise(KEY, frames, 0.0) is frames
 
 
 def test_an_even_box_reaches_further_up_and_left():
   x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(4.0)
-  np.testing.assert_allclose(temporal.box_blur(x, 2)[0, 2:4, 2:4, 0], 1)
+  np.testing.assert_allclose(synthetic_motion.box_blur(x, 2)[0, 2:4, 2:4, 0], 1)

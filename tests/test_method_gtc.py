@@ -12,7 +12,7 @@ from method_tools import config_of, moved
 
 from i2vjax.core import ops, state
 from i2vjax.flow import visibility
-from i2vjax.losses import consistency
+from i2vjax.losses import temporal_residuals
 from i2vjax.methods import gtc
 from i2vjax.run import load
 
@@ -283,7 +283,7 @@ def test_samples_show_the_residuals(stepped):
   rows = gtc.samples(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
   valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
-  e = consistency.residuals(data['b'], data['flow_a'], valid)[:, -1]
+  e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]
   np.testing.assert_allclose(rows['residual of b'], np.abs(e).clip(0, 2) - 1, atol=1e-6)
 
 

@@ -10,9 +10,9 @@ from method_tools import ToyGenerator, clips, config_of, moved
 
 from i2vjax.core import state
 from i2vjax.core.state import run
-from i2vjax.losses import mining
+from i2vjax.losses import pseudo_labels
 from i2vjax.methods import morngan, pearlgan
-from i2vjax.networks import atrous, combogan, todaygan
+from i2vjax.networks import atrous_segmenter, combogan, multi_view_critic
 from i2vjax.run import load
 
 KEY, RATE, SIDE = jax.random.key(0), 1e-3, 8
@@ -238,8 +238,8 @@ def test_as_many_parameters_as_published():
 def real_networks(config):
   """Of the sizes in the config; the method's own names for them are toys here."""
   gen = combogan.ComboGenerator(3, config.gen.width, 4, 5, False, 32)
-  critic = todaygan.ThreeCritics(config.disc.width, config.disc.stages)
-  segmenter = atrous.AtrousSegmenter(config.data.label_classes, config.seg.width)
+  critic = multi_view_critic.ThreeCritics(config.disc.width, config.disc.stages)
+  segmenter = atrous_segmenter.AtrousSegmenter(config.data.label_classes, config.seg.width)
   return {'gen_ab': gen, 'gen_ba': gen, 'disc_a': critic, 'disc_b': critic, 'seg_a': segmenter,
           'seg_b': segmenter}
 
@@ -274,8 +274,8 @@ def test_consistency_and_repair_reach_the_way_to_the_visible(ready):
 def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
   config, first = tiny(), tiny()
   first.mining.phase3 = 'first_confident'
-  sequence = mining.confusions(config.classes, 'a')
-  least = mining.thresholds(19, config.classes.foreground, 0.8, 0.9)
+  sequence = pseudo_labels.confusions(config.classes, 'a')
+  least = pseudo_labels.thresholds(19, config.classes.foreground, 0.8, 0.9)
   asked = []
 
   @jax.jit
@@ -288,8 +288,8 @@ def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
     alone = morngan.mined(config, 'frozen', frames, sure_a, other)
     assert not asked
     both, one = (morngan.mined(x, 'mining', frames, sure_a, other) for x in (config, first))
-    expected = (mining.confident(sure_a, 0.8), mining.agreed(sure_a, sure_b, least, least))
-    return alone, both, one, [mining.all_denoised(x, grey, sequence) for x in expected]
+    expected = (pseudo_labels.confident(sure_a, 0.8), pseudo_labels.agreed(sure_a, sure_b, least, least))
+    return alone, both, one, [pseudo_labels.all_denoised(x, grey, sequence) for x in expected]
   sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
                     for key in jax.random.split(KEY))
   alone, both, one, expected = found(REAL['a'], sure_a, 0.5 * (sure_a + sure_b))
@@ -348,7 +348,7 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
   for k in range(5):
     sure = jax.nn.softmax(run(nets, fresh.params, 'seg_a', frames[k]))
     labels = morngan.mined(config, 'frozen', frames[k], sure, None)
-    found = mining.rare_direction(labels.reshape(1, -1, SIDE), config.classes.small)
+    found = pseudo_labels.rare_direction(labels.reshape(1, -1, SIDE), config.classes.small)
     np.testing.assert_allclose(table['vector'][k], found[0], atol=1e-6)
   assert table['vector'].any()
   config = tiny('demo-sdp')

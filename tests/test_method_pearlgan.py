@@ -12,7 +12,7 @@ from method_tools import clips, config_of, moved, passes
 
 from i2vjax.core import state
 from i2vjax.core.state import name_key, run
-from i2vjax.losses import gradients, guidance, reconstruction, relativistic
+from i2vjax.losses import attention_maps, gradients, reconstruction, relativistic
 from i2vjax.methods import pearlgan
 from i2vjax.networks import spectral
 from i2vjax.run import load
@@ -98,7 +98,7 @@ def again(stepped):
   found = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
 
   def judge(params, x, frames):
-    weights, _ = spectral.normalised(params[f'disc_{x}'], before.extra['spectral'][f'disc_{x}'])
+    weights, _ = spectral.normalize(params[f'disc_{x}'], before.extra['spectral'][f'disc_{x}'])
     return nets[f'disc_{x}'].apply({'params': weights}, frames)
 
   def drawn(params):
@@ -120,8 +120,8 @@ def again(stepped):
         'sga': sum(gradients.alignment(name_key(KEY, f'patch_{x}'), found[x],
                                        gradients.magnitude(fake[y]), 4, 0.8)
                    for x, y in ('ab', 'ba')),
-        'ad': sum(guidance.diversity(W[x]) for x in 'ab'),
-        'accs': sum(guidance.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
+        'ad': sum(attention_maps.diversity(W[x]) for x in 'ab'),
+        'accs': sum(attention_maps.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
                     for x, y in ('ab', 'ba'))}
     total = (parts['adversarial'] + 10 * parts['cycle'] + parts['cycle_ssim'] + 5 * parts['tv']
              + 0.5 * parts['sga'] + parts['ad'] + parts['accs'])
@@ -190,7 +190,7 @@ def test_fakes_of_the_pools_are_those_before_the_move(stepped):
 def test_vectors_move_one_step_of_the_power_method(stepped):
   config, _, before, after, _ = stepped
   for name in ('disc_a', 'disc_b'):
-    _, u = spectral.normalised(before.params[name], before.extra['spectral'][name])
+    _, u = spectral.normalize(before.params[name], before.extra['spectral'][name])
     for found, value in zip(*map(jax.tree.leaves, (after.extra['spectral'][name], u)),
                             strict=True):
       np.testing.assert_allclose(found, value, rtol=1e-5)

@@ -50,7 +50,7 @@ def test_terms_by_hand(toys, stepped):
       expected['gan'] += share * mean((score - 1) ** 2)
       seen = [run(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
       expected['content'] += share * mean(jnp.square(
-          perceptual.standardise(seen[0]) - perceptual.standardise(seen[1])))
+          perceptual.standardize(seen[0]) - perceptual.standardize(seen[1])))
       if t:
         expected['cycle_3d'] += share * mean(jnp.abs(made['again'][:, t - 1] - real[:, t]))
         e = jnp.linalg.norm((real[:, t] - ops.warp(real[:, t - 1], f)) / 2, axis=-1, keepdims=True)

@@ -11,7 +11,7 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
 from i2vjax.core.state import run
-from i2vjax.losses import perceptual, temporal
+from i2vjax.losses import perceptual, synthetic_motion
 from i2vjax.methods import unsup_recycle
 from i2vjax.run import load
 
@@ -102,10 +102,10 @@ def test_terms_by_hand():
 
   def translated(x):
     return run(nets, params, 'gen_ab', x)
-  urec = jnp.mean(jnp.abs(translated(temporal.move(translated(a), flows['urec_a']))
-                          - temporal.move(a, flows['urec_a'])))
-  uspa = jnp.mean(jnp.abs(translated(temporal.move(a, flows['uspa_a']))
-                          - temporal.move(translated(a), flows['uspa_a'])))
+  urec = jnp.mean(jnp.abs(translated(synthetic_motion.move(translated(a), flows['urec_a']))
+                          - synthetic_motion.move(a, flows['urec_a'])))
+  uspa = jnp.mean(jnp.abs(translated(synthetic_motion.move(a, flows['uspa_a']))
+                          - synthetic_motion.move(translated(a), flows['uspa_a'])))
   terms = terms_of(config, nets, params)
   np.testing.assert_allclose([terms['urec_a'], terms['uspa_a']], [urec, uspa], rtol=1e-5)
 
@@ -166,7 +166,7 @@ def test_content_compares_each_translation_with_its_source():
   terms = unsup_recycle.content(nets, config, fixed, fake, REAL)
   assert terms['content_a']() == 0
   see = [run(nets, fixed, 'vgg16', x)['relu5_3'] for x in (fake['a'], REAL['b'])]
-  np.testing.assert_allclose(terms['content_b'](), perceptual.standardised_distance(*see),
+  np.testing.assert_allclose(terms['content_b'](), perceptual.standardized_distance(*see),
                              rtol=1e-5)
 
 

@@ -8,7 +8,7 @@ from flax import traverse_util
 from scipy import ndimage
 
 from i2vjax import defaults
-from i2vjax.networks import combogan, spectral, todaygan
+from i2vjax.networks import combogan, multi_view_critic, spectral
 
 
 def settings(**gen):
@@ -133,14 +133,14 @@ def test_encoder_returns_its_maps_only_with_attention():
 
 
 def test_parameters_of_the_critics():
-  tree = shapes(todaygan.critics(settings(), 3), 1, 64, 64, 3)
+  tree = shapes(multi_view_critic.critics(settings(), 3), 1, 64, 64, 3)
   assert {name: count(tree[name]) for name in tree} == {
       'rgb': 6_966_729, 'gray': 6_964_681, 'grad': 2_766_791}
   assert count(tree) == 16_698_201
 
 
 def test_sides_of_the_score_maps():
-  module = todaygan.critics(settings(), 3)
+  module = multi_view_critic.critics(settings(), 3)
   maps = jax.eval_shape(module.init_with_output, jax.random.key(0), jnp.zeros((1, 256, 256, 3)))[0]
   assert {name: [m.shape for m in found] for name, found in maps.items()} == {
       name: [(1, side, side) for side in sides] for name, sides in {
@@ -155,12 +155,12 @@ def test_colours_are_seen_without_texture():
   x = np.asarray(frame(1, 9, 8, 2))
   expected = np.stack([ndimage.correlate(x[0, ..., c], window, mode='constant')
                        for c in range(2)], -1)
-  np.testing.assert_allclose(todaygan.blurred(x)[0], expected, atol=1e-6)
+  np.testing.assert_allclose(multi_view_critic.blurred(x)[0], expected, atol=1e-6)
 
 
 def test_outlines_are_differences_of_every_second_pixel():
   y, x = np.mgrid[:12, :10].astype(np.float32)
-  found = np.asarray(todaygan.differences((3 * y + x * x)[None, ..., None]))[0]
+  found = np.asarray(multi_view_critic.differences((3 * y + x * x)[None, ..., None]))[0]
   assert found.shape == (4, 3, 2)
   np.testing.assert_allclose(found[..., 1], 3 * 4)                    # 4 rows apart
   np.testing.assert_allclose(found[0, :, 0], [16, 36 - 4, 64 - 16])   # x = 4 - 0, 6 - 2, 8 - 4
@@ -168,9 +168,9 @@ def test_outlines_are_differences_of_every_second_pixel():
 
 def test_spectral_critics_have_no_other_norm():
   config = settings()
-  assert not todaygan.critics(config, 3).norm
+  assert not multi_view_critic.critics(config, 3).norm
   config.disc.norm = 'instance'
-  assert todaygan.critics(config, 3).norm
+  assert multi_view_critic.critics(config, 3).norm
 
 
 def test_mistakes_are_named():
@@ -179,15 +179,15 @@ def test_mistakes_are_named():
     combogan.generator(config)
   config.disc.norm = 'batch'
   with pytest.raises(ValueError, match="disc.norm='batch'"):
-    todaygan.critics(config, 3)
+    multi_view_critic.critics(config, 3)
   config.disc.update(norm='spectral', stages=1)
   with pytest.raises(ValueError, match='disc.stages=1'):
-    todaygan.critics(config, 3)
+    multi_view_critic.critics(config, 3)
 
 
 # ---- Spectral norm
 
-normalised = jax.jit(spectral.normalised)
+normalised = jax.jit(spectral.normalize)
 
 
 @pytest.fixture(scope='module')
@@ -230,7 +230,7 @@ def test_gradient_is_at_right_angles_to_the_kernel(layers):
   params, u = layers
 
   def loss(params):
-    normal, _ = spectral.normalised(params, u)
+    normal, _ = spectral.normalize(params, u)
     return jnp.sum(jnp.sin(normal['a']['conv']['kernel']))
   grad = jax.jit(jax.grad(loss))(params)['a']['conv']['kernel']
   assert float(jnp.abs(grad).max()) > 0.1

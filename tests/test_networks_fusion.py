@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from i2vjax.networks.fusion import FusionBlock
-from i2vjax.networks.motion import MotionTranslator
+from i2vjax.networks.motion_translator import MotionTranslator
 
 KEY = jax.random.key(0)
 

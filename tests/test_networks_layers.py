@@ -16,7 +16,7 @@ def draw(*shape):
 def test_instance_norm_by_hand():
   """Values -1 and 3: mean 1, biased variance 4, so -+2 / sqrt(4 + 1e-5)."""
   x = jnp.array([-1.0, 3.0]).reshape(1, 1, 2, 1)
-  y, variance = layers.normalised(x)
+  y, variance = layers.normalize(x)
   np.testing.assert_allclose(y.ravel(), np.array([-2, 2]) / np.sqrt(4 + 1e-5), rtol=1e-6)
   np.testing.assert_allclose(variance, [[4.0]])
 
@@ -34,7 +34,7 @@ def test_instance_norm_of_a_constant_is_zero():
 
 def test_instance_norm_statistics_are_float32_under_bfloat16():
   x = draw(1, 32, 32, 2).astype(jnp.bfloat16)
-  y, variance = layers.normalised(x)
+  y, variance = layers.normalize(x)
   assert (y.dtype, variance.dtype) == (jnp.bfloat16, jnp.float32)
   np.testing.assert_allclose(variance, jnp.var(x.astype(jnp.float32), axis=(1, 2)), rtol=1e-5)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from i2vjax.losses import gradients, reconstruction, relativistic
-from i2vjax.networks import combogan, spectral, todaygan
+from i2vjax.networks import combogan, multi_view_critic, spectral
 
 torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.parity
@@ -131,7 +131,7 @@ def branch(p, x, normed, stages):
 
 def three(p, x, normed, stages):
   """The three views by convolutions with fixed filters."""
-  line = torch.tensor(todaygan.BLUR)
+  line = torch.tensor(multi_view_critic.BLUR)
   window = torch.outer(line, line).expand(3, 1, 5, 5)
   gray = (x * torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
   right = torch.tensor([[0.0, 0, 0], [-1, 0, 1], [0, 0, 0]]).reshape(1, 1, 3, 3)
@@ -144,7 +144,7 @@ def three(p, x, normed, stages):
 
 @pytest.mark.parametrize('normed', [True, False])
 def test_critics(normed):
-  module, x = todaygan.ThreeCritics(4, 3, normed), image(2, 45, 40, 3)
+  module, x = multi_view_critic.ThreeCritics(4, 3, normed), image(2, 45, 40, 3)
   params = drawn(module, x)
   ours = jax.jit(module.apply)({'params': params}, x)
   theirs = three(params, nchw(x), normed, 3)
@@ -162,7 +162,7 @@ def test_spectral_norm_and_its_gradient():
   u = rng.normal(size=6).astype(np.float32)
 
   def loss(kernel):
-    normal, moved = spectral.normalised({'conv': {'kernel': kernel}}, {'conv': u})
+    normal, moved = spectral.normalize({'conv': {'kernel': kernel}}, {'conv': u})
     return jnp.sum(weights * normal['conv']['kernel']), moved
   slope, moved = jax.jit(jax.grad(loss, has_aux=True))(kernel)
   layer = nn.utils.spectral_norm(nn.Conv2d(3, 6, 4, bias=False))

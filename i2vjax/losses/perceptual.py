@@ -21,7 +21,7 @@ def gram(features):
   return jnp.einsum('bnc,bnd->bcd', F, F, precision=jax.lax.Precision.HIGHEST) / (C * h * w)
 
 
-def standardise(features, eps=1e-5):
+def standardize(features, eps=1e-5):
   """IN(V): each channel of each image less its mean over the frame, at unit variance.
 
   What is left is where a feature fires, not how strongly: the two domains differ in the latter.
@@ -38,7 +38,7 @@ def standardise(features, eps=1e-5):
   return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=(1, 2), keepdims=True) + eps)
 
 
-def standardised_distance(x, y):
+def standardized_distance(x, y):
   """mean (IN(V(x)) - IN(V(y)))^2 (STC-V2V Eq. 6; public code of Unsupervised Recycle-GAN).
 
   STC prints a norm without saying over what it is reduced; as a mean the value lies in 0 to 4 and a
@@ -50,7 +50,7 @@ def standardised_distance(x, y):
   Returns:
     Scalar: mean over images, places and channels.
   """
-  return jnp.mean(jnp.square(standardise(x) - standardise(y)))
+  return jnp.mean(jnp.square(standardize(x) - standardize(y)))
 
 
 def content_distance(x, y):

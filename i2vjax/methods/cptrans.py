@@ -24,7 +24,15 @@ import jax.numpy as jnp
 
 from i2vjax.core import ops
 from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
-from i2vjax.losses import adversarial, content, cosines, descriptor, pixel, similarity, temporal
+from i2vjax.losses import (
+  adversarial,
+  descriptor,
+  patch_gradients,
+  patch_gradients_fast,
+  pixel,
+  similarity,
+  synthetic_motion,
+)
 from i2vjax.networks import patchgan, resnet, vit
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
@@ -168,7 +176,7 @@ def content_weights(nets, config, params, real, fake, key):
   seen = join(fake, real) if co.enabled else fake
   delta, error = deviation(nets, config, params, seen, count, name_key(key, 'calibration'))
   chosen = select(config, delta)
-  w = content.weights(delta, chosen, co.lambda_inc)
+  w = patch_gradients.weights(delta, chosen, co.lambda_inc)
   w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
   figures = {f'co/delta_q{q}': jnp.quantile(delta[:count], q / 100) for q in (10, 50, 90)}
   figures |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich / jnp.sum(w_fake),
@@ -179,13 +187,13 @@ def content_weights(nets, config, params, real, fake, key):
 def select(config, delta):
   """U: the patches [B, h, w] that count more. A ViT's tokens have no padding, hence no border."""
   border = config.co.border_exclude if critic_kind(config) == 'patchgan' else 0
-  return content.selected(delta, config.co.eta, config.co.select, border)
+  return patch_gradients.selected(delta, config.co.eta, config.co.select, border)
 
 
 def deviation(nets, config, params, seen, fakes, key):
   """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 
-  Float32 whatever `config.compute` says. The definition is `content.patch_grad_cosine`, cheaper
+  Float32 whatever `config.compute` says. The definition is `patch_gradients.patch_grad_cosine`, cheaper
   ways to it are in losses/cosines.py.
 
   Args:
@@ -208,8 +216,8 @@ def deviation(nets, config, params, seen, fakes, key):
   def one(image):
     x, label, key = image
     if critic_kind(config) == 'token_mlp':
-      return cosines.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
-    return cosines.patch_critic(on_frame, theta, x, label, mode, key, calibrate=co.calibrate,
+      return patch_gradients_fast.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
+    return patch_gradients_fast.patch_critic(on_frame, theta, x, label, mode, key, calibrate=co.calibrate,
                                 probes=co.probes, **options)
   x = jax.lax.stop_gradient(judged(config, seen)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
@@ -220,7 +228,7 @@ def deviation(nets, config, params, seen, fakes, key):
 
 def patch_mean(config, weight, losses):
   """(1 / N) sum_i w_i l_i; without CO all w are 1."""
-  return content.weighted_mean(weight if config.co.enabled else None, losses)
+  return patch_gradients.weighted_mean(weight if config.co.enabled else None, losses)
 
 
 # ---- CTN
@@ -235,7 +243,7 @@ def content_motion(config, w_fake, frames, key):
   ctn = config.ctn
   if not config.weights.ctn:
     return None, {}
-  flow = temporal.content_flow(
+  flow = synthetic_motion.content_flow(
       name_key(key, 'motion'), w_fake, frames.shape[1:3], gamma=ctn.gamma, sigma=ctn.sigma,
       normalize=ctn.normalize, upsample=ctn.upsample, smooth=ctn.smooth, unit_gain=ctn.unit_gain)
   length = jnp.linalg.norm(flow, axis=-1)
@@ -245,9 +253,9 @@ def content_motion(config, w_fake, frames, key):
 def commutation(config, generate, x, fake, flow, key):
   """L_ctn = || W(G(x), F) - G(W(x, F)) ||, gradient through both sides (as Unsup. Recycle-GAN)."""
   ctn = config.ctn
-  moved = temporal.add_noise(name_key(key, 'noise'), temporal.move(x, flow), ctn.noise_std)
-  target = temporal.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
-  return temporal.distance(target, generate(moved), ctn.norm)
+  moved = synthetic_motion.add_noise(name_key(key, 'noise'), synthetic_motion.move(x, flow), ctn.noise_std)
+  target = synthetic_motion.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
+  return synthetic_motion.distance(target, generate(moved), ctn.norm)
 
 
 # ---- L_cs
@@ -297,6 +305,6 @@ def samples(nets, config, params, extra, fixed, batch, key):
     chosen = select(config, delta)
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)
-    flow, _ = content_motion(config, content.weights(delta, chosen, co.lambda_inc), x, key)
+    flow, _ = content_motion(config, patch_gradients.weights(delta, chosen, co.lambda_inc), x, key)
     rows |= {} if flow is None else {'motion': ops.flow_colors(flow)}
   return {label: ops.match_channels(images, 3) for label, images in rows.items()}

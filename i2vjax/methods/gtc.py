@@ -31,7 +31,7 @@ import jax.numpy as jnp
 from i2vjax.core import ops
 from i2vjax.core.state import AXIS, apply_gradients, name_key, run, update, weighted
 from i2vjax.flow import estimate, visibility
-from i2vjax.losses import adversarial, consistency, pixel
+from i2vjax.losses import adversarial, pixel, temporal_residuals
 from i2vjax.networks import layers, recurrent
 
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
@@ -94,7 +94,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   out, pull, stats = jax.vjp(forward, state.params['gen'], has_aux=True)
 
   def residuals(frames):
-    return None if along is None else consistency.residuals(frames, along, valid)
+    return None if along is None else temporal_residuals.residuals(frames, along, valid)
 
   def judge(params, frames):
     return run(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
@@ -108,7 +108,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   def generator_loss(out):
     return weighted({
-        'temporal': lambda: consistency.local(residuals(out)),
+        'temporal': lambda: temporal_residuals.local(residuals(out)),
         'spatial': lambda: pixel.l1(out, b),
         'adversarial': lambda: adversarial.generator_loss(judge(state.params, out),
                                                           config.gan.mode),
@@ -191,6 +191,6 @@ def samples(nets, config, params, extra, fixed, batch, key):
   along, valid = motion(nets, config, fixed, batch)
   if along is not None:
     for name in ('a to b', 'b'):
-      left = consistency.residuals(rows[name], along, valid)
+      left = temporal_residuals.residuals(rows[name], along, valid)
       rows[f'residual of {name}'] = jnp.minimum(jnp.abs(left), 2) - 1
   return {name: ops.match_channels(frames[:, -1], 3) for name, frames in rows.items()}

@@ -30,7 +30,8 @@ import jax.numpy as jnp
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import apply_gradients, init_params, name_key, run, update, weighted
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
-from i2vjax.networks import patchgan, projector, resnet, triplets, unet, vgg
+from i2vjax.methods import triplets
+from i2vjax.networks import patchgan, projector, resnet, unet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}

@@ -44,7 +44,7 @@ from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import i2vgan
-from i2vjax.networks import motion, patchgan, projector, resnet
+from i2vjax.networks import motion_translator, patchgan, projector, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
@@ -66,7 +66,7 @@ def networks(config):
     raise ValueError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
                      f'data.channels_a={a} must equal data.channels_b={b}')
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
-          'motion_ab': motion.translator(config), 'motion_ba': motion.translator(config),
+          'motion_ab': motion_translator.translator(config), 'motion_ba': motion_translator.translator(config),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 
 

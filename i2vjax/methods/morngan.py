@@ -31,9 +31,10 @@ import numpy as np
 
 from i2vjax.core import ops
 from i2vjax.core.state import apply_gradients, name_key, run, weighted
-from i2vjax.losses import attention, gradients, mining, parsing, reconstruction, repair, semantic
+from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
+from i2vjax.losses import segmentation as seg_losses
 from i2vjax.methods import pearlgan
-from i2vjax.networks import atrous
+from i2vjax.networks import atrous_segmenter
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}
@@ -51,7 +52,7 @@ local, extra, translate = pearlgan.local, pearlgan.extra, pearlgan.translate
 def networks(config):
   """Two generators, two critics of three views, two segmenters. ValueError: see `check`."""
   check(config)
-  segmenter = atrous.segmenter(config, config.data.label_classes)
+  segmenter = atrous_segmenter.segmenter(config, config.data.label_classes)
   return {**pearlgan.networks(config), 'seg_a': segmenter, 'seg_b': segmenter}
 
 
@@ -158,9 +159,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 def heat(config, step, fake_a, given):
   """{'mono', 'temp'}: what is known of thermal frames (ToDayGAN-NTIR)."""
   ids = config.classes.road, config.classes.person
-  terms = {'mono': lambda: repair.monochrome(fake_a)}
+  terms = {'mono': lambda: thermal_priors.monochrome(fake_a)}
   if 'b' in given and min(ids) >= 0:
-    terms['temp'] = lambda: pearlgan.started(config, step, 'temp') * repair.warmth(
+    terms['temp'] = lambda: pearlgan.started(config, step, 'temp') * thermal_priors.warmth(
         fake_a, given['b'], *ids)
   return terms
 
@@ -208,8 +209,8 @@ def semantics(nets, config, params, phase, real, made, given, key):
     frames['fake_a'] = jax.lax.stop_gradient(frames['fake_a'])
   if size:
     frames = {image: ops.resize(x, size) for image, x in frames.items()}
-    given = {x: attention.reduced(ids, ops.hw(size)) for x, ids in given.items()}
-  logits = atrous.reader(nets, params, frames, name_key(key, 'dropout'))
+    given = {x: feature_coverage.reduced(ids, ops.hw(size)) for x, ids in given.items()}
+  logits = atrous_segmenter.reader(nets, params, frames, name_key(key, 'dropout'))
 
   def sure(net, image):
     return jax.nn.softmax(jax.lax.stop_gradient(logits(net, image)))
@@ -217,7 +218,7 @@ def semantics(nets, config, params, phase, real, made, given, key):
   @functools.cache
   def labels_b():
     filled = seg.fill and name != 'visible'
-    return mining.filled(given['b'], sure('seg_b', 'real_b'), seg.fill) if filled else given['b']
+    return pseudo_labels.filled(given['b'], sure('seg_b', 'real_b'), seg.fill) if filled else given['b']
 
   @functools.cache
   def labels_a():
@@ -226,26 +227,26 @@ def semantics(nets, config, params, phase, real, made, given, key):
 
   def entropy(net, image, labels):
     read = logits(net, image, name != 'frozen')
-    weights = parsing.rare_weights(labels, read.shape[-1], seg.small_pixels, seg.small_weight)
-    return semantic.cross_entropy(read, labels, weights)
+    weights = seg_losses.rare_weights(labels, read.shape[-1], seg.small_pixels, seg.small_weight)
+    return seg_losses.cross_entropy(read, labels, weights)
 
   def repaired():
-    kept = (*config.classes.background, *((mining.IGNORE,) if cgr.unlabelled else ()))
-    return repair.conditional_gradient(
+    kept = (*config.classes.background, *((pseudo_labels.IGNORE,) if cgr.unlabelled else ()))
+    return thermal_priors.conditional_gradient(
         *map(gradients.magnitude, (real['a'], made['fake']['b'])),
         jnp.isin(labels_a(), jnp.asarray(kept)))
   known = {
       'ce_real_b': lambda: entropy('seg_b', 'real_b', labels_b()),
-      'boundary': lambda: parsing.boundary(logits('seg_b', 'real_b', True), labels_b()),
+      'boundary': lambda: seg_losses.boundary(logits('seg_b', 'real_b', True), labels_b()),
       'ce_fake_a': lambda: entropy('seg_a', 'fake_a', labels_b()),
       'ce_real_a': lambda: entropy('seg_a', 'real_a', labels_a()),
       'ce_fake_b': lambda: entropy('seg_b', 'fake_b', labels_a()),
-      'aca': lambda: attention.of_batch(made['code']['b'], made['again']['b'], labels_b(),
+      'aca': lambda: feature_coverage.of_batch(made['code']['b'], made['again']['b'], labels_b(),
                                         labels_a(), name_key(key, 'clusters'), **config.aca),
       'cgr': repaired}
   mines, count = {'ce_real_a', 'ce_fake_b', 'aca', 'cgr'} & set(terms), config.data.label_classes
   return ({term: known[term] for term in terms},
-          lambda: mining.shares(labels_a(), count, given.get('a')) if mines else {})
+          lambda: pseudo_labels.shares(labels_a(), count, given.get('a')) if mines else {})
 
 
 def mined(config, phase, frames, sure_a, sure_b):
@@ -257,14 +258,14 @@ def mined(config, phase, frames, sure_a, sure_b):
   rule, classes = config.mining, config.classes
   grey, sequence = ops.luma(frames), ()
   if rule.sdp != 'none':
-    sequence = mining.confusions(classes, 'a', rule.sdp == 'release')
+    sequence = pseudo_labels.confusions(classes, 'a', rule.sdp == 'release')
   if phase == 'frozen' and rule.phase4 == 'thermal_only':
-    return mining.all_denoised(mining.confident(sure_a, rule.theta_fg), grey, sequence)
-  least = mining.thresholds(sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg)
+    return pseudo_labels.all_denoised(pseudo_labels.confident(sure_a, rule.theta_fg), grey, sequence)
+  least = pseudo_labels.thresholds(sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg)
   early = jnp.full_like(least, rule.theta_fg) if rule.background_last else least
   heard = phase == 'frozen' or rule.phase3 == 'both_confident'
-  labels = mining.agreed(sure_a, sure_b(), early, early * heard)
-  return mining.sure_of(mining.all_denoised(labels, grey, sequence), sure_a, least)
+  labels = pseudo_labels.agreed(sure_a, sure_b(), early, early * heard)
+  return pseudo_labels.sure_of(pseudo_labels.all_denoised(labels, grey, sequence), sure_a, least)
 
 
 def pairing(config, nets, params, source, phase):
@@ -287,7 +288,7 @@ def pairing(config, nets, params, source, phase):
     labels = mined(config, 'frozen', frames, sure('seg_a', frames),
                    lambda: sure('seg_b', run(nets, params, 'gen_ab', frames)))
     whole = labels.reshape(len(windows), -1, labels.shape[-1])   # frames one below the other
-    return mining.rare_direction(whole, config.classes.small)
+    return pseudo_labels.rare_direction(whole, config.classes.small)
   used = {net: params[net] for net in ('seg_a', 'seg_b', 'gen_ab')}
   seen = [(part['index'], part['corner'], look(used, part['a'])) for part in source]
   index, corner, vector = map(np.concatenate, zip(*seen, strict=True))
@@ -300,5 +301,5 @@ def samples(nets, config, params, extra, fixed, batch, key):
   """Those of pearlgan, and what the segmenters read."""
   rows = pearlgan.samples(nets, config, params, extra, fixed, batch, key)
   read = {x: jnp.argmax(run(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
-  return rows | {f'classes of {x}': atrous.painted(ids, config.data.label_classes)
+  return rows | {f'classes of {x}': atrous_segmenter.painted(ids, config.data.label_classes)
                  for x, ids in read.items()}

@@ -31,8 +31,8 @@ import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
-from i2vjax.losses import edges, gradients, guidance, reconstruction, relativistic
-from i2vjax.networks import combogan, spectral, todaygan
+from i2vjax.losses import attention_maps, edges, gradients, reconstruction, relativistic
+from i2vjax.networks import combogan, multi_view_critic, spectral
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
@@ -44,7 +44,7 @@ def networks(config):
   """Two generators, two critics of three views."""
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen_ab': combogan.generator(config, a, b), 'gen_ba': combogan.generator(config, b, a),
-          'disc_a': todaygan.critics(config, a), 'disc_b': todaygan.critics(config, b)}
+          'disc_a': multi_view_critic.critics(config, a), 'disc_b': multi_view_critic.critics(config, b)}
 
 
 def inputs(config):
@@ -157,9 +157,9 @@ def attentional(config, step, made):
     return {}
   W = {x: maps[..., 1:] for x, maps in made['maps'].items()}   # M2, M3, M4: not the coarsest
   return {
-      'ad': lambda: sum(guidance.diversity(W[x]) for x in 'ab'),
+      'ad': lambda: sum(attention_maps.diversity(W[x]) for x in 'ab'),
       'accs': lambda: started(config, step, 'accs') * sum(
-          guidance.conditional_similarity(made['code'][x], W[x], made['again'][x], W[y])
+          attention_maps.conditional_similarity(made['code'][x], W[x], made['again'][x], W[y])
           for x, y in SIDES)}
 
 
@@ -195,7 +195,7 @@ def in_use(config, params, extra):
   """
   if config.disc.norm != 'spectral':
     return {name: params[name] for name in PLAYERS['disc']}, extra
-  found = {name: spectral.normalised(params[name], extra['spectral'][name])
+  found = {name: spectral.normalize(params[name], extra['spectral'][name])
            for name in PLAYERS['disc']}
   weights, vectors = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
   return weights, {**extra, 'spectral': vectors}

@@ -19,7 +19,7 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 
 from i2vjax.core import ops
 from i2vjax.core.state import run, update, weighted
-from i2vjax.losses import pixel, temporal
+from i2vjax.losses import pixel, synthetic_motion
 from i2vjax.methods import i2vgan
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
@@ -66,7 +66,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
 def pixel_distance(config):
   """`rec.norm`: 'l1' as in the public code, or 'l2', the mean square, for the paper's norm."""
-  norms = {'l1': pixel.l1, 'l2': lambda x, y: temporal.distance(x, y, 'mse')}
+  norms = {'l1': pixel.l1, 'l2': lambda x, y: synthetic_motion.distance(x, y, 'mse')}
   if config.rec.norm not in norms:
     raise ValueError(f"rec.norm={config.rec.norm!r}: choose 'l1' or 'l2'")
   return norms[config.rec.norm]

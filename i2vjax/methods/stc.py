@@ -261,7 +261,7 @@ def content_term(nets, config, fixed, fake, real):
   def content():
     pairs = zip(features(fake), features(real), strict=True)
     parts = [(a[:, :1], b[:, :1], a[:, 1:], b[:, 1:]) for a, b in pairs]
-    distance = perceptual.standardised_distance
+    distance = perceptual.standardized_distance
     return sum(distance(*map(ops.fold, part[:2])) + distance(*map(ops.fold, part[2:]))
                for part in parts)
   return {'content': content}

@@ -25,7 +25,7 @@ import jax.numpy as jnp
 from i2vjax.core import image_pool, ops
 from i2vjax.core.state import name_key, run, update, weighted
 from i2vjax.flow import visibility
-from i2vjax.losses import adversarial, perceptual, pixel, temporal
+from i2vjax.losses import adversarial, perceptual, pixel, synthetic_motion
 from i2vjax.methods import cyclegan
 from i2vjax.networks import vgg
 
@@ -85,7 +85,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 def motions(config, real, key):
   """{term: [B, H, W, 2] pixels}: F1 ... F4, those that are needed."""
   synth, x = config.synth, real['a']
-  return {term: temporal.drift(name_key(key, term), len(x), x.shape[1:3], motion=synth.motion,
+  return {term: synthetic_motion.drift(name_key(key, term), len(x), x.shape[1:3], motion=synth.motion,
                                shift=synth.shift, scale=synth.scale)
           for term in ('urec_a', 'urec_b', 'uspa_a', 'uspa_b') if config.weights[term]}
 
@@ -103,8 +103,8 @@ def translations(nets, config, params, real, flows, key):
   weights, made = config.weights, {}
 
   def moved(frames, term):
-    return temporal.add_noise(name_key(key, f'noise_{term}'),
-                              temporal.move(frames, flows[term]), config.synth.noise, spread=1.0)
+    return synthetic_motion.add_noise(name_key(key, f'noise_{term}'),
+                              synthetic_motion.move(frames, flows[term]), config.synth.noise, spread=1.0)
 
   def translate_all(x, y, images):
     images = {kind: make() for kind, (wanted, make) in images.items() if wanted}
@@ -134,7 +134,7 @@ def commuting(config, made, real, flows):
     """|image - W(still, F)|, by wish only where W(still, F) does not repeat the frame's edge."""
     flow = flows[term]
     seen = visibility.inside(-flow) if config.synth.mask_border else 1.0
-    return pixel.l1(seen * image, seen * temporal.move(still, flow))
+    return pixel.l1(seen * image, seen * synthetic_motion.move(still, flow))
   terms = {}
   for x, y in SIDES:
     terms |= {
@@ -157,7 +157,7 @@ def content(nets, config, fixed, fake, real):
     stacked = jnp.concatenate([ops.match_channels(image, 3) for image in images])
     return jnp.split(run(nets, fixed, 'vgg16', stacked)[TAP], len(images))
   seen = features([fake[y] for _, y in wanted]), features([real[x] for x, _ in wanted])
-  return {f'content_{x}': functools.partial(perceptual.standardised_distance, image, source)
+  return {f'content_{x}': functools.partial(perceptual.standardized_distance, image, source)
           for (x, _), image, source in zip(wanted, *seen, strict=True)}
 
 
@@ -175,12 +175,12 @@ def samples(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: both directions, and a move before and after the translation."""
   del extra, fixed
   a, b, synth = batch['a'][:, 0], batch['b'][:, 0], config.synth
-  flow = temporal.drift(key, len(a), a.shape[1:3], motion=synth.motion, shift=synth.shift,
+  flow = synthetic_motion.drift(key, len(a), a.shape[1:3], motion=synth.motion, shift=synth.shift,
                         scale=synth.scale)
   fake = run(nets, params, 'gen_ab', a)
   rows = {'a': a, 'a to b': fake, 'moved, then translated':
-          run(nets, params, 'gen_ab', temporal.move(a, flow)),
-          'translated, then moved': temporal.move(fake, flow), 'motion': ops.flow_colors(flow),
+          run(nets, params, 'gen_ab', synthetic_motion.move(a, flow)),
+          'translated, then moved': synthetic_motion.move(fake, flow), 'motion': ops.flow_colors(flow),
           'back to a': run(nets, params, 'gen_ba', fake),
           'b': b, 'b to a': run(nets, params, 'gen_ba', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -33,7 +33,7 @@ def compute_dtype(config):
   return types[config.compute]
 
 
-def normalised(x):
+def normalize(x):
   """Instance norm and the variance it divided by.
 
   Statistics in float32 over H and W of each sample and channel, biased variance in two passes: the
@@ -53,7 +53,7 @@ def normalised(x):
 
 def instance_norm(x):
   """Instance norm without scale, bias or running statistics. [B, H, W, C] -> same."""
-  return normalised(x)[0]
+  return normalize(x)[0]
 
 
 def leaky_relu(x):

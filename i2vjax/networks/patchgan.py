@@ -64,7 +64,7 @@ class PatchDiscriminator(nn.Module):
       x = self.conv[i](x)
       x = networks_layers.leaky_relu(networks_layers.instance_norm(x) if i else x)
       x = networks_layers.blur_down(x) if self.down == 'blur' else x
-    norm, variance = networks_layers.normalised(self.conv[self.layers](x))
+    norm, variance = networks_layers.normalize(self.conv[self.layers](x))
     last = networks_layers.leaky_relu(norm)
     logits = self.head(last).astype(jnp.float32)
     if intermediates:

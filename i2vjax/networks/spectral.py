@@ -29,7 +29,7 @@ def vectors(params, key):
       for k, (path, kernel) in zip(keys, kernels.items(), strict=True)})
 
 
-def normalised(params, u):
+def normalize(params, u):
   """Every kernel over sigma = v^T W u', with v = W u / |W u| and u' = W^T v / |W^T v|.
 
   Biases and slopes pass. u' and v are constants, sigma has a gradient through W: that of a kernel

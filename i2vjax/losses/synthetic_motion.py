@@ -113,7 +113,7 @@ def zoom(key, count, size, *, scale):
 # ---- What has content moves (CPTrans)
 
 
-def normalise(weights, kind='minmax'):
+def normalize(weights, kind='minmax'):
   """Weight maps [B, H, W, 1] to [0, 1], each image by itself (Normalize in the flow equation).
 
   'minmax': (w - min) / (max - min), so that patches without content stay where they are; a constant
@@ -190,7 +190,7 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
   scale = size[0] / 256
   # Normalised before it is enlarged: interpolation leaves a constant map constant only to rounding,
   # and the normalisation would blow the rounding up.
-  amount = ops.resize(normalise(weights[..., None], normalize), size, upsample)
+  amount = ops.resize(normalize(weights[..., None], normalize), size, upsample)
   return smooth_motion(key, amount * (gamma * scale), size, smooth=lambda noise: smooth_noise(
       noise, sigma * scale, smooth, unit_gain))
 

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from i2vjax.losses import clustering
+from i2vjax.losses import feature_clusters
 
 
 def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters=4, rounds=20,
@@ -35,9 +35,9 @@ def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters
                   for labels in (labels_real, labels_fake))
 
   def one(mask_real, mask_fake, key):
-    centre = clustering.centroids(real, mask_real, key, clusters, rounds)
-    mu, tau = clustering.coverage(centre, real, mask_real)
-    mu_fake, tau_fake = clustering.coverage(centre, fake, mask_fake)
+    centre = feature_clusters.centroids(real, mask_real, key, clusters, rounds)
+    mu, tau = feature_clusters.coverage(centre, real, mask_real)
+    mu_fake, tau_fake = feature_clusters.coverage(centre, fake, mask_fake)
     enough = (jnp.sum(mask_real) > clusters) & (jnp.sum(mask_fake) > clusters)
     gap = jax.nn.relu(local * mu - mu_fake) + jax.nn.relu(overall * tau - tau_fake)
     return jnp.where(enough, gap, 0.0), enough

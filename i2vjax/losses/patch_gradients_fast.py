@@ -1,8 +1,8 @@
-"""Cheaper ways to the cosines of `content.py`, each tested against the definition there.
+"""Cheaper ways to the cosines of `patch_gradients.py`, each tested against the definition there.
 
 'closed_form' for a two-layer critic on tokens, exact. 'jvp_last' and 'jvp_probe' for a PatchGAN,
 whose instance norms couple all patches: numerators <v_i, V> exact, by one forward-mode pass;
-norms |v_i| from the last two convolutions, or from random probes. Letters as in `content.py`.
+norms |v_i| from the last two convolutions, or from random probes. Letters as in `patch_gradients.py`.
 """
 
 import functools
@@ -10,7 +10,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
-from i2vjax.losses import content
+from i2vjax.losses import patch_gradients
 
 dot = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 EPSILON = 1e-5   # of the critic's instance norm
@@ -26,7 +26,7 @@ def closed_form(x, first, second, label, mode, last=False):
     x: [N, D] tokens of one image.
     first: {'kernel': [D, H], 'bias': [H]} of the hidden layer; exact GELU.
     second: {'kernel': [H, C], 'bias': [C]} of the output layer.
-    label, mode: as in `content.slopes`.
+    label, mode: as in `patch_gradients.slopes`.
     last: gradients of the output layer alone.
 
   Returns:
@@ -35,7 +35,7 @@ def closed_form(x, first, second, label, mode, last=False):
   gelu = functools.partial(jax.nn.gelu, approximate=False)
   h = dot(x, first['kernel']) + first['bias']
   a, rise = jax.jvp(gelu, (h,), (jnp.ones_like(h),))
-  direction, amplitude = content.slopes(dot(a, second['kernel']) + second['bias'], label, mode)
+  direction, amplitude = patch_gradients.slopes(dot(a, second['kernel']) + second['bias'], label, mode)
   back = dot(direction, second['kernel'].T) * rise
   products, squares, V_square = 0.0, 0.0, 0.0
   # A layer that rows u_i enter and signals r_i come back to has the gradient (u_i r_i^T, r_i).
@@ -44,7 +44,7 @@ def closed_form(x, first, second, label, mode, last=False):
     products += jnp.sum((dot(u, V_kernel) + V_bias) * r, axis=-1)
     squares += jnp.sum(r * r, axis=-1) * (jnp.sum(u * u, axis=-1) + 1)
     V_square += jnp.sum(V_kernel * V_kernel) + jnp.sum(V_bias * V_bias)
-  return content.cosine(products, squares, V_square)
+  return patch_gradients.cosine(products, squares, V_square)
 
 
 def forward_products(logit_fn, params, x, direction, V):
@@ -59,7 +59,7 @@ def forward_products(logit_fn, params, x, direction, V):
   Returns:
     [N].
   """
-  _, change = jax.jvp(lambda p: content.channels(logit_fn(p, x)), (params,), (V,))
+  _, change = jax.jvp(lambda p: patch_gradients.channels(logit_fn(p, x)), (params,), (V,))
   return jnp.sum(direction * change, axis=-1)
 
 
@@ -140,11 +140,11 @@ def probe_squares(logit_fn, params, x, direction, key, probes=64):
 
 def jvp_probe(logit_fn, params, x, label, mode, key, probes=64):
   """delta of one image, all norms from random probes. Arguments as `jvp_last`."""
-  direction, amplitude = content.slopes(logit_fn(params, x), label, mode)
-  V = content.mean_gradient(logit_fn, params, x, direction, amplitude)
+  direction, amplitude = patch_gradients.slopes(logit_fn(params, x), label, mode)
+  V = patch_gradients.mean_gradient(logit_fn, params, x, direction, amplitude)
   products = forward_products(logit_fn, params, x, direction, V)
   squares = probe_squares(logit_fn, params, x, direction, key, probes)
-  return content.cosine(products, squares, content.inner(V, V))
+  return patch_gradients.cosine(products, squares, patch_gradients.inner(V, V))
 
 
 def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrate=2, chunk=32):
@@ -162,27 +162,27 @@ def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrat
       is exact where `params` are the head's; then set `calibrate` to 0.
     head_kernel: [4, 4, C, O] of the last convolution.
     params: the part of theta that gradients are taken of.
-    label, mode: as in `content.slopes`.
+    label, mode: as in `patch_gradients.slopes`.
     calibrate: 0 leaves the norms as they are.
 
   Returns:
     (delta [N], mean absolute error that remains on the calibrated patches).
   """
-  direction, amplitude = content.slopes(logit_fn(params, x), label, mode)
-  V = content.mean_gradient(logit_fn, params, x, direction, amplitude)
-  V_square = content.inner(V, V)
+  direction, amplitude = patch_gradients.slopes(logit_fn(params, x), label, mode)
+  V = patch_gradients.mean_gradient(logit_fn, params, x, direction, amplitude)
+  V_square = patch_gradients.inner(V, V)
   products = forward_products(logit_fn, params, x, direction, V)
   squares = head_squares(parts['conv_in_last'], direction)
   if 'norm' in parts:
     squares += normed_squares(parts['conv_in_prev'], parts['norm'], parts['var'], head_kernel,
                               direction, chunk)
   if not calibrate:
-    return content.cosine(products, squares, V_square), jnp.zeros(())
+    return patch_gradients.cosine(products, squares, V_square), jnp.zeros(())
   ids = jax.random.permutation(key, len(products))[:calibrate]
-  _, exact = content.patch_products(logit_fn, params, x, direction, V, ids, chunk)
-  factor = jnp.mean(jnp.sqrt(exact / jnp.maximum(squares[ids], content.TINY)))
-  delta = content.cosine(products, squares * factor**2, V_square)
-  true = content.cosine(products[ids], exact, V_square)
+  _, exact = patch_gradients.patch_products(logit_fn, params, x, direction, V, ids, chunk)
+  factor = jnp.mean(jnp.sqrt(exact / jnp.maximum(squares[ids], patch_gradients.TINY)))
+  delta = patch_gradients.cosine(products, squares * factor**2, V_square)
+  true = patch_gradients.cosine(products[ids], exact, V_square)
   return delta, jnp.mean(jnp.abs(delta[ids] - true))
 
 
@@ -201,10 +201,10 @@ def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='al
     apply: (theta, x) -> logits [N, C].
     theta: {'dense_0', 'dense_1'}, each with kernel and bias.
     x: [N, D] tokens.
-    label, mode: as in `content.slopes`.
+    label, mode: as in `patch_gradients.slopes`.
     method: 'closed_form' ('auto'), or 'vmap_grad' for the definition.
     grad_params: 'all', or 'last' for the gradients of the output layer alone.
-    chunk: as in `content.patch_products`.
+    chunk: as in `patch_gradients.patch_products`.
 
   Returns:
     [N].
@@ -214,7 +214,7 @@ def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='al
   if method == 'closed_form':
     return closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last)
   own = {'dense_1': theta['dense_1']} if last else theta
-  return content.patch_grad_cosine(lambda part, x: apply({**theta, **part}, x), own, x, label, mode,
+  return patch_gradients.patch_grad_cosine(lambda part, x: apply({**theta, **part}, x), own, x, label, mode,
                                    chunk)
 
 
@@ -228,7 +228,7 @@ def patch_critic(apply, theta, x, label, mode, key, *, method='auto', grad_param
       are slow or not defined, and so are theirs inside `jax.lax.map` on a CPU.
     theta: all parameters of the critic.
     x: [H, W, C] frame.
-    label, mode: as in `content.slopes`.
+    label, mode: as in `patch_gradients.slopes`.
     key: for the choice of patches to calibrate with, and for probes.
     method: 'jvp_last' ('auto'), 'jvp_probe', or 'vmap_grad' for the definition.
     grad_params: 'all', or 'last' for the gradients of the last convolution alone.
@@ -244,7 +244,7 @@ def patch_critic(apply, theta, x, label, mode, key, *, method='auto', grad_param
   def logits(part, x):
     return apply({**theta, **part}, x)[0]
   if method == 'vmap_grad':
-    return content.patch_grad_cosine(logits, own, x, label, mode, chunk), jnp.zeros(())
+    return patch_gradients.patch_grad_cosine(logits, own, x, label, mode, chunk), jnp.zeros(())
   if method == 'jvp_probe':
     return jvp_probe(logits, own, x, label, mode, key, probes), jnp.zeros(())
   _, parts = apply(theta, x)

@@ -100,7 +100,7 @@ def differences(gray):
 def critics(config, in_channels, impl='auto'):
   """Three critics of the block `config.disc` (`width`, `stages`, `norm` 'spectral' | 'instance').
 
-  With 'spectral' the weights are normalised outside, by `spectral.normalised`.
+  With 'spectral' the weights are normalised outside, by `spectral.normalize`.
   """
   disc = config.disc
   if disc.norm not in ('spectral', 'instance'):

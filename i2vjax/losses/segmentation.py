@@ -1,12 +1,12 @@
-"""Losses of a network that reads classes, taught by labels that are noisy and lopsided (MornGAN).
+"""Losses of networks that predict the class of every pixel.
 
-The cross-entropy itself is `semantic.cross_entropy`; here are its weights and the boundary loss.
+`rare_weights` and `boundary` are those of MornGAN, for labels that are noisy and lopsided.
 """
 
 import jax
 import jax.numpy as jnp
-
-from i2vjax.losses.semantic import IGNORE
+import numpy as np
+import optax
 
 
 def rare_weights(labels, classes, pixels=1024, weight=7.0):
@@ -23,6 +23,8 @@ def rare_weights(labels, classes, pixels=1024, weight=7.0):
   """
   counts = jnp.sum(labels[..., None] == jnp.arange(classes), axis=(0, 1, 2))
   return jnp.where(counts < pixels * len(labels), weight, 1.0)
+
+IGNORE = 255   # label of a pixel without a class
 
 
 def boundary(logits, labels, ignore=IGNORE):
@@ -52,3 +54,33 @@ def edges(x):
   around = jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 3, 3, 1), (1, 1, 1, 1),
                                  ((0, 0), (1, 1), (1, 1), (0, 0)))
   return jnp.abs(x - around / 9)
+
+
+
+
+def class_weights(truth, classes, ignore=IGNORE):
+  """[K] weights share^-0.5 of the classes in `truth`, of mean 1 over its pixels.
+
+  Unweighted, lights, signs and persons, a few pixels in a frame, are never learned (ours).
+  """
+  count = np.bincount(truth[truth != ignore].ravel(), minlength=classes)[:classes]
+  share = count / max(count.sum(), 1)
+  weight = np.where(share > 0, np.maximum(share, 1e-9) ** -0.5, 0)
+  return (weight / max(np.sum(share * weight), 1e-9)).astype(np.float32)
+
+
+def cross_entropy(logits, truth, weights, ignore=IGNORE):
+  """Weighted mean over the pixels that have a class of -log softmax at that class.
+
+  Args:
+    logits: [N, H, W, K]. truth: [N, H, W] ids, `ignore` = no class. weights: [K].
+
+  Returns:
+    Scalar; 0 where no pixel has a class.
+  """
+  known = truth != ignore
+  target = jnp.where(known, truth, 0).astype(jnp.int32)
+  weight = known * jnp.asarray(weights)[target]
+  entropy = optax.softmax_cross_entropy_with_integer_labels(logits, target)
+  total = jnp.sum(weight)
+  return jnp.sum(entropy * weight) / jnp.where(total > 0, total, 1)

@@ -5,7 +5,7 @@ patches ask for together, tells whether the patch is one of many alike (sky, roa
 (a person, a sign). The rare ones get more weight.
 
 theta the critic's parameters; s_i the logit of patch i; l_i its loss; v_i = d s_i / d theta;
-V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor. `cosines.py`
+V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor. `patch_gradients_fast.py`
 computes the same numbers in cheaper ways.
 """
 
