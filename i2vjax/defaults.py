@@ -91,7 +91,7 @@ def data():
       batch=1,                       # windows per step over all devices
       load_size=size(286), crop_size=size(256),   # resize, then random crop; int or (h, w)
       resize='square',               # 'square' | 'width' | 'none'
-      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (prepared.py).
+      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (preprocess.py).
       prepare=dict(resize='', crop='', resize_test=True),   # False: test frames are only cut
       finetune_no_crop=False,        # True: whole frames from where the rate decays, no crops
       flip=False,                    # half of the windows mirrored

@@ -11,7 +11,8 @@ import tqdm
 
 from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
-from i2vjax.data import matching, pairs, placing
+from i2vjax.data.io import output_paths
+from i2vjax.data.sources import alignment, folders
 from i2vjax.metrics import clips
 from i2vjax.reporting import page, words
 from i2vjax.reporting import sketches as pictures
@@ -79,10 +80,10 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   """
   output, settings = check_output(output, overwrite), settings or defaults.evaluation()
   places = {'result': result, 'reference': reference, 'source': source}
-  found = {name: pairs.frames_of(defaults.data(), place)
+  found = {name: folders.open_place(defaults.data(), place)
            for name, place in places.items() if place}
   for name in found.keys() - {'result'}:
-    matching.check_frames(found['result'], found[name])
+    alignment.check_frames(found['result'], found[name])
   plan = planning.of_folders(found, settings)
   table = {'translated': lambda material: material.raw}
   first = next(plan.materials())
@@ -103,7 +104,7 @@ def check_output(output, overwrite):
   if there and not overwrite:
     raise FileExistsError(f'{output / there[0]} exists already: use --overwrite, or another '
                           '--output')
-  placing.check_writable(output)
+  output_paths.check_writable(output)
   return output
 
 

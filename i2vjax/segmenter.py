@@ -21,9 +21,10 @@ import tqdm
 from i2vjax import data as sources
 from i2vjax.core import files, ops
 from i2vjax.core.state import draw
-from i2vjax.data import frames as images
+from i2vjax.data.annotations import class_names
+from i2vjax.data.transforms import resize
 from i2vjax.losses import segmentation as seg_losses
-from i2vjax.metrics import labels, segmentation
+from i2vjax.metrics import segmentation
 from i2vjax.networks.segmentation import SegmentationUNet, like
 
 VERSION = 1                    # counts changes of what is learned: older files are not used
@@ -46,7 +47,7 @@ def train_or_load(config, show=True):
   """The segmentation network of a run's target domain, from the cache or trained now.
 
   Args:
-    config: of a run whose `data.source` knows labels (`scenes`).
+    config: of a run whose `data.open_source` knows labels (`scenes`).
     show: a progress bar.
 
   Returns:
@@ -134,7 +135,7 @@ def examples(config, split, count=0):
   if data.get('task', 'translate') == 'segmentation':
     raise ValueError("data.task='segmentation': the target is a mask, which no network can name "
                      'the classes of')
-  found = sources.source(data, split, 'b')
+  found = sources.open_source(data, split, 'b')
   if found is None:
     raise ValueError(f'a segmentation network needs {split} frames of the target domain')
   places = np.linspace(0, len(found) - 1, min(count or len(found), len(found))).astype(int)
@@ -147,10 +148,10 @@ def _example(record, data, name):
     raise ValueError(f'{name} has no labels: a segmentation network can learn data.source=scenes')
   if record['frame'].dtype != np.uint8:
     raise ValueError(f'{name} has 16-bit frames; a segmentation network reads 8-bit frames')
-  size = images.test_size(record['frame'].shape[:2], data)
-  frame = ops.match_channels(images.resize(record['frame'], size).astype(np.float32),
+  size = resize.test_size(record['frame'].shape[:2], data)
+  frame = ops.match_channels(resize.resize_frame(record['frame'], size).astype(np.float32),
                              data.channels_b)
-  return (np.rint(frame).astype(np.uint8), images.resize_labels(record['label'], size))
+  return (np.rint(frame).astype(np.uint8), resize.resize_labels(record['label'], size))
 
 
 def train(config, show=True):
@@ -169,7 +170,7 @@ def train(config, show=True):
     raise ValueError(f'frames of {frames.shape[2]}x{frames.shape[1]} pixels are too small for '
                      f'eval.segmenter.levels={chosen["levels"]}')
   batch = max(1, chosen['pixels'] // (size[0] * size[1]))
-  net = SegmentationUNet(len(labels.CITYSCAPES), chosen['width'], chosen['levels'])
+  net = SegmentationUNet(len(class_names.CITYSCAPES), chosen['width'], chosen['levels'])
   tx = optax.adam(optax.cosine_decay_schedule(chosen['lr'], chosen['steps']))
   key = jax.random.key(chosen['seed'])
   params = draw(net.init, key, jnp.zeros((1, *size, frames.shape[-1])))['params']
@@ -248,6 +249,6 @@ def _classify(params, frames):
 def own_score(params, config):
   """Scores of the network on the true test frames: what a perfect translation would reach."""
   frames, truth = examples(config, 'test')
-  total = segmentation.update(segmentation.init(len(labels.CITYSCAPES)), truth,
+  total = segmentation.update(segmentation.init(len(class_names.CITYSCAPES)), truth,
                               predict(params, frames))
-  return segmentation.result(total, names=labels.CITYSCAPES, small=labels.SMALL)
+  return segmentation.result(total, names=class_names.CITYSCAPES, small=class_names.SMALL)

@@ -12,7 +12,7 @@ from clu import parameter_overview
 from i2vjax import methods
 from i2vjax.core import ops, parallel
 from i2vjax.core.state import name_key
-from i2vjax.data import windows
+from i2vjax.data.loader import batches
 from i2vjax.run import (
   averaging,
   bounds,
@@ -57,7 +57,7 @@ def program(method, nets, tx, config, phase):
 
 
 def extras(method, config):
-  """What the method wants in a batch besides frames (`windows.train_iterator`)."""
+  """What the method wants in a batch besides frames (`batches.train_iterator`)."""
   return methods.optional(method, 'batch_extras', config, default=())
 
 
@@ -82,7 +82,7 @@ def train(config, workdir, show=True, scores=None):
   bounds.check(asked)
   before = resume.begun(asked, workdir)
   method, nets, fixed = load.assemble(asked)
-  per_epoch = windows.steps_per_epoch(asked)
+  per_epoch = batches.steps_per_epoch(asked)
   config = phases.with_steps_per_epoch(asked, per_epoch)
   total = phases.total_steps(config, per_epoch)
   feed = feed_of(config, method)
@@ -188,8 +188,8 @@ def loop(setup, state, stop):
 
 
 def feed_of(config, method, table=None):
-  """This process's training batches; see `windows.train_iterator`."""
-  return windows.train_iterator(config, parallel.local_batch(config.data.batch),
+  """This process's training batches; see `batches.train_iterator`."""
+  return batches.train_iterator(config, parallel.local_batch(config.data.batch),
                                 process=parallel.process(), extras=extras(method, config),
                                 table=table)
 
@@ -201,7 +201,7 @@ def paired_feed(setup, state, step, position):
 
   def ask():
     source = ({**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], config.data.channels_a)}
-              for raw in windows.sweep(config, config.eval.batch))
+              for raw in batches.sweep(config, config.eval.batch))
     return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
                           phases.phase_at(method, config, step))
   known = step > first   # a resumed run finds the answer in its folder, the other processes too
@@ -251,7 +251,7 @@ def write_samples(setup, state, step):
   if not parallel.is_main():
     return
   config = setup.config
-  raw = windows.sample_windows(config, config.log.samples, 'train',
+  raw = batches.sample_windows(config, config.log.samples, 'train',
                                extras=extras(setup.method, config))
   batch = on_device(raw, config)
   run = as_run(setup, state, step)

@@ -15,8 +15,9 @@ import numpy as np
 import tqdm
 
 from i2vjax.core import ops
-from i2vjax.data import frames as pictures
-from i2vjax.data import pairs, placing, streams, video
+from i2vjax.data.io import output_paths, video_reader
+from i2vjax.data.sources import streams
+from i2vjax.data.transforms import thermal
 
 LEAST = 16           # smallest padded side: mirror padding inside the networks needs some pixels
 MULTIPLES = (4, 8, 16, 32, 64, 128, 256)
@@ -58,8 +59,8 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
     raise ValueError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
     raise ValueError('fuse lays colours over the source, but this run translates to grey')
-  film = placing.as_film(output, lossless)
-  placing.check_output(input, output, film, overwrite)
+  film = output_paths.as_film(output, lossless)
+  output_paths.check_output(input, output, film, overwrite)
   clips = streams.open_streams(input)
   if film and clips[0].info and len(clips) > 1:
     raise ValueError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
@@ -135,7 +136,7 @@ def usable(items, on_damage, skipped):
         skipped.append(label)
         frame = None
       yield label, frame, seconds
-  except video.UnreadableVideo as error:
+  except video_reader.UnreadableVideo as error:
     raise ValueError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
 
 
@@ -222,7 +223,7 @@ def clip(call, items, rule='clip', chunk=8, limits=None):
     items, limits = streams.measured(items, rule)
   waiting, carry, size = None, None, None
   for begins, group in streams.groups(items, chunk):
-    raw = [pictures.stretch(item[1], rule) for item in group if item[1] is not None]
+    raw = [thermal.stretch(item[1], rule) for item in group if item[1] is not None]
     if not raw:
       yield from _handed(waiting)
       waiting = group, (), ()
@@ -230,13 +231,13 @@ def clip(call, items, rule='clip', chunk=8, limits=None):
     if raw[0].dtype == np.uint8:
       own = np.array([0, 255], np.float32)
     else:
-      own = limits = pictures.thermal_limits(raw, rule) if limits is None else limits
+      own = limits = thermal.thermal_limits(raw, rule) if limits is None else limits
     if begins:
       carry, size = None, padded_size(call, raw[0].shape, raw[0].dtype, chunk)
     filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
     carry, result = call(carry, pad(filled, size)[None], own[None])
     yield from _handed(waiting)
-    waiting = group, [pairs.shown(frame, own) for frame in raw], result
+    waiting = group, [thermal.to_display(frame, own) for frame in raw], result
   yield from _handed(waiting)
 
 

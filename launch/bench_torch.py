@@ -89,7 +89,7 @@ def jax_step(config, options):
   from i2vjax import train as trainer
   from i2vjax.cli import commands
   from i2vjax.core import parallel
-  from i2vjax.data import windows
+  from i2vjax.data.loader import batches
   from i2vjax.run import load, phases, schedules, settle
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = settle.settle(config)
@@ -99,7 +99,7 @@ def jax_step(config, options):
   tx = schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())
   held = [parallel.place(load.fresh_state(config, method, nets, tx))]
   fixed = parallel.replicate(fixed)
-  batch = parallel.shard(windows.sample_windows(
+  batch = parallel.shard(batches.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
   config.train.per_epoch = 1
   phase = phases.phase_at(method, config, options.epoch - 1)

@@ -19,7 +19,7 @@ from i2vjax import data
 from i2vjax.cli import parse
 from i2vjax.comparing import compare, lineup, tables
 from i2vjax.core import files, ops
-from i2vjax.data import windows
+from i2vjax.data.loader import clips
 from i2vjax.run import load
 
 ROWS = {
@@ -64,9 +64,9 @@ def chosen_patches(run, frames):
 
 def object_shares(run, per_clip=3):
   """(share of chosen patches that hold an object, share of all patches that do), test frames."""
-  source = data.source(run.config.data, 'test', 'a')
+  source = data.open_source(run.config.data, 'test', 'a')
   chosen, held = [], []
-  for clip in windows.test_clips(run.config, 'a'):
+  for clip in clips.test_clips(run.config, 'a'):
     at = np.linspace(0, len(clip.frames) - 1, per_clip).astype(int)
     frames = ops.to_float(jnp.asarray(clip.frames[at][None]), jnp.asarray(clip.limits)[None],
                           run.config.data.channels_a)[0]

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax import defaults
-from i2vjax.data import folders
+from i2vjax.data.sources import folders
 from i2vjax.losses import descriptor, similarity
 
 SIDE, WINDOWS = 7, 64   # local windows, as in configs/cptrans.py

@@ -23,8 +23,8 @@ import numpy as np
 
 from i2vjax import defaults, pretrained
 from i2vjax.core import ops
-from i2vjax.data import folders
 from i2vjax.data.scenes import source as scenes
+from i2vjax.data.sources import folders
 from i2vjax.flow import estimate as flow
 from i2vjax.flow import visibility
 from i2vjax.metrics import motion, warping

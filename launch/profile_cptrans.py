@@ -20,7 +20,7 @@ import optax
 from i2vjax import train as trainer
 from i2vjax.core import parallel
 from i2vjax.core.state import run, weighted
-from i2vjax.data import windows
+from i2vjax.data.loader import batches as windows
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 from i2vjax.run import folder, load, schedules, settle

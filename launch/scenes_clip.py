@@ -9,7 +9,7 @@ import argparse
 import pathlib
 
 from i2vjax import defaults
-from i2vjax.data import video
+from i2vjax.data.io import video_reader
 from i2vjax.data.scenes import source as scenes
 
 
@@ -21,7 +21,7 @@ def write_clip(output, clip=0, size=128, frames=48, rate=12):
   for domain, name in (('a', 'infrared'), ('b', 'visible')):
     source = scenes(data, 'test', domain)
     _, start, length = source.clips[clip]
-    with video.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
+    with video_reader.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
       for t in range(length):
         writer.write(source.read(start + t)['frame'])
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.data import builders, frames
+from i2vjax.data.io import images
+from i2vjax.data.prepare import published
 
 SHAPE = (8, 12, 1)
 
@@ -12,22 +13,22 @@ SHAPE = (8, 12, 1)
 def put(folder, names, first=0, shape=SHAPE):
   """Write one grey picture per name, with values first, first + 1, ..."""
   for k, name in enumerate(names):
-    frames.write_image(folder / name, np.full(shape, first + k, np.uint8))
+    images.write_image(folder / name, np.full(shape, first + k, np.uint8))
 
 
 def strip(path, *values):
   """Frames of 8x8 side by side."""
-  frames.write_image(path, np.concatenate([np.full((8, 8, 1), x, np.uint8) for x in values], 1))
+  images.write_image(path, np.concatenate([np.full((8, 8, 1), x, np.uint8) for x in values], 1))
 
 
 def build(tmp_path, name, **options):
-  return builders.build(name, tmp_path / 'in', tmp_path / 'out', show=False, **options)
+  return published.build(name, tmp_path / 'in', tmp_path / 'out', show=False, **options)
 
 
 def read(tmp_path, name, split='train', domain='a', **fields):
   data = defaults.data()
   data.update(source='tfds', name=name, root=str(tmp_path / 'out'), **fields)
-  return sources.source(data, split, domain)
+  return sources.open_source(data, split, domain)
 
 
 def values(source):

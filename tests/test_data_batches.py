@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from window_tools import equal, folders_config, starts, take
 
-from i2vjax.data import frames, windows
+from i2vjax.data.io import images
+from i2vjax.data.loader import batches as windows
 
 
 @pytest.fixture
@@ -131,7 +132,7 @@ def test_a_missing_domain_names_the_field(config, tmp_path):
 
 def test_16_bit_windows_stay_16_bit(config, tmp_path):
   for path in (tmp_path / 'trainA').rglob('*.png'):
-    frames.write_image(path, frames.read_image(path).astype(np.uint16) * 100)
+    images.write_image(path, images.read_image(path).astype(np.uint16) * 100)
   config.data.thermal_range = '1000,4000'
   batch = next(windows.train_iterator(config, 2))
   assert batch['a'].dtype == np.uint16

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.data import frames, windows
+from i2vjax.data.io import images
+from i2vjax.data.loader import batches
+from i2vjax.data.transforms import resize
 
 
 @pytest.fixture
@@ -14,7 +16,7 @@ def config(tmp_path):
   for domain in 'AB':
     for k in range(6):
       picture = rng.integers(0, 255, (20, 20, 3), np.uint8)
-      frames.write_image(tmp_path / f'train{domain}' / f'{k}.png', picture)
+      images.write_image(tmp_path / f'train{domain}' / f'{k}.png', picture)
   result = defaults.get_config()
   result.data.update(source='folders', root=str(tmp_path), load_size=16, crop_size=8, batch=2,
                      finetune_no_crop=True)
@@ -23,14 +25,14 @@ def config(tmp_path):
 
 
 def take(config, count):
-  iterator = windows.train_iterator(config, 2, extras=('index',))
+  iterator = batches.train_iterator(config, 2, extras=('index',))
   return [next(iterator) for _ in range(count)]
 
 
 def whole(config, batch, i):
   """Is window i of the batch its whole picture, resized to the crop?"""
-  picture = windows.train_windows(config.data)[0].frames.read(int(batch['index_a'][i]))['frame']
-  return np.array_equal(batch['a'][i, 0], frames.resize(picture, (8, 8)))
+  picture = batches.train_windows(config.data)[0].frames.read(int(batch['index_a'][i]))['frame']
+  return np.array_equal(batch['a'][i, 0], resize.resize_frame(picture, (8, 8)))
 
 
 def test_pictures_are_whole_from_the_decay_on_and_not_before(config):
@@ -54,18 +56,18 @@ def test_order_of_the_pictures_is_that_of_a_run_without_it(config):
 
 def test_halves_of_two_processes_are_the_batch_of_one(config):
   one = take(config, 6)
-  halves = [windows.train_iterator(config, 1, process=(k, 2)) for k in range(2)]
+  halves = [batches.train_iterator(config, 1, process=(k, 2)) for k in range(2)]
   for batch in one:
     both = np.concatenate([next(half)['a'] for half in halves])
     np.testing.assert_array_equal(batch['a'], both)
 
 
 def test_goes_on_across_the_change(config):
-  straight = windows.train_iterator(config, 2)
+  straight = batches.train_iterator(config, 2)
   for _ in range(2):
     next(straight)
   state = straight.get_state()
-  again = windows.train_iterator(config, 2)
+  again = batches.train_iterator(config, 2)
   again.set_state(state)
   for _ in range(3):
     np.testing.assert_array_equal(next(straight)['a'], next(again)['a'])

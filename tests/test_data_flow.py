@@ -8,7 +8,7 @@ import pytest
 
 from i2vjax import defaults
 from i2vjax.core import ops
-from i2vjax.data import crops, windows
+from i2vjax.data.loader import augment, batches, windows
 from i2vjax.flow import estimate, visibility
 
 OFFSETS = ((0, 0), (3, 1), (2, -2), (6, 0))   # (x, y) of the view in the texture, frame by frame
@@ -39,7 +39,7 @@ class Pan:
 
 
 def window(source, **options):
-  return crops.WindowSource(source, len(OFFSETS), extras=('flow',), **options)[0]
+  return windows.WindowSource(source, len(OFFSETS), extras=('flow',), **options)[0]
 
 
 def errors(item):
@@ -55,7 +55,7 @@ def errors(item):
 
 @pytest.mark.parametrize(('flip', 'reverse'), [*itertools.product((False, True), repeat=2)])
 def test_flow_leads_to_the_neighbour_after_crop_flip_and_reversal(flip, reverse):
-  cut = crops.crop(window(Pan()), (3, 5), (16, 20), flip, reverse)
+  cut = augment.crop(window(Pan()), (3, 5), (16, 20), flip, reverse)
   assert cut['flow'].shape == cut['flow_fwd'].shape == (3, 16, 20, 2)
   assert max(errors(cut)) == 0
   moved = [abs(cut['frames'][k].astype(int) - cut['frames'][k + 1]).mean() for k in range(3)]
@@ -71,7 +71,7 @@ def test_resized_flow_of_the_street_leads_to_the_neighbour():
   """Drawn at 96, used at 64: better than no motion, and than vectors of the size drawn."""
   config = street()
   config.data.scenes.size = 96
-  item = windows.train_windows(config.data, ('flow',))[1][4]
+  item = batches.train_windows(config.data, ('flow',))[1][4]
   now, before, motion = (jnp.asarray(x, jnp.float32) for x in (
       item['frames'][1:], item['frames'][:-1], item['flow']))
   error, still, unscaled = (float(jnp.mean(jnp.abs(now - ops.warp(before, factor * motion))))
@@ -91,7 +91,7 @@ def test_batches_name_the_flow_of_each_domain():
 
   (Not always standing still: so small, its fine texture suffers from every interpolation.)
   """
-  feed = windows.train_iterator(street(), 4, extras=('flow',))
+  feed = batches.train_iterator(street(), 4, extras=('flow',))
   batch = next(feed)
   for domain in 'ab':
     back, forward = batch[f'flow_{domain}'], batch[f'flow_fwd_{domain}']
@@ -107,9 +107,9 @@ def test_batches_name_the_flow_of_each_domain():
 
 def test_flow_comes_only_where_it_is_wanted_and_known():
   source = Pan()
-  assert 'flow' not in crops.WindowSource(source, 3)[0]
-  assert 'flow' not in crops.WindowSource(source, 1, extras=('flow',))[0]
-  assert 'flow' not in crops.WindowSource(source, 2, step=2, extras=('flow',))[0]
+  assert 'flow' not in windows.WindowSource(source, 3)[0]
+  assert 'flow' not in windows.WindowSource(source, 1, extras=('flow',))[0]
+  assert 'flow' not in windows.WindowSource(source, 2, step=2, extras=('flow',))[0]
   source.has_flow = False
   assert set(window(source)) == {'frames', 'limits'}
 
@@ -125,7 +125,7 @@ class Holed(Pan):
 
 
 def test_unknown_motion_comes_out_of_the_loader_as_such():
-  cut = crops.crop(window(Holed()), (3, 5), (16, 20), flip=True)
+  cut = augment.crop(window(Holed()), (3, 5), (16, 20), flip=True)
   for name in ('flow', 'flow_fwd'):
     lost = np.isnan(cut[name]).all(axis=-1)
     assert lost[..., :4].all() and np.isfinite(cut[name][..., 4:, :]).all()

@@ -8,7 +8,8 @@ import pytest
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.data import cutting, folders, frames, roots
+from i2vjax.data.io import images
+from i2vjax.data.sources import clip_splitting, folders, locate
 
 SHAPE = (8, 12, 1)
 
@@ -16,13 +17,13 @@ SHAPE = (8, 12, 1)
 def put(folder, names, first=0, shape=SHAPE):
   """Write one grey picture per name, with values first, first + 1, ..."""
   for k, name in enumerate(names):
-    frames.write_image(folder / name, np.full(shape, first + k, np.uint8))
+    images.write_image(folder / name, np.full(shape, first + k, np.uint8))
 
 
 def source(tmp_path, **fields):
   data = defaults.data()
   data.update(source='folders', train_a=str(tmp_path), **fields)
-  return sources.source(data, 'train', 'a')
+  return sources.open_source(data, 'train', 'a')
 
 
 def values(frames_source):
@@ -60,7 +61,7 @@ def test_a_clip_ends_where_the_number_starts_again(tmp_path):
 
 def test_the_frame_number_is_the_last_that_varies():
   stems = ['city_03_0001_left8bit', 'city_03_0002_left8bit']
-  assert cutting.frame_numbers(stems) == [1, 2]
+  assert clip_splitting.frame_numbers(stems) == [1, 2]
 
 
 def test_clip_regex_names_the_clips(tmp_path):
@@ -88,7 +89,7 @@ def test_each_sub_folder_is_a_clip_at_any_depth(tmp_path):
 def test_strips_are_cut_into_clips_of_their_frames(tmp_path, count):
   for name in ('1', '2'):
     strip = np.concatenate([np.full(SHAPE, 10 * int(name) + k, np.uint8) for k in range(count)], 1)
-    frames.write_image(tmp_path / f'{name}.png', strip)
+    images.write_image(tmp_path / f'{name}.png', strip)
   found = source(tmp_path, frames_per_image=str(count))
   assert found.clips == [('1', 0, count), ('2', count, count)]
   assert values(found) == [10 * i + k for i in (1, 2) for k in range(count)]
@@ -105,7 +106,7 @@ def test_single_frames_may_test_a_model_trained_on_strips(tmp_path):
   put(tmp_path, ['1.png', '2.png'], shape=(8, 8, 1))
   data = defaults.data()
   data.update(source='folders', test_a=str(tmp_path), frames_per_image='3')
-  assert values(sources.source(data, 'test', 'a')) == [0, 1]
+  assert values(sources.open_source(data, 'test', 'a')) == [0, 1]
 
 
 def test_auto_cuts_a_flat_folder_of_single_frames_by_number(tmp_path):
@@ -200,15 +201,15 @@ def test_the_root_is_read_in_known_layouts(tmp_path, names):
     put(tmp_path / name, ['1.png'], first=k)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
-  assert [values(sources.source(data, 'train', x)) for x in 'ab'] == [[0], [1]]
-  assert sources.source(data, 'test', 'a') is None
+  assert [values(sources.open_source(data, 'train', x)) for x in 'ab'] == [[0], [1]]
+  assert sources.open_source(data, 'test', 'a') is None
 
 
 def test_the_test_split_falls_back_to_val(tmp_path):
   put(tmp_path / 'valA', ['1.png'], first=4)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
-  assert values(sources.source(data, 'test', 'a')) == [4]
+  assert values(sources.open_source(data, 'test', 'a')) == [4]
 
 
 def test_a_named_folder_wins_over_the_root(tmp_path):
@@ -216,7 +217,7 @@ def test_a_named_folder_wins_over_the_root(tmp_path):
   put(tmp_path / 'mine', ['1.png'], first=2)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path), train_a=str(tmp_path / 'mine'))
-  assert values(sources.source(data, 'train', 'a')) == [2]
+  assert values(sources.open_source(data, 'train', 'a')) == [2]
 
 
 def test_two_layouts_in_one_root_are_refused(tmp_path):
@@ -225,21 +226,21 @@ def test_two_layouts_in_one_root_are_refused(tmp_path):
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
   with pytest.raises(ValueError, match='both trainA and train_ir.*data.train_a'):
-    sources.source(data, 'train', 'a')
+    sources.open_source(data, 'train', 'a')
 
 
 def test_a_missing_root_is_named():
   data = defaults.data()
   data.update(source='folders', root='no/such/root')
   with pytest.raises(FileNotFoundError, match='data.root=no/such/root'):
-    sources.source(data, 'train', 'a')
+    sources.open_source(data, 'train', 'a')
 
 
 def test_what_the_root_holds_is_told_where_nothing_fits(tmp_path):
   (tmp_path / 'pictures').mkdir()
   data = defaults.data()
   data.root = str(tmp_path)
-  message = roots.missing(data, 'train', 'a')
+  message = locate.missing(data, 'train', 'a')
   assert 'trainA' in message
   assert 'it holds pictures' in message
   assert 'data.train_a=PATH' in message
@@ -250,7 +251,7 @@ def test_direction_swaps_the_domains(tmp_path):
     put(tmp_path / name, ['1.png'], first=k)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path), direction='b2a')
-  assert values(sources.source(data, 'train', 'a')) == [1]
+  assert values(sources.open_source(data, 'train', 'a')) == [1]
 
 
 @pytest.mark.parametrize('field', ['source', 'direction'])
@@ -258,7 +259,7 @@ def test_unknown_choices_are_refused(field):
   data = defaults.data()
   data[field] = 'other'
   with pytest.raises(ValueError, match=f"data.{field}='other' is unknown"):
-    sources.source(data, 'train', 'a')
+    sources.open_source(data, 'train', 'a')
 
 
 def test_every_source_can_be_imported():

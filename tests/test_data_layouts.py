@@ -7,8 +7,10 @@ import pytest
 from made_sets import SHAPE, build, pair, put, read, strip, values
 from PIL import Image
 
-from i2vjax.data import builders, matching
-from i2vjax.data.builders import night_lists, places, shaping, streets
+from i2vjax.data.prepare import published
+from i2vjax.data.prepare.published import night_lists, places, streets
+from i2vjax.data.sources import alignment
+from i2vjax.data.transforms import shaping
 
 # Toy folders do not have the published numbers of frames, which is said each time.
 pytestmark = pytest.mark.filterwarnings('ignore:.*published are')
@@ -27,7 +29,7 @@ def test_irvi_takes_a_scene_or_the_union_of_five(tmp_path):
   found = read(tmp_path, 'irvi/monitoring_all')
   assert [clip[0] for clip in found.clips] == [f'sub{k}' for k in range(1, 6)]
   assert values(found)[2:4] == [80, 81]
-  assert not matching.mismatch(*(read(tmp_path, 'irvi/monitoring_all', 'test', x) for x in 'ab'))
+  assert not alignment.mismatch(*(read(tmp_path, 'irvi/monitoring_all', 'test', x) for x in 'ab'))
 
 
 def test_infrared_city_shares_the_visible_frames_of_a_scene(tmp_path):
@@ -119,7 +121,7 @@ def test_kaist_names_are_found_and_test_frames_are_cut_only(tmp_path):
   lists(tmp_path / 'in', 'KAIST', trainA=['set0_1_I02120.png'], trainB=['set3_1_I02120.png'],
         testB=['set4_1_I02120.png'])
   assert build(tmp_path, 'kaist_ntir2dc')[1] == {'train_a': 1, 'train_b': 1, 'test_a': 1}
-  splits = builders.builder('kaist_ntir2dc', tmp_path).layout(tmp_path / 'in', 'test_resized')
+  splits = published.builder('kaist_ntir2dc', tmp_path).layout(tmp_path / 'in', 'test_resized')
   assert (splits['test_a'].resize, splits['test_a'].crop) == ((400, 500), (56, 70, 288, 360))
   assert [values(read(tmp_path, 'kaist_ntir2dc', *x)) for x in (
       ('train', 'a'), ('train', 'b'), ('test', 'a'))] == [[20], [10], [30]]
@@ -218,7 +220,7 @@ def test_davis_has_masks_as_frames_of_the_same_clips(tmp_path):
       ('train', 'train_masks', 'validation', 'validation_masks'), 2)
   data = dict(train_a='davis2017_frames/480p:train', train_b='davis2017_frames/480p:train_masks')
   a, b = (read(tmp_path, '', domain=x, **data) for x in 'ab')
-  assert a.clips == [('bear', 0, 2)] and not matching.mismatch(a, b)
+  assert a.clips == [('bear', 0, 2)] and not alignment.mismatch(a, b)
   (tmp_path / 'in/DAVIS/ImageSets/2017/val.txt').write_text('cat\n')
   with pytest.raises(FileNotFoundError, match=r'480p/cat, which .*val.txt names'):
     build(tmp_path, 'davis2017_frames/480p_6x4')

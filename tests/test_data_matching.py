@@ -8,8 +8,12 @@ from made_sets import build, put, read
 from window_tools import Numbered, folders_config
 
 from i2vjax import defaults
-from i2vjax.data import beside, frames, matching, tasks, video, windows
-from i2vjax.data import source as data_source
+from i2vjax.data import open_source as data_source
+from i2vjax.data import source
+from i2vjax.data.io import images, video_reader
+from i2vjax.data.loader import batches
+from i2vjax.data.sources import alignment
+from i2vjax.data.transforms import tasks
 
 PLAIN = ('0001', '0002', '0003')
 
@@ -17,14 +21,14 @@ PLAIN = ('0001', '0002', '0003')
 def opened(place, names, data=None, split='test'):
   """A source of pictures of these names (with folders) below a folder."""
   for name in names:
-    frames.write_image(place / f'{name}.png', np.zeros((4, 6, 1), np.uint8))
+    images.write_image(place / f'{name}.png', np.zeros((4, 6, 1), np.uint8))
   data = data or defaults.data()
   data.update(source='folders', **{f'{split}_a': str(place)})
   return data_source(data, split, 'a')
 
 
 def apart(tmp_path, left, right):
-  return matching.mismatch(opened(tmp_path / 'ir', left), opened(tmp_path / 'vis', right))
+  return alignment.mismatch(opened(tmp_path / 'ir', left), opened(tmp_path / 'vis', right))
 
 
 @pytest.mark.parametrize(('left', 'right'), [
@@ -65,18 +69,18 @@ def test_what_has_no_partner_is_named_on_both_sides(tmp_path, left, right, messa
   found = apart(tmp_path, left, right)
   assert np.all([x in found for x in ('not aligned', 'have no partner')])
   with pytest.raises(ValueError, match=message):
-    matching.check_frames(*(opened(tmp_path / x, ()) for x in ('ir', 'vis')))
+    alignment.check_frames(*(opened(tmp_path / x, ()) for x in ('ir', 'vis')))
 
 
 def test_wrappers_do_not_hide_names(tmp_path):
   a, b = opened(tmp_path / 'a', ('1', '2')), opened(tmp_path / 'b', ('2', '3'))
-  for wrapped in (beside.Wrapped(b), tasks.Made(beside.Wrapped(b), tasks.half, None)):
-    assert 'frame 1 of' in matching.mismatch(a, wrapped)
-    assert matching.mismatch(b, wrapped) is None
+  for wrapped in (source.Wrapper(b), tasks.Derived(source.Wrapper(b), tasks.half, None)):
+    assert 'frame 1 of' in alignment.mismatch(a, wrapped)
+    assert alignment.mismatch(b, wrapped) is None
 
 
 def film(path, count):
-  with video.VideoWriter(path, 10) as writer:
+  with video_reader.VideoWriter(path, 10) as writer:
     for k in range(count):
       writer.write(np.full((32, 32, 3), 20 * k, np.uint8), None)
   return path
@@ -91,9 +95,9 @@ def test_frames_of_videos_answer_by_their_place(tmp_path):
       ('from_0', ('f_00', 'f_01', 'f_02')), ('from_1', ('000001', '000002', '000003')))]
   for split in ('test', 'train'):
     film_frames = data_source(data, split, 'a')
-    assert all(matching.mismatch(film_frames, x) is None for x in (film_frames, *pictures))
+    assert all(alignment.mismatch(film_frames, x) is None for x in (film_frames, *pictures))
     gap = opened(tmp_path / 'gap', ('1', '2', '4'))
-    assert 'frame 2 (from 0) of' in matching.mismatch(film_frames, gap)
+    assert 'frame 2 (from 0) of' in alignment.mismatch(film_frames, gap)
 
 
 @pytest.mark.parametrize('earlier', [False, True])
@@ -107,24 +111,24 @@ def test_records_tell_the_names_of_their_files(tmp_path, earlier):
     assert all(split.pop('names') for split in index.values())
     (folder / 'clips.json').write_text(json.dumps(index))
   a, b = (read(tmp_path, 'frames_folder/mine', 'test', x) for x in 'ab')
-  assert 'frame testA_2 of' in (found := matching.mismatch(a, b)) and 'frame testB_3 of' in found
-  assert matching.mismatch(*(read(tmp_path, 'frames_folder/mine', domain=x) for x in 'ab')) is None
+  assert 'frame testA_2 of' in (found := alignment.mismatch(a, b)) and 'frame testB_3 of' in found
+  assert alignment.mismatch(*(read(tmp_path, 'frames_folder/mine', domain=x) for x in 'ab')) is None
 
 
 def test_sources_without_names_are_pairs_if_their_clips_are_equally_long():
-  assert matching.mismatch(Numbered((5, 4)), Numbered((5, 4))) is None
-  assert 'frame 4 (from 0) of' in matching.mismatch(Numbered((5, 4)), Numbered((4, 5)))
-  assert 'no clip' in matching.mismatch(Numbered((5, 4)), Numbered((5,)))
+  assert alignment.mismatch(Numbered((5, 4)), Numbered((5, 4))) is None
+  assert 'frame 4 (from 0) of' in alignment.mismatch(Numbered((5, 4)), Numbered((4, 5)))
+  assert 'no clip' in alignment.mismatch(Numbered((5, 4)), Numbered((5,)))
 
 
 def test_clips_of_other_names_are_not_pairs_unless_single():
   one, other = Numbered((5, 4)), Numbered((5, 4))
   other.clips = [('x', 0, 5), ('y', 5, 4)]
-  assert 'clip c0 of' in matching.mismatch(one, other)
+  assert 'clip c0 of' in alignment.mismatch(one, other)
   other.clips = one.clips[::-1]
-  assert 'different order' in matching.mismatch(one, other)
+  assert 'different order' in alignment.mismatch(one, other)
   one.clips, other.clips = one.clips[:1], [('x', 0, 5)]
-  assert matching.mismatch(one, other) is None
+  assert alignment.mismatch(one, other) is None
 
 
 def test_paired_training_refuses_frames_without_partners(tmp_path):
@@ -134,6 +138,6 @@ def test_paired_training_refuses_frames_without_partners(tmp_path):
     opened(tmp_path / domain, [f'clip/{k}' for k in names])
   config.data.update(train_a=str(tmp_path / 'a'), train_b=str(tmp_path / 'b'), paired=True)
   with pytest.raises(ValueError, match='data.paired.*frame 3 of .* and frame 2 of'):
-    windows.train_windows(config.data)
+    batches.train_windows(config.data)
   config.data.paired = False
-  assert [len(x) for x in windows.train_windows(config.data)] == [1, 1]
+  assert [len(x) for x in batches.train_windows(config.data)] == [1, 1]

@@ -5,7 +5,8 @@ import pytest
 from window_tools import folders_config, take
 
 from i2vjax import defaults
-from i2vjax.data import frames, windows
+from i2vjax.data.io import images
+from i2vjax.data.loader import batches
 
 
 @pytest.fixture
@@ -16,9 +17,9 @@ def config(tmp_path):
 def paired_config(config, tmp_path):
   """Domain b shows the frames of a, brighter by 100."""
   for path in (tmp_path / 'trainA').rglob('*.png'):
-    frame = frames.read_image(path) + np.arange(16, dtype=np.uint8)[:, None]
-    frames.write_image(path, frame)
-    frames.write_image(tmp_path / 'both' / path.relative_to(tmp_path / 'trainA'), frame + 100)
+    frame = images.read_image(path) + np.arange(16, dtype=np.uint8)[:, None]
+    images.write_image(path, frame)
+    images.write_image(tmp_path / 'both' / path.relative_to(tmp_path / 'trainA'), frame + 100)
   config.data.update(train_b=str(tmp_path / 'both'), flip=True)
   config.data.paired = True
   return config
@@ -26,7 +27,7 @@ def paired_config(config, tmp_path):
 
 def test_paired_windows_show_the_same_moment_and_crop(config, tmp_path):
   config = paired_config(config, tmp_path)
-  for batch in take(windows.train_iterator(config, 2), 8):
+  for batch in take(batches.train_iterator(config, 2), 8):
     np.testing.assert_array_equal(batch['a'] + 100, batch['b'])
 
 
@@ -34,7 +35,7 @@ def test_paired_scenes_show_the_same_moment_and_crop():
   config = defaults.get_config()
   config.data.update(load_size=40, crop_size=32, frames=2, batch=2, flip=True)
   config.data.scenes.update(paired=True, clips=2)
-  batch = next(windows.train_iterator(config, 2, extras=('labels', 'index')))
+  batch = next(batches.train_iterator(config, 2, extras=('labels', 'index')))
   np.testing.assert_array_equal(batch['labels_a'], batch['labels_b'])
   np.testing.assert_array_equal(batch['index_a'], batch['index_b'])
   assert len(np.unique(batch['labels_a'])) > 1
@@ -44,4 +45,4 @@ def test_paired_scenes_show_the_same_moment_and_crop():
 def test_paired_training_needs_the_same_clips(config):
   config.data.paired = True
   with pytest.raises(ValueError, match='data.paired.*clip c1 of .* and no clip of'):
-    windows.train_iterator(config, 2)
+    batches.train_iterator(config, 2)

@@ -10,8 +10,11 @@ from method_tools import config_of
 from PIL import Image
 
 from i2vjax import data as sources
-from i2vjax.data import frames, video, windows
-from i2vjax.data.builders import night_lists, shaping
+from i2vjax.data.io import images, video_reader
+from i2vjax.data.loader import batches
+from i2vjax.data.loader import clips as windows
+from i2vjax.data.prepare.published import night_lists
+from i2vjax.data.transforms import resize, shaping
 from i2vjax.run import folder as stored
 from i2vjax.run import resume_rules
 
@@ -23,7 +26,7 @@ def picture(k, size=(64, 80)):
 
 def folder(root, name, pictures):
   for stem, array in pictures.items():
-    frames.write_image(root / name / f'{stem}.png', array)
+    images.write_image(root / name / f'{stem}.png', array)
   return str(root / name)
 
 
@@ -42,7 +45,7 @@ def config(tmp_path):
 
 def test_the_word_raw_makes_what_the_records_of_the_published_sets_hold(config):
   config.data.prepare.update(config_of('pearlgan', 'paper-raw').data.prepare)
-  found = sources.source(config.data, 'train', 'a')
+  found = sources.open_source(config.data, 'train', 'a')
   record = {'frame': picture(7, (512, 640))}
   found.source.read = lambda i: record
   expected = shaping.shaped(record, night_lists.RESIZE, night_lists.CROP)['frame']
@@ -55,12 +58,12 @@ def test_kaist_cuts_test_frames_without_resizing(config, method):
   kaist = config_of(method, 'raw-kaist')
   assert config_of(method, 'paper-raw').data.prepare.resize_test
   config.data.prepare.update(kaist.data.prepare)
-  found = sources.source(config.data, 'test', 'a')
+  found = sources.open_source(config.data, 'test', 'a')
   record = {'frame': picture(7, (512, 640))}
   found.source.read = lambda i: record
   expected = shaping.shaped(record, None, night_lists.MIDDLE)['frame']
   np.testing.assert_array_equal(found.read(0)['frame'], expected)
-  assert sources.source(config.data, 'train', 'a').resize == (400, 500)
+  assert sources.open_source(config.data, 'train', 'a').resize == (400, 500)
 
 
 def test_test_frames_come_out_at_the_cut_size(config):
@@ -68,24 +71,24 @@ def test_test_frames_come_out_at_the_cut_size(config):
   assert {clip.frames.shape[1:] for clip in clips} == {(36, 44, 3)}    # networks: multiples of 4
   config.data.prepare.crop = '44x36'
   clip = next(windows.test_clips(config, 'a'))
-  resized = frames.resize(picture(0), (50, 63))
+  resized = resize.resize_frame(picture(0), (50, 63))
   np.testing.assert_array_equal(clip.frames[0], resized[7:43, 9:53])
 
 
 def test_nothing_is_done_where_nothing_is_said(config):
   config.data.prepare.update(resize='', crop='')
-  found = sources.source(config.data, 'train', 'a')
+  found = sources.open_source(config.data, 'train', 'a')
   assert repr(found).startswith('FolderFrames')
   np.testing.assert_array_equal(found.read(1)['frame'], picture(1))
 
 
 def test_random_crops_are_taken_from_what_is_left(config):
-  whole = sources.source(config.data, 'train', 'a')
+  whole = sources.open_source(config.data, 'train', 'a')
   shown = [whole.read(i)['frame'] for i in range(3)]
   assert shown[0].shape == (36, 45, 3)
   places = [x[i:i + 32, j:j + 32, :][:, ::flip] for x in shown for i in range(5)
             for j in range(14) for flip in (1, -1)]
-  batch = next(windows.train_iterator(config, 3))
+  batch = next(batches.train_iterator(config, 3))
   assert batch['a'].shape == (3, 1, 32, 32, 3)
   for window in batch['a'][:, 0]:
     assert any(np.array_equal(window, place) for place in places)
@@ -97,12 +100,12 @@ def test_maps_follow_at_either_size(config, tmp_path):
   config.data.train_a = folder(tmp_path, 'greys', greys)
   extras = ('edges_a',)
   config.data.edges_a = config.data.train_a
-  batch = next(windows.train_iterator(config, 2, extras=extras))
+  batch = next(batches.train_iterator(config, 2, extras=extras))
   np.testing.assert_array_equal(batch['edges_a'], batch['a'][..., 0])
-  whole = sources.source(config.data, 'train', 'a')
+  whole = sources.open_source(config.data, 'train', 'a')
   config.data.edges_a = folder(tmp_path, 'small', {
       f'f{i}': whole.read(i)['frame'] for i in range(3)})
-  other = next(windows.train_iterator(config, 2, extras=extras))
+  other = next(batches.train_iterator(config, 2, extras=extras))
   np.testing.assert_array_equal(other['edges_a'], batch['edges_a'])
 
 
@@ -113,29 +116,29 @@ def test_class_maps_follow_by_the_nearest_pixel(config, tmp_path):
   for i in range(3):
     Image.fromarray(ids).save(tmp_path / 'ids' / f'f{i}.png')
   config.data.labels_b = str(tmp_path / 'ids')
-  label = sources.source(config.data, 'train', 'b').read(0)['label']
-  np.testing.assert_array_equal(label, frames.resize_labels(ids, (50, 63))[7:43, 9:54])
+  label = sources.open_source(config.data, 'train', 'b').read(0)['label']
+  np.testing.assert_array_equal(label, resize.resize_labels(ids, (50, 63))[7:43, 9:54])
 
 
 def test_videos_are_not_resized_before(config, tmp_path):
   path = tmp_path / 'film.mkv'
-  with video.VideoWriter(path, rate=25) as out:
+  with video_reader.VideoWriter(path, rate=25) as out:
     for k in range(2):
       out.write(picture(k))
-  shown = [frame for frame, _ in video.read_video(path)]
+  shown = [frame for frame, _ in video_reader.read_video(path)]
   config.data.update(train_a=str(path), resize='square', load_size=(40, 50),
                      cache_dir=str(tmp_path / 'cache'))
-  found = sources.source(config.data, 'train', 'a').read(1)['frame']
-  np.testing.assert_array_equal(found, frames.resize(shown[1], (50, 63))[7:43, 9:54])
+  found = sources.open_source(config.data, 'train', 'a').read(1)['frame']
+  np.testing.assert_array_equal(found, resize.resize_frame(shown[1], (50, 63))[7:43, 9:54])
 
 
 def test_mistakes_are_named(config):
   config.data.prepare.crop = '45x60'
   with pytest.raises(ValueError, match=r'f0.png: 63x50 pixels are less than data.prepare.crop'):
-    sources.source(config.data, 'train', 'a').read(0)
+    sources.open_source(config.data, 'train', 'a').read(0)
   config.data.prepare.crop = '45,36'
   with pytest.raises(ValueError, match='data.prepare.crop=45,36: write WIDTHxHEIGHT'):
-    sources.source(config.data, 'train', 'a')
+    sources.open_source(config.data, 'train', 'a')
 
 
 def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):

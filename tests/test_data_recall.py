@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.data import recall, windows
+from i2vjax.data.loader import batches as windows
+from i2vjax.data.loader import memory_sampling
 from i2vjax.losses import pseudo_labels
 
 CLASSES = (6, 7, 11)
@@ -15,18 +16,18 @@ def test_direction_is_that_of_the_device():
   rng = np.random.default_rng(0)
   labels = rng.choice([0, 6, 7, 11, 255], size=(3, 8, 8), p=[0.5, 0.1, 0.2, 0.1, 0.1])
   labels[1] = 0
-  found = [recall.rare_direction(x, CLASSES) for x in labels]
+  found = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
   np.testing.assert_allclose(found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6)
 
 
 def test_only_the_most_alike_are_chosen():
   rng = np.random.default_rng(1)
   vectors, vector = rng.normal(size=(50, 6)), rng.normal(size=6)
-  found = recall.most_alike(vectors, vector, 10)
+  found = memory_sampling.most_alike(vectors, vector, 10)
   assert len(found) == 10
   assert (vectors @ vector)[found].min() >= np.delete(vectors @ vector, found).max()
-  np.testing.assert_array_equal(recall.most_alike(vectors[:4], vector, 10), range(4))
-  least = recall.most_alike(vectors, vector, -3)
+  np.testing.assert_array_equal(memory_sampling.most_alike(vectors[:4], vector, 10), range(4))
+  least = memory_sampling.most_alike(vectors, vector, -3)
   np.testing.assert_array_equal(np.sort((vectors @ vector)[least]), np.sort(vectors @ vector)[:3])
 
 
@@ -44,7 +45,7 @@ def table_of(config, likes=()):
   """A memory in which the windows `likes` hold what nobody else does."""
   a, _ = windows.train_windows(config.data)
   vector = np.zeros((len(a), 3), np.float32)
-  vector[list(likes)] = recall.rare_direction(np.array([11]), CLASSES)
+  vector[list(likes)] = memory_sampling.rare_direction(np.array([11]), CLASSES)
   parts = list(windows.sweep(config, 5))
   corner = np.concatenate([x['corner'] for x in parts])[:len(a)]
   return {'vector': vector, 'corner': corner, 'classes': np.array(CLASSES), 'top': np.array(2)}
@@ -81,7 +82,7 @@ def test_a_window_of_persons_meets_windows_of_persons_in_the_crop_of_the_table(c
   batches, _ = stream(config, table, 24)
   seen = {True: 0, False: 0}
   for batch in batches:
-    vector = recall.rare_direction(batch['labels_b'], CLASSES)
+    vector = memory_sampling.rare_direction(batch['labels_b'], CLASSES)
     fits = any(np.array_equal(batch['a'][0], x) for x in wanted)
     if vector @ table['vector'][2] > 0:
       assert fits

@@ -9,8 +9,10 @@ import pytest
 from made_sets import SHAPE, build, pair, put, read, strip, values
 
 from i2vjax import defaults
-from i2vjax.data import builders, frames, windows
-from i2vjax.data.builders import records
+from i2vjax.data.io import images
+from i2vjax.data.loader import batches as windows
+from i2vjax.data.prepare import published
+from i2vjax.data.prepare.published import records
 
 # Toy folders do not have the published numbers of frames, which is said each time.
 pytestmark = pytest.mark.filterwarnings('ignore:.*published are')
@@ -28,7 +30,7 @@ def own(tmp_path_factory):
   for k in range(2):
     strip(top / f'in/train_vis/{k}.png', 10 * k, 10 * k + 1, 10 * k + 2)
   for k in range(2):
-    frames.write_image(top / f'in/test_ir/{k}.tif', np.full(SHAPE, 1000 + k, np.uint16))
+    images.write_image(top / f'in/test_ir/{k}.tif', np.full(SHAPE, 1000 + k, np.uint16))
   return top, build(top, 'frames_folder/mine')
 
 
@@ -220,7 +222,7 @@ def test_videos_are_to_be_unpacked_first(tmp_path):
     build(tmp_path, 'frames_folder/x')
 
 
-@pytest.mark.parametrize('name', sorted(set(builders.BUILDERS) - {'frames_folder'}))
+@pytest.mark.parametrize('name', sorted(set(published.BUILDERS) - {'frames_folder'}))
 def test_an_empty_folder_is_told_what_it_must_hold_and_where_to_get_it(tmp_path, name):
   (tmp_path / 'in').mkdir()
   (tmp_path / 'in/data.tar.gz').write_text('x')

@@ -5,8 +5,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from i2vjax.data import frames
-from i2vjax.data.builders import night_lists, shaping
+from i2vjax.data.prepare.published import night_lists
+from i2vjax.data.transforms import resize, shaping
 
 RNG = np.random.default_rng(0)
 
@@ -62,7 +62,7 @@ def test_unknown_motion_never_enters_what_is_known():
 
 def test_motion_without_gaps_is_resized_as_ever():
   flow = RNG.normal(0, 3, (8, 12, 2)).astype(np.float32)
-  small = frames.resize_flow(flow, (4, 6))
+  small = resize.resize_flow(flow, (4, 6))
   expected = np.asarray(Image.fromarray(flow[..., 0]).resize((6, 4), Image.Resampling.BILINEAR)) / 2
   np.testing.assert_array_equal(small[..., 0], expected)
 
@@ -70,7 +70,7 @@ def test_motion_without_gaps_is_resized_as_ever():
 def test_unknown_motion_spreads_when_frames_grow():
   flow = np.ones((4, 4, 2), np.float32)
   flow[0, 0] = np.nan
-  large = frames.resize_flow(flow, (8, 8))
+  large = resize.resize_flow(flow, (8, 8))
   lost = np.isnan(large).all(axis=-1)
   np.testing.assert_array_equal(lost, np.add.outer(np.arange(8) > 2, np.arange(8) > 2) == 0)
   np.testing.assert_allclose(large[~lost], 2)

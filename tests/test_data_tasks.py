@@ -9,8 +9,8 @@ from PIL import Image
 from i2vjax import data as sources
 from i2vjax import defaults
 from i2vjax.core import ops
-from i2vjax.data import frames as images
-from i2vjax.data import tasks, windows
+from i2vjax.data.loader import batches
+from i2vjax.data.transforms import resize, tasks
 
 
 def config_of(task='translate', **more):
@@ -24,7 +24,7 @@ def config_of(task='translate', **more):
 
 
 def first_batch(config, **more):
-  return next(windows.train_iterator(config, config.data.batch, **more))
+  return next(batches.train_iterator(config, config.data.batch, **more))
 
 
 @pytest.fixture(scope='module')
@@ -33,7 +33,7 @@ def davis(tmp_path_factory):
   root = tmp_path_factory.mktemp('davis')
   rng = np.random.default_rng(0)
   for clip in ('bear', 'camel'):
-    picture = images.resize(rng.integers(64, 192, (20, 24, 3), np.uint8), (40, 48))
+    picture = resize.resize_frame(rng.integers(64, 192, (20, 24, 3), np.uint8), (40, 48))
     for t in range(4):
       note = np.zeros((40, 48), np.uint8)
       note[10:20, 8 * t:8 * t + 10] = 1 + t % 2
@@ -67,7 +67,7 @@ def test_half_is_half_of_what_the_networks_see():
   """A frame of 64 that is read at 16 comes by way of 8."""
   frame = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
   made = tasks.half({'frame': frame}, lambda shape: (16, 16))
-  want = images.resize(images.resize(frame, (8, 8)), (16, 16))
+  want = resize.resize_frame(resize.resize_frame(frame, (8, 8)), (16, 16))
   assert made.shape == (16, 16, 3) and np.array_equal(made, want)
 
 
@@ -103,7 +103,7 @@ def test_segmentation_of_folders_is_binary_and_aligned(davis):
 
 def test_segmentation_of_scenes_marks_what_moves():
   config = config_of('segmentation', channels_b=1)
-  a, b = (sources.source(config.data, 'train', x) for x in 'ab')
+  a, b = (sources.open_source(config.data, 'train', x) for x in 'ab')
   assert repr(b).startswith('Made(mask, Scenes(') and a.clips == b.clips
   for i in (0, 5):
     movers = np.isin(a.read(i)['label'], tasks.MOVERS)
@@ -115,19 +115,19 @@ def test_paired_scenes_show_the_same_streets():
   config = config_of()
   for paired in (True, False):
     config.data.paired = paired
-    a, b = (sources.source(config.data, 'train', x) for x in 'ab')
+    a, b = (sources.open_source(config.data, 'train', x) for x in 'ab')
     assert np.array_equal(a.read(0)['label'], b.read(0)['label']) == paired
 
 
 def test_paired_folders_keep_step(davis):
   """Frames of both domains are the same file here: cut and mirrored alike, they stay equal."""
   config = in_folders(davis, 'translate', train_a=str(davis / 'frames'))
-  for batch, _ in zip(windows.train_iterator(config, 2), range(3), strict=False):
+  for batch, _ in zip(batches.train_iterator(config, 2), range(3), strict=False):
     assert np.array_equal(batch['a'], batch['b'])
 
 
 def test_a_made_domain_travels_to_other_processes_with_its_flow():
-  made = sources.source(config_of('colour').data, 'train', 'a')
+  made = sources.open_source(config_of('colour').data, 'train', 'a')
   again = pickle.loads(pickle.dumps(made))
   assert repr(again) == repr(made) and len(again) == 8 and again.has_flow
   assert np.array_equal(again.read(3)['frame'], made.read(3)['frame'])
@@ -136,10 +136,10 @@ def test_a_made_domain_travels_to_other_processes_with_its_flow():
 
 def test_mistakes_are_named(davis):
   with pytest.raises(ValueError, match="data.task='depth' is unknown: translate, colour"):
-    sources.source(config_of('depth').data, 'train', 'a')
+    sources.open_source(config_of('depth').data, 'train', 'a')
   with pytest.raises(ValueError, match="data.task='colour': No frames given for data.train_b"):
-    sources.source(config_of('colour', source='folders').data, 'train', 'a')
+    sources.open_source(config_of('colour', source='folders').data, 'train', 'a')
   config = config_of('colour', direction='b2a')          # the target is infrared: grey
   with pytest.raises(ValueError, match='clip train_000, frame 1: .*learns from colour'):
-    sources.source(config.data, 'train', 'a').read(1)
-  assert sources.source(in_folders(davis, 'colour').data, 'test', 'a') is None
+    sources.open_source(config.data, 'train', 'a').read(1)
+  assert sources.open_source(in_folders(davis, 'colour').data, 'test', 'a') is None

@@ -15,7 +15,10 @@ from conftest import TINY
 from i2vjax import defaults, main
 from i2vjax import translate as translator
 from i2vjax.core import ops
-from i2vjax.data import frames, streams, video, windows
+from i2vjax.data.io import images, video_reader
+from i2vjax.data.loader import batches
+from i2vjax.data.sources import streams
+from i2vjax.data.transforms import thermal
 from i2vjax.run import folder, resume_rules
 
 SIZE = 32
@@ -35,12 +38,12 @@ def radiometric(count, seed=0):
 def write(place, clip, kind):
   """The clip as a folder of .png or .tif, or as a lossless video; returns its place."""
   if kind == 'mkv':
-    with video.VideoWriter(f'{place}.mkv') as film:
+    with video_reader.VideoWriter(f'{place}.mkv') as film:
       for frame in clip:
         film.write(frame)
     return f'{place}.mkv'
   for t, frame in enumerate(clip):
-    frames.write_image(place / f'{t:03d}.{kind}', frame)
+    images.write_image(place / f'{t:03d}.{kind}', frame)
   return str(place)
 
 
@@ -49,7 +52,7 @@ def seen_in_training(place, rule, cache, count):
   config = defaults.get_config()
   config.data.update(source='folders', train_a=place, train_b=place, frames=count, load_size=SIZE,
                      crop_size=SIZE, thermal_range=rule, cache_dir=str(cache))
-  batch = next(windows.train_iterator(config, 1))
+  batch = next(batches.train_iterator(config, 1))
   return np.asarray(ops.to_float(batch['a'], batch['limits_a'], 3))[0]
 
 
@@ -85,7 +88,7 @@ def test_the_rule_clip_fills_the_range_on_both_sides_of_a_gain_jump(tmp_path):
   """And keeps the jump as it is: one scale for the clip, so a still scene does not flicker."""
   clip = radiometric(8)
   seen = seen_in_training(write(tmp_path / 'clip', clip, 'png'), 'clip', tmp_path, 8)
-  low, high = frames.thermal_limits(clip, 'clip')
+  low, high = thermal.thermal_limits(clip, 'clip')
   assert 26000 <= low < high <= 33000                       # the dead pixel does not set the scale
   inner = np.abs(seen) < 1
   assert inner[:4].mean() > 0.98 and inner[4:].mean() > 0.9
@@ -98,7 +101,7 @@ def test_the_rule_frame_undoes_a_gain_jump():
   clip = radiometric(8)
   clip[:, 3, 3] = 29315
   still = np.stack([clip[0], (29315 + 1.4 * (clip[0].astype(np.float64) - 29315)).astype('u2')])
-  done = np.stack([frames.stretch(x, 'frame') for x in still]).astype(int)
+  done = np.stack([thermal.stretch(x, 'frame') for x in still]).astype(int)
   assert np.abs(done[0] - done[1]).max() < 0.01 * spread(done)
 
 
@@ -147,7 +150,7 @@ def test_a_run_trained_on_16_bits_translates_tiff_png_and_video_alike(tmp_path):
     out = tmp_path / f'out_{kind}'
     assert main.main(['i2vjax', 'translate', '--workdir', str(work), '--input', place, '--output',
                       str(out), '--show=false']) == 0
-    results.append(np.stack([frames.read_image(x) for x in sorted(out.iterdir())]))
+    results.append(np.stack([images.read_image(x) for x in sorted(out.iterdir())]))
   for other in results[1:]:
     np.testing.assert_array_equal(results[0], other)
   assert results[0].std() > 1

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from window_tools import Numbered, folders_config, take
 
-from i2vjax.data import crops, frames, windows
+from i2vjax.data.io import images
+from i2vjax.data.loader import augment, batches, windows
 
 
 @pytest.fixture
@@ -15,7 +16,7 @@ def config(tmp_path):
 
 
 def test_windows_never_cross_a_clip():
-  found = crops.WindowSource(Numbered((5, 3, 4)), 3)
+  found = windows.WindowSource(Numbered((5, 3, 4)), 3)
   values = [found[i]['frames'][:, 0, 0, 0].tolist() for i in range(len(found))]
   assert values == [[10, 11, 12], [11, 12, 13], [12, 13, 14], [15, 16, 17], [18, 19, 20],
                     [19, 20, 21]]
@@ -27,24 +28,24 @@ def test_windows_never_cross_a_clip():
     (3, 1, [0, 3, 4]),      # blocks: the last is shifted back to stay full
 ])
 def test_stride_and_step(stride, step, expected):
-  found = crops.WindowSource(Numbered((7,)), 3, stride, step)
+  found = windows.WindowSource(Numbered((7,)), 3, stride, step)
   assert [int(found[i]['frames'][0, 0, 0, 0]) - 10 for i in range(len(found))] == expected
   assert np.diff(found[0]['frames'][:, 0, 0, 0]).tolist() == [step, step]
 
 
 def test_clips_that_are_all_too_short_are_refused_with_both_numbers():
   with pytest.raises(ValueError, match='needs 5 consecutive frames.*longest clip has 4'):
-    crops.WindowSource(Numbered((4, 3)), 5)
+    windows.WindowSource(Numbered((4, 3)), 5)
 
 
 def test_some_short_clips_are_left_out_with_a_warning():
   with pytest.warns(UserWarning, match=r'1 of 2 clips are left out.*5 frames.*c1 has 3'):
-    assert len(crops.WindowSource(Numbered((6, 3)), 5)) == 2
+    assert len(windows.WindowSource(Numbered((6, 3)), 5)) == 2
 
 
 def test_a_window_of_different_sizes_names_both_files(config, tmp_path):
-  frames.write_image(tmp_path / 'trainA' / 'c0' / '3.png', np.zeros((12, 20, 1), np.uint8))
-  found = windows.train_windows(config.data)[0]
+  images.write_image(tmp_path / 'trainA' / 'c0' / '3.png', np.zeros((12, 20, 1), np.uint8))
+  found = batches.train_windows(config.data)[0]
   found[0]
   expected = 'clip c0, file .*3.png: 20x12 pixels, but .*1.png has 16x12'
   with pytest.raises(ValueError, match=expected):
@@ -54,8 +55,8 @@ def test_a_window_of_different_sizes_names_both_files(config, tmp_path):
 def test_an_unreadable_frame_is_named_by_the_iterator(config, tmp_path):
   for path in (tmp_path / 'trainA').glob('*/2.png'):
     path.write_bytes(path.read_bytes()[:20])
-  with pytest.raises(frames.UnreadableFrame, match=r'2.png cannot be decoded'):
-    take(windows.train_iterator(config, 2), 20)
+  with pytest.raises(images.UnreadableFrame, match=r'2.png cannot be decoded'):
+    take(batches.train_iterator(config, 2), 20)
 
 
 def test_grey_frames_in_a_colour_domain_are_repeated():
@@ -63,7 +64,7 @@ def test_grey_frames_in_a_colour_domain_are_repeated():
     def read(self, i):
       frame = super().read(i)['frame']
       return {'frame': np.repeat(frame, 3, -1) if i < 2 else frame}
-  found = crops.WindowSource(Mixed((4,)), 4)
+  found = windows.WindowSource(Mixed((4,)), 4)
   assert found[0]['frames'].shape == (4, 8, 8, 3)
 
 
@@ -73,54 +74,54 @@ def test_colour_in_a_grey_domain_names_the_frame():
       frame = super().read(i)['frame']
       return {'frame': np.repeat(frame, 3, -1) if i == 2 else frame}
   with pytest.raises(ValueError, match='clip c0, frame 2: uint8 with 3 channels among.*with 1.'):
-    crops.WindowSource(Mixed((4,)), 4)[0]
+    windows.WindowSource(Mixed((4,)), 4)[0]
 
 
 def test_crop_takes_the_same_place_of_all_frames_and_labels():
-  found = crops.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
-  item = crops.crop(found[0], (1, 2), (4, 4))
+  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
+  item = augment.crop(found[0], (1, 2), (4, 4))
   np.testing.assert_array_equal(item['frames'][:, 0, 0, 0], [50, 51, 52])
   np.testing.assert_array_equal(item['labels'], item['frames'][..., 0] + 100)
 
 
 def test_flip_and_reversal_hold_for_all_frames_and_labels():
-  found = crops.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
-  plain = crops.crop(found[0], (0, 0), (8, 8))
-  item = crops.crop(found[0], (0, 0), (8, 8), flip=True, reverse=True)
+  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
+  plain = augment.crop(found[0], (0, 0), (8, 8))
+  item = augment.crop(found[0], (0, 0), (8, 8), flip=True, reverse=True)
   np.testing.assert_array_equal(item['frames'], plain['frames'][::-1, :, ::-1])
   np.testing.assert_array_equal(item['labels'], plain['labels'][::-1, :, ::-1])
 
 
 def test_random_crops_reach_every_corner_ends_included():
-  found = crops.WindowSource(Numbered((1,), (4, 6, 1), columns=True), 1)
-  cut, rng = crops.Cut((4, 4)), np.random.default_rng(0)
+  found = windows.WindowSource(Numbered((1,), (4, 6, 1), columns=True), 1)
+  cut, rng = augment.RandomCrop((4, 4)), np.random.default_rng(0)
   columns = [int(cut.random_map(found[0], rng)['frames'][0, 0, 0, 0]) for _ in range(60)]
   assert collections.Counter(columns).keys() == {10, 30, 50}
 
 
 @pytest.mark.parametrize(('flip', 'low', 'high'), [(False, 0, 0), (True, 60, 140)])
 def test_half_of_the_windows_are_flipped_if_asked(flip, low, high):
-  found = crops.WindowSource(Numbered((1,), (4, 4, 1), columns=True), 1)
-  cut, rng = crops.Cut(4, flip=flip), np.random.default_rng(0)
+  found = windows.WindowSource(Numbered((1,), (4, 4, 1), columns=True), 1)
+  cut, rng = augment.RandomCrop(4, flip=flip), np.random.default_rng(0)
   flipped = sum(int(cut.random_map(found[0], rng)['frames'][0, 0, 0, 0]) > 10 for _ in range(200))
   assert low <= flipped <= high
 
 
 def test_a_crop_larger_than_the_frame_is_refused():
-  found = crops.WindowSource(Numbered((1,), (4, 6, 1)), 1)
+  found = windows.WindowSource(Numbered((1,), (4, 6, 1)), 1)
   with pytest.raises(ValueError, match='smaller than data.crop_size'):
-    crops.Cut(5).random_map(found[0], np.random.default_rng(0))
+    augment.RandomCrop(5).random_map(found[0], np.random.default_rng(0))
 
 
 def test_scaling_each_frame_by_itself_warns_of_flicker():
   with pytest.warns(UserWarning, match='flicker'):
-    crops.WindowSource(Numbered((4,), dtype=np.uint16), 2, rule='frame')
+    windows.WindowSource(Numbered((4,), dtype=np.uint16), 2, rule='frame')
 
 
 def test_clip_limits_are_read_once_and_travel_with_the_window():
   source = Numbered((30, 30), dtype=np.uint16)
   reads = []
-  found = crops.WindowSource(source, 1)
+  found = windows.WindowSource(source, 1)
   original, source.read = source.read, lambda i: reads.append(i) or original(i)
   first, again, other = found[0], found[1], found[40]
   np.testing.assert_array_equal(first['limits'], [10, 39])

@@ -11,9 +11,9 @@ import stub_runs as stubs
 
 from i2vjax import evaluate as evaluator
 from i2vjax.core import ops
-from i2vjax.data import frames as pictures
-from i2vjax.data import matching
-from i2vjax.data import source as data_source
+from i2vjax.data import open_source as data_source
+from i2vjax.data.io import images
+from i2vjax.data.sources import alignment
 from i2vjax.metrics import clips
 from i2vjax.scoring import plan
 
@@ -159,7 +159,7 @@ def test_moments_give_the_error_of_a_constant():
 
 def write(folder, clip, name='{:03d}'):
   for index, frame in enumerate(clip):
-    pictures.write_image(folder / (name.format(index) + '.png'), frame)
+    images.write_image(folder / (name.format(index) + '.png'), frame)
   return folder
 
 
@@ -177,7 +177,7 @@ def folders(tmp_path_factory):
 def test_folders_of_any_program(folders, tmp_path):
   result, reference, source = folders
   scores = evaluator.evaluate_folders(result, reference, source, tmp_path / 'out', show=False)
-  pair = [pictures.read_image(next(folder.glob('*002.png'))) / 255 for folder in folders[:2]]
+  pair = [images.read_image(next(folder.glob('*002.png'))) / 255 for folder in folders[:2]]
   expected = -10 * np.log10(np.mean((pair[0] - pair[1]) ** 2))
   np.testing.assert_allclose(scores['clips'][0]['series']['psnr'][2], expected, atol=1e-3)
   assert list(scores['rows']) == ['translated', 'source', 'constant']
@@ -232,6 +232,6 @@ def test_runs_on_unpaired_folders_say_why_scores_are_missing(folders, tmp_path):
 def test_no_test_frames_of_the_target():
   config = stubs.config(source='folders')
   a = data_source(stubs.config().data, 'test', 'a')
-  assert 'data.test_b' in matching.mismatch(a, None)
+  assert 'data.test_b' in alignment.mismatch(a, None)
   with pytest.raises(ValueError, match=r'data\.test_a'):
     plan.of_run(config)

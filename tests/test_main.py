@@ -10,7 +10,7 @@ import pytest
 from i2vjax import main
 from i2vjax.cli import commands, parse
 from i2vjax.cli import flags as arguments
-from i2vjax.data import placing
+from i2vjax.data.io import output_paths
 from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -123,7 +123,7 @@ def test_an_interrupted_command_has_not_succeeded(monkeypatch, capsys, said, exp
 
 def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, tmp_path):
   def killed(*_):
-    with placing.scratch(tmp_path):
+    with output_paths.scratch(tmp_path):
       os.kill(os.getpid(), signal.SIGTERM)
       time.sleep(5)
   before = signal.getsignal(signal.SIGTERM)

@@ -63,8 +63,8 @@ def toys():
   """Networks that compile in no time, in the method itself."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(pearlgan.combogan, 'generator', lambda *_: Halves())
-    patch.setattr(pearlgan.todaygan, 'critics', lambda *_: ToyCritics())
-    patch.setattr(morngan.atrous, 'segmenter', lambda _, classes: ToySegmenter(classes))
+    patch.setattr(pearlgan.multi_view_critic, 'critics', lambda *_: ToyCritics())
+    patch.setattr(morngan.atrous_segmenter, 'segmenter', lambda _, classes: ToySegmenter(classes))
     yield
 
 

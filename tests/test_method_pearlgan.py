@@ -63,7 +63,7 @@ def toys():
   """Networks that compile in no time, in the method itself."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(pearlgan.combogan, 'generator', lambda *_: ToyGenerator())
-    patch.setattr(pearlgan.todaygan, 'critics', lambda *_: ToyCritics())
+    patch.setattr(pearlgan.multi_view_critic, 'critics', lambda *_: ToyCritics())
     yield
 
 

@@ -21,7 +21,7 @@ from stc_toys import (
 
 from i2vjax.core import ops
 from i2vjax.core.state import init_params, run
-from i2vjax.data import windows
+from i2vjax.data.loader import batches
 from i2vjax.methods import stc
 from i2vjax.networks.vgg import VGG
 
@@ -112,7 +112,7 @@ def test_visibility_finds_what_the_street_hides():
   config.mask.alpha = 50.0
   config.data.update(load_size=128, crop_size=128, frames=2)
   config.data.scenes.update(clips=2, clip_length=8)
-  source = windows.train_windows(config.data, ('flow',))[1]
+  source = batches.train_windows(config.data, ('flow',))[1]
   picks = [source[i] for i in range(0, len(source), 5)]
   batch = {x: jnp.stack([jnp.asarray(p['frames'], jnp.float32) / 127.5 - 1 for p in picks])
            for x in 'ab'}

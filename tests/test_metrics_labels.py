@@ -5,11 +5,10 @@ import pytest
 from PIL import Image
 
 from i2vjax import defaults
-from i2vjax.data import frames as pictures
-from i2vjax.data import labels as reader
-from i2vjax.data import pairs
+from i2vjax.data.annotations import class_names, label_files
+from i2vjax.data.io import images
 from i2vjax.data.scenes import palette
-from i2vjax.metrics import labels
+from i2vjax.data.sources import folders
 
 
 def write(folder, names, size=(6, 8), value=0):
@@ -20,11 +19,11 @@ def write(folder, names, size=(6, 8), value=0):
 
 
 def opened(folder):
-  return pairs.frames_of(defaults.data(), folder)
+  return folders.open_place(defaults.data(), folder)
 
 
 def labelled(folder):
-  return reader.source(defaults.data(), folder)
+  return label_files.label_source(defaults.data(), folder)
 
 
 # ---- files ------------------------------------------------------------------------------------
@@ -36,34 +35,34 @@ def test_palette_pictures_give_their_indices(tmp_path):
   picture.putdata(ids.ravel().tolist())
   picture.putpalette([200, 10, 10] * 256)
   picture.save(tmp_path / 'palette.png')
-  np.testing.assert_array_equal(reader.read(tmp_path / 'palette.png'), ids)
+  np.testing.assert_array_equal(label_files.read(tmp_path / 'palette.png'), ids)
 
 
 def test_grey_pictures_are_read_as_they_are(tmp_path):
   ids = np.arange(12, dtype=np.uint8).reshape(3, 4)
   Image.fromarray(ids).save(tmp_path / 'grey.png')
-  np.testing.assert_array_equal(reader.read(tmp_path / 'grey.png'), ids)
+  np.testing.assert_array_equal(label_files.read(tmp_path / 'grey.png'), ids)
 
 
 def test_colours_are_no_ids(tmp_path):
   Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / 'colour.png')
   with pytest.raises(ValueError, match=r'colour\.png is a picture of mode RGB.*class ids'):
-    reader.read(tmp_path / 'colour.png')
+    label_files.read(tmp_path / 'colour.png')
 
 
 def test_damaged_and_missing_files_are_named(tmp_path):
   (tmp_path / 'broken.png').write_bytes(b'no picture')
-  with pytest.raises(pictures.UnreadableFrame, match=r'broken\.png cannot be decoded'):
-    reader.read(tmp_path / 'broken.png')
+  with pytest.raises(images.UnreadableFrame, match=r'broken\.png cannot be decoded'):
+    label_files.read(tmp_path / 'broken.png')
   with pytest.raises(FileNotFoundError, match=r'none\.png'):
-    reader.read(tmp_path / 'none.png')
+    label_files.read(tmp_path / 'none.png')
 
 
 def test_another_size_is_refused_by_name(tmp_path):
   found = labelled(write(tmp_path / 'labels', ['000', '001']))
-  assert [x.shape for x in reader.read_clip(found, [0, 1], (6, 8))] == [(6, 8)] * 2
+  assert [x.shape for x in label_files.read_clip(found, [0, 1], (6, 8))] == [(6, 8)] * 2
   with pytest.raises(ValueError, match=r'000\.png has 8x6 pixels, the frames 8x8'):
-    reader.read_clip(found, [0, 1], (8, 8))
+    label_files.read_clip(found, [0, 1], (8, 8))
 
 
 # ---- matching ---------------------------------------------------------------------------------
@@ -72,9 +71,9 @@ def test_another_size_is_refused_by_name(tmp_path):
 def test_labels_answer_frames_by_number_never_by_position(tmp_path):
   frames = opened(write(tmp_path / 'frames' / 'one', [f'fake_{k:03d}' for k in range(8)]))
   found = labelled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
-  matched = reader.match(frames, found)
+  matched = label_files.match(frames, found)
   assert matched == [[None, None, 0, None, None, None, 1, None]]
-  values = reader.read_clip(found, [k for k in matched[0] if k is not None], (6, 8))
+  values = label_files.read_clip(found, [k for k in matched[0] if k is not None], (6, 8))
   assert [int(x[0, 0]) for x in values] == [0, 1]
 
 
@@ -82,7 +81,7 @@ def test_clips_answer_by_name(tmp_path):
   for clip in ('b', 'a'):
     write(tmp_path / 'frames' / clip, ['000', '001'])
   write(tmp_path / 'labels' / 'b', ['000', '001'])
-  matched = reader.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+  matched = label_files.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
   assert matched == [[None, None], [0, 1]]
 
 
@@ -91,14 +90,14 @@ def test_cityscapes_names_match(tmp_path):
   names = [f'aachen_000000_{k:06d}_leftImg8bit' for k in (18, 19, 20)]
   frames = opened(write(tmp_path / 'frames', names))
   found = labelled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
-  assert reader.match(frames, found) == [[None, 0, None]]
+  assert label_files.match(frames, found) == [[None, 0, None]]
 
 
 def test_a_label_without_a_frame_is_named(tmp_path):
   frames = opened(write(tmp_path / 'frames', ['000', '001']))
   found = labelled(write(tmp_path / 'labels', ['000', '007']))
   with pytest.raises(ValueError, match='label 007 .* has no frame .*000 to 001'):
-    reader.match(frames, found)
+    label_files.match(frames, found)
 
 
 def test_an_unknown_clip_is_named(tmp_path):
@@ -106,20 +105,20 @@ def test_an_unknown_clip_is_named(tmp_path):
     write(tmp_path / 'frames' / clip, ['000', '001'])
   write(tmp_path / 'labels' / 'three', ['000'])
   with pytest.raises(ValueError, match='clip three'):
-    reader.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+    label_files.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
 
 
 # ---- classes ---------------------------------------------------------------------------------
 
 
 def test_class_lists():
-  assert labels.class_list('flir') == labels.FLIR
-  assert labels.class_list('road, sky') == ('road', 'sky')
+  assert class_names.class_list('flir') == class_names.FLIR
+  assert class_names.class_list('road, sky') == ('road', 'sky')
   with pytest.raises(ValueError, match="'lorry' is no class"):
-    labels.class_list('road,lorry')
+    class_names.class_list('road,lorry')
 
 
 def test_scenes_classes_are_those_that_are_drawn():
   ids = {value for name, value in vars(palette).items()
          if isinstance(value, int) and name.isupper()}
-  assert {labels.CITYSCAPES.index(name) for name in labels.LISTS['scenes']} == ids
+  assert {class_names.CITYSCAPES.index(name) for name in class_names.LISTS['scenes']} == ids

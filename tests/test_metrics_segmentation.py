@@ -5,7 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.metrics import labels, segmentation
+from i2vjax.data.annotations import class_names
+from i2vjax.metrics import segmentation
 
 # Rows: truth. 10 pixels of class 0, 6 of 1, 4 of 2.
 BY_HAND = np.array([[8, 1, 1], [2, 4, 0], [0, 1, 3]])
@@ -96,10 +97,10 @@ def test_class_list_decides_the_denominator():
 
 def test_published_means_are_over_the_listed_classes():
   """MornGAN's FLIR table has 9 classes, KAIST's 8; its small classes are five."""
-  assert len(labels.LISTS['flir']) == 9
-  assert len(labels.LISTS['kaist']) == 8
-  assert len(labels.LISTS['small']) == 5
-  assert len(labels.LISTS['viper']) == 17
+  assert len(class_names.LISTS['flir']) == 9
+  assert len(class_names.LISTS['kaist']) == 8
+  assert len(class_names.LISTS['small']) == 5
+  assert len(class_names.LISTS['viper']) == 17
 
 
 def test_order_and_merging_do_not_matter(maps, total):

@@ -5,15 +5,17 @@ import numpy as np
 import pytest
 
 from i2vjax import data as sources
-from i2vjax import defaults, main, prepare
-from i2vjax.data import frames, placing, prepared, video
+from i2vjax import defaults, main
+from i2vjax.data.io import images, output_paths, video_reader
+from i2vjax.data.prepare import prepare
+from i2vjax.data.transforms import preprocess
 
 SHAPE = (8, 12, 1)
 
 
 def put(folder, names, first=0, shape=SHAPE, dtype=np.uint8):
   for k, name in enumerate(names):
-    frames.write_image(folder / name, np.full(shape, first + k, dtype))
+    images.write_image(folder / name, np.full(shape, first + k, dtype))
 
 
 def clips(folder, count, length=2):
@@ -39,7 +41,7 @@ def tree(folder):
 
 
 def levels(folder):
-  return [int(frames.read_image(x).flat[0]) for x in sorted(folder.iterdir())]
+  return [int(images.read_image(x).flat[0]) for x in sorted(folder.iterdir())]
 
 
 # ---- what becomes frames ------------------------------------------------------------------------
@@ -48,17 +50,17 @@ def levels(folder):
 @pytest.mark.parametrize('dtype', [np.uint8, np.uint16])
 def test_a_video_becomes_a_folder_of_its_frames(tmp_path, dtype):
   ramp = np.arange(96, dtype=dtype).reshape(SHAPE) * (200 if dtype == np.uint16 else 1)
-  with video.VideoWriter(tmp_path / 'in.mkv') as film:
+  with video_reader.VideoWriter(tmp_path / 'in.mkv') as film:
     for k in range(3):
       film.write(ramp + dtype(k))
   assert footage(tmp_path, 'in.mkv') == {str(tmp_path / 'out'): (1, 3)}
   assert tree(tmp_path / 'out') == ['000000.png', '000001.png', '000002.png']
-  np.testing.assert_array_equal(frames.read_image(tmp_path / 'out/000002.png'), ramp + dtype(2))
+  np.testing.assert_array_equal(images.read_image(tmp_path / 'out/000002.png'), ramp + dtype(2))
 
 
 def test_a_folder_of_videos_becomes_a_folder_of_clips(tmp_path):
   for name in 'xy':
-    with video.VideoWriter(tmp_path / f'in/{name}.mkv') as film:
+    with video_reader.VideoWriter(tmp_path / f'in/{name}.mkv') as film:
       film.write(np.zeros(SHAPE, np.uint8))
   footage(tmp_path)
   assert tree(tmp_path / 'out') == ['x/000000.png', 'y/000000.png']
@@ -68,7 +70,7 @@ def test_a_tiff_of_several_pages_becomes_a_clip(tmp_path):
   pages = [np.full((8, 12), 7000 + k, np.uint16) for k in range(3)]
   cv2.imwritemulti(str(tmp_path / 'in.tif'), pages)
   with pytest.raises(ValueError, match=r'in.tif holds 3 pages.*prepare --input'):
-    frames.read_image(tmp_path / 'in.tif')
+    images.read_image(tmp_path / 'in.tif')
   footage(tmp_path, 'in.tif')
   assert levels(tmp_path / 'out') == [7000, 7001, 7002]
 
@@ -82,23 +84,23 @@ def test_frames_that_need_no_change_are_copied_byte_for_byte(tmp_path):
 
 def test_a_size_resizes_and_keeps_16_bits(tmp_path):
   put(tmp_path / 'in', ['a1.tif', 'a2.tif'], 30000, dtype=np.uint16)
-  footage(tmp_path, size=prepared.read_size('6x4'))
-  back = frames.read_image(tmp_path / 'out/a1.png')
+  footage(tmp_path, size=preprocess.read_size('6x4'))
+  back = images.read_image(tmp_path / 'out/a1.png')
   assert (back.shape, back.dtype, int(back[0, 0, 0])) == ((4, 6, 1), np.uint16, 30000)
 
 
 def test_strips_become_clips(tmp_path):
   for k in range(2):
-    frames.write_image(tmp_path / f'in/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
+    images.write_image(tmp_path / f'in/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
   assert footage(tmp_path, fields={'frames_per_image': '3'}) == {str(tmp_path / 'out'): (2, 6)}
   assert tree(tmp_path / 'out')[:3] == ['0/000000.png', '0/000001.png', '0/000002.png']
-  np.testing.assert_array_equal(frames.read_image(tmp_path / 'out/1/000001.png'), noise(4))
+  np.testing.assert_array_equal(images.read_image(tmp_path / 'out/1/000001.png'), noise(4))
 
 
 def test_a_folder_of_strips_that_is_one_clip_gives_its_name(tmp_path):
   for name, seeds in zip('01', ((1, 2, 3), (3, 4, 5)), strict=True):
-    frames.write_image(tmp_path / f'in/x/{name}.png', noise(*seeds))
-    frames.write_image(tmp_path / f'in/y/{name}.png', noise(*(10 * k for k in seeds)))
+    images.write_image(tmp_path / f'in/x/{name}.png', noise(*seeds))
+    images.write_image(tmp_path / f'in/y/{name}.png', noise(*(10 * k for k in seeds)))
   footage(tmp_path, fields={'frames_per_image': 'auto'})
   assert {x.rsplit('/', 1)[0] for x in tree(tmp_path / 'out')} == {'x', 'y'}
   assert len(tree(tmp_path / 'out')) == 10
@@ -106,10 +108,10 @@ def test_a_folder_of_strips_that_is_one_clip_gives_its_name(tmp_path):
 
 def test_strips_that_share_frames_become_one_clip(tmp_path):
   for name, seeds in zip('0123', ((1, 2, 3), (2, 3, 4), (4, 5, 6), (8, 9, 10)), strict=True):
-    frames.write_image(tmp_path / f'in/{name}.png', noise(*seeds))
+    images.write_image(tmp_path / f'in/{name}.png', noise(*seeds))
   assert footage(tmp_path, fields={'frames_per_image': 'auto'})[str(tmp_path / 'out')] == (2, 9)
   for k in range(6):
-    back = frames.read_image(tmp_path / f'out/0/{k:06d}.png')
+    back = images.read_image(tmp_path / f'out/0/{k:06d}.png')
     np.testing.assert_array_equal(back, noise(k + 1))
 
 
@@ -123,7 +125,7 @@ def test_a_share_of_the_clips_goes_to_test_and_is_read_as_the_root(tmp_path):
     assert list(done.values()) == [(3, 6), (2, 4)]
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path / 'out'))
-  found = {x: [clip[0] for clip in sources.source(data, *x).clips]
+  found = {x: [clip[0] for clip in sources.open_source(data, *x).clips]
            for x in (('train', 'a'), ('test', 'a'), ('train', 'b'), ('test', 'b'))}
   assert found['test', 'a'] == found['test', 'b'] == ['clip1', 'clip3']   # pairs stay pairs
   assert found['train', 'a'] == ['clip0', 'clip2', 'clip4']
@@ -157,7 +159,7 @@ def test_one_recording_is_not_split(tmp_path, kind):
     clips(tmp_path / 'in', 1, length=9)
   else:
     for k in range(3):
-      frames.write_image(tmp_path / f'in/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
+      images.write_image(tmp_path / f'in/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
   with pytest.raises(ValueError, match='one recording.*never by frames.*clip_regex'):
     footage(tmp_path, fields={'frames_per_image': 'auto'}, test_share=0.2)
   assert not (tmp_path / 'out').exists()
@@ -165,7 +167,7 @@ def test_one_recording_is_not_split(tmp_path, kind):
 
 def test_strips_of_one_folder_stay_together(tmp_path):
   for k, folder in enumerate('xyx'):
-    frames.write_image(tmp_path / f'in/{folder}/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
+    images.write_image(tmp_path / f'in/{folder}/{k}.png', noise(3 * k, 3 * k + 1, 3 * k + 2))
   footage(tmp_path, fields={'frames_per_image': '3'}, test_share=0.5)
   assert {x.split('/')[1] for x in tree(tmp_path / 'out') if x.startswith('train')} in (
       {'x'}, {'y'})
@@ -214,15 +216,15 @@ def test_other_files_are_never_replaced(tmp_path):
 def test_a_place_that_cannot_be_written_is_told_first(tmp_path, monkeypatch):
   (tmp_path / 'file').write_text('x')
   with pytest.raises(OSError, match='file is a file: nothing can be written to .*file/deep'):
-    placing.check_writable(tmp_path / 'file/deep')
+    output_paths.check_writable(tmp_path / 'file/deep')
   with pytest.raises(OSError, match='file is a file: name a folder'):
-    placing.check_writable(tmp_path / 'file')
+    output_paths.check_writable(tmp_path / 'file')
 
   def read_only(*_, **__):
     raise OSError(30, 'Read-only file system')
-  monkeypatch.setattr(placing.pathlib.Path, 'write_bytes', read_only)
+  monkeypatch.setattr(output_paths.pathlib.Path, 'write_bytes', read_only)
   with pytest.raises(OSError, match='nothing can be written to .*deeper: Read-only file system'):
-    placing.check_writable(tmp_path / 'new/deeper')
+    output_paths.check_writable(tmp_path / 'new/deeper')
   assert [x.name for x in tmp_path.iterdir()] == ['file']
 
 
@@ -241,7 +243,7 @@ def test_a_stopped_run_leaves_nothing_and_keeps_what_was_there(tmp_path, monkeyp
 
 
 def test_a_scratch_folder_takes_away_what_it_made(tmp_path):
-  with pytest.raises(KeyboardInterrupt), placing.scratch(tmp_path / 'a/b') as part:
+  with pytest.raises(KeyboardInterrupt), output_paths.scratch(tmp_path / 'a/b') as part:
     (part / 'x').write_text('x')
     raise KeyboardInterrupt
   assert not list(tmp_path.iterdir())
@@ -259,7 +261,7 @@ def test_a_damaged_picture_is_named_or_left_out(tmp_path, bad):
 
 def test_a_damaged_video_names_its_frame_and_what_to_do(tmp_path):
   path = tmp_path / 'in.mkv'
-  with video.VideoWriter(path) as film:
+  with video_reader.VideoWriter(path) as film:
     for k in range(6):
       film.write(np.random.default_rng(k).integers(0, 255, (48, 64, 1), np.uint8))
   data = bytearray(path.read_bytes())
@@ -320,7 +322,7 @@ def test_the_command_makes_records_and_tells_how_to_train_on_them(tmp_path, caps
 
 
 def test_the_command_cuts_strips_and_asks_about_what_looks_like_them(tmp_path, capsys):
-  frames.write_image(tmp_path / 'in/1.png', noise(1, 2, 3))
+  images.write_image(tmp_path / 'in/1.png', noise(1, 2, 3))
   command = ['i2vjax', 'prepare', '--input', str(tmp_path / 'in'), '--output']
   with pytest.warns(UserWarning, match='three times as wide as high.*frames_per_image=auto'):
     assert main.main([*command, str(tmp_path / 'whole')]) == 0

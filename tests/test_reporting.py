@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
-from i2vjax.data import video
+from i2vjax.data.io import video_reader
 from i2vjax.reporting import page, sketches, words
 from i2vjax.run import curves as sheets
 
@@ -107,7 +107,7 @@ def test_the_page_holds_a_video_of_each_clip(tmp_path):
   text = page.page(scores(), sketches.keep([], sketch), {})
   data, = re.findall(r'video/mp4;base64,([^"]+)"', text)
   (tmp_path / 'x.mp4').write_bytes(base64.b64decode(data))
-  frames = [frame for frame, _ in video.read_video(tmp_path / 'x.mp4')]
+  frames = [frame for frame, _ in video_reader.read_video(tmp_path / 'x.mp4')]
   left, right = np.split(np.stack(frames).astype(float), 2, axis=2)
   assert len(frames) == 5
   assert abs(left.mean() - 60) < 4 and abs(right.mean() - 180) < 4

@@ -6,9 +6,9 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import defaults, evaluate, segmenter
-from i2vjax.data import frames as images
-from i2vjax.data import pairs
-from i2vjax.metrics import labels
+from i2vjax.data.annotations import class_names
+from i2vjax.data.io import images
+from i2vjax.evaluation import clips
 from i2vjax.pretrained import scorers
 from i2vjax.reporting import words
 from i2vjax.scoring import judges, plan
@@ -106,7 +106,7 @@ def test_reference_of_fid_from_a_folder(tmp_path):
 def test_estimated_motion_finds_the_warping_error_of_the_source_small():
   """A texture in even motion: none; the same frames with their brightness trembling: much."""
   frames = moving()
-  material = pairs.Material('a', frames, shown=frames, target=frames,
+  material = clips.EvalClip('a', frames, shown=frames, target=frames,
                             motion=judges.motion_of(settings(), 'tvl1')(frames))
   flow, visible = material.motion
   assert np.median(flow[..., 0][visible > 0]) == pytest.approx(1, abs=0.1)
@@ -124,7 +124,7 @@ def test_single_frames_have_no_motion():
 
 def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   """Road is black, sky is white; half of the frame is called sky, a quarter is."""
-  road, sky = labels.CITYSCAPES.index('road'), labels.CITYSCAPES.index('sky')
+  road, sky = class_names.CITYSCAPES.index('road'), class_names.CITYSCAPES.index('sky')
   monkeypatch.setattr(segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
   monkeypatch.setattr(segmenter, 'predict', lambda params, frames: np.where(
       frames[..., 0] > 127, sky, road).astype(np.uint8))
@@ -133,7 +133,7 @@ def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   frames[:, :2] = 255
   truth = np.full((2, 4, 4), road, np.uint8)
   truth[:, :1] = sky
-  total, values, _ = judge.add(judge.start, pairs.Material('a', None, labels=truth), frames)
+  total, values, _ = judge.add(judge.start, clips.EvalClip('a', None, labels=truth), frames)
   expected = (8 / 16 / (12 / 16) + 4 / 8) / 2   # road 8 of 12, sky 4 of 8
   assert values['miou'] == pytest.approx(expected) == judge.result(total)['miou']
   assert judge.result(total)['pixel_accuracy'] == pytest.approx(12 / 16)
@@ -142,7 +142,7 @@ def test_classes_by_a_network_that_sees_brightness(monkeypatch):
 def test_edges_of_the_negative_are_the_same():
   frames = moving(2)
   judge = judges.outlines()
-  material = pairs.Material('a', frames, shown=frames)
+  material = clips.EvalClip('a', frames, shown=frames)
   _, values, _ = judge.add(judge.start, material, 255 - frames)
   assert values['apce'] == pytest.approx(1)
   _, values, _ = judge.add(judge.start, material, np.full_like(frames, 7))
@@ -157,10 +157,10 @@ def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
       x.mean((1, 2, 3)) - y.mean((1, 2, 3))).astype(np.float32))
   frames = np.stack([np.full((4, 4, 3), x, np.uint8) for x in (10, 14, 12)])
   both = judges.likeness(settings(), ('lpips', 'lpips_temporal'))
-  total, values, series = both.add(both.start, pairs.Material('a', None, target=frames + 5), frames)
+  total, values, series = both.add(both.start, clips.EvalClip('a', None, target=frames + 5), frames)
   assert values == {'lpips_RANDOM': 5, 'lpips_temporal_RANDOM': 3} == both.result(total)
   assert series['lpips_temporal_RANDOM'].tolist() == [4, 2]
-  alone, material = judges.likeness(settings(), ('lpips_temporal',)), pairs.Material('a', None)
+  alone, material = judges.likeness(settings(), ('lpips_temporal',)), clips.EvalClip('a', None)
   assert alone.add(alone.start, material, frames)[1] == {'lpips_temporal_RANDOM': 3}
   assert alone.result(alone.add(alone.start, material, frames[:1])[0]) == {}
 

@@ -8,12 +8,13 @@ from PIL import Image
 
 from i2vjax import defaults
 from i2vjax import evaluate as evaluator
-from i2vjax.data import frames as images
-from i2vjax.data import pairs
-from i2vjax.metrics import labels
+from i2vjax.data.annotations import class_names
+from i2vjax.data.io import images
+from i2vjax.data.sources import folders
+from i2vjax.evaluation import clips
 from i2vjax.scoring import exchange, judges
 
-ROAD, SKY = (labels.CITYSCAPES.index(name) for name in ('road', 'sky'))
+ROAD, SKY = (class_names.CITYSCAPES.index(name) for name in ('road', 'sky'))
 
 
 def settings(**changes):
@@ -50,7 +51,7 @@ def places(world):
 
 def test_class_maps_by_hand(world):
   """Sky 8 rows of 12, road 4 of 8: mIoU (2/3 + 1/2) / 2, 12 of 16 rows right."""
-  found = exchange.scores(('iou',), places(world), pairs.frames_of(defaults.data(),
+  found = exchange.scores(('iou',), places(world), folders.open_place(defaults.data(),
                                                                    str(world / 'result')))
   assert found['miou'] == pytest.approx((2 / 3 + 1 / 2) / 2)
   assert found['pixel_accuracy'] == pytest.approx(12 / 16)
@@ -67,7 +68,7 @@ def test_a_labelled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
     exchange.scores(('iou',), places(world),
-                    pairs.frames_of(defaults.data(), str(world / 'result')))
+                    folders.open_place(defaults.data(), str(world / 'result')))
 
 
 def test_one_place_without_the_other():
@@ -100,5 +101,5 @@ def test_masks_as_frames():
   truth = frames.copy()
   frames[:, :, 1:5], truth[:, :, 2:6] = 255, 255
   judge = judges.masks()
-  _, values, _ = judge.add(judge.start, pairs.Material('a', None, target=truth), frames)
+  _, values, _ = judge.add(judge.start, clips.EvalClip('a', None, target=truth), frames)
   assert values['davis_j'] == pytest.approx(3 / 5) and values['davis_t'] == pytest.approx(0)

@@ -7,7 +7,7 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import segmenter
-from i2vjax.metrics import labels
+from i2vjax.data.annotations import class_names
 from i2vjax.networks import segmentation as networks
 
 SMALL = dict(width=12, levels=2, steps=120, pixels=4096, frames=24, lr=1e-2)
@@ -161,7 +161,7 @@ def test_predictions_do_not_depend_on_the_batch(judge):
   assert whole.shape == (24, 32, 32)
   assert whole.dtype == np.uint8
   np.testing.assert_array_equal(segmenter.predict(judge[0], frames[3:4])[0], whole[15])
-  assert whole.max() < len(labels.CITYSCAPES)
+  assert whole.max() < len(class_names.CITYSCAPES)
 
 
 def test_frames_of_any_size(judge):

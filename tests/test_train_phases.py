@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults, train
-from i2vjax.data import recall
+from i2vjax.data.loader import memory_sampling
 from i2vjax.run import folder, phases
 
 
@@ -38,7 +38,7 @@ def setup(tmp_path):
                for batch in batches)
     corner = np.concatenate([batch['corner'] for batch in batches])[:8]
     vector = np.zeros((8, 6), np.float32)
-    vector[5] = recall.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
+    vector[5] = memory_sampling.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
     return dict(vector=vector, corner=corner, classes=np.array((6, 7, 11, 14, 15, 17)), top=1)
   method = types.SimpleNamespace(
       phases=lambda config: [(0, 'early'), (4, 'late')], pairing=pairing,

@@ -11,8 +11,9 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import translate as translator
-from i2vjax.data import frames as pictures
-from i2vjax.data import streams, video
+from i2vjax.data.io import images, video_reader
+from i2vjax.data.sources import streams
+from i2vjax.data.transforms import thermal as pictures
 
 QUIET = {'show': False}
 
@@ -24,12 +25,12 @@ def footage(length=5, height=18, width=26, channels=1, seed=0):
 def write_frames(folder, clip, names=None):
   for index, frame in enumerate(clip):
     name = names[index] if names else f'{index + 1:03d}'
-    pictures.write_image(folder / f'{name}.png', frame)
+    images.write_image(folder / f'{name}.png', frame)
   return folder
 
 
 def read_frames(folder):
-  return {str(path.relative_to(folder)): pictures.read_image(path)
+  return {str(path.relative_to(folder)): images.read_image(path)
           for path in sorted(folder.rglob('*.png'))}
 
 
@@ -135,7 +136,7 @@ def test_sixteen_bits_by_percentiles_over_the_whole_clip_as_in_training(tmp_path
   if kind == 'folder':
     write_frames(place, clip)
   else:
-    with video.VideoWriter(place) as film:
+    with video_reader.VideoWriter(place) as film:
       for frame in clip:
         film.write(frame)
   translator.translate(run, place, tmp_path / 'out', **QUIET)
@@ -182,12 +183,12 @@ def test_video_keeps_its_length_over_damaged_frames(tmp_path):
   run = stubs.make(stubs.counting)
   folder = damaged_folder(tmp_path, [1, 4])
   translator.translate(run, folder, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
-  values = [frame[0, 0, 0] for frame, _ in video.read_video(tmp_path / 'out.mkv')]
+  values = [frame[0, 0, 0] for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')]
   assert values == [0, 0, 1, 1, 2]
 
 
 def write_video(path, clip, rate=30, times=None):
-  with video.VideoWriter(path, rate) as writer:
+  with video_reader.VideoWriter(path, rate) as writer:
     for index, frame in enumerate(clip):
       writer.write(frame, times[index] if times else None)
   return path
@@ -197,9 +198,9 @@ def test_video_in_video_out_keeps_size_rate_and_length(tmp_path, negative):
   clip = footage(7, 20, 28, 3)
   source = write_video(tmp_path / 'in.mkv', clip, rate=30)
   translator.translate(negative, source, tmp_path / 'out.mkv', chunk=4, **QUIET)
-  info = video.video_info(tmp_path / 'out.mkv')
+  info = video_reader.video_info(tmp_path / 'out.mkv')
   assert (info.height, info.width, info.frames, info.rate) == (20, 28, 7, 30)
-  result = np.stack([frame for frame, _ in video.read_video(tmp_path / 'out.mkv')])
+  result = np.stack([frame for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')])
   np.testing.assert_array_equal(result, 255 - clip)
 
 
@@ -207,14 +208,14 @@ def test_uneven_times_between_frames_are_kept(tmp_path, negative):
   times = [0, 0.1, 0.15, 0.4]
   source = write_video(tmp_path / 'in.mkv', footage(4, 20, 28, 3), times=times)
   translator.translate(negative, source, tmp_path / 'out.mkv', **QUIET)
-  kept = [seconds for _, seconds in video.read_video(tmp_path / 'out.mkv')]
+  kept = [seconds for _, seconds in video_reader.read_video(tmp_path / 'out.mkv')]
   np.testing.assert_allclose(kept, times, atol=2e-3)
 
 
 def test_h264_of_odd_sides(tmp_path, negative):
   source = write_video(tmp_path / 'in.mkv', footage(3, 19, 27, 3))
   translator.translate(negative, source, tmp_path / 'out.mp4', **QUIET)
-  info = video.video_info(tmp_path / 'out.mp4')
+  info = video_reader.video_info(tmp_path / 'out.mp4')
   assert (info.height, info.width, info.frames, info.codec) == (19, 27, 3, 'h264')
 
 
@@ -228,13 +229,13 @@ def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
   """The decoder passes over damaged frames in silence; their time stamps are still there."""
   run = stubs.make(stubs.counting)
   source = write_video(tmp_path / 'in.mkv', footage(6, 20, 28, 3))
-  whole = list(video.read_video(source))
-  monkeypatch.setattr(video, 'read_video', lambda path, damaged='stop': iter(
+  whole = list(video_reader.read_video(source))
+  monkeypatch.setattr(video_reader, 'read_video', lambda path, damaged='stop': iter(
       [item for k, item in enumerate(whole) if k not in (2, 5)]))
   summary = translator.translate(run, source, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
   monkeypatch.undo()
   assert summary['skipped'] == 2
-  values = [frame[0, 0, 0] for frame, _ in video.read_video(tmp_path / 'out.mkv')]
+  values = [frame[0, 0, 0] for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')]
   assert values == [0, 1, 1, 2, 3, 3]
 
 
@@ -261,7 +262,7 @@ def test_damaged_video_names_the_frame_and_what_to_do(tmp_path, negative):
     summary = translator.translate(negative, source, tmp_path / 'out.mkv', on_damage='skip',
                                    **QUIET)
   assert summary['skipped'] > 0
-  assert video.video_info(tmp_path / 'out.mkv').frames == 40
+  assert video_reader.video_info(tmp_path / 'out.mkv').frames == 40
 
 
 def test_side_by_side_puts_the_source_left(tmp_path, negative):
@@ -317,13 +318,13 @@ def interrupted(error):
 @pytest.mark.parametrize('error', [KeyboardInterrupt(), OSError(errno.ENOSPC, 'No space left')])
 def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, error):
   source = write_frames(tmp_path / 'in', footage(5))
-  write = video.VideoWriter.write
+  write = video_reader.VideoWriter.write
   stop = interrupted(error)
 
   def write_then_fail(self, frame, seconds=None):
     stop(self)
     write(self, frame, seconds)
-  monkeypatch.setattr(video.VideoWriter, 'write', write_then_fail)
+  monkeypatch.setattr(video_reader.VideoWriter, 'write', write_then_fail)
   (tmp_path / 'out').mkdir()
   with pytest.raises(type(error)) as caught:
     translator.translate(negative, source, tmp_path / 'out' / 'film.mkv', **QUIET)
@@ -334,12 +335,12 @@ def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, er
 
 def test_stopped_folder_holds_whole_frames_only(tmp_path, negative, monkeypatch):
   source = write_frames(tmp_path / 'in', footage(5))
-  write, stop = pictures.write_image, interrupted(KeyboardInterrupt())
+  write, stop = images.write_image, interrupted(KeyboardInterrupt())
 
   def write_then_fail(path, frame):
     stop(path)
     write(path, frame)
-  monkeypatch.setattr(pictures, 'write_image', write_then_fail)
+  monkeypatch.setattr(images, 'write_image', write_then_fail)
   with pytest.raises(KeyboardInterrupt, match='out holds the first 2 frames'):
     translator.translate(negative, source, tmp_path / 'out', **QUIET)
   monkeypatch.undo()
@@ -363,7 +364,7 @@ def test_mistakes_are_named(tmp_path, negative):
 def test_two_pictures_of_one_name_are_refused(tmp_path, negative):
   source = write_frames(tmp_path / 'in', footage(2))
   shutil.copy(source / '001.png', source / '001.bmp.png')
-  pictures.write_image(source / '001.bmp', footage(1)[0])
+  images.write_image(source / '001.bmp', footage(1)[0])
   with pytest.raises(ValueError, match='same name'):
     translator.translate(negative, source, tmp_path / 'out', **QUIET)
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from i2vjax import defaults
-from i2vjax.data import frames
+from i2vjax.data.io import images
 
 CLIPS = {'a': (5, 4), 'b': (7,)}     # frames of each clip
 
@@ -38,7 +38,7 @@ def folders_config(tmp_path):
       for clip, length in enumerate(lengths):
         for k in range(length):
           path = tmp_path / f'{split}{domain.upper()}' / f'c{clip}' / f'{k}.png'
-          frames.write_image(path, np.full((12, 16, 1), value + k, np.uint8))
+          images.write_image(path, np.full((12, 16, 1), value + k, np.uint8))
         value += 20
   result = defaults.get_config()
   result.data.update(source='folders', root=str(tmp_path), load_size=10, crop_size=8, frames=3,

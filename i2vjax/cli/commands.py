@@ -144,8 +144,8 @@ def export(flag, config, argv):
 
 def prepare(flag, config, argv):
   """Footage into folders of frames, or a published set into records."""
-  from i2vjax import prepare as preparer
-  from i2vjax.data import prepared
+  from i2vjax.data.prepare import prepare as preparer
+  from i2vjax.data.transforms import preprocess
   if flag.dataset:
     folder, counts = preparer.records(
         flag.dataset, need(flag, 'manual_dir', 'the folder with the files of the set'),
@@ -158,7 +158,7 @@ def prepare(flag, config, argv):
   done = preparer.footage(
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
-      size=prepared.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
+      size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
       overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show)
   for folder, (clips, frames) in done.items():
     print(f'{clips} clips, {frames} frames: {folder}')

@@ -20,7 +20,7 @@ import time
 from i2vjax import evaluate
 from i2vjax.comparing import drawings, lineup, tables
 from i2vjax.core import files
-from i2vjax.data import placing
+from i2vjax.data.io import output_paths
 from i2vjax.run import curves as sheets
 
 
@@ -48,7 +48,7 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
     OSError: nothing can be written to `output`.
   """
   output = pathlib.Path(output)
-  placing.check_writable(output)
+  output_paths.check_writable(output)
   items = lineup.plan(output, rows, seeds, common, read) + lineup.given_runs(output, runs)
   lineup.unique_folders(items)
   notes = lineup.check_alike(items, allow_different)

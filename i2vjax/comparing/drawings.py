@@ -10,7 +10,7 @@ import numpy as np
 from i2vjax import evaluate
 from i2vjax.comparing import tables
 from i2vjax.core import files
-from i2vjax.data import pairs
+from i2vjax.evaluation import clips
 from i2vjax.interop import export
 from i2vjax.reporting import page as reporting
 from i2vjax.reporting import words
@@ -100,9 +100,9 @@ def frames(run):
   call = scored.translated(dataclasses.replace(run, config=config))
   paired = plan.of_run(config, quick=True).paired
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
-  for clip in itertools.islice(pairs.materials(config, paired, True, False), ACROSS):
+  for clip in itertools.islice(clips.eval_clips(config, paired, True, False), ACROSS):
     t = len(clip.raw) // 2
-    lead = pairs.Material(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
+    lead = clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
     found['titles'].append(f'{clip.name}, frame {t}')
     found['source'].append(clip.shown[t])
     found['translated'].append(call(lead)[-1])

@@ -9,7 +9,7 @@ from typing import Any
 
 from i2vjax import defaults
 from i2vjax.core import ops
-from i2vjax.data import windows
+from i2vjax.data.loader import batches
 from i2vjax.run import folder as stored
 from i2vjax.run import phases, resume_rules, settle
 
@@ -81,7 +81,7 @@ def plan(output, rows, seeds, common, read):
   for row in rows:
     arguments = (f'--config={row.path}', *common, *row.overrides)
     config = settle.settle(read(arguments))
-    total = config.train.steps or phases.total_steps(config, windows.steps_per_epoch(config))
+    total = config.train.steps or phases.total_steps(config, batches.steps_per_epoch(config))
     for seed in seeds:
       own = config.copy_and_resolve_references()
       own.seed = seed

@@ -1,56 +1,62 @@
-"""Where frames come from. `source(config.data, split, domain)` is all that the rest asks for."""
+"""Frames: files, sources, annotations, transforms, the loader. `open_source` opens a split."""
 
-import importlib
+from i2vjax.core.errors import UserError
+from i2vjax.data.sources import locate
+from i2vjax.data.transforms import preprocess, tasks
 
-from i2vjax.data import tasks
-
-# Each offers source(data, split, domain). Loaded when asked for: some import heavy libraries.
-SOURCES = {
-    'scenes': 'i2vjax.data.scenes',
-    'folders': 'i2vjax.data.folders',
-    'tfds': 'i2vjax.data.tfds_source',
-}
-# Each offers apply(found, data, domain), for training frames where one of these fields is set.
-MAPS = {
-    'i2vjax.data.parsed': ('labels_{0}', 'label_noise'),
-    'i2vjax.data.beside': ('edges_{0}',),
-}
+SOURCES = ('scenes', 'folders', 'tfds')
 OTHER = {'a': 'b', 'b': 'a'}
 
 
-def source(data, split, domain):
+def open_source(data, split, domain):
   """The frames of one split and domain.
 
   Args:
-    data: config.data; `data.source` names the module, `data.direction='b2a'` swaps the domains,
-      `data.task`, where a method has it, makes one from the other (tasks.py).
+    data: config.data; `data.source` is one of `SOURCES`, `data.direction='b2a'` swaps the domains,
+      `data.task`, where a method has it, makes one from the other (transforms/tasks.py).
     split: 'train' | 'test' | 'val'.
     domain: 'a' (the run's source) | 'b' (its target).
 
   Returns:
-    A FrameSource, or None where the split has no such domain (no test frames of b, say). It has
-    `clips`, a list of (name, start, length); `len()`; `read(i)`, a dict with `frame` (uint8
-    [H, W, 1 or 3] or uint16 [H, W, 1]) and, where known, `label` (uint8 [H, W]) and `boxes`;
-    `has_flow`; a stable `repr`; and it can be pickled.
+    A `source.FrameSource`, or None where the split has no such domain (no test frames of b, say).
+
+  Raises:
+    UserError: an unknown choice, or frames that do not fit; named.
   """
   if data.source not in SOURCES:
-    raise ValueError(f"data.source='{data.source}' is unknown: {', '.join(sorted(SOURCES))}")
+    raise UserError(f"data.source='{data.source}' is unknown: {', '.join(SOURCES)}")
   if data.direction not in ('a2b', 'b2a'):
-    raise ValueError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
-  module = importlib.import_module(SOURCES[data.source])
+    raise UserError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
 
   def given(domain):
     domain = OTHER[domain] if data.direction == 'b2a' else domain
-    found = module.source(data, split, domain)
+    found = _plain(data, split, domain)
     if found is not None and data.source == 'folders':
-      found = importlib.import_module('i2vjax.data.prepared').apply(found, data, split)
-    return with_maps(found, data, domain) if found is not None and split == 'train' else found
-  return tasks.apply(data, split, domain, given)
+      found = preprocess.apply(found, data, split)
+    return _annotated(found, data, domain) if found is not None and split == 'train' else found
+
+  def missing(split, domain):
+    return locate.missing(data, split, domain)
+  return tasks.apply(data, split, domain, given, missing)
 
 
-def with_maps(found, data, domain):
-  """Training frames and the class and edge maps that lie beside them, where `data` names any."""
-  for module, fields in MAPS.items():
-    if any(data.get(field.format(domain), '') for field in fields):
-      found = importlib.import_module(module).apply(found, data, domain)
+def _plain(data, split, domain):
+  """The frames as the source has them. Imported when asked for: records bring a heavy library."""
+  if data.source == 'scenes':
+    from i2vjax.data import scenes as module
+  elif data.source == 'folders':
+    from i2vjax.data.sources import folders as module
+  else:
+    from i2vjax.data.sources import records as module
+  return module.source(data, split, domain)
+
+
+def _annotated(found, data, domain):
+  """Training frames and the class and edge maps that `data` names, if any."""
+  if data.get(f'labels_{domain}', '') or data.get('label_noise', ''):
+    from i2vjax.data.annotations import class_maps
+    found = class_maps.apply(found, data, domain)
+  if data.get(f'edges_{domain}', ''):
+    from i2vjax.data.annotations import edge_maps
+    found = edge_maps.apply(found, data, domain)
   return found

@@ -14,7 +14,7 @@ import orbax.checkpoint as ocp
 
 from i2vjax import __version__
 from i2vjax.core import parallel
-from i2vjax.data import placing
+from i2vjax.data.io import output_paths
 from i2vjax.run import averaging
 
 FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
@@ -44,7 +44,7 @@ def export(run, network, output, overwrite=False):
   network = choose(run.params, network)
   output = pathlib.Path(output).absolute()
   _check(output, overwrite)
-  placing.check_writable(output.parent)
+  output_paths.check_writable(output.parent)
   part = output.with_name(f'.{output.name}.part')
   shutil.rmtree(part, ignore_errors=True)
   params = parallel.to_host(run.params[network])

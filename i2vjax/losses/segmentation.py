@@ -56,8 +56,6 @@ def edges(x):
   return jnp.abs(x - around / 9)
 
 
-
-
 def class_weights(truth, classes, ignore=IGNORE):
   """[K] weights share^-0.5 of the classes in `truth`, of mean 1 over its pixels.
 

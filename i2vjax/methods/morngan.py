@@ -271,11 +271,11 @@ def mined(config, phase, frames, sure_a, sure_b):
 def pairing(config, nets, params, source, phase):
   """The memory: what every thermal window holds of rare classes, as the last phase begins.
 
-  A table for `recall.Recall`, or None where all pairs are random. S_a stands still in that phase,
+  A table for `memory_sampling.MemorySampler`, or None where all pairs are random. S_a stands still in that phase,
   so that a window's labels do not depend on when they are mined; where they need S_b's word on the
   translation too, it is that of now.
 
-  source: batches of `recall.sweep`, frames as floats. phase: as in `step`.
+  source: batches of `memory_sampling.sweep`, frames as floats. phase: as in `step`.
   """
   if phase[0] != 'frozen' or not config.memory.use:
     return None

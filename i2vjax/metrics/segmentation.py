@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.metrics.labels import IGNORE
+from i2vjax.data.annotations.class_names import IGNORE
 
 ABSENT = ('ignore', 'zero')
 

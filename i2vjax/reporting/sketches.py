@@ -5,7 +5,7 @@ import tempfile
 
 import numpy as np
 
-from i2vjax.data.writer import VideoWriter
+from i2vjax.data.io.video_writer import VideoWriter
 from i2vjax.reporting import words
 from i2vjax.run import contact_sheet
 

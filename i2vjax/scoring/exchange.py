@@ -8,9 +8,8 @@ these are compared with files of the truth. Fields of `config.eval`: `labels` an
 import numpy as np
 
 from i2vjax import defaults
-from i2vjax.data import class_ids
-from i2vjax.data import labels as reader
-from i2vjax.metrics import boxes, detection, labels, segmentation
+from i2vjax.data.annotations import class_names, classes, label_files
+from i2vjax.metrics import boxes, detection, segmentation
 
 PAIRS = {'iou': ('labels', 'predictions'), 'ap': ('boxes', 'detections')}
 
@@ -51,9 +50,9 @@ def class_maps(settings, frames):
   Raises:
     ValueError: names the file, id, size or frame that does not fit.
   """
-  truth, predicted = (reader.source(defaults.data(), settings[field]) for field in PAIRS['iou'])
-  table, total = class_ids.table(settings.label_map), segmentation.init(len(labels.CITYSCAPES))
-  matched = zip(frames.clips, reader.match(frames, truth), reader.match(frames, predicted),
+  truth, predicted = (label_files.label_source(defaults.data(), settings[field]) for field in PAIRS['iou'])
+  table, total = classes.table(settings.label_map), segmentation.init(len(class_names.CITYSCAPES))
+  matched = zip(frames.clips, label_files.match(frames, truth), label_files.match(frames, predicted),
                 strict=True)
   for (clip, start, _), true, called in matched:
     size = frames.read(start)['frame'].shape[:2]
@@ -64,12 +63,12 @@ def class_maps(settings, frames):
         raise ValueError(f'frame {t} of clip {clip} has a label ({truth.files[i][0]}), but '
                          f'{settings.predictions} has no prediction for it')
       real, seen = (
-          class_ids.to_train_ids(reader.read_clip(maps, [k], size)[0], table, maps.files[k][0],
+          classes.to_train_ids(label_files.read_clip(maps, [k], size)[0], table, maps.files[k][0],
                                  ignore)
           for maps, k, ignore in ((truth, i, True), (predicted, j, False)))
       total = segmentation.update(total, real[None], seen[None], batch=1)
-  return segmentation.result(total, labels.CITYSCAPES, labels.class_list(settings.classes),
-                             labels.SMALL, settings.absent)
+  return segmentation.result(total, class_names.CITYSCAPES, class_names.class_list(settings.classes),
+                             class_names.SMALL, settings.absent)
 
 
 def average_precision(settings):

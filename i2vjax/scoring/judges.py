@@ -14,18 +14,9 @@ import numpy as np
 
 from i2vjax import metrics, pretrained, segmenter
 from i2vjax.core import files
+from i2vjax.data.annotations import class_names
 from i2vjax.flow import estimate
-from i2vjax.metrics import (
-  clips,
-  davis,
-  edges,
-  features,
-  frechet,
-  labels,
-  lpips,
-  segmentation,
-  warping,
-)
+from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, segmentation, warping
 from i2vjax.pretrained import registry, scorers
 from i2vjax.scoring import exchange
 
@@ -46,7 +37,7 @@ class Judge:
 
   Attributes:
     start: the total of an empty test set.
-    add: (total, pairs.Material, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
+    add: (total, clips.EvalClip, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
       value of this clip}, {score: [T] or [T - 1]}).
     result: total -> {score: value}.
     facts: how it was done, for the protocol.
@@ -171,16 +162,16 @@ def classes(config, show=True):
   """mIoU and kin: what a segmentation network of the street by day sees in the frames."""
   settings = config.eval
   params, info = segmenter.train_or_load(config, show)
-  options = dict(names=labels.CITYSCAPES, classes=labels.class_list(settings.classes),
-                 small=labels.SMALL, absent=settings.absent)
+  options = dict(names=class_names.CITYSCAPES, classes=class_names.class_list(settings.classes),
+                 small=class_names.SMALL, absent=settings.absent)
 
   def add(total, material, frames):
     found = segmenter.predict(params, clips.eight_bits(frames))
-    own = segmentation.update(segmentation.init(len(labels.CITYSCAPES)), material.labels, found)
+    own = segmentation.update(segmentation.init(len(class_names.CITYSCAPES)), material.labels, found)
     values = segmentation.result(own, **options)
     return segmentation.merge(total, own), {
         name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}, {}
-  return Judge(segmentation.init(len(labels.CITYSCAPES)), add,
+  return Judge(segmentation.init(len(class_names.CITYSCAPES)), add,
                functools.partial(segmentation.result, **options),
                {'classes': settings.classes, 'absent_classes': settings.absent,
                 'miou_of_true_frames': round(info['miou'], 4)})

@@ -7,8 +7,11 @@ import ml_collections
 
 from i2vjax import defaults
 from i2vjax.core import ops
-from i2vjax.data import matching, pairs, windows
-from i2vjax.data import source as data_source
+from i2vjax.data import open_source as data_source
+from i2vjax.data.loader import clips as windows
+from i2vjax.data.sources import alignment, folders
+from i2vjax.data.transforms import thermal
+from i2vjax.evaluation import clips as pairs
 from i2vjax.metrics import clips, lpips
 from i2vjax.pretrained import scorers
 from i2vjax.scoring import exchange, judges
@@ -27,7 +30,7 @@ class Plan:
     config: of the run; for frames of other programs, `eval` alone.
     names, skipped: of `judges.choose`.
     paired: target frames are aligned with the source.
-    materials: () -> the test clips, one `pairs.Material` at a time, without motion that must be
+    materials: () -> the test clips, one `clips.EvalClip` at a time, without motion that must be
       estimated.
     reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID.
     reference_name: where they come from.
@@ -53,7 +56,7 @@ def of_run(config, quick=False):
   a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
   if a is None:
     raise ValueError('no test frames of the source domain: give data.test_a')
-  unmatched = matching.mismatch(a, b)
+  unmatched = alignment.mismatch(a, b)
   reasons = dict.fromkeys(ALIGNED, unmatched) if unmatched else {}
   if max(length for _, _, length in a.clips) < 2:
     reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
@@ -74,7 +77,7 @@ def of_run(config, quick=False):
   estimator = '' if known or 'warping' not in names else judges.estimator_of(config)
 
   def materials():
-    return pairs.materials(config, not unmatched, config.eval.quantize,
+    return pairs.eval_clips(config, not unmatched, config.eval.quantize,
                            'warping' in names and not estimator, config.eval.max_clips)
   return Plan(config, names, skipped, not unmatched, materials, reference, reference_name,
               estimator)
@@ -100,7 +103,7 @@ def of_folders(found, settings):
   estimator = judges.estimator_of(config) if 'warping' in names else ''
 
   def materials():
-    return pairs.folder_materials(found, settings.max_clips)
+    return pairs.eval_clips_of_folders(found, settings.max_clips)
 
   def reference():
     return (material.target for material in materials())
@@ -141,9 +144,9 @@ def _reference(config, test_b):
 def _given(place):
   """() -> clips of a folder, glob or video, as they are. Opened at once, so that it is there."""
   try:
-    found = pairs.frames_of(defaults.data(), place)
+    found = folders.open_place(defaults.data(), place)
   except FileNotFoundError as error:
     raise ValueError(f'eval.fid_reference={place!r}: {error}; choose one of '
                      f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
-  return lambda: (pairs.shown(pairs.read_clip(found, start, length))
+  return lambda: (thermal.to_display(pairs.read_clip(found, start, length))
                   for _, start, length in found.clips)

@@ -1,14 +1,14 @@
 """Rows of the table: what is judged, and what its scores have to be read against.
 
-A row is a function: pairs.Material -> frames [T, H, W, C], uint8 or float in [-1, 1].
+A row is a function: clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """
 
 import numpy as np
 
 from i2vjax import translate
 from i2vjax.core import files, ops
-from i2vjax.data import pairs
-from i2vjax.data.scenes import ceiling
+from i2vjax.evaluation import class_colors
+from i2vjax.evaluation import clips as pairs
 from i2vjax.metrics import clips
 from i2vjax.run import load
 
@@ -65,7 +65,7 @@ def constant(materials):
 
 def classes(data):
   """Frames of `scenes` whose pixels have the mean training colour of their class."""
-  colours = ceiling.class_colour_ceiling(data, test_frames=1)['colours']
+  colours = class_colors.class_colour_ceiling(data, test_frames=1)['colours']
   colours = np.rint(colours).astype(np.uint8)
 
   def row(material):

@@ -9,6 +9,7 @@ from i2vjax.core.ops import hw
 from i2vjax.data.scenes import cameras, hashing, render, surface, truth, world
 from i2vjax.data.scenes import flow as scenes_flow
 from i2vjax.data.scenes import palette as p
+from i2vjax.data.source import Clip, FrameSource
 
 SPLITS = {'train': ('clips', 1), 'test': ('test_clips', 2), 'val': ('val_clips', 3)}
 FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'clip_length',
@@ -23,7 +24,7 @@ def _world(seed, camera, weather, length):
   return world.build(seed, camera, weather, length)
 
 
-class Scenes:
+class Scenes(FrameSource):
   """Clips of the street seen by one camera: a FrameSource (`clips`, `len`, `read`, `flow`).
 
   Train clips of the two domains are different streets unless `paired`; test and val clips of a and
@@ -36,7 +37,7 @@ class Scenes:
     self.split, self.domain, self.size = split, domain, size
     self.fields = dict(fields)
     length = self.fields['clip_length']
-    self.clips = [(f'{split}_{k:03d}', k * length, length) for k in range(count)]
+    self.clips = [Clip(f'{split}_{k:03d}', k * length, length) for k in range(count)]
     self.cache, self.cached = {}, 0
 
   def __len__(self):

@@ -1,0 +1,1 @@
+"""What is known of frames besides their pixels: class maps, edge maps."""

@@ -1,0 +1,1 @@
+"""Files of pictures and films: reading, writing, where results may go."""

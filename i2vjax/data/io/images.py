@@ -1,0 +1,105 @@
+"""One frame on the host: reading, writing, resizing, and what its 16-bit values mean.
+
+Frames are `[H, W, C]` arrays: uint8 with C 1 or 3 (RGB), or uint16 with C 1 (thermal).
+"""
+
+import os
+import pathlib
+
+import cv2
+import numpy as np
+
+from i2vjax.core import files
+from i2vjax.data.io import tiff
+
+EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
+
+
+# it prints what is wrong with a picture, on top of the message that we raise
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+
+
+class UnreadableFrame(ValueError):   # noqa: N818 (named as it reads in a message)
+  """A frame that exists but cannot be decoded; the message names the file."""
+
+
+def is_image(path):
+  """True if the name ends like a picture (any case) and is not hidden."""
+  path = pathlib.PurePath(path)
+  return path.suffix.lower() in EXTENSIONS and not path.name.startswith('.')
+
+
+def read_image(path):
+  """A picture file as an array; grey stays grey, alpha is dropped, rotation tags are ignored.
+
+  Returns:
+    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Colour of 16 bits is rounded to 8; where its
+    three channels are equal it is thermal and keeps its 16 bits in one.
+
+  Raises:
+    FileNotFoundError: no such file. UnreadableFrame: damaged, values that are not 8 or 16 bits,
+    or a TIFF of several pages.
+  """
+  if not os.path.isfile(path):
+    raise FileNotFoundError(f'No such picture: {path}')
+  return decode_image(np.fromfile(path, np.uint8), path)   # imread: ASCII names only on Windows
+
+
+def decode_image(data, name):
+  """The bytes of a picture file as an array, as `read_image` gives it.
+
+  Args:
+    data: bytes, or uint8 [N]. name: file, for messages.
+  """
+  data = np.frombuffer(data, np.uint8)
+  frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
+  if frame is None:
+    raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut short, or '
+                          f'not a picture. Replace or remove it.')
+  if frame.dtype not in (np.uint8, np.uint16):
+    raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
+                          f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
+  if (pages := tiff.count_pages(data)) > 1:
+    raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. Unpack them: '
+                          f'python -m i2vjax.main prepare --input {name} --output FOLDER')
+  return _channels_last(frame)
+
+
+def read_pages(path):
+  """The pages of a TIFF file in order, one at a time: arrays as of `read_image`."""
+  for k, page in enumerate(tiff.pages(np.fromfile(path, np.uint8))):
+    if page is None or page.dtype not in (np.uint8, np.uint16):
+      kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
+      raise UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
+    yield _channels_last(page)
+
+
+def _channels_last(frame):
+  """What OpenCV decoded -> [H, W, C] in RGB order."""
+  if frame.ndim == 2:
+    return frame[..., None]
+  if frame.shape[-1] < 3:              # grey with alpha
+    return np.ascontiguousarray(frame[..., :1])
+  if frame.dtype == np.uint16:
+    if (frame[..., :1] == frame[..., :3]).all():   # thermal, stored three times
+      return np.ascontiguousarray(frame[..., :1])
+    frame = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+  return np.ascontiguousarray(frame[..., 2::-1])
+
+
+def write_image(path, frame):
+  """Write a frame; the format follows the ending. Never half a file.
+
+  Args:
+    path: where to; folders are made. 16 bits need png or tif.
+    frame: uint8 [H, W], [H, W, 1 or 3] (RGB), or uint16 [H, W] or [H, W, 1].
+  """
+  path, frame = pathlib.Path(path), np.atleast_3d(frame)
+  if frame.dtype == np.uint16 and path.suffix.lower() not in ('.png', '.tif', '.tiff'):
+    raise ValueError(f'{path}: 16-bit frames can be written as .png or .tif')
+  if path.suffix.lower() not in EXTENSIONS:
+    raise ValueError(f'{path}: pictures are written as {" ".join(EXTENSIONS)}')
+  if path.suffix.lower() == '.ppm':      # has no grey
+    frame = np.broadcast_to(frame, (*frame.shape[:2], 3))
+  _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame[..., ::-1]))
+  files.save_atomic(path, lambda part: part.write_bytes(data.tobytes()))

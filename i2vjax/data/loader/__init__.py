@@ -1,0 +1,1 @@
+"""Windows of frames as training batches and test clips."""

@@ -1,0 +1,1 @@
+"""Footage and published sets, made ready for training."""

@@ -1,0 +1,75 @@
+"""Published sets by name: 'irvi/traffic' -> a TFDS builder."""
+
+import importlib
+import pathlib
+
+from i2vjax.data.io import output_paths
+
+PACKAGE = 'i2vjax.data.prepare.published'
+# name -> (module, class). Loaded when asked for: tensorflow_datasets is slow to import.
+BUILDERS = {
+    'irvi': ('irvi', 'Irvi'),
+    'infrared_city': ('infrared_city', 'InfraredCity'),
+    'infrared_city_lite': ('infrared_city', 'InfraredCityLite'),
+    'infrared_city_adverse': ('infrared_city', 'InfraredCityAdverse'),
+    'recycle_gan': ('recycle_gan', 'RecycleGan'),
+    'flir_ntir2dc': ('night_lists', 'FlirNtir2dc'),
+    'kaist_ntir2dc': ('night_lists', 'KaistNtir2dc'),
+    'viper': ('streets', 'Viper'),
+    'cityscapes_sequence': ('streets', 'CityscapesSequence'),
+    'davis2017_frames': ('streets', 'Davis2017Frames'),
+    'frames_folder': ('frames_folder', 'FramesFolder'),
+}
+
+
+def builder(name, data_dir, show=True, limit=0):
+  """The builder of 'NAME/CONFIG' (or 'NAME': its first config).
+
+  Args:
+    name: of `BUILDERS`; the config may end with a size, as in viper/img_512x256, for frames made
+      smaller while they are stored.
+    data_dir: folder of all records. show: progress bars. limit: files per split; 0: all.
+
+  Raises:
+    ValueError: an unknown name or config.
+  """
+  title, _, config = name.partition('/')
+  if title not in BUILDERS:
+    raise ValueError(f'{name}: no such data set. There are {", ".join(BUILDERS)}')
+  module, kind = BUILDERS[title]
+  kind = getattr(importlib.import_module(f'{PACKAGE}.{module}'), kind)
+  from i2vjax.data.prepare.published import records
+  config = config or kind.CONFIGS[0]
+  base, _ = records.parse_config(config)
+  if base and not kind.OPEN and base not in kind.CONFIGS:
+    raise ValueError(f'{name}: {title} has {", ".join(kind.CONFIGS)} (and a size may follow, as in '
+                     f'{title}/{kind.CONFIGS[0]}_512x256)')
+  return records.make(kind, config, pathlib.Path(data_dir).expanduser(), show, limit)
+
+
+def build(name, manual_dir, data_dir, overwrite=False, show=True, limit=0):
+  """Write the records of a set below `data_dir`; whole or not at all.
+
+  Args:
+    name: of `builder`. manual_dir: folder of the downloaded files. data_dir: folder of all records.
+    overwrite: replace records that are there. show: progress bars. limit: files per split; 0: all.
+
+  Returns:
+    (folder of the records, {split: frames}).
+
+  Raises:
+    ValueError: unknown name, damaged or mixed pictures. FileNotFoundError: the manual folder lacks
+    something. FileExistsError: the records are there already.
+  """
+  data_dir, manual = pathlib.Path(data_dir).expanduser().absolute(), pathlib.Path(manual_dir)
+  with output_paths.scratch(data_dir) as part:
+    made = builder(name, part, show, limit)
+    from i2vjax.data.prepare.published import places, records
+    folder = data_dir / pathlib.Path(made.data_path).relative_to(part)
+    output_paths.check_free(folder, overwrite)
+    if not manual.is_dir():
+      raise places.MissingFiles(f'{name}: {manual_dir} is no folder. It must hold {made.HOLDS}\n'
+                                f'  The set can be had from {made.PAGE}')
+    counts = records.write(made, manual.absolute())
+    output_paths.put(made.data_path, folder, part)
+  return folder, counts

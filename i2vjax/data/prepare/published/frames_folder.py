@@ -1,0 +1,19 @@
+"""Any folder of footage as records: one file to copy to a cluster instead of a million pictures."""
+
+from i2vjax.data.prepare.published import places, records
+
+
+class FramesFolder(records.FrameBuilder):
+  """A folder with trainA and trainB and kin (names as of `data.root`). The config is its name."""
+
+  CONFIGS, OPEN = ('default',), True
+  PAGE = 'you: it is your own footage.'
+  HOLDS = ('trainA, trainB and perhaps testA, testB (or train/A, train_ir, ir/train ...; a '
+           'infrared), each a folder of frames, of strips of 2 or 3 frames, or of such folders.')
+
+  def layout(self, manual, config):
+    """{split: Split}."""
+    splits = places.domain_splits(manual)
+    if not splits:
+      raise places.missing(self, manual, 'trainA and trainB')
+    return splits

@@ -1,0 +1,136 @@
+"""FLIR and KAIST as PearlGAN and MornGAN use them: day colour and night thermal stills by lists.
+
+The published lists call day colour A; here a is thermal, so their trainB is `train_a`. The frames
+are far apart in time, so each is a clip of its own.
+"""
+
+import functools
+import json
+import pathlib
+import re
+
+from i2vjax.data.prepare.published import places, records
+
+SPLITS = {'train_a': 'trainB', 'train_b': 'trainA', 'test_a': 'testB', 'test_b': 'testA'}
+LISTS = ('the lists {0}_trainA_list.txt, {0}_trainB_list.txt, {0}_testA_list.txt, '
+         '{0}_testB_list.txt of the GitHub repository FuyaLuo/PearlGAN (img_list/{0})')
+CITATION = ('Luo et al., Thermal Infrared Image Colorization for Nighttime Driving Scenes With '
+            'Top-Down Guided Attention, T-ITS 2022')
+RESIZE, CROP = (400, 500), (56, 70, 288, 360)      # then the middle, without black borders
+MIDDLE = (112, 140, 288, 360)                      # the same size from the middle of 640x512
+
+
+def read_list(builder, manual, set_name, part):
+  """Names in SET_PART_list.txt below the manual folder."""
+  file = f'{set_name}_{part}_list.txt'
+  path = places.find(manual, [file], what=pathlib.Path.is_file)
+  if path is None:
+    raise places.missing(builder, manual, file)
+  return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+
+
+def stills(builder, manual, names, path_of, resize, crop, boxes=None):
+  """A Split of single pictures. path_of: name in the list -> path, or None where it is missing."""
+  clips, lost = [], []
+  for name in names:
+    path = path_of(name)
+    lost += [name] if path is None else []
+    own = (boxes or {}).get(pathlib.Path(name).stem, ())
+    clips.append((pathlib.Path(name).stem, [records.Picture(str(path), boxes=own)], 1))
+  if lost:
+    raise places.missing(builder, manual, f'{len(lost)} of {len(names)} pictures of a list, the '
+                         f'first of them {lost[0]}')
+  return records.Split(clips, resize, crop)
+
+
+class FlirNtir2dc(records.FrameBuilder):
+  """FLIR thermal starter set v1: 640x512 to 500x400, the middle 360x288 of that."""
+
+  COUNTS = {'default': {'train_a': 2899, 'train_b': 5447, 'test_a': 490, 'test_b': 10}}
+  PAGE = 'the licence form of the maker ("FLIR Thermal Starter Dataset", version 1.3).'
+  HOLDS = ('train, val and video with RGB and thermal_8_bit in each (version 1, FLIR_00001.jpeg), '
+           'and ' + LISTS.format('FLIR') + '.')
+  CITATION = CITATION
+
+  def layout(self, manual, config):
+    """{split: Split}; boxes (COCO ids) where thermal_annotations.json is there."""
+    files, boxes = {'thermal_8_bit': {}, 'RGB': {}}, {}
+    for part in ('video', 'val', 'train'):
+      folder = places.find(manual, [part])
+      for kind, known in files.items():
+        inner = folder / kind if folder else None
+        known.update({x.stem: x for x in inner.iterdir()} if inner and inner.is_dir() else {})
+      note = folder / 'thermal_annotations.json' if folder else None
+      boxes |= read_boxes(note) if note and note.is_file() else {}
+    splits = {}
+    for split, part in SPLITS.items():
+      known = files['thermal_8_bit' if split.endswith('a') else 'RGB']
+      names = read_list(self, manual, 'FLIR', part)
+      splits[split] = stills(self, manual, names, lambda x, known=known: known.get(x[:-4]), RESIZE,
+                             CROP, boxes if split.endswith('a') else None)
+    return splits
+
+
+def read_boxes(path):
+  """{stem of the picture: ((x0, y0, x1, y1, class), ...)} of a COCO file."""
+  try:
+    table = json.loads(path.read_text())
+    stems = {x['id']: pathlib.PurePosixPath(x['file_name']).stem for x in table['images']}
+    boxes = {stem: [] for stem in stems.values()}
+    for x in table['annotations']:
+      left, top, width, height = x['bbox']
+      boxes[stems[x['image_id']]].append((left, top, left + width, top + height,
+                                          x['category_id']))
+  except (KeyError, TypeError, ValueError) as error:
+    raise ValueError(f'{path} is no COCO file of images and annotations ({error!r})') from error
+  return {stem: tuple(found) for stem, found in boxes.items()}
+
+
+class KaistNtir2dc(records.FrameBuilder):
+  """KAIST multispectral; the published code cuts test frames without resizing, `default` too.
+
+  `test_resized` treats test frames as training frames. `detection`: the pictures of a list of
+  yours, KAIST_detection_list.txt (the authors' was not published).
+  """
+
+  CONFIGS = ('default', 'test_resized', 'detection')
+  COUNTS = {name: {'train_a': 1359, 'train_b': 1674, 'test_a': 500}
+            for name in ('default', 'test_resized')}
+  PAGE = 'the readme of the GitHub repository SoonminHwang/rgbt-ped-detection.'
+  HOLDS = ('set00 to set11 with V000/visible and V000/lwir and so on in each, and '
+           + LISTS.format('KAIST') + '.')
+  CITATION = CITATION
+
+  def layout(self, manual, config):
+    """{split: Split}."""
+    parts = {'test_a': 'detection'} if config == 'detection' else SPLITS
+    set_folder = functools.cache(lambda name: places.find(manual, [name]))   # asked very often
+    splits = {}
+    for split, part in parts.items():
+      if split == 'test_b' and not places.find(manual, ['KAIST_testA_list.txt'],
+                                               what=pathlib.Path.is_file):
+        continue
+      camera = 'lwir' if split.endswith('a') else 'visible'
+      whole = split.startswith('test') and config != 'test_resized'
+      splits[split] = stills(
+          self, manual, read_list(self, manual, 'KAIST', part),
+          lambda name, camera=camera: kaist_path(set_folder, name, camera),
+          None if whole else RESIZE, MIDDLE if whole else CROP)
+    return splits
+
+
+def kaist_path(set_folder, name, camera):
+  """set4_1_I02120.png -> SET/V001/lwir/I02120.jpg; None where there is no such file.
+
+  Args:
+    set_folder: 'set04' -> its folder or None. name: in a list. camera: 'lwir' | 'visible'.
+  """
+  match = re.fullmatch(r'set(\d+)_V?(\d+)_(I\d+)\.\w+', name)
+  if not match:
+    raise ValueError(f'{name} in a list of KAIST is not of the form set4_1_I02120.png')
+  folder = set_folder(f'set{int(match.group(1)):02d}')
+  if folder is None:
+    return None
+  folder = folder / f'V{int(match.group(2)):03d}' / camera
+  found = (folder / f'{match.group(3)}{ending}' for ending in ('.jpg', '.png', '.jpeg'))
+  return next((path for path in found if path.is_file()), None)

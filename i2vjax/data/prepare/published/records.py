@@ -1,0 +1,231 @@
+"""Published sets as TFDS records, one per picture file, its bytes unchanged, in order of time.
+
+No TensorFlow is needed, neither to write nor to read (the files are array_record). A set says where
+its files lie (`layout`); everything else is here.
+"""
+
+import contextlib
+import dataclasses
+import io
+import itertools
+import json
+import logging
+import pathlib
+import re
+import warnings
+
+import numpy as np
+import tensorflow_datasets as tfds
+import tqdm
+
+from i2vjax.data.io import images
+from i2vjax.data.transforms import shaping
+
+SIDE = 'clips.json'   # which records are which clip, so that opening a set reads no record
+SIZE = re.compile(r'(?:^|_)(\d+)x(\d+)$')
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+  """One picture file and what is known of it; paths are '' where there is none.
+
+  Attributes:
+    file: the frame, or several side by side. label: picture of class ids. flow: .npz of the motion
+      to the next frame. flow_back: to the frame before. boxes: ((x0, y0, x1, y1, class), ...).
+  """
+
+  file: str
+  label: str = ''
+  flow: str = ''
+  flow_back: str = ''
+  boxes: tuple = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """The clips of one split.
+
+  Attributes:
+    clips: list of (name, [Picture], frames side by side in each file).
+    resize: (height, width) | None, then crop: (top, left, height, width) | None: what every
+      published experiment does to these frames; done when they are read.
+    label_ids: 256 class ids that take the place of those in the label files, or None.
+  """
+
+  clips: list
+  resize: tuple | None = None
+  crop: tuple | None = None
+  label_ids: tuple | None = None
+
+  def __len__(self):
+    return sum(len(pictures) for _, pictures, _ in self.clips)
+
+
+def parse_config(name):
+  """'img_cls_512x256' -> ('img_cls', (256, 512)): a size at the end asks for smaller frames."""
+  match = SIZE.search(name)
+  if not match:
+    return name, None
+  return name[:match.start()], (int(match.group(2)), int(match.group(1)))
+
+
+class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+  """A set of clips. Its subclasses say where the files lie.
+
+  Attributes:
+    CONFIGS: names that may stand after the slash; OPEN: others may, too.
+    COUNTS: {config: {split: frames}} as published; another number is told, not refused.
+    PAGE: where the set can be had, in words. HOLDS: what the manual folder must hold.
+    CITATION: of the paper.
+  """
+
+  VERSION = tfds.core.Version('1.0.0')
+  CONFIGS, OPEN, COUNTS, PAGE, HOLDS, CITATION = ('default',), False, {}, '', '', ''
+  show, limit = True, 0   # progress bar; records per split, 0: all
+  code_path = pathlib.Path(__file__)   # TFDS' own search needs a package that it does not require
+
+  def __init_subclass__(cls, **kwargs):
+    cls.BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in cls.CONFIGS]
+    cls.MANUAL_DOWNLOAD_INSTRUCTIONS = f'The folder must hold {cls.HOLDS} From {cls.PAGE}'
+    super().__init_subclass__(**kwargs)
+
+  @property
+  def base(self):
+    """The config without the size at its end; the first one where nothing else is left."""
+    return parse_config(self.builder_config.name)[0] or self.CONFIGS[0]
+
+  def layout(self, manual, config):
+    """{split: Split} of the files below the folder `manual`; raises MissingFiles."""
+    raise ValueError(f'{self.name} has no layout')
+
+  def _info(self):
+    box = {'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
+           'category': tfds.features.Scalar(np.int32)}
+    fields = {name: tfds.features.Text() for name in
+              ('image', 'file', 'clip_name', 'label', 'flow', 'flow_back')}
+    fields |= {name: tfds.features.Scalar(np.int32) for name in ('clip', 'frame')}
+    return tfds.core.DatasetInfo(
+        builder=self, features=tfds.features.FeaturesDict(fields | {'boxes': tfds.features.Sequence(
+            box)}), disable_shuffling=True, citation=self.CITATION)
+
+  def _split_generators(self, dl_manager):
+    manual = pathlib.Path(dl_manager.manual_dir)
+    splits = {name: shortened(split, self.limit)
+              for name, split in self.layout(manual, self.base).items() if len(split)}
+    if not self.limit:
+      self._compare_counts(splits)
+    size = parse_config(self.builder_config.name)[1]
+    (self.data_path / SIDE).write_text(json.dumps(side_index(splits, size)))
+    return {name: self._generate_examples(name, split, manual, size)
+            for name, split in splits.items()}
+
+  def _compare_counts(self, splits):
+    for name, count in self.COUNTS.get(self.base, {}).items():
+      split = splits.get(name, Split([]))
+      if count not in (len(split), frames_of(split)):   # strips: it is not said what was counted
+        warnings.warn(f'{self.name}/{self.base}: {frames_of(split)} frames in {name}, published '
+                      f'are {count}', stacklevel=2)
+
+  def _generate_examples(self, name, split, manual, size):
+    key = 0
+    with tqdm.tqdm(total=len(split), desc=name, unit='file', disable=None if self.show else True,
+                   dynamic_ncols=True) as bar:
+      for clip, (title, pictures, parts) in enumerate(split.clips):
+        shape = None
+        for frame, picture in enumerate(pictures):
+          record, own = encode(picture, split, parts, size)
+          if own != (shape := shape or own):
+            raise ValueError(f'{picture.file}: {own[1]}x{own[0]} pixels, but {pictures[0].file} '
+                             f'has {shape[1]}x{shape[0]}. The frames of a clip must have one size.')
+          file = pathlib.Path(picture.file)
+          file = file.relative_to(manual) if file.is_relative_to(manual) else file
+          yield key, record | {'clip': clip, 'frame': frame, 'clip_name': title, 'file': str(file)}
+          key += 1
+          bar.update()
+
+
+def frames_of(split):
+  """Frames in a split; strips count for each of theirs."""
+  return sum(len(pictures) * parts for _, pictures, parts in split.clips)
+
+
+def shortened(split, limit):
+  """The first `limit` files of a split, in whole clips as far as that goes; 0: all."""
+  clips, left = [], limit or len(split)
+  for title, pictures, parts in split.clips:
+    if left > 0:
+      clips.append((title, pictures[:left], parts))
+      left -= len(pictures)
+  return dataclasses.replace(split, clips=clips)
+
+
+def side_index(splits, size):
+  """What is written beside the records: {split: clips, shaping on reading, extras}."""
+  index = {}
+  for name, split in splits.items():
+    clips, first = [], 0
+    for title, pictures, parts in split.clips:
+      clips.append((title, first, len(pictures), parts))
+      first += len(pictures)
+    every = [picture for _, pictures, _ in split.clips for picture in pictures]
+    moves = [bool(x.flow and y.flow_back) for _, pictures, _ in split.clips
+             for x, y in itertools.pairwise(pictures)]
+    index[name] = {
+        'clips': clips, 'names': [pathlib.Path(x.file).name for x in every],
+        'label_ids': split.label_ids,
+        'resize': None if size else split.resize, 'crop': None if size else split.crop,
+        'label': all(x.label for x in every), 'boxes': any(x.boxes for x in every),
+        'flow': bool(moves) and all(moves)}
+  return index
+
+
+def encode(picture, split, parts, size):
+  """(fields of a record, (height, width) of its file). Decodes it, so damage is found here."""
+  data = {name: _bytes(getattr(picture, path)) for name, path in
+          (('image', 'file'), ('label', 'label'), ('flow', 'flow'), ('flow_back', 'flow_back'))}
+  frame = images.decode_image(data['image'], picture.file)
+  if frame.shape[1] % parts:
+    raise ValueError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
+                     f'side cannot share. Remove it, or cut it to the width of the others.')
+  boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
+  if size:
+    data, boxes = shaping.resized(data, frame, boxes, split, parts, size)
+  boxes = [{'bbox': box[:4], 'category': int(box[4])} for box in boxes]
+  return data | {'boxes': boxes}, frame.shape[:2]
+
+
+def _bytes(path):
+  return pathlib.Path(path).read_bytes() if path else b''
+
+
+@contextlib.contextmanager
+def quiet():
+  """TFDS talks about configs and folders, on two channels."""
+  logger = logging.getLogger('absl')
+  level = logger.level
+  logger.setLevel(logging.ERROR)
+  try:
+    with contextlib.redirect_stdout(io.StringIO()):
+      yield
+  finally:
+    logger.setLevel(level)
+
+
+def make(kind, config, data_dir, show, limit):
+  """An instance of a builder class."""
+  if config not in kind.CONFIGS:
+    config = tfds.core.BuilderConfig(name=config)
+  with quiet():
+    made = kind(data_dir=str(data_dir), file_format='array_record', config=config)
+  made.show, made.limit = show, limit
+  return made
+
+
+def write(made, manual):
+  """Run a builder. Returns {split: frames}."""
+  tfds.disable_progress_bar()   # a bar of ours, with the number of files known
+  with quiet():
+    made.download_and_prepare(download_config=tfds.download.DownloadConfig(
+        manual_dir=str(manual), compute_stats=tfds.download.ComputeStatsMode.SKIP))
+  index = json.loads((made.data_path / SIDE).read_text())
+  return {name: sum(clip[2] * clip[3] for clip in split['clips']) for name, split in index.items()}

@@ -1,0 +1,151 @@
+"""Driving sequences: VIPER (drawn by a game) and Cityscapes; and DAVIS, objects in motion."""
+
+import pathlib
+
+import numpy as np
+
+from i2vjax.data.annotations import classes
+from i2vjax.data.io import images
+from i2vjax.data.prepare.published import places, records
+from i2vjax.data.sources import folders
+
+BLOCK = 30    # frames of a Cityscapes snippet
+VIDEO_SPLITS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('test',)}
+
+
+def runs(files, numbers, block=0):
+  """Files cut where the number is not the next one, and after `block` files if that is given."""
+  cuts = (np.flatnonzero(np.diff(numbers) != 1) + 1).tolist()
+  found = []
+  for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True):
+    found += [files[k:min(k + block, j)] for k in range(i, j, block)] if block else [files[i:j]]
+  return found
+
+
+def pictures_in(folder):
+  """The picture files of a folder in natural order."""
+  return sorted((str(x) for x in folder.iterdir() if images.is_image(x)), key=folders.natural)
+
+
+class Viper(records.FrameBuilder):
+  """Richter et al., "Playing for Benchmarks", ICCV 2017.
+
+  img: frames. img_cls: frames that have labels, as Cityscapes train ids. img_flow: frames with
+  motion to the next and, in flowbw, back. A clip is a run of neighbouring frames.
+  """
+
+  CONFIGS = ('img', 'img_cls', 'img_flow')
+  PAGE = 'the form at the site of the benchmark "Playing for Benchmarks" (VIPER).'
+  HOLDS = 'train/img/001/001_00001.jpg and so on, val likewise; with cls, flow, flowbw beside img.'
+  CITATION = 'Richter et al., Playing for Benchmarks, ICCV 2017'
+
+  def layout(self, manual, config):
+    """{'train', 'validation', 'test': Split}, as far as they are there."""
+    kind = config.removeprefix('img').lstrip('_')
+    ids = tuple(classes.table('viper').tolist()) if kind == 'cls' else None
+    splits = {}
+    for split, names in VIDEO_SPLITS.items():
+      folder = places.find(manual, names)
+      if folder and (folder / 'img').is_dir():
+        splits[split] = records.Split(viper_clips(folder, kind), label_ids=ids)
+    if not splits or not any(map(len, splits.values())):
+      beside = f' with {kind} beside it' if kind else ''
+      raise places.missing(self, manual, f'train/img or val/img{beside}')
+    return splits
+
+
+def viper_clips(folder, kind):
+  """Clips of one split; with a `kind` only of frames that have it."""
+  clips = []
+  for sequence in sorted(x for x in (folder / 'img').iterdir() if x.is_dir()):
+    known = []
+    for file in pictures_in(sequence):
+      stem = pathlib.Path(file).stem
+      picture = viper_picture(folder, sequence.name, file, stem, kind)
+      if not kind or picture.label or picture.flow:
+        known.append((int(stem.split('_')[-1]), picture))
+    if known:
+      parts = runs([x for _, x in known], [number for number, _ in known])
+      clips += [(sequence.name if len(parts) == 1 else f'{sequence.name}_{k:03d}', part, 1)
+                for k, part in enumerate(parts)]
+  return clips
+
+
+def viper_picture(folder, sequence, file, stem, kind):
+  """The Picture of a frame with what lies beside it."""
+  wanted = {'cls': {'label': 'cls/{}.png'},
+            'flow': {'flow': 'flow/{}.npz', 'flow_back': 'flowbw/{}.npz'}}.get(kind, {})
+  extras = {name: folder / form.format(f'{sequence}/{stem}') for name, form in wanted.items()}
+  return records.Picture(file, **{name: str(path) for name, path in extras.items()
+                                  if path.is_file()})
+
+
+class CityscapesSequence(records.FrameBuilder):
+  """Cordts et al., "The Cityscapes Dataset", CVPR 2016: snippets of 30 frames.
+
+  full: as published. 512x256 (what STC-V2V trains on), or any other size: made smaller here.
+  """
+
+  CONFIGS = ('full', '512x256')
+  COUNTS = {'full': {'train': 89250, 'validation': 15000, 'test': 45750}}
+  PAGE = 'the Cityscapes site, after registration: leftImg8bit_sequence_trainvaltest.zip.'
+  HOLDS = 'leftImg8bit_sequence/train/CITY/CITY_000000_000000_leftImg8bit.png and so on.'
+  CITATION = 'Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, 2016'
+
+  def layout(self, manual, config):
+    """{'train', 'validation', 'test': Split}, as far as they are there."""
+    top = places.find(manual, ['leftImg8bit_sequence']) or pathlib.Path(manual)
+    found = {split: next((top / name for name in names if (top / name).is_dir()), None)
+             for split, names in VIDEO_SPLITS.items()}
+    splits = {split: records.Split(cityscapes_clips(folder)) for split, folder in found.items()
+              if folder}
+    if not splits:
+      raise places.missing(self, manual, 'leftImg8bit_sequence/train')
+    return splits
+
+
+def cityscapes_clips(folder):
+  """Runs of neighbouring frames of one city and sequence, in blocks of 30."""
+  clips = []
+  for city in sorted(x for x in folder.iterdir() if x.is_dir()):
+    groups = {}
+    for file in pictures_in(city):
+      parts = pathlib.Path(file).stem.split('_')   # CITY_SEQUENCE_FRAME_leftImg8bit
+      if len(parts) < 4 or not (parts[-3] + parts[-2]).isdigit():
+        raise ValueError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
+      groups.setdefault(parts[-3], []).append((int(parts[-2]), records.Picture(file)))
+    for sequence, members in groups.items():
+      for block in runs(members, [number for number, _ in members], BLOCK):
+        clips.append((f'{city.name}_{sequence}_{block[0][0]:06d}', [x for _, x in block], 1))
+  return clips
+
+
+class Davis2017Frames(records.FrameBuilder):
+  """Pont-Tuset et al., "The 2017 DAVIS Challenge", 480p.
+
+  train_masks and validation_masks hold the annotations as frames, for `data.task=segmentation`.
+  """
+
+  CONFIGS = ('480p',)
+  COUNTS = {'480p': {'train': 4209, 'validation': 1999}}
+  PAGE = 'the DAVIS site: DAVIS-2017-trainval-480p.zip.'
+  HOLDS = 'DAVIS with JPEGImages/480p, Annotations/480p, ImageSets/2017/train.txt and val.txt.'
+  CITATION = 'Pont-Tuset et al., The 2017 DAVIS Challenge on Video Object Segmentation, 2017'
+
+  def layout(self, manual, config):
+    """{'train', 'validation' and the same with _masks: Split}."""
+    top = places.find(manual, ['DAVIS']) or pathlib.Path(manual)
+    splits = {}
+    for split, name in (('train', 'train'), ('validation', 'val')):
+      listed = top / 'ImageSets' / '2017' / f'{name}.txt'
+      if not listed.is_file():
+        raise places.missing(self, manual, f'DAVIS/ImageSets/2017/{name}.txt')
+      names = listed.read_text().split()
+      for kind, folder in (('', 'JPEGImages'), ('_masks', 'Annotations')):
+        inner = [top / folder / '480p' / sequence for sequence in names]
+        lost = next((x for x in inner if not x.is_dir()), None)
+        if lost:
+          raise places.missing(self, manual, f'{lost}, which {listed} names')
+        splits[split + kind] = records.Split(
+            [(x.name, [records.Picture(file) for file in pictures_in(x)], 1) for x in inner])
+    return splits

@@ -1,0 +1,1 @@
+"""Frame sources: folders, films, records; and how their frames are found."""

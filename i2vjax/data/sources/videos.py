@@ -1,0 +1,95 @@
+"""Videos as training and test data: random access, and unpacking into pictures."""
+
+import pathlib
+import threading
+
+from i2vjax.data.io import video_reader
+from i2vjax.data.source import Clip, FrameSource
+
+SEEKS = ('mp4', 'matroska')   # files with an index and true times; others are read from the start
+
+
+class VideoFrames(FrameSource):
+  """Videos as a FrameSource: any frame, bit-equal to reading in order.
+
+  Reading on is as fast as decoding. A jump decodes from the key frame before, up to a whole group
+  of pictures (often 250 frames); in files that cannot be sought exactly (.avi, .ts, .mpg) from the
+  start. For training use `unpack`.
+  """
+
+  def __init__(self, paths, names=None):
+    """paths: video files; each is a clip. names: of the clips, by default the files' stems."""
+    names = names or [pathlib.Path(path).stem for path in paths]
+    self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
+    start = 0
+    for name, path in zip(names, self.paths, strict=True):
+      container, stream = video_reader.open_stream(path)
+      with container:
+        stamps = video_reader.time_stamps(container, stream)
+        seeks = any(name in SEEKS for name in container.format.name.split(','))
+      count = len(stamps) if stamps else video_reader.video_info(path).frames
+      stamps = stamps if seeks else None
+      self.clips.append(Clip(name, start, count))
+      self.stamps.append(stamps)
+      start += count
+    self._reset()
+
+  def _reset(self):
+    self._lock, self._open_clip, self._next = threading.Lock(), None, None
+
+  def __getstate__(self):
+    return {name: value for name, value in self.__dict__.items() if name[0] != '_'}
+
+  def __setstate__(self, state):
+    self.__dict__.update(state)
+    self._reset()
+
+  def __repr__(self):
+    return f'VideoFrames({self.paths!r}, {len(self)} frames)'
+
+  def where(self, i):
+    """Frame `i` in words, for messages."""
+    clip = self._clip(i)
+    return f'{self.paths[clip]}, frame {i - self.clips[clip][1]} (from 0)'
+
+  def _clip(self, i):
+    return next(k for k, (_, start, length) in enumerate(self.clips) if start <= i < start + length)
+
+  def read(self, i):
+    """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]}."""
+    clip = self._clip(i)
+    with self._lock:
+      return {'frame': self._read(clip, i - self.clips[clip][1])}
+
+  def _read(self, clip, k):
+    if self._open_clip != clip or k != self._next:
+      self._go_to(clip, k)
+    stamps = self.stamps[clip]
+    for frame in self._stream_frames:
+      self._next += 1
+      if stamps is None and self._next <= k:
+        continue
+      if stamps is None or frame.time is None or frame.pts * frame.time_base >= stamps[k]:
+        self._next = k + 1
+        return video_reader.to_array(frame, self._kind, self._size)
+    raise video_reader.UnreadableVideo(f'{self.paths[clip]}: frame {k} (from 0) cannot be decoded')
+
+  def _go_to(self, clip, k):
+    """Place the decoder at the key frame before frame `k` of a clip."""
+    path, stamps = self.paths[clip], self.stamps[clip]
+    # opened anew: after a seek some decoders still hand out frames from before it
+    self._container, stream = video_reader.open_stream(path)
+    self._open_clip, self._next = clip, 0
+    self._kind, self._size = video_reader.kind_of(stream), video_reader.size_of(self._container, stream)
+    if stamps and k:
+      self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
+    self._stream_frames = video_reader.decoded(self._container, stream, path)
+
+
+def video_shape(path):
+  """(height, width) of the first frame."""
+  return next(video_reader.read_video(path))[0].shape[:2]
+
+
+def _amount(count):
+  return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.2f} MB'

@@ -1,0 +1,1 @@
+"""Resizing, thermal ranges, preprocessing: frames in, frames out."""

@@ -1,0 +1,127 @@
+"""Frames, labels, boxes and motion brought to another size or cut out together."""
+
+import io
+
+import numpy as np
+from PIL import Image
+
+from i2vjax.data.io import images
+from i2vjax.data.transforms import resize
+
+LEAST_SHARE = 0.25   # of a box that must lie inside a cut
+
+def shaped(record, size=None, crop=None):
+  """A record after resizing to (height, width) and cutting out (top, left, height, width).
+
+  Args:
+    record: 'frame' [H, W, C], and perhaps 'label' [H, W] and 'boxes' [N, 5] (x0, y0, x1, y1,
+      class) in pixel edges.
+
+  Returns:
+    The same fields. Boxes end at the cut; those that keep less than a quarter of their area are
+    left out (ours: detectors are not to be blamed for a bumper; PearlGAN names no rule).
+
+  Raises:
+    ValueError: the frame is smaller than the cut.
+  """
+  record = dict(record)
+  if size:
+    height, width = record['frame'].shape[:2]
+    record['frame'] = resize.resize_frame(record['frame'], tuple(size))
+    if 'label' in record:
+      record['label'] = resize.resize_labels(record['label'], tuple(size))
+    if 'boxes' in record:
+      scale = np.float32([size[1] / width, size[0] / height] * 2 + [1])
+      record['boxes'] = record['boxes'] * scale
+  return _cut(record, crop) if crop else record
+
+
+def _cut(record, crop):
+  top, left, height, width = crop
+  have = record['frame'].shape[:2]
+  if top + height > have[0] or left + width > have[1]:
+    raise ValueError(f'frames of {have[1]}x{have[0]} pixels are smaller than the {width}x{height} '
+                     f'at ({left}, {top}) that this set is cut to')
+  for name in {'frame', 'label'} & set(record):
+    record[name] = np.ascontiguousarray(record[name][top:top + height, left:left + width])
+  if 'boxes' in record:
+    whole = record['boxes'] - np.float32([left, top, left, top, 0])
+    boxes = whole.copy()
+    boxes[:, :4] = np.clip(whole[:, :4], 0, np.float32([width, height] * 2))
+    left_over, area = (np.prod(x[:, 2:4] - x[:, :2], axis=-1) for x in (boxes, whole))
+    record['boxes'] = boxes[(left_over > 0) & (left_over >= LEAST_SHARE * area)]
+  return record
+
+
+def read_label(data, name):
+  """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
+  try:
+    with Image.open(io.BytesIO(data)) as picture:
+      label = np.asarray(picture)
+  except OSError as error:
+    raise images.UnreadableFrame(f'{name} cannot be decoded: {error}') from error
+  if label.ndim != 2 or label.dtype.kind not in 'ui' or label.max(initial=0) > 255:
+    raise images.UnreadableFrame(f'{name} is no picture of class ids from 0 to 255: {label.shape} '
+                                 f'{label.dtype}')
+  return label.astype(np.uint8)
+
+
+def read_flow(data, name):
+  """The motion in an .npz with u and v or one array.
+
+  Returns:
+    (flow [H, W, 2] float32, (x, y) pixels, NaN where it is not known; known [H, W], 1 or 0).
+  """
+  try:
+    with np.load(io.BytesIO(data)) as file:
+      arrays = {key: file[key].astype(np.float32) for key in file.files}
+  except (OSError, ValueError) as error:
+    raise images.UnreadableFrame(f'{name} cannot be read as .npz: {error}') from error
+  if {'u', 'v'} <= set(arrays):
+    flow = np.stack([arrays['u'], arrays['v']], axis=-1)
+  else:
+    found = [x for x in arrays.values() if x.ndim == 3 and x.shape[-1] == 2]
+    if len(found) != 1:
+      shapes = ', '.join(f'{key} {x.shape}' for key, x in arrays.items())
+      raise images.UnreadableFrame(f'{name}: motion is expected as u and v or as one array '
+                                   f'[H, W, 2]; it holds {shapes}')
+    flow = found[0]
+  known = np.isfinite(flow).all(axis=-1)
+  return np.where(known[..., None], flow, np.float32(np.nan)), known.astype(np.float32)
+
+
+def resized(data, frame, boxes, split, parts, size):
+  """Files of one record at another size.
+
+  Args:
+    data: {'image', 'label', 'flow', 'flow_back': bytes, empty where there is none}.
+    frame: the decoded image. boxes: [N, 5]. split: records.Split, whose own shaping comes first.
+    parts: frames side by side. size: (height, width) of each.
+
+  Returns:
+    (data with PNG and .npz bytes of that size, boxes of that size).
+  """
+  pieces = np.split(frame, parts, axis=1) if frame.shape[1] % parts == 0 else [frame]
+  records = [{'frame': piece, 'boxes': boxes} for piece in pieces]
+  if data['label']:
+    records[0]['label'] = read_label(data['label'], 'label')
+  records = [shaped(shaped(x, split.resize, split.crop), size) for x in records]
+  done = {'image': _png(np.concatenate([x['frame'] for x in records], axis=1)), 'label': b''}
+  if data['label']:
+    done['label'] = _png(records[0]['label'])
+  for name in ('flow', 'flow_back'):
+    done[name] = _npz(data[name], size) if data[name] else b''
+  return done, records[0]['boxes']
+
+
+def _png(frame):
+  buffer = io.BytesIO()
+  Image.fromarray(frame[..., 0] if frame.shape[2:] == (1,) else frame).save(buffer, 'png')
+  return buffer.getvalue()
+
+
+def _npz(data, size):
+  flow = resize.resize_flow(read_flow(data, 'flow')[0], size).astype(np.float16)
+  buffer = io.BytesIO()
+  np.savez_compressed(buffer, u=flow[..., 0], v=flow[..., 1])
+  return buffer.getvalue()

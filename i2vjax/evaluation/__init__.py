@@ -1,0 +1,1 @@
+"""Scores of test clips: what to compute, how, and the report."""
