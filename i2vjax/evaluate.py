@@ -13,12 +13,11 @@ from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
+from i2vjax.evaluation import baselines, external, motion
+from i2vjax.evaluation import plan as planning
+from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips
-from i2vjax.reporting import page, words
-from i2vjax.reporting import sketches as pictures
 from i2vjax.run import curves as sheets
-from i2vjax.scoring import exchange, judges, rows
-from i2vjax.scoring import plan as planning
 
 FILES = ('scores.json', 'index.html')
 
@@ -44,7 +43,7 @@ def evaluate(run, output, overwrite=False, show=True):
   """
   output = check_output(output, overwrite)
   plan = planning.of_run(run.config)
-  table = {'translated': rows.translated(run), **rows.reference(run, plan)}
+  table = {'translated': baselines.translated(run), **baselines.reference(run, plan)}
   scores, sketches = judge(table, plan, show)
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
@@ -56,7 +55,7 @@ def evaluate(run, output, overwrite=False, show=True):
 def quick_scores(run):
   """{name: value} of the run's own row: what training logs every `eval.every` steps."""
   plan = planning.of_run(run.config, quick=True)
-  scores, _ = judge({'translated': rows.translated(run)}, plan, show=False, sketched=False)
+  scores, _ = judge({'translated': baselines.translated(run)}, plan, show=False, sketched=False)
   return {name: value for name, value in scores['rows']['translated'].items()
           if not name.startswith('num_') and not name.endswith('_source')}
 
@@ -88,10 +87,10 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
   table = {'translated': lambda material: material.raw}
   first = next(plan.materials())
   if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
-    table['source'] = rows.source
-  table['constant'] = rows.constant(plan.materials())
+    table['source'] = baselines.source
+  table['constant'] = baselines.constant(plan.materials())
   scores, sketches = judge(table, plan, show)
-  scores['rows']['translated'] |= exchange.scores(plan.names, settings, found['result'])
+  scores['rows']['translated'] |= external.scores(plan.names, settings, found['result'])
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()} | {
       name: str(place) for name, place in places.items() if place}
   return _write(output, scores, sketches, {})
@@ -110,8 +109,8 @@ def check_output(output, overwrite):
 
 def _write(output, scores, sketches, curves):
   files.save_json(output / 'scores.json', scores)
-  files.save_text(output / 'index.html', page.page(scores, sketches, curves))
-  print(f'{words.table(scores)}\n{output / "index.html"}')
+  files.save_text(output / 'index.html', html.page(scores, sketches, curves))
+  print(f'{text.table(scores)}\n{output / "index.html"}')
   return scores
 
 
@@ -130,7 +129,7 @@ def judge(table, plan, show=True, sketched=True):
     (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, sketches for the page).
   """
   panel = plan.panel(show)
-  motion_of = judges.motion_of(plan.config, plan.estimator) if plan.estimator else None
+  motion_of = motion.motion_of(plan.config, plan.estimator) if plan.estimator else None
   totals, listed, sketches = {label: [one.start for one in panel] for label in table}, [], []
   for material in tqdm.tqdm(plan.materials(), desc='test clips', unit='clip', disable=not show):
     if motion_of:   # once, for all rows
@@ -143,9 +142,9 @@ def judge(table, plan, show=True, sketched=True):
       translated = made if translated is None else translated
     listed.append(entry)
     if sketched:
-      sketches = pictures.keep(sketches, pictures.sketch(
+      sketches = figures.keep(sketches, figures.sketch(
           material.name, _pictures(material, translated), entry['series'],
-          moving=len(sketches) < pictures.SHOWN))
+          moving=len(sketches) < figures.SHOWN))
   if not listed:
     raise ValueError('no test clips: nothing to score')
   results = {label: _results(panel, parts) for label, parts in totals.items()}

@@ -17,7 +17,8 @@ import numpy as np
 
 from i2vjax import data
 from i2vjax.cli import parse
-from i2vjax.comparing import compare, lineup, tables
+from i2vjax.compare import compare, experiments
+from i2vjax.compare import table as tables
 from i2vjax.core import files, ops
 from i2vjax.data.loader import clips
 from i2vjax.run import load
@@ -97,7 +98,7 @@ def run_all():
   parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
   parser.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS))
   options, common = parser.parse_known_args()
-  rows = [lineup.Row(name, options.config, ROWS[name]) for name in options.rows]
+  rows = [experiments.Row(name, options.config, ROWS[name]) for name in options.rows]
   table, stopped = compare.compare(options.output, rows, options.seeds, common=common,
                                    read=parse.row_config)
   if stopped:

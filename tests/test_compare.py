@@ -12,7 +12,7 @@ import pytest
 
 from i2vjax import evaluate, main
 from i2vjax.cli import flags, parse
-from i2vjax.comparing import compare, drawings, lineup, tables
+from i2vjax.compare import compare, experiments, figures, table
 from i2vjax.core import files
 from i2vjax.run import folder
 
@@ -40,7 +40,7 @@ class Commands:
 
   def train(self, arguments, workdir):
     given = [text for text in arguments if text.startswith('--config')]
-    config = lineup.settle.settle(parse.row_config(given))
+    config = experiments.settle.settle(parse.row_config(given))
     workdir.mkdir(parents=True)
     folder.write_config(workdir, config)
     (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
@@ -68,7 +68,7 @@ def run(tmp_path, monkeypatch):
   def pictures(item):
     frame = np.full((8, 8, 3), 90, np.uint8)
     return 1234, {'titles': ['clip, frame 1'], 'source': [frame], 'translated': [frame]}
-  monkeypatch.setattr(drawings, 'kept', pictures)
+  monkeypatch.setattr(figures, 'kept', pictures)
 
   def table(commands, *more, configs=f'{CYCLEGAN},{CUT}'):
     monkeypatch.setattr(compare, 'call', commands)
@@ -216,17 +216,17 @@ def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path
 
 def test_scores_on_other_frames_are_noticed():
   runs = [{'references': {'constant': {'psnr': value}}} for value in (16.0, 16.5)]
-  assert 'different test frames' in tables.odd_references(runs)[0]
-  assert tables.odd_references(runs[:1] * 2) == []
+  assert 'different test frames' in table.odd_references(runs)[0]
+  assert table.odd_references(runs[:1] * 2) == []
 
 
 def test_spread_of_rounding_alone_is_not_shown():
   row = {'mean': {'psnr': 16.0, 'warping_mse': 1e-20}, 'spread': {'psnr': 1e-12,
                                                                   'warping_mse': 1e-20}}
-  assert tables.cell(row, 'psnr', 2) == '16.00'
-  assert tables.cell(row, 'warping_mse', 3) == '0.000'
+  assert table.cell(row, 'psnr', 2) == '16.00'
+  assert table.cell(row, 'warping_mse', 3) == '0.000'
   row['spread']['psnr'] = 0.004
-  assert tables.cell(row, 'psnr', 2) == '16.00 ± 0.00'
+  assert table.cell(row, 'psnr', 2) == '16.00 ± 0.00'
 
 
 # ---- processes --------------------------------------------------------------------------------
@@ -267,16 +267,16 @@ def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
 
 
 def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
-  item, = lineup.plan(tmp_path, [lineup.parse_row(CUT)], (0,), (), parse.row_config)
+  item, = experiments.plan(tmp_path, [experiments.parse_row(CUT)], (0,), (), parse.row_config)
   item.report.mkdir(parents=True)
   pictures = {'titles': ['a, frame 1', 'b, frame 1'],
               'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
-  monkeypatch.setattr(drawings.load, 'load', lambda *_: types.SimpleNamespace(
+  monkeypatch.setattr(figures.load, 'load', lambda *_: types.SimpleNamespace(
       params={'gen': {'kernel': np.zeros((2, 3))}}))
-  monkeypatch.setattr(drawings, 'frames', lambda run: pictures)
-  assert drawings.kept(item)[0] == 6
-  monkeypatch.delattr(drawings.load, 'load')
-  parameters, again = drawings.kept(item)
+  monkeypatch.setattr(figures, 'frames', lambda run: pictures)
+  assert figures.kept(item)[0] == 6
+  monkeypatch.delattr(figures.load, 'load')
+  parameters, again = figures.kept(item)
   assert parameters == 6
   assert [str(title) for title in again['titles']] == pictures['titles']
   for old, new in zip(pictures['source'], again['source'], strict=True):
@@ -288,11 +288,11 @@ def test_curves_are_taken_where_all_seeds_have_them(tmp_path):
     lines = [{'step': step, 'eval/psnr': 10 * seed + step, 'nce': 1.0} for step in steps]
     (tmp_path / str(seed)).mkdir()
     (tmp_path / str(seed) / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
-  found = drawings.curves([tmp_path / '0', tmp_path / '1'])
+  found = figures.curves([tmp_path / '0', tmp_path / '1'])
   assert list(found) == ['psnr']
   assert found['psnr'][0] == [2, 3]
   np.testing.assert_array_equal(found['psnr'][1], [[2, 3], [12, 13]])
-  assert drawings.plot({'x': {'curves': {}}}) is None
+  assert figures.plot({'x': {'curves': {}}}) is None
 
 
 @pytest.mark.slow

@@ -14,8 +14,8 @@ from i2vjax.core import ops
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment
+from i2vjax.evaluation import plan
 from i2vjax.metrics import clips
-from i2vjax.scoring import plan
 
 
 @pytest.fixture(scope='module')

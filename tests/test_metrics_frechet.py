@@ -11,9 +11,10 @@ import scipy.linalg
 from PIL import Image
 
 from i2vjax import defaults
+from i2vjax.evaluation import scoring_networks
 from i2vjax.metrics import features, frechet
 from i2vjax.networks import inception
-from i2vjax.pretrained import registry, scorers
+from i2vjax.pretrained import registry
 
 
 def draw(count, dims=8, seed=0, shift=0.0):
@@ -337,22 +338,22 @@ def config(tmp_path, monkeypatch):
 
 
 def test_a_missing_file_is_said_with_the_command(config):
-  reason = scorers.missing('fid', config)
+  reason = scoring_networks.missing('fid', config)
   assert 'pt_inception-2015-12-05-6726825d.pth (91 MB)' in reason
   assert 'python -m i2vjax.main fetch inception_fid' in reason
-  assert scorers.missing('kid', config) == reason
+  assert scoring_networks.missing('kid', config) == reason
   config.eval.weights = 'random'
-  assert scorers.missing('fid', config) is None
+  assert scoring_networks.missing('fid', config) is None
 
 
 def test_nothing_is_missing_where_the_file_lies(config, tmp_path):
   (tmp_path / 'weights' / registry.ENTRIES['inception_fid'].file).write_bytes(b'')
-  assert scorers.missing('fid', config) is None
+  assert scoring_networks.missing('fid', config) is None
 
 
 def test_unknown_scores_and_weights_are_named(config):
   with pytest.raises(ValueError, match='there are fid, kid, lpips'):
-    scorers.missing('psnr', config)
+    scoring_networks.missing('psnr', config)
   config.eval.weights = 'none'
   with pytest.raises(ValueError, match="choose 'file' or 'random'"):
-    scorers.missing('fid', config)
+    scoring_networks.missing('fid', config)

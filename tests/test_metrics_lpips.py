@@ -11,9 +11,10 @@ import torch_files
 from flax import traverse_util
 
 from i2vjax import defaults, metrics, pretrained
+from i2vjax.evaluation import scoring_networks
 from i2vjax.metrics import lpips
 from i2vjax.networks import alexnet
-from i2vjax.pretrained import lpips_weights, registry, scorers, vgg_weights
+from i2vjax.pretrained import lpips_weights, registry, vgg_weights
 
 
 class Pixels(nn.Module):
@@ -188,17 +189,17 @@ def config(tmp_path, monkeypatch):
 
 def test_both_files_are_asked_for_with_their_commands(config):
   folder = registry.places(config)[0]
-  reason = scorers.missing('lpips', config)
+  reason = scoring_networks.missing('lpips', config)
   for part in ('alexnet-owt-7be5be79.pth', 'alex.pth', 'get them by', 'fetch alexnet;',
                'fetch lpips_alex'):
     assert part in reason
   (folder / 'alex.pth').write_bytes(b'')
-  assert 'get it by: python -m i2vjax.main fetch alexnet' in scorers.missing('lpips', config)
+  assert 'get it by: python -m i2vjax.main fetch alexnet' in scoring_networks.missing('lpips', config)
   config.eval.lpips_net = 'vgg'
-  assert 'fetch vgg16; python -m i2vjax.main fetch lpips_vgg' in scorers.missing('lpips', config)
+  assert 'fetch vgg16; python -m i2vjax.main fetch lpips_vgg' in scoring_networks.missing('lpips', config)
   config.eval.lpips_net = 'squeeze'
   with pytest.raises(ValueError, match="choose 'alex' or 'vgg'"):
-    scorers.missing('lpips', config)
+    scoring_networks.missing('lpips', config)
 
 
 def test_files_are_loaded_and_recorded(config, monkeypatch):
@@ -212,7 +213,7 @@ def test_files_are_loaded_and_recorded(config, monkeypatch):
   for name, change in (('alexnet', dict(file=file)), ('lpips_alex', dict(example=narrow))):
     monkeypatch.setitem(registry.ENTRIES, name,
                         dataclasses.replace(registry.ENTRIES[name], **change))
-  found = scorers.load({'backbone': (alexnet.AlexNet(2), 'alexnet'),
+  found = scoring_networks.load({'backbone': (alexnet.AlexNet(2), 'alexnet'),
                         'heads': (alexnet.Heads(), 'lpips_alex')}, config)
   assert found.suffix == '' and list(found.files) == ['alexnet', 'lpips_alex']
   assert found.files['alexnet'] == f'{file}, {file[-12:-4]}'
@@ -223,7 +224,7 @@ def test_files_are_loaded_and_recorded(config, monkeypatch):
 
 def test_a_missing_file_is_named_when_loading(config):
   with pytest.raises(pretrained.MissingWeights, match='alexnet-owt-7be5be79.pth'):
-    scorers.load_lpips(config)
+    scoring_networks.load_lpips(config)
 
 
 def test_random_weights_are_marked_and_leave_the_losses_networks_alone(config, monkeypatch):
@@ -236,7 +237,7 @@ def test_random_weights_are_marked_and_leave_the_losses_networks_alone(config, m
     return {}
   monkeypatch.setattr(pretrained, 'load', load)
   config.eval.weights, config.eval.lpips_net, config.perceptual = 'random', 'vgg', 'none'
-  found = scorers.load_lpips(config)
+  found = scoring_networks.load_lpips(config)
   assert asked == dict.fromkeys(('vgg16', 'lpips_vgg'), ('random', 'random'))
   assert found.suffix == '_RANDOM' and found.files == {'vgg16': 'random', 'lpips_vgg': 'random'}
-  assert config.perceptual == 'none' and found.nets['backbone'].taps == scorers.VGG_TAPS
+  assert config.perceptual == 'none' and found.nets['backbone'].taps == scoring_networks.VGG_TAPS

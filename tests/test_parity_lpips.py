@@ -9,9 +9,10 @@ import pytest
 from flax import traverse_util
 
 from i2vjax import pretrained
+from i2vjax.evaluation import scoring_networks
 from i2vjax.metrics import lpips
 from i2vjax.networks import alexnet, vgg
-from i2vjax.pretrained import lpips_weights, registry, scorers, vgg_weights
+from i2vjax.pretrained import lpips_weights, registry, vgg_weights
 
 torch = pytest.importorskip('torch')
 from torch import nn
@@ -90,7 +91,7 @@ def test_distance_equals_torchmetrics_with_the_public_heads(net, tmp_path, monke
   path = saved(layers, tmp_path / 'backbone.pth')
   monkeypatch.setattr(theirs, '_get_tv_model_features', lambda name, pretrained: layers)
   module, reader = {'alex': (alexnet.AlexNet(), lpips_weights.read_alexnet),
-                    'vgg': (vgg.VGG(16, scorers.VGG_TAPS), vgg_weights.READERS['vgg16'])}[net]
+                    'vgg': (vgg.VGG(16, scoring_networks.VGG_TAPS), vgg_weights.READERS['vgg16'])}[net]
   heads = pathlib.Path(theirs.__file__).parent / 'lpips_models' / f'{net}.pth'
   params = {'backbone': fit(module, (registry.FRAME,), reader, path),
             'heads': fit(alexnet.Heads(), registry.ENTRIES[f'lpips_{net}'].example,

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from i2vjax.data.io import video_reader
-from i2vjax.reporting import page, sketches, words
+from i2vjax.evaluation.report import figures, html
+from i2vjax.evaluation.report import text as words
 from i2vjax.run import curves as sheets
 
 
@@ -63,8 +64,8 @@ def test_missing_scores_are_dashes():
 
 
 def test_page_escapes_names_and_is_one_file():
-  sketch = sketches.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
-  text = page.page(scores(), sketches.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
+  sketch = figures.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
+  text = html.page(scores(), figures.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
   assert '<clip>' not in text
   assert '&lt;clip&gt; &amp; co' in text
   assert 'no &lt;flow&gt;' in text
@@ -76,35 +77,35 @@ def test_page_escapes_names_and_is_one_file():
 def test_worst_frames_come_first_over_all_clips():
   kept = []
   for clip, values in (('one', [30.0, 10.0, 20.0]), ('two', [25.0, 35.0, 5.0])):
-    kept = sketches.keep(kept, sketches.sketch(clip, rows(), {'psnr': values}))
+    kept = figures.keep(kept, figures.sketch(clip, rows(), {'psnr': values}))
   order = [(name, t) for _, name, t, _ in kept[0]['worst']]
   assert order == [('two', 2), ('one', 1), ('one', 2), ('two', 0)]   # at most two of a clip
 
 
 def test_without_target_the_least_steady_frames_are_the_worst():
-  sketch = sketches.sketch('clip', rows(), {'warping': [0.1, 0.5]})
+  sketch = figures.sketch('clip', rows(), {'warping': [0.1, 0.5]})
   assert sketch['worst'][0][2] == 1
 
 
 def test_memory_of_a_long_list_of_clips_is_bounded():
   kept = []
   for index in range(20):
-    kept = sketches.keep(kept, sketches.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
-  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(sketches.SHOWN)]
-  assert len(kept[0]['worst']) == sketches.WORST
+    kept = figures.keep(kept, figures.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
+  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(figures.SHOWN)]
+  assert len(kept[0]['worst']) == figures.WORST
 
 
 def test_slices_are_the_middle_line_of_every_frame():
   frames = np.random.default_rng(0).integers(0, 256, (3, 16, 20, 3), np.uint8)
-  sketch = sketches.sketch('clip', {'translated': frames}, {})
+  sketch = figures.sketch('clip', {'translated': frames}, {})
   np.testing.assert_array_equal(sketch['slices']['translated'], frames[:, 8])
 
 
 def test_the_page_holds_a_video_of_each_clip(tmp_path):
   """Rows side by side: the brightness of each part is that of its row."""
-  sketch = sketches.sketch('clip', {'source': np.full((5, 16, 20, 1), 60, np.uint8),
+  sketch = figures.sketch('clip', {'source': np.full((5, 16, 20, 1), 60, np.uint8),
                                     'translated': np.full((5, 16, 20, 3), 180, np.uint8)}, {})
-  text = page.page(scores(), sketches.keep([], sketch), {})
+  text = html.page(scores(), figures.keep([], sketch), {})
   data, = re.findall(r'video/mp4;base64,([^"]+)"', text)
   (tmp_path / 'x.mp4').write_bytes(base64.b64decode(data))
   frames = [frame for frame, _ in video_reader.read_video(tmp_path / 'x.mp4')]
@@ -114,15 +115,15 @@ def test_the_page_holds_a_video_of_each_clip(tmp_path):
 
 
 def test_a_long_clip_has_a_short_video():
-  frames = np.zeros((sketches.MOVING + 20, 16, 20, 3), np.uint8)
-  short, whole = sketches.video({'x': frames}), sketches.video({'x': frames[:sketches.MOVING]})
+  frames = np.zeros((figures.MOVING + 20, 16, 20, 3), np.uint8)
+  short, whole = figures.video({'x': frames}), figures.video({'x': frames[:figures.MOVING]})
   assert short == whole
-  assert not sketches.sketch('clip', {'x': frames}, {}, moving=False)['video']
+  assert not figures.sketch('clip', {'x': frames}, {}, moving=False)['video']
 
 
 def test_a_clip_of_one_frame_has_a_page():
-  sketch = sketches.sketch('clip', rows(1), {})
-  assert '<img' in page.page(scores(), sketches.keep([], sketch), {})
+  sketch = figures.sketch('clip', rows(1), {})
+  assert '<img' in html.page(scores(), figures.keep([], sketch), {})
 
 
 def test_curves_are_read_from_the_log(tmp_path):

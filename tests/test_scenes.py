@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from i2vjax.evaluation import class_colors
 from i2vjax import defaults
-from i2vjax.data import scenes
 from i2vjax.data.scenes import cameras, hashing, palette, render, source, surface, world
+from i2vjax.evaluation import class_colors
 
 # sha256 of the bytes of three frames; other bytes mean other data under the same seed.
 PINNED = {
@@ -283,7 +282,7 @@ def test_long_clips_keep_their_street_and_traffic():
 
 def test_ceiling_of_constant_colours_is_between_grey_and_perfect():
   settings = data(size=32, weather='clear')
-  told = class_colors.class_colour_ceiling(settings, train_frames=48, test_frames=24)
+  told = class_colors.class_color_ceiling(settings, train_frames=48, test_frames=24)
   b = source(settings, 'test', 'b')
   grey = np.mean([10 * np.log10(255 ** 2 / np.var(b.read(8 * k + 4)['frame'].astype(float)))
                   for k in range(24)])

@@ -5,13 +5,11 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import defaults, evaluate, segmenter
+from i2vjax import defaults, evaluate
 from i2vjax.data.annotations import class_names
 from i2vjax.data.io import images
-from i2vjax.evaluation import clips
-from i2vjax.pretrained import scorers
-from i2vjax.reporting import words
-from i2vjax.scoring import judges, plan
+from i2vjax.evaluation import clips, motion, plan, scene_segmenter, scorers, scoring_networks
+from i2vjax.evaluation.report import text
 
 
 def settings(**changes):
@@ -35,21 +33,21 @@ def moving(count=4):
 
 
 def test_scores_by_name():
-  names, skipped = judges.choose('psnr, flicker', {})
+  names, skipped = scorers.choose_scores('psnr, flicker', {})
   assert names == ('psnr', 'flicker')
   assert skipped['ssim'] == 'not asked for'
   with pytest.raises(ValueError, match='which cannot be computed: no flow'):
-    judges.choose('warping', {'warping': 'no flow'})
+    scorers.choose_scores('warping', {'warping': 'no flow'})
   with pytest.raises(ValueError, match="'fit' is not known"):
-    judges.choose('fit', {})
+    scorers.choose_scores('fit', {})
 
 
 def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
-  names, skipped = judges.choose('auto', {'fid': 'no file', 'ap': 'no boxes'})
+  names, skipped = scorers.choose_scores('auto', {'fid': 'no file', 'ap': 'no boxes'})
   assert names == ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'kid')
   assert skipped['fid'] == 'no file'
   assert skipped['iou'].endswith('--config.eval.metrics=auto,iou')
-  assert 'iou' in judges.choose('auto,iou', {})[0]
+  assert 'iou' in scorers.choose_scores('auto,iou', {})[0]
 
 
 def test_missing_files_are_named_with_the_command_that_fetches_them():
@@ -107,10 +105,10 @@ def test_estimated_motion_finds_the_warping_error_of_the_source_small():
   """A texture in even motion: none; the same frames with their brightness trembling: much."""
   frames = moving()
   material = clips.EvalClip('a', frames, shown=frames, target=frames,
-                            motion=judges.motion_of(settings(), 'tvl1')(frames))
+                            motion=motion.motion_of(settings(), 'tvl1')(frames))
   flow, visible = material.motion
   assert np.median(flow[..., 0][visible > 0]) == pytest.approx(1, abs=0.1)
-  judge = judges.pixels(settings().eval, ('warping',), 'tvl1')
+  judge = scorers.pixel_scorer(settings().eval, ('warping',), 'tvl1')
   _, still, series = judge.add(judge.start, material, frames)
   trembling = np.clip(frames.astype(int) + np.array([0, 20, 0, 20])[:, None, None, None], 0, 255)
   _, loud, _ = judge.add(judge.start, material, trembling.astype(np.uint8))
@@ -119,16 +117,16 @@ def test_estimated_motion_finds_the_warping_error_of_the_source_small():
 
 
 def test_single_frames_have_no_motion():
-  assert judges.motion_of(settings(), 'zero')(moving(1)) is None
+  assert motion.motion_of(settings(), 'zero')(moving(1)) is None
 
 
 def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   """Road is black, sky is white; half of the frame is called sky, a quarter is."""
   road, sky = class_names.CITYSCAPES.index('road'), class_names.CITYSCAPES.index('sky')
-  monkeypatch.setattr(segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
-  monkeypatch.setattr(segmenter, 'predict', lambda params, frames: np.where(
+  monkeypatch.setattr(scene_segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
+  monkeypatch.setattr(scene_segmenter, 'predict', lambda params, frames: np.where(
       frames[..., 0] > 127, sky, road).astype(np.uint8))
-  judge = judges.classes(settings(), show=False)
+  judge = scorers.miou_scorer(settings(), show=False)
   frames = np.zeros((2, 4, 4, 3), np.uint8)
   frames[:, :2] = 255
   truth = np.full((2, 4, 4), road, np.uint8)
@@ -141,7 +139,7 @@ def test_classes_by_a_network_that_sees_brightness(monkeypatch):
 
 def test_edges_of_the_negative_are_the_same():
   frames = moving(2)
-  judge = judges.outlines()
+  judge = scorers.apce_scorer()
   material = clips.EvalClip('a', frames, shown=frames)
   _, values, _ = judge.add(judge.start, material, 255 - frames)
   assert values['apce'] == pytest.approx(1)
@@ -152,15 +150,15 @@ def test_edges_of_the_negative_are_the_same():
 def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
   """A stand-in for LPIPS, the difference of the means: no target is needed for the second."""
   scorer = type('Scorer', (), {'nets': {}, 'params': {}, 'files': {}, 'suffix': '_RANDOM'})
-  monkeypatch.setattr(scorers, 'load_lpips', lambda config: scorer)
-  monkeypatch.setattr(judges.lpips, 'program', lambda *parts: lambda x, y: np.abs(
+  monkeypatch.setattr(scoring_networks, 'load_lpips', lambda config: scorer)
+  monkeypatch.setattr(scorers.lpips, 'program', lambda *parts: lambda x, y: np.abs(
       x.mean((1, 2, 3)) - y.mean((1, 2, 3))).astype(np.float32))
   frames = np.stack([np.full((4, 4, 3), x, np.uint8) for x in (10, 14, 12)])
-  both = judges.likeness(settings(), ('lpips', 'lpips_temporal'))
+  both = scorers.lpips_scorer(settings(), ('lpips', 'lpips_temporal'))
   total, values, series = both.add(both.start, clips.EvalClip('a', None, target=frames + 5), frames)
   assert values == {'lpips_RANDOM': 5, 'lpips_temporal_RANDOM': 3} == both.result(total)
   assert series['lpips_temporal_RANDOM'].tolist() == [4, 2]
-  alone, material = judges.likeness(settings(), ('lpips_temporal',)), clips.EvalClip('a', None)
+  alone, material = scorers.lpips_scorer(settings(), ('lpips_temporal',)), clips.EvalClip('a', None)
   assert alone.add(alone.start, material, frames)[1] == {'lpips_temporal_RANDOM': 3}
   assert alone.result(alone.add(alone.start, material, frames[:1])[0]) == {}
 
@@ -172,11 +170,11 @@ class Fake:
 
 def test_fid_compares_all_frames_of_a_row_with_the_reference(monkeypatch):
   """Reference brighter by 10 everywhere: the squared distance of the means, no spread."""
-  monkeypatch.setattr(scorers, 'load_inception', lambda config: Fake)
-  monkeypatch.setattr(judges.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
+  monkeypatch.setattr(scoring_networks, 'load_inception', lambda config: Fake)
+  monkeypatch.setattr(scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
   rng = np.random.default_rng(0)
   real = rng.integers(0, 200, (6, 4, 4, 3)).astype(np.uint8)
-  judge = judges.crowd(settings(), ('fid',), lambda: iter([real[:2], real[2:]]))
+  judge = scorers.fid_kid_scorer(settings(), ('fid',), lambda: iter([real[:2], real[2:]]))
   total = judge.start
   for part in (real[3:] + np.uint8(10), real[:3] + np.uint8(10)):
     total, _, _ = judge.add(total, None, part)
@@ -201,6 +199,6 @@ def test_random_networks_score_a_run_and_mark_it(tmp_path):
 
 def test_page_names_the_estimator():
   scores = {'rows': {'translated': {'warping_mse[tvl1]': 0.001, 'iou[road]': 0.5, 'miou': 0.2}}}
-  headings = [heading for _, heading, *_ in words.columns(scores)]
+  headings = [heading for _, heading, *_ in text.columns(scores)]
   assert headings == ['warping error ×1000 (tvl1)', 'mIoU']
-  assert words.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'
+  assert text.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'

@@ -11,8 +11,7 @@ from i2vjax import evaluate as evaluator
 from i2vjax.data.annotations import class_names
 from i2vjax.data.io import images
 from i2vjax.data.sources import folders
-from i2vjax.evaluation import clips
-from i2vjax.scoring import exchange, judges
+from i2vjax.evaluation import clips, external, scorers
 
 ROAD, SKY = (class_names.CITYSCAPES.index(name) for name in ('road', 'sky'))
 
@@ -51,7 +50,7 @@ def places(world):
 
 def test_class_maps_by_hand(world):
   """Sky 8 rows of 12, road 4 of 8: mIoU (2/3 + 1/2) / 2, 12 of 16 rows right."""
-  found = exchange.scores(('iou',), places(world), folders.open_place(defaults.data(),
+  found = external.scores(('iou',), places(world), folders.open_place(defaults.data(),
                                                                    str(world / 'result')))
   assert found['miou'] == pytest.approx((2 / 3 + 1 / 2) / 2)
   assert found['pixel_accuracy'] == pytest.approx(12 / 16)
@@ -67,16 +66,16 @@ def test_class_maps_stand_in_the_table_of_folders(world):
 def test_a_labelled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
-    exchange.scores(('iou',), places(world),
+    external.scores(('iou',), places(world),
                     folders.open_place(defaults.data(), str(world / 'result')))
 
 
 def test_one_place_without_the_other():
   with pytest.raises(ValueError, match=r'set --config\.eval\.predictions'):
-    exchange.missing('iou', settings(labels='x'))
+    external.missing('iou', settings(labels='x'))
   with pytest.raises(ValueError, match=r'set --config\.eval\.boxes'):
-    exchange.missing('ap', settings(detections='x'))
-  assert 'needs files' in exchange.missing('ap', settings())
+    external.missing('ap', settings(detections='x'))
+  assert 'needs files' in external.missing('ap', settings())
 
 
 def test_boxes_by_hand(tmp_path):
@@ -91,8 +90,8 @@ def test_boxes_by_hand(tmp_path):
   (tmp_path / 'found.json').write_text(json.dumps(found))
   given = settings(boxes=str(tmp_path / 'truth.json'), detections=str(tmp_path / 'found.json'))
   pytest.importorskip('pycocotools')
-  assert exchange.average_precision(given)['ap50'] == pytest.approx(51 / 101)
-  assert exchange.average_precision(given)['recall'] == 0.5
+  assert external.average_precision(given)['ap50'] == pytest.approx(51 / 101)
+  assert external.average_precision(given)['recall'] == 0.5
 
 
 def test_masks_as_frames():
@@ -100,6 +99,6 @@ def test_masks_as_frames():
   frames = np.zeros((3, 8, 8, 1), np.uint8)
   truth = frames.copy()
   frames[:, :, 1:5], truth[:, :, 2:6] = 255, 255
-  judge = judges.masks()
+  judge = scorers.davis_scorer()
   _, values, _ = judge.add(judge.start, clips.EvalClip('a', None, target=truth), frames)
   assert values['davis_j'] == pytest.approx(3 / 5) and values['davis_t'] == pytest.approx(0)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import segmenter
 from i2vjax.data.annotations import class_names
+from i2vjax.evaluation import scene_segmenter
 from i2vjax.networks import segmentation as networks
 
 SMALL = dict(width=12, levels=2, steps=120, pixels=4096, frames=24, lr=1e-2)
@@ -32,7 +32,7 @@ def cache(tmp_path_factory):
 @pytest.fixture(scope='module')
 def judge(cache):
   """(params, info) of a short training."""
-  return segmenter.train_or_load(config(), show=False)
+  return scene_segmenter.train_or_load(config(), show=False)
 
 
 def unused(*_):
@@ -45,7 +45,7 @@ def unused(*_):
 def test_it_learns_the_large_classes(judge):
   """The most frequent class alone would be right in well under half of the pixels."""
   _, info = judge
-  _, truth = segmenter.examples(config(), 'test')
+  _, truth = scene_segmenter.examples(config(), 'test')
   assert np.bincount(truth.ravel()).max() / truth.size < 0.5
   assert info['pixel_accuracy'] > 0.65
   assert info['iou[sky]'] > 0.6
@@ -55,20 +55,20 @@ def test_it_learns_the_large_classes(judge):
 
 def test_its_score_is_that_of_its_predictions(judge):
   params, info = judge
-  frames, truth = segmenter.examples(config(), 'test')
+  frames, truth = scene_segmenter.examples(config(), 'test')
   assert frames.shape == (12, 32, 32, 3)
-  right = np.mean(segmenter.predict(params, frames) == truth)
+  right = np.mean(scene_segmenter.predict(params, frames) == truth)
   np.testing.assert_allclose(info['pixel_accuracy'], right)
 
 
 def test_same_seed_same_parameters(cache):
-  first, again = (segmenter.train(config(steps=2), show=False)[0] for _ in range(2))
+  first, again = (scene_segmenter.train(config(steps=2), show=False)[0] for _ in range(2))
   assert all(jax.tree.leaves(jax.tree.map(np.array_equal, first, again)))
 
 
 def test_crops_cut_frames_and_labels_alike():
   truth = np.random.default_rng(0).integers(0, 200, (3, 16, 24)).astype(np.uint8)
-  x, y = segmenter._draw(jnp.asarray(truth[..., None]), jnp.asarray(truth), 64, (8, 8),
+  x, y = scene_segmenter._draw(jnp.asarray(truth[..., None]), jnp.asarray(truth), 64, (8, 8),
                          jax.random.key(0))
   np.testing.assert_array_equal(x[..., 0], y)
   spots = {part.tobytes() for frame in truth for part in
@@ -82,7 +82,7 @@ def test_crops_cut_frames_and_labels_alike():
 def test_grey_targets_are_learned_in_grey():
   settings = config()
   settings.data.update(direction='b2a', channels_b=1)
-  frames, truth = segmenter.examples(settings, 'train', 3)
+  frames, truth = scene_segmenter.examples(settings, 'train', 3)
   assert frames.shape == (3, 32, 32, 1)
   assert set(np.unique(truth)) <= {*range(19), 255}
 
@@ -90,29 +90,29 @@ def test_grey_targets_are_learned_in_grey():
 def test_what_cannot_be_learned_is_named(footage):
   folders = stubs.config(source='folders', root=str(footage))
   with pytest.raises(ValueError, match='has no labels.*scenes'):
-    segmenter.examples(folders, 'train')
+    scene_segmenter.examples(folders, 'train')
   deep = config()
   deep.data.direction = 'b2a'
   deep.data.scenes.thermal_bits = 16
   with pytest.raises(ValueError, match='16-bit'):
-    segmenter.examples(deep, 'train')
+    scene_segmenter.examples(deep, 'train')
   masks = config()
   with masks.unlocked():
     masks.data.task = 'segmentation'
   with pytest.raises(ValueError, match='target is a mask'):
-    segmenter.examples(masks, 'train')
+    scene_segmenter.examples(masks, 'train')
   with pytest.raises(ValueError, match='eval.segmenter.step is unknown'):
-    segmenter.settings(config(step=3))
+    scene_segmenter.settings(config(step=3))
   with pytest.raises(ValueError, match='eval.segmenter.levels=6'):
-    segmenter.train(config(levels=6), show=False)
+    scene_segmenter.train(config(levels=6), show=False)
 
 
 # ---- kept on disk -----------------------------------------------------------------------------
 
 
 def test_the_second_call_reads_the_file(judge, monkeypatch):
-  monkeypatch.setattr(segmenter, 'train', unused)
-  params, info = segmenter.train_or_load(config(), show=False)
+  monkeypatch.setattr(scene_segmenter, 'train', unused)
+  params, info = scene_segmenter.train_or_load(config(), show=False)
   assert info['loaded']
   assert info['miou'] == judge[1]['miou']
   assert jax.tree.structure(params) == jax.tree.structure(judge[0])
@@ -120,35 +120,35 @@ def test_the_second_call_reads_the_file(judge, monkeypatch):
 
 
 def test_the_file_is_named_after_all_that_matters(cache):
-  base = segmenter.file_of(config())
+  base = scene_segmenter.file_of(config())
   assert base.parent == cache / 'i2vjax' / 'segmenters'
   free = config()
   free.data.scenes.update(val_clips=9, cache_mb=1)
   free.data.batch = 7
-  assert segmenter.file_of(free) == base
+  assert scene_segmenter.file_of(free) == base
   others = [config(steps=41), config()]
   others[1].data.scenes.seed = 5
   others += [stubs.config(direction='b2a'), stubs.config(channels_b=1)]
-  assert len({segmenter.file_of(x) for x in [*others, config()]}) == 5
+  assert len({scene_segmenter.file_of(x) for x in [*others, config()]}) == 5
 
 
 def test_a_damaged_file_is_trained_anew(judge, cache, monkeypatch, capsys):
-  path = segmenter.file_of(config(steps=1))
+  path = scene_segmenter.file_of(config(steps=1))
   for data in (b'', b'PK\x03\x04 cut short', b'no archive'):
     path.write_bytes(data)
-    assert segmenter.load(path) is None
+    assert scene_segmenter.load(path) is None
     assert f'{path} is damaged' in capsys.readouterr().out
-  monkeypatch.setattr(segmenter, 'train', lambda *_: (judge[0], 0.5))
-  assert not segmenter.train_or_load(config(steps=1), show=False)[1]['loaded']
-  assert segmenter.load(path)[1]['loss'] == 0.5
+  monkeypatch.setattr(scene_segmenter, 'train', lambda *_: (judge[0], 0.5))
+  assert not scene_segmenter.train_or_load(config(steps=1), show=False)[1]['loaded']
+  assert scene_segmenter.load(path)[1]['loss'] == 0.5
 
 
 def test_a_file_is_whole_or_absent(judge, tmp_path, monkeypatch):
   def full(*_):
     raise OSError('no space left')
-  monkeypatch.setattr(segmenter.files.os, 'replace', full)
+  monkeypatch.setattr(scene_segmenter.files.os, 'replace', full)
   with pytest.raises(OSError, match='no space'):
-    segmenter.save(tmp_path / 'x.npz', judge[0], {})
+    scene_segmenter.save(tmp_path / 'x.npz', judge[0], {})
   assert not list(tmp_path.iterdir())
 
 
@@ -156,21 +156,21 @@ def test_a_file_is_whole_or_absent(judge, tmp_path, monkeypatch):
 
 
 def test_predictions_do_not_depend_on_the_batch(judge):
-  frames = segmenter.examples(config(), 'test')[0]
-  whole = segmenter.predict(judge[0], np.concatenate([frames, frames]))
+  frames = scene_segmenter.examples(config(), 'test')[0]
+  whole = scene_segmenter.predict(judge[0], np.concatenate([frames, frames]))
   assert whole.shape == (24, 32, 32)
   assert whole.dtype == np.uint8
-  np.testing.assert_array_equal(segmenter.predict(judge[0], frames[3:4])[0], whole[15])
+  np.testing.assert_array_equal(scene_segmenter.predict(judge[0], frames[3:4])[0], whole[15])
   assert whole.max() < len(class_names.CITYSCAPES)
 
 
 def test_frames_of_any_size(judge):
   frames = np.random.default_rng(0).integers(0, 255, (1, 30, 37, 3), np.uint8)
-  assert segmenter.predict(judge[0], frames).shape == (1, 30, 37)
+  assert scene_segmenter.predict(judge[0], frames).shape == (1, 30, 37)
   with pytest.raises(ValueError, match='takes uint8 .N, H, W, 3.'):
-    segmenter.predict(judge[0], frames[..., :1])
+    scene_segmenter.predict(judge[0], frames[..., :1])
   with pytest.raises(ValueError, match='takes uint8'):
-    segmenter.predict(judge[0], frames / 255)
+    scene_segmenter.predict(judge[0], frames / 255)
 
 
 def test_blocks_of_pixels_go_into_channels_and_back():

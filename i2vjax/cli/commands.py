@@ -112,12 +112,13 @@ def compare(flag, read, argv):
   Returns:
     0: done, or stopped on request; 1: some run failed; 2: by the user's mistake.
   """
-  from i2vjax.comparing import compare as comparer
-  from i2vjax.comparing import lineup, tables
+  from i2vjax.compare import compare as comparer
+  from i2vjax.compare import experiments
+  from i2vjax.compare import table as table_module
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
     raise errors.UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
-  rows = [lineup.parse_row(text) for text in [*flag.configs, *flag.row]]
+  rows = [experiments.parse_row(text) for text in [*flag.configs, *flag.row]]
   common = [text for text in argv[1:] if text.startswith('--config.')]
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
   try:
@@ -129,7 +130,7 @@ def compare(flag, read, argv):
   if stopped:
     print(f'stopped; what is done lies in {output}. Go on with:\n  {again}')
     return 0
-  print(f'{tables.markdown(table)}\n{pathlib.Path(output) / "index.html"}')
+  print(f'{table_module.markdown(table)}\n{pathlib.Path(output) / "index.html"}')
   codes = {run['code'] for row in table['rows'] for run in row['runs'] if 'code' in run}
   return 0 if not codes else 2 if codes == {2} else 1
 

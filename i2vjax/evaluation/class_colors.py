@@ -5,7 +5,7 @@ import numpy as np
 from i2vjax.data.scenes.source import source
 
 
-def class_colour_ceiling(data, train_frames=64, test_frames=0):
+def class_color_ceiling(data, train_frames=64, test_frames=0):
   """PSNR of the best constant colour per class: the score to read translations against.
 
   Two cars of one temperature may have any two colours, so no method can reach a perfect score. This

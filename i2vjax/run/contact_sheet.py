@@ -1,6 +1,5 @@
 """Pictures about a run: contact sheets and training curves."""
 
-import base64
 
 import cv2
 import numpy as np
@@ -103,14 +102,3 @@ def save_png(path, image):
   if not ok:
     raise ValueError(f'{path}: a picture of shape {np.shape(image)} cannot be written as PNG')
   files.save_atomic(path, lambda temporary: temporary.write_bytes(data.tobytes()))
-
-
-def inline_png(image):
-  """[H, W, 3] uint8 as an inline picture address."""
-  _, data = cv2.imencode('.png', np.ascontiguousarray(image[..., ::-1]))
-  return inline('image/png', data.tobytes())
-
-
-def inline(kind, data):
-  """A file's bytes as an address that holds them; `kind` as in 'image/png'."""
-  return f'data:{kind};base64,{base64.b64encode(data).decode()}'

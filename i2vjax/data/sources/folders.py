@@ -12,8 +12,7 @@ import numpy as np
 
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import clip_splitting, locate, video_cache
-from i2vjax.data.sources import videos
+from i2vjax.data.sources import clip_splitting, locate, video_cache, videos
 
 _last = threading.local()   # the picture read last: the frames of a strip share one file
 

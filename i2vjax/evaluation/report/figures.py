@@ -6,7 +6,7 @@ import tempfile
 import numpy as np
 
 from i2vjax.data.io.video_writer import VideoWriter
-from i2vjax.reporting import words
+from i2vjax.evaluation.report import text
 from i2vjax.run import contact_sheet
 
 ACROSS, SHOWN = 4, 8             # frames of a clip; clips with pictures
@@ -92,14 +92,14 @@ def video(rows):
 
 def clip_sheet(sketch):
   """Rows: source, translation, target ...; columns: moments."""
-  rows = {words.LABELS.get(label, label): frames for label, frames in sketch['rows'].items()}
+  rows = {text.LABELS.get(label, label): frames for label, frames in sketch['rows'].items()}
   return contact_sheet.contact_sheet(rows, columns=[f'frame {t}' for t in sketch['times']],
                               cell=_cell(rows))
 
 
 def slice_sheet(sketch):
   """One line of every frame, time running down: flicker shows as stripes across."""
-  rows = {words.LABELS.get(label, label): [lines] for label, lines in sketch['slices'].items()}
+  rows = {text.LABELS.get(label, label): [lines] for label, lines in sketch['slices'].items()}
   length = len(next(iter(rows.values()))[0])
   cell = max(72, min(5 * length, 240)), HIGH
   return contact_sheet.contact_sheet(rows, cell=cell, stretch=True)
@@ -108,6 +108,6 @@ def slice_sheet(sketch):
 def worst_sheet(worst):
   """The worst frames beside their source and target."""
   labels = list(worst[0][3])
-  rows = {words.LABELS.get(label, label): [entry[3][label] for entry in worst] for label in labels}
+  rows = {text.LABELS.get(label, label): [entry[3][label] for entry in worst] for label in labels}
   titles = [f'{name}, {t}' for _, name, t, _ in worst]
   return contact_sheet.contact_sheet(rows, columns=titles, cell=_cell(rows))

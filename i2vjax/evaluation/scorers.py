@@ -7,18 +7,13 @@ import dataclasses
 import functools
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import ml_collections
 import numpy as np
 
-from i2vjax import metrics, pretrained, segmenter
+from i2vjax import metrics
 from i2vjax.core import files
 from i2vjax.data.annotations import class_names
-from i2vjax.flow import estimate
-from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, segmentation, warping
-from i2vjax.pretrained import registry, scorers
-from i2vjax.scoring import exchange
+from i2vjax.evaluation import external, scene_segmenter, scoring_networks
+from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, segmentation
 
 NAMES = ('psnr', 'ssim', 'lpips', 'lpips_temporal', 'warping', 'flicker', 'fid', 'kid', 'iou',
          'apce', 'davis', 'ap')
@@ -28,11 +23,10 @@ ON_REQUEST = {   # what 'auto' leaves out
     'apce': 'looks for edges at 99 thresholds in every frame, on the host',
     'davis': 'takes frames for masks, as of data.task=segmentation',
 }
-ESTIMATORS = ('raft_large', 'raft_small')   # before TV-L1, where their files are here
 
 
 @dataclasses.dataclass(frozen=True)
-class Judge:
+class Scorer:
   """One kind of score.
 
   Attributes:
@@ -49,7 +43,7 @@ class Judge:
   facts: dict = dataclasses.field(default_factory=dict)
 
 
-def choose(wanted, reasons):
+def choose_scores(wanted, reasons):
   """(names to compute, {name: why not}).
 
   Args:
@@ -73,7 +67,7 @@ def choose(wanted, reasons):
   return names, {name: reasons.get(name) or hints.get(name) or 'not asked for' for name in left}
 
 
-def panel(config, names, reference=None, estimator='', show=True):
+def scorers_for(config, names, reference=None, estimator='', show=True):
   """The judges of these scores.
 
   Args:
@@ -83,39 +77,39 @@ def panel(config, names, reference=None, estimator='', show=True):
     estimator: of the motion, '' where it is known: part of the score's name.
     show: progress of what must be trained first.
   """
-  judges = [pixels(config.eval, names, estimator)]
+  judges = [pixel_scorer(config.eval, names, estimator)]
   if 'lpips' in names or 'lpips_temporal' in names:
-    judges.append(likeness(config, names))
+    judges.append(lpips_scorer(config, names))
   if 'fid' in names or 'kid' in names:
-    judges.append(crowd(config, names, reference))
+    judges.append(fid_kid_scorer(config, names, reference))
   if 'iou' in names and not config.eval.predictions:
-    judges.append(classes(config, show))
+    judges.append(miou_scorer(config, show))
   if 'apce' in names:
-    judges.append(outlines())
+    judges.append(apce_scorer())
   if 'davis' in names:
-    judges.append(masks())
+    judges.append(davis_scorer())
   return judges
 
 
 # ---- judges -----------------------------------------------------------------------------------
 
 
-def pixels(settings, names, estimator=''):
+def pixel_scorer(settings, names, estimator=''):
   """PSNR and SSIM frame by frame, warping error and flicker clip by clip."""
   options = dict(names=names, psnr_cap=settings.psnr_cap, ssim_gray=settings.ssim_gray,
                  warp_kind=settings.warp_kind, batch=settings.batch, estimator=estimator)
 
   def add(total, material, frames):
     return clips.score(total, frames, material.target, material.shown, material.motion, **options)
-  return Judge(metrics.init(), add, lambda total: metrics.result(total) if total else {}, {
+  return Scorer(metrics.init(), add, lambda total: metrics.result(total) if total else {}, {
       'psnr_cap': settings.psnr_cap, 'ssim': 'luma' if settings.ssim_gray else 'per channel',
       'warp_kind': settings.warp_kind,
       'flow': (estimator or 'true motion of the source') if 'warping' in names else None})
 
 
-def likeness(config, names):
+def lpips_scorer(config, names):
   """LPIPS of aligned frames, frame by frame; between each frame and the next, clip by clip."""
-  scorer = scorers.load_lpips(config)
+  scorer = scoring_networks.load_lpips(config)
   call = lpips.program(scorer.nets, scorer.params, config.eval.batch)
   name, between = (f'{x}{scorer.suffix}' for x in ('lpips', 'lpips_temporal'))
 
@@ -129,13 +123,13 @@ def likeness(config, names):
       values[between] = float(np.mean(series[between]))
       total = metrics.update(total, {between: values[between]})
     return total, values, series
-  return Judge(metrics.init(), add, lambda total: metrics.result(total) if total else {},
+  return Scorer(metrics.init(), add, lambda total: metrics.result(total) if total else {},
                {'lpips': describe(scorer)})
 
 
-def crowd(config, names, reference):
+def fid_kid_scorer(config, names, reference):
   """FID and KID of all frames of a row against the reference frames."""
-  settings, scorer = config.eval, scorers.load_inception(config)
+  settings, scorer = config.eval, scoring_networks.load_inception(config)
   call = features.program(scorer.nets['inception'], scorer.params['inception'], settings.fid_mode,
                           settings.batch)
   options = dict(degrees=tuple(settings.kid_degrees), subsets=settings.kid_subsets,
@@ -155,29 +149,29 @@ def crowd(config, names, reference):
     facts.update(frechet.protocol(len(frechet.gather(total)), len(frechet.gather(real())),
                                   **options))
     return frechet.result(total, real(), names=names, suffix=scorer.suffix, **options)
-  return Judge(frechet.init(), add, result, facts)
+  return Scorer(frechet.init(), add, result, facts)
 
 
-def classes(config, show=True):
+def miou_scorer(config, show=True):
   """mIoU and kin: what a segmentation network of the street by day sees in the frames."""
   settings = config.eval
-  params, info = segmenter.train_or_load(config, show)
+  params, info = scene_segmenter.train_or_load(config, show)
   options = dict(names=class_names.CITYSCAPES, classes=class_names.class_list(settings.classes),
                  small=class_names.SMALL, absent=settings.absent)
 
   def add(total, material, frames):
-    found = segmenter.predict(params, clips.eight_bits(frames))
+    found = scene_segmenter.predict(params, clips.eight_bits(frames))
     own = segmentation.update(segmentation.init(len(class_names.CITYSCAPES)), material.labels, found)
     values = segmentation.result(own, **options)
     return segmentation.merge(total, own), {
         name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}, {}
-  return Judge(segmentation.init(len(class_names.CITYSCAPES)), add,
+  return Scorer(segmentation.init(len(class_names.CITYSCAPES)), add,
                functools.partial(segmentation.result, **options),
                {'classes': settings.classes, 'absent_classes': settings.absent,
                 'miou_of_true_frames': round(info['miou'], 4)})
 
 
-def outlines():
+def apce_scorer():
   """APCE: edges of the source found again."""
   last = {}   # rows take turns on a clip: the edges of its source are looked for once
 
@@ -196,67 +190,18 @@ def outlines():
     own = edges.update(edges.init(), ratios)
     values = edges.result(own) if own['count'].any() else {}
     return edges.merge(total, own), {k: v for k, v in values.items() if k == 'apce'}, {}
-  return Judge(edges.init(), add, edges.result)
+  return Scorer(edges.init(), add, edges.result)
 
 
-def masks():
+def davis_scorer():
   """J, F and T of frames that are masks (white is foreground), mean over clips."""
   def add(total, material, frames):
-    (mask, truth), = davis.objects(exchange.binary(frames), exchange.binary(material.target))
+    (mask, truth), = davis.objects(external.binary(frames), external.binary(material.target))
     values = davis.clip_values(mask, truth, with_t=len(mask) > 1)
     return metrics.update(total, values), values, {}
-  return Judge(metrics.init(), add, metrics.result)
+  return Scorer(metrics.init(), add, metrics.result)
 
 
 def describe(scorer):
   """The files of a scorer in one line."""
   return ', '.join(f'{name}: {file}' for name, file in scorer.files.items())
-
-
-# ---- motion that is not known -----------------------------------------------------------------
-
-
-def estimator_of(config):
-  """Name of what estimates motion for the warping error: `eval.flow`, or the best that is here."""
-  name = config.eval.flow
-  if name != 'auto':
-    estimate.plan(name)
-    return name
-  known = [name for name in ESTIMATORS if registry.find(registry.entry(name), config)]
-  return known[0] if known else 'tvl1'
-
-
-def motion_of(config, name):
-  """uint8 frames [T, H, W, C] of the source -> (flow [T-1, H, W, 2], visible [T-1, H, W]).
-
-  Forward flow by the estimator `name`, visible where the backward flow agrees and no motion ends
-  (metrics/warping.py). Infrared pairs are stretched to the whole range first (networks/flow.py).
-  """
-  settings = ml_collections.FrozenConfigDict(dict(
-      flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
-      data=dict(direction='a2b')))
-  fixed = estimate.frozen_networks(settings)
-  nets = {part: module for part, (module, _) in fixed.items()}
-  params = {part: pretrained.load(weights, module, None, config)
-            for part, (module, weights) in fixed.items()}
-  batch = config.eval.batch
-
-  @jax.jit
-  def both(params, now, after):
-    now, after = estimate.stretched(settings, 'a', now, after)
-    forward = estimate.estimate(nets, settings, params, now, after)
-    backward = estimate.estimate(nets, settings, params, after, now)
-    return forward, warping.valid_mask(forward, backward)[..., 0]
-
-  def call(frames):
-    length = len(frames) - 1
-    if not length:
-      return None
-    found = [files.room((length, *frames.shape[1:3], *last), np.float32) for last in ((2,), ())]
-    for start in range(0, length, batch):
-      index = np.minimum(np.arange(start, start + batch), length - 1)
-      now, after = (jnp.asarray(frames[k], jnp.float32) / 127.5 - 1 for k in (index, index + 1))
-      for whole, part in zip(found, both(params, now, after), strict=True):
-        whole[start:start + batch] = np.asarray(part)[:length - start]
-    return tuple(found)
-  return call

@@ -35,7 +35,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class Item:
+class RunSpec:
   """One run: `arguments` train it (None: it is there and is only scored), to step `total`."""
 
   row: str
@@ -86,7 +86,7 @@ def plan(output, rows, seeds, common, read):
       own = config.copy_and_resolve_references()
       own.seed = seed
       folder = output / f'{slug(row.name)}-{seed}'
-      items.append(Item(row.name, seed, folder, folder / 'report', own, total,
+      items.append(RunSpec(row.name, seed, folder, folder / 'report', own, total,
                         (*arguments, f'--config.seed={seed}')))
       check_folder(items[-1])
   return sorted(items, key=lambda item: list(seeds).index(item.seed))
@@ -107,7 +107,7 @@ def given_runs(output, runs):
     if any((item.row, item.seed) == (name, config.seed) for item in items):
       name = folder
     report = output / f'{slug(name)}-{config.seed}' / 'report'
-    items.append(Item(name, config.seed, workdir, report, config, max(steps)))
+    items.append(RunSpec(name, config.seed, workdir, report, config, max(steps)))
   return items
 
 

@@ -12,9 +12,9 @@ from i2vjax.data.loader import clips as windows
 from i2vjax.data.sources import alignment, folders
 from i2vjax.data.transforms import thermal
 from i2vjax.evaluation import clips as pairs
+from i2vjax.evaluation import external, scorers, scoring_networks
+from i2vjax.evaluation import motion as judges
 from i2vjax.metrics import clips, lpips
-from i2vjax.pretrained import scorers
-from i2vjax.scoring import exchange, judges
 
 QUICK = clips.NAMES   # while training
 ALIGNED, IN_TIME, POOLED = (*clips.PAIRED, 'lpips'), clips.UNPAIRED, ('fid', 'kid')
@@ -28,7 +28,7 @@ class Plan:
 
   Attributes:
     config: of the run; for frames of other programs, `eval` alone.
-    names, skipped: of `judges.choose`.
+    names, skipped: of `scorers.choose_scores`.
     paired: target frames are aligned with the source.
     materials: () -> the test clips, one `clips.EvalClip` at a time, without motion that must be
       estimated.
@@ -48,7 +48,7 @@ class Plan:
 
   def panel(self, show=True):
     """The judges of these scores."""
-    return judges.panel(self.config, self.names, self.reference, self.estimator, show)
+    return scorers.scorers_for(self.config, self.names, self.reference, self.estimator, show)
 
 
 def of_run(config, quick=False):
@@ -70,9 +70,9 @@ def of_run(config, quick=False):
   reference_name, reference = _reference(config, b)
   if quick:
     motion = () if a.has_flow else ('warping',)
-    reasons |= dict.fromkeys((*(set(judges.NAMES) - set(QUICK)), *motion), 'not while training')
+    reasons |= dict.fromkeys((*(set(scorers.NAMES) - set(QUICK)), *motion), 'not while training')
   wanted = 'auto' if quick else config.eval.metrics
-  names, skipped = judges.choose(wanted, reasons)
+  names, skipped = scorers.choose_scores(wanted, reasons)
   known = a.has_flow and config.eval.flow == 'auto'
   estimator = '' if known or 'warping' not in names else judges.estimator_of(config)
 
@@ -91,15 +91,15 @@ def of_folders(found, settings):
     settings: `config.eval`.
   """
   config, first = ml_collections.ConfigDict({'eval': settings}), found['result'].read(0)['frame']
-  reasons = {name: why for name in exchange.PAIRS if (why := exchange.missing(name, settings))}
+  reasons = {name: why for name in external.PAIRS if (why := external.missing(name, settings))}
   if 'source' not in found:
     reasons |= dict.fromkeys((*IN_TIME, 'apce'),
                              'needs the source frames beside the result (--source)')
   if max(length for _, _, length in found['result'].clips) < 2:
     reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
   reasons |= _files(config, min(first.shape[:2]), len(found['result']))
-  given = [name for name in exchange.PAIRS if name not in reasons]
-  names, skipped = judges.choose(','.join([settings.metrics, *given]), reasons)
+  given = [name for name in external.PAIRS if name not in reasons]
+  names, skipped = scorers.choose_scores(','.join([settings.metrics, *given]), reasons)
   estimator = judges.estimator_of(config) if 'warping' in names else ''
 
   def materials():
@@ -116,7 +116,7 @@ def _files(config, least, count):
   Args:
     least: smaller side of the frames. count: of the frames.
   """
-  reasons = {name: scorers.missing(name, config) for name in ('lpips', *POOLED)}
+  reasons = {name: scoring_networks.missing(name, config) for name in ('lpips', *POOLED)}
   if least < lpips.SMALLEST:
     reasons['lpips'] = f'needs frames of at least {lpips.SMALLEST} pixels'
   reasons['lpips_temporal'] = reasons['lpips']

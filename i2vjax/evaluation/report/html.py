@@ -2,9 +2,7 @@
 
 import html
 
-from i2vjax.reporting import sketches as pictures
-from i2vjax.reporting import words
-from i2vjax.run import contact_sheet
+from i2vjax.evaluation.report import figures, inline, text
 from i2vjax.run import curves as sheets
 
 STYLE = """
@@ -41,25 +39,25 @@ def _text(value):
 
 
 def _score_table(scores):
-  shown = words.columns(scores)
+  shown = text.columns(scores)
   head = ''.join(f'<th>{_text(heading)}<span class=way>{_text(way)}</span></th>'
                  for _, heading, _, way, _ in shown)
   body = ''
   for label, row in scores['rows'].items():
-    why = f'<small>{_text(words.WHY[label])}</small>' if label in words.WHY else ''
-    cells = ''.join(f'<td>{words.number(row, key, digits)}</td>' for key, _, digits, *_ in shown)
+    why = f'<small>{_text(text.WHY[label])}</small>' if label in text.WHY else ''
+    cells = ''.join(f'<td>{text.number(row, key, digits)}</td>' for key, _, digits, *_ in shown)
     own = ' class=own' if label == 'translated' else ''
-    body += f'<tr{own}><td>{_text(words.LABELS.get(label, label))}{why}</td>{cells}</tr>'
+    body += f'<tr{own}><td>{_text(text.LABELS.get(label, label))}{why}</td>{cells}</tr>'
   return f'<table><tr><th></th>{head}</tr>{body}</table>'
 
 
 def _clip_table(scores):
-  shown = words.columns(scores)
+  shown = text.columns(scores)
   head = ''.join(f'<th>{_text(heading)}</th>' for _, heading, *_ in shown)
   body = ''
   for entry in scores['clips']:
     row = entry['rows']['translated']
-    cells = ''.join(f'<td>{words.number(row, key, digits)}</td>' for key, _, digits, *_ in shown)
+    cells = ''.join(f'<td>{text.number(row, key, digits)}</td>' for key, _, digits, *_ in shown)
     body += f'<tr><td>{_text(entry["name"])}</td><td>{entry["frames"]}</td>{cells}</tr>'
   return f'<table><tr><th>clip</th><th>frames</th>{head}</tr>{body}</table>'
 
@@ -71,15 +69,15 @@ def _facts(facts):
 
 
 def _figure(image, caption, kind=''):
-  return (f'<figure><img class="{kind}" src="{contact_sheet.inline_png(image)}" width="{image.shape[1]}" '
+  return (f'<figure><img class="{kind}" src="{inline.inline_png(image)}" width="{image.shape[1]}" '
           f'alt="{_text(caption)}"><figcaption>{_text(caption)}</figcaption></figure>')
 
 
 def _video(sketch):
   if not sketch['video']:
     return ''
-  shown = ', '.join(words.LABELS.get(label, label) for label in sketch['rows'])
-  return (f'<figure><video src="{contact_sheet.inline("video/mp4", sketch["video"])}" controls loop muted '
+  shown = ', '.join(text.LABELS.get(label, label) for label in sketch['rows'])
+  return (f'<figure><video src="{inline.inline("video/mp4", sketch["video"])}" controls loop muted '
           f'playsinline></video><figcaption>The clip: {_text(shown)}</figcaption></figure>')
 
 
@@ -99,11 +97,11 @@ def page(scores, sketches, curves):
            f'<p class=sub>{scores["protocol"]["clips"]} test clips, '
            f'{scores["protocol"]["frames"]} frames of {scores["protocol"]["width"]} × '
            f'{scores["protocol"]["height"]} pixels</p>',
-           f'<p class=lead>{_text(words.verdict(scores))}</p>']
+           f'<p class=lead>{_text(text.verdict(scores))}</p>']
   if scores['rows']['translated']:
     parts += ['<h2>Scores</h2>', f'<div class=card>{_score_table(scores)}</div>',
               *(f'<p class=note><b>{_text(heading)}</b> {_text(says)}</p>'
-                for _, heading, _, _, says in words.columns(scores))]
+                for _, heading, _, _, says in text.columns(scores))]
   if scores['skipped']:
     parts.append('<p class=note><b>Left out:</b> ' + '; '.join(
         f'{_text(name)} ({_text(why)})' for name, why in scores['skipped'].items()) + '</p>')
@@ -119,15 +117,15 @@ def page(scores, sketches, curves):
 
 def _pictures(scores, sketches):
   parts = ['<h2>Clips</h2>', f'<div class=card>{_clip_table(scores)}</div>']
-  for sketch in sketches[:pictures.SHOWN]:
-    slices = _figure(pictures.slice_sheet(sketch), 'One line of every frame, time running down')
+  for sketch in sketches[:figures.SHOWN]:
+    slices = _figure(figures.slice_sheet(sketch), 'One line of every frame, time running down')
     parts.append(f'<h3>{_text(sketch["name"])}</h3><div class="card pair">{_video(sketch)}'
-                 + _figure(pictures.clip_sheet(sketch), 'Moments of the clip') + slices + '</div>')
-  if len(scores['clips']) > pictures.SHOWN:
-    parts.append(f'<p class=note>Pictures of the first {pictures.SHOWN} clips only.</p>')
+                 + _figure(figures.clip_sheet(sketch), 'Moments of the clip') + slices + '</div>')
+  if len(scores['clips']) > figures.SHOWN:
+    parts.append(f'<p class=note>Pictures of the first {figures.SHOWN} clips only.</p>')
   worst = sketches[0]['worst'] if sketches else []
   if worst:
-    sheet = _figure(pictures.worst_sheet(worst),
+    sheet = _figure(figures.worst_sheet(worst),
                     'The frames furthest from their target, or least steady')
     parts += ['<h2>Worst frames</h2>', f'<div class=card>{sheet}</div>']
   return parts

@@ -65,7 +65,7 @@ def constant(materials):
 
 def classes(data):
   """Frames of `scenes` whose pixels have the mean training colour of their class."""
-  colours = class_colors.class_colour_ceiling(data, test_frames=1)['colours']
+  colours = class_colors.class_color_ceiling(data, test_frames=1)['colours']
   colours = np.rint(colours).astype(np.uint8)
 
   def row(material):

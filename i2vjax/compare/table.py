@@ -4,7 +4,7 @@ import jax
 import numpy as np
 
 from i2vjax import __version__
-from i2vjax.reporting import words
+from i2vjax.evaluation.report import text as words
 
 ORDER = ('ceiling', 'constant', 'source', 'untrained')   # rows to read the others against
 SPREAD = 'standard deviation over seeds (n - 1)'
@@ -75,7 +75,7 @@ def odd_references(done):
 
 
 def columns(table):
-  """Entries of `words.SCORES` (key, heading, digits, way, words) that some row has."""
+  """Entries of `text.SCORES` (key, heading, digits, way, words) that some row has."""
   rows = [*table['rows'], *table['references'].values()]
   return words.columns({'rows': dict(enumerate(row['mean'] for row in rows))})
 

@@ -18,7 +18,8 @@ import sys
 import time
 
 from i2vjax import evaluate
-from i2vjax.comparing import drawings, lineup, tables
+from i2vjax.compare import experiments, figures
+from i2vjax.compare import table as tables
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
 from i2vjax.run import curves as sheets
@@ -30,7 +31,7 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
 
   Args:
     output: folder of the table and of its runs, `ROW-SEED`.
-    rows: list of lineup.Row.
+    rows: list of experiments.Row.
     seeds: of every row.
     runs: folders of runs that are there, scored but not trained; runs that differ in nothing but
       their seed share a row.
@@ -49,15 +50,15 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
   """
   output = pathlib.Path(output)
   output_paths.check_writable(output)
-  items = lineup.plan(output, rows, seeds, common, read) + lineup.given_runs(output, runs)
-  lineup.unique_folders(items)
-  notes = lineup.check_alike(items, allow_different)
+  items = experiments.plan(output, rows, seeds, common, read) + experiments.given_runs(output, runs)
+  experiments.unique_folders(items)
+  notes = experiments.check_alike(items, allow_different)
   results, stopped = work(output, items, notes, overwrite, show)
   table = save(output, items, results, notes)
   if not stopped:
-    drawn = drawings.draw(items, results)   # only now may this process take the device
+    drawn = figures.draw(items, results)   # only now may this process take the device
     table = save(output, items, results, notes, drawn)
-    files.save_text(output / 'index.html', drawings.page(table, drawn))
+    files.save_text(output / 'index.html', figures.page(table, drawn))
   return table, stopped
 
 
@@ -95,7 +96,7 @@ def work(output, items, notes, overwrite, show):
 def finish(item, say, show):
   """Train and score one run as far as needed. Returns (exit code, reason, stopped)."""
   bars = f'--show={str(show).lower()}'
-  if item.arguments is not None and item.total not in lineup.trained_steps(item.workdir):
+  if item.arguments is not None and item.total not in experiments.trained_steps(item.workdir):
     print(say.format(f': training {item.total} steps in {item.workdir}'), flush=True)
     code, reason, stopped = call(['train', *item.arguments, f'--workdir={item.workdir}', bars])
     if code or stopped:
@@ -104,7 +105,7 @@ def finish(item, say, show):
   return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
                f'--output={item.report}', '--overwrite', bars,
                *(f'--config.eval.{name}={value}'
-                 for name, value in lineup.scoring_changes(item).items())])
+                 for name, value in experiments.scoring_changes(item).items())])
 
 
 def call(arguments):
@@ -170,7 +171,7 @@ def outcome(item):
   try:
     scores = json.loads((item.report / 'scores.json').read_text())
     made = scores['run']['step'], scores['run']['config']
-    wanted = item.total, evaluate.config_hash(lineup.scored_config(item))
+    wanted = item.total, evaluate.config_hash(experiments.scored_config(item))
   except (OSError, ValueError, KeyError):   # never written, or by a version that wrote otherwise
     return facts
   if made != wanted:

@@ -8,16 +8,14 @@ import jax
 import numpy as np
 
 from i2vjax import evaluate
-from i2vjax.comparing import tables
+from i2vjax.compare import table as tables
 from i2vjax.core import files
-from i2vjax.evaluation import clips
+from i2vjax.evaluation import baselines, clips, plan
+from i2vjax.evaluation.report import html as reporting
+from i2vjax.evaluation.report import inline, text
 from i2vjax.interop import export
-from i2vjax.reporting import page as reporting
-from i2vjax.reporting import words
 from i2vjax.run import contact_sheet, load
 from i2vjax.run import curves as sheets
-from i2vjax.scoring import plan
-from i2vjax.scoring import rows as scored
 
 ACROSS = 4   # test clips with a picture
 MARGIN = 8   # frames of a clip translated before the one shown, for methods with a memory
@@ -37,7 +35,7 @@ def draw(items, results):
   """Pictures, size and curves of each row; pictures by its first run that is done.
 
   Args:
-    items: list of lineup.Item.
+    items: list of experiments.RunSpec.
     results: {(row, seed): outcome}.
 
   Returns:
@@ -97,7 +95,7 @@ def frames(run):
   """
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = True
-  call = scored.translated(dataclasses.replace(run, config=config))
+  call = baselines.translated(dataclasses.replace(run, config=config))
   paired = plan.of_run(config, quick=True).paired
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
   for clip in itertools.islice(clips.eval_clips(config, paired, True, False), ACROSS):
@@ -114,10 +112,10 @@ def frames(run):
 def sheet(drawn):
   """[H, W, 3]: the input, every row, the true frames."""
   first = next(iter(drawn.values()))['pictures']
-  rows = {words.LABELS['source']: first['source'],
+  rows = {text.LABELS['source']: first['source'],
           **{name: entry['pictures']['translated'] for name, entry in drawn.items()}}
   if 'target' in first:
-    rows[words.LABELS['target']] = first['target']
+    rows[text.LABELS['target']] = first['target']
   height, width = first['source'][0].shape[:2]
   wide = min(max(width, NARROW), WIDE)
   return contact_sheet.contact_sheet(rows, columns=[str(title) for title in first['titles']],
@@ -152,7 +150,7 @@ def plot(drawn):
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
-  shown = [entry for entry in words.SCORES
+  shown = [entry for entry in text.SCORES
            if any(entry[0] in row['curves'] for row in drawn.values())]
   if not shown:
     return None
@@ -163,7 +161,7 @@ def plot(drawn):
   for index, (key, heading, *_) in enumerate(shown):
     axes = figure.add_subplot(down, across, index + 1)
     panel(axes, {name: row['curves'][key] for name, row in drawn.items() if key in row['curves']},
-          {name: f'C{k}' for k, name in enumerate(drawn)}, words.SCALE.get(key, 1))
+          {name: f'C{k}' for k, name in enumerate(drawn)}, text.SCALE.get(key, 1))
     axes.set_title(heading, fontsize=9, loc='left')
   handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
   figure.legend(handles.values(), handles.keys(), loc='outside upper left', fontsize=8,
@@ -228,6 +226,6 @@ def html_table(table):
 
 def figure_of(image, words):
   """A picture with its caption, inside the page."""
-  return (f'<div class=card><figure><img src="{contact_sheet.inline_png(image)}" '
+  return (f'<div class=card><figure><img src="{inline.inline_png(image)}" '
           f'width="{image.shape[1]}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}'
           f'</figcaption></figure></div>')

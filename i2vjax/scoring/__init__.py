@@ -1,1 +1,0 @@
-"""What `evaluate` computes: the plan, the rows of its table, a judge for each kind of score."""
