@@ -13,11 +13,11 @@ from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
-from i2vjax.evaluation import baselines, external, motion
+from i2vjax.evaluation import baselines, external, motion_estimation
 from i2vjax.evaluation import plan as planning
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips
-from i2vjax.run import curves as sheets
+from i2vjax.run import training_curves
 
 FILES = ('scores.json', 'index.html')
 
@@ -48,7 +48,7 @@ def evaluate(run, output, overwrite=False, show=True):
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
-  curves = sheets.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
+  curves = training_curves.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
   return _write(output, scores, sketches, curves)
 
 
@@ -129,7 +129,7 @@ def judge(table, plan, show=True, sketched=True):
     (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, sketches for the page).
   """
   panel = plan.panel(show)
-  motion_of = motion.motion_of(plan.config, plan.estimator) if plan.estimator else None
+  motion_of = motion_estimation.motion_of(plan.config, plan.estimator) if plan.estimator else None
   totals, listed, sketches = {label: [one.start for one in panel] for label in table}, [], []
   for material in tqdm.tqdm(plan.materials(), desc='test clips', unit='clip', disable=not show):
     if motion_of:   # once, for all rows

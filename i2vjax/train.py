@@ -18,13 +18,13 @@ from i2vjax.run import (
   bounds,
   checkpoint,
   contact_sheet,
-  folder,
   load,
   phases,
   resume,
   schedules,
   settle,
 )
+from i2vjax.run import folder as run_folder
 from i2vjax.run.logger import MetricLogger, NonFinite, averages, check_finite
 from i2vjax.run.signals import Stop
 
@@ -100,7 +100,7 @@ def train(config, workdir, show=True, scores=None):
     (workdir / 'parameters.txt').write_text(
         parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
-    folder.write_config(workdir, asked)
+    run_folder.write_config(workdir, asked)
   book = MetricLogger(workdir, config, int(state.step), total, show, parallel.is_main())
   rate = schedules.learning_rate(config.optim, config.train, per_epoch, parallel.device_count())
   setup = Setup(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
@@ -205,7 +205,7 @@ def paired_feed(setup, state, step, position):
     return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
                           phases.phase_at(method, config, step))
   known = step > first   # a resumed run finds the answer in its folder, the other processes too
-  table = parallel.main_first(lambda: folder.pair_table(setup.workdir, first, ask, parallel.is_main(),
+  table = parallel.main_first(lambda: run_folder.pair_table(setup.workdir, first, ask, parallel.is_main(),
                                                    known or not parallel.is_main()))
   feed = feed_of(config, method, table)
   feed.set_state(position)

@@ -6,7 +6,7 @@ source launch/enter.sh ""
 run=${1:-runs/demo}
 
 python -m i2vjax.main --config configs/cptrans.py:demo --workdir "$run"
-python launch/scenes_clip.py --output "$run/held_out"
+python benchmarks/scenes_clip.py --output "$run/held_out"
 python -m i2vjax.main translate --workdir "$run" --input "$run/held_out/infrared.mp4" \
   --output "$run/translated.mp4" --overwrite
 python -m i2vjax.main translate --workdir "$run" --input "$run/held_out/infrared.mp4" \

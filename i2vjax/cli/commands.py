@@ -114,7 +114,7 @@ def compare(flag, read, argv):
   """
   from i2vjax.compare import compare as comparer
   from i2vjax.compare import experiments
-  from i2vjax.compare import table as table_module
+  from i2vjax.compare import tables as table_module
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
     raise errors.UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')

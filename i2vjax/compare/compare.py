@@ -18,11 +18,10 @@ import sys
 import time
 
 from i2vjax import evaluate
-from i2vjax.compare import experiments, figures
-from i2vjax.compare import table as tables
+from i2vjax.compare import experiments, figures, tables
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
-from i2vjax.run import curves as sheets
+from i2vjax.run import training_curves
 
 
 def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_different=False,
@@ -186,7 +185,7 @@ def speed(workdir):
 
   Without the first, which holds the compilation, and those after a scoring, which hold that.
   """
-  curves = sheets.read_curves(pathlib.Path(workdir) / 'metrics.jsonl')
+  curves = training_curves.read_curves(pathlib.Path(workdir) / 'metrics.jsonl')
   steps, seconds = curves.get('seconds_per_step', ((), ()))
   scored = {step for name in curves if name.startswith('eval/') for step in curves[name][0]}
   spans = sorted(value for before, value in zip(steps, seconds[1:], strict=False)

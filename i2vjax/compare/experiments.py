@@ -10,7 +10,7 @@ from typing import Any
 from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.data.loader import batches
-from i2vjax.run import folder as stored
+from i2vjax.run import folder as run_folder
 from i2vjax.run import phases, resume_rules, settle
 
 # Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
@@ -96,7 +96,7 @@ def given_runs(output, runs):
   """The Items of run folders that are there, named after the first folder of each row."""
   items, names = [], {}
   for workdir in map(pathlib.Path, runs):
-    config = stored.read_config(workdir)
+    config = run_folder.read_config(workdir)
     steps = trained_steps(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
@@ -118,18 +118,18 @@ def trained_steps(workdir):
 
 def flat(config):
   """{dotted field: value} as config.json holds them."""
-  return stored.flatten(json.loads(config.to_json_best_effort()))
+  return run_folder.flatten(json.loads(config.to_json_best_effort()))
 
 
 def scoring_changes(item):
   """{field of `eval`: value} in which the row differs from what the run folder says."""
-  old, new = stored.read_config(item.workdir).eval, item.config.eval
+  old, new = run_folder.read_config(item.workdir).eval, item.config.eval
   return {name: new[name] for name in old if name in new and old[name] != new[name]}
 
 
 def scored_config(item):
   """The config that `evaluate` has when it scores the run for this row."""
-  config = stored.read_config(item.workdir)
+  config = run_folder.read_config(item.workdir)
   with config.ignore_type():
     config.eval.update(scoring_changes(item))
   return config
@@ -157,7 +157,7 @@ def check_folder(item):
   path = item.workdir / 'config.json'
   if not path.is_file() or not trained_steps(item.workdir):
     return
-  old, new = flat(stored.read_config(item.workdir)), flat(item.config)
+  old, new = flat(run_folder.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'
              for name in sorted(old.keys() & new.keys())
              if old[name] != new[name] and not name.startswith(FREE)]

@@ -8,14 +8,13 @@ import jax
 import numpy as np
 
 from i2vjax import evaluate
-from i2vjax.compare import table as tables
+from i2vjax.compare import tables
 from i2vjax.core import files
-from i2vjax.evaluation import baselines, clips, plan
+from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.evaluation.report import html as reporting
 from i2vjax.evaluation.report import inline, text
 from i2vjax.interop import export
-from i2vjax.run import contact_sheet, load
-from i2vjax.run import curves as sheets
+from i2vjax.run import contact_sheet, load, training_curves
 
 ACROSS = 4   # test clips with a picture
 MARGIN = 8   # frames of a clip translated before the one shown, for methods with a memory
@@ -98,9 +97,9 @@ def frames(run):
   call = baselines.translated(dataclasses.replace(run, config=config))
   paired = plan.of_run(config, quick=True).paired
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
-  for clip in itertools.islice(clips.eval_clips(config, paired, True, False), ACROSS):
+  for clip in itertools.islice(eval_clips.of_run(config, paired, True, False), ACROSS):
     t = len(clip.raw) // 2
-    lead = clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
+    lead = eval_clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
     found['titles'].append(f'{clip.name}, frame {t}')
     found['source'].append(clip.shown[t])
     found['translated'].append(call(lead)[-1])
@@ -129,7 +128,7 @@ def curves(workdirs):
   """{score: (steps, values [runs, steps])} of what `eval.every` logged at steps all runs have."""
   logs = []
   for workdir in workdirs:
-    logged = sheets.read_curves(workdir / 'metrics.jsonl')
+    logged = training_curves.read_curves(workdir / 'metrics.jsonl')
     logs.append({name.removeprefix('eval/'): dict(zip(*points, strict=True))
                  for name, points in logged.items() if name.startswith('eval/')})
   logs = [log for log in logs if log]

@@ -1,14 +1,13 @@
 """Rows of the table: what is judged, and what its scores have to be read against.
 
-A row is a function: clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
+A row is a function: eval_clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """
 
 import numpy as np
 
 from i2vjax import translate
 from i2vjax.core import files, ops
-from i2vjax.evaluation import class_colors
-from i2vjax.evaluation import clips as pairs
+from i2vjax.evaluation import class_colors, eval_clips
 from i2vjax.metrics import clips
 from i2vjax.run import load
 
@@ -33,7 +32,7 @@ def reference(run, plan):
   scenes: the true class of each pixel in the mean training colour of that class.
   """
   config = run.config
-  rows = {'source': lambda m: pairs.as_saved(m.raw, m.limits, config.data.channels_b,
+  rows = {'source': lambda m: eval_clips.as_saved(m.raw, m.limits, config.data.channels_b,
                                              config.eval.quantize),
           'untrained': translated(load.untrained(run))}
   if plan.paired:

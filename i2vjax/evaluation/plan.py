@@ -8,12 +8,10 @@ import ml_collections
 from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.data import open_source as data_source
-from i2vjax.data.loader import clips as windows
+from i2vjax.data.loader import whole_clips
 from i2vjax.data.sources import alignment, folders
 from i2vjax.data.transforms import thermal
-from i2vjax.evaluation import clips as pairs
-from i2vjax.evaluation import external, scorers, scoring_networks
-from i2vjax.evaluation import motion as judges
+from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.metrics import clips, lpips
 
 QUICK = clips.NAMES   # while training
@@ -30,7 +28,7 @@ class Plan:
     config: of the run; for frames of other programs, `eval` alone.
     names, skipped: of `scorers.choose_scores`.
     paired: target frames are aligned with the source.
-    materials: () -> the test clips, one `clips.EvalClip` at a time, without motion that must be
+    materials: () -> the test clips, one `eval_clips.EvalClip` at a time, without motion that must be
       estimated.
     reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID.
     reference_name: where they come from.
@@ -74,10 +72,10 @@ def of_run(config, quick=False):
   wanted = 'auto' if quick else config.eval.metrics
   names, skipped = scorers.choose_scores(wanted, reasons)
   known = a.has_flow and config.eval.flow == 'auto'
-  estimator = '' if known or 'warping' not in names else judges.estimator_of(config)
+  estimator = '' if known or 'warping' not in names else motion_estimation.estimator_of(config)
 
   def materials():
-    return pairs.eval_clips(config, not unmatched, config.eval.quantize,
+    return eval_clips.of_run(config, not unmatched, config.eval.quantize,
                            'warping' in names and not estimator, config.eval.max_clips)
   return Plan(config, names, skipped, not unmatched, materials, reference, reference_name,
               estimator)
@@ -100,10 +98,10 @@ def of_folders(found, settings):
   reasons |= _files(config, min(first.shape[:2]), len(found['result']))
   given = [name for name in external.PAIRS if name not in reasons]
   names, skipped = scorers.choose_scores(','.join([settings.metrics, *given]), reasons)
-  estimator = judges.estimator_of(config) if 'warping' in names else ''
+  estimator = motion_estimation.estimator_of(config) if 'warping' in names else ''
 
   def materials():
-    return pairs.eval_clips_of_folders(found, settings.max_clips)
+    return eval_clips.of_folders(found, settings.max_clips)
 
   def reference():
     return (material.target for material in materials())
@@ -136,8 +134,8 @@ def _reference(config, test_b):
   split = 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'
 
   def clips_of_split():
-    for clip in windows.test_clips(config, 'b', split):
-      yield pairs.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
+    for clip in whole_clips.test_clips(config, 'b', split):
+      yield eval_clips.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
   return f'{split}_b', clips_of_split
 
 
@@ -148,5 +146,5 @@ def _given(place):
   except FileNotFoundError as error:
     raise ValueError(f'eval.fid_reference={place!r}: {error}; choose one of '
                      f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
-  return lambda: (thermal.to_display(pairs.read_clip(found, start, length))
+  return lambda: (thermal.to_display(eval_clips.read_clip(found, start, length))
                   for _, start, length in found.clips)

@@ -31,7 +31,7 @@ class Scorer:
 
   Attributes:
     start: the total of an empty test set.
-    add: (total, clips.EvalClip, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
+    add: (total, eval_clips.EvalClip, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
       value of this clip}, {score: [T] or [T - 1]}).
     result: total -> {score: value}.
     facts: how it was done, for the protocol.

@@ -17,7 +17,8 @@ from i2vjax.core import files, parallel
 from i2vjax.interop import key_tables, key_tables_halves, layouts
 from i2vjax.pretrained import files as weights
 from i2vjax.pretrained import registry
-from i2vjax.run import checkpoint, folder, settle
+from i2vjax.run import checkpoint, settle
+from i2vjax.run import folder as run_folder
 from i2vjax.run import load as runs
 from i2vjax.run.schedules import optimizers
 
@@ -231,7 +232,7 @@ def _write(workdir, config, state, record):
   shutil.rmtree(part, ignore_errors=True)
   part.mkdir()
   try:
-    folder.write_config(part, config)
+    run_folder.write_config(part, config)
     files.save_json(part / 'import.json', record)
     checkpoints = checkpoint.manager(part)
     checkpoint.save(checkpoints, state, {})   # no position: the input starts from its beginning
@@ -267,7 +268,7 @@ def _commands(workdir, config, config_file):
 
 def overrides(config, config_file):
   """['--config.gen.blocks=6', ...]: what turns the file's config into this one."""
-  own, now = (folder.flatten(item) for item in (load_config(config_file), config))
+  own, now = (run_folder.flatten(item) for item in (load_config(config_file), config))
   return [f'--config.{name}={value}' for name, value in now.items() if own.get(name) != value]
 
 

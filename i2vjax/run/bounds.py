@@ -1,6 +1,6 @@
 """Numbers in a config that cannot be meant, refused before anything is built."""
 
-from i2vjax.run import folder
+from i2vjax.run import folder as run_folder
 
 LOWER_BOUNDS = {
     'seed': 0, 'data.batch': 1, 'data.frames': 1, 'data.stride': 1, 'data.threads': 0,
@@ -18,7 +18,7 @@ def check(config):
   Raises:
     ValueError: names the field, its value and the least that works.
   """
-  flat = folder.flatten(config)
+  flat = run_folder.flatten(config)
   for name, least in LOWER_BOUNDS.items():
     if name in flat and flat[name] < least:
       raise ValueError(f'{name}={flat[name]}: it must be at least {least}')

@@ -12,7 +12,8 @@ import orbax.checkpoint as ocp
 from i2vjax import methods, pretrained
 from i2vjax.core import parallel
 from i2vjax.core.state import State, init_params
-from i2vjax.run import averaging, checkpoint, folder
+from i2vjax.run import averaging, checkpoint
+from i2vjax.run import folder as run_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +106,7 @@ def load(workdir, which='latest', config=None, weights='auto'):
   Raises:
     FileNotFoundError, ValueError: named cause and remedy.
   """
-  config = config or folder.read_config(workdir)
+  config = config or run_folder.read_config(workdir)
   best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
   checkpoints = checkpoint.manager(workdir, best=best)
   step = checkpoint.which_step(checkpoints, which)

@@ -2,7 +2,8 @@
 
 import logging
 
-from i2vjax.run import checkpoint, folder, phases, resume_rules
+from i2vjax.run import checkpoint, phases, resume_rules
+from i2vjax.run import folder as run_folder
 
 
 def begun(config, workdir):
@@ -13,7 +14,7 @@ def begun(config, workdir):
   """
   if not ((workdir / 'config.json').is_file() and checkpoint.any_in(workdir)):
     return None
-  before = folder.read_config(workdir)
+  before = run_folder.read_config(workdir)
   for note in resume_rules.compare_configs(before, config):
     logging.warning('changed since this run began: %s', note)
   return before

@@ -1,7 +1,7 @@
 """Which config fields a run that goes on may change."""
 
 
-from i2vjax.run import folder
+from i2vjax.run import folder as run_folder
 
 # Fields that change neither the state nor what it means. A trailing dot names a whole block.
 NEUTRAL = ('log.', 'eval.', 'remat', 'pretrained_dir', 'data.threads', 'data.prefetch',
@@ -18,7 +18,7 @@ def compare_configs(stored, asked):
   Raises:
     ValueError: a field differs that changes the state or its meaning; names every such field.
   """
-  old, new = folder.flatten(stored), folder.flatten(asked)
+  old, new = run_folder.flatten(stored), run_folder.flatten(asked)
   both = old.keys() & new.keys()
   changed = [name for name in sorted(old.keys() | new.keys()) if old.get(name) != new.get(name)
              and (name in both or old.get(name) or new.get(name))]

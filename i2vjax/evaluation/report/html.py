@@ -3,7 +3,7 @@
 import html
 
 from i2vjax.evaluation.report import figures, inline, text
-from i2vjax.run import curves as sheets
+from i2vjax.run import training_curves
 
 STYLE = """
 :root { color-scheme: light; --ink: #18181b; --faint: #71717a; --line: #e4e4e7; --mark: #0f766e; }
@@ -87,7 +87,7 @@ def page(scores, sketches, curves):
   Args:
     scores: the content of scores.json.
     sketches: list of `sketch`, kept with `keep`.
-    curves: from `curves.read_curves`.
+    curves: from `training_curves.read_curves`.
   """
   run = scores['run']
   title = ' '.join(str(run[key]) for key in ('method', 'variant') if run.get(key))
@@ -107,7 +107,7 @@ def page(scores, sketches, curves):
         f'{_text(name)} ({_text(why)})' for name, why in scores['skipped'].items()) + '</p>')
   parts += _pictures(scores, sketches)
   if curves:
-    plot = _figure(sheets.plot_curves(curves), 'Each logged term; strong: its running mean')
+    plot = _figure(training_curves.plot_curves(curves), 'Each logged term; strong: its running mean')
     parts += ['<h2>Training</h2>', f'<div class=card>{plot}</div>']
   parts += ['<h2>Protocol</h2>', f'<div class=card>{_facts({**run, **scores["protocol"]})}</div>']
   return (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport '

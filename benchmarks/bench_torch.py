@@ -1,0 +1,313 @@
+"""Time and memory of one training step, ours and the same step written in PyTorch, in turn.
+
+  python benchmarks/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256] [--rounds 5]
+      [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual] [--set FIELD=VALUE ...]
+      [--what train,forward]
+  python benchmarks/bench_torch.py --method cptrans,roma --ours_only [--epoch 42]
+
+Networks and weights are those of configs/METHOD.py, changed by --set (`--set gen.width=32`); pools
+of fakes are left out and both sides see a batch of that config's size. Ours runs as in the training
+loop, from uint8 frames to the moved state; theirs is benchmarks/torch_steps.py, which knows the four
+methods above. --ours_only takes any method, without backbone and, unless --perceptual, without VGG
+(with it: random weights on both sides). --what forward: one frame through the generator. --epoch:
+of a method with phases, the one that this epoch belongs to.
+
+Each round times one call of either side; minima and medians of wall time and of processor time
+divided by the threads are printed, the second of which other programs on the machine disturb less,
+least with --threads 1. The ratio is ours / PyTorch's minimum.
+
+`buffers` is what XLA plans for our step: arguments (parameters, optimiser, batch) and temporaries.
+--memory runs each side once more in a process of its own: its largest resident size, and what was
+resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides
+in those processes, one after the other, where both do not fit into memory; --keep_memory holds for
+both there.
+"""
+
+import argparse
+import ast
+import json
+import os
+import pathlib
+import re
+import resource
+import runpy
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+# Neither jax nor torch up here: a process that measures one side's memory must not load the other.
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+TWINS = ('cyclegan', 'cut', 'recyclegan', 'i2vgan')
+
+
+def read_config(name, options):
+  """Config of `configs/NAME.py[:VARIANT]` for built-in scenes of the size asked for."""
+  method, _, variant = name.partition(':')
+  path = ROOT / 'configs' / f'{method}.py'
+  if not path.is_file():
+    raise ValueError(f'--method {method}: there is no {path.relative_to(ROOT)}')
+  config = runpy.run_path(str(path))['get_config'](variant or None)
+  config.variant = 'bench'
+  config.data.update(source='scenes', load_size=options.size, crop_size=options.size)
+  config.data.scenes.update(clips=1, test_clips=1, val_clips=1, clip_length=config.data.frames + 2)
+  if 'pool' in config.gan:
+    config.gan.pool = 0
+  config.backbone, config.perceptual = 'none', 'random' if options.perceptual else 'none'
+  for part in ('width', 'blocks'):
+    if getattr(options, part):
+      config.gen[part] = getattr(options, part)
+  if options.width:
+    config.disc.width = options.width
+  config.update_from_flattened_dict(dict(map(change, options.set)))
+  return config
+
+
+def change(text):
+  """'gen.width=32' -> ('gen.width', 32)."""
+  field, _, value = text.partition('=')
+  try:
+    return field, ast.literal_eval(value)
+  except (ValueError, SyntaxError):
+    return field, value
+
+
+# ---- Ours
+
+
+def with_impl(nets, impl):
+  """The networks with a chosen form of their convolutions."""
+  return {name: net.clone(impl=impl) if hasattr(net, 'impl') else net for name, net in nets.items()}
+
+
+def jax_step(config, options):
+  """(one training step as a function without arguments, bytes of XLA's buffers)."""
+  import jax
+
+  from i2vjax import train as trainer
+  from i2vjax.cli import commands
+  from i2vjax.core import parallel
+  from i2vjax.data.loader import batches
+  from i2vjax.run import load, phases, schedules, settle
+  jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
+  config = settle.settle(config)
+  config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
+  method, nets, fixed = load.assemble(config)
+  nets = with_impl(nets, options.impl)
+  tx = schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())
+  held = [parallel.place(load.fresh_state(config, method, nets, tx))]
+  fixed = parallel.replicate(fixed)
+  batch = parallel.shard(batches.sample_windows(
+      config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
+  config.train.per_epoch = 1
+  phase = phases.phase_at(method, config, options.epoch - 1)
+  compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
+  plan = compiled.memory_analysis()
+
+  def step():
+    held[0], terms = compiled(held[0], batch, fixed)
+    jax.block_until_ready((held[0].params, terms))
+  return step, plan.argument_size_in_bytes + plan.temp_size_in_bytes
+
+
+def jax_forward(config, options):
+  """(translation of one frame as a function without arguments, bytes of XLA's buffers)."""
+  import jax
+
+  from i2vjax import methods
+  nets = with_impl(methods.get(config.method).networks(config), options.impl)
+  gen = nets['gen' if 'gen' in nets else 'gen_ab']
+  x = frames(config, 1)[0]
+  params = jax.jit(gen.init)(jax.random.key(0), x)
+  compiled = jax.jit(gen.apply).lower(params, x).compile()
+  plan = compiled.memory_analysis()
+  return (lambda: jax.block_until_ready(compiled(params, x)),
+          plan.argument_size_in_bytes + plan.temp_size_in_bytes)
+
+
+def frames(config, count):
+  """Random frames: [[B, H, W, 3] in [-1, 1]] of `count` moments."""
+  rng, size = np.random.default_rng(0), config.data.crop_size
+  return [rng.uniform(-1, 1, (config.data.batch, size, size, 3)).astype(np.float32)
+          for _ in range(count)]
+
+
+# ---- Theirs
+
+
+def torch_step(config, options):
+  """(one training step in PyTorch as a function without arguments, None)."""
+  import torch
+  import torch_steps
+  batch = {x: [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
+               for frame in frames(config, config.data.frames)] for x in 'ab'}
+  return torch_steps.make(config, batch)[1], None
+
+
+def torch_forward(config, options):
+  """(translation of one frame in PyTorch as a function without arguments, None)."""
+  import torch
+  import torch_parts
+  gen = torch_parts.Generator(config.gen)
+  x = torch.from_numpy(frames(config, 1)[0].transpose(0, 3, 1, 2).copy())
+  return torch.no_grad()(lambda: gen(x)), None
+
+
+MAKERS = {'train': {'jax': jax_step, 'torch': torch_step},
+          'forward': {'jax': jax_forward, 'torch': torch_forward}}
+
+
+# ---- Measuring
+
+
+def alternate(steps, rounds, threads):
+  """{side: [rounds, 2]} wall and processor seconds per thread, the sides in turn."""
+  times = {side: [] for side in steps}
+  for step in steps.values():
+    step()
+  for _ in range(rounds):
+    for side, step in steps.items():
+      began = time.perf_counter(), time.process_time()
+      step()
+      times[side].append((time.perf_counter() - began[0],
+                          (time.process_time() - began[1]) / threads))
+  return {side: np.asarray(pairs) for side, pairs in times.items()}
+
+
+def resident():
+  """Largest resident size of this process so far, bytes.
+
+  Linux hands `ru_maxrss` down from the process that started this one, so its own record is read.
+  """
+  status = pathlib.Path('/proc/self/status')
+  if status.is_file():
+    return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', status.read_text())[1])
+  size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+  return size * (1 if sys.platform == 'darwin' else 1024)
+
+
+def hold(threads):
+  """Keep both sides to so many cores; returns how many there are. Call before either is loaded.
+
+  PyTorch's threads wait for each other in a busy loop: on a machine with other work their
+  processor time means something with one thread only.
+  """
+  cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
+  if threads and cores:
+    os.sched_setaffinity(0, cores[:threads])
+  return min(threads or len(cores), len(cores)) or os.cpu_count()
+
+
+def alone(side, name, what, argv):
+  """One side in a process of its own: {'before', 'peak': bytes resident, 'times': see alternate}.
+  """
+  command = [sys.executable, __file__, *argv, '--child', side, '--method', name, '--what', what]
+  done = subprocess.run(command, capture_output=True, text=True)
+  if done.returncode:
+    raise RuntimeError(f'{" ".join(command)} failed:\n{done.stderr}')
+  return json.loads(done.stdout.splitlines()[-1])
+
+
+def child(side, options):
+  """What `alone` starts: prints what it found as JSON."""
+  step, buffers = MAKERS[options.what][side](read_config(options.method, options), options)
+  before = resident()   # ours has compiled by now
+  times = alternate({side: step}, options.rounds if options.apart else 1, options.threads)[side]
+  print(json.dumps({'before': before, 'peak': resident(), 'times': times.tolist(),
+                    'buffers': buffers}))
+
+
+# ---- Tables
+
+
+def show_times(what, times):
+  """One table of minima, medians and ratios."""
+  print(f'{what:20s} {"wall min":>9s} {"median":>9s} {"cpu min":>9s} {"median":>9s}   seconds')
+  for side, values in times.items():
+    least, middle = values.min(0), np.median(values, 0)
+    print(f'  {side:18s} {least[0]:9.3f} {middle[0]:9.3f} {least[1]:9.3f} {middle[1]:9.3f}')
+  if len(times) > 1:
+    ours, theirs = (times[side].min(0) for side in ('jax', 'torch'))
+    print(f'  jax / torch: wall {ours[0] / theirs[0]:.2f}, processor {ours[1] / theirs[1]:.2f}')
+  sys.stdout.flush()
+
+
+def gigabytes(size):
+  return f'{size / 1e9:.2f} GB'
+
+
+def row(name, times, buffers, sizes):
+  """A line of the Markdown table: processor seconds, ratio, buffers, largest resident sizes."""
+  cpu = {side: values.min(0)[1] for side, values in times.items()}
+  cells = [name, f'{cpu["jax"]:.2f} s']
+  cells += [f'{cpu["torch"]:.2f} s', f'{cpu["jax"] / cpu["torch"]:.2f}'] if 'torch' in cpu else [
+      '', '']
+  cells += [gigabytes(buffers)]
+  for side in ('jax', 'torch'):
+    found = sizes.get(side)
+    cells.append(f'{gigabytes(found["peak"])} ({gigabytes(found["before"])})' if found else '')
+  return f'| {" | ".join(cells)} |'
+
+
+HEAD = ('| step | ours | PyTorch | ours / PyTorch | our buffers | ours resident (before) | '
+        'PyTorch resident (before) |\n|---|---|---|---|---|---|---|')
+
+
+def measure(name, what, options, sizes):
+  """Times of one method. Returns its line of the table."""
+  config, steps, buffers = read_config(name, options), {}, {}
+  if options.apart:
+    times = {side: np.asarray(sizes[side]['times']) for side in sides(options)}
+    buffers = {side: sizes[side]['buffers'] for side in sides(options)}
+  else:
+    for side in sides(options):
+      steps[side], buffers[side] = MAKERS[what][side](config, options)
+    times = alternate(steps, options.rounds, options.threads)
+  show_times(f'{name} {what}', times)
+  return row(f'{name} {what}', times, buffers['jax'], sizes)
+
+
+def sides(options):
+  return ('jax',) if options.ours_only else ('torch', 'jax')
+
+
+def parse(argv):
+  parser = argparse.ArgumentParser(description=__doc__.split('\n')[0])
+  parser.add_argument('--method', default='cyclegan', help='names in configs/, by commas')
+  parser.add_argument('--what', default='train', help='train, forward or both, by commas')
+  for name, value, text in (
+      ('size', 256, 'pixels'), ('rounds', 5, ''),
+      ('epoch', 1, 'whose phase is measured'), ('threads', 0, 'cores for both sides; 0: all'),
+      ('width', 0, 'of generator and critic; 0: the config'), ('blocks', 0, '0: the config')):
+    parser.add_argument(f'--{name}', type=int, default=value, help=text)
+  parser.add_argument('--impl', default='auto', help='form of our convolutions (networks/conv.py)')
+  parser.add_argument('--set', action='append', default=[], metavar='FIELD=VALUE')
+  for name in ('keep_memory', 'memory', 'perceptual', 'ours_only', 'apart'):
+    parser.add_argument(f'--{name}', action='store_true')
+  parser.add_argument('--child', choices=('jax', 'torch'), help=argparse.SUPPRESS)
+  return parser.parse_args(argv)
+
+
+def main(argv):
+  options = parse(argv)
+  options.threads = hold(options.threads)
+  if options.keep_memory and (options.child != 'torch' or options.apart):
+    from i2vjax.core import parallel
+    parallel.keep_memory()
+  if options.child != 'jax' and not options.ours_only:
+    import torch
+    torch.set_num_threads(options.threads)
+  if options.child:
+    return child(options.child, options)
+  jobs = [(name, what) for name in options.method.split(',') for what in options.what.split(',')]
+  # Memory first: afterwards this process holds what it needed itself.
+  sizes = {job: {side: alone(side, *job, argv) for side in sides(options)}
+           if options.memory or options.apart else {} for job in jobs}
+  print(HEAD, *(measure(*job, options, sizes[job]) for job in jobs), sep='\n')
+  return None
+
+
+if __name__ == '__main__':
+  main(sys.argv[1:])

@@ -1,0 +1,52 @@
+"""benchmarks/flow_table.py: its columns where the answer is known."""
+
+import importlib.util
+import pathlib
+
+import numpy as np
+import pytest
+
+PATH = pathlib.Path(__file__).parents[2] / 'benchmarks' / 'flow_table.py'
+SPEC = importlib.util.spec_from_file_location('flow_table', PATH)
+flow_table = importlib.util.module_from_spec(SPEC)
+SPEC.loader.exec_module(flow_table)
+
+
+@pytest.fixture(scope='module')
+def street():
+  return flow_table.street((48, 48), 2, 'driving', 'clear')['street, visible']
+
+
+def test_standing_still_is_wrong_by_the_true_motion(street):
+  estimate, random = flow_table.estimator('zero', False)
+  means, seconds = flow_table.measure(estimate, street)
+  lengths = [np.linalg.norm(truth['forward'], axis=-1).mean() for *_, truth in street]
+  assert not random and means[1] == pytest.approx(np.mean(lengths), rel=1e-5)
+  assert means[2] > 1 and len(seconds) == 2
+
+
+def test_the_true_motion_is_right_and_explains_the_next_frame(street):
+  a, b, truth = street[0]
+  exact = flow_table.scores(truth['forward'][None], a[None], b[None], truth)
+  still = flow_table.scores(0 * truth['forward'][None], a[None], b[None], truth)
+  assert exact[:4] == [0, 0, 0, 0] and exact[4] < still[4]
+
+
+def test_folders_have_no_truth(footage):
+  pairs = flow_table.folder(footage / 'train_ir', (32, 48), 3)
+  assert len(pairs) == 3 and pairs[0][0].shape == (32, 48, 3)
+  lines = flow_table.table('infrared', pairs, ['zero'], stretch=True).splitlines()
+  assert lines[-1].startswith('| zero |  |  |  |  | ') and 'stretched' in lines[0]
+
+
+def test_one_frame_a_clip_is_refused(footage, tmp_path):
+  (tmp_path / 'one.png').write_bytes((footage / 'train_ir/clip0/0000.png').read_bytes())
+  with pytest.raises(ValueError, match='no two frames'):
+    flow_table.folder(tmp_path, (32, 32), 3)
+
+
+def test_missing_weights_leave_the_time_alone(street, monkeypatch, tmp_path):
+  monkeypatch.setenv('I2VJAX_PRETRAINED', str(tmp_path))
+  monkeypatch.setenv('HOME', str(tmp_path))
+  monkeypatch.setattr(flow_table.pretrained, 'load', lambda *args: args[-1].flow.name)
+  assert flow_table.estimator('raft_small', False)[1]

@@ -1,0 +1,311 @@
+"""compare: what is run, what is not run again, and what the numbers become."""
+
+import json
+import pathlib
+import re
+import shutil
+import signal
+import types
+
+import numpy as np
+import pytest
+
+from i2vjax import evaluate, main
+from i2vjax.cli import flags, parse
+from i2vjax.compare import compare, experiments, figures, tables
+from i2vjax.core import files
+from i2vjax.run import folder as run_folder
+
+ROOT = pathlib.Path(__file__).parents[2]
+CYCLEGAN, CUT = (str(ROOT / 'configs' / f'{name}.py') + ':demo' for name in ('cyclegan', 'cut'))
+REFERENCES = {'source': {'psnr': 10.0}, 'untrained': {'psnr': 11.0}, 'constant': {'psnr': 16.0},
+              'ceiling': {'psnr': 21.0}}
+
+
+class Commands:
+  """Stands in for the processes: writes what training and scoring would leave behind."""
+
+  def __init__(self, stop_at=None, fail=(), code=1):
+    self.calls, self.stop_at, self.fail, self.code = [], stop_at, fail, code
+
+  def __call__(self, arguments):
+    self.calls.append(arguments)
+    name, workdir = arguments[0], pathlib.Path(flags.flag_value(arguments, 'workdir'))
+    if self.stop_at == len(self.calls):
+      return 0, '', True
+    if workdir.name in self.fail:
+      return self.code, 'out of luck', False
+    (self.train if name == 'train' else self.score)(arguments, workdir)
+    return 0, '', False
+
+  def train(self, arguments, workdir):
+    given = [text for text in arguments if text.startswith('--config')]
+    config = experiments.settle.settle(parse.row_config(given))
+    workdir.mkdir(parents=True)
+    run_folder.write_config(workdir, config)
+    (workdir / 'checkpoints' / str(config.train.steps)).mkdir(parents=True)
+    lines = [{'step': step, 'seconds_per_step': seconds}
+             for step, seconds in ((1, 9.0), (2, 0.5), (3, 5.0))]   # compiled, plain, scored before
+    lines += [{'step': step, 'eval/psnr': 10.0 * step + config.seed} for step in (2, 3)]
+    (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
+
+  def score(self, arguments, workdir):
+    config = run_folder.read_config(workdir)
+    for text in arguments:
+      if text.startswith('--config.eval.'):
+        name, value = text.removeprefix('--config.eval.').split('=')
+        config.eval[name] = type(config.eval[name])(value)
+    value = 14 + 2 * config.seed
+    files.save_json(pathlib.Path(flags.flag_value(arguments, 'output')) / 'scores.json', {
+        'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
+        'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8}, 'skipped': {},
+        'rows': {'translated': {'psnr': value, 'warping_mse': 0.002}, **REFERENCES}})
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+  """(Commands) -> exit code of a table of two configs and two seeds, nothing really trained."""
+  def pictures(item):
+    frame = np.full((8, 8, 3), 90, np.uint8)
+    return 1234, {'titles': ['clip, frame 1'], 'source': [frame], 'translated': [frame]}
+  monkeypatch.setattr(figures, 'kept', pictures)
+
+  def table(commands, *more, configs=f'{CYCLEGAN},{CUT}'):
+    monkeypatch.setattr(compare, 'call', commands)
+    return main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'table'), '--configs',
+                      configs, '--seeds', '0,1', '--config.train.steps=3', *more])
+  return table
+
+
+def read(tmp_path):
+  return json.loads((tmp_path / 'table' / 'table.json').read_text())
+
+
+# ---- mistakes ------------------------------------------------------------------------------
+
+
+def test_mistakes_are_told_before_anything_is_trained(run, capsys):
+  commands = Commands()
+  for more, said in ((('--row', f'cut demo={CUT}'), 'two rows would share'),
+                     (('--config.seed=3',), '--seeds'),
+                     (('--config.train.stepps=3',), "Did you mean 'steps'"),
+                     (('--seeds', 'many'), 'whole numbers'),
+                     (('--runs', 'nowhere'), 'is no run folder')):
+    assert run(commands, *more) == 2
+    assert said in capsys.readouterr().err
+  assert not commands.calls
+
+
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_trained(
+    run, tmp_path, capsys):
+  (tmp_path / 'table').write_text('a file')
+  commands = Commands()
+  assert run(commands) == 2 and not commands.calls
+  assert 'table is a file: name a folder' in capsys.readouterr().err
+
+
+def test_a_folder_without_a_checkpoint_holds_no_run_yet(run, tmp_path):
+  assert run(Commands()) == 0
+  for place in tmp_path.glob('table/*/checkpoints'):
+    shutil.rmtree(place)
+  assert run(Commands(), '--config.optim.lr=0.1') == 0
+
+
+def test_a_folder_of_another_run_is_refused(run, capsys):
+  assert run(Commands()) == 0
+  assert run(Commands(), '--config.optim.lr=0.1') == 2
+  assert 'optim.lr: 0.0004 there, 0.1 asked for' in capsys.readouterr().err
+  assert run(Commands(), '--config.train.steps=9') == 2   # its decay would not be that of 9 steps
+  assert 'train.steps: 3 there, 9 asked for' in capsys.readouterr().err
+
+
+# ---- the work ---------------------------------------------------------------------------------
+
+
+def test_table_has_mean_and_spread_and_reference_rows(run, tmp_path, capsys):
+  assert run(Commands()) == 0
+  table = read(tmp_path)
+  row = table['rows'][0]
+  assert (row['mean']['psnr'], row['spread']['psnr']) == (15, pytest.approx(2 ** 0.5))
+  assert (row['parameters'], row['seconds_per_step']) == (1234, 0.5)
+  assert list(table['references']) == ['ceiling', 'constant', 'source', 'untrained']
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert '| cyclegan demo | 15.00 ± 1.41 | 2.000 | 1,234 | 0.5 | 2 |' in text
+  assert '| mean colour per class | 21.00 | – |' in text
+  assert text in capsys.readouterr().out
+
+
+def test_page_needs_nothing_from_outside_and_has_frames_and_curves(run, tmp_path):
+  run(Commands(), '--row', f'a <b> | c={CUT} --config.nce.tau=0.1')
+  page = (tmp_path / 'table' / 'index.html').read_text()
+  assert page.count('src="data:image/png;base64,') == 2
+  assert not re.search(r'(src|href)="?(http|//|\.|/)', page)
+  assert 'a &lt;b&gt; | c' in page and '<b> |' not in page
+  assert 'a <b> \\| c' in (tmp_path / 'table' / 'table.md').read_text()
+
+
+def test_what_is_done_is_not_done_again(run):
+  first, again, scored = Commands(), Commands(), Commands()
+  assert run(first) == run(again) == run(scored, '--overwrite') == 0
+  assert [call[0] for call in first.calls] == ['train', 'evaluate'] * 4
+  assert again.calls == []
+  assert [call[0] for call in scored.calls] == ['evaluate'] * 4
+
+
+def test_other_scores_are_made_without_training_again(run):
+  run(Commands())
+  commands = Commands()
+  assert run(commands, '--config.eval.max_clips=1') == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 4
+  assert '--config.eval.max_clips=1' in commands.calls[0]
+
+
+def test_a_field_younger_than_the_run_does_not_spoil_it(run, tmp_path):
+  run(Commands())
+  for path in (tmp_path / 'table').glob('*/config.json'):
+    config = json.loads(path.read_text())
+    del config['data']['flip_time']
+    path.write_text(json.dumps(config))
+  commands = Commands()
+  assert run(commands, '--overwrite') == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 4
+  assert read(tmp_path)['rows'][0]['count'] == 2
+
+
+def test_scores_that_are_missing_after_scoring_are_a_failure(run, tmp_path, monkeypatch):
+  commands = Commands()
+  commands.score = lambda *_: None
+  assert run(commands) == 1
+  assert 'holds no scores' in (tmp_path / 'table' / 'table.md').read_text()
+
+
+def test_stopped_table_says_how_to_go_on_and_goes_on(run, tmp_path, capsys):
+  assert run(Commands(stop_at=4)) == 0
+  said = capsys.readouterr().out
+  assert 'Go on with:\n  python -m i2vjax.main compare --output' in said
+  assert '1 of 2' in (tmp_path / 'table' / 'table.md').read_text()
+  rest = Commands()
+  assert run(rest) == 0
+  assert [call[0] for call in rest.calls] == ['evaluate', *['train', 'evaluate'] * 2]
+
+
+def test_a_failure_is_named_and_the_rest_still_done(run, tmp_path, capsys):
+  assert run(Commands(fail=['cut-demo-0', 'cut-demo-1'])) == 1
+  assert 'cut demo, seed 0 failed: out of luck' in capsys.readouterr().err
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert '| cut demo | failed | – | – | – | 0 of 2 |' in text
+  assert '- cut demo, seed 1 failed: out of luck' in text
+  assert read(tmp_path)['rows'][0]['count'] == 2
+
+
+def test_failures_that_are_all_the_users_exit_with_2(run):
+  assert run(Commands(fail=['cut-demo-0'], code=2)) == 2
+
+
+def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path):
+  commands = Commands()
+  run(commands)
+  commands.calls.clear()
+  folders = [str(tmp_path / 'table' / f'cut-demo-{seed}') for seed in (0, 1)]
+  assert main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs',
+                    ','.join(folders)]) == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] * 2
+  table = json.loads((tmp_path / 'other' / 'table.json').read_text())
+  assert [(row['name'], row['count']) for row in table['rows']] == [('cut-demo', 2)]
+
+
+def test_scores_on_other_frames_are_noticed():
+  runs = [{'references': {'constant': {'psnr': value}}} for value in (16.0, 16.5)]
+  assert 'different test frames' in tables.odd_references(runs)[0]
+  assert tables.odd_references(runs[:1] * 2) == []
+
+
+def test_spread_of_rounding_alone_is_not_shown():
+  row = {'mean': {'psnr': 16.0, 'warping_mse': 1e-20}, 'spread': {'psnr': 1e-12,
+                                                                  'warping_mse': 1e-20}}
+  assert tables.cell(row, 'psnr', 2) == '16.00'
+  assert tables.cell(row, 'warping_mse', 3) == '0.000'
+  row['spread']['psnr'] = 0.004
+  assert tables.cell(row, 'psnr', 2) == '16.00 ± 0.00'
+
+
+# ---- processes --------------------------------------------------------------------------------
+
+
+def child(monkeypatch, code):
+  """`call` with a Python program in place of our command."""
+  start = compare.subprocess.Popen
+  monkeypatch.setattr(compare, 'subprocess', types.SimpleNamespace(
+      DEVNULL=-3, PIPE=-1, Popen=lambda command, **more: start(
+          [command[0], '-c', code], **more)))
+  return compare.call([])
+
+
+def test_reason_of_a_failure_is_the_commands_own_message(monkeypatch, capsys):
+  code = 'import sys; print("bar 3/4\\rerror: no such\\n  field", file=sys.stderr); sys.exit(2)'
+  assert child(monkeypatch, code) == (2, 'no such field', False)
+  assert 'bar 3/4' in capsys.readouterr().err
+
+
+def test_reasons_without_a_message():
+  assert compare.why(-9, '') == 'killed by SIGKILL (out of memory?)'
+  assert compare.why(1, 'Traceback\n  x\nTypeError: odd\n') == 'TypeError: odd'
+  assert compare.why(3, '') == 'exit code 3'
+
+
+def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
+  code = ('import os, signal, sys, time\n'
+          'signal.signal(signal.SIGTERM, lambda *_: (print("saved", file=sys.stderr), '
+          'sys.exit(0)))\n'
+          'os.kill(os.getppid(), signal.SIGINT)\ntime.sleep(30)')
+  before = signal.getsignal(signal.SIGINT)
+  assert child(monkeypatch, code) == (0, 'saved', True)
+  assert signal.getsignal(signal.SIGINT) is before
+
+
+# ---- frames and curves ------------------------------------------------------------------------
+
+
+def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
+  item, = experiments.plan(tmp_path, [experiments.parse_row(CUT)], (0,), (), parse.row_config)
+  item.report.mkdir(parents=True)
+  pictures = {'titles': ['a, frame 1', 'b, frame 1'],
+              'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
+  monkeypatch.setattr(figures.load, 'load', lambda *_: types.SimpleNamespace(
+      params={'gen': {'kernel': np.zeros((2, 3))}}))
+  monkeypatch.setattr(figures, 'frames', lambda run: pictures)
+  assert figures.kept(item)[0] == 6
+  monkeypatch.delattr(figures.load, 'load')
+  parameters, again = figures.kept(item)
+  assert parameters == 6
+  assert [str(title) for title in again['titles']] == pictures['titles']
+  for old, new in zip(pictures['source'], again['source'], strict=True):
+    np.testing.assert_array_equal(old, new)
+
+
+def test_curves_are_taken_where_all_seeds_have_them(tmp_path):
+  for seed, steps in ((0, (1, 2, 3)), (1, (2, 3, 4))):
+    lines = [{'step': step, 'eval/psnr': 10 * seed + step, 'nce': 1.0} for step in steps]
+    (tmp_path / str(seed)).mkdir()
+    (tmp_path / str(seed) / 'metrics.jsonl').write_text('\n'.join(map(json.dumps, lines)))
+  found = figures.curves([tmp_path / '0', tmp_path / '1'])
+  assert list(found) == ['psnr']
+  assert found['psnr'][0] == [2, 3]
+  np.testing.assert_array_equal(found['psnr'][1], [[2, 3], [12, 13]])
+  assert figures.plot({'x': {'curves': {}}}) is None
+
+
+@pytest.mark.slow
+def test_a_real_table_of_two_methods(tmp_path, tiny):
+  """Two steps at 32 pixels, with the processes and pictures that the other tests replace."""
+  common = [text for text in tiny(CUT, tmp_path) if text.startswith('--config.')
+            and not text.startswith(('--config.data.source', '--config.data.root'))]
+  arguments = ['i2vjax', 'compare', '--output', str(tmp_path), '--configs', f'{CYCLEGAN},{CUT}',
+               '--config.train.steps=2', '--config.data.scenes.test_clips=1',
+               '--config.data.scenes.clip_length=4', '--show=false', *common]
+  assert main.main(arguments) == 0
+  table = json.loads((tmp_path / 'table.json').read_text())
+  assert [row['count'] for row in table['rows']] == [1, 1]
+  assert all(np.isfinite(row['mean']['psnr']) and row['parameters'] for row in table['rows'])
+  assert not any('Not comparable' in note for note in table['notes'])
+  assert 'src="data:image/png' in (tmp_path / 'index.html').read_text()

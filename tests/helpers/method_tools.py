@@ -1,0 +1,144 @@
+"""For tests of methods: configs, clips, networks that compile in no time, and a count of passes."""
+
+import importlib.util
+import pathlib
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import optax
+import pytest
+
+from i2vjax.core import state
+from i2vjax.networks import resnet
+from i2vjax.run import load
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+
+def config_of(name, variant=None):
+  """`configs/NAME.py`, unlocked."""
+  spec = importlib.util.spec_from_file_location(f'{name}_config', ROOT / f'configs/{name}.py')
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module.get_config(variant)
+
+
+def clips(frames, batch=1, seed=0, size=8):
+  """{'a': [B, T, H, W, 3] in [-1, 1], 'b': ...}."""
+  both = jax.random.uniform(jax.random.key(seed), (2, batch, frames, size, size, 3), minval=-1)
+  return {'a': both[0], 'b': both[1]}
+
+
+def drift(shift, size, *batch):
+  """Flow [*batch, size, size, 2] that is `shift` everywhere."""
+  return jnp.broadcast_to(jnp.array(shift, jnp.float32), (*batch, size, size, 2))
+
+
+def drifting(frames, batch, size, shift, signs=(1, 1)):
+  """`clips` with their flow, the same everywhere; `signs`: which way in a and in b."""
+  found, flow = clips(frames, batch=batch, size=size), drift(shift, size, batch, frames - 1)
+  for x, sign in zip('ab', signs, strict=True):
+    found |= {f'flow_{x}': sign * flow, f'flow_fwd_{x}': -sign * flow}
+  return found
+
+
+class ToyGenerator(nn.Module):
+  """Pixel by pixel, but with the halves and taps of a generator of width 2."""
+
+  def setup(self):
+    self.inner, self.outer = nn.Dense(8), nn.Dense(3)
+
+  def __call__(self, x):
+    return self.decode(self.encode(x)[0])
+
+  def encode(self, x, taps=()):
+    h = nn.relu(self.inner(x))
+    channels = resnet.tap_channels(taps, width=2)
+    return h, {tap: x if tap == 'rgb' else h[..., :c]
+               for tap, c in zip(taps, channels, strict=True)}
+
+  def decode(self, h):
+    return jnp.tanh(self.outer(h))
+
+
+class ToyPredictor(nn.Module):
+  """A mixture of the channels of both frames."""
+
+  @nn.compact
+  def __call__(self, pair):
+    return jnp.tanh(nn.Dense(3)(pair))
+
+
+class ToyCritic(nn.Module):
+  """A score for each pixel."""
+
+  @nn.compact
+  def __call__(self, x):
+    return nn.Dense(1)(x)
+
+
+class ToyVGG(nn.Module):
+  """A feature of each pixel for every tap."""
+
+  taps: tuple
+
+  @nn.compact
+  def __call__(self, x):
+    return {tap: nn.relu(nn.Dense(2, name=tap)(x)) for tap in self.taps}
+
+
+def toy_networks(method, config):
+  """The method's networks, all but the projections replaced by toys. Sets `gen.width` to 2."""
+  config.gen.width = 2
+  toys = {'gen': ToyGenerator, 'pred': ToyPredictor, 'disc': ToyCritic}
+  return {name: toys[name.split('_')[0]]() if name.split('_')[0] in toys else net
+          for name, net in method.networks(config).items()}
+
+
+def toy_setup(method, config):
+  """(nets, tx, state without a device axis, parameters of the frozen networks)."""
+  nets = toy_networks(method, config)
+  tx = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
+  fresh = load.fresh_state(config, method, nets, tx)
+  fresh = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+  frozen = method.fixed(config) if hasattr(method, 'fixed') else {}
+  toys = {name: ToyVGG(tuple(net.taps)) for name, (net, _) in frozen.items()}
+  fixed = {name: net.init(jax.random.key(5), jnp.zeros((1, 8, 8, 3)))['params']
+           for name, net in toys.items()}
+  return {**nets, **toys}, tx, fresh, fixed
+
+
+def one_step(method, config, setup, batch, key=0):
+  """(state, terms) after one step on one device."""
+  nets, tx, fresh, fixed = setup
+  step = jax.vmap(lambda _: method.step(nets, tx, config, fresh, batch, fixed, jax.random.key(key),
+                                        'train'), axis_name=state.AXIS)
+  return jax.tree.map(lambda x: x[0], jax.jit(step)(jnp.arange(1)))
+
+
+def passes(method, config, batch):
+  """{(network, 'encode' | 'decode' | 'whole'): [images in each call]} of one step, by tracing."""
+  calls = {}
+
+  def counted(nets, params, name, x, *inputs, **options):
+    if not isinstance(x, (list, tuple)):
+      calls.setdefault((name, options.get('method', 'whole')), []).append(len(x))
+    return state.run(nets, params, name, x, *inputs, **options)
+  setup = toy_setup(method, config)
+  with pytest.MonkeyPatch.context() as patch:   # in the method, and in those it borrows from
+    for name, module in sys.modules.items():
+      if name.startswith('i2vjax.methods.') and hasattr(module, 'run'):
+        patch.setattr(module, 'run', counted)
+    jax.eval_shape(lambda: one_step(method, config, setup, batch))
+  return calls
+
+
+def moved(before, after):
+  """Names of the networks of which at least one number changed."""
+  def differs(name):
+    pairs = zip(jax.tree.leaves(before.params[name]), jax.tree.leaves(after.params[name]),
+                strict=True)
+    return any(bool(jnp.any(x != y)) for x, y in pairs)
+  return {name for name in before.params if differs(name)}

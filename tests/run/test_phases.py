@@ -1,0 +1,80 @@
+"""What the loop does when a phase begins: epochs in steps, and pairs of frames by a table."""
+
+import types
+
+import ml_collections
+import numpy as np
+import pytest
+
+from i2vjax import defaults, train
+from i2vjax.data.loader import memory_sampling
+from i2vjax.run import folder as run_folder
+from i2vjax.run import phases
+
+
+def test_epochs_shrink_with_a_run_whose_length_is_given_in_steps():
+  config = ml_collections.ConfigDict(dict(steps=0, epochs=6, epochs_decay=2))
+  assert phases.epoch_steps(config, 500) == 500
+  config.steps = 83
+  assert phases.epoch_steps(config, 500) == 10
+  config.steps = 3
+  assert phases.epoch_steps(config, 500) == 1
+
+
+@pytest.fixture
+def setup(tmp_path):
+  """A method of two phases that asks for window 5 wherever b has persons, from step 4 on."""
+  config = defaults.get_config()
+  config.data.update(load_size=36, crop_size=32, channels_a=1)
+  config.data.scenes.update(clips=2, clip_length=4, camera='driving')
+  config.eval.batch = 3
+  asked = []
+
+  def pairing(config, nets, params, source, phase):
+    asked.append((phase, params['gen']))
+    if phase == 'early':
+      return None
+    batches = list(source)
+    assert all(batch['a'].shape == (3, 1, 32, 32, 1) and abs(batch['a']).max() <= 1
+               for batch in batches)
+    corner = np.concatenate([batch['corner'] for batch in batches])[:8]
+    vector = np.zeros((8, 6), np.float32)
+    vector[5] = memory_sampling.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
+    return dict(vector=vector, corner=corner, classes=np.array((6, 7, 11, 14, 15, 17)), top=1)
+  method = types.SimpleNamespace(
+      phases=lambda config: [(0, 'early'), (4, 'late')], pairing=pairing,
+      batch_extras=lambda config: ('labels_b',))
+  return types.SimpleNamespace(config=config, method=method, nets={}, workdir=tmp_path,
+                               feed=train.feed_of(config, method), asked=asked)
+
+
+def state(value):
+  return types.SimpleNamespace(params={'gen': np.float32(value)})
+
+
+def same(x, y):
+  return all(np.array_equal(x[name], y[name]) for name in x)
+
+
+def test_the_method_is_asked_as_a_phase_begins_and_a_resumed_run_reads_the_answer(setup):
+  first = train.paired_feed(setup, state(1), 0, setup.feed.get_state())
+  straight = [next(setup.feed) for _ in range(6)]
+  assert all(same(next(first), x) for x in straight[:4])
+  position = first.get_state()
+  late = train.paired_feed(setup, state(2), 4, position)
+  chosen = [next(late) for _ in range(3)]
+  middle = train.feed_of(setup.config, setup.method, run_folder.pair_table(
+      setup.workdir, 4, None, write=False, known=True))
+  middle.set_state(position)
+  next(middle)
+  resumed = train.paired_feed(setup, state(3), 5, middle.get_state())
+  assert all(same(next(resumed), x) for x in chosen[1:])
+  assert setup.asked == [('early', 1), ('late', 2)]
+
+
+def test_a_table_is_kept_for_its_own_phase_alone(tmp_path):
+  made = run_folder.pair_table(tmp_path, 4, lambda: {'x': np.arange(3)}, write=True, known=False)
+  found = run_folder.pair_table(tmp_path, 4, None, write=False, known=True)
+  np.testing.assert_array_equal(found['x'], made['x'])
+  assert run_folder.pair_table(tmp_path, 9, lambda: None, write=True, known=True) is None
+  assert run_folder.pair_table(tmp_path, 9, None, write=False, known=True) is None
