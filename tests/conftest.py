@@ -15,6 +15,7 @@ import jax
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_runs import TINY
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -38,11 +39,6 @@ def footage(tmp_path_factory):
         frame = np.roll(picture, 2 * t, axis=1)
         Image.fromarray(frame.squeeze()).save(folder / f'{t:04d}.png')
   return root
-
-
-TINY = ('--config.data.load_size=36', '--config.data.crop_size=32', '--config.gen.width=4',
-        '--config.gen.blocks=1', '--config.disc.width=4', '--config.train.checkpoint_minutes=99',
-        '--config.log.every=1', '--config.log.samples_every=0', '--show=false')
 
 
 @pytest.fixture(scope='session')

@@ -10,7 +10,7 @@ import warnings
 import numpy as np
 import pytest
 import stub_runs as stubs
-from conftest import TINY
+from tiny_runs import TINY
 
 from i2vjax import defaults, main
 from i2vjax import translate as translator

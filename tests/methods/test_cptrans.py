@@ -7,30 +7,17 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import clips, config_of, moved
+from cptrans_toys import KEY, tiny
+from method_tools import clips, moved
 
 from i2vjax.core import state
 from i2vjax.methods import cptrans
 from i2vjax.run import load
 
-KEY = jax.random.key(7)
 # Each program here runs once or twice on tiny frames: compile fast, run slow.
 FAST_COMPILE = {'xla_backend_optimization_level': 0, 'xla_llvm_disable_expensive_passes': True}
 compiled = functools.partial(jax.jit, compiler_options=FAST_COMPILE)
 BATCH = clips(1, batch=2, size=32)
-
-
-def tiny(backbone='none', **weights):
-  config = config_of('cptrans', 'demo')
-  config.data.update(load_size=32, crop_size=32)
-  config.gen.update(width=4, blocks=1)
-  config.disc.update(width=4, layers=1, hidden=8)
-  config.init.update(kind='normal', gain=0.1)   # far from the start's near-constant frames
-  config.backbone, config.vit.image_size = backbone, 64
-  config.cs.update(layers=(0, 1), side=3)
-  config.weights.update(adversarial=1.0, cs_global=6.0, cs_local=6.0, ctn=10.0, identity=0.0)
-  config.weights.update(weights)
-  return config
 
 
 def setup(config, rate=0.01):

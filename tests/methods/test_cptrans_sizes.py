@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from cptrans_toys import KEY, tiny
 from method_tools import ToyGenerator, config_of
-from test_method_cptrans import KEY, tiny
 
 from i2vjax.core import state
 from i2vjax.losses import adversarial

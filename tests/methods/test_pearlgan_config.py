@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from method_tools import config_of
-from test_method_pearlgan import BATCH, EDGES, FRAMES, KEY, REAL, on_devices, setup_of, tiny
+from pearlgan_toys import BATCH, EDGES, FRAMES, KEY, REAL, on_devices, setup_of, tiny
 
 from i2vjax.losses import edges
 from i2vjax.methods import pearlgan
