@@ -100,7 +100,7 @@ def jax_step(config, options):
   held = [parallel.place(load.fresh_state(config, method, nets, tx))]
   fixed = parallel.replicate(fixed)
   batch = parallel.shard(batches.sample_windows(
-      config, parallel.local_batch(config.data.batch), 'train', trainer.extras(method, config)))
+      config, parallel.local_batch(config.data.batch), 'train', trainer.batch_fields(method, config)))
   config.train.per_epoch = 1
   phase = phases.phase_at(method, config, options.epoch - 1)
   compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()

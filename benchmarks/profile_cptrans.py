@@ -19,7 +19,8 @@ import optax
 
 from i2vjax import train as trainer
 from i2vjax.core import parallel
-from i2vjax.core.state import run, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches as windows
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
@@ -41,8 +42,8 @@ def timed(function, *inputs, repeats=5):
 def parts(config, nets, params, fixed, batch, key):
   """{name: (function, inputs)} of the parts of a step, as methods/cptrans.py composes them."""
   x, y = batch['a'][:, 0], batch['b'][:, 0]
-  see = functools.partial(cptrans.see, nets, config, fixed)
-  fake = see(run(nets, params, 'gen', x))
+  see = functools.partial(cptrans.features, nets, config, fixed)
+  fake = see(apply(nets, params, 'gen', x))
   source, real = see(x), see(y)
 
   def weights(params):
@@ -50,7 +51,7 @@ def parts(config, nets, params, fixed, batch, key):
   w, w_fake = jax.jit(weights)(params)
 
   def generate(gen, x):
-    return run(nets, {'gen': gen}, 'gen', x)
+    return apply(nets, {'gen': gen}, 'gen', x)
 
   def critic(disc):
     losses = [cptrans.patch_mean(config, weight, adversarial.patch_losses(
@@ -89,8 +90,8 @@ def choices(config, nets, params, fixed, batch, key, method):
   """Patches of the translated frames that `method` chooses, [B, h, w] bool."""
   config = config.copy_and_resolve_references()
   config.co.method = method
-  fake = cptrans.see(nets, config, fixed, run(nets, params, 'gen', batch['a'][:, 0]))
-  seen = cptrans.join(fake, cptrans.see(nets, config, fixed, batch['b'][:, 0]))
+  fake = cptrans.features(nets, config, fixed, apply(nets, params, 'gen', batch['a'][:, 0]))
+  seen = cptrans.join(fake, cptrans.features(nets, config, fixed, batch['b'][:, 0]))
   delta, _ = jax.jit(lambda params: cptrans.deviation(
       nets, config, params, seen, len(batch['a']), key))(params)
   return cptrans.select(config, delta)

@@ -56,7 +56,7 @@ def program(method, nets, tx, config, phase):
   return parallel.map_step(step)
 
 
-def extras(method, config):
+def batch_fields(method, config):
   """What the method wants in a batch besides frames (`batches.train_iterator`)."""
   return methods.optional(method, 'batch_extras', config, default=())
 
@@ -190,7 +190,7 @@ def loop(setup, state, stop):
 def feed_of(config, method, table=None):
   """This process's training batches; see `batches.train_iterator`."""
   return batches.train_iterator(config, parallel.local_batch(config.data.batch),
-                                process=parallel.process(), extras=extras(method, config),
+                                process=parallel.process(), extras=batch_fields(method, config),
                                 table=table)
 
 
@@ -252,7 +252,7 @@ def write_samples(setup, state, step):
     return
   config = setup.config
   raw = batches.sample_windows(config, config.log.samples, 'train',
-                               extras=extras(setup.method, config))
+                               extras=batch_fields(setup.method, config))
   batch = on_device(raw, config)
   run = as_run(setup, state, step)
   key = name_key(jax.random.key(config.seed), 'samples')

@@ -8,7 +8,7 @@ import tempfile
 
 import numpy as np
 
-LARGE = 2**26   # bytes: larger arrays lie on the disk
+MEMMAP_ABOVE = 2**26   # bytes: larger arrays lie on the disk
 
 
 def cache(name):
@@ -66,14 +66,14 @@ def finite(tree):
 # ---- room for long clips ----------------------------------------------------------------------
 
 
-def room(shape, dtype):
+def allocate(shape, dtype):
   """An array to be filled. A large one lies in a temporary file ($TMPDIR) that goes with it.
 
   Raises:
     OSError: the disk is full.
   """
   size = int(np.prod(shape)) * np.dtype(dtype).itemsize
-  if size < LARGE:
+  if size < MEMMAP_ABOVE:
     return np.empty(shape, dtype)
   with tempfile.TemporaryFile(prefix='i2vjax-') as file:
     if hasattr(os, 'posix_fallocate'):   # a full disk is found here, not by a signal while writing
@@ -81,7 +81,7 @@ def room(shape, dtype):
     return np.asarray(np.memmap(file, dtype, 'w+', shape=tuple(shape)))
 
 
-def stacked(items, count):
+def stack_stream(items, count):
   """[count, ...] of an iterable of so many arrays, as np.stack; only one of them is in memory.
 
   Raises:
@@ -89,7 +89,7 @@ def stacked(items, count):
   """
   items = iter(items)
   first = np.asarray(next(items))
-  whole, k = room((count, *first.shape), first.dtype), -1
+  whole, k = allocate((count, *first.shape), first.dtype), -1
   for k, item in enumerate(itertools.chain([first], items)):
     item = np.asarray(item)
     if k >= count or (item.shape, item.dtype) != (first.shape, first.dtype):

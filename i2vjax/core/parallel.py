@@ -17,7 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from i2vjax.core.state import AXIS, State, mean
+from i2vjax.core.state import AXIS, State, pmean
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
 
@@ -137,7 +137,7 @@ def map_step(step):
   def body(state, batch, fixed):
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))
     state, terms = step(state, batch, fixed, key)
-    return state.replace(step=state.step + 1, extra=mean(state.extra)), mean(terms)
+    return state.replace(step=state.step + 1, extra=pmean(state.extra)), pmean(terms)
   return jax.pmap(body, axis_name=AXIS, in_axes=(axes, 0, None), out_axes=(axes, None),
                   donate_argnums=0)
 

@@ -57,23 +57,18 @@ def init_params(nets, inputs, key):
     {name: params}.
   """
   def one(name):
-    return draw(nets[name].init, name_key(key, name), *inputs[name])['params']
+    return init_compiled(nets[name].init, name_key(key, name), *inputs[name])['params']
   return {name: one(name) for name in nets}
 
 
-def draw(init, key, *inputs):
+def init_compiled(init, key, *inputs):
   """init(key, *inputs), compiled quickly: many draws of random numbers that run once."""
   # Options are for programs of their own, not for a part of another that is being traced.
   alone = jax.default_backend() == 'cpu' and not isinstance(key, jax.core.Tracer)
   return jax.jit(init, compiler_options=QUICK if alone else None)(key, *inputs)
 
 
-def run(nets, params, name, *inputs, **options):
-  """Apply network `name` with `params[name]`."""
-  return nets[name].apply({'params': params[name]}, *inputs, **options)
-
-
-def mean(tree):
+def pmean(tree):
   """Mean over the devices of the mapped axis."""
   return jax.lax.pmean(tree, AXIS)
 
@@ -105,7 +100,7 @@ def update(state, player, names, tx, loss_fn):
 def apply_gradients(state, player, tx, grads):
   """Move one player along `grads` ({network name: gradient}), averaged over the devices."""
   own = {name: state.params[name] for name in grads}
-  delta, opt = tx[player].update(mean(grads), state.opt[player], own)
+  delta, opt = tx[player].update(pmean(grads), state.opt[player], own)
   return state.replace(params={**state.params, **optax.apply_updates(own, delta)},
                        opt={**state.opt, player: opt})
 

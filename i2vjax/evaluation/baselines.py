@@ -20,7 +20,7 @@ def translated(run):
   def row(material):
     items = ((None, frame) for frame in material.raw)
     done = translate.clip(call, items, None, settings.batch, material.limits)
-    return files.stacked((result for _, _, result in done), len(material.raw))
+    return files.stack_stream((result for _, _, result in done), len(material.raw))
   return row
 
 
@@ -47,7 +47,7 @@ def source(material):
   shape = material.target.shape
   if material.shown.shape[-1] == 1:
     return np.broadcast_to(material.shown, shape)
-  return files.stacked((np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8)
+  return files.stack_stream((np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8)
                         for frame in material.shown), len(material.shown))
 
 

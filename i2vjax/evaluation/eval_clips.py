@@ -90,7 +90,7 @@ def as_saved(frames, limits, channels, quantize=True):
   def saved(frame):
     frame = ops.to_float(frame[None, None], limits, channels)[0, 0]
     return np.asarray(ops.to_uint8(frame) if quantize else frame)
-  return files.stacked(map(saved, frames), len(frames))
+  return files.stack_stream(map(saved, frames), len(frames))
 
 
 def motion(clip):
@@ -121,7 +121,7 @@ def read_clip(source, start, length):
   for t in range(length):
     frame = source.read(start + t)['frame']
     if whole is None:
-      whole = files.room((length, *frame.shape), frame.dtype)
+      whole = files.allocate((length, *frame.shape), frame.dtype)
     if frame.shape[:2] != whole.shape[1:3]:
       raise ValueError(f'{source.where(start + t)}: differs in size from the first of its clip')
     if frame.shape[2] > whole.shape[3]:   # all were grey so far

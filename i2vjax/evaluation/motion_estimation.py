@@ -54,7 +54,7 @@ def motion_of(config, name):
     length = len(frames) - 1
     if not length:
       return None
-    found = [files.room((length, *frames.shape[1:3], *last), np.float32) for last in ((2,), ())]
+    found = [files.allocate((length, *frames.shape[1:3], *last), np.float32) for last in ((2,), ())]
     for start in range(0, length, batch):
       index = np.minimum(np.arange(start, start + batch), length - 1)
       now, after = (jnp.asarray(frames[k], jnp.float32) / 127.5 - 1 for k in (index, index + 1))

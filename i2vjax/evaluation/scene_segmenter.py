@@ -20,7 +20,7 @@ import tqdm
 
 from i2vjax import data as sources
 from i2vjax.core import files, ops
-from i2vjax.core.state import draw
+from i2vjax.core.state import init_compiled
 from i2vjax.data.annotations import class_names
 from i2vjax.data.transforms import resize
 from i2vjax.losses import segmentation as seg_losses
@@ -173,7 +173,7 @@ def train(config, show=True):
   net = SegmentationUNet(len(class_names.CITYSCAPES), chosen['width'], chosen['levels'])
   tx = optax.adam(optax.cosine_decay_schedule(chosen['lr'], chosen['steps']))
   key = jax.random.key(chosen['seed'])
-  params = draw(net.init, key, jnp.zeros((1, *size, frames.shape[-1])))['params']
+  params = init_compiled(net.init, key, jnp.zeros((1, *size, frames.shape[-1])))['params']
   weights = seg_losses.class_weights(truth, net.classes)
   frames, truth, opt, losses = jnp.asarray(frames), jnp.asarray(truth), tx.init(params), []
   advance = jax.jit(functools.partial(_step, net, tx, batch, size, weights), donate_argnums=(0, 1))

@@ -23,7 +23,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import (
   adversarial,
   descriptor,
@@ -65,7 +66,7 @@ def networks(config):
   return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame for each network; one token for a critic on tokens."""
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
@@ -74,7 +75,7 @@ def inputs(config):
   return {'gen': (a,), 'disc_b': (b,)}
 
 
-def fixed(config):
+def frozen_networks(config):
   """The frozen ViT, unless the run does without."""
   return {} if config.backbone == 'none' else {'vit': (vit.backbone(config), 'vit_b16_384')}
 
@@ -90,9 +91,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   """
   del phase
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
-  fake, pull = jax.vjp(lambda gen: see(nets, config, fixed, run(nets, {'gen': gen}, 'gen', x)),
+  fake, pull = jax.vjp(lambda gen: features(nets, config, fixed, apply(nets, {'gen': gen}, 'gen', x)),
                        state.params['gen'])
-  source, real = halves(see(nets, config, fixed, jnp.concatenate([x, y])))
+  source, real = halves(features(nets, config, fixed, jnp.concatenate([x, y])))
   w, w_fake, figures = content_weights(nets, config, state.params, real, fake, key)
 
   def critic_loss(params):   # y' is a constant here, like everything but the critic
@@ -107,7 +108,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   flow, motion_figures = content_motion(config, w_fake, x, key)
 
   def generator_loss(gen, fake):
-    generate = functools.partial(run, nets, {'gen': gen}, 'gen')
+    generate = functools.partial(apply, nets, {'gen': gen}, 'gen')
 
     def adversarial_term():
       on_fake = scores(nets, config, state.params, fake)
@@ -127,9 +128,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   return state, {**terms, 'disc_b': disc_term, **figures, **motion_figures}
 
 
-def see(nets, config, fixed, frames):
+def features(nets, config, fixed, frames):
   """What critic and structure loss look at: the frames, and their ViT tokens if there is a ViT."""
-  tokens = [] if config.backbone == 'none' else run(
+  tokens = [] if config.backbone == 'none' else apply(
       nets, fixed, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens')
   return {'frames': frames, 'tokens': tokens}
 
@@ -148,14 +149,14 @@ def halves(tree):
 # ---- CO
 
 
-def judged(config, seen):
+def critic_input(config, seen):
   """What the critic takes: tokens [B, N, C] of the last listed layer, or frames [B, H, W, C]."""
   return seen['tokens'][-1] if critic_kind(config) == 'token_mlp' else seen['frames']
 
 
 def scores(nets, config, params, seen):
   """Logits [B, h, w, C] of all patches."""
-  s = run(nets, params, 'disc_b', judged(config, seen))
+  s = apply(nets, params, 'disc_b', critic_input(config, seen))
   side = round(s.shape[1] ** 0.5)
   return s if s.ndim == 4 else s.reshape(-1, side, side, s.shape[-1])
 
@@ -219,7 +220,7 @@ def deviation(nets, config, params, seen, fakes, key):
       return patch_gradients_fast.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
     return patch_gradients_fast.patch_critic(on_frame, theta, x, label, mode, key, calibrate=co.calibrate,
                                 probes=co.probes, **options)
-  x = jax.lax.stop_gradient(judged(config, seen)).astype(jnp.float32)
+  x = jax.lax.stop_gradient(critic_input(config, seen)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
   delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
   grid = jax.eval_shape(functools.partial(scores, nets, config), params, seen).shape[:3]
@@ -279,7 +280,7 @@ def structure(nets, config, fixed, source, fake, key):
 
   def windows(seen):
     frames = ops.match_channels(seen['frames'], 3)
-    return run(nets, fixed, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
+    return apply(nets, fixed, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
   return {'cs_global': lambda: similar(source['tokens'], fake['tokens']),
           'cs_local': lambda: similar(windows(source), windows(fake))}
 
@@ -290,15 +291,15 @@ def structure(nets, config, fixed, source, fake, key):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same, visible; nothing is carried."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen', ops.fold(frames))
+  fake = apply(nets, params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: x, y', some y, the chosen patches of y', the motion F."""
   del extra
   x, y, co = batch['a'][:, 0], batch['b'][:, 0], config.co
-  fake = see(nets, config, fixed, run(nets, params, 'gen', x))
+  fake = features(nets, config, fixed, apply(nets, params, 'gen', x))
   rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
   if co.enabled or config.weights.ctn:
     delta, _ = deviation(nets, config, params, fake, len(x), key)

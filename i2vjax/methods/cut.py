@@ -18,7 +18,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, projector, resnet
@@ -37,7 +38,7 @@ def networks(config):
           'proj_ab': projector.projector(config)}
 
 
-def inputs(config):
+def example_inputs(config):
   """A frame, or patches of it for the projection."""
   channels = config.data.channels_a
   frame = jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
@@ -66,13 +67,13 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   state, disc_term = update(
       state, 'disc_b', PLAYERS['disc_b'], tx,
-      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, fake))
+      lambda params: cyclegan.critic_loss(nets, config, params, 'disc_b', b, fake))
 
   def loss(gen, proj, images):
     queries = mirror(coin, features(nets, config, gen, images))
     return weighted({
         'adversarial': lambda: adversarial.generator_loss(
-            run(nets, state.params, 'disc_b', images[:len(a)]), config.gan.mode),
+            apply(nets, state.params, 'disc_b', images[:len(a)]), config.gan.mode),
         **nce_terms(nets, config, proj, keys, queries, len(a), key),
     }, config.weights)
 
@@ -87,14 +88,14 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 def translated(nets, config, gen, frames):
   """G(frames), and E's features of them on the way."""
   params = {'gen': gen}
-  h, maps = run(nets, params, 'gen', frames, projector.taps(config), method='encode')
-  return run(nets, params, 'gen', h, method='decode'), list_of(config, maps)
+  h, maps = apply(nets, params, 'gen', frames, projector.taps(config), method='encode')
+  return apply(nets, params, 'gen', h, method='decode'), list_of(config, maps)
 
 
 def features(nets, config, gen, frames):
   """E(frames): [[B, h, w, C] for each tap]."""
   taps = projector.taps(config)
-  return list_of(config, run(nets, {'gen': gen}, 'gen', frames, taps, method='encode')[1])
+  return list_of(config, apply(nets, {'gen': gen}, 'gen', frames, taps, method='encode')[1])
 
 
 def list_of(config, maps):
@@ -120,7 +121,7 @@ def nce_terms(nets, config, proj, keys, queries, count, key):
   def nce(part, purpose):
     x, y = ([maps[part] for maps in kind] for kind in (keys, queries))
     ids = projector.places(name_key(key, purpose), y, config.nce.patches)
-    z, z_fake = (run(nets, {'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
+    z, z_fake = (apply(nets, {'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
                  for maps in (x, y))
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
   return {'nce': lambda: nce(slice(0, count), 'nce'),
@@ -133,14 +134,14 @@ def nce_terms(nets, config, proj, keys, queries, count, key):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen', ops.fold(frames))
+  fake = apply(nets, params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: source, translation, a target frame and what becomes of it."""
   del config, extra, fixed, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  rows = {'a': a, 'a to b': run(nets, params, 'gen', a), 'b': b,
-          'b translated': run(nets, params, 'gen', b)}
+  rows = {'a': a, 'a to b': apply(nets, params, 'gen', a), 'b': b,
+          'b translated': apply(nets, params, 'gen', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -9,13 +9,14 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key, update, weighted
 from i2vjax.losses import adversarial, pixel
 from i2vjax.networks import patchgan, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = image_pool.of_both_domains
+device_state = image_pool.of_both_domains
 
 
 def networks(config):
@@ -38,7 +39,7 @@ def readable(config):
                      '--config.weights.identity=0, or both to 3')
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame of the domain each network reads."""
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
@@ -54,17 +55,17 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   def gen_loss(params):
     # Identity images ride along in the same calls: gen_ab sees [a, b], gen_ba sees [b, a].
     idt = bool(weights.identity)
-    ab = run(nets, params, 'gen_ab', jnp.concatenate([a, b]) if idt else a)
-    ba = run(nets, params, 'gen_ba', jnp.concatenate([b, a]) if idt else b)
+    ab = apply(nets, params, 'gen_ab', jnp.concatenate([a, b]) if idt else a)
+    ba = apply(nets, params, 'gen_ba', jnp.concatenate([b, a]) if idt else b)
     fake_b, fake_a = ab[:count], ba[:count]
 
     def adversarial_term():
-      return (adversarial.generator_loss(run(nets, params, 'disc_b', fake_b), mode)
-              + adversarial.generator_loss(run(nets, params, 'disc_a', fake_a), mode))
+      return (adversarial.generator_loss(apply(nets, params, 'disc_b', fake_b), mode)
+              + adversarial.generator_loss(apply(nets, params, 'disc_a', fake_a), mode))
 
     def cycle():
-      return (pixel.l1(run(nets, params, 'gen_ba', fake_b), a)
-              + pixel.l1(run(nets, params, 'gen_ab', fake_a), b))
+      return (pixel.l1(apply(nets, params, 'gen_ba', fake_b), a)
+              + pixel.l1(apply(nets, params, 'gen_ab', fake_a), b))
 
     def identity():
       return pixel.l1(ab[count:], b) + pixel.l1(ba[count:], a)
@@ -82,16 +83,16 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 
   for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
     state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
-        judged, nets, config, name=player, real=real, fake=fake))
+        critic_loss, nets, config, name=player, real=real, fake=fake))
   return state, terms
 
 
-def judged(nets, config, params, name, real, fake):
+def critic_loss(nets, config, params, name, real, fake):
   """Half of (real towards 1 + fake towards 0), both judged in one call.
 
   The half is the public codes'; under Adam it changes nothing.
   """
-  scores = run(nets, params, name, jnp.concatenate([real, fake]))
+  scores = apply(nets, params, name, jnp.concatenate([real, fake]))
   return config.gan.d_scale * adversarial.discriminator_loss(
       scores[:len(real)], scores[len(real):], config.gan.mode)
 
@@ -99,15 +100,15 @@ def judged(nets, config, params, name, real, fake):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: both directions and both reconstructions."""
   del config, extra, fixed, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  fake_b, fake_a = run(nets, params, 'gen_ab', a), run(nets, params, 'gen_ba', b)
-  rows = {'a': a, 'a to b': fake_b, 'back to a': run(nets, params, 'gen_ba', fake_b),
-          'b': b, 'b to a': fake_a, 'back to b': run(nets, params, 'gen_ab', fake_a)}
+  fake_b, fake_a = apply(nets, params, 'gen_ab', a), apply(nets, params, 'gen_ba', b)
+  rows = {'a': a, 'a to b': fake_b, 'back to a': apply(nets, params, 'gen_ba', fake_b),
+          'b': b, 'b to a': fake_a, 'back to b': apply(nets, params, 'gen_ab', fake_a)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

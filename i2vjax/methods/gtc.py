@@ -29,7 +29,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.state import AXIS, apply_gradients, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import AXIS, apply_gradients, name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel, temporal_residuals
 from i2vjax.networks import layers, recurrent
@@ -61,16 +62,16 @@ def networks(config):
       'disc': recurrent.ClipCritic(disc.width, disc.hidden, recurrent=disc.recurrent, **rest)}
 
 
-def inputs(config):
+def example_inputs(config):
   """A clip of one frame for the generator; what the critic sees of it."""
   size, data = ops.hw(config.data.crop_size), config.data
   a, b = (jnp.zeros((1, 1, *size, channels)) for channels in (data.channels_a, data.channels_b))
   return {'gen': (a,), 'disc': seen(config, a, b, b)}
 
 
-def extra(config):
+def model_state(config):
   """Running means 0 and variances 1 of the generator's batch norms."""
-  net, example = networks(config)['gen'], inputs(config)['gen']
+  net, example = networks(config)['gen'], example_inputs(config)['gen']
   shapes = jax.eval_shape(net.init, jax.random.key(0), *example)['batch_stats']
   return {'gen': jax.tree_util.tree_map_with_path(
       lambda path, x: jnp.full(x.shape, float(path[-1].key == 'var')), shapes)}
@@ -97,7 +98,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     return None if along is None else temporal_residuals.residuals(frames, along, valid)
 
   def judge(params, frames):
-    return run(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
+    return apply(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
 
   def critic_loss(params):   # `out` is a constant here. Two calls: each has moments of its own
     return config.gan.d_scale * adversarial.discriminator_loss(
@@ -134,12 +135,12 @@ def needs_flow(config):
   return bool(config.weights.temporal or (config.disc.residual and config.weights.adversarial))
 
 
-def fixed(config):
+def frozen_networks(config):
   """The estimator of flow, where it has parameters and there is a use for it."""
   return estimate.frozen_networks(config) if needs_flow(config) else {}
 
 
-def batch_extras(config):
+def batch_fields(config):
   """Known flow, where `flow.name` takes it and there is a use for it."""
   return estimate.batch_fields(config) if needs_flow(config) else ()
 
@@ -183,7 +184,7 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   return carry, out
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: the last frame of each clip, and the size of the residuals there."""
   del key
   _, out = translate(nets, config, params, extra, fixed, None, batch['a'])

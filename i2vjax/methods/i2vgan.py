@@ -28,7 +28,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import apply_gradients, init_params, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, init_params, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
 from i2vjax.methods import triplets
 from i2vjax.networks import patchgan, projector, resnet, unet, vgg
@@ -36,7 +37,7 @@ from i2vjax.networks import patchgan, projector, resnet, unet, vgg
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'pred_a', 'pred_b')
-local = image_pool.of_both_domains
+device_state = image_pool.of_both_domains
 SIDES = triplets.SIDES
 VL_TERMS = ('cycle', 'recycle', 'recurrent')
 VL_FIELDS = ('content', 'content_taps', 'style', 'style_taps', 'style_taps_weights')
@@ -46,7 +47,7 @@ EVAL_MODES = ('generator', 'predictor', 'average')
 def networks(config):
   """Two generators, predictors, projections and critics."""
   a, b = config.data.channels_a, config.data.channels_b
-  if a != b and (config.weights.identity or looks(config)):
+  if a != b and (config.weights.identity or uses_nce(config)):
     raise ValueError(f'gen_ab reads frames of both domains, so data.channels_a={a} must equal '
                      f'data.channels_b={b}, unless weights.identity, exs and ins are 0')
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
@@ -55,7 +56,7 @@ def networks(config):
           'proj_ab': projector.projector(config), 'proj_ba': projector.projector(config)}
 
 
-def inputs(config):
+def example_inputs(config):
   """A frame, two frames side by side, or patches (whose taps are checked if a term looks)."""
   example = {}
   for x, y in SIDES:
@@ -63,27 +64,27 @@ def inputs(config):
     frame = jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
     example |= {f'gen_{x}{y}': (frame,), f'disc_{x}': (frame,),
                 f'pred_{x}': (jnp.concatenate([frame, frame], -1),),
-                f'proj_{x}{y}': (projector.example(config, channels, looks(config)),)}
+                f'proj_{x}{y}': (projector.example(config, channels, uses_nce(config)),)}
   return example
 
 
-def fixed(config):
+def frozen_networks(config):
   """The frozen VGG-19, unless VL is the pixel distance alone."""
   if config.perceptual not in ('vgg', 'none', 'random'):
     raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
-  if not perceives(config):
+  if not uses_vgg(config):
     return {}
   taps = sorted({*config.vgg.content_taps, *config.vgg.style_taps})
   return {'vgg19': (vgg.perceptual(config, taps), 'vgg19')}
 
 
-def perceives(config):
+def uses_vgg(config):
   """True if VL has its perceptual part, for a term that is in use."""
   used = any(config.weights.get(term, 0) for term in VL_TERMS)
   return bool(config.perceptual != 'none' and used and (config.vgg.content or config.vgg.style))
 
 
-def looks(config):
+def uses_nce(config):
   """True if features of the generators are compared."""
   return bool(config.weights.get('exs', 0) or config.weights.get('ins', 0))
 
@@ -132,13 +133,13 @@ def translations(nets, config, params, real, key):
   """The images and features of a step that the terms in use ask for (networks/triplets.py)."""
   weights = config.weights
   back = [i for i, weight in enumerate((weights.cycle, weights.cycle, weights.recycle)) if weight]
-  taps = projector.taps(config) if looks(config) else ()
+  taps = projector.taps(config) if uses_nce(config) else ()
 
   def call(purpose, name, *inputs, **options):
     block = config.pred if name.startswith('pred') else config.gen
     if block.get('dropout', False):
       options['rngs'] = {'dropout': name_key(key, purpose)}
-    return run(nets, params, name, *inputs, **options)
+    return apply(nets, params, name, *inputs, **options)
   return triplets.translations(call, real, back, bool(weights.identity), taps)
 
 
@@ -148,7 +149,7 @@ def translations(nets, config, params, real, key):
 def adversarial_terms(nets, config, params, made):
   """gan(D_x(x'i), real) summed over three frames; the prediction of real frames by wish."""
   def judged(x, images):
-    score = run(nets, params, f'disc_{x}', jnp.concatenate(images))
+    score = apply(nets, params, f'disc_{x}', jnp.concatenate(images))
     return len(images) * adversarial.generator_loss(score, config.gan.mode)
   # The second is off as published, although the critics are trained on these images as fakes.
   return {'adversarial': lambda: sum(judged(x, made[x]['fake']) for x in 'ab'),
@@ -173,10 +174,10 @@ def cyclic_terms(nets, config, fixed, made, real, pixel_distance=pixel.l1):
 
 def perceptual_distances(nets, config, fixed, real, pairs):
   """The perceptual part of VL of each (domain, frame, image); zeros without VGG."""
-  if not perceives(config):
+  if not uses_vgg(config):
     return [0.0] * len(pairs)
   return perceptual.distances(
-      functools.partial(run, nets, fixed, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
+      functools.partial(apply, nets, fixed, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
       {(x, i): real[x][i] for x, i in sorted({(x, i) for x, i, _ in pairs})},
       **{field: config.vgg[field] for field in VL_FIELDS})
 
@@ -193,14 +194,14 @@ def similarity_terms(nets, config, params, made, key):
     keys, queries = made[x]['keys'], made[x]['queries']
     draw = jax.vmap(lambda key: projector.places(key, keys, nce.patches))
     ids = draw(jax.random.split(name_key(key, f'exs_{x}'), len(keys[0])))
-    z, z_fake = (run(nets, params, f'proj_{x}{y}', jax.vmap(projector.patches)(maps, ids))
+    z, z_fake = (apply(nets, params, f'proj_{x}{y}', jax.vmap(projector.patches)(maps, ids))
                  for maps in (keys, queries))
     return len(keys[0]) * contrastive.external_similarity(z_fake, z, nce.tau)
 
   def ins(x, y):
     heads = jax.lax.stop_gradient({f'proj_{x}{y}': params[f'proj_{x}{y}']})
     ids = projector.places(name_key(key, f'ins_{x}'), made[x]['keys'], nce.patches)
-    z, z_fake = (run(nets, heads, f'proj_{x}{y}', projector.patches(made[x][kind], ids))
+    z, z_fake = (apply(nets, heads, f'proj_{x}{y}', projector.patches(made[x][kind], ids))
                  for kind in ('keys', 'queries'))
     real, fake = ([[layer[i] for layer in layers] for i in range(3)] for layers in (z, z_fake))
     return contrastive.internal_similarity(real, fake, nce.tau, config.ins.detach_keys)
@@ -214,13 +215,13 @@ def with_projections(nets, config, key):
   Random and never trained, as published. Drawn anew in every step from the run's own key, they are
   the same ones all the time, those an I2V-GAN of the same seed begins with.
   """
-  if not looks(config):
+  if not uses_nce(config):
     return nets, {}
   if config.nce.train_projection:
     raise ValueError(f'nce.train_projection: the projections of {config.method} stay random; '
                      'config.method=i2vgan trains them')
   modules = {name: projector.projector(config) for name in PLAYERS['proj']}
-  return {**nets, **modules}, init_params(modules, inputs(config), key)
+  return {**nets, **modules}, init_params(modules, example_inputs(config), key)
 
 
 def identity_term(made, real):
@@ -244,16 +245,16 @@ def critics(nets, tx, config, state, real, fakes, key):
     name = f'disc_{x}'
     pools[f'pool_{x}'], shown = image_pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
     state, terms[name] = update(state, name, PLAYERS[name], tx, functools.partial(
-        judged, nets, config, name=name, real=real[x], fakes=shown))
+        critic_loss, nets, config, name=name, real=real[x], fakes=shown))
   return state.replace(local=pools), terms
 
 
-def judged(nets, config, params, name, real, fakes):
+def critic_loss(nets, config, params, name, real, fakes):
   """Sum over the pairs (x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p) of half real + half fake.
 
   One call for seven images: the real frame 2 counts twice.
   """
-  scores = run(nets, params, name, jnp.concatenate([*real, fakes]))
+  scores = apply(nets, params, name, jnp.concatenate([*real, fakes]))
   count, mode = len(scores) * 3 // 7, config.gan.mode
   on_real = adversarial.patch_losses(scores[:count], True, mode).reshape(3, -1).mean(1)
   on_fake = adversarial.patch_losses(scores[count:], False, mode)
@@ -275,28 +276,28 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   if mode not in EVAL_MODES:
     raise ValueError(f'eval.mode={mode!r}: choose one of {", ".join(EVAL_MODES)}')
   B, T = frames.shape[:2]
-  fake = ops.unfold(run(nets, params, 'gen_ab', ops.fold(frames)), T)
+  fake = ops.unfold(apply(nets, params, 'gen_ab', ops.fold(frames)), T)
   if mode == 'generator':
     return carry, fake
   before, count = carry or (jnp.zeros_like(fake, shape=(B, 2, *fake.shape[2:])), 0)
   line = jnp.concatenate([before, fake], 1)
   pairs = ops.fold(jnp.concatenate([line[:, :-2], line[:, 1:-1]], -1))
-  predicted = ops.unfold(unet.any_size(functools.partial(run, nets, params, 'pred_b'), pairs,
+  predicted = ops.unfold(unet.any_size(functools.partial(apply, nets, params, 'pred_b'), pairs,
                                        unet.multiple(config)), T)
   known = (count + jnp.arange(T) >= 2)[None, :, None, None, None]
   shown = predicted if mode == 'predictor' else (fake + predicted) / 2
   return (line[:, -2:], count + T), jnp.where(known, shown, fake)
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: both directions, the way back, and the predicted frame 2."""
   del config, extra, fixed, key
   rows = {}
   for x, y in SIDES:
     first, second, third = (batch[x][:, i] for i in range(3))
-    fake = [run(nets, params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
-    predicted = run(nets, params, f'pred_{y}', jnp.concatenate(fake[:2], -1))
-    again = run(nets, params, f'pred_{x}', jnp.concatenate([first, second], -1))
+    fake = [apply(nets, params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
+    predicted = apply(nets, params, f'pred_{y}', jnp.concatenate(fake[:2], -1))
+    again = apply(nets, params, f'pred_{x}', jnp.concatenate([first, second], -1))
     rows |= {x: third, f'{x} to {y}': fake[2], f'{x} to {y}, predicted': predicted,
-             f'back to {x}': run(nets, params, f'gen_{y}{x}', fake[2]), f'{x}, predicted': again}
+             f'back to {x}': apply(nets, params, f'gen_{y}{x}', fake[2]), f'{x}, predicted': again}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -22,7 +22,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
 from i2vjax.methods import cyclegan
 from i2vjax.networks import patchgan, resnet, selfsim_heads, vgg
@@ -39,32 +40,32 @@ def networks(config):
           'disc_b': patchgan.discriminator(config, b), 'gen': resnet.generator(config, a, b)}
 
 
-def inputs(config):
+def example_inputs(config):
   """A frame, or the features of one pixel for the heads."""
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
-  if perceives(config):
+  if uses_vgg(config):
     channels = vgg.tap_channels(config.lsesim.taps, config.vgg.width)
   else:
     channels = [config.lss.angles * config.lss.sub**2] * len(config.lss.radii)
   return {'gen': (a,), 'disc_b': (b,), 'heads': ([jnp.zeros((1, 1, 1, c)) for c in channels],)}
 
 
-def perceives(config):
+def uses_vgg(config):
   """True with features of a VGG; False with the training-free descriptors that stand in for it."""
   if config.perceptual not in ('vgg', 'none', 'random'):
     raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   return config.perceptual != 'none'
 
 
-def fixed(config):
+def frozen_networks(config):
   """The frozen VGG-16, unless descriptors do."""
-  if not perceives(config):
+  if not uses_vgg(config):
     return {}
   return {'vgg16': (vgg.perceptual(config, config.lsesim.taps, depth=16), 'vgg16')}
 
 
-def local(config):
+def device_state(config):
   """The pool of earlier fakes, one per device."""
   size = ops.hw(config.data.crop_size)
   return {'pool_b': image_pool.create(config.gan.pool, (*size, config.data.channels_b))}
@@ -84,7 +85,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   (fake, same), pull = jax.vjp(lambda gen: translated(nets, config, fixed, gen, a, b),
                                state.params['gen'])
   teaches = config.lsesim.learned and config.weights.heads
-  constant = features(nets, config, fixed, lessons(config, a, b, key) if teaches else a)
+  constant = features(nets, config, fixed, head_batch(config, a, b, key) if teaches else a)
   terms = {}
   if teaches:
     state, terms = update(state, 'heads', PLAYERS['heads'], tx, lambda params: heads_loss(
@@ -94,13 +95,13 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   pools['pool_b'], shown = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
   state, terms['disc_b'] = update(
       state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
-      lambda params: cyclegan.judged(nets, config, params, 'disc_b', b, shown))
+      lambda params: cyclegan.critic_loss(nets, config, params, 'disc_b', b, shown))
 
   def generator_loss(fake, same):
     source = [f[:len(a)] for f in constant]
     return weighted({
         'adversarial': lambda: adversarial.generator_loss(
-            run(nets, state.params, 'disc_b', fake['frames']), config.gan.mode),
+            apply(nets, state.params, 'disc_b', fake['frames']), config.gan.mode),
         'spatial': lambda: spatial(nets, config, state.params, source, fake['features'],
                                    name_key(key, 'spatial')),
         'identity': lambda: pixel.l1(same, b),
@@ -114,16 +115,16 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 def translated(nets, config, fixed, gen, a, b):
   """(b' = G(a) with its features, G(b)); no G(b) without the identity term."""
   frames = jnp.concatenate([a, b]) if config.weights.identity else a
-  images = run(nets, {'gen': gen}, 'gen', frames)
+  images = apply(nets, {'gen': gen}, 'gen', frames)
   fake = images[:len(a)]
   return {'frames': fake, 'features': features(nets, config, fixed, fake)}, images[len(a):]
 
 
 def features(nets, config, fixed, frames):
   """What is compared: [[B, h_l, w_l, C_l] for each layer], of a VGG or of the descriptors."""
-  if not perceives(config):
+  if not uses_vgg(config):
     return descriptor.maps(frames, **config.lss)
-  taps = run(nets, fixed, 'vgg16', ops.match_channels(frames, 3))
+  taps = apply(nets, fixed, 'vgg16', ops.match_channels(frames, 3))
   return [taps[tap] for tap in config.lsesim.taps]
 
 
@@ -132,13 +133,13 @@ def features(nets, config, fixed, frames):
 
 def maps(nets, config, params, seen, ids):
   """Self-similarity maps [[B, n, K] for each layer] of features through the heads, at `ids`."""
-  return [selfsim.similarity_map(f, i, config.lsesim.patch_size, unit(config))
-          for f, i in zip(run(nets, params, 'heads', seen), ids, strict=True)]
+  return [selfsim.similarity_map(f, i, config.lsesim.patch_size, normalizes(config))
+          for f, i in zip(apply(nets, params, 'heads', seen), ids, strict=True)]
 
 
-def unit(config):
+def normalizes(config):
   """Directions alone are compared: by wish, and always with descriptors, whose values are small."""
-  return bool(config.lsesim.use_norm or not perceives(config))
+  return bool(config.lsesim.use_norm or not uses_vgg(config))
 
 
 def spatial(nets, config, params, source, fake, key):
@@ -146,11 +147,11 @@ def spatial(nets, config, params, source, fake, key):
   ids = selfsim.places(key, fake, config.lsesim.patch_nums)
   params = jax.lax.stop_gradient(params)
   S, T = (maps(nets, config, params, seen, ids) for seen in (source, fake))
-  return sum(selfsim.difference(s, t, config.lsesim.loss_mode, unit(config))
+  return sum(selfsim.difference(s, t, config.lsesim.loss_mode, normalizes(config))
              for s, t in zip(S, T, strict=True)) / len(S)
 
 
-def lessons(config, a, b, key):
+def head_batch(config, a, b, key):
   """What heads learn from besides b': a, b turned, and with `augment` both under other colours."""
   frames = [ops.match_channels(x, 3) for x in (a, b)]
   if config.lsesim.augment:
@@ -186,19 +187,19 @@ def heads_loss(nets, config, params, constant, fake, key):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen', ops.fold(frames))
+  fake = apply(nets, params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: a, b', some b, and where the middle of a and of b' finds its like."""
   del extra, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  fake = run(nets, params, 'gen', a)
+  fake = apply(nets, params, 'gen', a)
   rows = {'a': a, 'a to b': fake, 'b': b}
   for name, images in (('like the middle, a', a), ('like the middle, a to b', fake)):
     seen = features(nets, config, fixed, images)
-    rows[name] = likeness(run(nets, params, 'heads', seen)[0], images.shape[1:3])
+    rows[name] = likeness(apply(nets, params, 'heads', seen)[0], images.shape[1:3])
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}
 
 

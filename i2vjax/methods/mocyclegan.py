@@ -40,7 +40,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import i2vgan
@@ -48,7 +49,7 @@ from i2vjax.networks import motion_translator, patchgan, projector, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = image_pool.of_both_domains
+device_state = image_pool.of_both_domains
 SIDES = i2vgan.SIDES
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')
 
@@ -62,7 +63,7 @@ def networks(config):
   if frames not in (2, 3):
     raise ValueError(f'data.frames={frames}: this method is trained on two frames in a row, set '
                      '--config.data.frames=2 (or 3, as weights.ins needs)')
-  if a != b and i2vgan.looks(config):
+  if a != b and i2vgan.uses_nce(config):
     raise ValueError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
                      f'data.channels_a={a} must equal data.channels_b={b}')
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
@@ -70,7 +71,7 @@ def networks(config):
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame of the domain each network reads, or a flow."""
   a, b, field = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
                  for channels in (config.data.channels_a, config.data.channels_b, 2))
@@ -78,19 +79,19 @@ def inputs(config):
           'disc_a': (a,), 'disc_b': (b,)}
 
 
-def moves(config):
+def uses_flow(config):
   """True if a motion term is in use."""
   return any(config.weights[term] for term in MOTION_TERMS)
 
 
-def fixed(config):
+def frozen_networks(config):
   """The estimator of flow, where it has parameters and motion counts; VGG-19 with `perceptual`."""
-  return {**i2vgan.fixed(config), **(estimate.frozen_networks(config) if moves(config) else {})}
+  return {**i2vgan.frozen_networks(config), **(estimate.frozen_networks(config) if uses_flow(config) else {})}
 
 
-def batch_extras(config):
+def batch_fields(config):
   """Known flow, where motion counts and `flow.name` takes it."""
-  return estimate.batch_fields(config) if moves(config) else ()
+  return estimate.batch_fields(config) if uses_flow(config) else ()
 
 
 def cycle_term(config):
@@ -117,7 +118,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   """Generators and motion translators move together; then both critics, on fakes made before."""
   del phase
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  flows = motions(nets, config, fixed, batch) if moves(config) else {}
+  flows = motions(nets, config, fixed, batch) if uses_flow(config) else {}
   nets, heads = i2vgan.with_projections(nets, config, state.key)
 
   def gen_loss(params):
@@ -126,7 +127,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     seen = i2vgan.perceptual_distances(nets, config, fixed, {x: [real[x]] for x in 'ab'},
                                        [(x, 0, back[x]) for x in 'ab'])
     total, terms = weighted({
-        'gan': lambda: sum(adversarial.generator_loss(run(nets, params, f'disc_{x}', fake[x]),
+        'gan': lambda: sum(adversarial.generator_loss(apply(nets, params, f'disc_{x}', fake[x]),
                                                       config.gan.mode) for x in 'ab'),
         'cycle': lambda: sum(pixel.l1(back[x], real[x]) + seen[k] for k, x in enumerate('ab')),
         **motion_terms(nets, config, params, fixed, flows, real, fake, back),
@@ -143,7 +144,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state = state.replace(local=pools)
 
   def disc_loss(params):
-    losses = {f'disc_{x}': judged(nets, config, params, f'disc_{x}', real[x], fake[x])
+    losses = {f'disc_{x}': critic_loss(nets, config, params, f'disc_{x}', real[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
@@ -164,27 +165,27 @@ def translations(nets, config, params, real):
     (fake, back, features): {domain it looks like: frames} twice, and {x: {'keys', 'queries'}} of
     gen_xy on x and on y^, [T, B, h, w, C] for each tap, as I2V-GAN's terms read them.
   """
-  taps = projector.taps(config) if i2vgan.looks(config) else ()
+  taps = projector.taps(config) if i2vgan.uses_nce(config) else ()
   fake, back, features = {}, {}, {'a': {}, 'b': {}}
 
   def encode(x, y, images):
-    h, maps = run(nets, params, f'gen_{x}{y}', images, taps, method='encode')
+    h, maps = apply(nets, params, f'gen_{x}{y}', images, taps, method='encode')
     own = [ops.unfold(maps[tap][:len(real[x])], config.data.frames) for tap in taps]
     return h, [jnp.moveaxis(clips, 1, 0) for clips in own]
 
   for x, y in SIDES:
     h, features[x]['keys'] = encode(x, y, real[x])
-    fake[y] = run(nets, params, f'gen_{x}{y}', h, method='decode')
+    fake[y] = apply(nets, params, f'gen_{x}{y}', h, method='decode')
   for x, y in SIDES:
     images = jnp.concatenate([fake[y], fake[x]]) if taps else fake[x]
     h, features[x]['queries'] = encode(x, y, images)
-    back[y] = run(nets, params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
+    back[y] = apply(nets, params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
   return fake, back, features
 
 
-def judged(nets, config, params, name, real, fake):
+def critic_loss(nets, config, params, name, real, fake):
   """Half of (real towards 1 + fake towards 0), as CycleGAN has it, both judged in one call."""
-  scores = run(nets, params, name, jnp.concatenate([real, fake]))
+  scores = apply(nets, params, name, jnp.concatenate([real, fake]))
   return config.gan.d_scale * adversarial.discriminator_loss(
       scores[:len(real)], scores[len(real):], config.gan.mode)
 
@@ -220,7 +221,7 @@ def motion_terms(nets, config, params, fixed, flows, real, fake, back):
   """
   if not flows:
     return {}
-  added = {x: run(nets, params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
+  added = {x: apply(nets, params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
 
   def motion_cycle():
     true = jax.lax.stop_gradient(estimated(nets, config, fixed, real))
@@ -269,22 +270,22 @@ def estimated(nets, config, fixed, frames):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same. Motion is for training alone."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: the second frame there and back, its motion, that of the other side.
   """
   del extra, key
-  flows, rows = motions(nets, config, fixed, batch) if moves(config) else {}, {}
+  flows, rows = motions(nets, config, fixed, batch) if uses_flow(config) else {}, {}
   for x, y in SIDES:
     now = batch[x][:, 1]
-    fake = run(nets, params, f'gen_{x}{y}', now)
-    rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': run(nets, params, f'gen_{y}{x}', fake)}
+    fake = apply(nets, params, f'gen_{x}{y}', now)
+    rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': apply(nets, params, f'gen_{y}{x}', fake)}
     if flows:
       f, traced = (ops.unfold(y, batch[x].shape[1] - 1)[:, 0] for y in flows[x])
-      other = f + run(nets, params, f'motion_{x}{y}', f)
+      other = f + apply(nets, params, f'motion_{x}{y}', f)
       limit = jnp.max(jnp.linalg.norm(f, axis=-1))
       rows |= {f'motion of {x}': ops.flow_colors(f, limit), f'traced in {x}': 2 * traced - 1,
                f'motion of {x} to {y}': ops.flow_colors(other, limit)}

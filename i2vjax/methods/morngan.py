@@ -30,7 +30,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
-from i2vjax.core.state import apply_gradients, name_key, run, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, name_key, weighted
 from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.methods import pearlgan
@@ -45,8 +46,8 @@ TERMS = {   # of the segmenters and of what rests on them
     'both': ('ce_real_b', 'boundary', 'ce_fake_a'),
     'mining': ('ce_real_b', 'boundary', 'ce_fake_a', 'ce_real_a'),
     'frozen': ('ce_fake_a', 'ce_fake_b', 'aca', 'cgr')}
-TAUGHT = {'seg_b': ('ce_real_b', 'boundary'), 'seg_a': ('ce_fake_a', 'ce_real_a')}
-local, extra, translate = pearlgan.local, pearlgan.extra, pearlgan.translate
+TERMS_OF_PLAYER = {'seg_b': ('ce_real_b', 'boundary'), 'seg_a': ('ce_fake_a', 'ce_real_a')}
+device_state, model_state, translate = pearlgan.device_state, pearlgan.model_state, pearlgan.translate
 
 
 def networks(config):
@@ -56,9 +57,9 @@ def networks(config):
   return {**pearlgan.networks(config), 'seg_a': segmenter, 'seg_b': segmenter}
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame of the domain each network reads."""
-  known = pearlgan.inputs(config)
+  known = pearlgan.example_inputs(config)
   return {**known, 'seg_a': known['disc_a'], 'seg_b': known['disc_b']}
 
 
@@ -86,7 +87,7 @@ def phases(config):
   return list(zip(firsts, PHASES, strict=False))
 
 
-def variant(config, step):
+def step_variant(config, step):
   """Side of what segmenters see in this step, the same on all hosts and after a resume; 0: all."""
   if [name for first, name in phases(config) if first <= step][-1] in ('translation', 'frozen'):
     return 0
@@ -102,10 +103,10 @@ def terms_of(config, phase):
 def movers(config, phase):
   """Players that a phase moves, besides the critics: those that one of its terms teaches."""
   taught = () if phase == 'frozen' else terms_of(config, phase)
-  return ('gen', *(player for player, by in TAUGHT.items() if set(by) & set(taught)))
+  return ('gen', *(player for player, by in TERMS_OF_PLAYER.items() if set(by) & set(taught)))
 
 
-def batch_extras(config):
+def batch_fields(config):
   """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps.
 
   Folders without maps lose `temp`; ValueError where classes are needed for more than that.
@@ -117,7 +118,7 @@ def batch_extras(config):
                      'PNGs of the same names, Cityscapes train ids (only baseline does without)')
   a = ('labels_a',) if reads and config.data.source == 'scenes' else ()
   b = ('labels_b',) if given and (reads or config.weights.temp) else ()
-  return b + a + pearlgan.batch_extras(config)
+  return b + a + pearlgan.batch_fields(config)
 
 
 # ---- The step
@@ -131,7 +132,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   given = {x: ops.fold(batch[f'labels_{x}']).astype(jnp.int32)
            for x in 'ab' if f'labels_{x}' in batch}
   critics, after = pearlgan.in_use(config, state.params, state.extra)
-  scores, pull = pearlgan.judged(nets, config, state, real)
+  scores, pull = pearlgan.real_scores(nets, config, state, real)
   found = pearlgan.edge_maps(config, batch)
 
   def loss(own):
@@ -161,7 +162,7 @@ def heat(config, step, fake_a, given):
   ids = config.classes.road, config.classes.person
   terms = {'mono': lambda: thermal_priors.monochrome(fake_a)}
   if 'b' in given and min(ids) >= 0:
-    terms['temp'] = lambda: pearlgan.started(config, step, 'temp') * thermal_priors.warmth(
+    terms['temp'] = lambda: pearlgan.ramp(config, step, 'temp') * thermal_priors.warmth(
         fake_a, given['b'], *ids)
   return terms
 
@@ -178,7 +179,7 @@ def robustness(nets, config, state, real, fake):
       def pair(x, y):
         H, W = real[x].shape[1:3]
         side = int(H * factor), int(W * factor)
-        out = run(nets, own, f'gen_{x}{y}', ops.resize(real[x], side))
+        out = apply(nets, own, f'gen_{x}{y}', ops.resize(real[x], side))
         target = jax.lax.stop_gradient(fake[y])
         return (out, ops.resize(target, side)) if factor < 1 else (ops.resize(out, (H, W)), target)
       pairs = [pair(x, y) for x, y in pearlgan.SIDES]
@@ -283,10 +284,10 @@ def pairing(config, nets, params, source, phase):
   @jax.jit
   def look(params, windows):
     def sure(net, images):
-      return jax.nn.softmax(run(nets, params, net, images))
+      return jax.nn.softmax(apply(nets, params, net, images))
     frames = ops.fold(windows)
     labels = mined(config, 'frozen', frames, sure('seg_a', frames),
-                   lambda: sure('seg_b', run(nets, params, 'gen_ab', frames)))
+                   lambda: sure('seg_b', apply(nets, params, 'gen_ab', frames)))
     whole = labels.reshape(len(windows), -1, labels.shape[-1])   # frames one below the other
     return pseudo_labels.rare_direction(whole, config.classes.small)
   used = {net: params[net] for net in ('seg_a', 'seg_b', 'gen_ab')}
@@ -297,9 +298,9 @@ def pairing(config, nets, params, source, phase):
           'classes': np.array(config.classes.small), 'top': np.array(config.memory.top_k)}
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Those of pearlgan, and what the segmenters read."""
-  rows = pearlgan.samples(nets, config, params, extra, fixed, batch, key)
-  read = {x: jnp.argmax(run(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
+  rows = pearlgan.sample_rows(nets, config, params, extra, fixed, batch, key)
+  read = {x: jnp.argmax(apply(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
   return rows | {f'classes of {x}': atrous_segmenter.painted(ids, config.data.label_classes)
                  for x, ids in read.items()}

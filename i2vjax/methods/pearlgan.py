@@ -30,13 +30,14 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import apply_gradients, name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import attention_maps, edges, gradients, reconstruction, relativistic
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-local = image_pool.of_both_domains
+device_state = image_pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 
 
@@ -47,25 +48,25 @@ def networks(config):
           'disc_a': multi_view_critic.critics(config, a), 'disc_b': multi_view_critic.critics(config, b)}
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame of the domain each network reads."""
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
   return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
 
 
-def extra(config):
+def model_state(config):
   """The vectors of the spectral norm, {'spectral': {critic: vectors}}; {} without that norm."""
   if config.disc.norm != 'spectral':
     return {}
-  nets, examples, key = networks(config), inputs(config), jax.random.key(config.seed)
+  nets, examples, key = networks(config), example_inputs(config), jax.random.key(config.seed)
   shapes = {name: jax.eval_shape(nets[name].init, key, *examples[name])['params']
             for name in PLAYERS['disc']}
   return {'spectral': {name: spectral.vectors(tree, name_key(key, f'spectral_{name}'))
                        for name, tree in shapes.items()}}
 
 
-def batch_extras(config):
+def batch_fields(config):
   """Edge maps of the domains that have a folder of them; its field is named after the files."""
   swapped = config.data.direction == 'b2a'
   return tuple(f'edges_{x}' for x, y in SIDES
@@ -83,7 +84,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   del fixed, phase
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   critics, after = in_use(config, state.params, state.extra)
-  scores, pull = judged(nets, config, state, real)
+  scores, pull = real_scores(nets, config, state, real)
   found = edge_maps(config, batch)
 
   def gen_loss(params):
@@ -107,7 +108,7 @@ def translations(nets, params, real):
     {kind: {domain of what is read or drawn: array}}: 'code' E_d(x_d), 'maps' its four attention
     maps (None without attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
   """
-  ab, ba = (functools.partial(run, nets, params, f'gen_{x}{y}') for x, y in SIDES)
+  ab, ba = (functools.partial(apply, nets, params, f'gen_{x}{y}') for x, y in SIDES)
   code_b, maps_b = ba(real['b'], method='encode')
   fake_a = ba(code_b, method='decode')
   both, maps = ab(jnp.concatenate([real['a'], fake_a]), method='encode')   # E_a reads x_a and y_a
@@ -139,9 +140,9 @@ def objectives(nets, config, critics, step, real, made, scores, found, key):
                                gradients.magnitude(made['fake'][y]), sga.grid, sga.threshold)
   return {
       'adversarial': lambda: both(lambda x, y: relativistic.over_branches(
-          jax.lax.stop_gradient(scores[y]), run(nets, critics, f'disc_{y}', made['fake'][y]), 1)),
+          jax.lax.stop_gradient(scores[y]), apply(nets, critics, f'disc_{y}', made['fake'][y]), 1)),
       'cycle': lambda: both(lambda x, y: reconstruction.smooth_l1(made['back'][x], real[x])),
-      'cycle_ssim': lambda: started(config, step, 'ssim') * both(
+      'cycle_ssim': lambda: ramp(config, step, 'ssim') * both(
           lambda x, y: reconstruction.dissimilarity(made['back'][x], real[x])),
       'tv': lambda: both(lambda x, y: gradients.total_variation(made['fake'][y])),
       'sga': lambda: both(aligned),
@@ -158,12 +159,12 @@ def attentional(config, step, made):
   W = {x: maps[..., 1:] for x, maps in made['maps'].items()}   # M2, M3, M4: not the coarsest
   return {
       'ad': lambda: sum(attention_maps.diversity(W[x]) for x in 'ab'),
-      'accs': lambda: started(config, step, 'accs') * sum(
+      'accs': lambda: ramp(config, step, 'accs') * sum(
           attention_maps.conditional_similarity(made['code'][x], W[x], made['again'][x], W[y])
           for x, y in SIDES)}
 
 
-def started(config, step, name):
+def ramp(config, step, name):
   """1.0 from the first step of epoch `start.<name>` on (counted from 1), before it 0.0."""
   return jnp.float32(step >= (config.start[name] - 1) * config.train.per_epoch)
 
@@ -201,7 +202,7 @@ def in_use(config, params, extra):
   return weights, {**extra, 'spectral': vectors}
 
 
-def judged(nets, config, state, real):
+def real_scores(nets, config, state, real):
   """Scores of real frames, and the way back from their gradient to the critics' parameters.
 
   Returns:
@@ -209,7 +210,7 @@ def judged(nets, config, state, real):
   """
   def scores(own):
     critics, _ = in_use(config, own, state.extra)
-    return {x: run(nets, critics, f'disc_{x}', real[x]) for x in 'ab'}
+    return {x: apply(nets, critics, f'disc_{x}', real[x]) for x in 'ab'}
   return jax.vjp(scores, {name: state.params[name] for name in PLAYERS['disc']})
 
 
@@ -231,7 +232,7 @@ def critic_move(nets, tx, config, state, scores, pull, fake, key):
   def loss(own, scores):
     critics, _ = in_use(config, own, state.extra)
     return config.gan.d_scale * sum(relativistic.over_branches(
-        scores[x], run(nets, critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
+        scores[x], apply(nets, critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
   own = {name: state.params[name] for name in PLAYERS['disc']}
   value, (grads, back) = jax.value_and_grad(loss, (0, 1))(own, scores)
   grads = jax.tree.map(jnp.add, grads, *pull(back))
@@ -248,14 +249,14 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   have it; over time that flickers.
   """
   del extra, fixed
-  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
   if config.eval.stretch == 'minmax':
     low, high = (f(fake, axis=(1, 2, 3), keepdims=True) for f in (jnp.min, jnp.max))
     fake = 2 * (fake - low) / jnp.maximum(high - low, 1e-6) - 1
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: both ways and back, edges, and the finest attention."""
   del extra, fixed, key
   first = {x: batch[x][:, :1] for x in 'ab'}

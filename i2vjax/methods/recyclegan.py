@@ -18,16 +18,17 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 """
 
 from i2vjax.core import ops
-from i2vjax.core.state import run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import update, weighted
 from i2vjax.losses import pixel, synthetic_motion
 from i2vjax.methods import i2vgan
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-fixed = i2vgan.fixed       # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
-local = i2vgan.local
-samples = i2vgan.samples
+frozen_networks = i2vgan.frozen_networks       # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
+device_state = i2vgan.device_state
+sample_rows = i2vgan.sample_rows
 
 
 def networks(config):
@@ -36,9 +37,9 @@ def networks(config):
   return {name: nets[name] for names in PLAYERS.values() for name in names}
 
 
-def inputs(config):
+def example_inputs(config):
   """A frame, or two frames side by side, as each network reads."""
-  examples = i2vgan.inputs(config)
+  examples = i2vgan.example_inputs(config)
   return {name: examples[name] for names in PLAYERS.values() for name in names}
 
 
@@ -75,5 +76,5 @@ def pixel_distance(config):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame with gen_ab; nothing looks back in time. [B, T, H, W, C] -> the same."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])

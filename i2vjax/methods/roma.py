@@ -22,15 +22,16 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.state import apply_gradients, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import apply_gradients, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
 from i2vjax.methods import cptrans
 from i2vjax.networks import vit
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
-inputs = cptrans.inputs
-fixed = cptrans.fixed          # the ViT
+example_inputs = cptrans.example_inputs
+frozen_networks = cptrans.frozen_networks          # the ViT
 translate = cptrans.translate  # frame by frame
 
 
@@ -56,7 +57,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
   (fake, same), pull = jax.vjp(lambda gen: translated(nets, config, fixed, gen, x, y),
                                state.params['gen'])
-  source, real = cptrans.halves(cptrans.see(nets, config, fixed, jnp.concatenate([x, y])))
+  source, real = cptrans.halves(cptrans.features(nets, config, fixed, jnp.concatenate([x, y])))
 
   state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx,
                             lambda params: critic_loss(nets, config, params, real, fake))
@@ -77,14 +78,14 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
 def translated(nets, config, fixed, gen, x, y):
   """(what is seen of G(x), G(y)); no G(y) without the identity term."""
   frames = jnp.concatenate([x, y]) if config.weights.identity else x
-  images = run(nets, {'gen': gen}, 'gen', frames)
-  return cptrans.see(nets, config, fixed, images[:len(x)]), images[len(x):]
+  images = apply(nets, {'gen': gen}, 'gen', frames)
+  return cptrans.features(nets, config, fixed, images[:len(x)]), images[len(x):]
 
 
 # ---- The critic of regions
 
 
-def judged(config, seen):
+def critic_input(config, seen):
   """What the critic takes: tokens and regions [B, M, C] of the last layer, or frames [B, H, W, C].
 
   785 tokens and regions of a map of 24 x 24 (`disc.scales`).
@@ -96,7 +97,7 @@ def judged(config, seen):
 
 def scores(nets, config, params, seen):
   """Logits [B, M, C] of tokens and regions, or [B, h, w, 1] of patches."""
-  return run(nets, params, 'disc_b', judged(config, seen))
+  return apply(nets, params, 'disc_b', critic_input(config, seen))
 
 
 def critic_loss(nets, config, params, real, fake):
@@ -144,7 +145,7 @@ def motion(S, T, length):
 # ---- Use
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: the frames of a window, each above its translation; some y."""
   del key
   _, fake = translate(nets, config, params, extra, fixed, None, batch['a'])

@@ -32,7 +32,8 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate
 from i2vjax.flow import visibility as masks
 from i2vjax.losses import adversarial, perceptual, pixel
@@ -41,7 +42,7 @@ from i2vjax.networks import fusion, patchgan, resnet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba')
-local = image_pool.of_both_domains   # empty as the paper has none
+device_state = image_pool.of_both_domains   # empty as the paper has none
 TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))
 BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
@@ -72,7 +73,7 @@ def check(config):
                      'row, set --config.data.frames=3')
 
 
-def inputs(config):
+def example_inputs(config):
   """One frame of the domain each network reads; a fusion block reads a difference in the target."""
   a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
           for channels in (config.data.channels_a, config.data.channels_b))
@@ -80,17 +81,17 @@ def inputs(config):
           'disc_b': (b,)}
 
 
-def perceives(config):
+def uses_vgg(config):
   """True if contents are compared."""
   if config.perceptual not in ('vgg', 'none', 'random'):
     raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   return bool(config.perceptual != 'none' and config.weights.content)
 
 
-def fixed(config):
+def frozen_networks(config):
   """The estimator of flow, where it has parameters, and the frozen VGG."""
   frozen = estimate.frozen_networks(config)
-  if perceives(config):
+  if uses_vgg(config):
     net = config.vgg.net
     if net not in ('vgg16', 'vgg19'):
       raise ValueError(f"vgg.net={net!r}: choose 'vgg16' or 'vgg19'")
@@ -98,7 +99,7 @@ def fixed(config):
   return frozen
 
 
-batch_extras = estimate.batch_fields   # known flow, where `flow.name` takes it
+batch_fields = estimate.batch_fields   # known flow, where `flow.name` takes it
 
 
 # ---- The step
@@ -133,7 +134,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state, seen = state.replace(local=pools), {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):
-    losses = {f'disc_{x}': cyclegan.judged(nets, config, params, f'disc_{x}', seen[x], fake[x])
+    losses = {f'disc_{x}': cyclegan.critic_loss(nets, config, params, f'disc_{x}', seen[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
@@ -172,12 +173,12 @@ def translation(nets, config, params, x, y, real, motion, terms=BACK):
     'cycle_3d' 'again': r_t, 'mask_back': m'_t}; p, m, r and m' from t = 2 on.
   """
   length = real.shape[1]
-  there = ops.unfold(run(nets, params, f'gen_{x}{y}', ops.fold(real)), length)
+  there = ops.unfold(apply(nets, params, f'gen_{x}{y}', ops.fold(real)), length)
   fake, moved, mask = recurrence(nets, config, params, f'fuse_{x}{y}', there, motion)
   made = {'fake': fake, 'moved': moved, 'mask': mask}
   if not terms:
     return made
-  back = ops.unfold(run(nets, params, f'gen_{y}{x}', ops.fold(fake)), length)
+  back = ops.unfold(apply(nets, params, f'gen_{y}{x}', ops.fold(fake)), length)
   made['back'] = back
   if 'cycle_3d' not in terms:
     return made
@@ -230,7 +231,7 @@ def fuse(nets, config, params, name, new, moved, seen):
       difference = jnp.abs(difference)
     if config.fuse.detach:
       difference = jax.lax.stop_gradient(difference)
-    mask = run(nets, params, name, difference)
+    mask = apply(nets, params, name, difference)
   else:
     mask = seen if config.fuse.kind == 'mask' else jnp.full_like(seen, 0.5)
   return mask * moved + (1 - mask) * new, mask
@@ -242,20 +243,20 @@ def fuse(nets, config, params, name, new, moved, seen):
 def adversarial_term(nets, config, params, y, fake):
   """gan of y_1, plus the mean of gan over t > 1 (Eq. 3 for I and for the recurrence)."""
   length, mode = fake.shape[1], config.gan.mode
-  score = ops.unfold(run(nets, params, f'disc_{y}', ops.fold(fake)), length)
+  score = ops.unfold(apply(nets, params, f'disc_{y}', ops.fold(fake)), length)
   return (adversarial.generator_loss(score[:, 0], mode)
           + adversarial.generator_loss(score[:, 1:], mode))
 
 
 def content_term(nets, config, fixed, fake, real):
   """{'content': of both directions}, or nothing without a VGG. Two calls for all frames."""
-  if not perceives(config):
+  if not uses_vgg(config):
     return {}
 
   def features(clips):
     length = clips['a'].shape[1]
     stacked = jnp.concatenate([ops.match_channels(ops.fold(clips[x]), 3) for x in 'ab'])
-    seen = run(nets, fixed, 'vgg', stacked)[config.vgg.layer]
+    seen = apply(nets, fixed, 'vgg', stacked)[config.vgg.layer]
     return [ops.unfold(part, length) for part in jnp.split(seen, 2)]
 
   def content():
@@ -299,7 +300,7 @@ def translate(nets, config, params, extra, fixed, carry, frames):
     (carry, [B, T, H, W, C]).
   """
   del extra
-  new = ops.unfold(run(nets, params, 'gen_ab', ops.fold(frames)), frames.shape[1])
+  new = ops.unfold(apply(nets, params, 'gen_ab', ops.fold(frames)), frames.shape[1])
   if carry is None:
     carry = {'x': jnp.zeros_like(frames[:, 0]), 'y': jnp.zeros_like(new[:, 0]),
              'started': jnp.zeros((len(frames), 1, 1, 1))}
@@ -321,7 +322,7 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   return carry, shown.swapaxes(0, 1)
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: the last frame of each clip there and back, and what was kept."""
   del extra, key
   motion, rows = motions(nets, config, fixed, batch), {}

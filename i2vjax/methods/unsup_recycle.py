@@ -23,7 +23,8 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import name_key, run, update, weighted
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import visibility
 from i2vjax.losses import adversarial, perceptual, pixel, synthetic_motion
 from i2vjax.methods import cyclegan
@@ -31,13 +32,13 @@ from i2vjax.networks import vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-networks, inputs = cyclegan.networks, cyclegan.inputs   # two of each, as there
-local = image_pool.of_both_domains
+networks, example_inputs = cyclegan.networks, cyclegan.example_inputs   # two of each, as there
+device_state = image_pool.of_both_domains
 SIDES = (('a', 'b'), ('b', 'a'))
 TAP = 'relu5_3'   # what V looks at
 
 
-def perceives(config):
+def uses_vgg(config):
   """True if features are compared."""
   if config.perceptual not in ('vgg', 'none', 'random'):
     raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
@@ -45,9 +46,9 @@ def perceives(config):
   return bool(config.perceptual != 'none' and used)
 
 
-def fixed(config):
+def frozen_networks(config):
   """The frozen VGG-16, unless the run does without the content terms."""
-  return {'vgg16': (vgg.perceptual(config, (TAP,), 16), 'vgg16')} if perceives(config) else {}
+  return {'vgg16': (vgg.perceptual(config, (TAP,), 16), 'vgg16')} if uses_vgg(config) else {}
 
 
 # ---- The step
@@ -63,7 +64,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     made = translations(nets, config, params, real, flows, key)
     total, terms = weighted({
         'adversarial': lambda: sum(adversarial.generator_loss(
-            run(nets, params, f'disc_{y}', made['fake'][y]), config.gan.mode) for y in 'ab'),
+            apply(nets, params, f'disc_{y}', made['fake'][y]), config.gan.mode) for y in 'ab'),
         **commuting(config, made, real, flows),
         **content(nets, config, fixed, made['fake'], real),
         'identity': lambda: sum(pixel.l1(made['identity'][x], real[x]) for x in 'ab'),
@@ -78,7 +79,7 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   state = state.replace(local=pools)
   for player, x in (('disc_b', 'b'), ('disc_a', 'a')):
     state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
-        cyclegan.judged, nets, config, name=player, real=real[x], fake=fake[x]))
+        cyclegan.critic_loss, nets, config, name=player, real=real[x], fake=fake[x]))
   return state, terms
 
 
@@ -109,7 +110,7 @@ def translations(nets, config, params, real, flows, key):
   def translate_all(x, y, images):
     images = {kind: make() for kind, (wanted, make) in images.items() if wanted}
     if images:
-      shown = run(nets, params, f'gen_{x}{y}', jnp.concatenate(list(images.values())))
+      shown = apply(nets, params, f'gen_{x}{y}', jnp.concatenate(list(images.values())))
       for kind, image in zip(images, jnp.split(shown, len(images)), strict=True):
         made.setdefault(kind, {})[y] = image
 
@@ -149,13 +150,13 @@ def content(nets, config, fixed, fake, real):
 
   V in two calls: on real frames, which need no gradient, and on translations.
   """
-  wanted = [side for side in SIDES if perceives(config) and config.weights[f'content_{side[0]}']]
+  wanted = [side for side in SIDES if uses_vgg(config) and config.weights[f'content_{side[0]}']]
   if not wanted:
     return {}
 
   def features(images):
     stacked = jnp.concatenate([ops.match_channels(image, 3) for image in images])
-    return jnp.split(run(nets, fixed, 'vgg16', stacked)[TAP], len(images))
+    return jnp.split(apply(nets, fixed, 'vgg16', stacked)[TAP], len(images))
   seen = features([fake[y] for _, y in wanted]), features([real[x] for x, _ in wanted])
   return {f'content_{x}': functools.partial(perceptual.standardized_distance, image, source)
           for (x, _), image, source in zip(wanted, *seen, strict=True)}
@@ -167,20 +168,20 @@ def content(nets, config, fixed, fake, real):
 def translate(nets, config, params, extra, fixed, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same."""
   del config, extra, fixed
-  fake = run(nets, params, 'gen_ab', ops.fold(frames))
+  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def samples(nets, config, params, extra, fixed, batch, key):
+def sample_rows(nets, config, params, extra, fixed, batch, key):
   """Rows of the sample sheet: both directions, and a move before and after the translation."""
   del extra, fixed
   a, b, synth = batch['a'][:, 0], batch['b'][:, 0], config.synth
   flow = synthetic_motion.drift(key, len(a), a.shape[1:3], motion=synth.motion, shift=synth.shift,
                         scale=synth.scale)
-  fake = run(nets, params, 'gen_ab', a)
+  fake = apply(nets, params, 'gen_ab', a)
   rows = {'a': a, 'a to b': fake, 'moved, then translated':
-          run(nets, params, 'gen_ab', synthetic_motion.move(a, flow)),
+          apply(nets, params, 'gen_ab', synthetic_motion.move(a, flow)),
           'translated, then moved': synthetic_motion.move(fake, flow), 'motion': ops.flow_colors(flow),
-          'back to a': run(nets, params, 'gen_ba', fake),
-          'b': b, 'b to a': run(nets, params, 'gen_ba', b)}
+          'back to a': apply(nets, params, 'gen_ba', fake),
+          'b': b, 'b to a': apply(nets, params, 'gen_ba', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

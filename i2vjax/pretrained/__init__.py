@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from i2vjax.core.state import draw, name_key
+from i2vjax.core.state import init_compiled, name_key
 from i2vjax.pretrained import (
   inception_weights,
   lpips_weights,
@@ -85,7 +85,7 @@ def _random(entry, init):
     logging.warning('RANDOM weights for %s (%s=random): results are meaningless, for smoke tests '
                     'only', entry.id, entry.field)
   _USED[entry.id] = {'random': True}
-  return draw(init, name_key(jax.random.key(0), entry.id))
+  return init_compiled(init, name_key(jax.random.key(0), entry.id))
 
 
 def fit(arrays, shapes, path):

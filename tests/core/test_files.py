@@ -52,17 +52,17 @@ def test_json_has_no_nan(tmp_path):
 
 @pytest.mark.parametrize('large', [1, 2**20])
 def test_stacked_equals_numpy_in_memory_and_on_the_disk(monkeypatch, large):
-  monkeypatch.setattr(files, 'LARGE', large)
+  monkeypatch.setattr(files, 'MEMMAP_ABOVE', large)
   items = np.random.default_rng(0).integers(0, 256, (5, 6, 7, 3)).astype(np.uint8)
-  found = files.stacked(iter(items), 5)
+  found = files.stack_stream(iter(items), 5)
   np.testing.assert_array_equal(found, items)
   assert found.flags.writeable and found.dtype == np.uint8
 
 
 def test_a_large_array_lies_in_a_file_without_a_name(monkeypatch, tmp_path):
   monkeypatch.setattr(files.tempfile, 'tempdir', str(tmp_path))
-  monkeypatch.setattr(files, 'LARGE', 2**10)
-  small, large = files.room((2**9,), np.uint8), files.room((2**11,), np.uint8)
+  monkeypatch.setattr(files, 'MEMMAP_ABOVE', 2**10)
+  small, large = files.allocate((2**9,), np.uint8), files.allocate((2**11,), np.uint8)
   assert small.base is None and isinstance(large.base, np.memmap)
   large[:] = 7
   assert large.sum() == 7 * 2**11 and not list(tmp_path.iterdir())
@@ -72,9 +72,9 @@ def test_a_full_disk_is_an_error_and_no_signal(monkeypatch):
   def full(*_):
     raise OSError(28, 'No space left on device')
   monkeypatch.setattr(files.os, 'posix_fallocate', full, raising=False)
-  monkeypatch.setattr(files, 'LARGE', 1)
+  monkeypatch.setattr(files, 'MEMMAP_ABOVE', 1)
   with pytest.raises(OSError, match='No space'):
-    files.room((4, 4), np.uint8)
+    files.allocate((4, 4), np.uint8)
 
 
 @pytest.mark.parametrize(('change', 'said'), [
@@ -83,4 +83,4 @@ def test_a_full_disk_is_an_error_and_no_signal(monkeypatch):
     (lambda x: [x[0], x[1].astype(np.uint16), x[2]], 'uint16')])
 def test_what_cannot_be_stacked_is_refused(change, said):
   with pytest.raises(ValueError, match=said):
-    files.stacked(change(list(np.zeros((3, 4, 4), np.uint8))), 3)
+    files.stack_stream(change(list(np.zeros((3, 4, 4), np.uint8))), 3)

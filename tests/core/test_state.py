@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax.core import state
+from i2vjax.core import model, state
 
 NETS = {'gen': nn.Dense(2), 'disc': nn.Dense(1)}
 X = jnp.arange(6.0).reshape(3, 2)
@@ -26,7 +26,7 @@ def move(player):
   before, tx = fresh()
 
   def loss(params):
-    return jnp.mean(state.run(NETS, params, 'disc', state.run(NETS, params, 'gen', X)) ** 2), None
+    return jnp.mean(model.apply(NETS, params, 'disc', model.apply(NETS, params, 'gen', X)) ** 2), None
   mapped = jax.pmap(lambda s: state.update(s, player, (player,), tx, loss)[0], axis_name=state.AXIS)
   after = mapped(jax.tree.map(lambda x: x[None], before))
   return before.params, jax.tree.map(lambda x: x[0], after.params)
@@ -48,7 +48,7 @@ def test_sgd_step_by_hand():
   x = jnp.array([[1.0], [2.0]])
 
   def loss(p):
-    return jnp.mean(state.run(net, p, 'gen', x) ** 2), None
+    return jnp.mean(model.apply(net, p, 'gen', x) ** 2), None
   out = jax.vmap(lambda _: state.update(s, 'gen', ('gen',), tx, loss)[0].params,
                  axis_name=state.AXIS)(jnp.arange(1))
   np.testing.assert_allclose(out['gen']['kernel'].ravel(), 1 - 0.5 * 2 * 2.5)

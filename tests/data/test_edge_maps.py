@@ -65,20 +65,20 @@ def test_edges_are_resized_as_frames_are(config):
 
 def test_methods_ask_for_edges_where_a_folder_is_named(config):
   config.weights.sga = 0.5
-  assert pearlgan.batch_extras(config) == ('edges_a', 'edges_b')
+  assert pearlgan.batch_fields(config) == ('edges_a', 'edges_b')
   config.data.edges_b = ''
-  assert pearlgan.batch_extras(config) == ('edges_a',)
+  assert pearlgan.batch_fields(config) == ('edges_a',)
   config.data.direction = 'b2a'       # the fields are named after the files, the batch after roles
-  assert pearlgan.batch_extras(config) == ('edges_b',)
+  assert pearlgan.batch_fields(config) == ('edges_b',)
   batch = next(batches.train_iterator(config, 1, extras=('edges_b',)))
   np.testing.assert_array_equal(batch['edges_b'], 255 - batch['b'][..., 0])
   config.weights.sga = 0.0
-  assert pearlgan.batch_extras(config) == ()
+  assert pearlgan.batch_fields(config) == ()
 
 
 def test_the_loss_reads_what_the_loader_delivers(config):
   config.weights.sga = 0.5
-  batch = next(batches.train_iterator(config, 1, extras=pearlgan.batch_extras(config)))
+  batch = next(batches.train_iterator(config, 1, extras=pearlgan.batch_fields(config)))
   found = pearlgan.edge_maps(config, {name: jnp.asarray(x) for name, x in batch.items()})
   np.testing.assert_allclose(found['b'][0], batch['b'][0, 0, ..., 0] / 255, rtol=1e-6)
 

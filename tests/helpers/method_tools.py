@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from i2vjax.core import state
+from i2vjax.core import model, state
 from i2vjax.networks import resnet
 from i2vjax.run import load
 
@@ -125,7 +125,7 @@ def passes(method, config, batch):
   def counted(nets, params, name, x, *inputs, **options):
     if not isinstance(x, (list, tuple)):
       calls.setdefault((name, options.get('method', 'whole')), []).append(len(x))
-    return state.run(nets, params, name, x, *inputs, **options)
+    return model.apply(nets, params, name, x, *inputs, **options)
   setup = toy_setup(method, config)
   with pytest.MonkeyPatch.context() as patch:   # in the method, and in those it borrows from
     for name, module in sys.modules.items():

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.core.model import apply
 from i2vjax.core.state import init_params
-from i2vjax.core.state import run as apply
 from i2vjax.run import load
 
 

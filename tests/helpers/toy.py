@@ -14,7 +14,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from i2vjax.core import parallel, state
+from i2vjax.core import model, parallel, state
 from i2vjax.run import averaging, checkpoint
 
 GLOBAL_BATCH = 8
@@ -40,13 +40,13 @@ def toy_state(tx, nets, ema=0.9):
 def toy_step(nets, tx, ema=0.9):
   def step(s, batch, fixed, key):
     def gen_loss(params):
-      fake = state.run(nets, params, 'gen', batch['x'])
-      return jnp.mean((state.run(nets, params, 'disc', fake) - fixed['target']) ** 2), fake
+      fake = model.apply(nets, params, 'gen', batch['x'])
+      return jnp.mean((model.apply(nets, params, 'disc', fake) - fixed['target']) ** 2), fake
 
     s, fake = state.update(s, 'gen', PLAYERS['gen'], tx, gen_loss)
 
     def disc_loss(params):
-      loss = jnp.mean(state.run(nets, params, 'disc', fake) ** 2)
+      loss = jnp.mean(model.apply(nets, params, 'disc', fake) ** 2)
       return loss, {'disc': loss}
 
     s, terms = state.update(s, 'disc', PLAYERS['disc'], tx, disc_loss)

@@ -10,7 +10,7 @@ import pytest
 from cptrans_toys import KEY, tiny
 from method_tools import clips, moved
 
-from i2vjax.core import state
+from i2vjax.core import model, state
 from i2vjax.methods import cptrans
 from i2vjax.run import load
 
@@ -52,8 +52,8 @@ def stepped():
 def translated(stepped):
   """What the step saw before it moved anything: (real, fake) as `see` returns them."""
   config, nets, before, _, _ = stepped
-  fake = state.run(nets, before.params, 'gen', BATCH['a'][:, 0])
-  return (cptrans.see(nets, config, {}, BATCH['b'][:, 0]), cptrans.see(nets, config, {}, fake))
+  fake = model.apply(nets, before.params, 'gen', BATCH['a'][:, 0])
+  return (cptrans.features(nets, config, {}, BATCH['b'][:, 0]), cptrans.features(nets, config, {}, fake))
 
 
 @pytest.fixture(scope='module')
@@ -88,7 +88,7 @@ def test_generator_and_vit_run_no_more_than_needed(monkeypatch):
 
   def counted(nets, params, name, x, *more, **options):
     calls.append((name, options.get('method'), len(x)))
-    return state.run(nets, params, name, x, *more, **options)
+    return model.apply(nets, params, name, x, *more, **options)
   monkeypatch.setattr(cptrans, 'run', counted)
   jax.eval_shape(step_on(1, config, nets, tx, fixed), before, BATCH, KEY)
   assert [c for c in calls if c[0] == 'gen'] == [('gen', None, 2)] * 2
@@ -121,10 +121,10 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
 
   def loss(gen):
     def generate(frames):
-      return state.run(nets, {'gen': gen}, 'gen', frames)
-    seen = cptrans.see(nets, config, {}, generate(x))
+      return model.apply(nets, {'gen': gen}, 'gen', frames)
+    seen = cptrans.features(nets, config, {}, generate(x))
     scores = cptrans.scores(nets, config, after.params, seen)
-    terms = cptrans.structure(nets, config, {}, cptrans.see(nets, config, {}, x), seen, KEY)
+    terms = cptrans.structure(nets, config, {}, cptrans.features(nets, config, {}, x), seen, KEY)
     return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
             + 6 * terms['cs_global']() + 6 * terms['cs_local']()
             + 10 * cptrans.commutation(config, generate, x, seen['frames'], flow, KEY))
@@ -251,7 +251,7 @@ def test_sample_rows_show_input_output_patches_and_motion(stepped):
   config, nets, before, _, _ = stepped
   config = config.copy_and_resolve_references()
   config.co.grad_params = 'last'
-  rows = compiled(lambda p: cptrans.samples(nets, config, p, {}, {}, BATCH, KEY))(before.params)
+  rows = compiled(lambda p: cptrans.sample_rows(nets, config, p, {}, {}, BATCH, KEY))(before.params)
   assert set(rows) == {'infrared', 'translated', 'visible, not of this scene',
                        'content-rich patches', 'motion'}
   for images in rows.values():

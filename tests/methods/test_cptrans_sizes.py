@@ -10,7 +10,7 @@ import pytest
 from cptrans_toys import KEY, tiny
 from method_tools import ToyGenerator, config_of
 
-from i2vjax.core import state
+from i2vjax.core import model
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 
@@ -20,7 +20,7 @@ from i2vjax.methods import cptrans
 def test_parameters_and_patches_of_the_paper(backbone, critic, grid):
   config = config_of('cptrans')
   config.backbone = backbone
-  nets, examples = cptrans.networks(config), cptrans.inputs(config)
+  nets, examples = cptrans.networks(config), cptrans.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *examples[name])['params']
             for name in nets}
   count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
@@ -48,7 +48,7 @@ def test_a_critic_on_tokens_needs_a_vit():
 def test_a_patchgan_may_stand_beside_a_vit():
   config = tiny('random')
   config.disc.kind = 'patchgan'
-  assert set(cptrans.fixed(config)) == {'vit'}
+  assert set(cptrans.frozen_networks(config)) == {'vit'}
   assert cptrans.critic_kind(config) == 'patchgan'
 
 
@@ -66,4 +66,4 @@ def test_translate_is_frame_by_frame():
   params = {'gen': nets['gen'].init(KEY, frames[0])['params']}
   carry, fake = cptrans.translate(nets, None, params, {}, {}, None, frames)
   assert carry is None and fake.shape == frames.shape
-  np.testing.assert_allclose(fake[:, 1], state.run(nets, params, 'gen', frames[:, 1]), atol=1e-6)
+  np.testing.assert_allclose(fake[:, 1], model.apply(nets, params, 'gen', frames[:, 1]), atol=1e-6)

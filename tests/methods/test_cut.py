@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.state import name_key, run
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cut
 from i2vjax.networks import projector
@@ -33,7 +34,7 @@ def stepped():
 
 def test_trainable_parameters_of_the_paper():
   config = config_of('cut', 'paper')
-  nets, inputs = cut.networks(config), cut.inputs(config)
+  nets, inputs = cut.networks(config), cut.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
             for name in nets}
   counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
@@ -68,14 +69,14 @@ def plain_loss(config, setup, batch, critic, params):
     return x[:, :, ::-1] if fast else x
 
   def nce(x, purpose):
-    y = run(nets, params, 'gen', turn(x))
-    maps = [run(nets, params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
+    y = apply(nets, params, 'gen', turn(x))
+    maps = [apply(nets, params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
     keys, queries = [maps[0][tap] for tap in taps], [turn(maps[1][tap]) for tap in taps]
     ids = projector.places(name_key(jax.random.key(0), purpose), keys, config.nce.patches)
-    z, z_fake = (run(nets, params, 'proj_ab', projector.patches(maps, ids))
+    z, z_fake = (apply(nets, params, 'proj_ab', projector.patches(maps, ids))
                  for maps in (jax.lax.stop_gradient(keys), queries))
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
-  score = run(nets, {'disc_b': critic}, 'disc_b', run(nets, params, 'gen', turn(a)))
+  score = apply(nets, {'disc_b': critic}, 'disc_b', apply(nets, params, 'gen', turn(a)))
   contrast = 10 * nce(a, 'nce') if fast else 0.5 * nce(a, 'nce') + 0.5 * nce(b, 'nce_identity')
   return adversarial.generator_loss(score, 'lsgan') + contrast
 
@@ -98,8 +99,8 @@ def test_critic_moves_first_and_is_halved(stepped):
   a, b = batch['a'][:, 0], batch['b'][:, 0]
 
   def loss(critic):
-    real, fake = (run(nets, {'disc_b': critic}, 'disc_b', x)
-                  for x in (b, run(nets, before.params, 'gen', a)))
+    real, fake = (apply(nets, {'disc_b': critic}, 'disc_b', x)
+                  for x in (b, apply(nets, before.params, 'gen', a)))
     return 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
   value, grads = jax.value_and_grad(loss)(before.params['disc_b'])
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
@@ -109,8 +110,8 @@ def test_critic_moves_first_and_is_halved(stepped):
 
 def test_generator_faces_the_critic_just_moved(stepped):
   _, (nets, _, before, _), batch, after, terms = stepped
-  fake = run(nets, before.params, 'gen', batch['a'][:, 0])
-  score = run(nets, {'disc_b': after.params['disc_b']}, 'disc_b', fake)
+  fake = apply(nets, before.params, 'gen', batch['a'][:, 0])
+  score = apply(nets, {'disc_b': after.params['disc_b']}, 'disc_b', fake)
   np.testing.assert_allclose(terms['adversarial'], jnp.mean((score - 1) ** 2), rtol=1e-5)
 
 
@@ -194,11 +195,11 @@ def test_translates_frame_by_frame():
   frames = clips(3, batch=2)['a']
   carry, out = cut.translate(nets, config, fresh.params, {}, {}, None, frames)
   assert carry is None and out.shape == frames.shape
-  np.testing.assert_allclose(out[:, 1], run(nets, fresh.params, 'gen', frames[:, 1]), atol=1e-6)
+  np.testing.assert_allclose(out[:, 1], apply(nets, fresh.params, 'gen', frames[:, 1]), atol=1e-6)
 
 
 def test_samples_show_source_translation_and_target():
   config = tiny()
   nets, _, fresh, _ = toy_setup(cut, config)
-  rows = cut.samples(nets, config, fresh.params, {}, {}, clips(1, batch=2), jax.random.key(0))
+  rows = cut.sample_rows(nets, config, fresh.params, {}, {}, clips(1, batch=2), jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'b translated']

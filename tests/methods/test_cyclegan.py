@@ -10,7 +10,7 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax.core import parallel, state
+from i2vjax.core import model, parallel, state
 from i2vjax.methods import cyclegan
 from i2vjax.run import load
 
@@ -67,7 +67,7 @@ def test_trainable_parameters_of_the_paper():
   config = config_of('paper')
   nets = cyclegan.networks(config)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *example)['params']
-            for name, example in cyclegan.inputs(config).items()}
+            for name, example in cyclegan.example_inputs(config).items()}
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == 28_285_832
 
 
@@ -78,7 +78,7 @@ def translated(stepped):
   nets, data = cyclegan.networks(config), batch()
 
   def see(name, x):
-    return state.run(nets, before.params, name, x)
+    return model.apply(nets, before.params, name, x)
   a, b = data['a'][:, 0], data['b'][:, 0]
   return see, a, b, see('gen_ab', a), see('gen_ba', b)
 
@@ -133,7 +133,7 @@ def passes(identity):
   def counted(nets, params, name, x, **options):
     if name in calls:
       calls[name].append(len(x))
-    return state.run(nets, params, name, x, **options)
+    return model.apply(nets, params, name, x, **options)
   original, cyclegan.run = cyclegan.run, counted
   try:
     one = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
@@ -174,7 +174,7 @@ def test_samples_show_both_directions():
   nets = cyclegan.networks(config)
   params = load.fresh_params(config, cyclegan, nets)
   data = batch()
-  rows = cyclegan.samples(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
+  rows = cyclegan.sample_rows(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
                           jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'back to a', 'b', 'b to a', 'back to b']
   assert all(images.shape == (2, 32, 32, 3) for images in rows.values())

@@ -176,7 +176,7 @@ def test_rows_of_the_table_by_config(row):
   config.update_from_flattened_dict(changes)
   config.data.frames = frames
   assert set(traced(config, batch(frames) if 'temporal' in terms else clips_only(frames))) == terms
-  assert bool(gtc.batch_extras(config)) == ('temporal' in terms)
+  assert bool(gtc.batch_fields(config)) == ('temporal' in terms)
 
 
 def clips_only(frames):
@@ -186,7 +186,7 @@ def clips_only(frames):
 
 def test_parameters_of_the_paper():
   config = config_of('gtc', 'paper')
-  nets, inputs = gtc.networks(config), gtc.inputs(config)
+  nets, inputs = gtc.networks(config), gtc.example_inputs(config)
   counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(jax.eval_shape(
       net.init, jax.random.key(0), *inputs[name])['params'])) for name, net in nets.items()}
   assert counts == {'gen': 49_888_643, 'disc': 6_569_605}
@@ -280,7 +280,7 @@ def test_what_comes_out_of_the_tasks(used):
 
 def test_samples_show_the_residuals(stepped):
   config, data, nets, _, after, _ = stepped
-  rows = gtc.samples(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
+  rows = gtc.sample_rows(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
   valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]

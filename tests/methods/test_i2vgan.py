@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core import state
+from i2vjax.core import model, state
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan
 from i2vjax.networks import projector
@@ -42,7 +42,7 @@ def images(stepped):
   _, (nets, _, before, _), batch, *_ = stepped
 
   def call(name, *frames):
-    return state.run(nets, before.params, name, jnp.concatenate(frames, -1))
+    return model.apply(nets, before.params, name, jnp.concatenate(frames, -1))
   made = {}
   for x, y in i2vgan.SIDES:
     real = [batch[x][:, i] for i in range(3)]
@@ -56,14 +56,14 @@ def images(stepped):
 
 def vl(stepped, x, y):
   config, (nets, _, _, fixed), *_ = stepped
-  seen = [state.run(nets, fixed, 'vgg19', images) for images in (x, y)]
+  seen = [model.apply(nets, fixed, 'vgg19', images) for images in (x, y)]
   fields = {name: config.vgg[name] for name in i2vgan.VL_FIELDS}
   return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*seen, **fields)
 
 
 def count(*names):
   config = config_of('i2vgan')
-  nets, inputs = i2vgan.networks(config), i2vgan.inputs(config)
+  nets, inputs = i2vgan.networks(config), i2vgan.example_inputs(config)
   trees = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
            for name in names or nets}
   return sum(math.prod(x.shape) for x in jax.tree.leaves(trees))
@@ -106,7 +106,7 @@ def test_adversarial_terms_by_hand(stepped, images):
   into = {'a': images['b'], 'b': images['a']}   # translations into a come from b
 
   def judged(x, image):
-    return jnp.mean((state.run(nets, before.params, f'disc_{x}', image) - 1) ** 2)
+    return jnp.mean((model.apply(nets, before.params, f'disc_{x}', image) - 1) ** 2)
   np.testing.assert_allclose(terms['adversarial'], sum(
       judged(x, image) for x in 'ab' for image in into[x]['fake']), rtol=1e-4)
   np.testing.assert_allclose(terms['predictor_adversarial'], sum(
@@ -120,7 +120,7 @@ def test_critic_sums_four_pairs(stepped, images):
     real, fakes = images[x]['real'], [*images[other]['fake'], images[x]['predicted']]
 
     def mean(target, image, name=f'disc_{x}'):
-      return jnp.mean((state.run(nets, before.params, name, image) - target) ** 2)
+      return jnp.mean((model.apply(nets, before.params, name, image) - target) ** 2)
     by_hand = sum(0.5 * mean(1, real[min(i, 2)]) + 0.5 * mean(0, fakes[i]) for i in range(4))
     np.testing.assert_allclose(terms[f'disc_{x}'], by_hand, rtol=1e-4)
 
@@ -160,7 +160,7 @@ def features():
   config = tiny()
   config.gen.width = 1
   nets = {name: net for name, net in i2vgan.networks(config).items() if name.startswith('proj')}
-  params = state.init_params(nets, i2vgan.inputs(config), jax.random.key(0))
+  params = state.init_params(nets, i2vgan.example_inputs(config), jax.random.key(0))
   made = {x: {kind: [jax.random.normal(state.name_key(jax.random.key(i), x + kind), (3, 2, 5, 5, c))
                      for i, c in enumerate((3, 2, 4, 4, 4))] for kind in ('keys', 'queries')}
           for x in 'ab'}
@@ -216,7 +216,7 @@ def test_external_similarity_by_hand(features):
   total = 0.0
   for x, y in i2vgan.SIDES:
     flat = {kind: [m.reshape(3, 2, 25, -1) for m in maps] for kind, maps in made[x].items()}
-    z = {kind: state.run(nets, params, f'proj_{x}{y}', maps) for kind, maps in flat.items()}
+    z = {kind: model.apply(nets, params, f'proj_{x}{y}', maps) for kind, maps in flat.items()}
     total += sum(contrastive.patch_nce(q[i], k[i]).mean() / 5 for i in range(3)
                  for q, k in zip(z['queries'], z['keys'], strict=True))
   term = i2vgan.similarity_terms(nets, config, params, made, jax.random.key(1))['exs']
@@ -231,7 +231,7 @@ def test_taps_and_projections_fit_each_other():
   _, maps = jax.eval_shape(
       lambda: gen.init_with_output(jax.random.key(0), frame, taps, method='encode')[0])
   assert [maps[tap].shape[-1] for tap in taps] == [
-      x.shape[-1] for x in i2vgan.inputs(config)['proj_ab'][0]]
+      x.shape[-1] for x in i2vgan.example_inputs(config)['proj_ab'][0]]
 
 
 # ---- Passes
@@ -259,7 +259,7 @@ def test_without_similarity_nothing_is_only_looked_at():
 def test_perceptual_none_is_the_pixel_distance_without_vgg():
   config = tiny()
   config.perceptual = 'none'
-  assert i2vgan.fixed(config) == {}
+  assert i2vgan.frozen_networks(config) == {}
   assert not [name for name, _ in passes(i2vgan, config, clips(3)) if name == 'vgg19']
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
-from i2vjax.core import state
+from i2vjax.core import model
 from i2vjax.methods import i2vgan
 from i2vjax.run import checkpoint, direction, load
 
@@ -57,9 +57,9 @@ def test_average_mode_predicts_from_the_generators_own_frames():
   """Not from averaged ones; the first two frames are the generator's. 6 x 7 pixels are padded."""
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 6, 7, 3), minval=-1)
   nets, params, out = translated('average', frames, ())
-  fake = [state.run(nets, params, 'gen_ab', frames[:, i]) for i in range(4)]
+  fake = [model.apply(nets, params, 'gen_ab', frames[:, i]) for i in range(4)]
   for i in range(4):
-    predicted = state.run(nets, params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1)) if i > 1 \
+    predicted = model.apply(nets, params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1)) if i > 1 \
         else fake[i]
     np.testing.assert_allclose(out[:, i], (fake[i] + predicted) / 2, atol=1e-5)
 
@@ -72,7 +72,7 @@ def test_an_unknown_mode_names_the_field():
 def test_samples_show_both_directions_and_predictions():
   config = tiny()
   nets, _, fresh, _ = toy_setup(i2vgan, config)
-  rows = i2vgan.samples(nets, config, fresh.params, {}, {}, clips(3, batch=2), jax.random.key(0))
+  rows = i2vgan.sample_rows(nets, config, fresh.params, {}, {}, clips(3, batch=2), jax.random.key(0))
   assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
   assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())
 
@@ -85,7 +85,7 @@ def test_only_the_generators_frames_are_carried(mode):
   nets, _, fresh, _ = toy_setup(i2vgan, config)
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 8, 8, 3), minval=-1)
   (before, count), out = i2vgan.translate(nets, config, fresh.params, {}, {}, None, frames)
-  fake = [state.run(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
+  fake = [model.apply(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
   np.testing.assert_allclose(before, jnp.stack(fake, 1), atol=1e-6)
   assert count == 4 and float(jnp.abs(out[:, 2:] - before).max()) > 1e-3
 
@@ -98,10 +98,10 @@ def test_turned_run_predicts_in_the_other_domain():
   run = direction.swap_domains(load.Run(config, i2vgan, nets, fresh.params, {}, {}, 0))
   frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
   _, out = i2vgan.translate(run.nets, run.config, run.params, {}, {}, None, frames)
-  fake = [state.run(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
+  fake = [model.apply(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
   np.testing.assert_allclose(out[:, 0], fake[0], atol=1e-6)
   np.testing.assert_allclose(
-      out[:, 2], state.run(nets, fresh.params, 'pred_a', jnp.concatenate(fake, -1)), atol=1e-6)
+      out[:, 2], model.apply(nets, fresh.params, 'pred_a', jnp.concatenate(fake, -1)), atol=1e-6)
 
 
 def test_features_themselves_are_compared_without_a_projection(tmp_path):
@@ -123,9 +123,9 @@ def test_features_themselves_are_compared_without_a_projection(tmp_path):
 def test_projections_that_nobody_reads_keep_their_shapes_whatever_the_generator():
   """Their parameters stay part of a run; taps are checked where a term looks."""
   config = config_of('i2vgan')
-  expected = [x.shape for x in i2vgan.inputs(config)['proj_ab'][0]]
+  expected = [x.shape for x in i2vgan.example_inputs(config)['proj_ab'][0]]
   config.gen.blocks = 2
   with pytest.raises(ValueError, match='nce.taps: res_2 not in a generator with gen.blocks=2'):
-    i2vgan.inputs(config)
+    i2vgan.example_inputs(config)
   config.weights.update(exs=0.0, ins=0.0)
-  assert [x.shape for x in i2vgan.inputs(config)['proj_ab'][0]] == expected
+  assert [x.shape for x in i2vgan.example_inputs(config)['proj_ab'][0]] == expected

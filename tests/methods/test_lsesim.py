@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.state import name_key, run
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key
 from i2vjax.losses import selfsim
 from i2vjax.methods import lsesim
 
@@ -49,7 +50,7 @@ def learned():
 
 def fake_of(setup):
   nets, _, before, _ = setup
-  return run(nets, before.params, 'gen', BATCH['a'][:, 0])
+  return apply(nets, before.params, 'gen', BATCH['a'][:, 0])
 
 
 # ---- Players and passes
@@ -91,7 +92,7 @@ def spatial_of(setup, config, params, fake):
   key = name_key(KEY, 'spatial')
   seen = [lsesim.features(nets, config, fixed, x) for x in (BATCH['a'][:, 0], fake)]
   ids = selfsim.places(key, seen[0], config.lsesim.patch_nums)
-  headed = [run(nets, params, 'heads', features) for features in seen]
+  headed = [apply(nets, params, 'heads', features) for features in seen]
   values = [selfsim.difference(*(selfsim.similarity_map(headed[image][k], ids[k], 5)
                                  for image in range(2))) for k in range(2)]
   return sum(values) / 2
@@ -112,8 +113,8 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(which, request):
   nets, _, before, _ = setup
 
   def loss(gen):
-    fake = run(nets, {'gen': gen}, 'gen', BATCH['a'][:, 0])
-    return (jnp.mean((run(nets, after.params, 'disc_b', fake) - 1)**2)
+    fake = apply(nets, {'gen': gen}, 'gen', BATCH['a'][:, 0])
+    return (jnp.mean((apply(nets, after.params, 'disc_b', fake) - 1)**2)
             + 10 * spatial_of(setup, config, after.params, fake))
   gradient = jax.jit(jax.grad(loss))(before.params['gen'])
   jax.tree.map(lambda p, g, q: np.testing.assert_allclose(p - 0.01 * g, q, atol=2e-6),
@@ -131,7 +132,7 @@ def test_equal_images_cost_nothing(fixed):
 
 def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
   _, (nets, _, before, _), after, terms = fixed[0], fixed[1], fixed[2], fixed[3]
-  real, fake = (run(nets, before.params, 'disc_b', x)
+  real, fake = (apply(nets, before.params, 'disc_b', x)
                 for x in (BATCH['b'][:, 0], fake_of(fixed[1])))
   value = 0.5 * (jnp.mean((real - 1)**2) + jnp.mean(fake**2))   # the pool is filling
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
@@ -143,7 +144,7 @@ def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
 
 def test_lessons_are_a_then_b_turned_then_both_recoloured():
   a, b = BATCH['a'][:, 0], BATCH['b'][:, 0]
-  frames = lsesim.lessons(tiny(learned=True), a, b, KEY)
+  frames = lsesim.head_batch(tiny(learned=True), a, b, KEY)
   assert frames.shape == (8, 8, 8, 3)
   np.testing.assert_array_equal(frames[:2], a)
   np.testing.assert_array_equal(frames[2:4], b[:, ::-1, ::-1])
@@ -152,14 +153,14 @@ def test_lessons_are_a_then_b_turned_then_both_recoloured():
     assert 0.3 < correlation < 0.999
   plain = tiny(learned=True)
   plain.lsesim.augment = False
-  assert len(lsesim.lessons(plain, a[..., :1], b, KEY)) == 4
+  assert len(lsesim.head_batch(plain, a[..., :1], b, KEY)) == 4
 
 
 def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
   """Mean over layers of contrast(a, b', b turned) and contrast(a, recoloured a, recoloured b)."""
   config, setup, after, terms = learned
   nets, _, before, frozen = setup
-  lessons = lsesim.lessons(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
+  lessons = lsesim.head_batch(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
   a, b, a_again, b_again = (
       lsesim.features(nets, config, frozen, x) for x in jnp.split(lessons, 4))
   fake = lsesim.features(nets, config, frozen, fake_of(setup))
@@ -168,7 +169,7 @@ def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
   def loss(heads):
     def rows(features):
       return [selfsim.similarity_map(f, i, 5)
-              for f, i in zip(run(nets, {'heads': heads}, 'heads', features), ids, strict=True)]
+              for f, i in zip(apply(nets, {'heads': heads}, 'heads', features), ids, strict=True)]
     layers = zip(*map(rows, (a, fake, b, a_again, b_again)), strict=True)
     return jnp.mean(jnp.stack([(selfsim.contrast(s, t, o) + selfsim.contrast(s, t2, o2)) / 2
                                for s, t, o, t2, o2 in layers]))
@@ -189,7 +190,7 @@ def test_heads_of_weight_0_stay_as_they_were_drawn():
 def test_descriptors_take_the_place_of_the_vgg():
   config = tiny(learned=True, perceptual='none')
   config.lsesim.augment = False   # compiles faster
-  assert lsesim.fixed(config) == {} and lsesim.unit(config)
+  assert lsesim.frozen_networks(config) == {} and lsesim.normalizes(config)
   _, setup, after, terms = stepped_with(config)
   assert moved(setup[2], after) == {'gen', 'disc_b', 'heads'}
   assert all(np.isfinite(value) for value in terms.values())
@@ -204,7 +205,7 @@ def test_descriptors_at_256_pixels_have_the_sizes_of_the_features():
 
 def test_an_unknown_choice_is_refused():
   with pytest.raises(ValueError, match="choose 'vgg', 'none' or 'random'"):
-    lsesim.fixed(tiny(perceptual='vgg19'))
+    lsesim.frozen_networks(tiny(perceptual='vgg19'))
 
 
 # ---- Numbers of the public code, use
@@ -213,7 +214,7 @@ def test_an_unknown_choice_is_refused():
 @pytest.mark.parametrize(('variant', 'heads'), [('paper', 0), ('learned', 184_960)])
 def test_trainable_parameters_of_the_public_code(variant, heads):
   config = config_of('lsesim', variant)
-  nets, inputs = lsesim.networks(config), lsesim.inputs(config)
+  nets, inputs = lsesim.networks(config), lsesim.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
             for name in nets}
   count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
@@ -225,7 +226,7 @@ def test_config_holds_the_numbers_of_the_public_code():
   config = config_of('lsesim', 'learned')
   assert (config.lsesim.patch_size, config.lsesim.augment, config.gan.pool) == (32, True, 50)
   assert (config.weights.spatial, config.optim.lr, config.train.epochs) == (10.0, 1e-4, 200)
-  module, weights = lsesim.fixed(config)['vgg16']
+  module, weights = lsesim.frozen_networks(config)['vgg16']
   assert (module.depth, module.input_norm, weights) == (16, 'imagenet', 'vgg16')
 
 
@@ -234,12 +235,12 @@ def test_translates_frame_by_frame(fixed):
   frames = clips(3, batch=2)['a']
   carry, out = lsesim.translate(nets, config, before.params, {}, {}, None, frames)
   assert carry is None and out.shape == frames.shape
-  np.testing.assert_allclose(out[:, 1], run(nets, before.params, 'gen', frames[:, 1]), atol=1e-6)
+  np.testing.assert_allclose(out[:, 1], apply(nets, before.params, 'gen', frames[:, 1]), atol=1e-6)
 
 
 def test_samples_show_where_the_middle_finds_its_like(learned):
   config, (nets, _, before, frozen), _, _ = learned
-  rows = lsesim.samples(nets, config, before.params, {}, frozen, BATCH, KEY)
+  rows = lsesim.sample_rows(nets, config, before.params, {}, frozen, BATCH, KEY)
   assert list(rows) == ['a', 'a to b', 'b', 'like the middle, a', 'like the middle, a to b']
   like = rows['like the middle, a']
   assert like.shape == (2, 8, 8, 3)

@@ -10,7 +10,7 @@ from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 from mocyclegan_toys import BATCH, KEY, SIZE, B, batch_with, terms_of, tiny, toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.flow import visibility
 from i2vjax.methods import mocyclegan
 from i2vjax.run import load
@@ -41,11 +41,11 @@ def test_terms_by_hand(toys, stepped):
     f = BATCH[f'flow_{x}'][:, 0]
     traced = visibility.inside(f)
     assert 0.5 < mean(traced) < 1
-    fake = [run(nets, params, f'gen_{x}{y}', BATCH[x][:, k]) for k in (0, 1)]
-    back = [run(nets, params, f'gen_{y}{x}', frame) for frame in fake]
-    added = run(nets, params, f'motion_{x}{y}', f)
+    fake = [apply(nets, params, f'gen_{x}{y}', BATCH[x][:, k]) for k in (0, 1)]
+    back = [apply(nets, params, f'gen_{y}{x}', frame) for frame in fake]
+    added = apply(nets, params, f'motion_{x}{y}', f)
     for k in (0, 1):
-      expected['gan'] += 0.5 * mean((run(nets, params, f'disc_{y}', fake[k]) - 1) ** 2)
+      expected['gan'] += 0.5 * mean((apply(nets, params, f'disc_{y}', fake[k]) - 1) ** 2)
       expected['cycle'] += 0.5 * mean(jnp.abs(back[k] - BATCH[x][:, k]))
     expected['motion_cycle_warp'] += mean(traced * jnp.abs(back[1] - ops.warp(back[0], f)))
     expected['motion_transfer'] += mean(traced * jnp.abs(fake[1] - ops.warp(fake[0], f + added)))
@@ -144,8 +144,8 @@ def test_all_networks_move(toys, stepped):
 def test_critics_loss_by_hand(toys, stepped):
   """Half of mean (D(y) - 1)^2 + mean D(fake)^2 over both frames; the pool is still empty."""
   config, (nets, _, fresh, _) = toys
-  fake = run(nets, fresh.params, 'gen_ab', ops.fold(BATCH['a']))
-  real, fake = (run(nets, fresh.params, 'disc_b', x) for x in (ops.fold(BATCH['b']), fake))
+  fake = apply(nets, fresh.params, 'gen_ab', ops.fold(BATCH['a']))
+  real, fake = (apply(nets, fresh.params, 'disc_b', x) for x in (ops.fold(BATCH['b']), fake))
   expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
   np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
   assert int(stepped[0].local['pool_a']['count']) == 2 * B
@@ -161,10 +161,10 @@ def test_passes_of_a_step():
 
 
 def test_without_motion_terms_it_asks_for_no_flow():
-  assert set(mocyclegan.fixed(config_of('mocyclegan', 'paper'))) == {'flow'}
-  assert mocyclegan.batch_extras(tiny()) == ('flow',)
+  assert set(mocyclegan.frozen_networks(config_of('mocyclegan', 'paper'))) == {'flow'}
+  assert mocyclegan.batch_fields(tiny()) == ('flow',)
   config = tiny(**dict.fromkeys(mocyclegan.MOTION_TERMS, 0.0))
-  assert mocyclegan.fixed(config) == {} and mocyclegan.batch_extras(config) == ()
+  assert mocyclegan.frozen_networks(config) == {} and mocyclegan.batch_fields(config) == ()
   batch = {x: BATCH[x] for x in 'ab'}
   _, terms = jax.eval_shape(
       lambda: one_step(mocyclegan, config, toy_setup(mocyclegan, config), batch))
@@ -181,7 +181,7 @@ def test_translates_frame_by_frame_and_shows_its_motion(toys):
   single = mocyclegan.translate(nets, config, fresh.params, {}, {}, None, frames[:, 1:2])[1]
   np.testing.assert_allclose(shown[:, 1:2], single, atol=1e-6)
   rows = jax.eval_shape(
-      lambda: mocyclegan.samples(nets, config, fresh.params, {}, {}, BATCH, KEY))
+      lambda: mocyclegan.sample_rows(nets, config, fresh.params, {}, {}, BATCH, KEY))
   assert {'a to b', 'motion of a', 'motion of a to b', 'traced in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
 
@@ -192,7 +192,7 @@ def test_trainable_parameters_and_the_estimator_of_the_paper_variant():
   shapes = jax.eval_shape(lambda: load.fresh_params(config, mocyclegan, nets))
   expected = 2 * (11_378_179 + 1_076_418 + 2_764_737)
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == expected
-  assert [weights for _, weights in mocyclegan.fixed(config).values()] == ['raft_small']
+  assert [weights for _, weights in mocyclegan.frozen_networks(config).values()] == ['raft_small']
 
 
 def test_windows_of_other_lengths_are_refused():

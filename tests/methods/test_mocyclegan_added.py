@@ -10,7 +10,7 @@ from method_tools import config_of, drifting, moved, one_step, passes
 from mocyclegan_toys import toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan, mocyclegan
 from i2vjax.networks import projector
@@ -52,8 +52,8 @@ def images(stepped):
   made = {}
   for x, y in mocyclegan.SIDES:
     real = [BATCH[x][:, k] for k in range(3)]
-    fake = [run(nets, before.params, f'gen_{x}{y}', frame) for frame in real]
-    made[x] = real, fake, [run(nets, before.params, f'gen_{y}{x}', frame) for frame in fake]
+    fake = [apply(nets, before.params, f'gen_{x}{y}', frame) for frame in real]
+    made[x] = real, fake, [apply(nets, before.params, f'gen_{y}{x}', frame) for frame in fake]
   return made
 
 
@@ -62,7 +62,7 @@ def test_cycle_is_the_mean_of_vl_over_three_frames(stepped, images):
   fields = {name: config.vgg[name] for name in i2vgan.VL_FIELDS}
 
   def vl(x, y):
-    seen = [run(nets, fixed, 'vgg19', image) for image in (x, y)]
+    seen = [apply(nets, fixed, 'vgg19', image) for image in (x, y)]
     return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*seen, **fields)
   by_hand = sum(vl(again, frame) for real, _, back in images.values()
                 for again, frame in zip(back, real, strict=True)) / 3
@@ -78,9 +78,9 @@ def test_similarity_of_all_fakes_by_hand(stepped, images):
   @functools.partial(jax.jit, static_argnums=0)
   def of_side(side, real, fake):
     def z(frame):
-      _, maps = run(nets, before.params, f'gen_{side}', frame, taps, method='encode')
+      _, maps = apply(nets, before.params, f'gen_{side}', frame, taps, method='encode')
       flat = [maps[tap].reshape(B, SIZE * SIZE, -1) for tap in taps]
-      return run(nets, heads, f'proj_{side}', flat)
+      return apply(nets, heads, f'proj_{side}', flat)
     real, fake = ([z(frame) for frame in frames] for frames in (real, fake))
     return (sum(contrastive.external_similarity(q, k) for q, k in zip(fake, real, strict=True)),
             contrastive.internal_similarity(real, fake))
@@ -139,13 +139,13 @@ def test_vgg_sees_real_frames_and_those_led_back_and_no_generator_more():
 def test_only_the_networks_that_a_term_reads_are_frozen_beside_it():
   config = config_of('mocyclegan', 'paper')
   config.perceptual = 'vgg'
-  assert {name: weights for name, (_, weights) in mocyclegan.fixed(config).items()} == {
+  assert {name: weights for name, (_, weights) in mocyclegan.frozen_networks(config).items()} == {
       'vgg19': 'vgg19', 'flow': 'raft_small'}
   config.weights.cycle = 0.0
-  assert set(mocyclegan.fixed(config)) == {'flow'}
+  assert set(mocyclegan.frozen_networks(config)) == {'flow'}
   config.perceptual = 'on'
   with pytest.raises(ValueError, match="perceptual='on': choose 'vgg'"):
-    mocyclegan.fixed(config)
+    mocyclegan.frozen_networks(config)
 
 
 def test_internal_similarity_asks_for_three_frames():
@@ -166,7 +166,7 @@ def test_unequal_channels_are_refused_where_encoders_read_both():
 def test_samples_of_three_frames_show_the_second(stepped):
   _, (nets, _, before, _), *_ = stepped
   config = tiny(3)
-  rows = jax.jit(lambda batch: mocyclegan.samples(nets, config, before.params, {}, {}, batch,
+  rows = jax.jit(lambda batch: mocyclegan.sample_rows(nets, config, before.params, {}, {}, batch,
                                                   jax.random.key(0)))(BATCH)
   np.testing.assert_array_equal(rows['a'], BATCH['a'][:, 1])
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
@@ -177,5 +177,5 @@ def test_runs_older_than_the_additions_can_still_be_opened():
   for block in ('nce', 'ins', 'vgg'):
     del config[block]
   del config.weights['exs'], config.weights['ins']
-  assert mocyclegan.fixed(config) == {} and 'gen_ab' in mocyclegan.networks(config)
-  assert not i2vgan.looks(config)
+  assert mocyclegan.frozen_networks(config) == {} and 'gen_ab' in mocyclegan.networks(config)
+  assert not i2vgan.uses_nce(config)

@@ -87,7 +87,7 @@ def raft():
   The estimator of the paper variant with random weights, halved: else its flow is chaos.
   """
   config = config_of('mocyclegan', 'paper')
-  net, _ = mocyclegan.fixed(config)['flow']
+  net, _ = mocyclegan.frozen_networks(config)['flow']
   frames = {x: jax.random.uniform(jax.random.key(k), (2, 64, 64, 3), minval=-1)
             for k, x in enumerate('ab')}
   params = net.init(KEY, frames['a'][:1], frames['a'][1:])['params']

@@ -9,7 +9,7 @@ import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
 from i2vjax.core import state
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.losses import pseudo_labels
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous_segmenter, combogan, multi_view_critic
@@ -135,9 +135,9 @@ def test_steps_of_phases_and_sizes(ready):
   config.seg.sizes = (16, 24, 32)
   assert morngan.phases(config) == [(0, 'translation'), (20, 'visible'), (30, 'both'),
                                     (40, 'mining'), (80, 'frozen')]
-  drawn = [morngan.variant(config, step) for step in range(100)]
+  drawn = [morngan.step_variant(config, step) for step in range(100)]
   assert set(drawn[:20] + drawn[80:]) == {0} and set(drawn[20:80]) == {16, 24, 32}
-  assert drawn == [morngan.variant(config, step) for step in range(100)]
+  assert drawn == [morngan.step_variant(config, step) for step in range(100)]
   config.start.phases = ()
   assert morngan.phases(config) == [(0, 'translation')]
 
@@ -164,25 +164,25 @@ def test_only_who_is_taught_moves():
 
 
 def test_class_maps_are_asked_for_where_something_looks_at_them():
-  assert morngan.batch_extras(tiny()) == ('labels_b', 'labels_a')     # scenes know the truth
+  assert morngan.batch_fields(tiny()) == ('labels_b', 'labels_a')     # scenes know the truth
   paper = config_of('morngan', 'paper')
   paper.data.labels_b = 'maps'
-  assert morngan.batch_extras(paper) == ('labels_b',)
-  assert morngan.batch_extras(tiny('demo-baseline')) == ('labels_b',)    # for the temperature
+  assert morngan.batch_fields(paper) == ('labels_b',)
+  assert morngan.batch_fields(tiny('demo-baseline')) == ('labels_b',)    # for the temperature
   config = tiny('demo-baseline', temp=0)
-  assert morngan.batch_extras(config) == ()
+  assert morngan.batch_fields(config) == ()
   config.data.edges_a = 'folder'
-  assert morngan.batch_extras(config) == ('edges_a',)
+  assert morngan.batch_fields(config) == ('edges_a',)
 
 
 def test_folders_without_class_maps_lose_the_temperature_and_what_needs_classes_is_refused():
   baseline = config_of('morngan', 'paper-todaygan_ntir')
-  assert baseline.weights.temp and morngan.batch_extras(baseline) == ()
+  assert baseline.weights.temp and morngan.batch_fields(baseline) == ()
   assert set(morngan.heat(baseline, 0, REAL['a'], {})) == {'mono'}
   baseline.data.labels_b = 'maps'
-  assert morngan.batch_extras(baseline) == ('labels_b',)
+  assert morngan.batch_fields(baseline) == ('labels_b',)
   with pytest.raises(ValueError, match='--config.data.labels_b=FOLDER, 8-bit PNGs'):
-    morngan.batch_extras(config_of('morngan', 'paper-sc'))
+    morngan.batch_fields(config_of('morngan', 'paper-sc'))
 
 
 def test_words_mean_the_same_in_any_order():
@@ -229,7 +229,7 @@ def test_mistakes_are_named():
 def test_as_many_parameters_as_published():
   """68,654,744 while training; 46.7 MB, encoder and renderer, in use."""
   config = config_of('morngan')
-  nets, examples = real_networks(config), morngan.inputs(config)
+  nets, examples = real_networks(config), morngan.example_inputs(config)
   sizes = {name: sum(x.size for x in jax.tree.leaves(jax.eval_shape(
       net.init, KEY, *examples[name])['params'])) for name, net in nets.items()}
   assert sum(sizes.values()) == 68_654_744 and sizes['gen_ab'] == 11_665_297
@@ -346,7 +346,7 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
   assert table['top'] == 10 and tuple(table['classes']) == config.classes.small
   np.testing.assert_array_equal(table['corner'], [[k, 9 - k] for k in range(5)])
   for k in range(5):
-    sure = jax.nn.softmax(run(nets, fresh.params, 'seg_a', frames[k]))
+    sure = jax.nn.softmax(apply(nets, fresh.params, 'seg_a', frames[k]))
     labels = morngan.mined(config, 'frozen', frames[k], sure, None)
     found = pseudo_labels.rare_direction(labels.reshape(1, -1, SIDE), config.classes.small)
     np.testing.assert_allclose(table['vector'][k], found[0], atol=1e-6)
@@ -358,6 +358,6 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
 @pytest.mark.slow
 def test_sample_sheet_shows_what_is_read(ready):
   config, nets, _, fresh = ready
-  rows = morngan.samples(nets, config, fresh.params, fresh.extra, {}, BATCH, KEY)
+  rows = morngan.sample_rows(nets, config, fresh.params, fresh.extra, {}, BATCH, KEY)
   assert {'a to b', 'back to a', 'classes of a', 'classes of b'} <= set(rows)
   assert all(x.shape == (2, SIDE, SIDE, 3) for x in rows.values())

@@ -21,7 +21,8 @@ from pearlgan_toys import (
   tiny,
 )
 
-from i2vjax.core.state import name_key, run
+from i2vjax.core.model import apply
+from i2vjax.core.state import name_key
 from i2vjax.losses import attention_maps, gradients, reconstruction, relativistic
 from i2vjax.methods import pearlgan
 from i2vjax.networks import spectral
@@ -56,7 +57,7 @@ def again(stepped):
     return nets[f'disc_{x}'].apply({'params': weights}, frames)
 
   def drawn(params):
-    ab, ba = (functools.partial(run, nets, params, name) for name in ('gen_ab', 'gen_ba'))
+    ab, ba = (functools.partial(apply, nets, params, name) for name in ('gen_ab', 'gen_ba'))
     return ab, ba, {'b': ab(REAL['a']), 'a': ba(REAL['b'])}
 
   def generators(own):
@@ -132,7 +133,7 @@ def passes_of(config):
 
 def test_fakes_of_the_pools_are_those_before_the_move(stepped):
   config, nets, before, after, _ = stepped
-  fake = run(nets, before.params, 'gen_ab', REAL['a'])
+  fake = apply(nets, before.params, 'gen_ab', REAL['a'])
   pool = after.local['pool_b']
   assert int(pool['count']) == 2
   np.testing.assert_allclose(pool['buf'][:2], fake, atol=1e-6)
@@ -169,7 +170,7 @@ def test_two_devices_move_like_one():
 
 
 def test_the_same_seed_draws_the_same_vectors():
-  first, second = (pearlgan.extra(tiny())['spectral'] for _ in range(2))
+  first, second = (pearlgan.model_state(tiny())['spectral'] for _ in range(2))
   np.testing.assert_array_equal(first['disc_a']['rgb'], second['disc_a']['rgb'])
   assert not np.array_equal(first['disc_a']['rgb'], first['disc_b']['rgb'])
 
@@ -186,7 +187,7 @@ def terms_of(config, batch=FRAMES):
 def test_ancestors_have_fewer_terms():
   assert terms_of(tiny('demo-todaygan')) == {'adversarial', 'cycle', 'disc'}
   assert terms_of(tiny('demo-todaygan_tir')) == {'adversarial', 'cycle', 'cycle_ssim', 'tv', 'disc'}
-  assert pearlgan.extra(tiny('demo-todaygan')) == {}
+  assert pearlgan.model_state(tiny('demo-todaygan')) == {}
 
 
 def test_terms_that_have_not_begun_have_no_gradient(stepped):
@@ -221,7 +222,7 @@ def test_stretched_frames_fill_the_range_each_by_itself(stepped):
 
 def test_samples_show_edges_and_attention(stepped):
   config, nets, _, after, _ = stepped
-  rows = pearlgan.samples(nets, config, after.params, after.extra, {}, BATCH, KEY)
+  rows = pearlgan.sample_rows(nets, config, after.params, after.extra, {}, BATCH, KEY)
   assert {'a to b', 'back to b', 'edges of a', 'attention of b'} <= set(rows)
   assert {x.shape for x in rows.values()} == {(2, 16, 16, 3)}
   assert all(-1 <= float(x.min()) <= float(x.max()) <= 1 for x in rows.values())

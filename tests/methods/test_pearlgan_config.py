@@ -39,7 +39,7 @@ def test_ssim_and_accs_begin_with_their_epoch():
   config.start.update(ssim=11, accs=31)
   config.train.per_epoch = 7
   for name, first in (('ssim', 70), ('accs', 210)):
-    assert [float(pearlgan.started(config, jnp.int32(step), name))
+    assert [float(pearlgan.ramp(config, jnp.int32(step), name))
             for step in (0, first - 1, first, first + 1)] == [0, 0, 1, 1]
 
 
@@ -67,7 +67,7 @@ def test_number_of_parameters():
   """Four halves and two critics of the public repository."""
   config = config_of('pearlgan', 'paper')
   config.data.crop_size = 32
-  nets, inputs = pearlgan.networks(config), pearlgan.inputs(config)
+  nets, inputs = pearlgan.networks(config), pearlgan.example_inputs(config)
   counts = {player: sum(math.prod(p.shape) for name in names for p in jax.tree.leaves(
       jax.eval_shape(nets[name].init, KEY, *inputs[name])['params']))
             for player, names in pearlgan.PLAYERS.items()}

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.methods import i2vgan, recyclegan
 
 
@@ -58,7 +58,7 @@ def perfect(config, batch):
                                                  ('paper_cycle', 104_862_350)])
 def test_trainable_parameters_of_both_variants(variant, parameters):
   config = config_of('recyclegan', variant)
-  nets, inputs = recyclegan.networks(config), recyclegan.inputs(config)
+  nets, inputs = recyclegan.networks(config), recyclegan.example_inputs(config)
   assert set(nets) == set(inputs)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
             for name in nets}
@@ -150,8 +150,8 @@ def test_projections_are_those_an_i2vgan_of_this_seed_begins_with():
   _, _, other, _ = toy_setup(i2vgan, config)
   for name, tree in heads.items():
     jax.tree.map(np.testing.assert_array_equal, tree, other.params[name])
-  maps = i2vgan.inputs(config)['proj_ab'][0]
-  assert len(run(nets, heads, 'proj_ab', [x + 1 for x in maps])) == 5
+  maps = i2vgan.example_inputs(config)['proj_ab'][0]
+  assert len(apply(nets, heads, 'proj_ab', [x + 1 for x in maps])) == 5
 
 
 def test_trained_projections_are_left_to_i2vgan():
@@ -165,10 +165,10 @@ def test_taps_that_nobody_reads_may_be_missing():
   """nce.taps asks for res_2; a generator of two blocks will do until EXS or INS looks."""
   config = config_of('recyclegan', 'paper')
   config.gen.blocks = 2
-  assert set(recyclegan.inputs(config)) == set(recyclegan.networks(config))
+  assert set(recyclegan.example_inputs(config)) == set(recyclegan.networks(config))
   config.weights.exs = 0.1
   with pytest.raises(ValueError, match='nce.taps: res_2 not in a generator with gen.blocks=2'):
-    recyclegan.inputs(config)
+    recyclegan.example_inputs(config)
 
 
 def test_translates_frame_by_frame():
@@ -177,4 +177,4 @@ def test_translates_frame_by_frame():
   frames = clips(4, batch=2)['a']
   carry, out = recyclegan.translate(nets, config, fresh.params, {}, {}, None, frames)
   assert carry is None
-  np.testing.assert_allclose(out[:, 2], run(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6)
+  np.testing.assert_allclose(out[:, 2], apply(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6)

@@ -10,7 +10,7 @@ import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
-from i2vjax.core import state
+from i2vjax.core import model, state
 from i2vjax.losses import descriptor, similarity
 from i2vjax.methods import cptrans, roma
 from i2vjax.networks import vit
@@ -68,12 +68,12 @@ def stepped():
 def seen(stepped):
   """x, y' and y of one frame each: {(domain, window, frame): as `see` returns it}."""
   config, nets, fixed, before, _, _ = stepped
-  see = compiled(functools.partial(cptrans.see, nets, config, fixed))
+  see = compiled(functools.partial(cptrans.features, nets, config, fixed))
   found = {}
   for i in range(2):
     for t in range(2):
       x, y = (BATCH[side][i, t][None] for side in 'ab')
-      fake = state.run(nets, before.params, 'gen', x)
+      fake = model.apply(nets, before.params, 'gen', x)
       found |= {('x', i, t): see(x), ('fake', i, t): see(fake), ('y', i, t): see(y)}
   return found
 
@@ -94,7 +94,7 @@ def calls_of(config, batch, monkeypatch):
 
   def counted(nets, params, name, x, *more, **options):
     calls.append((name, options.get('method'), len(x)))
-    return state.run(nets, params, name, x, *more, **options)
+    return model.apply(nets, params, name, x, *more, **options)
   monkeypatch.setattr(roma, 'run', counted)
   monkeypatch.setattr(cptrans, 'run', counted)
   jax.eval_shape(step_on(1, config, nets, tx, fixed), before, batch)
@@ -117,7 +117,7 @@ def test_identity_rides_in_the_same_pass(monkeypatch):
 def regions_score(stepped, seen, params, key):
   config, nets = stepped[:2]
   tokens = vit.regions(seen[key]['tokens'][-1], config.disc.scales)
-  return state.run(nets, params, 'disc_b', tokens)
+  return model.apply(nets, params, 'disc_b', tokens)
 
 
 def test_critic_loss_by_hand(stepped, seen):
@@ -157,7 +157,7 @@ def test_global_term_by_hand(stepped, seen):
 def test_local_term_takes_the_same_windows_in_all_frames(stepped, seen):
   config, nets, fixed, before, _, terms = stepped
   ids = similarity.random_ids(state.name_key(KEY, 'windows'), 16, 5)
-  local = compiled(lambda x: state.run(nets, fixed, 'vit', x, ids, (0, 1), 3,
+  local = compiled(lambda x: model.apply(nets, fixed, 'vit', x, ids, (0, 1), 3,
                                        method='tokens_local'))
   values = [similarity.cross_similarity(local(seen['x', i, t]['frames']),
                                         local(seen['fake', i, t]['frames']))
@@ -182,8 +182,8 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(stepped):
   x = BATCH['a'].reshape(-1, 32, 32, 3)
 
   def loss(gen):
-    fake = cptrans.see(nets, config, fixed, state.run(nets, {'gen': gen}, 'gen', x))
-    terms = roma.structure(nets, config, fixed, cptrans.see(nets, config, fixed, x), fake, 2, KEY)
+    fake = cptrans.features(nets, config, fixed, model.apply(nets, {'gen': gen}, 'gen', x))
+    terms = roma.structure(nets, config, fixed, cptrans.features(nets, config, fixed, x), fake, 2, KEY)
     return (jnp.mean((roma.scores(nets, config, after.params, fake) - 1)**2)
             + 5 * terms['cs_global']() + 5 * terms['cs_local']() + terms['cs_motion']())
   gradient = compiled(jax.grad(loss))(before.params['gen'])
@@ -213,7 +213,7 @@ def test_without_a_vit_all_terms_are_there(without_vit):
 def test_without_a_vit_motion_compares_normalised_tokens_of_both_frames(without_vit):
   config, nets, before, _, terms = without_vit
   x = BATCH['a'].reshape(-1, 32, 32, 3)
-  fake = state.run(nets, before.params, 'gen', x)
+  fake = model.apply(nets, before.params, 'gen', x)
   S, T = ([layer.reshape(2, 2, *layer.shape[1:]) for layer in descriptor.tokens(
       descriptor.maps(frames, **config.lss))] for frames in (x, fake))
   value = similarity.motion_similarity(*([layer[:, t] for layer in layers]
@@ -242,7 +242,7 @@ def test_single_frames_leave_out_motion():
 
 def test_equal_frames_cost_no_structure(without_vit):
   config, nets = without_vit[:2]
-  seen = cptrans.see(nets, config, {}, BATCH['b'].reshape(-1, 32, 32, 3))
+  seen = cptrans.features(nets, config, {}, BATCH['b'].reshape(-1, 32, 32, 3))
   terms = roma.structure(nets, config, {}, seen, seen, 2, KEY)
   assert all(terms[name]() < 1e-5 for name in ('cs_global', 'cs_local', 'cs_motion'))
 
@@ -265,7 +265,7 @@ def test_two_devices_equal_one(without_vit):
 def test_parameters_and_scores_of_the_public_code(backbone, critic, shape):
   config = config_of('roma')
   config.backbone = backbone
-  nets, examples = roma.networks(config), roma.inputs(config)
+  nets, examples = roma.networks(config), roma.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *examples[name])['params']
             for name in nets}
   count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
@@ -280,16 +280,16 @@ def test_config_holds_the_numbers_of_the_published_command():
   assert (config.backbone, config.data.source, config.data.frames) == ('vit', 'folders', 2)
   assert (config.weights.cs_global, config.weights.cs_local, config.weights.cs_motion) == (5, 5, 1)
   assert (config.optim.lr_by_backbone.vit, config.cs.local_nums, config.cs.side) == (1e-5, 64, 7)
-  assert roma.fixed(config)['vit'][1] == 'vit_b16_384'
+  assert roma.frozen_networks(config)['vit'][1] == 'vit_b16_384'
   assert config.data.finetune_no_crop   # whole frames at the end
 
 
 def test_regions_of_the_public_code_are_one_switch_away():
   config = tiny()
   seen = {'tokens': [jax.random.normal(KEY, (1, 16, 4))]}
-  exact = roma.judged(config, seen)
+  exact = roma.critic_input(config, seen)
   config.disc.roma_window_quirk = True
-  slip = roma.judged(config, seen)
+  slip = roma.critic_input(config, seen)
   np.testing.assert_array_equal(slip, vit.regions(seen['tokens'][0], (2, 3), extra_row=True))
   assert exact.shape == slip.shape and np.any(exact != slip)
 
@@ -298,7 +298,7 @@ def test_translates_frame_by_frame_and_shows_both_frames(without_vit):
   config, nets, before = without_vit[:3]
   carry, fake = roma.translate(nets, config, before.params, {}, {}, None, BATCH['a'])
   assert carry is None and fake.shape == BATCH['a'].shape
-  rows = roma.samples(nets, config, before.params, {}, {}, BATCH, KEY)
+  rows = roma.sample_rows(nets, config, before.params, {}, {}, BATCH, KEY)
   assert list(rows) == ['infrared, frame 0', 'translated, frame 0', 'infrared, frame 1',
                         'translated, frame 1', 'visible, not of this scene']
   np.testing.assert_allclose(rows['translated, frame 1'], fake[:, 1], atol=1e-6)

@@ -20,7 +20,8 @@ from stc_toys import (
 )
 
 from i2vjax.core import ops
-from i2vjax.core.state import init_params, run
+from i2vjax.core.model import apply
+from i2vjax.core.state import init_params
 from i2vjax.data.loader import batches
 from i2vjax.methods import stc
 from i2vjax.networks.vgg import VGG
@@ -96,9 +97,9 @@ def test_generators_see_all_frames_of_a_clip_in_one_call_with_the_same_result():
   config = tiny()
   config.gen.update(width=4, blocks=1)
   nets = {'gen_ab': stc.networks(config)['gen_ab'].clone(impl='plain')}
-  params = init_params(nets, stc.inputs(config), KEY)
+  params = init_params(nets, stc.example_inputs(config), KEY)
   frames = ops.fold(BATCH['a'])
-  call = jax.jit(lambda x: run(nets, params, 'gen_ab', x))
+  call = jax.jit(lambda x: apply(nets, params, 'gen_ab', x))
   one_by_one = jnp.concatenate([call(frame[None]) for frame in frames])
   np.testing.assert_allclose(call(frames), one_by_one, atol=1e-5)
 
@@ -191,7 +192,7 @@ def test_a_new_scene_begins_anew_by_wish():
 
 def test_trainable_parameters_of_the_paper():
   config = config_of('stc', 'paper')
-  nets, inputs = stc.networks(config), stc.inputs(config)
+  nets, inputs = stc.networks(config), stc.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, KEY, *inputs[name])['params'] for name in nets}
   expected = 2 * (7_837_699 + 213_377 + 2_764_737)
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == expected
@@ -199,14 +200,14 @@ def test_trainable_parameters_of_the_paper():
 
 
 def test_paper_asks_for_raft_and_vgg_and_gt_for_the_true_flow():
-  frozen = stc.fixed(config_of('stc', 'paper'))
+  frozen = stc.frozen_networks(config_of('stc', 'paper'))
   assert {name: weights for name, (_, weights) in frozen.items()} == {
       'flow': 'raft_small', 'vgg': 'vgg16'}
   module = frozen['vgg'][0]
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
   assert not config_of('stc', 'paper').flow.stretch   # frames are colour
-  assert stc.batch_extras(config_of('stc', 'paper')) == ()
-  assert stc.batch_extras(config_of('stc', 'demo')) == () != stc.batch_extras(tiny())
+  assert stc.batch_fields(config_of('stc', 'paper')) == ()
+  assert stc.batch_fields(config_of('stc', 'demo')) == () != stc.batch_fields(tiny())
 
 
 def test_content_before_the_last_relu():
@@ -218,7 +219,7 @@ def test_content_before_the_last_relu():
   np.testing.assert_array_equal(jax.nn.relu(seen['conv1_2']), seen['relu1_2'])
   config = config_of('stc', 'paper')
   config.vgg.layer = 'conv5_3'
-  module, _ = stc.fixed(config)['vgg']
+  module, _ = stc.frozen_networks(config)['vgg']
   shapes = jax.eval_shape(lambda: module.init_with_output(KEY, jnp.zeros((1, 32, 32, 3)))[0])
   assert shapes['conv5_3'].shape == (1, 2, 2, 512)
 
@@ -232,4 +233,4 @@ def test_unknown_choices_are_refused_by_name(field, value):
   config[block][name] = value
   with pytest.raises(ValueError, match=field):
     stc.networks(config)
-    stc.fixed(config)
+    stc.frozen_networks(config)

@@ -10,7 +10,7 @@ from method_tools import config_of, drift, moved, one_step, passes, toy_setup
 from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.flow import visibility
 from i2vjax.losses import perceptual
 from i2vjax.methods import stc
@@ -42,13 +42,13 @@ def test_terms_by_hand(toys, stepped):
   for x, y in (('a', 'b'), ('b', 'a')):
     made = stc.translation(nets, config, params, x, y, BATCH[x], motions[x])
     real, fake, f = BATCH[x], made['fake'], BATCH[f'flow_{x}'][:, 0]
-    back = run(nets, params, f'gen_{y}{x}', fake)
+    back = apply(nets, params, f'gen_{y}{x}', fake)
     expected['cycle_2d'] += mean(jnp.abs(back[:, 0] - real[:, 0]))
     for t in range(K):
       share = 1 if t == 0 else 1 / (K - 1)
-      score = run(nets, params, f'disc_{y}', fake[:, t])
+      score = apply(nets, params, f'disc_{y}', fake[:, t])
       expected['gan'] += share * mean((score - 1) ** 2)
-      seen = [run(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
+      seen = [apply(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
       expected['content'] += share * mean(jnp.square(
           perceptual.standardize(seen[0]) - perceptual.standardize(seen[1])))
       if t:
@@ -66,7 +66,7 @@ def test_critics_loss_by_hand(toys, stepped):
   config, (nets, _, fresh, fixed) = toys
   motions = stc.motions(nets, config, fixed, BATCH)
   made = stc.translation(nets, config, fresh.params, 'a', 'b', BATCH['a'], motions['a'])
-  real, fake = (run(nets, fresh.params, 'disc_b', clip) for clip in (BATCH['b'], made['fake']))
+  real, fake = (apply(nets, fresh.params, 'disc_b', clip) for clip in (BATCH['b'], made['fake']))
   expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
   np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
 
@@ -93,7 +93,7 @@ def test_a_term_of_weight_0_is_not_computed():
   config = tiny()
   config.perceptual = 'random'
   config.weights.update(content=0.0, temporal=0.0)
-  assert not stc.perceives(config) and 'vgg' not in stc.fixed(config)
+  assert not stc.uses_vgg(config) and 'vgg' not in stc.frozen_networks(config)
   _, terms = jax.eval_shape(lambda: one_step(stc, config, toy_setup(stc, config), BATCH))
   assert {'content', 'temporal'} & set(terms) == set() and 'cycle_3d' in terms
 
@@ -165,7 +165,7 @@ def test_flow_and_visibility_are_constants_of_the_real_frames():
 def test_frozen_networks_belong_to_no_player():
   config = config_of('stc', 'paper')
   trained = {name for names in stc.PLAYERS.values() for name in names}
-  assert set(stc.fixed(config)) == {'flow', 'vgg'} and not trained & {'flow', 'vgg'}
+  assert set(stc.frozen_networks(config)) == {'flow', 'vgg'} and not trained & {'flow', 'vgg'}
   assert set(stc.networks(config)) == trained and stc.TRANSLATES_WITH == ('flow',)
 
 
@@ -188,6 +188,6 @@ def test_temporal_term_falls_on_a_static_clip():
 
 def test_samples_show_every_stage(toys):
   config, (nets, _, fresh, fixed) = toys
-  rows = jax.eval_shape(lambda: stc.samples(nets, config, fresh.params, {}, fixed, BATCH, KEY))
+  rows = jax.eval_shape(lambda: stc.sample_rows(nets, config, fresh.params, {}, fixed, BATCH, KEY))
   assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())

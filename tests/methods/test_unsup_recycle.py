@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.state import run
+from i2vjax.core.model import apply
 from i2vjax.losses import perceptual, synthetic_motion
 from i2vjax.methods import unsup_recycle
 from i2vjax.run import load
@@ -69,7 +69,7 @@ def both(module):
 
 def test_trainable_parameters_of_the_public_code():
   config = config_of('unsup_recycle', 'paper')
-  nets, inputs = unsup_recycle.networks(config), unsup_recycle.inputs(config)
+  nets, inputs = unsup_recycle.networks(config), unsup_recycle.example_inputs(config)
   shapes = {name: jax.eval_shape(nets[name].init, KEY, *inputs[name])['params'] for name in nets}
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == 2 * (7_837_699 + 2_764_737)
 
@@ -101,7 +101,7 @@ def test_terms_by_hand():
   assert len({float(jnp.sum(flow)) for flow in flows.values()}) == 4
 
   def translated(x):
-    return run(nets, params, 'gen_ab', x)
+    return apply(nets, params, 'gen_ab', x)
   urec = jnp.mean(jnp.abs(translated(synthetic_motion.move(translated(a), flows['urec_a']))
                           - synthetic_motion.move(a, flows['urec_a'])))
   uspa = jnp.mean(jnp.abs(translated(synthetic_motion.move(a, flows['uspa_a']))
@@ -159,13 +159,13 @@ def test_gradient_of_urec_reaches_the_first_translator():
 def test_content_compares_each_translation_with_its_source():
   config = tiny()
   config.perceptual = 'random'
-  (module, _), = unsup_recycle.fixed(config).values()
+  (module, _), = unsup_recycle.frozen_networks(config).values()
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
   nets, *_, fixed = toy_setup(unsup_recycle, config)
   fake = {'a': -REAL['a'], 'b': REAL['a']}   # a to b perfect, b to a not
   terms = unsup_recycle.content(nets, config, fixed, fake, REAL)
   assert terms['content_a']() == 0
-  see = [run(nets, fixed, 'vgg16', x)['relu5_3'] for x in (fake['a'], REAL['b'])]
+  see = [apply(nets, fixed, 'vgg16', x)['relu5_3'] for x in (fake['a'], REAL['b'])]
   np.testing.assert_allclose(terms['content_b'](), perceptual.standardized_distance(*see),
                              rtol=1e-5)
 
@@ -231,8 +231,8 @@ def test_every_network_moves_and_the_pools_take_the_fakes(stepped):
 def test_the_critics_see_the_fakes_made_before_the_generators_moved(stepped):
   """1/2 [mean (D(b) - 1)^2 + mean D(b')^2] at the start; D_B is this code base's D_A."""
   (nets, _, before, _), _, terms = stepped
-  fake = run(nets, before.params, 'gen_ab', REAL['a'])
-  on_real, on_fake = (run(nets, before.params, 'disc_b', x) for x in (REAL['b'], fake))
+  fake = apply(nets, before.params, 'gen_ab', REAL['a'])
+  on_real, on_fake = (apply(nets, before.params, 'disc_b', x) for x in (REAL['b'], fake))
   value = 0.5 * (jnp.mean((on_real - 1) ** 2) + jnp.mean(on_fake ** 2))
   assert list(unsup_recycle.PLAYERS) == ['gen', 'disc_b', 'disc_a']
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-4)
@@ -251,14 +251,14 @@ def test_unknown_features_are_named():
   config = tiny()
   config.perceptual = 'lpips'
   with pytest.raises(ValueError, match="perceptual='lpips'"):
-    unsup_recycle.fixed(config)
+    unsup_recycle.frozen_networks(config)
 
 
 def test_samples_and_translation_of_a_clip_in_chunks():
   config = tiny()
   nets, *_ = toy_setup(unsup_recycle, config)
   params = load.fresh_params(config, unsup_recycle, nets)
-  rows = unsup_recycle.samples(nets, config, params, {}, {}, BATCH, KEY)
+  rows = unsup_recycle.sample_rows(nets, config, params, {}, {}, BATCH, KEY)
   assert {'a to b', 'moved, then translated', 'translated, then moved'} < set(rows)
   assert all(shown.shape == (2, 32, 32, 3) for shown in rows.values())
 

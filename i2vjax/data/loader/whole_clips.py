@@ -47,7 +47,7 @@ def test_clips(config, domain, split='test'):
   for clip, (name, start, length) in enumerate(frames.clips):
     first = int(np.searchsorted(window.starts, start))
     parts = (window[first + k]['frames'][0] for k in range(length))
-    whole = files.stacked(_one_size(frames, start, parts), length)
+    whole = files.stack_stream(_one_size(frames, start, parts), length)
     yield LoadedClip(name, whole, window.limits(clip), frames, start)
 
 
