@@ -94,10 +94,11 @@ def jax_step(config, options):
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = settle.settle(config)
   config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
-  method, nets, fixed = load.assemble(config)
+  method, model = load.assemble(config)
+  nets, fixed = model.networks, model.frozen
   nets = with_impl(nets, options.impl)
   tx = schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())
-  held = [parallel.place(load.fresh_state(config, method, nets, tx))]
+  held = [parallel.place(load.fresh_state(method, Model(config, nets, tx)))]
   fixed = parallel.replicate(fixed)
   batch = parallel.shard(batches.sample_windows(
       config, parallel.local_batch(config.data.batch), 'train', trainer.batch_fields(method, config)))

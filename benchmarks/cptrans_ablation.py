@@ -56,10 +56,10 @@ def chosen_patches(run, frames):
 
   @jax.jit
   def find(params, fixed, frames):
-    fake = method.see(run.nets, config, fixed, method.run(run.nets, params, 'gen', frames))
-    delta, _ = method.deviation(run.nets, config, params, fake, len(frames), jax.random.key(0))
+    fake = method.see(run.model.networks, config, fixed, method.run(run.model.networks, params, 'gen', frames))
+    delta, _ = method.deviation(run.model.networks, config, params, fake, len(frames), jax.random.key(0))
     return method.select(config, delta)
-  return np.asarray(find(run.params, run.fixed, frames)) > 0
+  return np.asarray(find(run.params, run.model.frozen, frames)) > 0
 
 
 def object_shares(run, per_clip=3):

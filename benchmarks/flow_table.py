@@ -23,6 +23,7 @@ import numpy as np
 
 from i2vjax import defaults, pretrained
 from i2vjax.core import ops
+from i2vjax.core.model import Model
 from i2vjax.data.scenes import source as scenes
 from i2vjax.data.sources import folders
 from i2vjax.flow import estimate as flow
@@ -84,7 +85,7 @@ def estimator(name, stretch):
 
   def estimate(fixed, a, b):
     a, b = (ops.match_channels(x, 3) for x in flow.stretched(config, 'a', a, b))
-    return flow.estimate(nets, config, fixed, a, b)
+    return flow.estimate(Model(config, nets, frozen=fixed), a, b)
   return functools.partial(jax.jit(estimate), fixed), random
 
 

@@ -19,7 +19,7 @@ import optax
 
 from i2vjax import train as trainer
 from i2vjax.core import parallel
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches as windows
 from i2vjax.losses import adversarial
@@ -42,12 +42,12 @@ def timed(function, *inputs, repeats=5):
 def parts(config, nets, params, fixed, batch, key):
   """{name: (function, inputs)} of the parts of a step, as methods/cptrans.py composes them."""
   x, y = batch['a'][:, 0], batch['b'][:, 0]
-  see = functools.partial(cptrans.features, nets, config, fixed)
+  see = functools.partial(cptrans.features, Model(config, nets, frozen=fixed))
   fake = see(apply(nets, params, 'gen', x))
   source, real = see(x), see(y)
 
   def weights(params):
-    return cptrans.content_weights(nets, config, params, real, fake, key)[:2]
+    return cptrans.content_weights(Model(config, nets), params, real, fake, key)[:2]
   w, w_fake = jax.jit(weights)(params)
 
   def generate(gen, x):
@@ -55,12 +55,12 @@ def parts(config, nets, params, fixed, batch, key):
 
   def critic(disc):
     losses = [cptrans.patch_mean(config, weight, adversarial.patch_losses(
-        cptrans.scores(nets, config, {'disc_b': disc}, seen), label, config.gan.mode))
+        cptrans.scores(Model(config, nets), {'disc_b': disc}, seen), label, config.gan.mode))
               for weight, label, seen in ((w, True, real), (w_fake, False, fake))]
     return sum(losses)
 
   def structure(fake):
-    return weighted(cptrans.structure(nets, config, fixed, source, fake, key), config.weights)[0]
+    return weighted(cptrans.structure(Model(config, nets, frozen=fixed), source, fake, key), config.weights)[0]
 
   def temporal(gen):
     flow, _ = cptrans.content_motion(config, w_fake, x, key)
@@ -78,10 +78,10 @@ def parts(config, nets, params, fixed, batch, key):
 def whole_step(config, nets, params, fixed, batch, key):
   """(function, inputs) of the step on one device, without donation."""
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(1e-6))
-  state = load.fresh_state(config, cptrans, nets, tx).replace(params=params)
+  state = load.fresh_state(cptrans, Model(config, nets, tx)).replace(params=params)
 
   def step(state, batch):
-    return cptrans.step(nets, tx, config, state, batch, fixed, key, 'train')
+    return cptrans.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, key)
   mapped = jax.pmap(step, axis_name='data', in_axes=(None, 0), devices=jax.local_devices()[:1])
   return mapped, (state, jax.tree.map(lambda v: v[None], batch))
 
@@ -90,10 +90,10 @@ def choices(config, nets, params, fixed, batch, key, method):
   """Patches of the translated frames that `method` chooses, [B, h, w] bool."""
   config = config.copy_and_resolve_references()
   config.co.method = method
-  fake = cptrans.features(nets, config, fixed, apply(nets, params, 'gen', batch['a'][:, 0]))
-  seen = cptrans.join(fake, cptrans.features(nets, config, fixed, batch['b'][:, 0]))
+  fake = cptrans.features(Model(config, nets, frozen=fixed), apply(nets, params, 'gen', batch['a'][:, 0]))
+  seen = cptrans.join(fake, cptrans.features(Model(config, nets, frozen=fixed), batch['b'][:, 0]))
   delta, _ = jax.jit(lambda params: cptrans.deviation(
-      nets, config, params, seen, len(batch['a']), key))(params)
+      Model(config, nets), params, seen, len(batch['a']), key))(params)
   return cptrans.select(config, delta)
 
 
@@ -129,10 +129,11 @@ def main():
   parser.add_argument('--compare', nargs='*', default=('auto',), help='ways to compare, or none')
   options = parser.parse_args()
   config = read_config(options)
-  method, nets, fixed = load.assemble(config)
+  method, model = load.assemble(config)
+  nets, fixed = model.networks, model.frozen
   tx = schedules.optimizers(config, method.PLAYERS, 1)
   params = (load.load(options.workdir, config=config).params if options.workdir
-            else load.fresh_state(config, method, nets, tx).params)
+            else load.fresh_state(method, Model(config, nets, tx)).params)
   batch = trainer.on_device(windows.sample_windows(config, config.data.batch, 'train'), config)
   key = jax.random.key(1)
   common = (config, nets, params, fixed, batch, key)

@@ -29,6 +29,8 @@ import jax.numpy as jnp
 from i2vjax import methods
 from i2vjax.cli import parse
 from i2vjax.core import ops, state
+from i2vjax.core.model import Model
+from i2vjax.methods import base
 from i2vjax.networks import projector
 from i2vjax.run import schedules
 
@@ -103,7 +105,7 @@ def prepare(config):
     config.remat = False
   method = methods.get(config.method)
   frozen = {name: module for name, (module, _) in
-            methods.optional(method, 'fixed', config, default={}).items()}
+            base.hook(method, 'frozen_networks')(config).items()}
   nets = {**method.networks(config), **frozen}
   nets = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
           for name, net in nets.items()}
@@ -123,7 +125,7 @@ def abstract(net, inputs):
 def examples(config, method, frozen):
   """{name: example inputs} of all networks; frozen ones without an example see a frame."""
   frame = jnp.zeros((1, *ops.hw(config.data.crop_size), 3))
-  return {**dict.fromkeys(frozen, (frame,)), **method.inputs(config)}
+  return {**dict.fromkeys(frozen, (frame,)), **method.example_inputs(config)}
 
 
 def step_flops(config, method, nets, frozen):
@@ -134,16 +136,16 @@ def step_flops(config, method, nets, frozen):
   tx = schedules.optimizers(config, method.PLAYERS, 100)
   opt = {player: jax.eval_shape(tx[player].init, {name: params[name] for name in names})
          for player, names in method.PLAYERS.items()}
-  local, extra = (methods.optional(method, part, config, default={}) for part in
-                  ('local', 'extra'))
+  model_state = base.hook(method, 'model_state')(config)
+  device_state = base.hook(method, 'device_state')(config)
   data = config.data
   batch = {x: jax.ShapeDtypeStruct((data.batch, data.frames, *ops.hw(data.crop_size),
                                     data[f'channels_{x}']), jnp.float32) for x in 'ab'}
 
   def step(params, opt, fixed, batch):
     key = jax.random.key(0)
-    before = state.State(params, opt, extra, local, 0, key)
-    mapped = jax.vmap(lambda _: method.step(nets, tx, config, before, batch, fixed, key, 'train'),
+    before = state.State(params, opt, model_state, device_state, 0, key)
+    mapped = jax.vmap(lambda _: method.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), before, batch, key),
                       axis_name=state.AXIS)
     return mapped(jnp.arange(1))
   return flops(step, params, opt, fixed, batch)

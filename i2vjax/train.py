@@ -4,15 +4,18 @@ import dataclasses
 import functools
 import pathlib
 import time
+from collections.abc import Callable, Iterator
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 from clu import parameter_overview
 
-from i2vjax import methods
 from i2vjax.core import ops, parallel
+from i2vjax.core.model import Model
 from i2vjax.core.state import name_key
 from i2vjax.data.loader import batches
+from i2vjax.methods import base
 from i2vjax.run import (
   averaging,
   bounds,
@@ -25,6 +28,7 @@ from i2vjax.run import (
   settle,
 )
 from i2vjax.run import folder as run_folder
+from i2vjax.run.feed import Feed
 from i2vjax.run.logger import MetricLogger, NonFinite, averages, check_finite
 from i2vjax.run.signals import Stop
 
@@ -48,17 +52,13 @@ def on_device(raw, config):
   return batch
 
 
-def program(method, nets, tx, config, phase):
-  """The compiled step of one phase: (state, raw batch, fixed) -> (state, terms)."""
-  def step(state, raw, fixed, key):
-    state, terms = method.step(nets, tx, config, state, on_device(raw, config), fixed, key, phase)
-    return averaging.updated(state, config), terms
+def program(method, model):
+  """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms)."""
+  def step(state, raw, frozen, key):
+    batch = on_device(raw, model.config)
+    state, terms = method.step(model.replace(frozen=frozen), state, batch, key)
+    return averaging.updated(state, model.config), terms
   return parallel.map_step(step)
-
-
-def batch_fields(method, config):
-  """What the method wants in a batch besides frames (`batches.train_iterator`)."""
-  return methods.optional(method, 'batch_extras', config, default=())
 
 
 def train(config, workdir, show=True, scores=None):
@@ -78,40 +78,41 @@ def train(config, workdir, show=True, scores=None):
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  asked = settle.settle(config)
-  bounds.check(asked)
-  before = resume.begun(asked, workdir)
-  method, nets, fixed = load.assemble(asked)
-  per_epoch = batches.steps_per_epoch(asked)
-  config = phases.with_steps_per_epoch(asked, per_epoch)
-  total = phases.total_steps(config, per_epoch)
-  feed = feed_of(config, method)
-  tx = schedules.optimizers(config, method.PLAYERS, per_epoch, parallel.device_count())
-  state = load.fresh_state(config, method, nets, tx)
+  settled = settle.settle(config)
+  bounds.check(settled)
+  before = resume.begun(settled, workdir)
+  method, model = load.assemble(settled)
+  per_epoch = batches.steps_per_epoch(settled)
+  config = phases.with_steps_per_epoch(settled, per_epoch)
+  total, devices = phases.total_steps(config, per_epoch), parallel.device_count()
+  feed = Feed(config, base.hook(method, 'batch_fields')(config), workdir)
+  model = model.replace(config=config, optimizers=schedules.optimizers(
+      config, method.PLAYERS, per_epoch, devices))
+  state = load.fresh_state(method, model)
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
-  found = checkpoint.restore(checkpoints, state)
-  if found:
-    state, position = found
+  restored = checkpoint.restore(checkpoints, state)
+  if restored:
+    state, position = restored
     if position:   # empty in an imported run: from the beginning
-      resume.check(before, asked, method, int(state.step), per_epoch)
+      resume.check(before, settled, method, int(state.step), per_epoch)
       feed.set_state(position)
   elif parallel.is_main():
     (workdir / 'parameters.txt').write_text(
         parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
-    run_folder.write_config(workdir, asked)
-  book = MetricLogger(workdir, config, int(state.step), total, show, parallel.is_main())
-  rate = schedules.learning_rate(config.optim, config.train, per_epoch, parallel.device_count())
-  setup = Setup(config, method, nets, parallel.replicate(fixed), tx, rate, checkpoints, book,
-                    feed, total, workdir, scores)
+    run_folder.write_config(workdir, settled)
+  logger = MetricLogger(workdir, config, int(state.step), total, show, parallel.is_main())
+  rate = schedules.learning_rate(config.optim, config.train, per_epoch, devices)
+  setup = Setup(method, model.replace(frozen=parallel.replicate(model.frozen)), rate, checkpoints,
+                logger, feed, total, workdir, scores)
   try:
     with Stop() as stop:
-      book.say(describe(config, state, total))
+      logger.say(describe(config, state, total))
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:
-    book.close()
+    logger.close()
     checkpoints.close()
   return Outcome(step, total, stopped)
 
@@ -120,18 +121,20 @@ def train(config, workdir, show=True, scores=None):
 class Setup:
   """What the loop holds besides the state."""
 
-  config: object
-  method: object
-  nets: dict
-  fixed: dict
-  tx: dict
-  rate: object
-  checkpoints: object
-  book: MetricLogger
-  feed: object
+  method: base.Method
+  model: Model
+  rate: Callable
+  checkpoints: ocp.CheckpointManager
+  logger: MetricLogger
+  feed: Iterator
   total: int
   workdir: pathlib.Path
-  scores: object = None
+  scores: Callable | None = None
+
+  @property
+  def config(self):
+    """The run's config."""
+    return self.model.config
 
 
 def describe(config, state, total):
@@ -146,21 +149,21 @@ def loop(setup, state, stop):
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
   config = setup.config
   compiled = functools.cache(
-      lambda phase: program(setup.method, setup.nets, setup.tx, config, phase))
+      lambda phase: program(setup.method, setup.model.replace(phase=phase)))
   alone = parallel.process()[1] == 1
   pending, waited, saved_at = [], 0.0, time.monotonic()
   step, position, stopped = int(state.step), setup.feed.get_state(), False
-  paired_at = None
+  phase_began = None
   while step < setup.total and not stopped:
     began = time.perf_counter()
     first, _ = phases.phase_of(setup.method, config, step)
-    if first != paired_at and hasattr(setup.method, 'pairing'):
-      setup.feed, paired_at = paired_feed(setup, state, step, position), first
+    if first != phase_began:
+      setup.feed, phase_began = feed_of_phase(setup, state, step), first
     batch = parallel.shard(next(setup.feed))
     position = setup.feed.get_state()
     waited += time.perf_counter() - began
     phase = phases.phase_at(setup.method, config, step)
-    state, terms = compiled(phase)(state, batch, setup.fixed)
+    state, terms = compiled(phase)(state, batch, setup.model.frozen)
     pending.append(terms)
     step += 1
     # Several processes must agree on what they do next, so they look up only where they log.
@@ -187,29 +190,10 @@ def loop(setup, state, stop):
   return step, stopped
 
 
-def feed_of(config, method, table=None):
-  """This process's training batches; see `batches.train_iterator`."""
-  return batches.train_iterator(config, parallel.local_batch(config.data.batch),
-                                process=parallel.process(), extras=batch_fields(method, config),
-                                table=table)
-
-
-def paired_feed(setup, state, step, position):
-  """The batches from `step` on, paired as the method asks when a phase begins (`pairing`)."""
-  method, config = setup.method, setup.config
-  first, _ = phases.phase_of(method, config, step)
-
-  def ask():
-    source = ({**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], config.data.channels_a)}
-              for raw in batches.sweep(config, config.eval.batch))
-    return method.pairing(config, setup.nets, parallel.to_host(state.params), source,
-                          phases.phase_at(method, config, step))
-  known = step > first   # a resumed run finds the answer in its folder, the other processes too
-  table = parallel.main_first(lambda: run_folder.pair_table(setup.workdir, first, ask, parallel.is_main(),
-                                                   known or not parallel.is_main()))
-  feed = feed_of(config, method, table)
-  feed.set_state(position)
-  return feed
+def feed_of_phase(setup, state, step):
+  """The batches from `step` on, as the method wants them (its hook `batches`)."""
+  model = setup.model.replace(phase=phases.phase_at(setup.method, setup.config, step))
+  return base.hook(setup.method, 'batches')(model, setup.feed, state, step)
 
 
 def every(interval, step):
@@ -227,7 +211,7 @@ def write_terms(setup, step, pending, waited):
     raise advised(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  setup.book.progress(step, values, config.data.batch * config.data.frames, waited)
+  setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
 
 
 def advised(setup, error):
@@ -240,9 +224,9 @@ def advised(setup, error):
 
 def as_run(setup, state, step):
   """The state as a Run on the host, for samples and scores: averages of weights where kept."""
-  params, extra = parallel.to_host({**state.params, **state.ema}), parallel.to_host(state.extra)
-  return load.Run(setup.config, setup.method, setup.nets, params, extra,
-                  parallel.to_host(setup.fixed), step, setup.workdir,
+  model = setup.model.replace(frozen=parallel.to_host(setup.model.frozen), optimizers={})
+  return load.Run(setup.method, model, parallel.to_host({**state.params, **state.ema}),
+                  parallel.to_host(state.model_state), step, setup.workdir,
                   'ema' if state.ema else 'raw')
 
 
@@ -252,11 +236,9 @@ def write_samples(setup, state, step):
     return
   config = setup.config
   raw = batches.sample_windows(config, config.log.samples, 'train',
-                               extras=batch_fields(setup.method, config))
-  batch = on_device(raw, config)
-  run = as_run(setup, state, step)
-  key = name_key(jax.random.key(config.seed), 'samples')
-  rows = draw(run, batch, key)
+                               extras=base.hook(setup.method, 'batch_fields')(config))
+  rows = draw(as_run(setup, state, step), on_device(raw, config),
+              name_key(jax.random.key(config.seed), 'samples'))
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
   folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)
@@ -265,10 +247,10 @@ def write_samples(setup, state, step):
 
 def draw(run, batch, key):
   """Rows of the sample sheet: the method's own, or input, translation and a target frame."""
-  if hasattr(run.method, 'samples'):
-    return run.method.samples(run.nets, run.config, run.params, run.extra, run.fixed, batch, key)
-  _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
-                                 batch['a'])
+  sample_rows = base.hook(run.method, 'sample_rows')
+  if sample_rows:
+    return sample_rows(run.model, run.params, run.model_state, batch, key)
+  _, fake = run.method.translate(run.model, run.params, run.model_state, None, batch['a'])
   rows = {'a': batch['a'], 'a to b': fake, 'b': batch['b']}
   return {name: ops.match_channels(frames[:, 0], 3) for name, frames in rows.items()}
 
@@ -279,6 +261,6 @@ def score(setup, state, step):
   Only frames with a true partner have a PSNR: without them no checkpoint is the best.
   """
   scores = setup.scores(as_run(setup, state, step))
-  setup.book.write(step, {f'eval/{name}': value for name, value in scores.items()})
+  setup.logger.write(step, {f'eval/{name}': value for name, value in scores.items()})
   best = checkpoint.best_score(setup.config)
   return scores if best and checkpoint.name_of(best, scores) else None

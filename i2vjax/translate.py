@@ -156,12 +156,14 @@ def program(run, quantize=True):
   Returns:
     (carry, raw [1, T, H, W, C], limits [1, 2]) -> (carry, [T, H, W, C]).
   """
-  def translated(params, extra, fixed, carry, raw, limits):
+  def translated(params, model_state, frozen, carry, raw, limits):
     frames = ops.to_float(raw, limits, run.config.data.channels_a)
-    carry, frames = run.method.translate(run.nets, run.config, params, extra, fixed, carry, frames)
+    carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
+                                         carry, frames)
     return carry, ops.to_uint8(frames[0]) if quantize else frames[0]
   compiled = jax.jit(translated)
-  weights = jax.device_put((run.params, run.extra, run.fixed))   # once, not with every chunk
+  # Once, not with every chunk.
+  weights = jax.device_put((run.params, run.model_state, run.model.frozen))
 
   def call(carry, raw, limits):
     return compiled(*weights, carry, raw, limits)

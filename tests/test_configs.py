@@ -7,6 +7,7 @@ import pytest
 
 from i2vjax import main, methods
 from i2vjax.cli import parse
+from i2vjax.methods import base
 from i2vjax.run import load, settle
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -38,7 +39,7 @@ def test_method_offers_what_the_loop_asks_for(path):
   assert all(hasattr(method, part) for part in methods.REQUIRED)
   config = config_of(path, ':demo')
   players = {name for names in method.PLAYERS.values() for name in names}
-  assert players == set(method.networks(config)) and players <= set(method.inputs(config))
+  assert players == set(method.networks(config)) and players <= set(method.example_inputs(config))
 
 
 @names
@@ -49,13 +50,13 @@ def test_configs_have_the_block_of_a_frozen_network_where_methods_have_the_netwo
   config.update({'backbone': 'none', field: 'random'})
   if 'flow' in config:
     config.flow.name = 'zero'
-  frozen = methods.optional(methods.get(path.stem), 'fixed', config, default={})
+  frozen = base.hook(methods.get(path.stem), 'frozen_networks')(config)
   assert any(weights.startswith(block) for _, weights in frozen.values()) == (block in config)
 
 
 @names
 def test_a_pool_of_fakes_has_a_size_where_there_is_one(path):
-  assert ('pool' in config_of(path).gan) == hasattr(methods.get(path.stem), 'local')
+  assert ('pool' in config_of(path).gan) == hasattr(methods.get(path.stem), 'device_state')
 
 
 @names
@@ -81,6 +82,6 @@ def test_two_steps_on_scenes(path, tmp_path):
   assert main.main(arguments) == 0
   run = load.load(tmp_path)
   frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
-  _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None,
+  _, fake = run.method.translate(run.model, run.params, run.model_state, None,
                                  frames)
   assert fake.shape[:4] == (1, 2, 32, 32) and np.isfinite(fake).all()

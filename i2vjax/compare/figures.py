@@ -1,6 +1,5 @@
 """What `compare` shows besides numbers: the same frames by every row, scores against steps."""
 
-import dataclasses
 import html
 import itertools
 
@@ -94,7 +93,7 @@ def frames(run):
   """
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = True
-  call = baselines.translated(dataclasses.replace(run, config=config))
+  call = baselines.translated(run.with_config(config))
   paired = plan.of_run(config, quick=True).paired
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
   for clip in itertools.islice(eval_clips.of_run(config, paired, True, False), ACROSS):

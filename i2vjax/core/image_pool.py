@@ -1,6 +1,6 @@
 """Pool of past fakes for the discriminator (Shrivastava et al., 2017; as in CycleGAN).
 
-A pool is a plain dict in `state.local`, one per device, so that it is saved with the run.
+A pool is a plain dict in `state.device_state`, one per device, so that it is saved with the run.
 """
 
 import jax

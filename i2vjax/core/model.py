@@ -1,8 +1,48 @@
 """A method's networks with all that stays fixed while they train."""
 
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import flax.linen as nn
+import jax
+import optax
+from ml_collections import ConfigDict
 
 
+@dataclasses.dataclass(frozen=True)
+class Model:
+  """What every function of a method gets first.
 
-def apply(nets, params, name, *inputs, **options):
-  """Apply network `name` with `params[name]`."""
-  return nets[name].apply({'params': params[name]}, *inputs, **options)
+  Frozen parameters are traced with the arguments of a compiled step (`replace`), never constants of
+  the program, and never in a checkpoint.
+
+  Attributes:
+    config: the run's config.
+    networks: {name: flax module}, frozen ones included.
+    optimizers: {player: optimizer}; empty where nothing is trained.
+    frozen: {name: parameters} of the frozen networks.
+    phase: a static choice of the host, one compiled step for each (`phases`, `step_variant`).
+  """
+
+  config: ConfigDict
+  networks: Mapping[str, nn.Module]
+  optimizers: Mapping[str, optax.GradientTransformation] = dataclasses.field(default_factory=dict)
+  frozen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+  phase: Any = 'train'
+
+  def apply(self, params: Mapping[str, Any], name: str, *inputs, **options) -> Any:
+    """Network `name` with `params[name]`; of a frozen network with `model.frozen`."""
+    return apply(self.networks, params, name, *inputs, **options)
+
+  def replace(self, **changes) -> Model:
+    """A copy with other values in some fields."""
+    return dataclasses.replace(self, **changes)
+
+
+def apply(networks: Mapping[str, nn.Module], params: Mapping[str, Any], name: str, *inputs,
+          **options) -> jax.Array | Any:
+  """Apply network `name` of `networks` with `params[name]`."""
+  return networks[name].apply({'params': params[name]}, *inputs, **options)

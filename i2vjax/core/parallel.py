@@ -105,8 +105,8 @@ def place(state):
   """
   mesh = _local_mesh()
   everywhere, dealt = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (AXIS,)))
-  local = jax.device_put(state.local, dealt)
-  return jax.device_put(state.replace(local={}), everywhere).replace(local=local)
+  local = jax.device_put(state.device_state, dealt)
+  return jax.device_put(state.replace(device_state={}), everywhere).replace(device_state=local)
 
 
 def replicate(tree):
@@ -132,12 +132,12 @@ def map_step(step):
   Each device gets its share of the batch and its own key for this step; terms and `extra` come back
   averaged. The state is donated: never touch the one that was passed in.
   """
-  axes = State(params=None, opt=None, extra=None, local=0, step=None, key=None, ema=None)
+  axes = State(params=None, opt=None, model_state=None, device_state=0, step=None, key=None, ema=None)
 
   def body(state, batch, fixed):
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))
     state, terms = step(state, batch, fixed, key)
-    return state.replace(step=state.step + 1, extra=pmean(state.extra)), pmean(terms)
+    return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
   return jax.pmap(body, axis_name=AXIS, in_axes=(axes, 0, None), out_axes=(axes, None),
                   donate_argnums=0)
 

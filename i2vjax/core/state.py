@@ -24,8 +24,8 @@ class State:
   Attributes:
     params: {network name: parameters}.
     opt: {player name: optimiser state}.
-    extra: batch statistics, spectral-norm vectors, memories; equal on all devices.
-    local: per-device things (image pools); alone has a leading device axis outside a step.
+    model_state: batch statistics, spectral-norm vectors, memories; equal on all devices.
+    device_state: per-device things (image pools); alone has a leading device axis outside a step.
     step: int32 scalar, steps done.
     key: typed PRNG key of the run; never used itself, only folded.
     ema: {network name: average of its parameters} of those that translate; {}: none are kept.
@@ -33,8 +33,8 @@ class State:
 
   params: Any
   opt: Any
-  extra: Any
-  local: Any
+  model_state: Any
+  device_state: Any
   step: Any
   key: Any
   ema: Any = flax.struct.field(default_factory=dict)
@@ -73,14 +73,14 @@ def pmean(tree):
   return jax.lax.pmean(tree, AXIS)
 
 
-def update(state, player, names, tx, loss_fn):
+def update(model, state, player, names, loss_fn):
   """One optimiser step of one player.
 
   Args:
+    model: Model; its optimizers are used.
     state: State.
-    player: key into `tx` and `state.opt`.
+    player: key into `model.optimizers` and `state.opt`.
     names: the networks this player trains.
-    tx: {player: optax.GradientTransformation}.
     loss_fn: params of all networks -> (scalar, aux), or a scalar alone, which then is the aux too.
       Networks of other players enter as constants.
 
@@ -94,13 +94,13 @@ def update(state, player, names, tx, loss_fn):
 
   own = {name: state.params[name] for name in names}
   grads, aux = jax.grad(loss, has_aux=True)(own)
-  return apply_gradients(state, player, tx, grads), aux
+  return apply_gradients(model, state, player, grads), aux
 
 
-def apply_gradients(state, player, tx, grads):
+def apply_gradients(model, state, player, grads):
   """Move one player along `grads` ({network name: gradient}), averaged over the devices."""
   own = {name: state.params[name] for name in grads}
-  delta, opt = tx[player].update(pmean(grads), state.opt[player], own)
+  delta, opt = model.optimizers[player].update(pmean(grads), state.opt[player], own)
   return state.replace(params={**state.params, **optax.apply_updates(own, delta)},
                        opt={**state.opt, player: opt})
 

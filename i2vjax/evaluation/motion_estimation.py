@@ -8,6 +8,7 @@ import numpy as np
 
 from i2vjax import pretrained
 from i2vjax.core import files
+from i2vjax.core.model import Model
 from i2vjax.flow import estimate
 from i2vjax.metrics import warping
 from i2vjax.pretrained import registry
@@ -37,17 +38,18 @@ def motion_of(config, name):
   settings = ml_collections.FrozenConfigDict(dict(
       flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
       data=dict(direction='a2b')))
-  fixed = estimate.frozen_networks(settings)
-  nets = {part: module for part, (module, _) in fixed.items()}
+  frozen = estimate.frozen_networks(settings)
+  model = Model(settings, {part: module for part, (module, _) in frozen.items()})
   params = {part: pretrained.load(weights, module, None, config)
-            for part, (module, weights) in fixed.items()}
+            for part, (module, weights) in frozen.items()}
   batch = config.eval.batch
 
   @jax.jit
   def both(params, now, after):
     now, after = estimate.stretched(settings, 'a', now, after)
-    forward = estimate.estimate(nets, settings, params, now, after)
-    backward = estimate.estimate(nets, settings, params, after, now)
+    estimator = model.replace(frozen=params)
+    forward = estimate.estimate(estimator, now, after)
+    backward = estimate.estimate(estimator, after, now)
     return forward, warping.valid_mask(forward, backward)[..., 0]
 
   def call(frames):

@@ -47,7 +47,7 @@ def frozen_networks(config):
   return {'flow': (raft.RAFT(estimator.removeprefix('raft_'), config.flow.iters), estimator)}
 
 
-def estimate(nets, config, fixed, a, b):
+def estimate(model, a, b):
   """a(p) = b(p + flow(p)), by the estimator of the config.
 
   Args:
@@ -60,6 +60,7 @@ def estimate(nets, config, fixed, a, b):
   Raises:
     ValueError: the config insists on known flow.
   """
+  config = model.config
   _, name = plan(config.flow.name)
   if name is None:
     raise ValueError(f'flow.name={config.flow.name!r}: these frames come without known flow, which '
@@ -73,7 +74,7 @@ def estimate(nets, config, fixed, a, b):
     return tvl1.tvl1(a, b, levels=levels, warps=config.flow.warps, inner=config.flow.inner)
   if name == 'lk':
     return tvl1.lucas_kanade(a, b, levels=levels, steps=config.flow.warps)
-  return jax.lax.stop_gradient(nets['flow'].apply({'params': fixed['flow']}, a, b))
+  return jax.lax.stop_gradient(model.networks['flow'].apply({'params': model.frozen['flow']}, a, b))
 
 
 def stretched(config, domain, a, b):
@@ -91,7 +92,7 @@ def stretched(config, domain, a, b):
   return tuple(jnp.clip((x - low) * gain - 1, -1, 1) for x in (a, b))
 
 
-def of_clips(nets, config, fixed, batch, wanted):
+def of_clips(model, batch, wanted):
   """Flow between neighbouring frames of clips; all that must be estimated in one call.
 
   Args:
@@ -104,6 +105,7 @@ def of_clips(nets, config, fixed, batch, wanted):
   Returns:
     {(domain, way): [B, T-1, H, W, 2] float32 pixels}, without gradient.
   """
+  config = model.config
   known, found, pairs = plan(config.flow.name)[0], {}, {}
   for domain, way in wanted:
     key = f'{WAYS[way]}_{domain}'
@@ -116,7 +118,7 @@ def of_clips(nets, config, fixed, batch, wanted):
       pairs[domain, way] = [ops.match_channels(x, 3) for x in pair]
   if pairs:
     a, b = (jnp.concatenate(frames) for frames in zip(*pairs.values(), strict=True))
-    flows = jnp.split(estimate(nets, config, fixed, a, b), len(pairs))
+    flows = jnp.split(estimate(model, a, b), len(pairs))
     found |= {name: ops.unfold(flow, batch[name[0]].shape[1] - 1)
               for name, flow in zip(pairs, flows, strict=True)}
   return jax.lax.stop_gradient(found)

@@ -110,7 +110,7 @@ def _check(output, overwrite):
 
 def describe(run, network):
   """How to build the network again: class, arguments, example inputs; and where it came from."""
-  module, examples = run.nets[network], run.method.inputs(run.config)
+  module, examples = run.model.networks[network], run.method.example_inputs(run.config)
   arguments = {field.name: plain(getattr(module, field.name))
                for field in dataclasses.fields(module) if field.name not in ('parent', 'name')}
   # Functions made inside functions (initialisers) cannot be named, nor are they needed any more.

@@ -14,6 +14,7 @@ import numpy as np
 
 from i2vjax import methods, pretrained
 from i2vjax.core import files, parallel
+from i2vjax.core.model import Model
 from i2vjax.interop import key_tables, key_tables_halves, layouts
 from i2vjax.pretrained import files as weights
 from i2vjax.pretrained import registry
@@ -212,9 +213,8 @@ def filled(config, found):
     ValueError: an array of another shape than the network's.
   """
   method = methods.get(config.method)
-  nets = method.networks(config)
-  tx = optimizers(config, method.PLAYERS, 1, parallel.device_count())
-  state = runs.fresh_state(config, method, nets, tx)
+  state = runs.fresh_state(method, Model(config, method.networks(config), optimizers(
+      config, method.PLAYERS, 1, parallel.device_count())))
   params = dict(state.params)
   for name, item in found.items():
     net, _, half = name.partition('/')

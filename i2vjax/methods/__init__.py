@@ -1,27 +1,25 @@
-"""One file per method. `get` finds it by name; the optional parts have their defaults here."""
+"""One file per method; `get` finds it by name. The contract stands in base.py."""
 
 import importlib
 import pkgutil
 
-REQUIRED = ('PLAYERS', 'networks', 'inputs', 'step', 'translate')
+from i2vjax.core.errors import UserError, did_you_mean
+
+PARTS = ('base', 'shared', 'triplets', 'morngan_memory')   # what methods are made of
 
 
 def names():
   """All methods, sorted."""
-  return sorted(module.name for module in pkgutil.iter_modules(__path__))
+  return sorted({module.name for module in pkgutil.iter_modules(__path__)} - set(PARTS))
 
 
 def get(name):
-  """The method's module.
+  """The method's module (`base.Method`).
 
   Raises:
-    ValueError: no such method; lists those there are.
+    UserError: no such method; lists those there are.
   """
   if name not in names():
-    raise ValueError(f'config.method={name!r}: no such method; there are {", ".join(names())}')
+    raise UserError(f'config.method={name!r}: no such method; there are {", ".join(names())}.'
+                    f'{did_you_mean(name, names())}')
   return importlib.import_module(f'{__name__}.{name}')
-
-
-def optional(method, part, *args, default=None):
-  """Call `method.part(*args)` where the method has it, else return `default`."""
-  return getattr(method, part)(*args) if hasattr(method, part) else default

@@ -23,7 +23,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import (
   adversarial,
@@ -83,40 +82,40 @@ def frozen_networks(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The critic moves, then the generator against the critic just moved (order of ROMA's code).
 
   Passes: G(x) once, value and gradient shared by all terms; G(W(x, F)) once; the ViT once on x and
   y together and once on y'. w and w~ come from the critic before its move.
   """
-  del phase
+  config = model.config
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
-  fake, pull = jax.vjp(lambda gen: features(nets, config, fixed, apply(nets, {'gen': gen}, 'gen', x)),
+  fake, pull = jax.vjp(lambda gen: features(model, model.apply({'gen': gen}, 'gen', x)),
                        state.params['gen'])
-  source, real = halves(features(nets, config, fixed, jnp.concatenate([x, y])))
-  w, w_fake, figures = content_weights(nets, config, state.params, real, fake, key)
+  source, real = halves(features(model, jnp.concatenate([x, y])))
+  w, w_fake, figures = content_weights(model, state.params, real, fake, key)
 
   def critic_loss(params):   # y' is a constant here, like everything but the critic
-    on_real, on_fake = halves(scores(nets, config, params, join(real, fake)))
+    on_real, on_fake = halves(scores(model, params, join(real, fake)))
     return config.gan.d_scale * (
         patch_mean(config, w, adversarial.patch_losses(on_real, True, config.gan.mode))
         + patch_mean(config, w_fake, adversarial.patch_losses(on_fake, False, config.gan.mode)))
 
-  state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx, critic_loss)
+  state, disc_term = update(model, state, 'disc_b', PLAYERS['disc_b'], critic_loss)
   if config.co.recompute_for_g:
-    _, w_fake, figures = content_weights(nets, config, state.params, real, fake, key)
+    _, w_fake, figures = content_weights(model, state.params, real, fake, key)
   flow, motion_figures = content_motion(config, w_fake, x, key)
 
   def generator_loss(gen, fake):
-    generate = functools.partial(apply, nets, {'gen': gen}, 'gen')
+    generate = functools.partial(model.apply, {'gen': gen}, 'gen')
 
     def adversarial_term():
-      on_fake = scores(nets, config, state.params, fake)
+      on_fake = scores(model, state.params, fake)
       return patch_mean(config, w_fake, adversarial.generator_patch_losses(
           on_fake, config.gan.mode, config.gan.g_form))
     return weighted({
         'adversarial': adversarial_term,
-        **structure(nets, config, fixed, source, fake, key),
+        **structure(model, source, fake, key),
         'ctn': lambda: commutation(config, generate, x, fake['frames'], flow, key),
         'identity': lambda: pixel.l1(generate(y), y),   # ours, off as published
     }, config.weights)
@@ -124,14 +123,14 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   # G(x) lies behind `fake`: its gradient comes back through `pull`, that of G(W(x, F)) directly.
   (grads, back), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(state.params['gen'], fake)
   grads = jax.tree.map(jnp.add, grads, *pull(back))
-  state = apply_gradients(state, 'gen', tx, {'gen': grads})
+  state = apply_gradients(model, state, 'gen', {'gen': grads})
   return state, {**terms, 'disc_b': disc_term, **figures, **motion_figures}
 
 
-def features(nets, config, fixed, frames):
+def features(model, frames):
   """What critic and structure loss look at: the frames, and their ViT tokens if there is a ViT."""
-  tokens = [] if config.backbone == 'none' else apply(
-      nets, fixed, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens')
+  config = model.config
+  tokens = [] if config.backbone == 'none' else model.apply(model.frozen, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens')
   return {'frames': frames, 'tokens': tokens}
 
 
@@ -154,14 +153,14 @@ def critic_input(config, seen):
   return seen['tokens'][-1] if critic_kind(config) == 'token_mlp' else seen['frames']
 
 
-def scores(nets, config, params, seen):
+def scores(model, params, seen):
   """Logits [B, h, w, C] of all patches."""
-  s = apply(nets, params, 'disc_b', critic_input(config, seen))
+  s = model.apply(params, 'disc_b', critic_input(model.config, seen))
   side = round(s.shape[1] ** 0.5)
   return s if s.ndim == 4 else s.reshape(-1, side, side, s.shape[-1])
 
 
-def content_weights(nets, config, params, real, fake, key):
+def content_weights(model, params, real, fake, key):
   """w and w~: lambda_inc / exp(|delta|) on the eta N patches that deviate most, 1 on the others.
 
   delta is taken with respect to the critic for real and for translated patches, also where w~
@@ -171,11 +170,12 @@ def content_weights(nets, config, params, real, fake, key):
     (w, w~, figures to log), [B, h, w] float32 without gradient. None for what nobody needs: w
     without CO; both without CO and CTN.
   """
+  config = model.config
   co, count = config.co, len(fake['frames'])
   if not (co.enabled or config.weights.ctn):
     return None, None, {}
   seen = join(fake, real) if co.enabled else fake
-  delta, error = deviation(nets, config, params, seen, count, name_key(key, 'calibration'))
+  delta, error = deviation(model, params, seen, count, name_key(key, 'calibration'))
   chosen = select(config, delta)
   w = patch_gradients.weights(delta, chosen, co.lambda_inc)
   w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
@@ -191,7 +191,7 @@ def select(config, delta):
   return patch_gradients.selected(delta, config.co.eta, config.co.select, border)
 
 
-def deviation(nets, config, params, seen, fakes, key):
+def deviation(model, params, seen, fakes, key):
   """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 
   Float32 whatever `config.compute` says. The definition is `patch_gradients.patch_grad_cosine`, cheaper
@@ -203,7 +203,8 @@ def deviation(nets, config, params, seen, fakes, key):
   Returns:
     (delta [B, h, w], mean error [B] where the way is not exact, else 0).
   """
-  net, theta, co, mode = nets['disc_b'], params['disc_b'], config.co, config.gan.mode
+  config = model.config
+  net, theta, co, mode = model.networks['disc_b'], params['disc_b'], config.co, config.gan.mode
   options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': co.chunk}
 
   def on_tokens(theta, x):
@@ -223,7 +224,7 @@ def deviation(nets, config, params, seen, fakes, key):
   x = jax.lax.stop_gradient(critic_input(config, seen)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
   delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
-  grid = jax.eval_shape(functools.partial(scores, nets, config), params, seen).shape[:3]
+  grid = jax.eval_shape(functools.partial(scores, model), params, seen).shape[:3]
   return delta.reshape(grid), error
 
 
@@ -262,12 +263,13 @@ def commutation(config, generate, x, fake, flow, key):
 # ---- L_cs
 
 
-def structure(nets, config, fixed, source, fake, key):
+def structure(model, source, fake, key):
   """{'cs_global', 'cs_local'}: L_cs on all tokens, and on small windows, the same for x and y'.
 
   With a ViT its tokens, in windows those of each window by itself (ROMA); without one the
   training-free descriptors of losses/descriptor.py, `maps` if the caller has them already.
   """
+  config = model.config
   cs, similar, key = config.cs, similarity.cross_similarity, name_key(key, 'windows')
   if config.backbone == 'none':
     S, T = (seen.get('maps') or descriptor.maps(seen['frames'], **config.lss)
@@ -276,11 +278,11 @@ def structure(nets, config, fixed, source, fake, key):
     return {'cs_global': lambda: similar(descriptor.tokens(S), descriptor.tokens(T)),
             'cs_local': lambda: similar(descriptor.window_tokens(S, places),
                                         descriptor.window_tokens(T, places))}
-  ids = similarity.random_ids(key, nets['vit'].grid ** 2, cs.local_nums)
+  ids = similarity.random_ids(key, model.networks['vit'].grid ** 2, cs.local_nums)
 
   def windows(seen):
     frames = ops.match_channels(seen['frames'], 3)
-    return apply(nets, fixed, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
+    return model.apply(model.frozen, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
   return {'cs_global': lambda: similar(source['tokens'], fake['tokens']),
           'cs_local': lambda: similar(windows(source), windows(fake))}
 
@@ -288,21 +290,22 @@ def structure(nets, config, fixed, source, fake, key):
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same, visible; nothing is carried."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: x, y', some y, the chosen patches of y', the motion F."""
-  del extra
+  config = model.config
+  del model_state
   x, y, co = batch['a'][:, 0], batch['b'][:, 0], config.co
-  fake = features(nets, config, fixed, apply(nets, params, 'gen', x))
+  fake = features(model, model.apply(params, 'gen', x))
   rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
   if co.enabled or config.weights.ctn:
-    delta, _ = deviation(nets, config, params, fake, len(x), key)
+    delta, _ = deviation(model, params, fake, len(x), key)
     chosen = select(config, delta)
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)

@@ -18,7 +18,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cyclegan
@@ -48,54 +47,56 @@ def example_inputs(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The critic moves on b^; then generator and projection, against the critic just moved.
 
   b^ is made once although the critic comes first: what G's gradient owes to b^ is pulled back
   through that one forward pass. Parameters of G do not change in between, so its features of the
   inputs serve as keys.
   """
-  del fixed, phase
+  config = model.config
   a, b = ops.fold(batch['a']), ops.fold(batch['b'])
   source = jnp.concatenate([a, b]) if config.weights.nce_identity else a
   mirrored, coin = mirror_at_random(config, source, name_key(key, 'mirror'))
   images, pull, keys = jax.vjp(
-      lambda gen: translated(nets, config, gen, mirrored), state.params['gen'], has_aux=True)
+      lambda gen: translated(model, gen, mirrored), state.params['gen'], has_aux=True)
   if config.nce.flip:   # keys come from the unmirrored source whichever way the coin fell
-    keys = features(nets, config, state.params['gen'], source)
+    keys = features(model, state.params['gen'], source)
   fake = images[:len(a)]
 
   state, disc_term = update(
-      state, 'disc_b', PLAYERS['disc_b'], tx,
-      lambda params: cyclegan.critic_loss(nets, config, params, 'disc_b', b, fake))
+      model, state, 'disc_b', PLAYERS['disc_b'],
+      lambda params: cyclegan.critic_loss(model, params, 'disc_b', b, fake))
 
   def loss(gen, proj, images):
-    queries = mirror(coin, features(nets, config, gen, images))
+    queries = mirror(coin, features(model, gen, images))
     return weighted({
         'adversarial': lambda: adversarial.generator_loss(
-            apply(nets, state.params, 'disc_b', images[:len(a)]), config.gan.mode),
-        **nce_terms(nets, config, proj, keys, queries, len(a), key),
+            model.apply(state.params, 'disc_b', images[:len(a)]), config.gan.mode),
+        **nce_terms(model, proj, keys, queries, len(a), key),
     }, config.weights)
 
   (direct, proj, back), terms = jax.grad(loss, (0, 1, 2), has_aux=True)(
       state.params['gen'], state.params['proj_ab'], images)
   gen = jax.tree.map(jnp.add, direct, *pull(back))
-  state = apply_gradients(state, 'gen', tx, {'gen': gen})
-  state = apply_gradients(state, 'proj', tx, {'proj_ab': proj})
+  state = apply_gradients(model, state, 'gen', {'gen': gen})
+  state = apply_gradients(model, state, 'proj', {'proj_ab': proj})
   return state, {**terms, 'disc_b': disc_term}
 
 
-def translated(nets, config, gen, frames):
+def translated(model, gen, frames):
   """G(frames), and E's features of them on the way."""
+  config = model.config
   params = {'gen': gen}
-  h, maps = apply(nets, params, 'gen', frames, projector.taps(config), method='encode')
-  return apply(nets, params, 'gen', h, method='decode'), list_of(config, maps)
+  h, maps = model.apply(params, 'gen', frames, projector.taps(config), method='encode')
+  return model.apply(params, 'gen', h, method='decode'), list_of(config, maps)
 
 
-def features(nets, config, gen, frames):
+def features(model, gen, frames):
   """E(frames): [[B, h, w, C] for each tap]."""
+  config = model.config
   taps = projector.taps(config)
-  return list_of(config, apply(nets, {'gen': gen}, 'gen', frames, taps, method='encode')[1])
+  return list_of(config, model.apply({'gen': gen}, 'gen', frames, taps, method='encode')[1])
 
 
 def list_of(config, maps):
@@ -116,12 +117,13 @@ def mirror(coin, maps):
   return maps if coin is None else [jnp.where(coin, x[..., ::-1, :], x) for x in maps]
 
 
-def nce_terms(nets, config, proj, keys, queries, count, key):
+def nce_terms(model, proj, keys, queries, count, key):
   """NCE(a, b^) of the first `count` images and NCE(b, b_idt) of the others, own places for each."""
+  config = model.config
   def nce(part, purpose):
     x, y = ([maps[part] for maps in kind] for kind in (keys, queries))
     ids = projector.places(name_key(key, purpose), y, config.nce.patches)
-    z, z_fake = (apply(nets, {'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
+    z, z_fake = (model.apply({'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
                  for maps in (x, y))
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
   return {'nce': lambda: nce(slice(0, count), 'nce'),
@@ -131,17 +133,17 @@ def nce_terms(nets, config, proj, keys, queries, count, key):
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: source, translation, a target frame and what becomes of it."""
-  del config, extra, fixed, key
+  del model_state, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  rows = {'a': a, 'a to b': apply(nets, params, 'gen', a), 'b': b,
-          'b translated': apply(nets, params, 'gen', b)}
+  rows = {'a': a, 'a to b': model.apply(params, 'gen', a), 'b': b,
+          'b translated': model.apply(params, 'gen', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

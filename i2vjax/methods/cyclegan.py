@@ -9,7 +9,6 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.losses import adversarial, pixel
 from i2vjax.networks import patchgan, resnet
@@ -46,26 +45,26 @@ def example_inputs(config):
   return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """One update of both generators, then of both critics with the fakes made before it."""
-  del fixed, phase
+  config = model.config
   a, b = ops.fold(batch['a']), ops.fold(batch['b'])
   count, mode, weights = len(a), config.gan.mode, config.weights
 
   def gen_loss(params):
     # Identity images ride along in the same calls: gen_ab sees [a, b], gen_ba sees [b, a].
     idt = bool(weights.identity)
-    ab = apply(nets, params, 'gen_ab', jnp.concatenate([a, b]) if idt else a)
-    ba = apply(nets, params, 'gen_ba', jnp.concatenate([b, a]) if idt else b)
+    ab = model.apply(params, 'gen_ab', jnp.concatenate([a, b]) if idt else a)
+    ba = model.apply(params, 'gen_ba', jnp.concatenate([b, a]) if idt else b)
     fake_b, fake_a = ab[:count], ba[:count]
 
     def adversarial_term():
-      return (adversarial.generator_loss(apply(nets, params, 'disc_b', fake_b), mode)
-              + adversarial.generator_loss(apply(nets, params, 'disc_a', fake_a), mode))
+      return (adversarial.generator_loss(model.apply(params, 'disc_b', fake_b), mode)
+              + adversarial.generator_loss(model.apply(params, 'disc_a', fake_a), mode))
 
     def cycle():
-      return (pixel.l1(apply(nets, params, 'gen_ba', fake_b), a)
-              + pixel.l1(apply(nets, params, 'gen_ab', fake_a), b))
+      return (pixel.l1(model.apply(params, 'gen_ba', fake_b), a)
+              + pixel.l1(model.apply(params, 'gen_ab', fake_a), b))
 
     def identity():
       return pixel.l1(ab[count:], b) + pixel.l1(ba[count:], a)
@@ -74,41 +73,42 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
                              'identity': identity}, weights)
     return total, (terms, fake_a, fake_b)
 
-  state, (terms, fake_a, fake_b) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, (terms, fake_a, fake_b) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
 
-  pools = dict(state.local)
+  pools = dict(state.device_state)
   pools['pool_a'], fake_a = image_pool.query(pools['pool_a'], name_key(key, 'pool_a'), fake_a)
   pools['pool_b'], fake_b = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake_b)
-  state = state.replace(local=pools)
+  state = state.replace(device_state=pools)
 
   for player, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
-    state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
-        critic_loss, nets, config, name=player, real=real, fake=fake))
+    state, terms[player] = update(model, state, player, PLAYERS[player], functools.partial(
+        critic_loss, model, name=player, real=real, fake=fake))
   return state, terms
 
 
-def critic_loss(nets, config, params, name, real, fake):
+def critic_loss(model, params, name, real, fake):
   """Half of (real towards 1 + fake towards 0), both judged in one call.
 
   The half is the public codes'; under Adam it changes nothing.
   """
-  scores = apply(nets, params, name, jnp.concatenate([real, fake]))
+  config = model.config
+  scores = model.apply(params, name, jnp.concatenate([real, fake]))
   return config.gan.d_scale * adversarial.discriminator_loss(
       scores[:len(real)], scores[len(real):], config.gan.mode)
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: both directions and both reconstructions."""
-  del config, extra, fixed, key
+  del model_state, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  fake_b, fake_a = apply(nets, params, 'gen_ab', a), apply(nets, params, 'gen_ba', b)
-  rows = {'a': a, 'a to b': fake_b, 'back to a': apply(nets, params, 'gen_ba', fake_b),
-          'b': b, 'b to a': fake_a, 'back to b': apply(nets, params, 'gen_ab', fake_a)}
+  fake_b, fake_a = model.apply(params, 'gen_ab', a), model.apply(params, 'gen_ba', b)
+  rows = {'a': a, 'a to b': fake_b, 'back to a': model.apply(params, 'gen_ba', fake_b),
+          'b': b, 'b to a': fake_a, 'back to b': model.apply(params, 'gen_ab', fake_a)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

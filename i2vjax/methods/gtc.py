@@ -29,7 +29,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import AXIS, apply_gradients, name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel, temporal_residuals
@@ -80,16 +79,16 @@ def model_state(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The critic moves, then the generator against the critic just moved, on one forward pass."""
-  del phase
+  config = model.config
   a, b = batch['a'], batch['b']
-  along, valid = motion(nets, config, fixed, batch)
+  along, valid = motion(model, batch)
   dropout = name_key(key, 'dropout')
 
   def forward(params):
-    (_, out), moved = nets['gen'].apply(
-        {'params': params, 'batch_stats': state.extra['gen']}, a, moments='train',
+    (_, out), moved = model.networks['gen'].apply(
+        {'params': params, 'batch_stats': state.model_state['gen']}, a, moments='train',
         rngs={'dropout': dropout}, mutable=['batch_stats'])
     return out, moved['batch_stats']
   out, pull, stats = jax.vjp(forward, state.params['gen'], has_aux=True)
@@ -98,14 +97,14 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
     return None if along is None else temporal_residuals.residuals(frames, along, valid)
 
   def judge(params, frames):
-    return apply(nets, params, 'disc', *seen(config, a, frames, residuals(frames)))
+    return model.apply(params, 'disc', *seen(config, a, frames, residuals(frames)))
 
   def critic_loss(params):   # `out` is a constant here. Two calls: each has moments of its own
     return config.gan.d_scale * adversarial.discriminator_loss(
         judge(params, b), judge(params, out), config.gan.mode)
   terms = {}
   if config.weights.adversarial:
-    state, terms['disc'] = update(state, 'disc', PLAYERS['disc'], tx, critic_loss)
+    state, terms['disc'] = update(model, state, 'disc', PLAYERS['disc'], critic_loss)
 
   def generator_loss(out):
     return weighted({
@@ -115,9 +114,9 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
                                                           config.gan.mode),
     }, config.weights)
   back, gen_terms = jax.grad(generator_loss, has_aux=True)(out)
-  state = apply_gradients(state, 'gen', tx, {'gen': pull(back)[0]})
+  state = apply_gradients(model, state, 'gen', {'gen': pull(back)[0]})
   figures = {} if along is None else {'flow/valid': jnp.mean(valid)}
-  return state.replace(extra={'gen': stats}), {**terms, **gen_terms, **figures}
+  return state.replace(model_state={'gen': stats}), {**terms, **gen_terms, **figures}
 
 
 def seen(config, a, frames, residuals):
@@ -145,14 +144,14 @@ def batch_fields(config):
   return estimate.batch_fields(config) if needs_flow(config) else ()
 
 
-def motion(nets, config, fixed, batch):
+def motion(model, batch):
   """b_t and V_t of the input clip, constants: [B, T-1, H, W, 2] and [B, T-1, H, W, 1].
 
   (None, None) where no residual is looked at.
   """
-  if not needs_flow(config):
+  if not needs_flow(model.config):
     return None, None
-  flows = estimate.of_clips(nets, config, fixed, batch, [('a', 'backward'), ('a', 'forward')])
+  flows = estimate.of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
   valid = visibility.trusted(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])
@@ -161,7 +160,7 @@ def motion(nets, config, fixed, batch):
 # ---- In use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """A clip, or its next chunk. No flow is needed.
 
   The carry is the memory's state [B, h, w, hidden]. With `norm.eval='batch'` frames depend on what
@@ -174,22 +173,22 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   Returns:
     (carry, [B, T, H, W, C]).
   """
-  del fixed
+  config = model.config
   if config.data.task == 'colour':
     frames = ops.match_channels(ops.luma(frames), frames.shape[-1])
-  carry, out = nets['gen'].apply({'params': params['gen'], 'batch_stats': extra['gen']}, frames,
+  carry, out = model.networks['gen'].apply({'params': params['gen'], 'batch_stats': model_state['gen']}, frames,
                                  carry, moments=config.norm.eval)
   if config.data.task == 'segmentation':
     out = jnp.where(out > 0, 1.0, -1.0)
   return carry, out
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: the last frame of each clip, and the size of the residuals there."""
   del key
-  _, out = translate(nets, config, params, extra, fixed, None, batch['a'])
+  _, out = translate(model, params, model_state, None, batch['a'])
   rows = {'a': batch['a'], 'a to b': out, 'b': batch['b']}
-  along, valid = motion(nets, config, fixed, batch)
+  along, valid = motion(model, batch)
   if along is not None:
     for name in ('a to b', 'b'):
       left = temporal_residuals.residuals(rows[name], along, valid)

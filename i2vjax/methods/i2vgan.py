@@ -28,7 +28,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, init_params, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
 from i2vjax.methods import triplets
@@ -92,23 +91,23 @@ def uses_nce(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Generators and predictors move together; then both critics, with the fakes made before that.
 
   The projections stay as they were drawn, as in the public code, which clears their gradients
   before their optimiser moves; `nce.train_projection` trains them in the same backward pass.
   """
-  del phase
+  config = model.config
   real = {x: three_frames(batch[x]) for x in 'ab'}
   players = ('gen', 'proj') if config.nce.train_projection else ('gen',)
 
   def gen_loss(own):
     params = {**state.params, **own}
-    made = translations(nets, config, params, real, key)   # every image and feature, once
+    made = translations(model, params, real, key)   # every image and feature, once
     total, terms = weighted({
-        **adversarial_terms(nets, config, params, made),
-        **cyclic_terms(nets, config, fixed, made, real),
-        **similarity_terms(nets, config, params, made, key),
+        **adversarial_terms(model, params, made),
+        **cyclic_terms(model, made, real),
+        **similarity_terms(model, params, made, key),
         **identity_term(made, real),
     }, config.weights)
     return total, (terms, for_critics(made))
@@ -116,8 +115,8 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   own = {name: state.params[name] for player in players for name in PLAYERS[player]}
   grads, (terms, fakes) = jax.grad(gen_loss, has_aux=True)(own)
   for player in players:   # one gradient, an optimiser for each
-    state = apply_gradients(state, player, tx, {name: grads[name] for name in PLAYERS[player]})
-  state, critic_terms = critics(nets, tx, config, state, real, fakes, key)
+    state = apply_gradients(model, state, player, {name: grads[name] for name in PLAYERS[player]})
+  state, critic_terms = critics(model, state, real, fakes, key)
   return state, {**terms, **critic_terms}
 
 
@@ -129,8 +128,9 @@ def three_frames(clips):
   return [clips[:, i] for i in range(3)]
 
 
-def translations(nets, config, params, real, key):
+def translations(model, params, real, key):
   """The images and features of a step that the terms in use ask for (networks/triplets.py)."""
+  config = model.config
   weights = config.weights
   back = [i for i, weight in enumerate((weights.cycle, weights.cycle, weights.recycle)) if weight]
   taps = projector.taps(config) if uses_nce(config) else ()
@@ -139,69 +139,71 @@ def translations(nets, config, params, real, key):
     block = config.pred if name.startswith('pred') else config.gen
     if block.get('dropout', False):
       options['rngs'] = {'dropout': name_key(key, purpose)}
-    return apply(nets, params, name, *inputs, **options)
+    return model.apply(params, name, *inputs, **options)
   return triplets.translations(call, real, back, bool(weights.identity), taps)
 
 
 # ---- Terms, each the sum of both directions
 
 
-def adversarial_terms(nets, config, params, made):
+def adversarial_terms(model, params, made):
   """gan(D_x(x'i), real) summed over three frames; the prediction of real frames by wish."""
   def judged(x, images):
-    score = apply(nets, params, f'disc_{x}', jnp.concatenate(images))
-    return len(images) * adversarial.generator_loss(score, config.gan.mode)
+    score = model.apply(params, f'disc_{x}', jnp.concatenate(images))
+    return len(images) * adversarial.generator_loss(score, model.config.gan.mode)
   # The second is off as published, although the critics are trained on these images as fakes.
   return {'adversarial': lambda: sum(judged(x, made[x]['fake']) for x in 'ab'),
           'predictor_adversarial': lambda: sum(judged(x, [made[x]['predicted']]) for x in 'ab')}
 
 
-def cyclic_terms(nets, config, fixed, made, real, pixel_distance=pixel.l1):
+def cyclic_terms(model, made, real, pixel_distance=pixel.l1):
   """VL of what came back and of what was predicted from real frames; VGG in two calls for all."""
   def pairs(term):   # (domain, frame, image that should equal it)
     if term == 'recurrent':
       return [(x, 2, made[x]['predicted']) for x in 'ab']
     return [(x, i, made[x]['back'][i]) for x in 'ab' for i in ((0, 1) if term == 'cycle' else (2,))]
 
-  wanted = [term for term in VL_TERMS if config.weights[term]]
+  wanted = [term for term in VL_TERMS if model.config.weights[term]]
   listed = [(term, *pair) for term in wanted for pair in pairs(term)]
-  perceived = perceptual_distances(nets, config, fixed, real, [pair[1:] for pair in listed])
+  perceived = perceptual_distances(model, real, [pair[1:] for pair in listed])
   values = dict.fromkeys(wanted, 0.0)
   for (term, x, i, image), seen in zip(listed, perceived, strict=True):
     values[term] += pixel_distance(image, real[x][i]) + seen
   return {term: functools.partial(values.get, term) for term in wanted}
 
 
-def perceptual_distances(nets, config, fixed, real, pairs):
+def perceptual_distances(model, real, pairs):
   """The perceptual part of VL of each (domain, frame, image); zeros without VGG."""
+  config = model.config
   if not uses_vgg(config):
     return [0.0] * len(pairs)
   return perceptual.distances(
-      functools.partial(apply, nets, fixed, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
+      functools.partial(model.apply, model.frozen, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
       {(x, i): real[x][i] for x, i in sorted({(x, i) for x, i, _ in pairs})},
       **{field: config.vgg[field] for field in VL_FIELDS})
 
 
-def similarity_terms(nets, config, params, made, key):
+def similarity_terms(model, params, made, key):
   """EXS, summed over the frames, and INS of three, on features as `translations` makes them.
 
   EXS draws places for every frame, INS one set for all six images of a direction. INS reaches the
   encoder and generator only: a projection could satisfy it by making all patches alike.
   """
+  config = model.config
   nce = config.nce
 
   def exs(x, y):
     keys, queries = made[x]['keys'], made[x]['queries']
     draw = jax.vmap(lambda key: projector.places(key, keys, nce.patches))
     ids = draw(jax.random.split(name_key(key, f'exs_{x}'), len(keys[0])))
-    z, z_fake = (apply(nets, params, f'proj_{x}{y}', jax.vmap(projector.patches)(maps, ids))
+    z, z_fake = (model.apply(params, f'proj_{x}{y}', jax.vmap(projector.patches)(maps, ids))
                  for maps in (keys, queries))
     return len(keys[0]) * contrastive.external_similarity(z_fake, z, nce.tau)
 
   def ins(x, y):
     heads = jax.lax.stop_gradient({f'proj_{x}{y}': params[f'proj_{x}{y}']})
     ids = projector.places(name_key(key, f'ins_{x}'), made[x]['keys'], nce.patches)
-    z, z_fake = (apply(nets, heads, f'proj_{x}{y}', projector.patches(made[x][kind], ids))
+    z, z_fake = (model.apply(heads, f'proj_{x}{y}', projector.patches(made[x][kind], ids))
                  for kind in ('keys', 'queries'))
     real, fake = ([[layer[i] for layer in layers] for i in range(3)] for layers in (z, z_fake))
     return contrastive.internal_similarity(real, fake, nce.tau, config.ins.detach_keys)
@@ -209,19 +211,20 @@ def similarity_terms(nets, config, params, made, key):
           'ins': lambda: sum(ins(*side) for side in SIDES)}
 
 
-def with_projections(nets, config, key):
+def with_projections(model, key):
   """(nets, {projection: parameters}) for EXS and INS in methods that have no projections.
 
   Random and never trained, as published. Drawn anew in every step from the run's own key, they are
   the same ones all the time, those an I2V-GAN of the same seed begins with.
   """
+  config = model.config
   if not uses_nce(config):
-    return nets, {}
+    return model.networks, {}
   if config.nce.train_projection:
     raise ValueError(f'nce.train_projection: the projections of {config.method} stay random; '
                      'config.method=i2vgan trains them')
   modules = {name: projector.projector(config) for name in PLAYERS['proj']}
-  return {**nets, **modules}, init_params(modules, example_inputs(config), key)
+  return {**model.networks, **modules}, init_params(modules, example_inputs(config), key)
 
 
 def identity_term(made, real):
@@ -238,23 +241,24 @@ def for_critics(made):
   return {x: jnp.concatenate([*made[x]['fake'], made[x]['predicted']]) for x in 'ab'}
 
 
-def critics(nets, tx, config, state, real, fakes, key):
+def critics(model, state, real, fakes, key):
   """Both critics move, on fakes that went through the pools. Returns (state, {critic: loss})."""
-  pools, terms = dict(state.local), {}
+  pools, terms = dict(state.device_state), {}
   for x in 'ab':
     name = f'disc_{x}'
     pools[f'pool_{x}'], shown = image_pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
-    state, terms[name] = update(state, name, PLAYERS[name], tx, functools.partial(
-        critic_loss, nets, config, name=name, real=real[x], fakes=shown))
-  return state.replace(local=pools), terms
+    state, terms[name] = update(model, state, name, PLAYERS[name], functools.partial(
+        critic_loss, model, name=name, real=real[x], fakes=shown))
+  return state.replace(device_state=pools), terms
 
 
-def critic_loss(nets, config, params, name, real, fakes):
+def critic_loss(model, params, name, real, fakes):
   """Sum over the pairs (x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p) of half real + half fake.
 
   One call for seven images: the real frame 2 counts twice.
   """
-  scores = apply(nets, params, name, jnp.concatenate([*real, fakes]))
+  config = model.config
+  scores = model.apply(params, name, jnp.concatenate([*real, fakes]))
   count, mode = len(scores) * 3 // 7, config.gan.mode
   on_real = adversarial.patch_losses(scores[:count], True, mode).reshape(3, -1).mean(1)
   on_fake = adversarial.patch_losses(scores[count:], False, mode)
@@ -264,40 +268,41 @@ def critic_loss(nets, config, params, name, real, fakes):
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """[B, T, H, W, C] -> the same. Frame by frame with gen_ab, as published.
 
   `eval.mode='predictor'` shows P_b of the generator's two frames before, 'average' the mean of that
   and the generator's frame (both computed by the public code, used by none of its scripts). The
   first two frames of a clip are the generator's. Carry: those two frames and how many there are.
   """
-  del extra, fixed
+  config = model.config
+  del model_state
   mode = config.eval.mode
   if mode not in EVAL_MODES:
     raise ValueError(f'eval.mode={mode!r}: choose one of {", ".join(EVAL_MODES)}')
   B, T = frames.shape[:2]
-  fake = ops.unfold(apply(nets, params, 'gen_ab', ops.fold(frames)), T)
+  fake = ops.unfold(model.apply(params, 'gen_ab', ops.fold(frames)), T)
   if mode == 'generator':
     return carry, fake
   before, count = carry or (jnp.zeros_like(fake, shape=(B, 2, *fake.shape[2:])), 0)
   line = jnp.concatenate([before, fake], 1)
   pairs = ops.fold(jnp.concatenate([line[:, :-2], line[:, 1:-1]], -1))
-  predicted = ops.unfold(unet.any_size(functools.partial(apply, nets, params, 'pred_b'), pairs,
+  predicted = ops.unfold(unet.any_size(functools.partial(model.apply, params, 'pred_b'), pairs,
                                        unet.multiple(config)), T)
   known = (count + jnp.arange(T) >= 2)[None, :, None, None, None]
   shown = predicted if mode == 'predictor' else (fake + predicted) / 2
   return (line[:, -2:], count + T), jnp.where(known, shown, fake)
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: both directions, the way back, and the predicted frame 2."""
-  del config, extra, fixed, key
+  del model_state, key
   rows = {}
   for x, y in SIDES:
     first, second, third = (batch[x][:, i] for i in range(3))
-    fake = [apply(nets, params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
-    predicted = apply(nets, params, f'pred_{y}', jnp.concatenate(fake[:2], -1))
-    again = apply(nets, params, f'pred_{x}', jnp.concatenate([first, second], -1))
+    fake = [model.apply(params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
+    predicted = model.apply(params, f'pred_{y}', jnp.concatenate(fake[:2], -1))
+    again = model.apply(params, f'pred_{x}', jnp.concatenate([first, second], -1))
     rows |= {x: third, f'{x} to {y}': fake[2], f'{x} to {y}, predicted': predicted,
-             f'back to {x}': apply(nets, params, f'gen_{y}{x}', fake[2]), f'{x}, predicted': again}
+             f'back to {x}': model.apply(params, f'gen_{y}{x}', fake[2]), f'{x}, predicted': again}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
 from i2vjax.methods import cyclegan
@@ -74,67 +73,69 @@ def device_state(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The heads move if they are learned, then the critic, then the generator against both.
 
   b' is made and seen once: its features serve the heads as constants, and what G's gradient owes
   to them is pulled back through that one pass.
   """
-  del phase
+  config = model.config
   a, b = ops.fold(batch['a']), ops.fold(batch['b'])
-  (fake, same), pull = jax.vjp(lambda gen: translated(nets, config, fixed, gen, a, b),
+  (fake, same), pull = jax.vjp(lambda gen: translated(model, gen, a, b),
                                state.params['gen'])
   teaches = config.lsesim.learned and config.weights.heads
-  constant = features(nets, config, fixed, head_batch(config, a, b, key) if teaches else a)
+  constant = features(model, head_batch(config, a, b, key) if teaches else a)
   terms = {}
   if teaches:
-    state, terms = update(state, 'heads', PLAYERS['heads'], tx, lambda params: heads_loss(
-        nets, config, params, constant, fake['features'], name_key(key, 'heads')))
+    state, terms = update(model, state, 'heads', PLAYERS['heads'], lambda params: heads_loss(
+        model, params, constant, fake['features'], name_key(key, 'heads')))
 
-  pools = dict(state.local)
+  pools = dict(state.device_state)
   pools['pool_b'], shown = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
   state, terms['disc_b'] = update(
-      state.replace(local=pools), 'disc_b', PLAYERS['disc_b'], tx,
-      lambda params: cyclegan.critic_loss(nets, config, params, 'disc_b', b, shown))
+      model, state.replace(device_state=pools), 'disc_b', PLAYERS['disc_b'],
+      lambda params: cyclegan.critic_loss(model, params, 'disc_b', b, shown))
 
   def generator_loss(fake, same):
     source = [f[:len(a)] for f in constant]
     return weighted({
         'adversarial': lambda: adversarial.generator_loss(
-            apply(nets, state.params, 'disc_b', fake['frames']), config.gan.mode),
-        'spatial': lambda: spatial(nets, config, state.params, source, fake['features'],
+            model.apply(state.params, 'disc_b', fake['frames']), config.gan.mode),
+        'spatial': lambda: spatial(model, state.params, source, fake['features'],
                                    name_key(key, 'spatial')),
         'identity': lambda: pixel.l1(same, b),
     }, config.weights)
 
   back, gen_terms = jax.grad(generator_loss, (0, 1), has_aux=True)(fake, same)
-  state = apply_gradients(state, 'gen', tx, {'gen': pull(back)[0]})
+  state = apply_gradients(model, state, 'gen', {'gen': pull(back)[0]})
   return state, {**gen_terms, **terms}
 
 
-def translated(nets, config, fixed, gen, a, b):
+def translated(model, gen, a, b):
   """(b' = G(a) with its features, G(b)); no G(b) without the identity term."""
-  frames = jnp.concatenate([a, b]) if config.weights.identity else a
-  images = apply(nets, {'gen': gen}, 'gen', frames)
+  frames = jnp.concatenate([a, b]) if model.config.weights.identity else a
+  images = model.apply({'gen': gen}, 'gen', frames)
   fake = images[:len(a)]
-  return {'frames': fake, 'features': features(nets, config, fixed, fake)}, images[len(a):]
+  return {'frames': fake, 'features': features(model, fake)}, images[len(a):]
 
 
-def features(nets, config, fixed, frames):
+def features(model, frames):
   """What is compared: [[B, h_l, w_l, C_l] for each layer], of a VGG or of the descriptors."""
+  config = model.config
   if not uses_vgg(config):
     return descriptor.maps(frames, **config.lss)
-  taps = apply(nets, fixed, 'vgg16', ops.match_channels(frames, 3))
+  taps = model.apply(model.frozen, 'vgg16', ops.match_channels(frames, 3))
   return [taps[tap] for tap in config.lsesim.taps]
 
 
 # ---- Self-similarity
 
 
-def maps(nets, config, params, seen, ids):
+def maps(model, params, seen, ids):
   """Self-similarity maps [[B, n, K] for each layer] of features through the heads, at `ids`."""
+  config = model.config
   return [selfsim.similarity_map(f, i, config.lsesim.patch_size, normalizes(config))
-          for f, i in zip(apply(nets, params, 'heads', seen), ids, strict=True)]
+          for f, i in zip(model.apply(params, 'heads', seen), ids, strict=True)]
 
 
 def normalizes(config):
@@ -142,11 +143,12 @@ def normalizes(config):
   return bool(config.lsesim.use_norm or not uses_vgg(config))
 
 
-def spatial(nets, config, params, source, fake, key):
+def spatial(model, params, source, fake, key):
   """L_spatial, mean over the layers; neither heads nor the features of a learn from it."""
+  config = model.config
   ids = selfsim.places(key, fake, config.lsesim.patch_nums)
   params = jax.lax.stop_gradient(params)
-  S, T = (maps(nets, config, params, seen, ids) for seen in (source, fake))
+  S, T = (maps(model, params, seen, ids) for seen in (source, fake))
   return sum(selfsim.difference(s, t, config.lsesim.loss_mode, normalizes(config))
              for s, t in zip(S, T, strict=True)) / len(S)
 
@@ -160,13 +162,14 @@ def head_batch(config, a, b, key):
   return jnp.concatenate(frames)
 
 
-def heads_loss(nets, config, params, constant, fake, key):
+def heads_loss(model, params, constant, fake, key):
   """Contrast of (a, b', b) and, with `augment`, of (a, a under other colours, b likewise).
 
   Args:
     constant: features of `lessons`.
     fake: features of b', constants here.
   """
+  config = model.config
   images = len(constant[0]) // len(fake[0]) + 1
   seen = [jnp.concatenate([f, jax.lax.stop_gradient(g)])
           for f, g in zip(constant, fake, strict=True)]
@@ -177,29 +180,29 @@ def heads_loss(nets, config, params, constant, fake, key):
     groups = [(a, fake, b), (a, *recoloured)] if recoloured else [(a, fake, b)]
     return sum(selfsim.contrast(*group, config.lsesim.temperature)
                for group in groups) / len(groups)
-  layers = [contrast(rows) for rows in maps(nets, config, params, seen, ids)]
+  layers = [contrast(rows) for rows in maps(model, params, seen, ids)]
   return weighted({'heads': lambda: sum(layers) / len(layers)}, config.weights)
 
 
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: a, b', some b, and where the middle of a and of b' finds its like."""
-  del extra, key
+  del model_state, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  fake = apply(nets, params, 'gen', a)
+  fake = model.apply(params, 'gen', a)
   rows = {'a': a, 'a to b': fake, 'b': b}
   for name, images in (('like the middle, a', a), ('like the middle, a to b', fake)):
-    seen = features(nets, config, fixed, images)
-    rows[name] = likeness(apply(nets, params, 'heads', seen)[0], images.shape[1:3])
+    seen = features(model, images)
+    rows[name] = likeness(model.apply(params, 'heads', seen)[0], images.shape[1:3])
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}
 
 

@@ -40,7 +40,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
@@ -114,45 +113,45 @@ def cycle_term(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Generators and motion translators move together; then both critics, on fakes made before."""
-  del phase
+  config = model.config
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  flows = motions(nets, config, fixed, batch) if uses_flow(config) else {}
-  nets, heads = i2vgan.with_projections(nets, config, state.key)
+  flows = motions(model, batch) if uses_flow(config) else {}
+  nets, heads = i2vgan.with_projections(model, state.key)
 
   def gen_loss(params):
     params = {**params, **heads}
-    fake, back, features = translations(nets, config, params, real)
-    seen = i2vgan.perceptual_distances(nets, config, fixed, {x: [real[x]] for x in 'ab'},
+    fake, back, features = translations(model, params, real)
+    seen = i2vgan.perceptual_distances(model, {x: [real[x]] for x in 'ab'},
                                        [(x, 0, back[x]) for x in 'ab'])
     total, terms = weighted({
-        'gan': lambda: sum(adversarial.generator_loss(apply(nets, params, f'disc_{x}', fake[x]),
+        'gan': lambda: sum(adversarial.generator_loss(model.apply(params, f'disc_{x}', fake[x]),
                                                       config.gan.mode) for x in 'ab'),
         'cycle': lambda: sum(pixel.l1(back[x], real[x]) + seen[k] for k, x in enumerate('ab')),
-        **motion_terms(nets, config, params, fixed, flows, real, fake, back),
-        **i2vgan.similarity_terms(nets, config, params, features, key),
+        **motion_terms(model, params, flows, real, fake, back),
+        **i2vgan.similarity_terms(model, params, features, key),
     }, config.weights)
     return total, (terms, fake)
 
-  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
 
-  pools = dict(state.local)
+  pools = dict(state.device_state)
   for x in 'ab':
     name = f'pool_{x}'
     pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
-  state = state.replace(local=pools)
+  state = state.replace(device_state=pools)
 
   def disc_loss(params):
-    losses = {f'disc_{x}': critic_loss(nets, config, params, f'disc_{x}', real[x], fake[x])
+    losses = {f'disc_{x}': critic_loss(model, params, f'disc_{x}', real[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
-  state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
+  state, critic_terms = update(model, state, 'disc', PLAYERS['disc'], disc_loss)
   figures = {f'motion/traced_{x}': jnp.mean(traced) for x, (_, traced) in flows.items()}
   return state, {**terms, **critic_terms, **figures}
 
 
-def translations(nets, config, params, real):
+def translations(model, params, real):
   """All frames there and back, and their features where EXS or INS asks for them.
 
   Two calls of each generator. In the second, gen_xy leads x' back and its encoder also looks at
@@ -165,39 +164,41 @@ def translations(nets, config, params, real):
     (fake, back, features): {domain it looks like: frames} twice, and {x: {'keys', 'queries'}} of
     gen_xy on x and on y^, [T, B, h, w, C] for each tap, as I2V-GAN's terms read them.
   """
+  config = model.config
   taps = projector.taps(config) if i2vgan.uses_nce(config) else ()
   fake, back, features = {}, {}, {'a': {}, 'b': {}}
 
   def encode(x, y, images):
-    h, maps = apply(nets, params, f'gen_{x}{y}', images, taps, method='encode')
+    h, maps = model.apply(params, f'gen_{x}{y}', images, taps, method='encode')
     own = [ops.unfold(maps[tap][:len(real[x])], config.data.frames) for tap in taps]
     return h, [jnp.moveaxis(clips, 1, 0) for clips in own]
 
   for x, y in SIDES:
     h, features[x]['keys'] = encode(x, y, real[x])
-    fake[y] = apply(nets, params, f'gen_{x}{y}', h, method='decode')
+    fake[y] = model.apply(params, f'gen_{x}{y}', h, method='decode')
   for x, y in SIDES:
     images = jnp.concatenate([fake[y], fake[x]]) if taps else fake[x]
     h, features[x]['queries'] = encode(x, y, images)
-    back[y] = apply(nets, params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
+    back[y] = model.apply(params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
   return fake, back, features
 
 
-def critic_loss(nets, config, params, name, real, fake):
+def critic_loss(model, params, name, real, fake):
   """Half of (real towards 1 + fake towards 0), as CycleGAN has it, both judged in one call."""
-  scores = apply(nets, params, name, jnp.concatenate([real, fake]))
+  config = model.config
+  scores = model.apply(params, name, jnp.concatenate([real, fake]))
   return config.gan.d_scale * adversarial.discriminator_loss(
       scores[:len(real)], scores[len(real):], config.gan.mode)
 
 
-def motions(nets, config, fixed, batch):
+def motions(model, batch):
   """{x: (f [B (T - 1), H, W, 2], c [B (T - 1), H, W, 1])}: flow back to the frame before, and where
   it is traced.
 
   c: going there and back returns (`visibility.occlusion`), and the target lies in the frame.
   """
   wanted = [(x, way) for x in 'ab' for way in ('backward', 'forward')]
-  found = estimate.of_clips(nets, config, fixed, batch, wanted)
+  found = estimate.of_clips(model, batch, wanted)
   flows = {}
   for x in 'ab':
     there, back = ops.fold(found[x, 'backward']), ops.fold(found[x, 'forward'])
@@ -212,20 +213,21 @@ def neighbours(config, frames):
   return ops.fold(clips[:, :-1]), ops.fold(clips[:, 1:])
 
 
-def motion_terms(nets, config, params, fixed, flows, real, fake, back):
+def motion_terms(model, params, flows, real, fake, back):
   """{term: function} of what moves, each the sum of both directions.
 
   Args:
     flows: of `motions`; {} where no term is in use.
     real, fake, back: {domain it looks like: all frames of each clip [B T, H, W, C]}.
   """
+  config = model.config
   if not flows:
     return {}
-  added = {x: apply(nets, params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
+  added = {x: model.apply(params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
 
   def motion_cycle():
-    true = jax.lax.stop_gradient(estimated(nets, config, fixed, real))
-    again = estimated(nets, config, fixed, back)
+    true = jax.lax.stop_gradient(estimated(model, real))
+    again = estimated(model, back)
     return sum(pixel.l1(flows[x][1] * again[x], flows[x][1] * true[x]) for x in 'ab')
 
   def agreement(frames, f, traced):
@@ -243,7 +245,7 @@ def motion_terms(nets, config, params, fixed, flows, real, fake, back):
       'motion_anchor': lambda: sum(jnp.mean(jnp.abs(added[x])) for x in 'ab')}
 
 
-def estimated(nets, config, fixed, frames):
+def estimated(model, frames):
   """{x: Flow(x_2, x_1)} by `motion.iters` corrections, with the gradient into the frames.
 
   Both domains in one call. At 256 pixels RAFT, small, takes 5.2 GFLOP for a pair and 4 corrections,
@@ -254,38 +256,39 @@ def estimated(nets, config, fixed, frames):
   Args:
     frames: {x: [B T, H, W, C]}.
   """
-  net = nets['flow'].clone(iterations=config.motion.iters)
+  config = model.config
+  net = model.networks['flow'].clone(iterations=config.motion.iters)
   pairs = []
   for x in 'ab':
     before, now = neighbours(config, frames[x])
     pairs.append([ops.match_channels(y, 3) for y in estimate.stretched(config, x, now, before)])
   now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
-  found = net.apply({'params': fixed['flow']}, now, before)
+  found = net.apply({'params': model.frozen['flow']}, now, before)
   return dict(zip('ab', jnp.split(found, 2), strict=True))
 
 
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same. Motion is for training alone."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: the second frame there and back, its motion, that of the other side.
   """
-  del extra, key
-  flows, rows = motions(nets, config, fixed, batch) if uses_flow(config) else {}, {}
+  del model_state, key
+  flows, rows = motions(model, batch) if uses_flow(model.config) else {}, {}
   for x, y in SIDES:
     now = batch[x][:, 1]
-    fake = apply(nets, params, f'gen_{x}{y}', now)
-    rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': apply(nets, params, f'gen_{y}{x}', fake)}
+    fake = model.apply(params, f'gen_{x}{y}', now)
+    rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': model.apply(params, f'gen_{y}{x}', fake)}
     if flows:
       f, traced = (ops.unfold(y, batch[x].shape[1] - 1)[:, 0] for y in flows[x])
-      other = f + apply(nets, params, f'motion_{x}{y}', f)
+      other = f + model.apply(params, f'motion_{x}{y}', f)
       limit = jnp.max(jnp.linalg.norm(f, axis=-1))
       rows |= {f'motion of {x}': ops.flow_colors(f, limit), f'traced in {x}': 2 * traced - 1,
                f'motion of {x} to {y}': ops.flow_colors(other, limit)}

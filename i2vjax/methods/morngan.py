@@ -30,11 +30,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, name_key, weighted
 from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
 from i2vjax.losses import segmentation as seg_losses
-from i2vjax.methods import pearlgan
+from i2vjax.methods import morngan_memory, pearlgan
 from i2vjax.networks import atrous_segmenter
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
@@ -124,23 +123,23 @@ def batch_fields(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Generators and the segmenters that learn move together, then the critics."""
-  del fixed
-  name, size = phase
+  config = model.config
+  name, size = model.phase
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   given = {x: ops.fold(batch[f'labels_{x}']).astype(jnp.int32)
            for x in 'ab' if f'labels_{x}' in batch}
-  critics, after = pearlgan.in_use(config, state.params, state.extra)
-  scores, pull = pearlgan.real_scores(nets, config, state, real)
+  critics, after = pearlgan.in_use(config, state.params, state.model_state)
+  scores, pull = pearlgan.real_scores(model, state, real)
   found = pearlgan.edge_maps(config, batch)
 
   def loss(own):
     params = {**state.params, **own}
-    made = pearlgan.translations(nets, params, real)
-    read, figures = semantics(nets, config, params, phase, real, made, given, key)
+    made = pearlgan.translations(model, params, real)
+    read, figures = semantics(model, params, real, made, given, key)
     total, terms = weighted({
-        **pearlgan.objectives(nets, config, critics, state.step, real, made, scores, found, key),
+        **pearlgan.objectives(model, critics, state.step, real, made, scores, found, key),
         **heat(config, state.step, made['fake']['a'], given), **read}, config.weights)
     return total, ({**terms, **figures()}, made['fake'])
 
@@ -148,13 +147,13 @@ def step(nets, tx, config, state, batch, fixed, key, phase):
   own = {net: state.params[net] for player in players for net in PLAYERS[player]}
   grads, (terms, fake) = jax.grad(loss, has_aux=True)(own)
   if name in ('mining', 'frozen') and (config.weights.sr_l1 or config.weights.sr_ssim):
-    more, of_sizes = robustness(nets, config, state, real, fake)
+    more, of_sizes = robustness(model, state, real, fake)
     grads |= jax.tree.map(jnp.add, {net: grads[net] for net in more}, more)
     terms |= of_sizes
   for player in players:
-    state = apply_gradients(state, player, tx, {net: grads[net] for net in PLAYERS[player]})
-  state, terms['disc'] = pearlgan.critic_move(nets, tx, config, state, scores, pull, fake, key)
-  return state.replace(extra=after), terms
+    state = apply_gradients(model, state, player, {net: grads[net] for net in PLAYERS[player]})
+  state, terms['disc'] = pearlgan.critic_move(model, state, scores, pull, fake, key)
+  return state.replace(model_state=after), terms
 
 
 def heat(config, step, fake_a, given):
@@ -167,19 +166,20 @@ def heat(config, step, fake_a, given):
   return terms
 
 
-def robustness(nets, config, state, real, fake):
+def robustness(model, state, real, fake):
   """L_sr as ({generator: gradient}, {term: value}).
 
   A fair coin, the same on all devices, chooses: the small frame's translation is the translation
   made small, or the large frame's, made small again, is the translation. The gradient is taken
   inside the branches: one outside would keep what both leave behind.
   """
+  config = model.config
   def at(factor):
     def loss(own):
       def pair(x, y):
         H, W = real[x].shape[1:3]
         side = int(H * factor), int(W * factor)
-        out = apply(nets, own, f'gen_{x}{y}', ops.resize(real[x], side))
+        out = model.apply(own, f'gen_{x}{y}', ops.resize(real[x], side))
         target = jax.lax.stop_gradient(fake[y])
         return (out, ops.resize(target, side)) if factor < 1 else (ops.resize(out, (H, W)), target)
       pairs = [pair(x, y) for x, y in pearlgan.SIDES]
@@ -197,13 +197,14 @@ def robustness(nets, config, state, real, fake):
 # ---- Classes
 
 
-def semantics(nets, config, params, phase, real, made, given, key):
+def semantics(model, params, real, made, given, key):
   """What rests on the segmenters: ({term: function}, function -> figures to log).
 
   phase: (name, side of what the segmenters see; 0: frames as they are). given: {'b': M_b
   [B, H, W], 'a': the truth that M_a is judged by, if it is known}.
   """
-  name, size = phase
+  config = model.config
+  name, size = model.phase
   terms, seg, cgr = terms_of(config, name), config.seg, config.cgr
   frames = {**{f'real_{x}': real[x] for x in 'ab'}, **{f'fake_{x}': made['fake'][x] for x in 'ab'}}
   if name == 'both':   # S_a learns from y_a, which does not learn from S_a yet
@@ -211,7 +212,7 @@ def semantics(nets, config, params, phase, real, made, given, key):
   if size:
     frames = {image: ops.resize(x, size) for image, x in frames.items()}
     given = {x: feature_coverage.reduced(ids, ops.hw(size)) for x, ids in given.items()}
-  logits = atrous_segmenter.reader(nets, params, frames, name_key(key, 'dropout'))
+  logits = atrous_segmenter.reader(model, params, frames, name_key(key, 'dropout'))
 
   def sure(net, image):
     return jax.nn.softmax(jax.lax.stop_gradient(logits(net, image)))
@@ -269,38 +270,14 @@ def mined(config, phase, frames, sure_a, sure_b):
   return pseudo_labels.sure_of(pseudo_labels.all_denoised(labels, grey, sequence), sure_a, least)
 
 
-def pairing(config, nets, params, source, phase):
-  """The memory: what every thermal window holds of rare classes, as the last phase begins.
-
-  A table for `memory_sampling.MemorySampler`, or None where all pairs are random. S_a stands still in that phase,
-  so that a window's labels do not depend on when they are mined; where they need S_b's word on the
-  translation too, it is that of now.
-
-  source: batches of `memory_sampling.sweep`, frames as floats. phase: as in `step`.
-  """
-  if phase[0] != 'frozen' or not config.memory.use:
-    return None
-
-  @jax.jit
-  def look(params, windows):
-    def sure(net, images):
-      return jax.nn.softmax(apply(nets, params, net, images))
-    frames = ops.fold(windows)
-    labels = mined(config, 'frozen', frames, sure('seg_a', frames),
-                   lambda: sure('seg_b', apply(nets, params, 'gen_ab', frames)))
-    whole = labels.reshape(len(windows), -1, labels.shape[-1])   # frames one below the other
-    return pseudo_labels.rare_direction(whole, config.classes.small)
-  used = {net: params[net] for net in ('seg_a', 'seg_b', 'gen_ab')}
-  seen = [(part['index'], part['corner'], look(used, part['a'])) for part in source]
-  index, corner, vector = map(np.concatenate, zip(*seen, strict=True))
-  _, once = np.unique(index, return_index=True)   # the last batch was filled up
-  return {'vector': vector[once], 'corner': corner[once],
-          'classes': np.array(config.classes.small), 'top': np.array(config.memory.top_k)}
+def batches(model, feed, state, step):
+  """The feed: in the last phase windows of a are chosen by the memory (morngan_memory.py)."""
+  return morngan_memory.batches(model, feed, state, step, mined, phases)
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Those of pearlgan, and what the segmenters read."""
-  rows = pearlgan.sample_rows(nets, config, params, extra, fixed, batch, key)
-  read = {x: jnp.argmax(apply(nets, params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
-  return rows | {f'classes of {x}': atrous_segmenter.painted(ids, config.data.label_classes)
+  rows = pearlgan.sample_rows(model, params, model_state, batch, key)
+  read = {x: jnp.argmax(model.apply(params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
+  return rows | {f'classes of {x}': atrous_segmenter.painted(ids, model.config.data.label_classes)
                  for x, ids in read.items()}

@@ -30,7 +30,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import attention_maps, edges, gradients, reconstruction, relativistic
 from i2vjax.networks import combogan, multi_view_critic, spectral
@@ -76,29 +75,29 @@ def batch_fields(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The generators move against the critics as they are, then both critics.
 
   The critics judge real frames once, for both moves, and earlier fakes or those just made.
   """
-  del fixed, phase
+  config = model.config
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  critics, after = in_use(config, state.params, state.extra)
-  scores, pull = real_scores(nets, config, state, real)
+  critics, after = in_use(config, state.params, state.model_state)
+  scores, pull = real_scores(model, state, real)
   found = edge_maps(config, batch)
 
   def gen_loss(params):
-    made = translations(nets, params, real)
+    made = translations(model, params, real)
     total, terms = weighted(
-        objectives(nets, config, critics, state.step, real, made, scores, found, key),
+        objectives(model, critics, state.step, real, made, scores, found, key),
         config.weights)
     return total, (terms, made['fake'])
-  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
-  state, terms['disc'] = critic_move(nets, tx, config, state, scores, pull, fake, key)
-  return state.replace(extra=after), terms
+  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  state, terms['disc'] = critic_move(model, state, scores, pull, fake, key)
+  return state.replace(model_state=after), terms
 
 
-def translations(nets, params, real):
+def translations(model, params, real):
   """All that the generators draw of a batch, and what they see on the way, in three calls.
 
   Args:
@@ -108,7 +107,7 @@ def translations(nets, params, real):
     {kind: {domain of what is read or drawn: array}}: 'code' E_d(x_d), 'maps' its four attention
     maps (None without attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
   """
-  ab, ba = (functools.partial(apply, nets, params, f'gen_{x}{y}') for x, y in SIDES)
+  ab, ba = (functools.partial(model.apply, params, f'gen_{x}{y}') for x, y in SIDES)
   code_b, maps_b = ba(real['b'], method='encode')
   fake_a = ba(code_b, method='decode')
   both, maps = ab(jnp.concatenate([real['a'], fake_a]), method='encode')   # E_a reads x_a and y_a
@@ -121,7 +120,7 @@ def translations(nets, params, real):
           'back': {'a': ba(again_b, method='decode'), 'b': drawn[1]}}
 
 
-def objectives(nets, config, critics, step, real, made, scores, found, key):
+def objectives(model, critics, step, real, made, scores, found, key):
   """{term: function that computes it}, of the generators.
 
   Args:
@@ -130,6 +129,7 @@ def objectives(nets, config, critics, step, real, made, scores, found, key):
     made: of `translations`. scores: of `judged`. found: of `edge_maps`.
     key: of the step and device.
   """
+  config = model.config
   sga = config.sga
 
   def both(term):
@@ -140,7 +140,7 @@ def objectives(nets, config, critics, step, real, made, scores, found, key):
                                gradients.magnitude(made['fake'][y]), sga.grid, sga.threshold)
   return {
       'adversarial': lambda: both(lambda x, y: relativistic.over_branches(
-          jax.lax.stop_gradient(scores[y]), apply(nets, critics, f'disc_{y}', made['fake'][y]), 1)),
+          jax.lax.stop_gradient(scores[y]), model.apply(critics, f'disc_{y}', made['fake'][y]), 1)),
       'cycle': lambda: both(lambda x, y: reconstruction.smooth_l1(made['back'][x], real[x])),
       'cycle_ssim': lambda: ramp(config, step, 'ssim') * both(
           lambda x, y: reconstruction.dissimilarity(made['back'][x], real[x])),
@@ -202,19 +202,19 @@ def in_use(config, params, extra):
   return weights, {**extra, 'spectral': vectors}
 
 
-def real_scores(nets, config, state, real):
+def real_scores(model, state, real):
   """Scores of real frames, and the way back from their gradient to the critics' parameters.
 
   Returns:
     ({domain: {view: maps}}, function of as much that returns ({critic: gradient},)).
   """
   def scores(own):
-    critics, _ = in_use(config, own, state.extra)
-    return {x: apply(nets, critics, f'disc_{x}', real[x]) for x in 'ab'}
+    critics, _ = in_use(model.config, own, state.model_state)
+    return {x: model.apply(critics, f'disc_{x}', real[x]) for x in 'ab'}
   return jax.vjp(scores, {name: state.params[name] for name in PLAYERS['disc']})
 
 
-def critic_move(nets, tx, config, state, scores, pull, fake, key):
+def critic_move(model, state, scores, pull, fake, key):
   """Both critics move: real frames score more than fakes from the pools, by 1.
 
   Args:
@@ -224,45 +224,47 @@ def critic_move(nets, tx, config, state, scores, pull, fake, key):
   Returns:
     (state, loss).
   """
-  pools, shown = dict(state.local), {}
+  config = model.config
+  pools, shown = dict(state.device_state), {}
   for x in 'ab':
     name = f'pool_{x}'
     pools[name], shown[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
 
   def loss(own, scores):
-    critics, _ = in_use(config, own, state.extra)
+    critics, _ = in_use(config, own, state.model_state)
     return config.gan.d_scale * sum(relativistic.over_branches(
-        scores[x], apply(nets, critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
+        scores[x], model.apply(critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
   own = {name: state.params[name] for name in PLAYERS['disc']}
   value, (grads, back) = jax.value_and_grad(loss, (0, 1))(own, scores)
   grads = jax.tree.map(jnp.add, grads, *pull(back))
-  return apply_gradients(state.replace(local=pools), 'disc', tx, grads), value
+  return apply_gradients(model, state.replace(device_state=pools), 'disc', grads), value
 
 
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same.
 
   With `eval.stretch='minmax'` each frame is stretched to the whole range, as the published scores
   have it; over time that flickers.
   """
-  del extra, fixed
-  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
-  if config.eval.stretch == 'minmax':
+  del model_state
+  fake = model.apply(params, 'gen_ab', ops.fold(frames))
+  if model.config.eval.stretch == 'minmax':
     low, high = (f(fake, axis=(1, 2, 3), keepdims=True) for f in (jnp.min, jnp.max))
     fake = 2 * (fake - low) / jnp.maximum(high - low, 1e-6) - 1
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: both ways and back, edges, and the finest attention."""
-  del extra, fixed, key
+  config = model.config
+  del model_state, key
   first = {x: batch[x][:, :1] for x in 'ab'}
   first |= {name: value[:, :1] for name, value in batch.items() if name.startswith('edges_')}
   real = {x: first[x][:, 0] for x in 'ab'}
-  made, found = translations(nets, params, real), edge_maps(config, first)
+  made, found = translations(model, params, real), edge_maps(config, first)
   rows = {}
   for x, y in SIDES:
     rows |= {x: real[x], f'{x} to {y}': made['fake'][y], f'back to {x}': made['back'][x]}

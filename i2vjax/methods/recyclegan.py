@@ -18,7 +18,6 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 """
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import update, weighted
 from i2vjax.losses import pixel, synthetic_motion
 from i2vjax.methods import i2vgan
@@ -43,25 +42,25 @@ def example_inputs(config):
   return {name: examples[name] for names in PLAYERS.values() for name in names}
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Generators and predictors move together; then both critics, with the fakes made before that."""
-  del phase
+  config = model.config
   real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
-  nets, heads = i2vgan.with_projections(nets, config, state.key)
+  nets, heads = i2vgan.with_projections(model, state.key)
 
   def gen_loss(params):
     params = {**params, **heads}
-    made = i2vgan.translations(nets, config, params, real, key)
+    made = i2vgan.translations(model, params, real, key)
     total, terms = weighted({
-        **i2vgan.adversarial_terms(nets, config, params, made),
-        **i2vgan.cyclic_terms(nets, config, fixed, made, real, pixel_distance(config)),
-        **i2vgan.similarity_terms(nets, config, params, made, key),
+        **i2vgan.adversarial_terms(model, params, made),
+        **i2vgan.cyclic_terms(model, made, real, pixel_distance(config)),
+        **i2vgan.similarity_terms(model, params, made, key),
         **i2vgan.identity_term(made, real),
     }, config.weights)
     return total, (terms, i2vgan.for_critics(made))
 
-  state, (terms, fakes) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
-  state, critic_terms = i2vgan.critics(nets, tx, config, state, real, fakes, key)
+  state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  state, critic_terms = i2vgan.critics(model, state, real, fakes, key)
   return state, {**terms, **critic_terms}
 
 
@@ -73,8 +72,8 @@ def pixel_distance(config):
   return norms[config.rec.norm]
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame with gen_ab; nothing looks back in time. [B, T, H, W, C] -> the same."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])

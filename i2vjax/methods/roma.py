@@ -22,7 +22,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import apply_gradients, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
 from i2vjax.methods import cptrans
@@ -46,40 +45,40 @@ def networks(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """The critic moves, then the generator against the critic just moved (order of the public code).
 
   All frames of all windows fold into the batch: G(x) once, the ViT once on x and y together and
   once on y'. One frame in a window (`data.frames=1`) leaves out cs_motion.
   """
-  del phase
+  config = model.config
   length = batch['a'].shape[1]
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
-  (fake, same), pull = jax.vjp(lambda gen: translated(nets, config, fixed, gen, x, y),
+  (fake, same), pull = jax.vjp(lambda gen: translated(model, gen, x, y),
                                state.params['gen'])
-  source, real = cptrans.halves(cptrans.features(nets, config, fixed, jnp.concatenate([x, y])))
+  source, real = cptrans.halves(cptrans.features(model, jnp.concatenate([x, y])))
 
-  state, disc_term = update(state, 'disc_b', PLAYERS['disc_b'], tx,
-                            lambda params: critic_loss(nets, config, params, real, fake))
+  state, disc_term = update(model, state, 'disc_b', PLAYERS['disc_b'],
+                            lambda params: critic_loss(model, params, real, fake))
 
   def generator_loss(fake, same):
     return weighted({
         'adversarial': lambda: adversarial.generator_loss(
-            scores(nets, config, state.params, fake), config.gan.mode),
-        **structure(nets, config, fixed, source, fake, length, key),
+            scores(model, state.params, fake), config.gan.mode),
+        **structure(model, source, fake, length, key),
         'identity': lambda: pixel.l1(same, y),   # ours, off as published
     }, config.weights)
 
   back, terms = jax.grad(generator_loss, (0, 1), has_aux=True)(fake, same)
-  state = apply_gradients(state, 'gen', tx, {'gen': pull(back)[0]})
+  state = apply_gradients(model, state, 'gen', {'gen': pull(back)[0]})
   return state, {**terms, 'disc_b': disc_term}
 
 
-def translated(nets, config, fixed, gen, x, y):
+def translated(model, gen, x, y):
   """(what is seen of G(x), G(y)); no G(y) without the identity term."""
-  frames = jnp.concatenate([x, y]) if config.weights.identity else x
-  images = apply(nets, {'gen': gen}, 'gen', frames)
-  return cptrans.features(nets, config, fixed, images[:len(x)]), images[len(x):]
+  frames = jnp.concatenate([x, y]) if model.config.weights.identity else x
+  images = model.apply({'gen': gen}, 'gen', frames)
+  return cptrans.features(model, images[:len(x)]), images[len(x):]
 
 
 # ---- The critic of regions
@@ -95,31 +94,33 @@ def critic_input(config, seen):
   return vit.regions(seen['tokens'][-1], config.disc.scales, config.disc.roma_window_quirk)
 
 
-def scores(nets, config, params, seen):
+def scores(model, params, seen):
   """Logits [B, M, C] of tokens and regions, or [B, h, w, 1] of patches."""
-  return apply(nets, params, 'disc_b', critic_input(config, seen))
+  return model.apply(params, 'disc_b', critic_input(model.config, seen))
 
 
-def critic_loss(nets, config, params, real, fake):
+def critic_loss(model, params, real, fake):
   """Half of real towards 1 plus fake towards 0; the fake ones are constants."""
+  config = model.config
   seen = cptrans.join(real, jax.lax.stop_gradient(fake))
-  on_real, on_fake = cptrans.halves(scores(nets, config, params, seen))
+  on_real, on_fake = cptrans.halves(scores(model, params, seen))
   return config.gan.d_scale * adversarial.discriminator_loss(on_real, on_fake, config.gan.mode)
 
 
 # ---- Cross-similarity
 
 
-def structure(nets, config, fixed, source, fake, length, key):
+def structure(model, source, fake, length, key):
   """{'cs_global', 'cs_local', 'cs_motion'}; the windows are the same for all frames of the step.
 
   Args:
     source, fake: of x and y' as `see` returns them, B * length frames.
     length: frames in a row; cs_motion compares neighbours, with one there is none.
   """
+  config = model.config
   if config.backbone == 'none':
     source, fake = (described(config, seen) for seen in (source, fake))
-  terms = cptrans.structure(nets, config, fixed, source, fake, key)
+  terms = cptrans.structure(model, source, fake, key)
   if length > 1:
     terms['cs_motion'] = lambda: motion(source['tokens'], fake['tokens'], length)
   return terms
@@ -145,10 +146,10 @@ def motion(S, T, length):
 # ---- Use
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: the frames of a window, each above its translation; some y."""
   del key
-  _, fake = translate(nets, config, params, extra, fixed, None, batch['a'])
+  _, fake = translate(model, params, model_state, None, batch['a'])
   rows = {}
   for t in range(fake.shape[1]):
     frame = f', frame {t}' if fake.shape[1] > 1 else ''

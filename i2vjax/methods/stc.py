@@ -32,7 +32,6 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate
 from i2vjax.flow import visibility as masks
@@ -41,9 +40,8 @@ from i2vjax.methods import cyclegan
 from i2vjax.networks import fusion, patchgan, resnet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
-INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba')
+INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba', 'flow')
 device_state = image_pool.of_both_domains   # empty as the paper has none
-TRANSLATES_WITH = ('flow',)
 SIDES = (('a', 'b'), ('b', 'a'))
 BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
 CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
@@ -105,54 +103,54 @@ batch_fields = estimate.batch_fields   # known flow, where `flow.name` takes it
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Generators and fusion blocks move together; then both critics, on frames made before that."""
-  del phase
+  config = model.config
   real = {x: batch[x] for x in 'ab'}
-  motion = motions(nets, config, fixed, batch)
+  motion = motions(model, batch)
   cycles = [term for term in BACK if config.weights[term]]
 
   def gen_loss(params):
-    made = {x: translation(nets, config, params, x, y, real[x], motion[x], cycles)
+    made = {x: translation(model, params, x, y, real[x], motion[x], cycles)
             for x, y in SIDES}
     total, terms = weighted({
-        'gan': lambda: sum(adversarial_term(nets, config, params, y, made[x]['fake'])
+        'gan': lambda: sum(adversarial_term(model, params, y, made[x]['fake'])
                            for x, y in SIDES),
         'cycle_2d': lambda: sum(pixel.l1(made[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
         'cycle_3d': lambda: sum(pixel.l1(made[x]['again'], real[x][:, 1:]) for x in 'ab'),
-        **content_term(nets, config, fixed, {x: made[x]['fake'] for x in 'ab'}, real),
+        **content_term(model, {x: made[x]['fake'] for x in 'ab'}, real),
         'temporal': lambda: sum(temporal_term(made[x], motion[x]) for x in 'ab'),
     }, config.weights)
     return total, (terms | figures(made, motion), {y: ops.fold(made[x]['fake']) for x, y in SIDES})
 
-  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
+  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
 
-  pools = dict(state.local)
+  pools = dict(state.device_state)
   for x in 'ab':
     name = f'pool_{x}'
     pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
-  state, seen = state.replace(local=pools), {x: ops.fold(real[x]) for x in 'ab'}
+  state, seen = state.replace(device_state=pools), {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):
-    losses = {f'disc_{x}': cyclegan.critic_loss(nets, config, params, f'disc_{x}', seen[x], fake[x])
+    losses = {f'disc_{x}': cyclegan.critic_loss(model, params, f'disc_{x}', seen[x], fake[x])
               for x in 'ab'}
     return sum(losses.values()), losses
-  state, critic_terms = update(state, 'disc', PLAYERS['disc'], tx, disc_loss)
+  state, critic_terms = update(model, state, 'disc', PLAYERS['disc'], disc_loss)
   return state, {**terms, **critic_terms}
 
 
-def motions(nets, config, fixed, batch):
+def motions(model, batch):
   """What is known of the motion before anything is translated, for each domain.
 
   Returns:
     {x: {'flow': [B, K-1, H, W, 2], 'seen': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
     [B, K-1, H, W, C]}}, all constant.
   """
-  flows = estimate.of_clips(nets, config, fixed, batch, [(x, 'backward') for x in 'ab'])
+  flows = estimate.of_clips(model, batch, [(x, 'backward') for x in 'ab'])
   found = {}
   for (x, _), motion in flows.items():
     now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(motion)
-    parts = {'flow': along, 'seen': visibility(config, now, before, along),
+    parts = {'flow': along, 'seen': visibility(model.config, now, before, along),
              'moved': ops.warp(before, along)}
     found[x] = {name: ops.unfold(part, motion.shape[1]) for name, part in parts.items()}
   return jax.lax.stop_gradient(found)
@@ -165,7 +163,7 @@ def visibility(config, now, before, motion):
                            in_frame=mask.in_frame)
 
 
-def translation(nets, config, params, x, y, real, motion, terms=BACK):
+def translation(model, params, x, y, real, motion, terms=BACK):
   """The clip of domain x led to y and back, as far back as one of `terms` looks.
 
   Returns:
@@ -173,27 +171,27 @@ def translation(nets, config, params, x, y, real, motion, terms=BACK):
     'cycle_3d' 'again': r_t, 'mask_back': m'_t}; p, m, r and m' from t = 2 on.
   """
   length = real.shape[1]
-  there = ops.unfold(apply(nets, params, f'gen_{x}{y}', ops.fold(real)), length)
-  fake, moved, mask = recurrence(nets, config, params, f'fuse_{x}{y}', there, motion)
+  there = ops.unfold(model.apply(params, f'gen_{x}{y}', ops.fold(real)), length)
+  fake, moved, mask = recurrence(model, params, f'fuse_{x}{y}', there, motion)
   made = {'fake': fake, 'moved': moved, 'mask': mask}
   if not terms:
     return made
-  back = ops.unfold(apply(nets, params, f'gen_{y}{x}', ops.fold(fake)), length)
+  back = ops.unfold(model.apply(params, f'gen_{y}{x}', ops.fold(fake)), length)
   made['back'] = back
   if 'cycle_3d' not in terms:
     return made
   name = f'fuse_{y}{x}'
-  if config.cycle.prev == 'recon':
-    again, _, mask_back = recurrence(nets, config, params, name, back, motion)
+  if model.config.cycle.prev == 'recon':
+    again, _, mask_back = recurrence(model, params, name, back, motion)
     again = again[:, 1:]
   else:   # nothing waits for anything: all frames in one call
     again, mask_back = (ops.unfold(part, length - 1) for part in fuse(
-        nets, config, params, name, ops.fold(back[:, 1:]), ops.fold(motion['moved']),
+        model, params, name, ops.fold(back[:, 1:]), ops.fold(motion['moved']),
         ops.fold(motion['seen'])))
   return {**made, 'again': again, 'mask_back': mask_back}
 
 
-def recurrence(nets, config, params, name, new, motion):
+def recurrence(model, params, name, new, motion):
   """y_1 = g_1, y_t = m_t p_t + (1 - m_t) g_t (Eqs. 1, 2).
 
   Returns:
@@ -202,13 +200,13 @@ def recurrence(nets, config, params, name, new, motion):
   shown, moved, kept = [new[:, 0]], [], []
   for t in range(1, new.shape[1]):
     moved.append(ops.warp(shown[-1], motion['flow'][:, t - 1]))
-    image, mask = fuse(nets, config, params, name, new[:, t], moved[-1], motion['seen'][:, t - 1])
+    image, mask = fuse(model, params, name, new[:, t], moved[-1], motion['seen'][:, t - 1])
     shown.append(image)
     kept.append(mask)
   return tuple(jnp.stack(images, axis=1) for images in (shown, moved, kept))
 
 
-def fuse(nets, config, params, name, new, moved, seen):
+def fuse(model, params, name, new, moved, seen):
   """m p + (1 - m) g, and the mask m.
 
   Text and formula of the paper differ on the input, |g - p| or g - p (`fuse.input`): only the size
@@ -223,6 +221,7 @@ def fuse(nets, config, params, name, new, moved, seen):
   Returns:
     ([B, H, W, C], [B, H, W, 1]), float32.
   """
+  config = model.config
   if config.fuse.detach:
     moved = jax.lax.stop_gradient(moved)
   if config.fuse.kind == 'learned':
@@ -231,7 +230,7 @@ def fuse(nets, config, params, name, new, moved, seen):
       difference = jnp.abs(difference)
     if config.fuse.detach:
       difference = jax.lax.stop_gradient(difference)
-    mask = apply(nets, params, name, difference)
+    mask = model.apply(params, name, difference)
   else:
     mask = seen if config.fuse.kind == 'mask' else jnp.full_like(seen, 0.5)
   return mask * moved + (1 - mask) * new, mask
@@ -240,23 +239,24 @@ def fuse(nets, config, params, name, new, moved, seen):
 # ---- Terms of one direction
 
 
-def adversarial_term(nets, config, params, y, fake):
+def adversarial_term(model, params, y, fake):
   """gan of y_1, plus the mean of gan over t > 1 (Eq. 3 for I and for the recurrence)."""
-  length, mode = fake.shape[1], config.gan.mode
-  score = ops.unfold(apply(nets, params, f'disc_{y}', ops.fold(fake)), length)
+  length, mode = fake.shape[1], model.config.gan.mode
+  score = ops.unfold(model.apply(params, f'disc_{y}', ops.fold(fake)), length)
   return (adversarial.generator_loss(score[:, 0], mode)
           + adversarial.generator_loss(score[:, 1:], mode))
 
 
-def content_term(nets, config, fixed, fake, real):
+def content_term(model, fake, real):
   """{'content': of both directions}, or nothing without a VGG. Two calls for all frames."""
+  config = model.config
   if not uses_vgg(config):
     return {}
 
   def features(clips):
     length = clips['a'].shape[1]
     stacked = jnp.concatenate([ops.match_channels(ops.fold(clips[x]), 3) for x in 'ab'])
-    seen = apply(nets, fixed, 'vgg', stacked)[config.vgg.layer]
+    seen = model.apply(model.frozen, 'vgg', stacked)[config.vgg.layer]
     return [ops.unfold(part, length) for part in jnp.split(seen, 2)]
 
   def content():
@@ -285,7 +285,7 @@ def figures(made, motion):
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """A clip, or its next chunk, with its own output of the frame before in memory.
 
   Carry: the last frame `x`, its translation `y`, and `started`, 0 before the first frame, which
@@ -299,8 +299,9 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   Returns:
     (carry, [B, T, H, W, C]).
   """
-  del extra
-  new = ops.unfold(apply(nets, params, 'gen_ab', ops.fold(frames)), frames.shape[1])
+  config = model.config
+  del model_state
+  new = ops.unfold(model.apply(params, 'gen_ab', ops.fold(frames)), frames.shape[1])
   if carry is None:
     carry = {'x': jnp.zeros_like(frames[:, 0]), 'y': jnp.zeros_like(new[:, 0]),
              'started': jnp.zeros((len(frames), 1, 1, 1))}
@@ -309,9 +310,9 @@ def translate(nets, config, params, extra, fixed, carry, frames):
     x, g = inputs
     before = jnp.where(carry['started'] > 0, carry['x'], x)
     pair = {'a': jnp.stack([before, x], axis=1)}
-    motion = estimate.of_clips(nets, config, fixed, pair, [('a', 'backward')])['a', 'backward'][:, 0]
+    motion = estimate.of_clips(model, pair, [('a', 'backward')])['a', 'backward'][:, 0]
     moved, seen = ops.warp(carry['y'], motion), visibility(config, x, before, motion)
-    _, mask = fuse(nets, config, params, 'fuse_ab', g, moved, seen)
+    _, mask = fuse(model, params, 'fuse_ab', g, moved, seen)
     mask = mask * carry['started']
     if config.mask.cut:
       mask *= jnp.mean(seen, axis=(1, 2, 3), keepdims=True) >= config.mask.cut
@@ -322,12 +323,12 @@ def translate(nets, config, params, extra, fixed, carry, frames):
   return carry, shown.swapaxes(0, 1)
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: the last frame of each clip there and back, and what was kept."""
-  del extra, key
-  motion, rows = motions(nets, config, fixed, batch), {}
+  del model_state, key
+  motion, rows = motions(model, batch), {}
   for x, y in SIDES:
-    made = translation(nets, config, params, x, y, batch[x], motion[x])
+    made = translation(model, params, x, y, batch[x], motion[x])
     rows |= {x: batch[x][:, -1], f'{x} to {y}': made['fake'][:, -1],
              f'kept in {y}': 2 * made['mask'][:, -1] - 1,
              f'flow of {x}': ops.flow_colors(motion[x]['flow'][:, -1]),

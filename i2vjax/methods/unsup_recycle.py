@@ -23,7 +23,6 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.model import apply
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import visibility
 from i2vjax.losses import adversarial, perceptual, pixel, synthetic_motion
@@ -54,32 +53,32 @@ def frozen_networks(config):
 # ---- The step
 
 
-def step(nets, tx, config, state, batch, fixed, key, phase):
+def step(model, state, batch, key):
   """Both generators move together, then each critic, on fakes made before that."""
-  del phase
+  config = model.config
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   flows = motions(config, real, key)
 
   def gen_loss(params):
-    made = translations(nets, config, params, real, flows, key)
+    made = translations(model, params, real, flows, key)
     total, terms = weighted({
         'adversarial': lambda: sum(adversarial.generator_loss(
-            apply(nets, params, f'disc_{y}', made['fake'][y]), config.gan.mode) for y in 'ab'),
+            model.apply(params, f'disc_{y}', made['fake'][y]), config.gan.mode) for y in 'ab'),
         **commuting(config, made, real, flows),
-        **content(nets, config, fixed, made['fake'], real),
+        **content(model, made['fake'], real),
         'identity': lambda: sum(pixel.l1(made['identity'][x], real[x]) for x in 'ab'),
     }, config.weights)
     return total, (terms, made['fake'])
 
-  state, (terms, fake) = update(state, 'gen', PLAYERS['gen'], tx, gen_loss)
-  pools = dict(state.local)
+  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  pools = dict(state.device_state)
   for x in 'ba':
     name = f'pool_{x}'
     pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
-  state = state.replace(local=pools)
+  state = state.replace(device_state=pools)
   for player, x in (('disc_b', 'b'), ('disc_a', 'a')):
-    state, terms[player] = update(state, player, PLAYERS[player], tx, functools.partial(
-        cyclegan.critic_loss, nets, config, name=player, real=real[x], fake=fake[x]))
+    state, terms[player] = update(model, state, player, PLAYERS[player], functools.partial(
+        cyclegan.critic_loss, model, name=player, real=real[x], fake=fake[x]))
   return state, terms
 
 
@@ -91,7 +90,7 @@ def motions(config, real, key):
           for term in ('urec_a', 'urec_b', 'uspa_a', 'uspa_b') if config.weights[term]}
 
 
-def translations(nets, config, params, real, flows, key):
+def translations(model, params, real, flows, key):
   """Every image that the terms in use ask for, in two calls of each generator.
 
   First G on [a, W~(a, F3), b for identity], then, since it needs F's fakes, on [W~(a', F2), a'];
@@ -101,6 +100,7 @@ def translations(nets, config, params, real, flows, key):
     {kind: {domain that the image looks like: [B, H, W, C]}}, kinds 'fake', 'spatial', 'identity',
     'recycle', 'cycle'.
   """
+  config = model.config
   weights, made = config.weights, {}
 
   def moved(frames, term):
@@ -110,7 +110,7 @@ def translations(nets, config, params, real, flows, key):
   def translate_all(x, y, images):
     images = {kind: make() for kind, (wanted, make) in images.items() if wanted}
     if images:
-      shown = apply(nets, params, f'gen_{x}{y}', jnp.concatenate(list(images.values())))
+      shown = model.apply(params, f'gen_{x}{y}', jnp.concatenate(list(images.values())))
       for kind, image in zip(images, jnp.split(shown, len(images)), strict=True):
         made.setdefault(kind, {})[y] = image
 
@@ -145,18 +145,19 @@ def commuting(config, made, real, flows):
   return terms
 
 
-def content(nets, config, fixed, fake, real):
+def content(model, fake, real):
   """{'content_a', 'content_b'}: a translation fires the features of its source, place by place.
 
   V in two calls: on real frames, which need no gradient, and on translations.
   """
+  config = model.config
   wanted = [side for side in SIDES if uses_vgg(config) and config.weights[f'content_{side[0]}']]
   if not wanted:
     return {}
 
   def features(images):
     stacked = jnp.concatenate([ops.match_channels(image, 3) for image in images])
-    return jnp.split(apply(nets, fixed, 'vgg16', stacked)[TAP], len(images))
+    return jnp.split(model.apply(model.frozen, 'vgg16', stacked)[TAP], len(images))
   seen = features([fake[y] for _, y in wanted]), features([real[x] for x, _ in wanted])
   return {f'content_{x}': functools.partial(perceptual.standardized_distance, image, source)
           for (x, _), image, source in zip(wanted, *seen, strict=True)}
@@ -165,23 +166,23 @@ def content(nets, config, fixed, fake, real):
 # ---- Use
 
 
-def translate(nets, config, params, extra, fixed, carry, frames):
+def translate(model, params, model_state, carry, frames):
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same."""
-  del config, extra, fixed
-  fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+  del model_state
+  fake = model.apply(params, 'gen_ab', ops.fold(frames))
   return carry, ops.unfold(fake, frames.shape[1])
 
 
-def sample_rows(nets, config, params, extra, fixed, batch, key):
+def sample_rows(model, params, model_state, batch, key):
   """Rows of the sample sheet: both directions, and a move before and after the translation."""
-  del extra, fixed
-  a, b, synth = batch['a'][:, 0], batch['b'][:, 0], config.synth
+  del model_state
+  a, b, synth = batch['a'][:, 0], batch['b'][:, 0], model.config.synth
   flow = synthetic_motion.drift(key, len(a), a.shape[1:3], motion=synth.motion, shift=synth.shift,
                         scale=synth.scale)
-  fake = apply(nets, params, 'gen_ab', a)
+  fake = model.apply(params, 'gen_ab', a)
   rows = {'a': a, 'a to b': fake, 'moved, then translated':
-          apply(nets, params, 'gen_ab', synthetic_motion.move(a, flow)),
+          model.apply(params, 'gen_ab', synthetic_motion.move(a, flow)),
           'translated, then moved': synthetic_motion.move(fake, flow), 'motion': ops.flow_colors(flow),
-          'back to a': apply(nets, params, 'gen_ba', fake),
-          'b': b, 'b to a': apply(nets, params, 'gen_ba', b)}
+          'back to a': model.apply(params, 'gen_ba', fake),
+          'b': b, 'b to a': model.apply(params, 'gen_ba', b)}
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

@@ -133,7 +133,7 @@ def segmenter(config, classes, impl='auto'):
                          layers.initializer(config.init), layers.compute_dtype(config))
 
 
-def reader(nets, params, frames, key):
+def reader(model, params, frames, key):
   """Logits of several segmenters on several images, each trunk run once on an image.
 
   Args:
@@ -147,11 +147,11 @@ def reader(nets, params, frames, key):
 
   @functools.cache
   def features(net, image):
-    return nets[net].apply({'params': params[net]}, frames[image], method='features')
+    return model.networks[net].apply({'params': params[net]}, frames[image], method='features')
 
   @functools.cache
   def logits(net, image, learns=False):
-    return nets[net].apply({'params': params[net]}, features(net, image),
+    return model.networks[net].apply({'params': params[net]}, features(net, image),
                            keys[image] if learns else None, method='classify')
   return logits
 

@@ -13,8 +13,9 @@ WARM_UP = 10   # of the usual rule (1 + n) / (10 + n)
 
 
 def names(method):
-  """The networks whose averages are kept: those that translate."""
-  return method.INFERENCE_NETWORKS
+  """The networks whose averages are kept: those that translate and are trained."""
+  trained = [name for names in method.PLAYERS.values() for name in names]
+  return [name for name in method.INFERENCE_NETWORKS if name in trained]
 
 
 def fresh(method, params, train):

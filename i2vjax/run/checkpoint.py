@@ -53,10 +53,10 @@ def _items(state):
   """A state as trees of host arrays."""
   key = parallel.to_host(jax.random.key_data(state.key))
   items = {'params': parallel.to_host(state.params), 'opt': parallel.to_host(state.opt),
-           'extra': {'extra': parallel.to_host(state.extra), 'key': key,
+           'extra': {'extra': parallel.to_host(state.model_state), 'key': key,
                      'step': np.asarray(state.step)}}
   items |= {'ema': parallel.to_host(state.ema)} if state.ema else {}
-  local = parallel.gather_local(state.local)
+  local = parallel.gather_local(state.device_state)
   return {**items, 'local': local} if jax.tree.leaves(local) else items
 
 
@@ -166,13 +166,13 @@ def _averages(found, state, checkpoints, step):
 def _restore_local(checkpoints, step, state, wanted):
   """This process's share of the per-device trees, or fresh ones on another number of devices."""
   if 'local' not in wanted:
-    return state.local
+    return state.device_state
   saved = checkpoints.item_metadata(step)['local']
   devices = jax.tree.leaves(saved)[0].shape[0]
   if devices != parallel.device_count():
     logging.warning('checkpoint %d was made on %d devices, this run has %d: image pools start '
                     'anew', step, devices, parallel.device_count())
-    return state.local
+    return state.device_state
   local = checkpoints.restore(step, args=ocp.args.Composite(
       local=ocp.args.StandardRestore(wanted['local'])))['local']
   return parallel.own_share(local)

@@ -13,7 +13,7 @@ def in_direction(run, network):
     network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: no wish.
 
   Returns:
-    The run itself, or `turned` for 'gen_ba'.
+    The run itself, or `swap_domains` of it for 'gen_ba'.
 
   Raises:
     ValueError: this run has no such generator.
@@ -35,8 +35,10 @@ def swap_domains(run):
     data = config.data
     data.channels_a, data.channels_b = data.channels_b, data.channels_a
     data.direction = {'a2b': 'b2a', 'b2a': 'a2b'}[data.direction]
-  parts = {part: swap_names(getattr(run, part)) for part in ('nets', 'params', 'extra', 'fixed')}
-  return dataclasses.replace(run, config=config, **parts)
+  model = run.model.replace(config=config, networks=swap_names(run.model.networks),
+                            frozen=swap_names(run.model.frozen))
+  return dataclasses.replace(run, model=model, params=swap_names(run.params),
+                             model_state=swap_names(run.model_state))
 
 
 def swap_names(by_name):

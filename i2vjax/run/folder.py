@@ -1,10 +1,9 @@
-"""What lies in a run folder beside checkpoints: the config it was asked for, a table of pairs."""
+"""The config of a run folder, written and read."""
 
 import json
 import pathlib
 
 import ml_collections
-import numpy as np
 
 from i2vjax import defaults
 from i2vjax.core import files
@@ -68,27 +67,3 @@ def flatten(config, prefix=''):
     else:
       flat[prefix + name] = list(value) if isinstance(value, tuple) else value
   return flat
-
-
-def pair_table(workdir, first, make, write, known):
-  """The table of pairs of a phase (`pairing` of a method), kept in the run folder.
-
-  Args:
-    workdir: run folder.
-    first: step at which the phase begins; a table of another phase is not taken.
-    make: function without arguments -> {name: array} or None.
-    write: store what was made.
-    known: take the stored one, if there is one.
-
-  Returns:
-    {name: array}, or None.
-  """
-  path = pathlib.Path(workdir) / 'pairs.npz'
-  if known and path.is_file():
-    with np.load(path) as found:
-      if found['first'] == first:
-        return {name: found[name] for name in found if name != 'first'} or None
-  made = make()
-  if write:
-    files.save_atomic(path, lambda temporary: np.savez(temporary, first=first, **(made or {})))
-  return made

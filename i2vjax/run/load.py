@@ -1,4 +1,6 @@
-"""A method with its networks and parameters: fresh, as training state, or loaded from a folder."""
+"""A method with its parameters: fresh, as training state, or loaded from a run folder."""
+
+from __future__ import annotations
 
 import dataclasses
 import functools
@@ -8,10 +10,14 @@ from typing import Any
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
 
 from i2vjax import methods, pretrained
 from i2vjax.core import parallel
+from i2vjax.core.errors import UserError
+from i2vjax.core.model import Model
 from i2vjax.core.state import State, init_params
+from i2vjax.methods import base
 from i2vjax.run import averaging, checkpoint
 from i2vjax.run import folder as run_folder
 
@@ -21,79 +27,88 @@ class Run:
   """A method with its networks and parameters, ready to translate.
 
   Attributes:
-    config: the run's ConfigDict.
     method: module under i2vjax.methods.
-    nets: {name: flax module}, frozen networks included.
+    model: config, networks and frozen parameters; no optimizers.
     params: {name: parameters} of the trained networks.
-    extra: batch statistics and the like.
-    fixed: {name: parameters} of the frozen networks.
+    model_state: batch statistics and the like.
     step: steps trained.
-    workdir: pathlib.Path, or None for a run that was never saved.
+    workdir: the run folder, or None for a run that was never saved.
     weights: 'ema' where the networks that translate are averages over training, else 'raw'.
   """
 
-  config: Any
-  method: Any
-  nets: Any
+  method: base.Method
+  model: Model
   params: Any
-  extra: Any
-  fixed: Any
+  model_state: Any
   step: int
-  workdir: Any = None
+  workdir: pathlib.Path | None = None
   weights: str = 'raw'
 
+  @property
+  def config(self) -> ConfigDict:
+    """The run's config."""
+    return self.model.config
 
-def assemble(config, training=True):
-  """(method, nets, fixed parameters) of a settled config. Raises MissingWeights by name.
+  def with_config(self, config: ConfigDict) -> Run:
+    """The same run under another config."""
+    return dataclasses.replace(self, model=self.model.replace(config=config))
 
-  Translating needs the frozen networks that the method names in `TRANSLATES_WITH`, as far as this
-  config has them, and no others: a run goes where its teachers' weight files are not.
+
+def assemble(config: ConfigDict, training: bool = True) -> tuple[base.Method, Model]:
+  """The method of a settled config and its model, without optimizers.
+
+  Translating needs those frozen networks that the method names in `INFERENCE_NETWORKS`, as far as
+  this config has them, and no others: a run goes where its teachers' weight files are not.
+
+  Raises:
+    MissingWeights: a weight file is not here; named.
   """
   method = methods.get(config.method)
-  frozen = methods.optional(method, 'fixed', config, default={})
+  frozen = base.hook(method, 'frozen_networks')(config)
   if not training:
-    needed = getattr(method, 'TRANSLATES_WITH', ())
-    frozen = {name: net for name, net in frozen.items() if name in needed}
-  nets = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
-  examples = method.inputs(config)
-  fixed = {name: parallel.main_first(functools.partial(
-      pretrained.load, weight, module, examples.get(name), config))
-           for name, (module, weight) in frozen.items()}
-  return method, nets, fixed
+    frozen = {name: net for name, net in frozen.items() if name in method.INFERENCE_NETWORKS}
+  networks = {**method.networks(config), **{name: module for name, (module, _) in frozen.items()}}
+  examples = method.example_inputs(config)
+  params = {}
+  for name, (module, weights) in frozen.items():
+    params[name] = parallel.main_first(functools.partial(
+        pretrained.load, weights, module, examples.get(name), config))
+  return method, Model(config, networks, frozen=params)
 
 
-def fresh_params(config, method, nets):
-  """Initial parameters of the trained networks. `inputs` also has the frozen ones' examples."""
-  trained = {name: nets[name] for name in method.networks(config)}
-  return init_params(trained, method.inputs(config), jax.random.key(config.seed))
+def fresh_params(method: base.Method, model: Model) -> dict[str, Any]:
+  """Initial parameters of the trained networks."""
+  trained = {name: model.networks[name] for name in method.networks(model.config)}
+  key = jax.random.key(model.config.seed)
+  return init_params(trained, method.example_inputs(model.config), key)
 
 
-def fresh_state(config, method, nets, tx):
-  """The state of step 0 on the host's default device; `local` has one entry per local device."""
-  key = jax.random.key(config.seed)
-  params = fresh_params(config, method, nets)
-  opt = {player: tx[player].init({name: params[name] for name in names})
-         for player, names in method.PLAYERS.items()}
-  local = parallel.per_device(methods.optional(method, 'local', config, default={}))
-  extra = methods.optional(method, 'extra', config, default={})
-  return State(params, opt, extra, local, np.int32(0), key,
+def fresh_state(method: base.Method, model: Model) -> State:
+  """The state of step 0 on the default device; `device_state` has one entry per local device."""
+  config, params, opt = model.config, fresh_params(method, model), {}
+  for player, names in method.PLAYERS.items():
+    opt[player] = model.optimizers[player].init({name: params[name] for name in names})
+  device_state = parallel.per_device(base.hook(method, 'device_state')(config))
+  model_state = base.hook(method, 'model_state')(config)
+  return State(params, opt, model_state, device_state, np.int32(0), jax.random.key(config.seed),
                averaging.fresh(method, params, config.train))
 
 
-def fresh(config):
+def fresh(config: ConfigDict) -> Run:
   """The untrained networks of `config` as a Run."""
-  method, nets, fixed = assemble(config, training=False)
-  return untrained(Run(config, method, nets, {}, {}, fixed, 0))
+  method, model = assemble(config, training=False)
+  return untrained(Run(method, model, {}, {}, 0))
 
 
-def untrained(run):
+def untrained(run: Run) -> Run:
   """A run with fresh parameters: the reference row of every table."""
-  extra = methods.optional(run.method, 'extra', run.config, default={})
-  return dataclasses.replace(run, params=fresh_params(run.config, run.method, run.nets),
-                             extra=extra, step=0, weights='raw')
+  return dataclasses.replace(
+      run, params=fresh_params(run.method, run.model), step=0, weights='raw',
+      model_state=base.hook(run.method, 'model_state')(run.config))
 
 
-def load(workdir, which='latest', config=None, weights='auto'):
+def load(workdir, which: str | int = 'latest', config: ConfigDict | None = None,
+         weights: str = 'auto') -> Run:
   """A trained run from its folder alone.
 
   Args:
@@ -104,7 +119,7 @@ def load(workdir, which='latest', config=None, weights='auto'):
       the last step, or 'auto': averages where the checkpoint has them.
 
   Raises:
-    FileNotFoundError, ValueError: named cause and remedy.
+    FileNotFoundError, UserError: named cause and remedy.
   """
   config = config or run_folder.read_config(workdir)
   best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
@@ -112,20 +127,26 @@ def load(workdir, which='latest', config=None, weights='auto'):
   step = checkpoint.which_step(checkpoints, which)
   weights = checkpoint.which_weights(checkpoints, step, weights)
   run = fresh(config)
-  example = {'extra': run.extra, 'step': np.int32(0),
-             'key': np.asarray(jax.random.key_data(jax.random.key(0)))}
-  wanted = {'params': run.params, 'extra': example}
+  wanted = {'params': run.params, 'extra': {
+      'extra': run.model_state, 'step': np.int32(0),
+      'key': np.asarray(jax.random.key_data(jax.random.key(0)))}}
   if weights == 'ema':
     wanted['ema'] = {name: run.params[name] for name in averaging.names(run.method)}
+  items = _restore(checkpoints, workdir, step, wanted)
+  return dataclasses.replace(
+      run, params={**items['params'], **items.get('ema', {})}, weights=weights, step=step,
+      model_state=items['extra']['extra'], workdir=pathlib.Path(workdir))
+
+
+def _restore(checkpoints, workdir, step, wanted):
+  """Items of a checkpoint, or a UserError that names the others."""
+  arguments = {name: ocp.args.StandardRestore(parallel.to_host(tree))
+               for name, tree in wanted.items()}
   try:
-    found = checkpoints.restore(step, args=ocp.args.Composite(**{
-        name: ocp.args.StandardRestore(parallel.to_host(tree)) for name, tree in wanted.items()}))
+    return dict(checkpoints.restore(step, args=ocp.args.Composite(**arguments)).items())
   except (ValueError, OSError, KeyError) as error:
     reason = str(error).strip().split('\n')[0][:300]
     others = ', '.join(str(x) for x in sorted(checkpoints.all_steps()) if x != step)
-    raise ValueError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
-                     + (f'there are others for --checkpoint: {others}' if others else
-                        'there is no other')) from error
-  params = {**found['params'], **(found['ema'] if weights == 'ema' else {})}
-  return dataclasses.replace(run, params=params, extra=found['extra']['extra'], step=step,
-                             workdir=pathlib.Path(workdir), weights=weights)
+    raise UserError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
+                    + (f'there are others for --checkpoint: {others}' if others else
+                       'there is no other')) from error

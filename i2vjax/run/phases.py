@@ -1,21 +1,19 @@
 """Length and phases of a training run."""
 
 
-from i2vjax import methods
-
-# ---- Lengths and phases
+from i2vjax.methods import base
 
 
 def phase_of(method, config, step):
   """(first step, name) of the phase that `step` belongs to."""
-  phases = methods.optional(method, 'phases', config, default=[(0, 'train')])
-  return [phase for phase in phases if phase[0] <= step][-1]
+  return [phase for phase in base.hook(method, 'phases')(config) if phase[0] <= step][-1]
 
 
 def phase_at(method, config, step):
   """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
   _, name = phase_of(method, config, step)
-  return (name, method.variant(config, step)) if hasattr(method, 'variant') else name
+  variant = base.hook(method, 'step_variant')
+  return (name, variant(config, step)) if variant else name
 
 
 def total_steps(config, per_epoch):

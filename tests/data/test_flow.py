@@ -8,6 +8,7 @@ import pytest
 
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.core.model import Model
 from i2vjax.data.loader import augment, batches, windows
 from i2vjax.flow import estimate, visibility
 
@@ -142,7 +143,7 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  found = estimate.of_clips({}, config, {}, batch, [('a', way) for way in ways])
+  found = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
   return batch['a'], {way: found['a', way] for way in ways}
 
 

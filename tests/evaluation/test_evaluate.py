@@ -1,6 +1,5 @@
 """evaluate: rows that say what a score means, from runs and from folders of frames."""
 
-import dataclasses
 import json
 import re
 
@@ -103,7 +102,7 @@ def test_a_perfect_translation_reaches_the_cap():
   frames = np.stack([targets.read(i)['frame'] for i in range(5)])
   answers = jnp.concatenate([jnp.asarray(frames)] * 2) / 127.5 - 1
 
-  def perfect(nets, config, params, extra, fixed, carry, frames):
+  def perfect(model, params, model_state, carry, frames):
     return carry, answers[None, :frames.shape[1]]
   config.eval.max_clips = 1
   config.eval.batch = 5
@@ -116,7 +115,7 @@ def test_unquantised_scores_use_the_floats(run):
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = False
   config.eval.metrics = 'psnr'
-  exact = evaluator.quick_scores(dataclasses.replace(run, config=config))
+  exact = evaluator.quick_scores(run.with_config(config))
   rounded = evaluator.quick_scores(run)
   assert exact['psnr'] != rounded['psnr']
   np.testing.assert_allclose(exact['psnr'], rounded['psnr'], atol=0.05)

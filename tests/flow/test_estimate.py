@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults, pretrained
+from i2vjax.core.model import Model
 from i2vjax.flow import estimate, raft
 from i2vjax.pretrained import registry
 from i2vjax.run import settle
@@ -48,7 +49,7 @@ def test_unknown_names_are_refused_with_the_known():
 
 def test_backward_points_to_the_frame_before_and_forward_to_the_next():
   """The picture moves right: its place in the frame before lies to the left."""
-  found = estimate.of_clips({}, config_of('lk'), {}, BATCH, WANTED)
+  found = estimate.of_clips(Model(config_of('lk'), {}, frozen={}), BATCH, WANTED)
   assert all(found[key].shape == (1, 2, 24, 24, 2) for key in WANTED)
   inner = {key: np.median(found[key][..., 6:-6, 6:-6, :], axis=(0, 2, 3)) for key in WANTED}
   for key, x in ((WANTED[0], -1), (WANTED[1], 1), (WANTED[2], -1)):
@@ -62,22 +63,22 @@ def test_all_pairs_are_estimated_in_one_call(monkeypatch):
     calls.append(len(a))
     return jnp.zeros((*a.shape[:3], 2))
   monkeypatch.setattr(estimate, 'estimate', counted)
-  estimate.of_clips({}, config_of('lk'), {}, BATCH, WANTED)
+  estimate.of_clips(Model(config_of('lk'), {}, frozen={}), BATCH, WANTED)
   assert calls == [6]
 
 
 def test_known_flow_is_taken_where_the_batch_has_it():
   known = {'flow_a': jnp.full((1, 2, 24, 24, 2), 5.0),
            'flow_fwd_a': jnp.full((1, 2, 24, 24, 2), 7.0)}
-  found = estimate.of_clips({}, config_of('gt+zero'), {}, {**BATCH, **known}, WANTED)
+  found = estimate.of_clips(Model(config_of('gt+zero'), {}, frozen={}), {**BATCH, **known}, WANTED)
   assert [float(found[key].mean()) for key in WANTED] == [5, 7, 0]
-  alone = estimate.of_clips({}, config_of('zero'), {}, {**BATCH, **known}, WANTED[:1])
+  alone = estimate.of_clips(Model(config_of('zero'), {}, frozen={}), {**BATCH, **known}, WANTED[:1])
   assert not np.any(alone['a', 'backward'])
 
 
 def test_insisting_on_known_flow_names_the_way_out():
   with pytest.raises(ValueError, match=r"flow.name='gt'.*--config.flow.name=tvl1"):
-    estimate.of_clips({}, config_of('gt'), {}, BATCH, WANTED)
+    estimate.of_clips(Model(config_of('gt'), {}, frozen={}), BATCH, WANTED)
 
 
 def test_raft_takes_the_parameters_it_is_handed():
@@ -88,7 +89,7 @@ def test_raft_takes_the_parameters_it_is_handed():
   frame = jax.ShapeDtypeStruct((1, 13, 18, 1), jnp.float32)
   params = jax.eval_shape(module.init, jax.random.key(0), frame, frame)['params']
   found = jax.eval_shape(lambda params, a, b: estimate.estimate(
-      {'flow': module}, config, {'flow': params}, a, b), params, frame, frame)
+      Model(config, {'flow': module}, frozen={'flow': params}), a, b), params, frame, frame)
   assert found.shape == (1, 13, 18, 2) and found.dtype == jnp.float32
 
 

@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from i2vjax.core import model, state
+from i2vjax.core.model import Model
 from i2vjax.networks import resnet
 from i2vjax.run import load
 
@@ -101,9 +102,9 @@ def toy_setup(method, config):
   """(nets, tx, state without a device axis, parameters of the frozen networks)."""
   nets = toy_networks(method, config)
   tx = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
-  fresh = load.fresh_state(config, method, nets, tx)
-  fresh = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
-  frozen = method.fixed(config) if hasattr(method, 'fixed') else {}
+  fresh = load.fresh_state(method, Model(config, nets, tx))
+  fresh = fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
+  frozen = method.frozen_networks(config) if hasattr(method, 'frozen_networks') else {}
   toys = {name: ToyVGG(tuple(net.taps)) for name, (net, _) in frozen.items()}
   fixed = {name: net.init(jax.random.key(5), jnp.zeros((1, 8, 8, 3)))['params']
            for name, net in toys.items()}
@@ -113,8 +114,7 @@ def toy_setup(method, config):
 def one_step(method, config, setup, batch, key=0):
   """(state, terms) after one step on one device."""
   nets, tx, fresh, fixed = setup
-  step = jax.vmap(lambda _: method.step(nets, tx, config, fresh, batch, fixed, jax.random.key(key),
-                                        'train'), axis_name=state.AXIS)
+  step = jax.vmap(lambda _: method.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), fresh, batch, jax.random.key(key)), axis_name=state.AXIS)
   return jax.tree.map(lambda x: x[0], jax.jit(step)(jnp.arange(1)))
 
 

@@ -5,6 +5,7 @@ import jax
 from method_tools import config_of, drifting, toy_setup
 
 from i2vjax.core import ops
+from i2vjax.core.model import Model
 from i2vjax.methods import mocyclegan
 
 KEY = jax.random.key(0)
@@ -30,8 +31,8 @@ def tiny(variant='demo', **weights):
 def terms_of(config, nets, params, batch=BATCH, fixed=None, fake=None, back=None):
   """{motion term: value}; translations that are not given are the frames themselves."""
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  flows = mocyclegan.motions(nets, config, fixed or {}, batch)
-  terms = mocyclegan.motion_terms(nets, config, params, fixed, flows, real, fake or real,
+  flows = mocyclegan.motions(Model(config, nets, frozen=fixed or {}), batch)
+  terms = mocyclegan.motion_terms(Model(config, nets, frozen=fixed), params, flows, real, fake or real,
                                   back or real)
   return {name: term() for name, term in terms.items()}
 

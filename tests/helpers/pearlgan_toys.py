@@ -8,6 +8,7 @@ import optax
 from method_tools import clips, config_of
 
 from i2vjax.core import state
+from i2vjax.core.model import Model
 from i2vjax.methods import pearlgan
 from i2vjax.run import load
 
@@ -55,13 +56,13 @@ def tiny(words='demo', **weights):
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = pearlgan.networks(config), dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
-  fresh = load.fresh_state(config, pearlgan, nets, tx)
-  return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+  fresh = load.fresh_state(pearlgan, Model(config, nets, tx))
+  return nets, tx, fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
 
 
 def on_devices(config, setup, batches, key=KEY):
   """(states, terms) after one step on as many devices as there are batches, stacked."""
   nets, tx, fresh = setup
-  step = jax.vmap(lambda batch: pearlgan.step(nets, tx, config, fresh, batch, {}, key, ''),
+  step = jax.vmap(lambda batch: pearlgan.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, batch, key),
                   axis_name=state.AXIS)
   return jax.jit(step)(jax.tree.map(lambda *x: jnp.stack(x), *batches))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import optax
 from method_tools import config_of, drifting, toy_setup
 
+from i2vjax.core.model import Model
 from i2vjax.methods import stc
 
 KEY = jax.random.key(0)
@@ -57,8 +58,8 @@ def linear(bias_ab=-0.3, bias_ba=0.2):
 
 
 def made_of(config, nets, params, batch=BATCH, x='a', y='b'):
-  motion = stc.motions(nets, config, {}, batch)
-  return stc.translation(nets, config, params, x, y, batch[x], motion[x]), motion[x]
+  motion = stc.motions(Model(config, nets, frozen={}), batch)
+  return stc.translation(Model(config, nets), params, x, y, batch[x], motion[x]), motion[x]
 
 
 def toys_of(config):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from i2vjax import defaults
 from i2vjax.core import ops
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model
 from i2vjax.core.state import init_params
 from i2vjax.run import load
 
@@ -25,31 +25,32 @@ def method(translate, networks=None, inputs=None):
   """A stand-in for a module under i2vjax.methods."""
   return types.SimpleNamespace(
       INFERENCE_NETWORKS=('gen_ab',),
-      PLAYERS={}, networks=networks or (lambda config: {}), inputs=inputs or (lambda config: {}),
+      PLAYERS={}, networks=networks or (lambda config: {}),
+      example_inputs=inputs or (lambda config: {}),
       translate=translate)
 
 
 def make(translate, settings=None):
   """A run without networks."""
   settings = settings or config()
-  return load.Run(settings, method(translate), {}, {}, {}, {}, 7)
+  return load.Run(method(translate), Model(settings, {}), {}, {}, 7)
 
 
 def match(frames, settings):
   return ops.match_channels(frames, settings.data.channels_b)
 
 
-def negative(nets, config, params, extra, fixed, carry, frames):
+def negative(model, params, model_state, carry, frames):
   """Black becomes white."""
-  return carry, match(-frames, config)
+  return carry, match(-frames, model.config)
 
 
-def counting(nets, config, params, extra, fixed, carry, frames):
+def counting(model, params, model_state, carry, frames):
   """Frame t of a clip gets the grey value t: shows what a recurrent method carries."""
   start = jnp.zeros(()) if carry is None else carry
   index = start + jnp.arange(frames.shape[1])
   values = jnp.broadcast_to((index / 127.5 - 1)[None, :, None, None, None], frames.shape)
-  return start + frames.shape[1], match(values, config)
+  return start + frames.shape[1], match(values, model.config)
 
 
 class Halving(nn.Module):
@@ -76,9 +77,9 @@ def halving_run(settings=None):
   def inputs(config):
     return {'gen_ab': (jnp.zeros((1, *ops.hw(config.data.crop_size), config.data.channels_a)),)}
 
-  def translate(nets, config, params, extra, fixed, carry, frames):
-    fake = apply(nets, params, 'gen_ab', ops.fold(frames))
+  def translate(model, params, model_state, carry, frames):
+    fake = model.apply(params, 'gen_ab', ops.fold(frames))
     return carry, ops.unfold(jnp.tanh(fake), frames.shape[1])
   module, nets = method(translate, networks, inputs), networks(settings)
   params = init_params(nets, inputs(settings), jax.random.key(3))
-  return load.Run(settings, module, nets, params, {}, {}, 7)
+  return load.Run(module, Model(settings, nets), params, {}, 7)

@@ -52,8 +52,8 @@ def toy_step(nets, tx, ema=0.9):
     s, terms = state.update(s, 'disc', PLAYERS['disc'], tx, disc_loss)
     noise = jax.random.uniform(key, (2,))
     s = averaging.updated(s, settings(ema))
-    return s.replace(local={'pool': s.local['pool'] + noise},
-                     extra={'seen': s.extra['seen'] + jnp.mean(batch['x'])}), terms
+    return s.replace(device_state={'pool': s.device_state['pool'] + noise},
+                     extra={'seen': s.model_state['seen'] + jnp.mean(batch['x'])}), terms
   return step
 
 
@@ -90,8 +90,8 @@ def summary(s, terms):
   def numbers(tree):
     return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(parallel.to_host(tree))])
   return {'params': numbers(s.params).tolist(), 'ema': numbers(s.ema).tolist(),
-          'local': np.asarray(parallel.gather_local(s.local)['pool']).tolist(),
-          'seen': float(s.extra['seen']), 'step': int(s.step), 'devices': parallel.device_count(),
+          'local': np.asarray(parallel.gather_local(s.device_state)['pool']).tolist(),
+          'seen': float(s.model_state['seen']), 'step': int(s.step), 'devices': parallel.device_count(),
           'disc': float(terms['disc'])}
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax.core.model import Model
 from i2vjax.interop import export
 from i2vjax.networks import resnet
 from i2vjax.run import load
@@ -75,7 +76,7 @@ def test_generator_is_built_again_from_its_notes(tmp_path):
   x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3))
   params = jax.jit(module.init)(jax.random.key(1), x)['params']
   method = stubs.method(None, inputs=lambda config: {'gen': (x,)})
-  run = load.Run(config, method, {'gen': module}, {'gen': params}, {}, {}, 1)
+  run = load.Run(method, Model(config, {'gen': module}), {'gen': params}, {}, 1)
   folder = export.export(run, None, tmp_path / 'gen')
   arguments = json.loads((folder / 'network.json').read_text())['arguments']
   again = resnet.ResnetGenerator(**arguments)

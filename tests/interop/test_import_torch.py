@@ -13,6 +13,7 @@ from official_files import flat, frame, patchgan_layout, random_params, resnet_l
 
 from i2vjax import methods
 from i2vjax.core import parallel
+from i2vjax.core.model import Model
 from i2vjax.interop import import_torch, key_tables, layouts
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.run import checkpoint, load
@@ -166,7 +167,7 @@ def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):
     for leaf, value in flat(run.params[name]).items():
       np.testing.assert_array_equal(value, params[leaf])
   x = jax.random.uniform(jax.random.key(0), (1, 1, SIZE, SIZE, 3), minval=-1)
-  _, fake = run.method.translate(run.nets, run.config, run.params, run.extra, run.fixed, None, x)
+  _, fake = run.method.translate(run.model, run.params, run.model_state, None, x)
   alone = resnet.ResnetGenerator(3, 4, 2, up='blur').apply(
       {'params': traverse_util.unflatten_dict(checkpoints[1]['gen_ab'], sep='/')}, x[:, 0])
   np.testing.assert_allclose(fake[:, 0], alone, atol=1e-6)
@@ -186,8 +187,8 @@ def test_report_names_files_architecture_and_what_is_fresh(imported):
 def test_training_starts_from_the_imported_state(checkpoints, imported):
   config = run_folder.read_config(imported[0])
   method = methods.get('cyclegan')
-  state = load.fresh_state(config, method, method.networks(config), optimizers(
-      config, method.PLAYERS, 1, parallel.device_count()))
+  state = load.fresh_state(method, Model(config, method.networks(config), optimizers(
+      config, method.PLAYERS, 1, parallel.device_count())))
   found, position = checkpoint.restore(checkpoint.manager(imported[0]), state)
   assert (int(found.step), position) == (0, {})
   np.testing.assert_array_equal(found.params['gen_ab']['stem']['conv']['kernel'],

@@ -11,6 +11,7 @@ from cptrans_toys import KEY, tiny
 from method_tools import clips, moved
 
 from i2vjax.core import model, state
+from i2vjax.core.model import Model
 from i2vjax.methods import cptrans
 from i2vjax.run import load
 
@@ -22,15 +23,16 @@ BATCH = clips(1, batch=2, size=32)
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of frozen networks)."""
-  _, nets, fixed = load.assemble(config)
+  _, model = load.assemble(config)
+  nets, fixed = model.networks, model.frozen
   tx = dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate))
-  return nets, tx, load.fresh_state(config, cptrans, nets, tx), fixed
+  return nets, tx, load.fresh_state(cptrans, Model(config, nets, tx)), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):
   """Compiled (state, batch, key) -> (state, terms) on simulated devices that share the batch."""
   def one(s, batch, key):
-    return cptrans.step(nets, tx, config, s, batch, fixed, key, 'train')
+    return cptrans.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), s, batch, key)
 
   def step(s, batch, key):
     parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
@@ -53,7 +55,7 @@ def translated(stepped):
   """What the step saw before it moved anything: (real, fake) as `see` returns them."""
   config, nets, before, _, _ = stepped
   fake = model.apply(nets, before.params, 'gen', BATCH['a'][:, 0])
-  return (cptrans.features(nets, config, {}, BATCH['b'][:, 0]), cptrans.features(nets, config, {}, fake))
+  return (cptrans.features(Model(config, nets, frozen={}), BATCH['b'][:, 0]), cptrans.features(Model(config, nets, frozen={}), fake))
 
 
 @pytest.fixture(scope='module')
@@ -100,7 +102,7 @@ def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated, weig
   """L_D = 1/2 [(1/N) sum w l(real) + (1/N) sum w~ l(fake)], with the critic before its move."""
   config, nets, before, _, terms = stepped
   value = 0.5 * sum(jnp.mean(weight * jnp.square(
-      cptrans.scores(nets, config, before.params, seen)[..., 0] - label))
+      cptrans.scores(Model(config, nets), before.params, seen)[..., 0] - label))
                     for weight, seen, label in zip(weights, translated, (1, 0), strict=True))
   assert terms['disc_b'] == pytest.approx(float(value), rel=1e-3)
 
@@ -108,7 +110,7 @@ def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated, weig
 def test_generator_meets_the_moved_critic_with_the_weights_before(stepped, translated, weights):
   config, nets, before, after, terms = stepped
   values = [float(jnp.mean(weights[1] * jnp.square(
-      cptrans.scores(nets, config, s.params, translated[1])[..., 0] - 1))) for s in (before, after)]
+      cptrans.scores(Model(config, nets), s.params, translated[1])[..., 0] - 1))) for s in (before, after)]
   assert terms['adversarial'] == pytest.approx(values[1], rel=1e-4)
   assert abs(values[0] - values[1]) > 1e-3 * values[1]
 
@@ -122,9 +124,9 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
   def loss(gen):
     def generate(frames):
       return model.apply(nets, {'gen': gen}, 'gen', frames)
-    seen = cptrans.features(nets, config, {}, generate(x))
-    scores = cptrans.scores(nets, config, after.params, seen)
-    terms = cptrans.structure(nets, config, {}, cptrans.features(nets, config, {}, x), seen, KEY)
+    seen = cptrans.features(Model(config, nets, frozen={}), generate(x))
+    scores = cptrans.scores(Model(config, nets), after.params, seen)
+    terms = cptrans.structure(Model(config, nets, frozen={}), cptrans.features(Model(config, nets, frozen={}), x), seen, KEY)
     return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
             + 6 * terms['cs_global']() + 6 * terms['cs_local']()
             + 10 * cptrans.commutation(config, generate, x, seen['frames'], flow, KEY))
@@ -163,7 +165,7 @@ def test_training_lowers_structure_and_temporal_loss():
   config.co.update(enabled=False, grad_params='last')
   nets, _, _, fixed = setup(config)
   tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
-  s = load.fresh_state(config, cptrans, nets, tx)
+  s = load.fresh_state(cptrans, Model(config, nets, tx))
   step, history = step_on(1, config, nets, tx, fixed), []
   for _ in range(25):
     s, terms = step(s, BATCH, KEY)
@@ -179,7 +181,7 @@ def test_without_co_the_losses_are_those_of_a_plain_gan(stepped, translated):
   config, nets, before, _, _ = stepped
   plain = config.copy_and_resolve_references()
   plain.co.enabled = False
-  w, w_fake, _ = jax.eval_shape(functools.partial(cptrans.content_weights, nets, plain),
+  w, w_fake, _ = jax.eval_shape(functools.partial(cptrans.content_weights, Model(plain, nets)),
                                 before.params, *translated, KEY)
   assert w is None and w_fake.shape == (2, 14, 14)   # the motion still asks for w~
   losses = jax.random.uniform(KEY, (2, 6, 6, 1))
@@ -223,7 +225,7 @@ def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
   config = config.copy_and_resolve_references()
   config.co.grad_params = 'last'
   fake = translated[1]
-  delta = compiled(lambda seen: cptrans.deviation(nets, config, before.params, seen, 2, KEY)[0])
+  delta = compiled(lambda seen: cptrans.deviation(Model(config, nets), before.params, seen, 2, KEY)[0])
   both = delta(fake)
   for i in range(2):
     alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))
@@ -240,7 +242,7 @@ def test_weights_are_float32_under_bfloat16(stepped, translated):
   for some, its in ((low, half), (nets, config)):
     its = its.copy_and_resolve_references()
     its.co.grad_params = 'last'
-    made.append(cptrans.deviation(some, its, before.params, translated[1], 2, KEY)[0])
+    made.append(cptrans.deviation(Model(its, some), before.params, translated[1], 2, KEY)[0])
   np.testing.assert_array_equal(*made)
 
 
@@ -251,7 +253,7 @@ def test_sample_rows_show_input_output_patches_and_motion(stepped):
   config, nets, before, _, _ = stepped
   config = config.copy_and_resolve_references()
   config.co.grad_params = 'last'
-  rows = compiled(lambda p: cptrans.sample_rows(nets, config, p, {}, {}, BATCH, KEY))(before.params)
+  rows = compiled(lambda p: cptrans.sample_rows(Model(config, nets, frozen={}), p, {}, BATCH, KEY))(before.params)
   assert set(rows) == {'infrared', 'translated', 'visible, not of this scene',
                        'content-rich patches', 'motion'}
   for images in rows.values():

@@ -11,6 +11,7 @@ from cptrans_toys import KEY, tiny
 from method_tools import ToyGenerator, config_of
 
 from i2vjax.core import model
+from i2vjax.core.model import Model
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans
 
@@ -27,7 +28,7 @@ def test_parameters_and_patches_of_the_paper(backbone, critic, grid):
            for name, tree in shapes.items()}
   assert count == {'gen': 11_378_179, 'disc_b': critic}
   seen = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
-  scores = jax.eval_shape(functools.partial(cptrans.scores, nets, config), shapes, seen)
+  scores = jax.eval_shape(functools.partial(cptrans.scores, Model(config, nets)), shapes, seen)
   assert scores.shape == (1, *grid)
 
 
@@ -64,6 +65,6 @@ def test_translate_is_frame_by_frame():
   nets = {'gen': ToyGenerator()}
   frames = jax.random.uniform(KEY, (1, 3, 8, 8, 3), minval=-1)
   params = {'gen': nets['gen'].init(KEY, frames[0])['params']}
-  carry, fake = cptrans.translate(nets, None, params, {}, {}, None, frames)
+  carry, fake = cptrans.translate(Model(None, nets, frozen={}), params, {}, None, frames)
   assert carry is None and fake.shape == frames.shape
   np.testing.assert_allclose(fake[:, 1], model.apply(nets, params, 'gen', frames[:, 1]), atol=1e-6)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.core.state import name_key
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cut
@@ -143,10 +143,10 @@ def test_mirroring_does_not_matter_to_a_generator_that_keeps_its_place():
   nets = {'gen': Same(), 'proj_ab': projector.PatchProjector(mlp=False)}
 
   def nce(coin):
-    images = cut.translated(nets, config, {}, cut.mirror(coin, [a])[0])[0]
-    queries = cut.mirror(coin, cut.features(nets, config, {}, images))
-    keys = cut.features(nets, config, {}, a)
-    terms = cut.nce_terms(nets, config, {}, keys, queries, 2, jax.random.key(0))
+    images = cut.translated(Model(config, nets), {}, cut.mirror(coin, [a])[0])[0]
+    queries = cut.mirror(coin, cut.features(Model(config, nets), {}, images))
+    keys = cut.features(Model(config, nets), {}, a)
+    terms = cut.nce_terms(Model(config, nets), {}, keys, queries, 2, jax.random.key(0))
     return terms['nce'](), images
   (up, mirrored), (down, straight) = nce(jnp.array(True)), nce(jnp.array(False))
   np.testing.assert_array_equal(mirrored, straight[:, :, ::-1])
@@ -155,9 +155,9 @@ def test_mirroring_does_not_matter_to_a_generator_that_keeps_its_place():
 
 
 def nce_of_wrong_places(nets, config, a):
-  keys = cut.features(nets, config, {}, a)
+  keys = cut.features(Model(config, nets), {}, a)
   queries = [x[:, :, ::-1] for x in keys]
-  return cut.nce_terms(nets, config, {}, keys, queries, 2, jax.random.key(0))['nce']()
+  return cut.nce_terms(Model(config, nets), {}, keys, queries, 2, jax.random.key(0))['nce']()
 
 
 def test_the_coin_falls_both_ways():
@@ -193,7 +193,7 @@ def test_translates_frame_by_frame():
   config = tiny()
   nets, _, fresh, _ = toy_setup(cut, config)
   frames = clips(3, batch=2)['a']
-  carry, out = cut.translate(nets, config, fresh.params, {}, {}, None, frames)
+  carry, out = cut.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
   assert carry is None and out.shape == frames.shape
   np.testing.assert_allclose(out[:, 1], apply(nets, fresh.params, 'gen', frames[:, 1]), atol=1e-6)
 
@@ -201,5 +201,5 @@ def test_translates_frame_by_frame():
 def test_samples_show_source_translation_and_target():
   config = tiny()
   nets, _, fresh, _ = toy_setup(cut, config)
-  rows = cut.sample_rows(nets, config, fresh.params, {}, {}, clips(1, batch=2), jax.random.key(0))
+  rows = cut.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, clips(1, batch=2), jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'b translated']

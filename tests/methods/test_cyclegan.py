@@ -11,6 +11,7 @@ import optax
 import pytest
 
 from i2vjax.core import model, parallel, state
+from i2vjax.core.model import Model
 from i2vjax.methods import cyclegan
 from i2vjax.run import load
 
@@ -41,10 +42,10 @@ def batch(seed=0):
 def on_one_device(config, nets):
   """(fresh state, step) with plain SGD, without the input pipeline."""
   tx = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
-  fresh = load.fresh_state(config, cyclegan, nets, tx)
+  fresh = load.fresh_state(cyclegan, Model(config, nets, tx))
 
   def step(s, data, fixed, key):
-    return cyclegan.step(nets, tx, config, s, data, fixed, key, 'train')
+    return cyclegan.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), s, data, key)
   return fresh, step
 
 
@@ -120,7 +121,7 @@ def test_every_network_moved_and_the_pools_took_the_fakes(stepped):
     moved = jax.tree.map(lambda x, y: not np.array_equal(x, y), before.params[name],
                          after.params[name])
     assert any(jax.tree.leaves(moved)), name
-  assert int(after.local['pool_a']['count'][0]) == 2
+  assert int(after.device_state['pool_a']['count'][0]) == 2
 
 
 def passes(identity):
@@ -136,7 +137,7 @@ def passes(identity):
     return model.apply(nets, params, name, x, **options)
   original, cyclegan.run = cyclegan.run, counted
   try:
-    one = fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+    one = fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
     jax.eval_shape(jax.vmap(lambda _: step(one, batch(), {}, jax.random.key(0))[1],
                             axis_name=state.AXIS), jnp.arange(1))
   finally:
@@ -155,11 +156,11 @@ def test_identity_weight_zero_skips_two_passes():
 def test_clip_in_chunks_equals_the_clip_whole():
   config = tiny()
   nets = cyclegan.networks(config)
-  params = load.fresh_params(config, cyclegan, nets)
+  params = load.fresh_params(cyclegan, Model(config, nets))
   frames = jax.random.uniform(jax.random.key(1), (1, 4, 32, 32, 3))
 
   def translated(part):
-    return cyclegan.translate(nets, config, params, {}, {}, None, part)[1]
+    return cyclegan.translate(Model(config, nets, frozen={}), params, {}, None, part)[1]
   whole = translated(frames)
   parts = jnp.concatenate([translated(frames[:, :1]), translated(frames[:, 1:])], 1)
   np.testing.assert_allclose(whole, parts, atol=1e-5)
@@ -172,9 +173,9 @@ def test_samples_show_both_directions():
     cyclegan.networks(config)
   config.weights.identity = 0.0
   nets = cyclegan.networks(config)
-  params = load.fresh_params(config, cyclegan, nets)
+  params = load.fresh_params(cyclegan, Model(config, nets))
   data = batch()
-  rows = cyclegan.sample_rows(nets, config, params, {}, {}, {'a': data['a'][..., :1], 'b': data['b']},
+  rows = cyclegan.sample_rows(Model(config, nets, frozen={}), params, {}, {'a': data['a'][..., :1], 'b': data['b']},
                           jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'back to a', 'b', 'b to a', 'back to b']
   assert all(images.shape == (2, 32, 32, 3) for images in rows.values())

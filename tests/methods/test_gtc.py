@@ -11,6 +11,7 @@ import pytest
 from method_tools import config_of, moved
 
 from i2vjax.core import ops, state
+from i2vjax.core.model import Model
 from i2vjax.flow import visibility
 from i2vjax.losses import temporal_residuals
 from i2vjax.methods import gtc
@@ -59,9 +60,9 @@ def one_step(config, data, key=0):
   """(networks, state before, state after, terms) of one step with plain descent."""
   nets = gtc.networks(config) | {'disc': ToyCritic()}
   tx = dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  before = load.fresh_state(config, gtc, nets, tx)
+  before = load.fresh_state(gtc, Model(config, nets, tx))
   after, terms = on_one_device(
-      lambda s: gtc.step(nets, tx, config, s, data, {}, jax.random.key(key), 'train'), before)
+      lambda s: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase='train'), s, data, jax.random.key(key)), before)
   return nets, before, after, terms
 
 
@@ -80,7 +81,7 @@ def again(stepped):
   dropout = {'dropout': state.name_key(jax.random.key(0), 'dropout')}
 
   def forward(gen):
-    variables = {'params': gen, 'batch_stats': before.extra['gen']}
+    variables = {'params': gen, 'batch_stats': before.model_state['gen']}
     (_, out), stats = nets['gen'].apply(variables, a, moments='train', rngs=dropout,
                                         mutable=['batch_stats'])
     return out, stats['batch_stats']
@@ -139,10 +140,10 @@ def test_shared_forward_pass_gives_the_gradient_of_a_fresh_one(stepped, again):
 def test_running_averages_move_once(stepped, again):
   _, _, _, before, after, _ = stepped
   _, ((_, (_, stats, _)), _) = again
-  for found, value in zip(*map(jax.tree.leaves, (after.extra['gen'], stats)), strict=True):
+  for found, value in zip(*map(jax.tree.leaves, (after.model_state['gen'], stats)), strict=True):
     np.testing.assert_allclose(found, value, atol=1e-6)
-  assert jax.tree.structure(before.extra) == jax.tree.structure(after.extra)
-  first = before.extra['gen']['up_0']['norm']
+  assert jax.tree.structure(before.model_state) == jax.tree.structure(after.model_state)
+  first = before.model_state['gen']['up_0']['norm']
   assert not first['mean'].any() and first['var'].tolist() == [1] * 4
 
 
@@ -151,8 +152,8 @@ def traced(config, data):
   nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
 
   def whole():
-    fresh = load.fresh_state(config, gtc, nets, tx)
-    step = jax.vmap(lambda _: gtc.step(nets, tx, config, fresh, data, {}, jax.random.key(0), ''),
+    fresh = load.fresh_state(gtc, Model(config, nets, tx))
+    step = jax.vmap(lambda _: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)),
                     axis_name=state.AXIS)
     return step(jnp.arange(1))
   return jax.eval_shape(whole)[1]
@@ -198,12 +199,12 @@ def test_two_devices_move_like_one():
   config = tiny(adversarial=0.0)
   config.gen.dropout = 0.0
   nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  fresh = load.fresh_state(config, gtc, nets, tx)
+  fresh = load.fresh_state(gtc, Model(config, nets, tx))
   one = batch()
   both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), one)
 
   def step(data):
-    return gtc.step(nets, tx, config, fresh, data, {}, jax.random.key(0), '')[0]
+    return gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0))[0]
   mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
   whole = mapped(jax.tree.map(lambda x: x[None], both))
   halves = mapped(jax.tree.map(lambda x: x[:, None], both))
@@ -253,7 +254,7 @@ def used(stepped):
 
   def use(carry, frames, task='translate'):
     config.data.task = task
-    found = gtc.translate(nets, config, after.params, after.extra, {}, carry, frames)
+    found = gtc.translate(Model(config, nets, frozen={}), after.params, after.model_state, carry, frames)
     config.data.task = 'translate'
     return found
   return jax.jit(use, static_argnames='task')
@@ -280,7 +281,7 @@ def test_what_comes_out_of_the_tasks(used):
 
 def test_samples_show_the_residuals(stepped):
   config, data, nets, _, after, _ = stepped
-  rows = gtc.sample_rows(nets, config, after.params, after.extra, {}, data, jax.random.key(0))
+  rows = gtc.sample_rows(Model(config, nets, frozen={}), after.params, after.model_state, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
   valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]
@@ -295,11 +296,11 @@ def test_one_clip_is_learned_by_heart():
   config.gen.update(width=16, levels=5, hidden=64, dropout=0.0)
   nets = gtc.networks(config)
   tx = {name: optax.adam(2e-3, b1=0.5) for name in gtc.PLAYERS}
-  s = load.fresh_state(config, gtc, nets, tx)
+  s = load.fresh_state(gtc, Model(config, nets, tx))
   a = jax.random.uniform(jax.random.key(0), (1, 5, 8, 8, 3), minval=-1)
   a = jax.image.resize(a, (1, 5, 64, 64, 3), 'linear')
   data = {'a': a, 'b': -a[..., ::-1]}
-  step = jax.jit(jax.vmap(lambda s: gtc.step(nets, tx, config, s, data, {}, jax.random.key(0), ''),
+  step = jax.jit(jax.vmap(lambda s: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), s, data, jax.random.key(0)),
                           axis_name=state.AXIS))
   s, terms = jax.tree.map(lambda x: x[None], s), None
   first = jax.tree.map(lambda x: x[0], s)

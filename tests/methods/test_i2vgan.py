@@ -9,6 +9,7 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
 from i2vjax.core import model, state
+from i2vjax.core.model import Model
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan
 from i2vjax.networks import projector
@@ -147,8 +148,8 @@ def test_projections_are_trained_by_wish(pooled):
 
 def test_pools_take_four_fakes_of_each_domain(pooled):
   before, after = pooled
-  assert before.local['pool_a']['buf'].shape == (6, 8, 8, 3)
-  assert int(after.local['pool_a']['count']) == int(after.local['pool_b']['count']) == 4
+  assert before.device_state['pool_a']['buf'].shape == (6, 8, 8, 3)
+  assert int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 4
 
 
 # ---- Similarity on features
@@ -171,7 +172,7 @@ def gradient(features, term):
   """Of a similarity term, with respect to (projections, features)."""
   config, nets, params, made = features
   return jax.jit(jax.grad(lambda params, made: i2vgan.similarity_terms(
-      nets, config, params, made, jax.random.key(1))[term](), (0, 1)))(params, made)
+      Model(config, nets), params, made, jax.random.key(1))[term](), (0, 1)))(params, made)
 
 
 def reached(maps):
@@ -204,7 +205,7 @@ def test_internal_similarity_reaches_the_predicted_frame_by_wish(features):
 def test_equal_translations_cost_no_internal_similarity(features):
   config, nets, params, made = features
   same = {x: {'keys': maps['keys'], 'queries': maps['keys']} for x, maps in made.items()}
-  term = i2vgan.similarity_terms(nets, config, params, same, jax.random.key(1))['ins']
+  term = i2vgan.similarity_terms(Model(config, nets), params, same, jax.random.key(1))['ins']
   np.testing.assert_allclose(term(), 0, atol=1e-6)
 
 
@@ -219,7 +220,7 @@ def test_external_similarity_by_hand(features):
     z = {kind: model.apply(nets, params, f'proj_{x}{y}', maps) for kind, maps in flat.items()}
     total += sum(contrastive.patch_nce(q[i], k[i]).mean() / 5 for i in range(3)
                  for q, k in zip(z['queries'], z['keys'], strict=True))
-  term = i2vgan.similarity_terms(nets, config, params, made, jax.random.key(1))['exs']
+  term = i2vgan.similarity_terms(Model(config, nets), params, made, jax.random.key(1))['exs']
   np.testing.assert_allclose(term(), total, rtol=1e-4)
 
 

@@ -7,6 +7,7 @@ import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
 from i2vjax.core import model
+from i2vjax.core.model import Model
 from i2vjax.methods import i2vgan
 from i2vjax.run import checkpoint, direction, load
 
@@ -40,7 +41,7 @@ def translated(mode, frames, chunks):
   nets, _, fresh, _ = toy_setup(i2vgan, config)
   carry, parts = None, []
   for part in jnp.split(frames, chunks, axis=1):
-    carry, out = i2vgan.translate(nets, config, fresh.params, {}, {}, carry, part)
+    carry, out = i2vgan.translate(Model(config, nets, frozen={}), fresh.params, {}, carry, part)
     parts.append(out)
   return nets, fresh.params, jnp.concatenate(parts, 1)
 
@@ -72,7 +73,7 @@ def test_an_unknown_mode_names_the_field():
 def test_samples_show_both_directions_and_predictions():
   config = tiny()
   nets, _, fresh, _ = toy_setup(i2vgan, config)
-  rows = i2vgan.sample_rows(nets, config, fresh.params, {}, {}, clips(3, batch=2), jax.random.key(0))
+  rows = i2vgan.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, clips(3, batch=2), jax.random.key(0))
   assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
   assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())
 
@@ -84,7 +85,7 @@ def test_only_the_generators_frames_are_carried(mode):
   config.eval.mode = mode
   nets, _, fresh, _ = toy_setup(i2vgan, config)
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 8, 8, 3), minval=-1)
-  (before, count), out = i2vgan.translate(nets, config, fresh.params, {}, {}, None, frames)
+  (before, count), out = i2vgan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
   fake = [model.apply(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
   np.testing.assert_allclose(before, jnp.stack(fake, 1), atol=1e-6)
   assert count == 4 and float(jnp.abs(out[:, 2:] - before).max()) > 1e-3
@@ -95,9 +96,9 @@ def test_turned_run_predicts_in_the_other_domain():
   config = tiny()
   config.eval.mode = 'predictor'
   nets, _, fresh, _ = toy_setup(i2vgan, config)
-  run = direction.swap_domains(load.Run(config, i2vgan, nets, fresh.params, {}, {}, 0))
+  run = direction.swap_domains(load.Run(i2vgan, Model(config, nets), fresh.params, {}, 0))
   frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
-  _, out = i2vgan.translate(run.nets, run.config, run.params, {}, {}, None, frames)
+  _, out = i2vgan.translate(Model(run.config, run.model.networks, frozen={}), run.params, {}, None, frames)
   fake = [model.apply(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
   np.testing.assert_allclose(out[:, 0], fake[0], atol=1e-6)
   np.testing.assert_allclose(
@@ -114,9 +115,9 @@ def test_features_themselves_are_compared_without_a_projection(tmp_path):
   assert moved(setup[2], after) == set(after.params) - {'proj_ab', 'proj_ba'}
   assert np.isfinite(terms['exs']) and np.isfinite(terms['ins'])
   checkpoints = checkpoint.manager(tmp_path)
-  checkpoint.save(checkpoints, after.replace(step=np.int32(1), local={}), {})
+  checkpoint.save(checkpoints, after.replace(step=np.int32(1), device_state={}), {})
   checkpoint.finish(checkpoints)
-  found, _ = checkpoint.restore(checkpoints, setup[2].replace(local={}))
+  found, _ = checkpoint.restore(checkpoints, setup[2].replace(device_state={}))
   jax.tree.map(np.testing.assert_array_equal, found.params, after.params)
 
 

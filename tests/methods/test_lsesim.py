@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.core.state import name_key
 from i2vjax.losses import selfsim
 from i2vjax.methods import lsesim
@@ -90,7 +90,7 @@ def spatial_of(setup, config, params, fake):
   """L_spatial with fresh features, written for one layer after the other."""
   nets, _, _, fixed = setup
   key = name_key(KEY, 'spatial')
-  seen = [lsesim.features(nets, config, fixed, x) for x in (BATCH['a'][:, 0], fake)]
+  seen = [lsesim.features(Model(config, nets, frozen=fixed), x) for x in (BATCH['a'][:, 0], fake)]
   ids = selfsim.places(key, seen[0], config.lsesim.patch_nums)
   headed = [apply(nets, params, 'heads', features) for features in seen]
   values = [selfsim.difference(*(selfsim.similarity_map(headed[image][k], ids[k], 5)
@@ -123,8 +123,8 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(which, request):
 
 def test_equal_images_cost_nothing(fixed):
   config, (nets, _, before, frozen), _, _ = fixed
-  seen = lsesim.features(nets, config, frozen, BATCH['a'][:, 0])
-  assert lsesim.spatial(nets, config, before.params, seen, seen, KEY) < 1e-5
+  seen = lsesim.features(Model(config, nets, frozen=frozen), BATCH['a'][:, 0])
+  assert lsesim.spatial(Model(config, nets), before.params, seen, seen, KEY) < 1e-5
 
 
 # ---- The critic
@@ -136,7 +136,7 @@ def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
                 for x in (BATCH['b'][:, 0], fake_of(fixed[1])))
   value = 0.5 * (jnp.mean((real - 1)**2) + jnp.mean(fake**2))   # the pool is filling
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
-  assert int(after.local['pool_b']['count']) == 2
+  assert int(after.device_state['pool_b']['count']) == 2
 
 
 # ---- The heads
@@ -162,8 +162,8 @@ def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
   nets, _, before, frozen = setup
   lessons = lsesim.head_batch(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
   a, b, a_again, b_again = (
-      lsesim.features(nets, config, frozen, x) for x in jnp.split(lessons, 4))
-  fake = lsesim.features(nets, config, frozen, fake_of(setup))
+      lsesim.features(Model(config, nets, frozen=frozen), x) for x in jnp.split(lessons, 4))
+  fake = lsesim.features(Model(config, nets, frozen=frozen), fake_of(setup))
   ids = selfsim.places(name_key(KEY, 'heads'), a, 20)
 
   def loss(heads):
@@ -199,7 +199,7 @@ def test_descriptors_take_the_place_of_the_vgg():
 def test_descriptors_at_256_pixels_have_the_sizes_of_the_features():
   config = config_of('lsesim')
   config.perceptual = 'none'
-  seen = jax.eval_shape(lambda x: lsesim.features({}, config, {}, x), jnp.zeros((1, 256, 256, 3)))
+  seen = jax.eval_shape(lambda x: lsesim.features(Model(config, {}, frozen={}), x), jnp.zeros((1, 256, 256, 3)))
   assert [x.shape for x in seen] == [(1, 64, 64, 8), (1, 32, 32, 8), (1, 32, 32, 8)]
 
 
@@ -233,14 +233,14 @@ def test_config_holds_the_numbers_of_the_public_code():
 def test_translates_frame_by_frame(fixed):
   config, (nets, _, before, _), _, _ = fixed
   frames = clips(3, batch=2)['a']
-  carry, out = lsesim.translate(nets, config, before.params, {}, {}, None, frames)
+  carry, out = lsesim.translate(Model(config, nets, frozen={}), before.params, {}, None, frames)
   assert carry is None and out.shape == frames.shape
   np.testing.assert_allclose(out[:, 1], apply(nets, before.params, 'gen', frames[:, 1]), atol=1e-6)
 
 
 def test_samples_show_where_the_middle_finds_its_like(learned):
   config, (nets, _, before, frozen), _, _ = learned
-  rows = lsesim.sample_rows(nets, config, before.params, {}, frozen, BATCH, KEY)
+  rows = lsesim.sample_rows(Model(config, nets, frozen=frozen), before.params, {}, BATCH, KEY)
   assert list(rows) == ['a', 'a to b', 'b', 'like the middle, a', 'like the middle, a to b']
   like = rows['like the middle, a']
   assert like.shape == (2, 8, 8, 3)

@@ -10,7 +10,7 @@ from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 from mocyclegan_toys import BATCH, KEY, SIZE, B, batch_with, terms_of, tiny, toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.flow import visibility
 from i2vjax.methods import mocyclegan
 from i2vjax.run import load
@@ -97,7 +97,7 @@ def test_exchanged_domains_cost_the_same(toys, stepped):
 def test_traced_where_the_way_there_and_back_agrees_inside_the_frame():
   config, batch = tiny(), batch_with((3.0, 0.0))
   forward = batch['flow_fwd_a'].at[:, :, 4:8].set(5.0)
-  traced = mocyclegan.motions({}, config, {}, {**batch, 'flow_fwd_a': forward})['a'][1][..., 0]
+  traced = mocyclegan.motions(Model(config, {}, frozen={}), {**batch, 'flow_fwd_a': forward})['a'][1][..., 0]
   expected = np.ones((B, SIZE, SIZE))
   expected[:, :, -3:] = 0
   expected[:, 4:8] = 0
@@ -148,7 +148,7 @@ def test_critics_loss_by_hand(toys, stepped):
   real, fake = (apply(nets, fresh.params, 'disc_b', x) for x in (ops.fold(BATCH['b']), fake))
   expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
   np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
-  assert int(stepped[0].local['pool_a']['count']) == 2 * B
+  assert int(stepped[0].device_state['pool_a']['count']) == 2 * B
 
 
 def test_passes_of_a_step():
@@ -177,11 +177,11 @@ def test_without_motion_terms_it_asks_for_no_flow():
 def test_translates_frame_by_frame_and_shows_its_motion(toys):
   config, (nets, _, fresh, _) = toys
   frames = clips(3, size=SIZE)['a']
-  _, shown = mocyclegan.translate(nets, config, fresh.params, {}, {}, None, frames)
-  single = mocyclegan.translate(nets, config, fresh.params, {}, {}, None, frames[:, 1:2])[1]
+  _, shown = mocyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
+  single = mocyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames[:, 1:2])[1]
   np.testing.assert_allclose(shown[:, 1:2], single, atol=1e-6)
   rows = jax.eval_shape(
-      lambda: mocyclegan.sample_rows(nets, config, fresh.params, {}, {}, BATCH, KEY))
+      lambda: mocyclegan.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, BATCH, KEY))
   assert {'a to b', 'motion of a', 'motion of a to b', 'traced in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
 
@@ -189,7 +189,7 @@ def test_translates_frame_by_frame_and_shows_its_motion(toys):
 def test_trainable_parameters_and_the_estimator_of_the_paper_variant():
   config = config_of('mocyclegan', 'paper')
   nets = mocyclegan.networks(config)
-  shapes = jax.eval_shape(lambda: load.fresh_params(config, mocyclegan, nets))
+  shapes = jax.eval_shape(lambda: load.fresh_params(mocyclegan, Model(config, nets)))
   expected = 2 * (11_378_179 + 1_076_418 + 2_764_737)
   assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == expected
   assert [weights for _, weights in mocyclegan.frozen_networks(config).values()] == ['raft_small']

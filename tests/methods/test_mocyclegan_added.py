@@ -10,7 +10,7 @@ from method_tools import config_of, drifting, moved, one_step, passes
 from mocyclegan_toys import toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import i2vgan, mocyclegan
 from i2vjax.networks import projector
@@ -72,7 +72,7 @@ def test_cycle_is_the_mean_of_vl_over_three_frames(stepped, images):
 def test_similarity_of_all_fakes_by_hand(stepped, images):
   """EXS is summed over three frames and INS looks at them, all made by the generator."""
   config, (nets, _, before, _), _, terms = stepped
-  nets, heads = i2vgan.with_projections(nets, config, before.key)
+  nets, heads = i2vgan.with_projections(Model(config, nets), before.key)
   taps = projector.taps(config)
 
   @functools.partial(jax.jit, static_argnums=0)
@@ -104,9 +104,9 @@ def test_motion_of_three_frames_is_the_mean_of_both_pairs(stepped):
   @functools.partial(jax.jit, static_argnums=0)
   def terms_of(frames, batch):
     config, real = tiny(frames), {x: ops.fold(batch[x]) for x in 'ab'}
-    fake, back, _ = mocyclegan.translations(nets, config, before.params, real)
-    flows = mocyclegan.motions(nets, config, {}, batch)
-    found = mocyclegan.motion_terms(nets, config, before.params, {}, flows, real, fake, back)
+    fake, back, _ = mocyclegan.translations(Model(config, nets), before.params, real)
+    flows = mocyclegan.motions(Model(config, nets, frozen={}), batch)
+    found = mocyclegan.motion_terms(Model(config, nets, frozen={}), before.params, flows, real, fake, back)
     return {name: term() for name, term in found.items()}
   scale = jnp.array([1.0, 0.2])[:, None, None, None]   # one pair moves less than the other
   batch = {name: x * scale if 'flow' in name else x for name, x in BATCH.items()}
@@ -166,7 +166,7 @@ def test_unequal_channels_are_refused_where_encoders_read_both():
 def test_samples_of_three_frames_show_the_second(stepped):
   _, (nets, _, before, _), *_ = stepped
   config = tiny(3)
-  rows = jax.jit(lambda batch: mocyclegan.sample_rows(nets, config, before.params, {}, {}, batch,
+  rows = jax.jit(lambda batch: mocyclegan.sample_rows(Model(config, nets, frozen={}), before.params, {}, batch,
                                                   jax.random.key(0)))(BATCH)
   np.testing.assert_array_equal(rows['a'], BATCH['a'][:, 1])
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())

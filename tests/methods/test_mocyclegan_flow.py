@@ -11,6 +11,7 @@ from method_tools import config_of
 from mocyclegan_toys import BATCH, KEY, terms_of, tiny
 
 from i2vjax.core import ops
+from i2vjax.core.model import Model
 from i2vjax.flow import visibility
 from i2vjax.methods import mocyclegan
 
@@ -98,7 +99,7 @@ def raft():
     config.motion.iters = corrections
 
     def total(frames):
-      found = mocyclegan.estimated({'flow': net}, config, fixed, frames)
+      found = mocyclegan.estimated(Model(config, {'flow': net}, frozen=fixed), frames)
       return sum(jnp.mean(probe * found[x]) for x in 'ab')
     return jax.jit(jax.value_and_grad(total)).lower(frames).compile()
   return frames, after

@@ -9,7 +9,7 @@ import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
 from i2vjax.core import state
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.losses import pseudo_labels
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous_segmenter, combogan, multi_view_critic
@@ -80,8 +80,8 @@ def tiny(words='demo', **weights):
 def setup_of(config):
   """(nets, tx, state without a device axis)."""
   nets, tx = morngan.networks(config), dict.fromkeys(morngan.PLAYERS, optax.adam(RATE))
-  fresh = load.fresh_state(config, morngan, nets, tx)
-  return nets, tx, fresh.replace(local=jax.tree.map(lambda x: x[0], fresh.local))
+  fresh = load.fresh_state(morngan, Model(config, nets, tx))
+  return nets, tx, fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
 
 
 @pytest.fixture(scope='module')
@@ -94,8 +94,7 @@ def stepped(ready, phase, batch=None):
   """(state, terms) after a step of a phase on one device."""
   config, nets, tx, fresh = ready
   size = 0 if phase in ('translation', 'frozen') else SIDE
-  step = jax.vmap(lambda batch: morngan.step(nets, tx, config, fresh, batch, {}, KEY,
-                                             (phase, size)), axis_name=state.AXIS)
+  step = jax.vmap(lambda batch: morngan.step(Model(config, nets, optimizers=tx, frozen={}, phase=(phase, size)), fresh, batch, KEY), axis_name=state.AXIS)
   batches = jax.tree.map(lambda x: x[None], BATCH if batch is None else batch)
   return jax.tree.map(lambda x: x[0], jax.jit(step)(batches))
 
@@ -254,8 +253,8 @@ def slopes(ready, phase, term):
   given = {'b': BATCH['labels_b'][:, 0]}
 
   def loss(params):
-    made = pearlgan.translations(nets, params, REAL)
-    return morngan.semantics(nets, config, params, (phase, size), REAL, made, given, KEY)[0][term]()
+    made = pearlgan.translations(Model(networks=nets), params, REAL)
+    return morngan.semantics(Model(config, nets, phase=(phase, size)), params, REAL, made, given, KEY)[0][term]()
   params = {name: fresh.params[name] for name in ALL}
   grads = jax.jit(jax.grad(loss))(params)
   return {name for name in ALL if any(x.any() for x in jax.tree.leaves(grads[name]))}
@@ -315,7 +314,7 @@ def test_scale_robustness_of_an_identity_on_flat_frames_is_0_at_both_sizes():
   nets = {name: Identity() for name in morngan.PLAYERS['gen']}
   params = {name: {'one': jnp.ones(())} for name in nets}
   flat = {x: jnp.full((1, SIDE, SIDE, 3), 0.3) for x in 'ab'}
-  shaped = jax.jit(lambda key, real: morngan.robustness(nets, config, state.State(
+  shaped = jax.jit(lambda key, real: morngan.robustness(Model(config, nets), state.State(
       params, {}, {}, {}, jnp.int32(3), key), real,
       {'a': real['b'], 'b': real['a']}))
   seen = {}
@@ -335,14 +334,34 @@ def test_scale_robustness_of_an_identity_on_flat_frames_is_0_at_both_sizes():
 # ---- Memory
 
 
+class Asked:
+  """A feed that shows what it is asked to keep: (table, whether it may be known already)."""
+
+  def __init__(self, source):
+    self.source = source
+
+  def sweep(self):
+    return self.source
+
+  def kept_pairs(self, first, make, known):
+    return make(), known
+
+  def with_pairs(self, answer):
+    return answer
+
+
 def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
   config, nets, _, fresh = ready
   frames = jax.random.uniform(jax.random.key(7), (5, 2, SIDE, SIDE, 3), minval=-1)
   index = np.array([0, 1, 2, 3, 4, 4])
   source = [{'a': frames[index[k:k + 3]], 'index': index[k:k + 3],
              'corner': np.stack([index[k:k + 3], 9 - index[k:k + 3]], axis=1)} for k in (0, 3)]
-  assert morngan.pairing(config, nets, fresh.params, source, ('mining', 8)) is None
-  table = morngan.pairing(config, nets, fresh.params, source, ('frozen', 0))
+  asked = Asked(source)
+  early = Model(config, nets, phase=('mining', 8))
+  assert morngan.batches(early, asked, fresh, 0) == (None, False)
+  late = Model(config, nets, phase=('frozen', 0))
+  table, known = morngan.batches(late, asked, fresh, 10 ** 6)
+  assert known
   assert table['top'] == 10 and tuple(table['classes']) == config.classes.small
   np.testing.assert_array_equal(table['corner'], [[k, 9 - k] for k in range(5)])
   for k in range(5):
@@ -352,12 +371,12 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
     np.testing.assert_allclose(table['vector'][k], found[0], atol=1e-6)
   assert table['vector'].any()
   config = tiny('demo-sdp')
-  assert morngan.pairing(config, nets, fresh.params, source, ('frozen', 0)) is None
+  assert morngan.batches(Model(config, nets, phase=('frozen', 0)), asked, fresh, 0)[0] is None
 
 
 @pytest.mark.slow
 def test_sample_sheet_shows_what_is_read(ready):
   config, nets, _, fresh = ready
-  rows = morngan.sample_rows(nets, config, fresh.params, fresh.extra, {}, BATCH, KEY)
+  rows = morngan.sample_rows(Model(config, nets, frozen={}), fresh.params, fresh.model_state, BATCH, KEY)
   assert {'a to b', 'back to a', 'classes of a', 'classes of b'} <= set(rows)
   assert all(x.shape == (2, SIDE, SIDE, 3) for x in rows.values())

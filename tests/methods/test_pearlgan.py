@@ -21,7 +21,7 @@ from pearlgan_toys import (
   tiny,
 )
 
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.core.state import name_key
 from i2vjax.losses import attention_maps, gradients, reconstruction, relativistic
 from i2vjax.methods import pearlgan
@@ -53,7 +53,7 @@ def again(stepped):
   found = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
 
   def judge(params, x, frames):
-    weights, _ = spectral.normalize(params[f'disc_{x}'], before.extra['spectral'][f'disc_{x}'])
+    weights, _ = spectral.normalize(params[f'disc_{x}'], before.model_state['spectral'][f'disc_{x}'])
     return nets[f'disc_{x}'].apply({'params': weights}, frames)
 
   def drawn(params):
@@ -134,7 +134,7 @@ def passes_of(config):
 def test_fakes_of_the_pools_are_those_before_the_move(stepped):
   config, nets, before, after, _ = stepped
   fake = apply(nets, before.params, 'gen_ab', REAL['a'])
-  pool = after.local['pool_b']
+  pool = after.device_state['pool_b']
   assert int(pool['count']) == 2
   np.testing.assert_allclose(pool['buf'][:2], fake, atol=1e-6)
 
@@ -145,11 +145,11 @@ def test_fakes_of_the_pools_are_those_before_the_move(stepped):
 def test_vectors_move_one_step_of_the_power_method(stepped):
   config, _, before, after, _ = stepped
   for name in ('disc_a', 'disc_b'):
-    _, u = spectral.normalize(before.params[name], before.extra['spectral'][name])
-    for found, value in zip(*map(jax.tree.leaves, (after.extra['spectral'][name], u)),
+    _, u = spectral.normalize(before.params[name], before.model_state['spectral'][name])
+    for found, value in zip(*map(jax.tree.leaves, (after.model_state['spectral'][name], u)),
                             strict=True):
       np.testing.assert_allclose(found, value, rtol=1e-5)
-  assert jax.tree.structure(before.extra) == jax.tree.structure(after.extra)
+  assert jax.tree.structure(before.model_state) == jax.tree.structure(after.model_state)
 
 
 def test_two_devices_move_like_one():
@@ -196,7 +196,7 @@ def test_terms_that_have_not_begun_have_no_gradient(stepped):
   config.train.per_epoch, config.start.accs = 5, 2
 
   def accs(params, step):
-    made = pearlgan.translations(nets, params, REAL)
+    made = pearlgan.translations(Model(networks=nets), params, REAL)
     return pearlgan.attentional(config, step, made)['accs']()
   slope = jax.jit(jax.grad(accs))
   size = [sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(slope(before.params, step)))
@@ -212,7 +212,7 @@ def test_stretched_frames_fill_the_range_each_by_itself(stepped):
   config = config.copy_and_resolve_references()
   frames, results = clips(2, size=8)['a'], {}
   for config.eval.stretch in ('none', 'minmax'):
-    carry, fake = pearlgan.translate(nets, config, after.params, {}, {}, None, frames)
+    carry, fake = pearlgan.translate(Model(config, nets, frozen={}), after.params, {}, None, frames)
     results[config.eval.stretch] = np.asarray(fake[0])
     assert carry is None and fake.shape == frames.shape
   for plain, wide in zip(results['none'], results['minmax'], strict=True):
@@ -222,7 +222,7 @@ def test_stretched_frames_fill_the_range_each_by_itself(stepped):
 
 def test_samples_show_edges_and_attention(stepped):
   config, nets, _, after, _ = stepped
-  rows = pearlgan.sample_rows(nets, config, after.params, after.extra, {}, BATCH, KEY)
+  rows = pearlgan.sample_rows(Model(config, nets, frozen={}), after.params, after.model_state, BATCH, KEY)
   assert {'a to b', 'back to b', 'edges of a', 'attention of b'} <= set(rows)
   assert {x.shape for x in rows.values()} == {(2, 16, 16, 3)}
   assert all(-1 <= float(x.min()) <= float(x.max()) <= 1 for x in rows.values())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.methods import i2vgan, recyclegan
 
 
@@ -49,8 +49,8 @@ def perfect(config, batch):
   nets = dict.fromkeys(('gen_ab', 'gen_ba'), Same()) | dict.fromkeys(('pred_a', 'pred_b'), Still())
   params = dict.fromkeys(nets, {})
   real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
-  made = i2vgan.translations(nets, config, params, real, jax.random.key(0))
-  terms = i2vgan.cyclic_terms(nets, config, {}, made, real, recyclegan.pixel_distance(config))
+  made = i2vgan.translations(Model(config, nets), params, real, jax.random.key(0))
+  terms = i2vgan.cyclic_terms(Model(config, nets, frozen={}), made, real, recyclegan.pixel_distance(config))
   return {name: float(term()) for name, term in terms.items()}
 
 
@@ -146,7 +146,7 @@ def test_projections_are_those_an_i2vgan_of_this_seed_begins_with():
   """The same in every step, because they follow from the run's key alone."""
   config = tiny('demo', exs=0.1)
   _, _, fresh, _ = toy_setup(recyclegan, config)
-  nets, heads = i2vgan.with_projections({}, config, fresh.key)
+  nets, heads = i2vgan.with_projections(Model(config, {}), fresh.key)
   _, _, other, _ = toy_setup(i2vgan, config)
   for name, tree in heads.items():
     jax.tree.map(np.testing.assert_array_equal, tree, other.params[name])
@@ -158,7 +158,7 @@ def test_trained_projections_are_left_to_i2vgan():
   config = tiny('demo', exs=0.1)
   config.nce.train_projection = True
   with pytest.raises(ValueError, match='nce.train_projection.*i2vgan'):
-    i2vgan.with_projections({}, config, jax.random.key(0))
+    i2vgan.with_projections(Model(config, {}), jax.random.key(0))
 
 
 def test_taps_that_nobody_reads_may_be_missing():
@@ -175,6 +175,6 @@ def test_translates_frame_by_frame():
   config = tiny('demo')
   nets, _, fresh, _ = toy_setup(recyclegan, config)
   frames = clips(4, batch=2)['a']
-  carry, out = recyclegan.translate(nets, config, fresh.params, {}, {}, None, frames)
+  carry, out = recyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
   assert carry is None
   np.testing.assert_allclose(out[:, 2], apply(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6)

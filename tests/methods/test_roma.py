@@ -11,6 +11,7 @@ import pytest
 from method_tools import ToyGenerator, clips, config_of, moved
 
 from i2vjax.core import model, state
+from i2vjax.core.model import Model
 from i2vjax.losses import descriptor, similarity
 from i2vjax.methods import cptrans, roma
 from i2vjax.networks import vit
@@ -37,16 +38,17 @@ def tiny(backbone='random', **weights):
 
 def setup(config, rate=0.01):
   """(nets, tx, fresh state, parameters of the ViT), with a generator that compiles in no time."""
-  _, nets, fixed = load.assemble(config)
+  _, model = load.assemble(config)
+  nets, fixed = model.networks, model.frozen
   nets = {**nets, 'gen': ToyGenerator()}
   tx = dict.fromkeys(roma.PLAYERS, optax.sgd(rate))
-  return nets, tx, load.fresh_state(config, roma, nets, tx), fixed
+  return nets, tx, load.fresh_state(roma, Model(config, nets, tx)), fixed
 
 
 def step_on(devices, config, nets, tx, fixed):
   """Compiled (state, batch) -> (state, terms) on simulated devices that share the batch."""
   def one(s, batch):
-    return roma.step(nets, tx, config, s, batch, fixed, KEY, 'train')
+    return roma.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), s, batch, KEY)
 
   def step(s, batch):
     parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
@@ -68,7 +70,7 @@ def stepped():
 def seen(stepped):
   """x, y' and y of one frame each: {(domain, window, frame): as `see` returns it}."""
   config, nets, fixed, before, _, _ = stepped
-  see = compiled(functools.partial(cptrans.features, nets, config, fixed))
+  see = compiled(functools.partial(cptrans.features, Model(config, nets, frozen=fixed)))
   found = {}
   for i in range(2):
     for t in range(2):
@@ -182,9 +184,9 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(stepped):
   x = BATCH['a'].reshape(-1, 32, 32, 3)
 
   def loss(gen):
-    fake = cptrans.features(nets, config, fixed, model.apply(nets, {'gen': gen}, 'gen', x))
-    terms = roma.structure(nets, config, fixed, cptrans.features(nets, config, fixed, x), fake, 2, KEY)
-    return (jnp.mean((roma.scores(nets, config, after.params, fake) - 1)**2)
+    fake = cptrans.features(Model(config, nets, frozen=fixed), model.apply(nets, {'gen': gen}, 'gen', x))
+    terms = roma.structure(Model(config, nets, frozen=fixed), cptrans.features(Model(config, nets, frozen=fixed), x), fake, 2, KEY)
+    return (jnp.mean((roma.scores(Model(config, nets), after.params, fake) - 1)**2)
             + 5 * terms['cs_global']() + 5 * terms['cs_local']() + terms['cs_motion']())
   gradient = compiled(jax.grad(loss))(before.params['gen'])
   made = jax.tree.map(lambda old, new: (old - new) / 0.01, before.params['gen'],
@@ -242,8 +244,8 @@ def test_single_frames_leave_out_motion():
 
 def test_equal_frames_cost_no_structure(without_vit):
   config, nets = without_vit[:2]
-  seen = cptrans.features(nets, config, {}, BATCH['b'].reshape(-1, 32, 32, 3))
-  terms = roma.structure(nets, config, {}, seen, seen, 2, KEY)
+  seen = cptrans.features(Model(config, nets, frozen={}), BATCH['b'].reshape(-1, 32, 32, 3))
+  terms = roma.structure(Model(config, nets, frozen={}), seen, seen, 2, KEY)
   assert all(terms[name]() < 1e-5 for name in ('cs_global', 'cs_local', 'cs_motion'))
 
 
@@ -272,7 +274,7 @@ def test_parameters_and_scores_of_the_public_code(backbone, critic, shape):
            for name, tree in shapes.items()}
   assert count == {'gen': 11_378_179, 'disc_b': critic}
   seen = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
-  assert jax.eval_shape(functools.partial(roma.scores, nets, config), shapes, seen).shape == shape
+  assert jax.eval_shape(functools.partial(roma.scores, Model(config, nets)), shapes, seen).shape == shape
 
 
 def test_config_holds_the_numbers_of_the_published_command():
@@ -296,9 +298,9 @@ def test_regions_of_the_public_code_are_one_switch_away():
 
 def test_translates_frame_by_frame_and_shows_both_frames(without_vit):
   config, nets, before = without_vit[:3]
-  carry, fake = roma.translate(nets, config, before.params, {}, {}, None, BATCH['a'])
+  carry, fake = roma.translate(Model(config, nets, frozen={}), before.params, {}, None, BATCH['a'])
   assert carry is None and fake.shape == BATCH['a'].shape
-  rows = roma.sample_rows(nets, config, before.params, {}, {}, BATCH, KEY)
+  rows = roma.sample_rows(Model(config, nets, frozen={}), before.params, {}, BATCH, KEY)
   assert list(rows) == ['infrared, frame 0', 'translated, frame 0', 'infrared, frame 1',
                         'translated, frame 1', 'visible, not of this scene']
   np.testing.assert_allclose(rows['translated, frame 1'], fake[:, 1], atol=1e-6)

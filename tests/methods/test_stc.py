@@ -20,7 +20,7 @@ from stc_toys import (
 )
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.core.state import init_params
 from i2vjax.data.loader import batches
 from i2vjax.methods import stc
@@ -50,7 +50,7 @@ def test_way_back_from_what_was_led_back_before():
   config, (nets, params) = tiny(), linear()
   config.cycle.prev = 'recon'
   made, motion = made_of(config, nets, params)
-  expected, _, _ = stc.recurrence(nets, config, params, 'fuse_ba', 0.8 * made['fake'], motion)
+  expected, _, _ = stc.recurrence(Model(config, nets), params, 'fuse_ba', 0.8 * made['fake'], motion)
   np.testing.assert_allclose(made['again'], expected[:, 1:], atol=1e-6)
   config.cycle.prev = 'real'
   assert float(jnp.max(jnp.abs(made['again'] - made_of(config, nets, params)[0]['again']))) > 1e-2
@@ -76,7 +76,7 @@ def test_the_block_sees_the_size_of_the_difference_or_its_sign():
   masks = {}
   for kind in ('abs', 'signed'):
     config = tiny(input=kind)
-    masks[kind] = [float(stc.fuse(nets, config, params, 'fuse_ab', g, p, seen)[1][0, 0, 0, 0])
+    masks[kind] = [float(stc.fuse(Model(config, nets), params, 'fuse_ab', g, p, seen)[1][0, 0, 0, 0])
                    for g, p in ((new, before), (before, new))]
   expected = [1 / (1 + math.exp(-0.6)), 1 / (1 + math.exp(0.6))]
   np.testing.assert_allclose(masks['signed'], expected, rtol=1e-5)
@@ -118,7 +118,7 @@ def test_visibility_finds_what_the_street_hides():
   batch = {x: jnp.stack([jnp.asarray(p['frames'], jnp.float32) / 127.5 - 1 for p in picks])
            for x in 'ab'}
   batch |= {f'flow_{x}': jnp.stack([p['flow'] for p in picks]) for x in 'ab'}
-  seen = stc.motions({}, config, {}, batch)['b']['seen'].ravel()
+  seen = stc.motions(Model(config, {}, frozen={}), batch)['b']['seen'].ravel()
   truth = np.stack([source.frames.flow(int(source.starts[i]))['backward_visible']
                     for i in range(0, len(source), 5)]).ravel() > 0
   rank = np.argsort(np.argsort(seen)) + 1
@@ -138,7 +138,7 @@ def translator():
 
   @jax.jit
   def call(carry, frames):
-    return stc.translate(nets, config, params, {}, {}, carry, frames)
+    return stc.translate(Model(config, nets, frozen={}), params, {}, carry, frames)
   return call
 
 
@@ -163,7 +163,7 @@ def test_the_program_does_not_grow_with_the_clip():
   def lines(length):
     frames = jnp.zeros((1, length, SIZE, SIZE, 3))
     return len(jax.make_jaxpr(
-        lambda x: stc.translate(nets, config, params, {}, {}, None, x))(frames).eqns)
+        lambda x: stc.translate(Model(config, nets, frozen={}), params, {}, None, x))(frames).eqns)
   assert lines(2) == lines(9)
 
 
@@ -171,7 +171,7 @@ def test_translating_is_the_recurrence_of_the_training():
   config, (nets, params) = tiny(), linear()
   config.flow.update(name='lk', levels=1, warps=1)
   made, _ = made_of(config, nets, params)
-  _, shown = stc.translate(nets, config, params, {}, {}, None, BATCH['a'])
+  _, shown = stc.translate(Model(config, nets, frozen={}), params, {}, None, BATCH['a'])
   np.testing.assert_allclose(shown, made['fake'], atol=1e-5)
 
 
@@ -182,7 +182,7 @@ def test_a_new_scene_begins_anew_by_wish():
   cut = jnp.stack([a, a, -a], 1)
   for limit, expected in ((0.0, 0.5 * a), (0.5, -0.5 * a)):
     config.mask.cut = limit
-    _, shown = stc.translate(nets, config, params, {}, {}, None, cut)
+    _, shown = stc.translate(Model(config, nets, frozen={}), params, {}, None, cut)
     np.testing.assert_allclose(shown[:, 1], 0.5 * a, atol=1e-6)
     np.testing.assert_allclose(shown[:, 2], expected, atol=1e-6)
 

@@ -10,7 +10,7 @@ from method_tools import config_of, drift, moved, one_step, passes, toy_setup
 from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.flow import visibility
 from i2vjax.losses import perceptual
 from i2vjax.methods import stc
@@ -35,12 +35,12 @@ def test_terms_by_hand(toys, stepped):
   """
   config, (nets, _, fresh, fixed) = toys
   params, expected = fresh.params, dict.fromkeys(config.weights, 0.0)
-  motions = stc.motions(nets, config, fixed, BATCH)
+  motions = stc.motions(Model(config, nets, frozen=fixed), BATCH)
 
   def mean(x):
     return float(jnp.mean(x))
   for x, y in (('a', 'b'), ('b', 'a')):
-    made = stc.translation(nets, config, params, x, y, BATCH[x], motions[x])
+    made = stc.translation(Model(config, nets), params, x, y, BATCH[x], motions[x])
     real, fake, f = BATCH[x], made['fake'], BATCH[f'flow_{x}'][:, 0]
     back = apply(nets, params, f'gen_{y}{x}', fake)
     expected['cycle_2d'] += mean(jnp.abs(back[:, 0] - real[:, 0]))
@@ -64,8 +64,8 @@ def test_terms_by_hand(toys, stepped):
 def test_critics_loss_by_hand(toys, stepped):
   """Half of mean (D(x) - 1)^2 + mean D(y)^2 over all K frames, before either player moved."""
   config, (nets, _, fresh, fixed) = toys
-  motions = stc.motions(nets, config, fixed, BATCH)
-  made = stc.translation(nets, config, fresh.params, 'a', 'b', BATCH['a'], motions['a'])
+  motions = stc.motions(Model(config, nets, frozen=fixed), BATCH)
+  made = stc.translation(Model(config, nets), fresh.params, 'a', 'b', BATCH['a'], motions['a'])
   real, fake = (apply(nets, fresh.params, 'disc_b', clip) for clip in (BATCH['b'], made['fake']))
   expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
   np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
@@ -132,16 +132,16 @@ def test_gradient_reaches_the_frame_before_unless_detached():
   new = 0.5 * BATCH['a']
   for detach, reached in ((False, True), (True, False)):
     config = tiny(detach=detach)
-    motion = stc.motions(nets, config, {}, BATCH)['a']
+    motion = stc.motions(Model(config, nets, frozen={}), BATCH)['a']
     def last(new, config=config, motion=motion):
-      return jnp.sum(stc.recurrence(nets, config, params, 'fuse_ab', new, motion)[0][:, 2])
+      return jnp.sum(stc.recurrence(Model(config, nets), params, 'fuse_ab', new, motion)[0][:, 2])
     grad = jax.grad(last)(new)
     assert bool(jnp.any(grad[:, 0] != 0)) is reached
     assert bool(jnp.any(grad[:, 2] != 0))
 
 
 def test_temporal_term_moves_both_frames():
-  motion = stc.motions({}, tiny(), {}, BATCH)['a']
+  motion = stc.motions(Model(tiny(), {}, frozen={}), BATCH)['a']
   fake = 0.5 * BATCH['a']
 
   def term(fake):
@@ -158,7 +158,7 @@ def test_flow_and_visibility_are_constants_of_the_real_frames():
 
   def total(a):
     return sum(jnp.sum(x) for x in jax.tree.leaves(
-        stc.motions({}, config, {}, {**BATCH, 'a': a})))
+        stc.motions(Model(config, {}, frozen={}), {**BATCH, 'a': a})))
   assert not jnp.any(jax.grad(total)(BATCH['a']))
 
 
@@ -180,7 +180,7 @@ def test_temporal_term_falls_on_a_static_clip():
   tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.02))
 
   def one(state, _):
-    return stc.step(nets, tx, config, state, batch, fixed, KEY, 'train')
+    return stc.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, KEY)
   run_all = jax.vmap(lambda _: jax.lax.scan(one, fresh, None, 50)[1], axis_name='data')
   values = jax.jit(run_all)(jnp.arange(1))['temporal'][0]
   assert float(values[-1]) < 0.8 * float(values[0])
@@ -188,6 +188,6 @@ def test_temporal_term_falls_on_a_static_clip():
 
 def test_samples_show_every_stage(toys):
   config, (nets, _, fresh, fixed) = toys
-  rows = jax.eval_shape(lambda: stc.sample_rows(nets, config, fresh.params, {}, fixed, BATCH, KEY))
+  rows = jax.eval_shape(lambda: stc.sample_rows(Model(config, nets, frozen=fixed), fresh.params, {}, BATCH, KEY))
   assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, passes, toy_setup
 
-from i2vjax.core.model import apply
+from i2vjax.core.model import Model, apply
 from i2vjax.losses import perceptual, synthetic_motion
 from i2vjax.methods import unsup_recycle
 from i2vjax.run import load
@@ -37,7 +37,7 @@ def terms_of(config, nets, params, real=REAL):
   @compiled
   def terms(params, real):
     flows = unsup_recycle.motions(config, real, KEY)
-    made = unsup_recycle.translations(nets, config, params, real, flows, KEY)
+    made = unsup_recycle.translations(Model(config, nets), params, real, flows, KEY)
     found = unsup_recycle.commuting(config, made, real, flows)
     return {name: found[name]() for name in found if config.weights[name]}
   return {name: float(value) for name, value in terms(params, real).items()}
@@ -117,7 +117,7 @@ def test_masked_where_the_edge_was_repeated():
   nets, params = both(Column())
   flow = jnp.zeros((2, 32, 32, 2)).at[..., 0].set(3.0)
   flows = dict.fromkeys(('urec_a', 'urec_b', 'uspa_a', 'uspa_b'), flow)
-  made = unsup_recycle.translations(nets, config, params, REAL, flows, KEY)
+  made = unsup_recycle.translations(Model(config, nets), params, REAL, flows, KEY)
   free = unsup_recycle.commuting(config, made, REAL, flows)['uspa_a']()
   config.synth.mask_border = True
   masked = unsup_recycle.commuting(config, made, REAL, flows)['uspa_a']()
@@ -134,7 +134,7 @@ def test_gradient_of_uspa_reaches_the_generator_through_both_sides():
   flows = unsup_recycle.motions(config, real, KEY)
 
   def uspa(params, stop):
-    made = unsup_recycle.translations(nets, config, params, real, flows, KEY)
+    made = unsup_recycle.translations(Model(config, nets), params, real, flows, KEY)
     if stop:
       made['fake'] = jax.lax.stop_gradient(made['fake'])
     return unsup_recycle.commuting(config, made, real, flows)['uspa_a']()
@@ -149,7 +149,7 @@ def test_gradient_of_urec_reaches_the_first_translator():
   flows = unsup_recycle.motions(config, REAL, KEY)
 
   def urec(params):
-    made = unsup_recycle.translations(nets, config, params, REAL, flows, KEY)
+    made = unsup_recycle.translations(Model(config, nets), params, REAL, flows, KEY)
     return unsup_recycle.commuting(config, made, REAL, flows)['urec_a']()
   grads = compiled(jax.grad(urec))(params)
   assert float(jnp.abs(grads['gen_ab']['gain'][0])) > 0 < float(
@@ -163,7 +163,7 @@ def test_content_compares_each_translation_with_its_source():
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
   nets, *_, fixed = toy_setup(unsup_recycle, config)
   fake = {'a': -REAL['a'], 'b': REAL['a']}   # a to b perfect, b to a not
-  terms = unsup_recycle.content(nets, config, fixed, fake, REAL)
+  terms = unsup_recycle.content(Model(config, nets, frozen=fixed), fake, REAL)
   assert terms['content_a']() == 0
   see = [apply(nets, fixed, 'vgg16', x)['relu5_3'] for x in (fake['a'], REAL['b'])]
   np.testing.assert_allclose(terms['content_b'](), perceptual.standardized_distance(*see),
@@ -225,7 +225,7 @@ def test_all_terms_are_logged_and_finite(stepped):
 def test_every_network_moves_and_the_pools_take_the_fakes(stepped):
   (_, _, before, _), after, _ = stepped
   assert moved(before, after) == {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}
-  assert int(after.local['pool_a']['count']) == int(after.local['pool_b']['count']) == 2
+  assert int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 2
 
 
 def test_the_critics_see_the_fakes_made_before_the_generators_moved(stepped):
@@ -257,13 +257,13 @@ def test_unknown_features_are_named():
 def test_samples_and_translation_of_a_clip_in_chunks():
   config = tiny()
   nets, *_ = toy_setup(unsup_recycle, config)
-  params = load.fresh_params(config, unsup_recycle, nets)
-  rows = unsup_recycle.sample_rows(nets, config, params, {}, {}, BATCH, KEY)
+  params = load.fresh_params(unsup_recycle, Model(config, nets))
+  rows = unsup_recycle.sample_rows(Model(config, nets, frozen={}), params, {}, BATCH, KEY)
   assert {'a to b', 'moved, then translated', 'translated, then moved'} < set(rows)
   assert all(shown.shape == (2, 32, 32, 3) for shown in rows.values())
 
   def translated(part):
-    return unsup_recycle.translate(nets, config, params, {}, {}, None, part)[1]
+    return unsup_recycle.translate(Model(config, nets, frozen={}), params, {}, None, part)[1]
   clip = clips(4, size=8)['a']
   parts = [translated(clip[:, :1]), translated(clip[:, 1:])]
   np.testing.assert_allclose(translated(clip), jnp.concatenate(parts, 1), atol=1e-6)

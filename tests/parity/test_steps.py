@@ -11,6 +11,7 @@ import pytest
 from method_tools import clips, config_of
 
 from i2vjax import methods
+from i2vjax.core.model import Model
 from i2vjax.core.state import AXIS, name_key
 from i2vjax.networks import projector
 from i2vjax.run import load
@@ -76,18 +77,19 @@ def layout(value):
 def ours(name):
   """(config, state, batch, frozen parameters, step: parameters -> (gradients, terms))."""
   config = tiny(name)
-  method, nets, fixed = load.assemble(config)
+  method, model = load.assemble(config)
+  nets, fixed = model.networks, model.frozen
   nets = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
           for name, net in nets.items()}   # compiles soonest; the forms agree (test_conv.py)
   tx = dict.fromkeys(method.PLAYERS, optax.sgd(1.0))
-  state, rng = load.fresh_state(config, method, nets, tx), np.random.default_rng(0)
-  state = state.replace(local={'pool_a': {}, 'pool_b': {}}, params=jax.tree.map(
+  state, rng = load.fresh_state(method, Model(config, nets, tx)), np.random.default_rng(0)
+  state = state.replace(device_state={'pool_a': {}, 'pool_b': {}}, params=jax.tree.map(
       lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.1, jnp.float32), state.params))
   batch = clips(config.data.frames, size=32)
 
   def step(params):
     after, terms = jax.vmap(lambda _: method.step(
-        nets, tx, config, state.replace(params=params), batch, fixed, KEY, 'train'),
+        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state.replace(params=params), batch, KEY),
                             axis_name=AXIS)(jnp.arange(1))
     return (jax.tree.map(lambda x, y: x - y[0], params, after.params),
             {name: value[0] for name, value in terms.items()})

@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax.core.model import Model
 from i2vjax.run import direction, load
 
 
-def scaled(nets, config, params, extra, fixed, carry, frames):
+def scaled(model, params, model_state, carry, frames):
   """A translation by one number, into the channels of the target."""
-  return carry, stubs.match(params['gen_ab'] * frames, config)
+  return carry, stubs.match(params['gen_ab'] * frames, model.config)
 
 
 @pytest.fixture
@@ -21,13 +22,13 @@ def run():
   config = stubs.config(channels_a=1, channels_b=3)
   config.lock()
   params = {'gen_ab': 0.5, 'gen_ba': 0.25, 'pred_a': 1.0, 'pred_b': 2.0, 'seg_a': 3.0, 'head': 4.0}
-  return load.Run(config, stubs.method(scaled), {}, params, {}, {'vgg19': 5.0}, 7)
+  return load.Run(stubs.method(scaled), Model(config, {}, frozen={'vgg19': 5.0}), params, {}, 7)
 
 
 def test_translates_back_into_the_channels_of_the_source(run):
   back = direction.in_direction(run, 'gen_ba')
   frames = jnp.ones((1, 1, 4, 4, 3))
-  _, out = back.method.translate({}, back.config, back.params, {}, {}, None, frames)
+  _, out = back.method.translate(back.model, back.params, {}, None, frames)
   assert out.shape == (1, 1, 4, 4, 1)
   np.testing.assert_allclose(out, 0.25, atol=1e-6)
 
@@ -36,7 +37,7 @@ def test_partners_change_place_and_others_stay(run):
   back = direction.swap_domains(run)
   assert back.params == {'gen_ab': 0.25, 'gen_ba': 0.5, 'pred_a': 2.0, 'pred_b': 1.0, 'seg_a': 3.0,
                          'head': 4.0}
-  assert (back.fixed, back.step) == ({'vgg19': 5.0}, 7)
+  assert (back.model.frozen, back.step) == ({'vgg19': 5.0}, 7)
 
 
 def test_data_turns_round_too_and_the_run_itself_is_left(run):

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults, train
+from i2vjax.core.model import Model
 from i2vjax.data.loader import memory_sampling
-from i2vjax.run import folder as run_folder
-from i2vjax.run import phases
+from i2vjax.run import feed, phases
+from i2vjax.run.feed import Feed
 
 
 def test_epochs_shrink_with_a_run_whose_length_is_given_in_steps():
@@ -30,22 +31,25 @@ def setup(tmp_path):
   config.eval.batch = 3
   asked = []
 
-  def pairing(config, nets, params, source, phase):
-    asked.append((phase, params['gen']))
-    if phase == 'early':
+  def table(model, feed, state):
+    asked.append((model.phase, state.params['gen']))
+    if model.phase == 'early':
       return None
-    batches = list(source)
+    batches = list(feed.sweep())
     assert all(batch['a'].shape == (3, 1, 32, 32, 1) and abs(batch['a']).max() <= 1
                for batch in batches)
     corner = np.concatenate([batch['corner'] for batch in batches])[:8]
     vector = np.zeros((8, 6), np.float32)
     vector[5] = memory_sampling.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
     return dict(vector=vector, corner=corner, classes=np.array((6, 7, 11, 14, 15, 17)), top=1)
-  method = types.SimpleNamespace(
-      phases=lambda config: [(0, 'early'), (4, 'late')], pairing=pairing,
-      batch_extras=lambda config: ('labels_b',))
-  return types.SimpleNamespace(config=config, method=method, nets={}, workdir=tmp_path,
-                               feed=train.feed_of(config, method), asked=asked)
+
+  def batches(model, feed, state, step):
+    first = 4 if step >= 4 else 0
+    return feed.with_pairs(feed.kept_pairs(first, lambda: table(model, feed, state), step > first))
+  method = types.SimpleNamespace(phases=lambda config: [(0, 'early'), (4, 'late')],
+                                 batches=batches)
+  return types.SimpleNamespace(config=config, method=method, model=Model(config, {}), asked=asked,
+                               feed=Feed(config, ('labels_b',), tmp_path), workdir=tmp_path)
 
 
 def state(value):
@@ -57,24 +61,25 @@ def same(x, y):
 
 
 def test_the_method_is_asked_as_a_phase_begins_and_a_resumed_run_reads_the_answer(setup):
-  first = train.paired_feed(setup, state(1), 0, setup.feed.get_state())
+  first = train.feed_of_phase(setup, state(1), 0)
   straight = [next(setup.feed) for _ in range(6)]
   assert all(same(next(first), x) for x in straight[:4])
-  position = first.get_state()
-  late = train.paired_feed(setup, state(2), 4, position)
+  position, setup.feed = first.get_state(), first
+  late = train.feed_of_phase(setup, state(2), 4)
   chosen = [next(late) for _ in range(3)]
-  middle = train.feed_of(setup.config, setup.method, run_folder.pair_table(
+  middle = feed.Feed(setup.config, ('labels_b',), setup.workdir, feed.kept_table(
       setup.workdir, 4, None, write=False, known=True))
   middle.set_state(position)
   next(middle)
-  resumed = train.paired_feed(setup, state(3), 5, middle.get_state())
+  setup.feed = middle
+  resumed = train.feed_of_phase(setup, state(3), 5)
   assert all(same(next(resumed), x) for x in chosen[1:])
   assert setup.asked == [('early', 1), ('late', 2)]
 
 
 def test_a_table_is_kept_for_its_own_phase_alone(tmp_path):
-  made = run_folder.pair_table(tmp_path, 4, lambda: {'x': np.arange(3)}, write=True, known=False)
-  found = run_folder.pair_table(tmp_path, 4, None, write=False, known=True)
-  np.testing.assert_array_equal(found['x'], made['x'])
-  assert run_folder.pair_table(tmp_path, 9, lambda: None, write=True, known=True) is None
-  assert run_folder.pair_table(tmp_path, 9, None, write=False, known=True) is None
+  made = feed.kept_table(tmp_path, 4, lambda: {'x': np.arange(3)}, write=True, known=False)
+  again = feed.kept_table(tmp_path, 4, None, write=False, known=True)
+  np.testing.assert_array_equal(again['x'], made['x'])
+  assert feed.kept_table(tmp_path, 9, lambda: None, write=True, known=True) is None
+  assert feed.kept_table(tmp_path, 9, None, write=False, known=True) is None

@@ -1,0 +1,84 @@
+"""The stream of training batches of one process, and where it stands."""
+
+import pathlib
+
+import numpy as np
+
+from i2vjax.core import files, ops, parallel
+from i2vjax.data.loader import batches
+
+
+class Feed:
+  """Batches for the training loop, from any position on.
+
+  A method's hook `batches` may ask it to choose the windows of a (`with_pairs`), from what all of
+  them show (`sweep`); the answer is kept in the run folder (`kept_pairs`), so that a run that goes
+  on reads what the first one asked.
+  """
+
+  def __init__(self, config, fields=(), workdir='.', table=None):
+    """What is read.
+
+    Args:
+      config: the run's config.
+      fields: of the method's `batch_fields`.
+      workdir: run folder.
+      table: which windows of a go with those of b (data/loader/memory_sampling.py); None: any.
+    """
+    self.config, self.fields, self.workdir = config, fields, pathlib.Path(workdir)
+    self._iterator = batches.train_iterator(
+        config, parallel.local_batch(config.data.batch), process=parallel.process(),
+        extras=fields, table=table)
+
+  def __iter__(self):
+    return self
+
+  def __next__(self):
+    return next(self._iterator)
+
+  def get_state(self):
+    """The position, as JSON: `set_state` goes on with the very next batch."""
+    return self._iterator.get_state()
+
+  def set_state(self, position):
+    """Go on from a position."""
+    self._iterator.set_state(position)
+
+  def with_pairs(self, table):
+    """The same stream from the same position on, with windows of a by `table` (None: any)."""
+    feed = Feed(self.config, self.fields, self.workdir, table)
+    feed.set_state(self.get_state())
+    return feed
+
+  def sweep(self):
+    """Every training window of a once, frames as floats: see `batches.sweep`."""
+    for raw in batches.sweep(self.config, self.config.eval.batch):
+      yield {**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], self.config.data.channels_a)}
+
+  def kept_pairs(self, first, make, known):
+    """The table of the phase that begins at step `first`: made once, on the main process.
+
+    Args:
+      first: a table of another phase is not taken.
+      make: () -> {name: array} or None.
+      known: a run that goes on: take the stored one, if there is one. The other processes always
+        do.
+
+    Returns:
+      {name: array}, or None.
+    """
+    return parallel.main_first(lambda: kept_table(
+        self.workdir, first, make, parallel.is_main(), known or not parallel.is_main()))
+
+
+def kept_table(workdir, first, make, write, known):
+  """`Feed.kept_pairs` of one process; `write`: store what was made."""
+  path = pathlib.Path(workdir) / 'pairs.npz'
+  if known and path.is_file():
+    with np.load(path) as stored:
+      if stored['first'] == first:
+        return {name: stored[name] for name in stored if name != 'first'} or None
+  table = make()
+  if write:
+    files.save_atomic(path, lambda part: np.savez(part, first=first, **(table or {})))
+  return table
