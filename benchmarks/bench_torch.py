@@ -90,21 +90,29 @@ def jax_step(config, options):
   from i2vjax.cli import commands
   from i2vjax.core import parallel
   from i2vjax.data.loader import batches
+  from i2vjax.methods import base
   from i2vjax.run import load, phases, schedules, settle
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
   config = settle.settle(config)
   config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
-  method, model = load.assemble(config)
-  nets, fixed = model.networks, model.frozen
-  nets = with_impl(nets, options.impl)
-  tx = schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())
-  held = [parallel.place(load.fresh_state(method, Model(config, nets, tx)))]
-  fixed = parallel.replicate(fixed)
-  batch = parallel.shard(batches.sample_windows(
-      config, parallel.local_batch(config.data.batch), 'train', trainer.batch_fields(method, config)))
   config.train.per_epoch = 1
+  method, model = load.assemble(config)
+  model = model.replace(networks=with_impl(model.networks, options.impl), optimizers=(
+      schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())))
+  held = [parallel.place(load.fresh_state(method, model))]
+  fixed = parallel.replicate(model.frozen)
+  batch = parallel.shard(
+    batches.sample_windows(
+      config,
+      parallel.local_batch(config.data.batch),
+      'train',
+      base.hook(method, 'batch_fields')(config),
+    )
+  )
   phase = phases.phase_at(method, config, options.epoch - 1)
-  compiled = trainer.program(method, nets, tx, config, phase).lower(held[0], batch, fixed).compile()
+  compiled = (
+    trainer.program(method, model.replace(phase=phase)).lower(held[0], batch, fixed).compile()
+  )
   plan = compiled.memory_analysis()
 
   def step():

@@ -56,8 +56,12 @@ def chosen_patches(run, frames):
 
   @jax.jit
   def find(params, fixed, frames):
-    fake = method.see(run.model.networks, config, fixed, method.run(run.model.networks, params, 'gen', frames))
-    delta, _ = method.deviation(run.model.networks, config, params, fake, len(frames), jax.random.key(0))
+    fake = method.see(
+      run.model.networks, config, fixed, method.run(run.model.networks, params, 'gen', frames)
+    )
+    delta, _ = method.deviation(
+      run.model.networks, config, params, fake, len(frames), jax.random.key(0)
+    )
     return method.select(config, delta)
   return np.asarray(find(run.params, run.model.frozen, frames)) > 0
 

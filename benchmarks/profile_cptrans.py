@@ -60,7 +60,9 @@ def parts(config, nets, params, fixed, batch, key):
     return sum(losses)
 
   def structure(fake):
-    return weighted(cptrans.structure(Model(config, nets, frozen=fixed), source, fake, key), config.weights)[0]
+    return weighted(
+      cptrans.structure(Model(config, nets, frozen=fixed), source, fake, key), config.weights
+    )[0]
 
   def temporal(gen):
     flow, _ = cptrans.content_motion(config, w_fake, x, key)
@@ -81,7 +83,10 @@ def whole_step(config, nets, params, fixed, batch, key):
   state = load.fresh_state(cptrans, Model(config, nets, tx)).replace(params=params)
 
   def step(state, batch):
-    return cptrans.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, key)
+    return cptrans.step(
+      Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, key
+    )
+
   mapped = jax.pmap(step, axis_name='data', in_axes=(None, 0), devices=jax.local_devices()[:1])
   return mapped, (state, jax.tree.map(lambda v: v[None], batch))
 
@@ -90,7 +95,9 @@ def choices(config, nets, params, fixed, batch, key, method):
   """Patches of the translated frames that `method` chooses, [B, h, w] bool."""
   config = config.copy_and_resolve_references()
   config.co.method = method
-  fake = cptrans.features(Model(config, nets, frozen=fixed), apply(nets, params, 'gen', batch['a'][:, 0]))
+  fake = cptrans.features(
+    Model(config, nets, frozen=fixed), apply(nets, params, 'gen', batch['a'][:, 0])
+  )
   seen = cptrans.join(fake, cptrans.features(Model(config, nets, frozen=fixed), batch['b'][:, 0]))
   delta, _ = jax.jit(lambda params: cptrans.deviation(
       Model(config, nets), params, seen, len(batch['a']), key))(params)

@@ -145,8 +145,12 @@ def step_flops(config, method, nets, frozen):
   def step(params, opt, fixed, batch):
     key = jax.random.key(0)
     before = state.State(params, opt, model_state, device_state, 0, key)
-    mapped = jax.vmap(lambda _: method.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), before, batch, key),
-                      axis_name=state.AXIS)
+    mapped = jax.vmap(
+      lambda _: method.step(
+        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), before, batch, key
+      ),
+      axis_name=state.AXIS,
+    )
     return mapped(jnp.arange(1))
   return flops(step, params, opt, fixed, batch)
 

@@ -11,6 +11,7 @@ import tqdm
 
 from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
 from i2vjax.evaluation import baselines, external, motion_estimation
@@ -146,7 +147,7 @@ def judge(table, plan, show=True, sketched=True):
           material.name, _pictures(material, translated), entry['series'],
           moving=len(sketches) < figures.SHOWN))
   if not listed:
-    raise ValueError('no test clips: nothing to score')
+    raise UserError('no test clips: nothing to score')
   results = {label: _results(panel, parts) for label, parts in totals.items()}
   height, width = translated.shape[1:3]
   return {'protocol': {'clips': len(listed), 'frames': sum(x['frames'] for x in listed),

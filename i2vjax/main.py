@@ -21,24 +21,12 @@ COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on req
 
 import contextlib
 import logging
-import pathlib
 import signal
 import sys
 import warnings
 
 from i2vjax.cli import commands, parse
-
-
-def users_mistake(error):
-  """True for errors that this package raised on purpose, and for files the system refused.
-
-  A ValueError from deep inside a library is ours to explain, so it keeps its traceback.
-  """
-  frame = error.__traceback__
-  while frame.tb_next:
-    frame = frame.tb_next
-  ours = pathlib.Path(__file__).parent in pathlib.Path(frame.tb_frame.f_code.co_filename).parents
-  return ours or isinstance(error, OSError)
+from i2vjax.core.errors import UserError
 
 
 def main(argv):
@@ -54,14 +42,9 @@ def main(argv):
     parse.set_up(flag)
     with contextlib.nullcontext() if command == 'train' else terminable():
       return getattr(commands, parse.COMMANDS[command])(flag, config, argv) or 0
-  except NonFinite as error:
+  except (NonFinite, UserError, OSError) as error:
     print(f'error: {error}', file=sys.stderr)
-    return 3
-  except (ValueError, OSError) as error:
-    if not users_mistake(error):
-      raise
-    print(f'error: {error}', file=sys.stderr)
-    return 2
+    return 3 if isinstance(error, NonFinite) else 2
   except KeyboardInterrupt as stop:
     print(f'stopped: {str(stop) or "no half-written file is left"}', file=sys.stderr)
     return 130

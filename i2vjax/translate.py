@@ -15,6 +15,7 @@ import numpy as np
 import tqdm
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal
@@ -54,16 +55,16 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
     KeyboardInterrupt: says what is there, if anything.
   """
   if on_damage not in ('stop', 'skip'):
-    raise ValueError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
+    raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
   if chunk < 1:
-    raise ValueError(f'chunk={chunk}: at least 1 frame at a time')
+    raise UserError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
-    raise ValueError('fuse lays colours over the source, but this run translates to grey')
+    raise UserError('fuse lays colours over the source, but this run translates to grey')
   film = output_paths.as_film(output, lossless)
   output_paths.check_output(input, output, film, overwrite)
   clips = streams.open_streams(input)
   if film and clips[0].info and len(clips) > 1:
-    raise ValueError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
+    raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped, done, began = [], [], time.perf_counter()
   results = _results(run, clips, chunk, on_damage, skipped, show,
                      lambda source, result: compose(source, result, side_by_side, fuse))
@@ -117,7 +118,7 @@ def _one_size(results, output):
       first = first or (label, frame.shape)
       if frame.shape != first[1]:
         sizes = [f'{shape[1]}x{shape[0]}' for shape in (frame.shape, first[1])]
-        raise ValueError(f'frame {label} comes out with {sizes[0]} pixels, {first[0]} with '
+        raise UserError(f'frame {label} comes out with {sizes[0]} pixels, {first[0]} with '
                          f'{sizes[1]}: a video has one size. Name a folder as output, not {output}')
     yield label, frame, seconds
 
@@ -131,13 +132,13 @@ def usable(items, on_damage, skipped):
     for label, frame, seconds in items:
       if isinstance(frame, Exception):
         if on_damage == 'stop':
-          raise ValueError(f'{frame} {HINT}')
+          raise UserError(f'{frame} {HINT}')
         tqdm.tqdm.write(f'skipped: {frame}')
         skipped.append(label)
         frame = None
       yield label, frame, seconds
   except video_reader.UnreadableVideo as error:
-    raise ValueError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
+    raise UserError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
 
 
 def _full(output):
@@ -191,7 +192,7 @@ def padded_size(call, shape, dtype, chunk):
     if out.shape[1:3] == size:
       return size
     refusal = refusal or f'{size} comes out as {out.shape[1:3]}'
-  raise ValueError(f'frames of {shape[1]}x{shape[0]} pixels do not fit this network: {refusal}')
+  raise UserError(f'frames of {shape[1]}x{shape[0]} pixels do not fit this network: {refusal}')
 
 
 def pad(frames, size):

@@ -36,7 +36,7 @@ def test_variants_are_locked_and_name_their_method(path, variant):
 @names
 def test_method_offers_what_the_loop_asks_for(path):
   method = methods.get(path.stem)
-  assert all(hasattr(method, part) for part in methods.REQUIRED)
+  assert all(hasattr(method, part) for part in base.REQUIRED)
   config = config_of(path, ':demo')
   players = {name for names in method.PLAYERS.values() for name in names}
   assert players == set(method.networks(config)) and players <= set(method.example_inputs(config))

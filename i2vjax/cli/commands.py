@@ -8,7 +8,8 @@ import sys
 
 from ml_collections import config_flags
 
-from i2vjax.core import errors, files
+from i2vjax.core import files
+from i2vjax.core.errors import UserError
 
 # Fields that networks are made of, as far as one can tell from here.
 SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
@@ -24,7 +25,7 @@ def need(flag, name, why):
   """Value of a flag that a command cannot do without."""
   value = flag[name].value
   if value is None:
-    raise errors.UserError(f'--{name} is missing: {why}')
+    raise UserError(f'--{name} is missing: {why}')
   return value
 
 
@@ -66,8 +67,10 @@ def load_run(flag, config):
                if asked[name] != trained.get(name) and name.startswith(SHAPES)]
     if not changed:
       raise
-    raise errors.UserError(f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
-                'networks stay as they were trained, leave that away') from error
+    raise UserError(
+      f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
+      'networks stay as they were trained, leave that away'
+    ) from error
 
 
 def load_translator(flag, config):
@@ -117,7 +120,7 @@ def compare(flag, read, argv):
   from i2vjax.compare import tables as table_module
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
-    raise errors.UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
+    raise UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
   rows = [experiments.parse_row(text) for text in [*flag.configs, *flag.row]]
   common = [text for text in argv[1:] if text.startswith('--config.')]
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])

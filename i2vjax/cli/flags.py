@@ -6,6 +6,8 @@ import textwrap
 
 from absl import flags
 
+from i2vjax.core.errors import UserError
+
 TEXT_FLAGS = {
     'workdir': 'Run folder. train: may be left out, then runs/METHOD-VARIANT.',
     'input': 'translate, prepare: a video file, a folder of frames, or a glob.',
@@ -124,7 +126,7 @@ def check_sizes(config):
     size = config.data[name]
     pair = size if isinstance(size, (tuple, list)) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
-      raise ValueError(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
+      raise UserError(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
                   '(height, width)')
 
 

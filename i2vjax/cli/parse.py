@@ -45,7 +45,10 @@ def split_command(argv):
   if rest and not rest[0].startswith('-'):
     if rest[0] not in COMMANDS:
       from i2vjax.core.errors import did_you_mean
-      raise UserError(f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{did_you_mean(rest[0], COMMANDS)}')
+
+      raise UserError(
+        f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{did_you_mean(rest[0], COMMANDS)}'
+      )
     return program, rest[0], with_defaults(rest[0], rest[1:])
   return program, 'train', rest
 
@@ -99,8 +102,10 @@ def stored_config(workdir):
   except (AttributeError, TypeError):   # a list, a number
     known = False
   if not known:
-    raise UserError(f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: it '
-                'names no method. Restore it from a copy')
+    raise UserError(
+      f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: it '
+      'names no method. Restore it from a copy'
+    )
   return config
 
 
@@ -121,8 +126,10 @@ def parse(argv):
     rest = [text for text in rest if not text.startswith('--config.')]
   try:
     values, left = read_flags(program, command, rest)
-  except (AttributeError, KeyError) as error:   # a mistyped --config.field
-    raise UserError(explain_unknown_field(program, command, rest) or library_message(error)) from error
+  except (AttributeError, KeyError) as error:  # a mistyped --config.field
+    raise UserError(
+      explain_unknown_field(program, command, rest) or library_message(error)
+    ) from error
   except SyntaxError as error:
     raise UserError(f'{error.filename}, line {error.lineno}: {error.msg}') from error
   except UserError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
 from i2vjax.run import folder as run_folder
 from i2vjax.run import phases, resume_rules, settle
@@ -54,7 +55,7 @@ def parse_row(text):
     name, rest = '', text
   path, *overrides = shlex.split(rest) or ['']
   if not path or path.startswith('-') or not all(map(is_override, overrides)):
-    raise ValueError(f"--row {text!r}: write --row 'NAME=configs/METHOD.py:VARIANT "
+    raise UserError(f"--row {text!r}: write --row 'NAME=configs/METHOD.py:VARIANT "
                      "--config.FIELD=VALUE ...'")
   if not name:
     file, _, variant = path.partition(':')
@@ -76,7 +77,7 @@ def slug(name):
 def plan(output, rows, seeds, common, read):
   """The Items of rows that are trained, first seed of all rows first."""
   if any(re.match(r'--config\.seed\b', text) for row in rows for text in (*common, *row.overrides)):
-    raise ValueError('--config.seed: the seeds of a table are given by --seeds 0,1,2')
+    raise UserError('--config.seed: the seeds of a table are given by --seeds 0,1,2')
   items = []
   for row in rows:
     arguments = (f'--config={row.path}', *common, *row.overrides)
@@ -138,12 +139,12 @@ def scored_config(item):
 def unique_folders(items):
   """Raises ValueError where two runs would share a folder, or there is no run at all."""
   if not items:
-    raise ValueError('compare needs rows: --configs A.py:demo,B.py:demo, --row ..., or --runs ...')
+    raise UserError('compare needs rows: --configs A.py:demo,B.py:demo, --row ..., or --runs ...')
   seen = {}
   for item in items:
     other = seen.setdefault(item.report, item)
     if other is not item:
-      raise ValueError(f'two rows would share {item.report.parent}: {other.row!r} and '
+      raise UserError(f'two rows would share {item.report.parent}: {other.row!r} and '
                        f"{item.row!r}; give them names of their own (--row 'NAME=...')")
 
 
@@ -162,7 +163,7 @@ def check_folder(item):
              for name in sorted(old.keys() & new.keys())
              if old[name] != new[name] and not name.startswith(FREE)]
   if changed:
-    raise ValueError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
+    raise UserError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')
 
 
@@ -188,7 +189,7 @@ def check_alike(items, allow_different):
   """
   lines = differences(items, alike)
   if lines and not allow_different:
-    raise ValueError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
+    raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
   return [f'Not comparable: {line}' for line in lines] + differences(items, lambda item: {
       name: value for name, value in flat(item.config).items() if name in NOTED + ALSO_NOTED})

@@ -8,6 +8,8 @@ import tempfile
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 MEMMAP_ABOVE = 2**26   # bytes: larger arrays lie on the disk
 
 
@@ -93,9 +95,9 @@ def stack_stream(items, count):
   for k, item in enumerate(itertools.chain([first], items)):
     item = np.asarray(item)
     if k >= count or (item.shape, item.dtype) != (first.shape, first.dtype):
-      raise ValueError(f'item {k} of {count}: {item.shape} {item.dtype}, the first was '
+      raise UserError(f'item {k} of {count}: {item.shape} {item.dtype}, the first was '
                        f'{first.shape} {first.dtype}')
     whole[k] = item
   if k + 1 != count:
-    raise ValueError(f'{k + 1} items, not {count}')
+    raise UserError(f'{k + 1} items, not {count}')
   return whole

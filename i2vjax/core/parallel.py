@@ -17,6 +17,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, State, pmean
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
@@ -88,7 +89,7 @@ def local_batch(batch):
   """Windows per process for a global `batch`; refuses what the devices cannot share evenly."""
   if batch % device_count():
     up = -(-batch // device_count()) * device_count()
-    raise ValueError(f'data.batch={batch} windows cannot be shared by {device_count()} devices: '
+    raise UserError(f'data.batch={batch} windows cannot be shared by {device_count()} devices: '
                      f'try --config.data.batch={up}')
   return batch // jax.process_count()
 
@@ -132,7 +133,9 @@ def map_step(step):
   Each device gets its share of the batch and its own key for this step; terms and `extra` come back
   averaged. The state is donated: never touch the one that was passed in.
   """
-  axes = State(params=None, opt=None, model_state=None, device_state=0, step=None, key=None, ema=None)
+  axes = State(
+    params=None, opt=None, model_state=None, device_state=0, step=None, key=None, ema=None
+  )
 
   def body(state, batch, fixed):
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))

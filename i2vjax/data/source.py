@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 
 class Clip(NamedTuple):
   """Consecutive frames of one camera: frames `start` to `start + length - 1` of a source."""
@@ -49,7 +51,7 @@ class FrameSource:
       'forward' [H, W, 2] on frame i and 'backward' on frame i + 1, and 'forward_visible' bool
       [H, W].
     """
-    raise ValueError(f'{self!r} knows no motion')
+    raise UserError(f'{self!r} knows no motion')
 
   def names(self, start: int, length: int) -> list[str] | None:
     """File names of frames without folder and ending; None where they tell nothing."""

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.scenes.source import source
 
 
@@ -25,7 +26,7 @@ def class_color_ceiling(data, train_frames=64, test_frames=0):
   """
   train, test = source(data, 'train', 'b'), source(data, 'test', 'b')
   if train is None or test is None:
-    raise ValueError('class_colour_ceiling needs data.scenes.clips and data.scenes.test_clips > 0')
+    raise UserError('class_colour_ceiling needs data.scenes.clips and data.scenes.test_clips > 0')
   colours, share = _mean_colours(train, train_frames)
   scores = [_psnr(colours, test.read(i)) for i in _spread(test, test_frames)]
   return {'psnr': float(np.mean(scores)), 'colours': colours, 'share': share}

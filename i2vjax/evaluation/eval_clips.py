@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from i2vjax.core import files, ops
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.transforms import resize, thermal
 
@@ -50,8 +51,15 @@ def of_run(config, paired, quantize=True, with_motion=True, max_clips=0):
       return
     partner = next(targets) if targets else None
     target = partner and as_saved(partner.frames, partner.limits, channels, quantize)
-    yield EvalClip(clip.name, clip.frames, clip.limits, thermal.to_display(clip.frames, clip.limits), target,
-                   motion(clip) if with_motion else None, labels(clip))
+    yield EvalClip(
+      clip.name,
+      clip.frames,
+      clip.limits,
+      thermal.to_display(clip.frames, clip.limits),
+      target,
+      motion(clip) if with_motion else None,
+      labels(clip),
+    )
 
 
 def of_folders(found, max_clips=0):
@@ -72,15 +80,17 @@ def of_folders(found, max_clips=0):
     raw, target = read['result'], read['reference']
     for kind in ('result', 'reference'):
       if read[kind].dtype != np.uint8:
-        raise ValueError(f'{found[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
+        raise UserError(f'{found[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
                          f'convert them first')
     if raw.shape[:3] != target.shape[:3]:
       sizes = [f'{x.shape[2]}x{x.shape[1]}' for x in (raw, target)]
-      raise ValueError(f'clip {name}: the result has {sizes[0]} pixels, the reference {sizes[1]}; '
+      raise UserError(f'clip {name}: the result has {sizes[0]} pixels, the reference {sizes[1]}; '
                        f'scores need one size, and nothing is resized here')
     channels = max(raw.shape[-1], target.shape[-1])
     raw, target = (np.repeat(x, channels // x.shape[-1], axis=-1) for x in (raw, target))
-    yield EvalClip(name, raw, None, thermal.to_display(read['source']) if 'source' in read else None, target)
+    yield EvalClip(
+      name, raw, None, thermal.to_display(read['source']) if 'source' in read else None, target
+    )
 
 
 def as_saved(frames, limits, channels, quantize=True):
@@ -123,7 +133,7 @@ def read_clip(source, start, length):
     if whole is None:
       whole = files.allocate((length, *frame.shape), frame.dtype)
     if frame.shape[:2] != whole.shape[1:3]:
-      raise ValueError(f'{source.where(start + t)}: differs in size from the first of its clip')
+      raise UserError(f'{source.where(start + t)}: differs in size from the first of its clip')
     if frame.shape[2] > whole.shape[3]:   # all were grey so far
       whole = np.repeat(whole, frame.shape[2], axis=3)
     whole[t] = frame

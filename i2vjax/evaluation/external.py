@@ -8,6 +8,7 @@ these are compared with files of the truth. Fields of `config.eval`: `labels` an
 import numpy as np
 
 from i2vjax import defaults
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import class_names, classes, label_files
 from i2vjax.metrics import boxes, detection, segmentation
 
@@ -23,7 +24,7 @@ def missing(name, settings):
   given = [field for field in PAIRS[name] if settings[field]]
   if len(given) == 1:
     other = next(field for field in PAIRS[name] if field not in given)
-    raise ValueError(f'eval.{given[0]} is given without eval.{other}: set --config.eval.{other}')
+    raise UserError(f'eval.{given[0]} is given without eval.{other}: set --config.eval.{other}')
   return None if given else f'needs files: {" and ".join(f"eval.{x}" for x in PAIRS[name])}'
 
 
@@ -50,25 +51,36 @@ def class_maps(settings, frames):
   Raises:
     ValueError: names the file, id, size or frame that does not fit.
   """
-  truth, predicted = (label_files.label_source(defaults.data(), settings[field]) for field in PAIRS['iou'])
+  truth, predicted = (
+    label_files.label_source(defaults.data(), settings[field]) for field in PAIRS['iou']
+  )
   table, total = classes.table(settings.label_map), segmentation.init(len(class_names.CITYSCAPES))
-  matched = zip(frames.clips, label_files.match(frames, truth), label_files.match(frames, predicted),
-                strict=True)
+  matched = zip(
+    frames.clips,
+    label_files.match(frames, truth),
+    label_files.match(frames, predicted),
+    strict=True,
+  )
   for (clip, start, _), true, called in matched:
     size = frames.read(start)['frame'].shape[:2]
     for t, (i, j) in enumerate(zip(true, called, strict=True)):
       if i is None:
         continue
       if j is None:
-        raise ValueError(f'frame {t} of clip {clip} has a label ({truth.files[i][0]}), but '
+        raise UserError(f'frame {t} of clip {clip} has a label ({truth.files[i][0]}), but '
                          f'{settings.predictions} has no prediction for it')
       real, seen = (
           classes.to_train_ids(label_files.read_clip(maps, [k], size)[0], table, maps.files[k][0],
                                  ignore)
           for maps, k, ignore in ((truth, i, True), (predicted, j, False)))
       total = segmentation.update(total, real[None], seen[None], batch=1)
-  return segmentation.result(total, class_names.CITYSCAPES, class_names.class_list(settings.classes),
-                             class_names.SMALL, settings.absent)
+  return segmentation.result(
+    total,
+    class_names.CITYSCAPES,
+    class_names.class_list(settings.classes),
+    class_names.SMALL,
+    settings.absent,
+  )
 
 
 def average_precision(settings):
@@ -79,7 +91,7 @@ def average_precision(settings):
   try:
     return detection.scores(truth, found, names, settings.ap_style, settings.ap_score)
   except ModuleNotFoundError as error:   # pycocotools: the user's to install
-    raise ValueError(str(error)) from error
+    raise UserError(str(error)) from error
 
 
 def binary(frames):

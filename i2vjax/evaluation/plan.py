@@ -7,6 +7,7 @@ import ml_collections
 
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data import open_source as data_source
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.sources import alignment, folders
@@ -53,7 +54,7 @@ def of_run(config, quick=False):
   """What the test split of this config allows; `quick`: what can be had while it trains."""
   a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
   if a is None:
-    raise ValueError('no test frames of the source domain: give data.test_a')
+    raise UserError('no test frames of the source domain: give data.test_a')
   unmatched = alignment.mismatch(a, b)
   reasons = dict.fromkeys(ALIGNED, unmatched) if unmatched else {}
   if max(length for _, _, length in a.clips) < 2:
@@ -129,13 +130,16 @@ def _reference(config, test_b):
   if wanted not in REFERENCES:
     return wanted, _given(wanted)
   if wanted == 'test_b' and test_b is None:
-    raise ValueError('eval.fid_reference=test_b: there are no test frames of the target; give '
+    raise UserError('eval.fid_reference=test_b: there are no test frames of the target; give '
                      'data.test_b, or set --config.eval.fid_reference=train_b')
   split = 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'
 
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):
-      yield eval_clips.as_saved(clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
+      yield eval_clips.as_saved(
+        clip.frames, clip.limits, config.data.channels_b, config.eval.quantize
+      )
+
   return f'{split}_b', clips_of_split
 
 
@@ -144,7 +148,7 @@ def _given(place):
   try:
     found = folders.open_place(defaults.data(), place)
   except FileNotFoundError as error:
-    raise ValueError(f'eval.fid_reference={place!r}: {error}; choose one of '
+    raise UserError(f'eval.fid_reference={place!r}: {error}; choose one of '
                      f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
   return lambda: (thermal.to_display(eval_clips.read_clip(found, start, length))
                   for _, start, length in found.clips)

@@ -20,6 +20,7 @@ import tqdm
 
 from i2vjax import data as sources
 from i2vjax.core import files, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
 from i2vjax.data.annotations import class_names
 from i2vjax.data.transforms import resize
@@ -76,7 +77,7 @@ def settings(config):
   given = dict(config.eval.get('segmenter', None) or {})
   unknown = given.keys() - SETTINGS.keys()
   if unknown:
-    raise ValueError(f'eval.segmenter.{min(unknown)} is unknown: {", ".join(SETTINGS)}')
+    raise UserError(f'eval.segmenter.{min(unknown)} is unknown: {", ".join(SETTINGS)}')
   return SETTINGS | given
 
 
@@ -133,11 +134,11 @@ def examples(config, split, count=0):
   """
   data = config.data
   if data.get('task', 'translate') == 'segmentation':
-    raise ValueError("data.task='segmentation': the target is a mask, which no network can name "
+    raise UserError("data.task='segmentation': the target is a mask, which no network can name "
                      'the classes of')
   found = sources.open_source(data, split, 'b')
   if found is None:
-    raise ValueError(f'a segmentation network needs {split} frames of the target domain')
+    raise UserError(f'a segmentation network needs {split} frames of the target domain')
   places = np.linspace(0, len(found) - 1, min(count or len(found), len(found))).astype(int)
   pairs = [_example(found.read(int(i)), data, repr(found)) for i in places]
   return tuple(np.stack(part) for part in zip(*pairs, strict=True))
@@ -145,9 +146,9 @@ def examples(config, split, count=0):
 
 def _example(record, data, name):
   if 'label' not in record:
-    raise ValueError(f'{name} has no labels: a segmentation network can learn data.source=scenes')
+    raise UserError(f'{name} has no labels: a segmentation network can learn data.source=scenes')
   if record['frame'].dtype != np.uint8:
-    raise ValueError(f'{name} has 16-bit frames; a segmentation network reads 8-bit frames')
+    raise UserError(f'{name} has 16-bit frames; a segmentation network reads 8-bit frames')
   size = resize.test_size(record['frame'].shape[:2], data)
   frame = ops.match_channels(resize.resize_frame(record['frame'], size).astype(np.float32),
                              data.channels_b)
@@ -167,7 +168,7 @@ def train(config, show=True):
   size = tuple(min(side, chosen['crop']) // 2**chosen['levels'] * 2**chosen['levels']
                for side in frames.shape[1:3])
   if not all(size):
-    raise ValueError(f'frames of {frames.shape[2]}x{frames.shape[1]} pixels are too small for '
+    raise UserError(f'frames of {frames.shape[2]}x{frames.shape[1]} pixels are too small for '
                      f'eval.segmenter.levels={chosen["levels"]}')
   batch = max(1, chosen['pixels'] // (size[0] * size[1]))
   net = SegmentationUNet(len(class_names.CITYSCAPES), chosen['width'], chosen['levels'])
@@ -226,7 +227,7 @@ def predict(params, frames):
   """
   frames, wanted = np.asarray(frames), params['stem']['kernel'].shape[2] // 4
   if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[-1] != wanted:
-    raise ValueError(f'frames {frames.shape} {frames.dtype}: this segmentation network takes uint8 '
+    raise UserError(f'frames {frames.shape} {frames.dtype}: this segmentation network takes uint8 '
                      f'[N, H, W, {wanted}]')
   found = []
   for start in range(0, len(frames), BATCH):

@@ -11,6 +11,7 @@ import numpy as np
 
 from i2vjax import metrics
 from i2vjax.core import files
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import class_names
 from i2vjax.evaluation import external, scene_segmenter, scoring_networks
 from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, segmentation
@@ -54,10 +55,10 @@ def choose_scores(wanted, reasons):
   asked = tuple(name.strip() for name in wanted.split(',') if name.strip())
   for name in asked:
     if name not in ('auto', *NAMES):
-      raise ValueError(f'eval.metrics: {name!r} is not known; there are auto or '
+      raise UserError(f'eval.metrics: {name!r} is not known; there are auto or '
                        f'{", ".join(NAMES)}')
     if name in reasons:
-      raise ValueError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
+      raise UserError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
   auto = 'auto' in asked
   names = tuple(name for name in NAMES if name in asked
                 or auto and name not in reasons and name not in ON_REQUEST)
@@ -161,7 +162,9 @@ def miou_scorer(config, show=True):
 
   def add(total, material, frames):
     found = scene_segmenter.predict(params, clips.eight_bits(frames))
-    own = segmentation.update(segmentation.init(len(class_names.CITYSCAPES)), material.labels, found)
+    own = segmentation.update(
+      segmentation.init(len(class_names.CITYSCAPES)), material.labels, found
+    )
     values = segmentation.result(own, **options)
     return segmentation.merge(total, own), {
         name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}, {}

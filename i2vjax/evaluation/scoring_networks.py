@@ -7,6 +7,7 @@ import dataclasses
 from typing import Any
 
 from i2vjax import pretrained
+from i2vjax.core.errors import UserError
 from i2vjax.networks import alexnet, inception, vgg
 from i2vjax.pretrained import registry
 
@@ -43,9 +44,9 @@ def needs(metric, config):
     net = registry.lookup(config, 'eval.lpips_net') or 'alex'
     metric = f'lpips_{net}'
     if metric not in NEEDS:
-      raise ValueError(f"eval.lpips_net={net!r}: choose 'alex' or 'vgg'")
+      raise UserError(f"eval.lpips_net={net!r}: choose 'alex' or 'vgg'")
   if metric not in NEEDS:
-    raise ValueError(f'{metric}: no score with weights of its own; there are fid, kid, lpips')
+    raise UserError(f'{metric}: no score with weights of its own; there are fid, kid, lpips')
   return NEEDS[metric]
 
 
@@ -75,7 +76,7 @@ def is_random(config):
   """True where `eval.weights` asks for random weights; other values than 'file' are refused."""
   value = registry.lookup(config, 'eval.weights') or 'file'
   if value not in ('file', 'random'):
-    raise ValueError(f"eval.weights={value!r}: choose 'file' or 'random'")
+    raise UserError(f"eval.weights={value!r}: choose 'file' or 'random'")
   return value == 'random'
 
 

@@ -16,6 +16,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.flow import raft, tvl1
 
 LEARNED, COMPUTED = ('raft_small', 'raft_large'), ('tvl1', 'lk', 'zero')
@@ -30,7 +31,7 @@ def plan(name):
   estimator = name.removeprefix('gt+')
   if estimator not in LEARNED + COMPUTED:
     names = ', '.join(KNOWN + LEARNED + COMPUTED)
-    raise ValueError(f'flow.name={name!r}: choose auto, {names}, or gt+ and an estimator')
+    raise UserError(f'flow.name={name!r}: choose auto, {names}, or gt+ and an estimator')
   return name.startswith('gt+'), estimator
 
 
@@ -63,7 +64,7 @@ def estimate(model, a, b):
   config = model.config
   _, name = plan(config.flow.name)
   if name is None:
-    raise ValueError(f'flow.name={config.flow.name!r}: these frames come without known flow, which '
+    raise UserError(f'flow.name={config.flow.name!r}: these frames come without known flow, which '
                      'scenes bring and records with motion (viper/img_flow); set '
                      '--config.flow.name=tvl1, or auto')
   if name == 'zero':

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.flow import raft_blocks
 from i2vjax.networks.conv import Conv
 
@@ -50,8 +51,9 @@ class RAFT(nn.Module):
     shape = dict(widths=sizes['widths'], bottleneck=sizes['bottleneck'])
     see = raft_blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
     f1, f2 = jnp.split(see(jnp.concatenate([a, b])), 2)
-    context = raft_blocks.Encoder(out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'],
-                             name='context', **shape)(a)
+    context = raft_blocks.Encoder(
+      out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'], name='context', **shape
+    )(a)
     hidden, context = (jnp.tanh(context[..., :sizes['hidden']]),
                        nn.relu(context[..., sizes['hidden']:]))
     start = raft_blocks.grid(*f1.shape[1:3])
@@ -77,7 +79,7 @@ class RAFT(nn.Module):
 
 def _sizes(kind):
   if kind not in SIZES:
-    raise ValueError(f"RAFT of kind {kind!r}: choose 'large' or 'small'")
+    raise UserError(f"RAFT of kind {kind!r}: choose 'large' or 'small'")
   return SIZES[kind]
 
 

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import DIMENSIONS, Conv
 
@@ -169,7 +170,7 @@ class Line(nn.Module):
   def __call__(self, x):
     """[B, H, W, I] -> [B, H, W, features]."""
     if self.kernel[0] == self.kernel[1]:
-      raise ValueError(f'Line of {self.kernel}: a square kernel is conv.Conv')
+      raise UserError(f'Line of {self.kernel}: a square kernel is conv.Conv')
     kernel = self.param('kernel', HE, (*self.kernel, x.shape[-1], self.features))
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     sides = [(side // 2, side // 2) for side in self.kernel]

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 
 def inside(flow):
@@ -89,7 +90,7 @@ def photometric(frame, other, flow, *, alpha=50.0, norm='l2', in_frame=True):
     [B, H, W, 1] float32 in [0, 1].
   """
   if norm not in NORMS:
-    raise ValueError(f'mask.norm={norm!r}: choose one of {", ".join(NORMS)}')
+    raise UserError(f'mask.norm={norm!r}: choose one of {", ".join(NORMS)}')
   d = (frame - ops.warp(other, flow)).astype(jnp.float32) / 2
   if norm == 'bt_code':
     e = jnp.square(jnp.sum(d, -1, keepdims=True))

@@ -14,6 +14,7 @@ import orbax.checkpoint as ocp
 
 from i2vjax import __version__
 from i2vjax.core import parallel
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.run import averaging
 
@@ -92,10 +93,10 @@ def choose(params, network=None):
   if network is None:
     found = [name for name in TRANSLATORS if name in params]
     if not found:
-      raise ValueError(f'say which network to export with --network: {there}')
+      raise UserError(f'say which network to export with --network: {there}')
     return found[0]
   if network not in params:
-    raise ValueError(f'--network {network}: this run has {there}')
+    raise UserError(f'--network {network}: this run has {there}')
   return network
 
 

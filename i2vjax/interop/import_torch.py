@@ -14,6 +14,7 @@ import numpy as np
 
 from i2vjax import methods, pretrained
 from i2vjax.core import files, parallel
+from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.interop import key_tables, key_tables_halves, layouts
 from i2vjax.pretrained import files as weights
@@ -73,7 +74,7 @@ def config_path(source):
 
 def _source(source):
   if source not in SOURCES:
-    raise ValueError(f'--source {source}: choose one of {", ".join(SOURCES)}; file names alone do '
+    raise UserError(f'--source {source}: choose one of {", ".join(SOURCES)}; file names alone do '
                      'not tell, I2V-GAN calls G_B what the others call G_A')
   return SOURCES[source]
 
@@ -102,7 +103,7 @@ def import_run(source, folder, label, workdir, config, config_file=''):
   if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
     raise FileExistsError(f'--workdir {workdir} exists already: name a new folder')
   if config.method != method_name:
-    raise ValueError(f'--source {source} becomes a run of {method_name}, but the config is one of '
+    raise UserError(f'--source {source} becomes a run of {method_name}, but the config is one of '
                      f'{config.method}: use configs/{method_name}.py')
   found = {ours: load(ours, path) for ours, path in find(folder, label, names).items()}
   config, notes = configured(config, found)
@@ -153,7 +154,7 @@ def load(name, path):
     layout = DETECT[name.rpartition('/')[2].split('_')[0]](arrays)
     return Found(path, layout, layouts.parameters(arrays, layout))
   except ValueError as error:
-    raise ValueError(f'{path}, for {name}, {error}') from error
+    raise UserError(f'{path}, for {name}, {error}') from error
 
 
 # ---- config ------------------------------------------------------------------------------------
@@ -171,7 +172,7 @@ def configured(config, found):
     for field, value in {**item.layout.fields, **channels(name, item.layout)}.items():
       before, origin = asked.setdefault(field, (value, item.path))
       if before != value:
-        raise ValueError(f'{item.path} asks for {field}={value}, {origin} for {before}: one run '
+        raise UserError(f'{item.path} asks for {field}={value}, {origin} for {before}: one run '
                          'has one architecture for both directions')
   with config.unlocked():
     for field, (value, _) in asked.items():
@@ -185,7 +186,7 @@ def channels(name, layout):
   if not layout.channels:
     return {}
   if not {1, 3}.issuperset(layout.channels):
-    raise ValueError(f'{name}: {layout.what} with channels {layout.channels}; frames have 1 or 3')
+    raise UserError(f'{name}: {layout.what} with channels {layout.channels}; frames have 1 or 3')
   net, _, half = name.partition('/')
   first, second = {'gen_ab': 'ab', 'gen_ba': 'ba', 'gen': 'ab'}.get(net, net[-1] * 2)
   first, second = {'encoder': (first, first), 'renderer': (second, second)}.get(

@@ -8,6 +8,7 @@ documented flags.
 import dataclasses
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.interop.layouts import Layout, shape
 
 # ---- ResNet generator --------------------------------------------------------------------------
@@ -22,7 +23,7 @@ def resnet(arrays):
   found = sorted({tuple(map(int, match.groups())) for match in (
       re.match(r'model\.(\d+)\.conv_block\.(\d+)\.weight$', name) for name in arrays) if match})
   if not found:
-    raise ValueError('is no ResNet generator: it has no conv_block')
+    raise UserError('is no ResNet generator: it has no conv_block')
   first, blocks = found[0][0], len({block for block, _ in found})
   second = max(place for _, place in found)
   down = 'blur' if first == 12 else 'stride'
@@ -83,7 +84,7 @@ def patchgan(arrays):
     if len(places) > 2 and [f'model.{place}' for place in places] == list(layers.values()):
       break
   else:
-    raise ValueError('is no PatchGAN discriminator: convolutions at '
+    raise UserError('is no PatchGAN discriminator: convolutions at '
                      f'{", ".join(f"model.{place}" for place in places) or "none of model.*"}')
   width, channels = shape(arrays, 'model.0')[:2]
   count = len(places) - 2
@@ -119,7 +120,7 @@ def predictor(arrays):
     return prediction(arrays)
   downs = unet_downs(arrays, 'model.model.')
   if downs < 2:
-    raise ValueError('is no predictor: neither a U-Net, nor two streams, nor a ResNet')
+    raise UserError('is no predictor: neither a U-Net, nor two streams, nor a ResNet')
   layers = unet_layers(downs, 'model.model.')
   width, channels = shape(arrays, layers['down_0'])[0], shape(arrays, layers['up_0'])[1]
   fields = {'pred.kind': 'unet', 'pred.downs': downs, 'pred.width': width}
@@ -169,7 +170,7 @@ def projector(arrays):
   """
   count = len({name.split('.')[0] for name in arrays if re.match(r'mlp_\d+\.', name)})
   if not count:
-    raise ValueError('is no patch projection: it has no mlp_0')
+    raise UserError('is no patch projection: it has no mlp_0')
   layers = projector_layers(count)
   width = shape(arrays, 'mlp_0.0')[0]
   return Layout(f'a patch projection of {count} features, width {width}', layers, {},

@@ -7,6 +7,7 @@ is `model_att` in the renderer. Instance norms have no entries, a PReLU has `wei
 
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.interop.layouts import Layout, shape
 
 GROUPS = 32   # of their group norms, which a file does not tell
@@ -59,7 +60,7 @@ def residuals(arrays, prefix, first, half):
   found = [tuple(map(int, match.groups())) for match in (
       re.match(rf'{prefix}\.(\d+)\.conv_block\.(\d+)\.bias$', name) for name in arrays) if match]
   if not found or min(found)[0] != first:
-    raise ValueError(f'is no {half}: it has no entry {prefix}.{first}.conv_block')
+    raise UserError(f'is no {half}: it has no entry {prefix}.{first}.conv_block')
   return len({block for block, _ in found}), max(place for _, place in found)
 
 

@@ -11,6 +11,8 @@ import re
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 STATISTICS = ('.running_mean', '.running_var', '.num_batches_tracked')   # unused by instance norm
 BINOMIAL = {3: (1, 2, 1), 4: (1, 3, 3, 1)}   # blurs of 3 x 3 and 4 x 4; their products over 16
 SHOWN = 4                                    # keys in a message
@@ -67,7 +69,7 @@ def parameters(arrays, layout):
   lines = [f'{kind} ({len(names)}): {", ".join(names[:SHOWN])}'
            for kind, names in problems.items() if names]
   if lines:
-    raise ValueError(f'does not fit {layout.what}:\n  ' + '\n  '.join(lines))
+    raise UserError(f'does not fit {layout.what}:\n  ' + '\n  '.join(lines))
   ours = {}
   for layer, entry in layout.layers.items():
     weight = arrays[f'{entry}.weight']
@@ -114,5 +116,5 @@ def _is_blur(array, side):
 def shape(arrays, entry):
   """Shape of the weight of one of their layers; refused where there is none."""
   if f'{entry}.weight' not in arrays:
-    raise ValueError(f'has no entry {entry}.weight')
+    raise UserError(f'has no entry {entry}.weight')
   return arrays[f'{entry}.weight'].shape

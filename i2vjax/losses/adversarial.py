@@ -6,6 +6,8 @@ A score is a logit, whatever its shape: a PatchGAN's map [B, h, w, 1], tokens [B
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 MODES = ('lsgan', 'vanilla', 'nonsaturating')
 
 
@@ -29,7 +31,7 @@ def patch_losses(logits, real, mode):
     ValueError: the mode is not known.
   """
   if mode not in MODES:
-    raise ValueError(f'gan.mode={mode!r}: choose one of {", ".join(MODES)}')
+    raise UserError(f'gan.mode={mode!r}: choose one of {", ".join(MODES)}')
   logits = logits.astype(jnp.float32)
   if mode == 'lsgan':
     return jnp.square(logits - (1.0 if real else 0.0))
@@ -48,7 +50,7 @@ def generator_patch_losses(logits, mode, form='nonsaturating'):
   if form == 'nonsaturating':
     return patch_losses(logits, True, mode)
   if form != 'minimax' or mode != 'vanilla':
-    raise ValueError(f"gan.g_form={form!r} with gan.mode={mode!r}: choose 'nonsaturating', or "
+    raise UserError(f"gan.g_form={form!r} with gan.mode={mode!r}: choose 'nonsaturating', or "
                      "'minimax' with 'vanilla'")
   return -patch_losses(logits, False, mode)
 

@@ -15,6 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 
 def sizes(height, radii, sigma, cell):
@@ -83,7 +84,7 @@ def pool(similarity, cell, sub):
   B, H, W, K = similarity.shape
   h, w, part = H // cell, W // cell, cell // sub
   if not h or not w:
-    raise ValueError(f'a frame of {H} x {W} pixels holds no cell of {cell}: lower lss.cell')
+    raise UserError(f'a frame of {H} x {W} pixels holds no cell of {cell}: lower lss.cell')
   s = similarity[:, :h * cell, :w * cell].reshape(B, h, cell, w, cell, K)
   s = s[:, :, :part * sub, :, :part * sub].reshape(B, h, sub, part, w, sub, part, K)
   return s.mean(axis=(3, 6)).transpose(0, 1, 3, 2, 4, 5).reshape(B, h, w, sub * sub * K)

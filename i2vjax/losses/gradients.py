@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 
 def total_variation(x):
@@ -53,7 +54,7 @@ def alignment(key, edges, steep, grid=8, threshold=0.8):
   """
   H, W = edges.shape[1:]
   if H % grid or W % grid:
-    raise ValueError(f'sga.grid={grid} does not divide frames of {H}x{W} pixels: choose '
+    raise UserError(f'sga.grid={grid} does not divide frames of {H}x{W} pixels: choose '
                      'data.crop_size as a multiple of it')
   side = H // grid, W // grid
 

@@ -12,6 +12,8 @@ computes the same numbers in cheaper ways.
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 TINY = 1e-12      # a gradient below this has no direction
 ORDERS = ('lowest', 'lowest_abs')
 
@@ -138,7 +140,7 @@ def selected(delta, eta, order='lowest', border=0):
     equal ones the first.
   """
   if order not in ORDERS:
-    raise ValueError(f'co.select={order!r}: choose one of {", ".join(ORDERS)}')
+    raise UserError(f'co.select={order!r}: choose one of {", ".join(ORDERS)}')
   B, h, w = delta.shape
   inside = jnp.zeros((h, w), bool).at[border:h - border, border:w - border].set(True)
   rank = jnp.where(inside, jnp.abs(delta) if order == 'lowest_abs' else delta, jnp.inf)
@@ -177,5 +179,5 @@ def weighted_mean(weight, losses):
   if weight is None:
     return jnp.mean(losses)
   if losses.shape != weight.shape:
-    raise ValueError(f'weights {weight.shape} for patch losses {losses.shape}')
+    raise UserError(f'weights {weight.shape} for patch losses {losses.shape}')
   return jnp.mean(weight * losses)

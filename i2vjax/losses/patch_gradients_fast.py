@@ -10,6 +10,7 @@ import functools
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.losses import patch_gradients
 
 dot = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
@@ -35,7 +36,9 @@ def closed_form(x, first, second, label, mode, last=False):
   gelu = functools.partial(jax.nn.gelu, approximate=False)
   h = dot(x, first['kernel']) + first['bias']
   a, rise = jax.jvp(gelu, (h,), (jnp.ones_like(h),))
-  direction, amplitude = patch_gradients.slopes(dot(a, second['kernel']) + second['bias'], label, mode)
+  direction, amplitude = patch_gradients.slopes(
+    dot(a, second['kernel']) + second['bias'], label, mode
+  )
   back = dot(direction, second['kernel'].T) * rise
   products, squares, V_square = 0.0, 0.0, 0.0
   # A layer that rows u_i enter and signals r_i come back to has the gradient (u_i r_i^T, r_i).
@@ -189,7 +192,7 @@ def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrat
 def chosen(method, grad_params, known):
   """Name of the way to delta, 'auto' being the first of `known`."""
   if method not in ('auto', *known) or grad_params not in ('all', 'last'):
-    raise ValueError(f'co.method={method!r} with co.grad_params={grad_params!r}: for this critic '
+    raise UserError(f'co.method={method!r} with co.grad_params={grad_params!r}: for this critic '
                      f"choose 'auto' or {', '.join(known)}, and 'all' or 'last'")
   return known[0] if method == 'auto' else method
 
@@ -214,8 +217,9 @@ def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='al
   if method == 'closed_form':
     return closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last)
   own = {'dense_1': theta['dense_1']} if last else theta
-  return patch_gradients.patch_grad_cosine(lambda part, x: apply({**theta, **part}, x), own, x, label, mode,
-                                   chunk)
+  return patch_gradients.patch_grad_cosine(
+    lambda part, x: apply({**theta, **part}, x), own, x, label, mode, chunk
+  )
 
 
 def patch_critic(apply, theta, x, label, mode, key, *, method='auto', grad_params='all', chunk=32,

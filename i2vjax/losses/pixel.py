@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 
 def l1(x, y):
   """Mean over all elements of |x - y|, in float32.
@@ -17,5 +19,5 @@ def l1(x, y):
     ValueError: the shapes differ.
   """
   if x.shape != y.shape:
-    raise ValueError(f'l1 of shapes {x.shape} and {y.shape}: they must be equal')
+    raise UserError(f'l1 of shapes {x.shape} and {y.shape}: they must be equal')
   return jnp.mean(jnp.abs(x.astype(jnp.float32) - y.astype(jnp.float32)))

@@ -3,6 +3,8 @@
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 WINDOW, SIGMA = 3, 1.5    # public PearlGAN code; the metric of that name has a window of 11
 K1, K2 = 0.01, 0.03
 
@@ -20,7 +22,7 @@ def smooth_l1(x, y):
     ValueError: the shapes differ.
   """
   if x.shape != y.shape:
-    raise ValueError(f'smooth_l1 of shapes {x.shape} and {y.shape}: they must be equal')
+    raise UserError(f'smooth_l1 of shapes {x.shape} and {y.shape}: they must be equal')
   d = jnp.abs(x.astype(jnp.float32) - y.astype(jnp.float32))
   return jnp.mean(jnp.where(d < 1, 0.5 * d * d, d - 0.5))
 
@@ -39,7 +41,7 @@ def dissimilarity(x, y, window=WINDOW, sigma=SIGMA):
     Scalar: mean over samples, places and channels.
   """
   if x.shape != y.shape:
-    raise ValueError(f'SSIM of shapes {x.shape} and {y.shape}: they must be equal')
+    raise UserError(f'SSIM of shapes {x.shape} and {y.shape}: they must be equal')
   x, y = ((z.astype(jnp.float32) + 1) / 2 for z in (x, y))
   taps = np.exp(-0.5 * ((np.arange(window) - window // 2) / sigma) ** 2)
 

@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 
 def multipliers(count):
   """(1, 2, ..., L - 1, L + 1): what a map of scores counts, the head's one step more than its turn
@@ -27,7 +29,7 @@ def least_squares(real, fake, shift):
     ValueError: maps that do not belong together.
   """
   if [r.shape for r in real] != [f.shape for f in fake]:
-    raise ValueError(f'scores of shapes {[r.shape for r in real]} and {[f.shape for f in fake]}: '
+    raise UserError(f'scores of shapes {[r.shape for r in real]} and {[f.shape for f in fake]}: '
                      'a relativistic loss needs as many real as translated frames, of equal size')
   m = multipliers(len(real))
   total = sum(k * jnp.mean(jnp.square(r.astype(jnp.float32) - f.astype(jnp.float32) + shift))

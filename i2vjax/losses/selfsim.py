@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.losses import descriptor, similarity
 
 MODES = ('cos', 'l1')
@@ -95,7 +96,7 @@ def difference(source, target, mode='cos', unit=False):
     ValueError: the mode is not known.
   """
   if mode not in MODES:
-    raise ValueError(f'lsesim.loss_mode={mode!r}: choose one of {", ".join(MODES)}')
+    raise UserError(f'lsesim.loss_mode={mode!r}: choose one of {", ".join(MODES)}')
   K = target.shape[-1]
   source, target = strongest(jax.lax.stop_gradient(source), target)
   if mode == 'cos':

@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 NORMS = ('mse', 'l1', 'pixel_l2', 'frobenius')
 ZOOM_TABLE, ZOOM_STEP = 600, 0.01   # entries -3.00, -2.99, ... of the zoom (public code)
@@ -123,7 +124,7 @@ def normalize(weights, kind='minmax'):
   if kind == 'max':
     return weights / top
   if kind != 'minmax':
-    raise ValueError(f"ctn.normalize={kind!r}: choose 'minmax' or 'max'")
+    raise UserError(f"ctn.normalize={kind!r}: choose 'minmax' or 'max'")
   low = jnp.min(weights, axis=(1, 2, 3), keepdims=True)
   return (weights - low) / (top - low + 1e-8)
 
@@ -165,7 +166,7 @@ def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
   elif kind == 'box':
     taps = box_taps(box_width(sigma))
   else:
-    raise ValueError(f"ctn.smooth={kind!r}: choose 'gaussian' or 'box'")
+    raise UserError(f"ctn.smooth={kind!r}: choose 'gaussian' or 'box'")
   smooth = ops.blur(noise, taps)
   return smooth / ops.blur_deviation(noise.shape[1:3], taps) if unit_gain else smooth
 
@@ -214,7 +215,7 @@ def distance(x, y, norm='mse'):
     Scalar, exactly 0 with a finite gradient where x = y.
   """
   if norm not in NORMS:
-    raise ValueError(f'ctn.norm={norm!r}: choose one of {", ".join(NORMS)}')
+    raise UserError(f'ctn.norm={norm!r}: choose one of {", ".join(NORMS)}')
   d = x.astype(jnp.float32) - y.astype(jnp.float32)
   if norm == 'l1':
     return jnp.mean(jnp.abs(d))

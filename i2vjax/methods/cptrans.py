@@ -23,6 +23,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import (
   adversarial,
@@ -48,9 +49,9 @@ def critic_kind(config):
   auto = 'patchgan' if config.backbone == 'none' else 'token_mlp'
   kind = auto if config.disc.kind == 'auto' else config.disc.kind
   if kind not in ('token_mlp', 'patchgan'):
-    raise ValueError(f"disc.kind={kind!r}: choose 'auto', 'token_mlp' or 'patchgan'")
+    raise UserError(f"disc.kind={kind!r}: choose 'auto', 'token_mlp' or 'patchgan'")
   if kind == 'token_mlp' and config.backbone == 'none':
-    raise ValueError("disc.kind='token_mlp' scores a ViT's tokens: set --config.backbone=vit, or "
+    raise UserError("disc.kind='token_mlp' scores a ViT's tokens: set --config.backbone=vit, or "
                      'take --config.disc.kind=patchgan')
   return kind
 
@@ -130,7 +131,13 @@ def step(model, state, batch, key):
 def features(model, frames):
   """What critic and structure loss look at: the frames, and their ViT tokens if there is a ViT."""
   config = model.config
-  tokens = [] if config.backbone == 'none' else model.apply(model.frozen, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens')
+  tokens = (
+    []
+    if config.backbone == 'none'
+    else model.apply(
+      model.frozen, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens'
+    )
+  )
   return {'frames': frames, 'tokens': tokens}
 
 
@@ -219,8 +226,9 @@ def deviation(model, params, seen, fakes, key):
     x, label, key = image
     if critic_kind(config) == 'token_mlp':
       return patch_gradients_fast.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
-    return patch_gradients_fast.patch_critic(on_frame, theta, x, label, mode, key, calibrate=co.calibrate,
-                                probes=co.probes, **options)
+    return patch_gradients_fast.patch_critic(
+      on_frame, theta, x, label, mode, key, calibrate=co.calibrate, probes=co.probes, **options
+    )
   x = jax.lax.stop_gradient(critic_input(config, seen)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
   delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
@@ -255,7 +263,9 @@ def content_motion(config, w_fake, frames, key):
 def commutation(config, generate, x, fake, flow, key):
   """L_ctn = || W(G(x), F) - G(W(x, F)) ||, gradient through both sides (as Unsup. Recycle-GAN)."""
   ctn = config.ctn
-  moved = synthetic_motion.add_noise(name_key(key, 'noise'), synthetic_motion.move(x, flow), ctn.noise_std)
+  moved = synthetic_motion.add_noise(
+    name_key(key, 'noise'), synthetic_motion.move(x, flow), ctn.noise_std
+  )
   target = synthetic_motion.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
   return synthetic_motion.distance(target, generate(moved), ctn.norm)
 
@@ -282,7 +292,10 @@ def structure(model, source, fake, key):
 
   def windows(seen):
     frames = ops.match_channels(seen['frames'], 3)
-    return model.apply(model.frozen, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local')
+    return model.apply(
+      model.frozen, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local'
+    )
+
   return {'cs_global': lambda: similar(source['tokens'], fake['tokens']),
           'cs_local': lambda: similar(windows(source), windows(fake))}
 

@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cyclegan
@@ -31,7 +32,7 @@ def networks(config):
   """Generator, critic of domain b, projection."""
   a, b = config.data.channels_a, config.data.channels_b
   if a != b:
-    raise ValueError(f'the encoder of gen reads frames of both domains, so data.channels_a={a} '
+    raise UserError(f'the encoder of gen reads frames of both domains, so data.channels_a={a} '
                      f'must equal data.channels_b={b}')
   return {'gen': resnet.generator(config, a, b), 'disc_b': patchgan.discriminator(config, b),
           'proj_ab': projector.projector(config)}

@@ -9,6 +9,7 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.losses import adversarial, pixel
 from i2vjax.networks import patchgan, resnet
@@ -33,7 +34,7 @@ def readable(config):
   """Refuse an identity term, G(b) towards b, if the generator cannot read b."""
   a, b = config.data.channels_a, config.data.channels_b
   if config.weights.identity and a != b:
-    raise ValueError(f'data.channels_a={a} and data.channels_b={b}: for weights.identity='
+    raise UserError(f'data.channels_a={a} and data.channels_b={b}: for weights.identity='
                      f'{config.weights.identity} a generator reads frames of both domains; set '
                      '--config.weights.identity=0, or both to 3')
 

@@ -29,6 +29,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, apply_gradients, name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel, temporal_residuals
@@ -48,10 +49,10 @@ def networks(config):
   gen, disc, data = config.gen, config.disc, config.data
   recurrent.check_size(ops.hw(data.crop_size), gen.levels)
   if data.frames < 2 and needs_flow(config):
-    raise ValueError(f'data.frames={data.frames}: single frames have no residuals; set '
+    raise UserError(f'data.frames={data.frames}: single frames have no residuals; set '
                      '--config.weights.temporal=0 --config.disc.residual=false')
   if config.norm.eval not in ('running', 'batch'):
-    raise ValueError(f"norm.eval={config.norm.eval!r}: choose 'running' or 'batch'")
+    raise UserError(f"norm.eval={config.norm.eval!r}: choose 'running' or 'batch'")
   rest = dict(axis=AXIS if config.norm.sync else None, hidden_act=gen.hidden_act,
               kernel_init=layers.initializer(config.init), dtype=layers.compute_dtype(config))
   return {
@@ -176,8 +177,12 @@ def translate(model, params, model_state, carry, frames):
   config = model.config
   if config.data.task == 'colour':
     frames = ops.match_channels(ops.luma(frames), frames.shape[-1])
-  carry, out = model.networks['gen'].apply({'params': params['gen'], 'batch_stats': model_state['gen']}, frames,
-                                 carry, moments=config.norm.eval)
+  carry, out = model.networks['gen'].apply(
+    {'params': params['gen'], 'batch_stats': model_state['gen']},
+    frames,
+    carry,
+    moments=config.norm.eval,
+  )
   if config.data.task == 'segmentation':
     out = jnp.where(out > 0, 1.0, -1.0)
   return carry, out

@@ -28,6 +28,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import apply_gradients, init_params, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive, perceptual, pixel
 from i2vjax.methods import triplets
@@ -47,7 +48,7 @@ def networks(config):
   """Two generators, predictors, projections and critics."""
   a, b = config.data.channels_a, config.data.channels_b
   if a != b and (config.weights.identity or uses_nce(config)):
-    raise ValueError(f'gen_ab reads frames of both domains, so data.channels_a={a} must equal '
+    raise UserError(f'gen_ab reads frames of both domains, so data.channels_a={a} must equal '
                      f'data.channels_b={b}, unless weights.identity, exs and ins are 0')
   return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
           'pred_a': unet.predictor(config, a), 'pred_b': unet.predictor(config, b),
@@ -70,7 +71,7 @@ def example_inputs(config):
 def frozen_networks(config):
   """The frozen VGG-19, unless VL is the pixel distance alone."""
   if config.perceptual not in ('vgg', 'none', 'random'):
-    raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
+    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   if not uses_vgg(config):
     return {}
   taps = sorted({*config.vgg.content_taps, *config.vgg.style_taps})
@@ -123,7 +124,7 @@ def step(model, state, batch, key):
 def three_frames(clips):
   """[B, 3, H, W, C] -> [x0, x1, x2] of [B, H, W, C]."""
   if clips.shape[1] != 3:
-    raise ValueError(f'data.frames={clips.shape[1]}: this method is trained on three frames in a '
+    raise UserError(f'data.frames={clips.shape[1]}: this method is trained on three frames in a '
                      'row, set --config.data.frames=3')
   return [clips[:, i] for i in range(3)]
 
@@ -178,9 +179,11 @@ def perceptual_distances(model, real, pairs):
   if not uses_vgg(config):
     return [0.0] * len(pairs)
   return perceptual.distances(
-      functools.partial(model.apply, model.frozen, 'vgg19'), [(image, (x, i)) for x, i, image in pairs],
-      {(x, i): real[x][i] for x, i in sorted({(x, i) for x, i, _ in pairs})},
-      **{field: config.vgg[field] for field in VL_FIELDS})
+    functools.partial(model.apply, model.frozen, 'vgg19'),
+    [(image, (x, i)) for x, i, image in pairs],
+    {(x, i): real[x][i] for x, i in sorted({(x, i) for x, i, _ in pairs})},
+    **{field: config.vgg[field] for field in VL_FIELDS},
+  )
 
 
 def similarity_terms(model, params, made, key):
@@ -221,7 +224,7 @@ def with_projections(model, key):
   if not uses_nce(config):
     return model.networks, {}
   if config.nce.train_projection:
-    raise ValueError(f'nce.train_projection: the projections of {config.method} stay random; '
+    raise UserError(f'nce.train_projection: the projections of {config.method} stay random; '
                      'config.method=i2vgan trains them')
   modules = {name: projector.projector(config) for name in PLAYERS['proj']}
   return {**model.networks, **modules}, init_params(modules, example_inputs(config), key)
@@ -246,7 +249,9 @@ def critics(model, state, real, fakes, key):
   pools, terms = dict(state.device_state), {}
   for x in 'ab':
     name = f'disc_{x}'
-    pools[f'pool_{x}'], shown = image_pool.query(pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x])
+    pools[f'pool_{x}'], shown = image_pool.query(
+      pools[f'pool_{x}'], name_key(key, f'pool_{x}'), fakes[x]
+    )
     state, terms[name] = update(model, state, name, PLAYERS[name], functools.partial(
         critic_loss, model, name=name, real=real[x], fakes=shown))
   return state.replace(device_state=pools), terms
@@ -279,7 +284,7 @@ def translate(model, params, model_state, carry, frames):
   del model_state
   mode = config.eval.mode
   if mode not in EVAL_MODES:
-    raise ValueError(f'eval.mode={mode!r}: choose one of {", ".join(EVAL_MODES)}')
+    raise UserError(f'eval.mode={mode!r}: choose one of {", ".join(EVAL_MODES)}')
   B, T = frames.shape[:2]
   fake = ops.unfold(model.apply(params, 'gen_ab', ops.fold(frames)), T)
   if mode == 'generator':

@@ -22,6 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
 from i2vjax.methods import cyclegan
@@ -53,7 +54,7 @@ def example_inputs(config):
 def uses_vgg(config):
   """True with features of a VGG; False with the training-free descriptors that stand in for it."""
   if config.perceptual not in ('vgg', 'none', 'random'):
-    raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
+    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   return config.perceptual != 'none'
 
 
@@ -91,7 +92,9 @@ def step(model, state, batch, key):
         model, params, constant, fake['features'], name_key(key, 'heads')))
 
   pools = dict(state.device_state)
-  pools['pool_b'], shown = image_pool.query(pools['pool_b'], name_key(key, 'pool_b'), fake['frames'])
+  pools['pool_b'], shown = image_pool.query(
+    pools['pool_b'], name_key(key, 'pool_b'), fake['frames']
+  )
   state, terms['disc_b'] = update(
       model, state.replace(device_state=pools), 'disc_b', PLAYERS['disc_b'],
       lambda params: cyclegan.critic_loss(model, params, 'disc_b', b, shown))

@@ -40,6 +40,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
@@ -57,17 +58,22 @@ def networks(config):
   """Two ResNet generators, two motion translators, two PatchGAN critics."""
   frames, a, b = config.data.frames, config.data.channels_a, config.data.channels_b
   if config.weights.get('ins', 0) and frames != 3:
-    raise ValueError(f'data.frames={frames}: weights.ins compares three frames in a row, set '
+    raise UserError(f'data.frames={frames}: weights.ins compares three frames in a row, set '
                      '--config.data.frames=3')
   if frames not in (2, 3):
-    raise ValueError(f'data.frames={frames}: this method is trained on two frames in a row, set '
+    raise UserError(f'data.frames={frames}: this method is trained on two frames in a row, set '
                      '--config.data.frames=2 (or 3, as weights.ins needs)')
   if a != b and i2vgan.uses_nce(config):
-    raise ValueError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
+    raise UserError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
                      f'data.channels_a={a} must equal data.channels_b={b}')
-  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
-          'motion_ab': motion_translator.translator(config), 'motion_ba': motion_translator.translator(config),
-          'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
+  return {
+    'gen_ab': resnet.generator(config, a, b),
+    'gen_ba': resnet.generator(config, b, a),
+    'motion_ab': motion_translator.translator(config),
+    'motion_ba': motion_translator.translator(config),
+    'disc_a': patchgan.discriminator(config, a),
+    'disc_b': patchgan.discriminator(config, b),
+  }
 
 
 def example_inputs(config):
@@ -85,7 +91,10 @@ def uses_flow(config):
 
 def frozen_networks(config):
   """The estimator of flow, where it has parameters and motion counts; VGG-19 with `perceptual`."""
-  return {**i2vgan.frozen_networks(config), **(estimate.frozen_networks(config) if uses_flow(config) else {})}
+  return {
+    **i2vgan.frozen_networks(config),
+    **(estimate.frozen_networks(config) if uses_flow(config) else {}),
+  }
 
 
 def batch_fields(config):
@@ -102,9 +111,9 @@ def cycle_term(config):
   learned = estimate.plan(config.flow.name)[1] in estimate.LEARNED
   kind = config.motion.cycle
   if kind not in ('auto', 'flow', 'warp'):
-    raise ValueError(f"motion.cycle={kind!r}: choose 'auto', 'flow' or 'warp'")
+    raise UserError(f"motion.cycle={kind!r}: choose 'auto', 'flow' or 'warp'")
   if kind == 'flow' and not learned:
-    raise ValueError(f"motion.cycle='flow' needs the gradient of a learned estimator, and "
+    raise UserError(f"motion.cycle='flow' needs the gradient of a learned estimator, and "
                      f'flow.name={config.flow.name!r} has none: set --config.flow.name=raft_small, '
                      'or --config.motion.cycle=warp')
   return 'motion_cycle' if kind != 'warp' and learned else 'motion_cycle_warp'

@@ -30,6 +30,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import apply_gradients, name_key, weighted
 from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
 from i2vjax.losses import segmentation as seg_losses
@@ -46,7 +47,11 @@ TERMS = {   # of the segmenters and of what rests on them
     'mining': ('ce_real_b', 'boundary', 'ce_fake_a', 'ce_real_a'),
     'frozen': ('ce_fake_a', 'ce_fake_b', 'aca', 'cgr')}
 TERMS_OF_PLAYER = {'seg_b': ('ce_real_b', 'boundary'), 'seg_a': ('ce_fake_a', 'ce_real_a')}
-device_state, model_state, translate = pearlgan.device_state, pearlgan.model_state, pearlgan.translate
+device_state, model_state, translate = (
+  pearlgan.device_state,
+  pearlgan.model_state,
+  pearlgan.translate,
+)
 
 
 def networks(config):
@@ -70,11 +75,11 @@ def check(config):
       ('mining', 'sdp', 'paper', 'release', 'none'), ('sr', 'coin', 'step', 'epoch'),
       ('data', 'direction', 'a2b')):   # class maps and heat belong to one domain each
     if config[block][field] not in allowed:
-      raise ValueError(f'{block}.{field}={config[block][field]!r}: choose '
+      raise UserError(f'{block}.{field}={config[block][field]!r}: choose '
                        + ' or '.join(map(repr, allowed)))
   sides = (*ops.hw(config.data.crop_size), *config.seg.sizes)
   if any(side % 8 for side in sides):
-    raise ValueError(f'data.crop_size and seg.sizes {sides}: multiples of 8 are needed')
+    raise UserError(f'data.crop_size and seg.sizes {sides}: multiples of 8 are needed')
 
 
 # ---- Phases
@@ -113,7 +118,7 @@ def batch_fields(config):
   reads = any(terms_of(config, name) for _, name in phases(config))
   given = config.data.source != 'folders' or config.data.labels_b
   if reads and not given:
-    raise ValueError('class maps of data.train_b are needed: --config.data.labels_b=FOLDER, 8-bit '
+    raise UserError('class maps of data.train_b are needed: --config.data.labels_b=FOLDER, 8-bit '
                      'PNGs of the same names, Cityscapes train ids (only baseline does without)')
   a = ('labels_a',) if reads and config.data.source == 'scenes' else ()
   b = ('labels_b',) if given and (reads or config.weights.temp) else ()
@@ -220,7 +225,9 @@ def semantics(model, params, real, made, given, key):
   @functools.cache
   def labels_b():
     filled = seg.fill and name != 'visible'
-    return pseudo_labels.filled(given['b'], sure('seg_b', 'real_b'), seg.fill) if filled else given['b']
+    return (
+      pseudo_labels.filled(given['b'], sure('seg_b', 'real_b'), seg.fill) if filled else given['b']
+    )
 
   @functools.cache
   def labels_a():
@@ -262,8 +269,12 @@ def mined(config, phase, frames, sure_a, sure_b):
   if rule.sdp != 'none':
     sequence = pseudo_labels.confusions(classes, 'a', rule.sdp == 'release')
   if phase == 'frozen' and rule.phase4 == 'thermal_only':
-    return pseudo_labels.all_denoised(pseudo_labels.confident(sure_a, rule.theta_fg), grey, sequence)
-  least = pseudo_labels.thresholds(sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg)
+    return pseudo_labels.all_denoised(
+      pseudo_labels.confident(sure_a, rule.theta_fg), grey, sequence
+    )
+  least = pseudo_labels.thresholds(
+    sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg
+  )
   early = jnp.full_like(least, rule.theta_fg) if rule.background_last else least
   heard = phase == 'frozen' or rule.phase3 == 'both_confident'
   labels = pseudo_labels.agreed(sure_a, sure_b(), early, early * heard)

@@ -43,8 +43,12 @@ SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 def networks(config):
   """Two generators, two critics of three views."""
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen_ab': combogan.generator(config, a, b), 'gen_ba': combogan.generator(config, b, a),
-          'disc_a': multi_view_critic.critics(config, a), 'disc_b': multi_view_critic.critics(config, b)}
+  return {
+    'gen_ab': combogan.generator(config, a, b),
+    'gen_ba': combogan.generator(config, b, a),
+    'disc_a': multi_view_critic.critics(config, a),
+    'disc_b': multi_view_critic.critics(config, b),
+  }
 
 
 def example_inputs(config):

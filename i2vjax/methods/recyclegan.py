@@ -18,6 +18,7 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `per
 """
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import update, weighted
 from i2vjax.losses import pixel, synthetic_motion
 from i2vjax.methods import i2vgan
@@ -25,7 +26,9 @@ from i2vjax.methods import i2vgan
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-frozen_networks = i2vgan.frozen_networks       # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
+frozen_networks = (
+  i2vgan.frozen_networks
+)  # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
 device_state = i2vgan.device_state
 sample_rows = i2vgan.sample_rows
 
@@ -68,7 +71,7 @@ def pixel_distance(config):
   """`rec.norm`: 'l1' as in the public code, or 'l2', the mean square, for the paper's norm."""
   norms = {'l1': pixel.l1, 'l2': lambda x, y: synthetic_motion.distance(x, y, 'mse')}
   if config.rec.norm not in norms:
-    raise ValueError(f"rec.norm={config.rec.norm!r}: choose 'l1' or 'l2'")
+    raise UserError(f"rec.norm={config.rec.norm!r}: choose 'l1' or 'l2'")
   return norms[config.rec.norm]
 
 

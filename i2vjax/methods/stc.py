@@ -32,6 +32,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import estimate
 from i2vjax.flow import visibility as masks
@@ -65,9 +66,9 @@ def check(config):
   for field, known in CHOICES.items():
     block, name = field.split('.')
     if config[block][name] not in known:
-      raise ValueError(f'{field}={config[block][name]!r}: choose one of {", ".join(known)}')
+      raise UserError(f'{field}={config[block][name]!r}: choose one of {", ".join(known)}')
   if config.data.frames < 2:
-    raise ValueError(f'data.frames={config.data.frames}: this method is trained on frames in a '
+    raise UserError(f'data.frames={config.data.frames}: this method is trained on frames in a '
                      'row, set --config.data.frames=3')
 
 
@@ -82,7 +83,7 @@ def example_inputs(config):
 def uses_vgg(config):
   """True if contents are compared."""
   if config.perceptual not in ('vgg', 'none', 'random'):
-    raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
+    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   return bool(config.perceptual != 'none' and config.weights.content)
 
 
@@ -92,7 +93,7 @@ def frozen_networks(config):
   if uses_vgg(config):
     net = config.vgg.net
     if net not in ('vgg16', 'vgg19'):
-      raise ValueError(f"vgg.net={net!r}: choose 'vgg16' or 'vgg19'")
+      raise UserError(f"vgg.net={net!r}: choose 'vgg16' or 'vgg19'")
     frozen['vgg'] = vgg.perceptual(config, (config.vgg.layer,), int(net[3:])), net
   return frozen
 

@@ -23,6 +23,7 @@ import functools
 import jax.numpy as jnp
 
 from i2vjax.core import image_pool, ops
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import name_key, update, weighted
 from i2vjax.flow import visibility
 from i2vjax.losses import adversarial, perceptual, pixel, synthetic_motion
@@ -40,7 +41,7 @@ TAP = 'relu5_3'   # what V looks at
 def uses_vgg(config):
   """True if features are compared."""
   if config.perceptual not in ('vgg', 'none', 'random'):
-    raise ValueError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
+    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
   used = config.weights.content_a or config.weights.content_b
   return bool(config.perceptual != 'none' and used)
 
@@ -85,9 +86,18 @@ def step(model, state, batch, key):
 def motions(config, real, key):
   """{term: [B, H, W, 2] pixels}: F1 ... F4, those that are needed."""
   synth, x = config.synth, real['a']
-  return {term: synthetic_motion.drift(name_key(key, term), len(x), x.shape[1:3], motion=synth.motion,
-                               shift=synth.shift, scale=synth.scale)
-          for term in ('urec_a', 'urec_b', 'uspa_a', 'uspa_b') if config.weights[term]}
+  return {
+    term: synthetic_motion.drift(
+      name_key(key, term),
+      len(x),
+      x.shape[1:3],
+      motion=synth.motion,
+      shift=synth.shift,
+      scale=synth.scale,
+    )
+    for term in ('urec_a', 'urec_b', 'uspa_a', 'uspa_b')
+    if config.weights[term]
+  }
 
 
 def translations(model, params, real, flows, key):
@@ -104,8 +114,12 @@ def translations(model, params, real, flows, key):
   weights, made = config.weights, {}
 
   def moved(frames, term):
-    return synthetic_motion.add_noise(name_key(key, f'noise_{term}'),
-                              synthetic_motion.move(frames, flows[term]), config.synth.noise, spread=1.0)
+    return synthetic_motion.add_noise(
+      name_key(key, f'noise_{term}'),
+      synthetic_motion.move(frames, flows[term]),
+      config.synth.noise,
+      spread=1.0,
+    )
 
   def translate_all(x, y, images):
     images = {kind: make() for kind, (wanted, make) in images.items() if wanted}
@@ -180,9 +194,14 @@ def sample_rows(model, params, model_state, batch, key):
   flow = synthetic_motion.drift(key, len(a), a.shape[1:3], motion=synth.motion, shift=synth.shift,
                         scale=synth.scale)
   fake = model.apply(params, 'gen_ab', a)
-  rows = {'a': a, 'a to b': fake, 'moved, then translated':
-          model.apply(params, 'gen_ab', synthetic_motion.move(a, flow)),
-          'translated, then moved': synthetic_motion.move(fake, flow), 'motion': ops.flow_colors(flow),
-          'back to a': model.apply(params, 'gen_ba', fake),
-          'b': b, 'b to a': model.apply(params, 'gen_ba', b)}
+  rows = {
+    'a': a,
+    'a to b': fake,
+    'moved, then translated': model.apply(params, 'gen_ab', synthetic_motion.move(a, flow)),
+    'translated, then moved': synthetic_motion.move(fake, flow),
+    'motion': ops.flow_colors(flow),
+    'back to a': model.apply(params, 'gen_ba', fake),
+    'b': b,
+    'b to a': model.apply(params, 'gen_ba', b),
+  }
   return {name: ops.match_channels(images, 3) for name, images in rows.items()}

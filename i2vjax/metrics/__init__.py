@@ -11,6 +11,8 @@ A name that begins with `num_` counts things: its result is the sum, not the mea
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 
 def unit(frames, quantize=True):
   """Frames in [-1, 1] as [0, 1], clipped.
@@ -27,10 +29,10 @@ def unit(frames, quantize=True):
 def same_shape(frames, targets, least=1):
   """Refuse what cannot be compared, before anything is traced."""
   if frames.shape != targets.shape:
-    raise ValueError(f'frames {frames.shape} and targets {targets.shape} differ in shape: scores '
+    raise UserError(f'frames {frames.shape} and targets {targets.shape} differ in shape: scores '
                      f'need equal sizes and channels, nothing is resized here')
   if len(frames.shape) != 4 or min(frames.shape[1:3]) < least:
-    raise ValueError(f'frames {frames.shape}: expected [N, H, W, C] with H and W at least {least}')
+    raise UserError(f'frames {frames.shape}: expected [N, H, W, C] with H and W at least {least}')
 
 
 def init():
@@ -72,6 +74,6 @@ def merge(a, b):
 def result(total):
   """{name: mean} (sum for `num_...`) as floats; a total without items is refused."""
   if not any(entry['count'] for entry in total.values()):
-    raise ValueError('no frames to score: the total is empty')
+    raise UserError('no frames to score: the total is empty')
   return {name: float(entry['sum'] if name.startswith('num_') else entry['sum'] / entry['count'])
           for name, entry in total.items() if entry['count']}

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 
 class Boxes(NamedTuple):
   """Boxes of a whole test set.
@@ -44,19 +46,19 @@ def read_truth(path, classes=None):
   missing = [name for name in ('images', 'annotations', 'categories')
              if not isinstance(tree, dict) or not isinstance(tree.get(name), list)]
   if missing:
-    raise ValueError(f'{path} is no COCO ground truth: it lacks the list {missing[0]!r}')
+    raise UserError(f'{path} is no COCO ground truth: it lacks the list {missing[0]!r}')
   try:
     images = {entry['id']: str(entry.get('file_name', entry['id'])) for entry in tree['images']}
     categories = {str(entry['name']): entry['id'] for entry in tree['categories']}
   except (KeyError, TypeError, AttributeError) as error:
-    raise ValueError(f'{path}: every image needs an id and every category an id and a name '
+    raise UserError(f'{path}: every image needs an id and every category an id and a name '
                      f'({error!r} is missing in one)') from error
   names = tuple(classes or categories)
   kinds = _kinds(path, names, categories)
   known = set(categories.values())
   boxes = _boxes(path, tree['annotations'], kinds, images, known, scored=False)
   if not len(boxes.image):
-    raise ValueError(f'{path} has no boxes of {", ".join(names)}: nothing to score')
+    raise UserError(f'{path} has no boxes of {", ".join(names)}: nothing to score')
   return boxes, names, kinds, images
 
 
@@ -70,7 +72,7 @@ def read_detections(path, kinds, images):
   """
   entries = _json(path)
   if not isinstance(entries, list):
-    raise ValueError(f'{path} is no list of detections: expected [{{"image_id": ..., '
+    raise UserError(f'{path} is no list of detections: expected [{{"image_id": ..., '
                      f'"category_id": ..., "bbox": [x, y, w, h], "score": ...}}, ...]')
   return _boxes(path, entries, kinds, images, None, scored=True)
 
@@ -82,7 +84,7 @@ def _json(path):
   try:
     return json.loads(path.read_text(encoding='utf-8'))
   except ValueError as error:
-    raise ValueError(f'{path} is no JSON file: {error}') from error
+    raise UserError(f'{path} is no JSON file: {error}') from error
 
 
 def _kinds(path, names, categories):
@@ -91,7 +93,7 @@ def _kinds(path, names, categories):
   for kind, name in enumerate(names):
     for part in name.split('+'):
       if part.strip() not in categories:
-        raise ValueError(f'{path} has no category {part.strip()!r}: '
+        raise UserError(f'{path} has no category {part.strip()!r}: '
                          f'{", ".join(categories) or "it has none"}')
       kinds[categories[part.strip()]] = kind
   return kinds
@@ -104,7 +106,7 @@ def _boxes(path, entries, kinds, images, known, scored):
   for number, entry in enumerate(entries):
     reason = _wrong(entry, needed, images, known)
     if reason:
-      raise ValueError(f'{path}, entry {number}: {reason}')
+      raise UserError(f'{path}, entry {number}: {reason}')
     if entry['category_id'] in kinds:
       rows.append((entry['image_id'], kinds[entry['category_id']], entry['bbox'],
                    entry['score'] if scored else 1.0, bool(entry.get('iscrowd', 0))))

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.metrics import shapes
 
 TOLERANCE = 0.008   # of the diagonal: 8 pixels at 854 x 480
@@ -26,7 +27,7 @@ def objects(ids, truth, single=True):
     [(predicted, true) bool [T, H, W]], one pair for each object of the truth.
   """
   if ids.shape != truth.shape or ids.ndim != 3:
-    raise ValueError(f'masks {ids.shape} and truth {truth.shape}: expected [T, H, W], both the '
+    raise UserError(f'masks {ids.shape} and truth {truth.shape}: expected [T, H, W], both the '
                      f'same; nothing is resized here')
   ids, truth = (np.where(x == 255, 0, x) for x in (ids, truth))
   if single:
@@ -94,7 +95,7 @@ def statistics(values):
   values = np.asarray(values, np.float64)
   known = values[~np.isnan(values)]
   if not len(known):
-    raise ValueError('no frame with a value: nothing to average')
+    raise UserError('no frame with a value: nothing to average')
   cuts = np.round(np.linspace(1, len(values), QUARTERS + 1) + 1e-10).astype(int) - 1
   first, last = values[cuts[0]:cuts[1] + 1], values[cuts[3]:cuts[4] + 1]
   ends = [part[~np.isnan(part)] for part in (first, last)]
@@ -118,11 +119,11 @@ def clip_values(masks, truth, skip_ends=False, with_t=True):
     masks and is missing where no two consecutive masks have an outline.
   """
   if masks.shape != truth.shape or masks.ndim != 3:
-    raise ValueError(f'masks {masks.shape} and truth {truth.shape}: expected [T, H, W], both the '
+    raise UserError(f'masks {masks.shape} and truth {truth.shape}: expected [T, H, W], both the '
                      f'same')
   inner = slice(1, -1) if skip_ends else slice(None)
   if not len(masks[inner]):
-    raise ValueError(f'a clip of {len(masks)} frames has none between its first and last')
+    raise UserError(f'a clip of {len(masks)} frames has none between its first and last')
   masks, truth = np.asarray(masks, bool), np.asarray(truth, bool)
   series = {'davis_j': np.asarray(jaccard(masks[inner], truth[inner]), np.float64),
             'davis_f': [contour(m, g) for m, g in zip(masks[inner], truth[inner], strict=True)]}

@@ -11,6 +11,8 @@ import io
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 STYLES = ('coco', 'yolo')
 MISSING = ('AP in the COCO style needs pycocotools: pip install "i2vjax[eval]", or use '
            '--config.eval.ap_style=yolo')
@@ -32,11 +34,11 @@ def scores(truth, detections, names, style='coco', score=0.1):
     ValueError: unknown style, or no ground truth. ModuleNotFoundError: pycocotools is missing.
   """
   if style not in STYLES:
-    raise ValueError(f'eval.ap_style={style!r}: choose one of {", ".join(STYLES)}')
+    raise UserError(f'eval.ap_style={style!r}: choose one of {", ".join(STYLES)}')
   real = truth.kind[~truth.crowd]
   present = [kind for kind in range(len(names)) if np.any(real == kind)]
   if not present:
-    raise ValueError(f'the ground truth has no boxes of {", ".join(names)}')
+    raise UserError(f'the ground truth has no boxes of {", ".join(names)}')
   measure = coco_ap if style == 'coco' else yolo_ap
   values = measure(truth, detections, present)
   points = np.array([operating_point(truth, detections, kind, score) for kind in present])

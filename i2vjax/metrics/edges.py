@@ -11,6 +11,8 @@ import functools
 import numpy as np
 from scipy import ndimage
 
+from i2vjax.core.errors import UserError
+
 THRESHOLDS = np.arange(1, 100) / 100       # high; low is half of it
 GREY = (0.2989, 0.5870, 0.1140)            # MATLAB's rgb2gray
 SIGMA, RADIUS = 2**0.5, 6
@@ -22,7 +24,7 @@ AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 def grey(frame):
   """uint8 [H, W, 1 or 3] -> float64 [H, W] in [0, 1]; colour is rounded to 8 bits, as rgb2gray."""
   if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
-    raise ValueError(f'frame {frame.shape} {frame.dtype}: edges are taken of uint8 frames '
+    raise UserError(f'frame {frame.shape} {frame.dtype}: edges are taken of uint8 frames '
                      f'[H, W, 1 or 3]')
   plane = frame[..., 0] if frame.shape[-1] == 1 else np.rint(frame @ np.array(GREY))
   return plane / 255.0
@@ -142,7 +144,7 @@ def found_again(source, frame):
     [J] float64.
   """
   if source.shape != frame.shape:
-    raise ValueError(f'edges of {source.shape[1:]} and {frame.shape[1:]}: a frame and its source '
+    raise UserError(f'edges of {source.shape[1:]} and {frame.shape[1:]}: a frame and its source '
                      f'must have one size (height, width); nothing is resized here')
   total = source.sum(axis=(1, 2))
   return np.divide((source & frame).sum(axis=(1, 2)), total, out=np.full(len(total), np.nan),
@@ -181,6 +183,6 @@ def result(total):
   """
   some = total['count'] > 0
   if not some.any():
-    raise ValueError('APCE needs source frames with edges, and these have none: are they blank?')
+    raise UserError('APCE needs source frames with edges, and these have none: are they blank?')
   return {'apce': float(np.mean(total['sum'][some] / total['count'][some])),
           'num_empty_thresholds': float(np.sum(~some))}

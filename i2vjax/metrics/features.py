@@ -23,6 +23,7 @@ from PIL import Image
 
 from i2vjax import metrics
 from i2vjax.core import files, ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks.inception import SIDE
 
 MODES = ('pytorch_fid', 'clean', 'torchmetrics')
@@ -32,11 +33,11 @@ def levels(frames):
   """[T, H, W, C] uint8, or float in [-1, 1], as [T, H, W, 3] float32 in [0, 255]."""
   frames = np.asarray(frames)
   if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
-    raise ValueError(f'frames {frames.shape}: expected [T, H, W, 1 or 3]')
+    raise UserError(f'frames {frames.shape}: expected [T, H, W, 1 or 3]')
   if frames.dtype == np.uint8:
     return ops.match_channels(frames, 3).astype(np.float32)
   if frames.dtype.kind != 'f':
-    raise ValueError(f'frames of type {frames.dtype}: expected uint8, or float in [-1, 1]')
+    raise UserError(f'frames of type {frames.dtype}: expected uint8, or float in [-1, 1]')
   return np.asarray(255 * ops.match_channels(metrics.unit(frames, quantize=False), 3), np.float32)
 
 
@@ -54,7 +55,7 @@ def prepare(frames, mode='pytorch_fid'):
     ValueError: another mode.
   """
   if mode not in MODES:
-    raise ValueError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
+    raise UserError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
   if mode == 'clean':
     return (_bicubic(np.asarray(frames, np.float32)) - 128) / 128
   return _bilinear(frames, mode)
@@ -108,7 +109,7 @@ def program(module, params, mode='pytorch_fid', batch=16):
     holds NaN or infinity has features NaN.
   """
   if mode not in MODES:
-    raise ValueError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
+    raise UserError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
   params = jax.tree.map(jnp.asarray, params)
 
   def call(frames):

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 
 def flicker(frames):
@@ -20,7 +21,7 @@ def flicker(frames):
     Float in [0, 1].
   """
   if len(frames) < 2:
-    raise ValueError('flicker needs a clip of at least 2 frames')
+    raise UserError('flicker needs a clip of at least 2 frames')
   values = [jnp.mean(jnp.abs(ops.luma(frames[t + 1]) - ops.luma(frames[t])))
             for t in range(len(frames) - 1)]
   return float(np.mean(np.asarray(values, np.float64)))
@@ -33,7 +34,7 @@ def brightness_jitter(frames):
     frames: [T, H, W, C] in [0, 1], T at least 4 (one second difference has no spread).
   """
   if len(frames) < 4:
-    raise ValueError('brightness jitter needs a clip of at least 4 frames')
+    raise UserError('brightness jitter needs a clip of at least 4 frames')
   means = np.array([np.mean(np.asarray(ops.luma(frame)), dtype=np.float64) for frame in frames])
   return float(np.std(np.diff(means, n=2)))
 

@@ -9,6 +9,8 @@ import logging
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 FEW = 2048            # images below which FID is known to come out too large
 SHARED = 16_000_000   # kernel values held at a time where subsets share one matrix
 NAMES = ('fid', 'kid')
@@ -35,7 +37,7 @@ def gather(total):
   if not isinstance(total, tuple):
     return np.asarray(total, np.float64)
   if len({part.shape[1] for part in total}) > 1:
-    raise ValueError(f'features of different lengths: {[part.shape for part in total]}')
+    raise UserError(f'features of different lengths: {[part.shape for part in total]}')
   return np.concatenate(total).astype(np.float64) if total else np.zeros((0, 0))
 
 
@@ -88,10 +90,10 @@ _say = functools.lru_cache(maxsize=256)(logging.warning)   # each text once in a
 
 def _check(x, y, what):
   if min(len(x), len(y)) < 2:
-    raise ValueError(f'{what} needs at least 2 images per set: there are {len(x)} and {len(y)} in '
+    raise UserError(f'{what} needs at least 2 images per set: there are {len(x)} and {len(y)} in '
                      'the reference')
   if x.ndim != 2 or y.ndim != 2 or x.shape[1] != y.shape[1]:
-    raise ValueError(f'{what}: features {x.shape} and {y.shape} are not of one kind, [N, D] each')
+    raise UserError(f'{what}: features {x.shape} and {y.shape} are not of one kind, [N, D] each')
 
 
 def _bad(features):
@@ -183,7 +185,7 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
   x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   _check(x, y, 'KID')
   if not degrees or min(degrees) < 1 or subsets < 1 or subset_size < 2:
-    raise ValueError(f'KID: degrees {degrees} and subsets ({subsets}) begin at 1, their size '
+    raise UserError(f'KID: degrees {degrees} and subsets ({subsets}) begin at 1, their size '
                      f'({subset_size}) at 2')
   if (most := min(len(x), len(y))) < subset_size:
     _say(f'KID: subsets of {most} images, not {subset_size}: a set has no more')

@@ -11,6 +11,7 @@ import numpy as np
 
 from i2vjax import metrics
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)   # ImageNet's, for [-1, 1]
 SMALLEST = 64   # pixels: AlexNet's last maps are 3x3 there (ours)
@@ -113,5 +114,5 @@ def temporal(call, frames):
   refused.
   """
   if len(frames) < 2:
-    raise ValueError('LPIPS between frames needs at least 2 frames')
+    raise UserError('LPIPS between frames needs at least 2 frames')
   return call(frames[1:], frames[:-1])

@@ -2,6 +2,8 @@
 
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 
 def end_point(flow, truth, mask=None):
   """End-point error and share of outliers of each flow field.
@@ -15,7 +17,7 @@ def end_point(flow, truth, mask=None):
     than 3 pixels and by more than 5 % of the true length (KITTI's Fl-all)}; nan where none counts.
   """
   if flow.shape != truth.shape:
-    raise ValueError(f'flow {flow.shape} and truth {truth.shape} differ in shape')
+    raise UserError(f'flow {flow.shape} and truth {truth.shape} differ in shape')
   error, length = (jnp.linalg.norm(v, axis=-1) for v in (flow - truth, truth))
   mask = jnp.ones_like(error) if mask is None else (mask > 0).astype(error.dtype)
   outlier = (error > 3) & (error > 0.05 * length)

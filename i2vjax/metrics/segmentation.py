@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations.class_names import IGNORE
 
 ABSENT = ('ignore', 'zero')
@@ -61,7 +62,7 @@ def update(total, truth, predicted, mask=None, *, ignore=IGNORE, batch=16):
     ValueError: shapes differ, or an id is no class.
   """
   if truth.shape != predicted.shape or truth.ndim != 3:
-    raise ValueError(f'labels {truth.shape} and predictions {predicted.shape}: expected [N, H, W], '
+    raise UserError(f'labels {truth.shape} and predictions {predicted.shape}: expected [N, H, W], '
                      f'both the same; nothing is resized here')
   call = functools.partial(_confusion, classes=len(total), ignore=ignore)
   mask = np.ones(len(truth)) if mask is None else np.asarray(mask)
@@ -71,7 +72,7 @@ def update(total, truth, predicted, mask=None, *, ignore=IGNORE, batch=16):
     found = np.asarray(call(truth[index], predicted[index], mask=real)).astype(np.int64)
     for kind, wrong in (('labels', found[-1].sum()), ('predictions', found[:, -1].sum())):
       if wrong:
-        raise ValueError(f'{kind}: {wrong} pixels hold ids outside 0 to {len(total) - 1}'
+        raise UserError(f'{kind}: {wrong} pixels hold ids outside 0 to {len(total) - 1}'
                          + (f' (and are not {ignore}, no class)' if kind == 'labels' else ''))
     total = total + found[:-1, :-1]
   return total
@@ -125,7 +126,7 @@ def result(total, names=None, classes=None, small=(), absent='ignore'):
   index = [names.index(name) for name in chosen]
   pixels = total.sum(axis=1)[index].astype(np.float64)
   if not pixels.sum():
-    raise ValueError('no labelled pixels to score: the truth holds none of '
+    raise UserError('no labelled pixels to score: the truth holds none of '
                      f'{", ".join(chosen)}')
   iou = class_iou(total)[index]
   found = {'miou': _mean(iou, absent),
@@ -142,9 +143,9 @@ def result(total, names=None, classes=None, small=(), absent='ignore'):
 def _check(names, asked, absent):
   unknown = [name for name in asked if name not in names]
   if unknown:
-    raise ValueError(f'class {unknown[0]!r} is unknown: {", ".join(names)}')
+    raise UserError(f'class {unknown[0]!r} is unknown: {", ".join(names)}')
   if absent not in ABSENT:
-    raise ValueError(f'eval.absent={absent!r}: choose one of {", ".join(ABSENT)}')
+    raise UserError(f'eval.absent={absent!r}: choose one of {", ".join(ABSENT)}')
 
 
 def _mean(iou, absent):

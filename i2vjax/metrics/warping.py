@@ -13,6 +13,7 @@ import numpy as np
 
 from i2vjax import metrics
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.flow import visibility
 
 KINDS = ('mse', 'euclidean')
@@ -61,7 +62,7 @@ def pair_errors(frames, following, forward, mask, kind='mse'):
     [N]; 0 where nothing may be compared.
   """
   if kind not in KINDS:
-    raise ValueError(f'eval.warp_kind={kind!r}: choose one of {", ".join(KINDS)}')
+    raise UserError(f'eval.warp_kind={kind!r}: choose one of {", ".join(KINDS)}')
   metrics.same_shape(frames, following)
   forward = jnp.where(jnp.isfinite(forward), forward, 0)
   square = (ops.warp(following, forward) - frames) ** 2
@@ -90,9 +91,9 @@ def clip_error(frames, forward, mask, *, kind='mse', batch=16):
   """
   length = len(frames) - 1
   if length < 1:
-    raise ValueError('the warping error needs a clip of at least 2 frames')
+    raise UserError('the warping error needs a clip of at least 2 frames')
   if len(forward) != length or len(mask) != length:
-    raise ValueError(f'{length + 1} frames have {length} pairs, but there are {len(forward)} flow '
+    raise UserError(f'{length + 1} frames have {length} pairs, but there are {len(forward)} flow '
                      f'fields and {len(mask)} masks')
   values = []
   for start in range(0, length, batch):

@@ -9,6 +9,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks.conv import Conv
 
 CHANNELS = (64, 192, 384, 256, 256)
@@ -44,7 +45,7 @@ class AlexNet(nn.Module):
       ValueError: frames too small.
     """
     if min(x.shape[1:3]) < SMALLEST:
-      raise ValueError(f'alexnet: frames {x.shape} are too small, H and W must be at least '
+      raise UserError(f'alexnet: frames {x.shape} are too small, H and W must be at least '
                        f'{SMALLEST}')
     x, features = ops.match_channels(x, 3), {}
     for i, (channels, (kernel, stride, padding)) in enumerate(zip(CHANNELS, KERNELS, strict=True)):

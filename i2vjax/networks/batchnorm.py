@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks.conv import conv, transposed
 
 MOMENTS = ('train', 'batch', 'running')
@@ -34,7 +35,7 @@ class BatchNorm(nn.Module):
         device alone), 'running' (the averages).
     """
     if moments not in MOMENTS:
-      raise ValueError(f'moments={moments!r}: choose one of {", ".join(MOMENTS)}')
+      raise UserError(f'moments={moments!r}: choose one of {", ".join(MOMENTS)}')
     C, wide = x.shape[-1], x.astype(jnp.float32)
     scale = self.param('scale', _near_one, (C,))
     bias = self.param('bias', nn.initializers.zeros, (C,))

@@ -14,6 +14,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 from i2vjax.networks.resnet import Head, check_size
@@ -224,7 +225,7 @@ class ComboGenerator(nn.Module):
     """
     check_size(x.shape)
     if self.attention and min(x.shape[1:3]) < LEAST:
-      raise ValueError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {LEAST}')
+      raise UserError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {LEAST}')
     return self.encoder(x)
 
   def decode(self, h):
@@ -240,9 +241,9 @@ def generator(config, in_channels=3, out_channels=3, impl='auto'):
   """
   gen = config.gen
   if gen.up_norm not in ('group', 'instance'):
-    raise ValueError(f"gen.up_norm={gen.up_norm!r}: choose 'group' or 'instance'")
+    raise UserError(f"gen.up_norm={gen.up_norm!r}: choose 'group' or 'instance'")
   if in_channels < 1:
-    raise ValueError(f'gen: {in_channels} input channels')
+    raise UserError(f'gen: {in_channels} input channels')
   return ComboGenerator(
       out_channels, gen.width, gen.blocks_enc, gen.blocks_dec, bool(gen.attention),
       gen.groups if gen.up_norm == 'group' else 0, bool(config.remat), impl,

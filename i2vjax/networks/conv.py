@@ -20,6 +20,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import conv_fast
 from i2vjax.networks.conv_fast import pad_hw
 
@@ -30,7 +31,7 @@ FORMS = ('auto', 'plain', 'fast', 'matmul')
 def settled(impl):
   """The form that 'auto' stands for here; other names pass, unknown ones are refused."""
   if impl not in FORMS:
-    raise ValueError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
+    raise UserError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
   if impl == 'auto':
     return 'fast' if jax.default_backend() == 'cpu' else 'plain'
   return impl

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv
 
@@ -53,7 +54,7 @@ def block(config):
   """FusionBlock of the block `config.fuse` (`width`, `kernel`)."""
   fuse = config.fuse
   if fuse.kernel % 2 == 0:
-    raise ValueError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask lies on its frame')
+    raise UserError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask lies on its frame')
   return FusionBlock(fuse.width, fuse.kernel, bool(config.remat),
                      kernel_init=layers.initializer(config.init),
                      dtype=layers.compute_dtype(config))

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 EPSILON = 1e-3
 SIDE = 299                       # of the frames the network was trained on
@@ -171,9 +172,9 @@ class Inception(nn.Module):
       ValueError: features that do not exist, or frames too small.
     """
     if self.dims not in DIMS:
-      raise ValueError(f'inception dims={self.dims}: choose one of {", ".join(map(str, DIMS))}')
+      raise UserError(f'inception dims={self.dims}: choose one of {", ".join(map(str, DIMS))}')
     if min(x.shape[1:3]) < SMALLEST:
-      raise ValueError(f'inception: frames {x.shape} are too small, H and W must be at least '
+      raise UserError(f'inception: frames {x.shape} are too small, H and W must be at least '
                        f'{SMALLEST}')
     x = ops.match_channels(x, 3).astype(self.dtype)
     for steps in STEM[:1 + (self.dims > 64)]:

@@ -4,6 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 EPSILON = 1e-5   # instance norm, as PyTorch; xavier-initialised networks start small and feel it
 
 
@@ -21,7 +23,7 @@ def initializer(init):
       'orthogonal': lambda: nn.initializers.orthogonal(init.gain),
   }
   if init.kind not in kinds:
-    raise ValueError(f'init.kind={init.kind!r}: choose one of {", ".join(kinds)}')
+    raise UserError(f'init.kind={init.kind!r}: choose one of {", ".join(kinds)}')
   return kinds[init.kind]()
 
 
@@ -29,7 +31,7 @@ def compute_dtype(config):
   """Type of activations named by `config.compute`; parameters stay float32."""
   types = {'float32': jnp.float32, 'bfloat16': jnp.bfloat16}
   if config.compute not in types:
-    raise ValueError(f'compute={config.compute!r}: choose one of {", ".join(types)}')
+    raise UserError(f'compute={config.compute!r}: choose one of {", ".join(types)}')
   return types[config.compute]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 
@@ -40,7 +41,7 @@ class MotionTranslator(nn.Module):
 
   def setup(self):
     if self.norm not in NORMS:
-      raise ValueError(f'motion.norm={self.norm!r}: choose one of {", ".join(NORMS)}')
+      raise UserError(f'motion.norm={self.norm!r}: choose one of {", ".join(NORMS)}')
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
     width = self.width
     self.stem = Conv(width, 7, pad='reflect', **rest)
@@ -53,7 +54,7 @@ class MotionTranslator(nn.Module):
   def __call__(self, flow):
     """[B, H, W, 2] pixels -> the same, float32. H and W are multiples of 4."""
     if flow.shape[1] % 4 or flow.shape[2] % 4:
-      raise ValueError(f'the motion translator takes flows whose sides are multiples of 4, got '
+      raise UserError(f'the motion translator takes flows whose sides are multiples of 4, got '
                        f'{flow.shape[1]}x{flow.shape[2]}: change data.crop_size')
     norm = NORMS[self.norm]
     x = flow / self.scale

@@ -7,6 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import combogan, layers
 from i2vjax.networks.conv import Conv
 
@@ -104,9 +105,9 @@ def critics(config, in_channels, impl='auto'):
   """
   disc = config.disc
   if disc.norm not in ('spectral', 'instance'):
-    raise ValueError(f"disc.norm={disc.norm!r}: choose 'spectral' or 'instance'")
+    raise UserError(f"disc.norm={disc.norm!r}: choose 'spectral' or 'instance'")
   if in_channels < 1 or disc.stages < 2:
-    raise ValueError(f'disc: {in_channels} input channels, disc.stages={disc.stages}; at least 1 '
+    raise UserError(f'disc: {in_channels} input channels, disc.stages={disc.stages}; at least 1 '
                      'and 2 are needed')
   return ThreeCritics(disc.width, disc.stages, disc.norm == 'instance', impl,
                       layers.initializer(config.init), layers.compute_dtype(config))

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers as networks_layers
 from i2vjax.networks.conv import Conv
 
@@ -35,7 +36,7 @@ class PatchDiscriminator(nn.Module):
 
   def setup(self):
     if self.down not in ('stride', 'blur'):
-      raise ValueError(f"disc.down={self.down!r}: choose 'stride' or 'blur'")
+      raise UserError(f"disc.down={self.down!r}: choose 'stride' or 'blur'")
     stride = 2 if self.down == 'stride' else 1
     self.conv = [self._conv(self.width * min(2**i, 8), stride if i < self.layers else 1)
                  for i in range(self.layers + 1)]
@@ -75,7 +76,7 @@ class PatchDiscriminator(nn.Module):
     """Refuse frames too small for one logit: each side must be at least 3 * 2^layers."""
     least = 3 * 2**self.layers
     if min(shape[1:3]) < least:
-      raise ValueError(f'PatchGAN with disc.layers={self.layers} needs frames of at least '
+      raise UserError(f'PatchGAN with disc.layers={self.layers} needs frames of at least '
                        f'{least}x{least} pixels, got {shape[1]}x{shape[2]}: enlarge '
                        'data.crop_size or use fewer disc.layers')
 
@@ -87,7 +88,7 @@ def discriminator(config, in_channels, impl='auto'):
   frame can have, because a wrong one fails far from its cause.
   """
   if in_channels < 1:
-    raise ValueError(f'disc: {in_channels} input channels')
+    raise UserError(f'disc: {in_channels} input channels')
   disc = config.disc
   return PatchDiscriminator(
       disc.width, disc.layers, disc.down, disc.get('out_channels', 1), impl,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.batchnorm import ConvNorm
 from i2vjax.networks.conv import Conv
@@ -52,7 +53,7 @@ class Memory(nn.Module):
       (h_T [B, h, w, hidden] float32, or None without recurrence; o [B, T, h, w, features]).
     """
     if self.act not in ('tanh', 'none'):
-      raise ValueError(f"hidden_act={self.act!r}: choose 'tanh' or 'none'")
+      raise UserError(f"hidden_act={self.act!r}: choose 'tanh' or 'none'")
     C, x = x.shape[-1], x.astype(self.dtype)
     out, out_bias = self._weights('out', C, self.features)
     if not self.recurrent:
@@ -157,7 +158,7 @@ def check_size(size, levels):
   if any(n % side for n in size):
     near = ' x '.join('/'.join(str(m) for m in (n // side * side, -(-n // side) * side) if m)
                       for n in size)
-    raise ValueError(f'frames of {size[0]}x{size[1]} (height x width) cannot be halved {levels} '
+    raise UserError(f'frames of {size[0]}x{size[1]} (height x width) cannot be halved {levels} '
                      f'times: sides must be multiples of {side}, such as {near}; change '
                      'data.crop_size, or take fewer gen.levels')
 

@@ -6,6 +6,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 from i2vjax.networks.conv_fast import pad_hw
@@ -106,7 +107,7 @@ class ResnetGenerator(nn.Module):
 
   def setup(self):
     if self.down not in ('stride', 'blur') or self.up not in ('deconv', 'blur'):
-      raise ValueError(f"gen.down={self.down!r}, gen.up={self.up!r}: choose 'stride' or 'blur' "
+      raise UserError(f"gen.down={self.down!r}, gen.up={self.up!r}: choose 'stride' or 'blur' "
                        "for down, 'deconv' or 'blur' for up")
     stage = nn.remat(Stage) if self.remat else Stage
     residual = nn.remat(Residual) if self.remat else Residual
@@ -186,7 +187,7 @@ def check_size(shape):
   """Refuse frames [B, H, W, C] whose sides are no multiples of 4, or below 8."""
   H, W = shape[1:3]
   if H % 4 or W % 4 or H < 8 or W < 8:
-    raise ValueError(f'the ResNet generator takes frames whose sides are multiples of 4 and at '
+    raise UserError(f'the ResNet generator takes frames whose sides are multiples of 4 and at '
                      f'least 8, got {H}x{W}: pad or crop the frames (data.crop_size)')
 
 
@@ -202,7 +203,7 @@ def check_taps(taps, blocks, up):
   known = tap_names(blocks, up)
   unknown = [tap for tap in taps if tap not in known]
   if unknown:
-    raise ValueError(f'nce.taps: {", ".join(unknown)} not in a generator with gen.blocks={blocks} '
+    raise UserError(f'nce.taps: {", ".join(unknown)} not in a generator with gen.blocks={blocks} '
                      f'and gen.up={up!r}; it has {", ".join(known)}')
 
 
@@ -218,7 +219,7 @@ def generator(config, in_channels=3, out_channels=3, impl='auto'):
   `in_channels` is read off the input when parameters are made, and only checked here.
   """
   if in_channels < 1:
-    raise ValueError(f'gen: {in_channels} input channels')
+    raise UserError(f'gen: {in_channels} input channels')
   gen = config.gen
   return ResnetGenerator(
       out_channels, gen.width, gen.blocks, gen.down, gen.up, bool(gen.get('dropout', False)),

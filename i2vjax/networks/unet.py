@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers, resnet
 from i2vjax.networks.conv import Conv, ConvTranspose
 
@@ -105,13 +106,13 @@ class TwoStreamPredictor(nn.Module):
 def check_size(size, downs, what):
   """Refuse sides that cannot be halved `downs` times, and say which number would do."""
   if downs < 2:
-    raise ValueError(f'pred.downs={downs}: at least 2')
+    raise UserError(f'pred.downs={downs}: at least 2')
   H, W = size
   if H % 2**downs or W % 2**downs:
     fits = next((n for n in range(LARGEST, 1, -1) if not (H % 2**n or W % 2**n)), None)
     remedy = (f'{fits} halvings would do (pred.downs={fits})' if fits else
               'no number of halvings fits them')
-    raise ValueError(f'{what} are {H}x{W}, but a predictor with {downs} halvings takes sides that '
+    raise UserError(f'{what} are {H}x{W}, but a predictor with {downs} halvings takes sides that '
                      f'are multiples of {2**downs}: {remedy}, or change data.crop_size')
 
 
@@ -138,7 +139,7 @@ def predictor(config, channels):
   """
   pred = config.pred
   if pred.kind not in KINDS:
-    raise ValueError(f'pred.kind={pred.kind!r}: choose one of {", ".join(KINDS)}')
+    raise UserError(f'pred.kind={pred.kind!r}: choose one of {", ".join(KINDS)}')
   if pred.kind == 'resnet':
     return resnet.generator(config, 2 * channels, channels)
   downs = pred.downs if pred.kind == 'unet' else 6

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv
 
@@ -62,13 +63,13 @@ class VGG(nn.Module):
 
   def _check(self):
     if self.depth not in BLOCKS:
-      raise ValueError(f'vgg.depth={self.depth}: choose 16 or 19')
+      raise UserError(f'vgg.depth={self.depth}: choose 16 or 19')
     if self.input_norm not in ('raw', 'imagenet'):
-      raise ValueError(f"vgg.input_norm={self.input_norm!r}: choose 'raw' or 'imagenet'")
+      raise UserError(f"vgg.input_norm={self.input_norm!r}: choose 'raw' or 'imagenet'")
     known = tap_names(self.depth)
     unknown = [tap for tap in self.taps if tap.replace('conv', 'relu') not in known]
     if unknown or not self.taps:
-      raise ValueError(f'VGG-{self.depth} has no feature {", ".join(unknown) or "without a name"}; '
+      raise UserError(f'VGG-{self.depth} has no feature {", ".join(unknown) or "without a name"}; '
                        f'it has {", ".join(known)}')
 
   def _conv(self, tap):
@@ -124,7 +125,7 @@ def halve(x):
   """
   B, H, W, C = x.shape
   if min(H, W) < 2:
-    raise ValueError('VGG: the frames are too small for the features asked for; each block after '
+    raise UserError('VGG: the frames are too small for the features asked for; each block after '
                      'the first halves them')
   x = x[:, :H // 2 * 2, :W // 2 * 2]
   x = jnp.maximum(x[:, 0::2], x[:, 1::2])

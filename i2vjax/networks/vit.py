@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 
 EPSILON = 1e-6   # layer norm of the published weights
@@ -199,7 +200,7 @@ class ViT(nn.Module):
     """
     self._check(layers)
     if side > self.grid:
-      raise ValueError(f'cs.side={side}: the ViT has {self.grid}x{self.grid} tokens')
+      raise UserError(f'cs.side={side}: the ViT has {self.grid}x{self.grid} tokens')
     places = ops.window_places(ids, (self.grid, self.grid), side)
     windows = jnp.take(self._embed(img)[0], places, axis=1)
     return self.Transformer(windows.reshape(-1, side * side, self.width), layers)
@@ -212,7 +213,7 @@ class ViT(nn.Module):
 
   def _check(self, taps):
     if min(taps) < 0 or max(taps) >= self.depth:
-      raise ValueError(f'cs.layers={tuple(taps)}: this ViT has blocks 0 to {self.depth - 1}')
+      raise UserError(f'cs.layers={tuple(taps)}: this ViT has blocks 0 to {self.depth - 1}')
 
 
 def backbone(config):
@@ -223,13 +224,13 @@ def backbone(config):
   """
   sizes = {'vit': (768, 12, 3072, 12), 'random': (192, 3, 768, 6)}
   if config.backbone not in sizes:
-    raise ValueError(f"backbone={config.backbone!r} has no ViT: choose 'vit' or 'random'")
+    raise UserError(f"backbone={config.backbone!r} has no ViT: choose 'vit' or 'random'")
   width, heads, hidden, blocks = sizes[config.backbone]
   depth, image_size = max(config.cs.layers) + 1, config.vit.image_size
   if depth > blocks:
-    raise ValueError(f'cs.layers={tuple(config.cs.layers)}: this ViT has blocks 0 to {blocks - 1}')
+    raise UserError(f'cs.layers={tuple(config.cs.layers)}: this ViT has blocks 0 to {blocks - 1}')
   if image_size % 16:
-    raise ValueError(f'vit.image_size={image_size} is not a multiple of its patches of 16')
+    raise UserError(f'vit.image_size={image_size} is not a multiple of its patches of 16')
   return ViT(width, heads, hidden, depth, image_size, 16, bool(config.remat),
              layers.compute_dtype(config))
 
@@ -281,7 +282,7 @@ def regions(tokens, scales, extra_row=False):
   """
   side = math.isqrt(tokens.shape[1])
   if side * side != tokens.shape[1]:
-    raise ValueError(f'{tokens.shape[1]} tokens are no square map')
+    raise UserError(f'{tokens.shape[1]} tokens are no square map')
   rows = []
   for scale in scales:
     starts = range(0, side, scale)

@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled, name_key
 from i2vjax.pretrained import (
   inception_weights,
@@ -63,7 +64,7 @@ def load(weight_id, module, example, config):
   if registry.lookup(config, entry.field) == 'random':
     return _random(entry, init)
   if weight_id not in READERS:
-    raise ValueError(f'{weight_id}: this version reads no file of that network; it has '
+    raise UserError(f'{weight_id}: this version reads no file of that network; it has '
                      f'{", ".join(READERS)}')
   path = registry.require(entry, config)
   digest = registry.verify(entry, path)
@@ -110,6 +111,6 @@ def fit(arrays, shapes, path):
   lines = [f'{kind} ({len(names)}): {"; ".join(names[:3])}'
            for kind, names in problems.items() if names]
   if lines:
-    raise ValueError(f'{path} does not fit the network:\n  ' + '\n  '.join(lines))
+    raise UserError(f'{path} does not fit the network:\n  ' + '\n  '.join(lines))
   tree = {name: np.asarray(array, np.float32) for name, array in arrays.items()}
   return flax.traverse_util.unflatten_dict(tree, sep='/')

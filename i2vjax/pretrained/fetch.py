@@ -14,6 +14,7 @@ import urllib.request
 
 from tqdm import tqdm
 
+from i2vjax.core.errors import UserError
 from i2vjax.core.files import save_atomic
 from i2vjax.pretrained import files, registry
 
@@ -83,7 +84,7 @@ def _check(item, path, suffix, origin):
   files.read(path, lambda name: False, suffix=suffix)
   digest, expected = registry.sha256(path), registry.published(item)
   if expected and not digest.startswith(expected):
-    raise ValueError(f'{origin} is not {item.file}: its SHA-256 begins with {digest[:8]}, not with '
+    raise UserError(f'{origin} is not {item.file}: its SHA-256 begins with {digest[:8]}, not with '
                      f'{expected}')
 
 
@@ -93,7 +94,7 @@ def _accept(item, part, target, origin):
     _check(item, part, target.suffix, origin)
   except ValueError as error:
     part.unlink()
-    raise ValueError(f'{error}. What came was deleted') from error
+    raise UserError(f'{error}. What came was deleted') from error
   os.replace(part, target)
 
 
@@ -116,7 +117,7 @@ def download(url, part, show, command):
     OSError: says what went wrong, how much has come, and what to do.
   """
   if not url.startswith(('https://', 'http://')):
-    raise ValueError(f'--url {url}: addresses begin with https:// or http://; for a local file use '
+    raise UserError(f'--url {url}: addresses begin with https:// or http://; for a local file use '
                      '--file')
   have = part.stat().st_size if part.exists() else 0
   try:
@@ -153,7 +154,7 @@ def _receive(answer, part, have, show):
   span = re.match(r'bytes (\d+)-\d+/(\d+|\*)', answer.headers.get('Content-Range', ''))
   start = int(span.group(1)) if answer.status == 206 and span else 0
   if start not in (0, have):
-    raise ValueError(f'asked for bytes from {have}, got them from {start}')
+    raise UserError(f'asked for bytes from {have}, got them from {start}')
   length = answer.headers.get('Content-Length')
   total = start + int(length) if length else None
   bar = tqdm(total=total, initial=start, unit='B', unit_scale=True, desc=part.stem,

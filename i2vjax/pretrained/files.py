@@ -7,6 +7,7 @@ import ml_dtypes
 import numpy as np
 import safetensors
 
+from i2vjax.core.errors import UserError
 from i2vjax.pretrained import torch_file
 
 
@@ -30,7 +31,7 @@ def read(path, keep=None, suffix=None):
     raise FileNotFoundError(f'{path}: no such file')
   suffix = suffix or path.suffix
   if suffix not in READERS:
-    raise ValueError(f'{path}: weights are read from {", ".join(sorted(READERS))}')
+    raise UserError(f'{path}: weights are read from {", ".join(sorted(READERS))}')
   return READERS[suffix](path, keep or (lambda name: True))
 
 
@@ -40,7 +41,7 @@ def read_safetensors(path, keep):
     with safetensors.safe_open(path, framework='np') as file:
       return {name: file.get_tensor(name) for name in file.keys() if keep(name)}  # noqa: SIM118
   except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
-    raise ValueError(f'{path} is no whole .safetensors file ({error}): {guess(path)}') from error
+    raise UserError(f'{path} is no whole .safetensors file ({error}): {guess(path)}') from error
 
 
 def read_npz(path, keep):
@@ -49,7 +50,7 @@ def read_npz(path, keep):
     with np.load(path, allow_pickle=False) as archive:
       return {name: _plain(archive[name]) for name in archive.files if keep(name)}
   except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
-    raise ValueError(f'{path} is no whole .npz file ({error}): {guess(path)}') from error
+    raise UserError(f'{path} is no whole .npz file ({error}): {guess(path)}') from error
 
 
 def _plain(array):

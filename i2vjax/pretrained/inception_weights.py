@@ -4,6 +4,7 @@ Names differ only in how a convolution and its batch norm are called; the classi
 behind the features asked for, stay on disk.
 """
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import inception
 from i2vjax.pretrained import files
 
@@ -40,7 +41,7 @@ def read(path, wanted):
     return not name.startswith(IGNORED + later) and not name.endswith('num_batches_tracked')
   classes = files.read(path, lambda name: name == 'fc.bias').get('fc.bias')
   if classes is not None and len(classes) == 1000:
-    raise ValueError(f'{path} is the Inception of torchvision (1000 classes): FID is defined by '
+    raise UserError(f'{path} is the Inception of torchvision (1000 classes): FID is defined by '
                      'another one; get it by: python -m i2vjax.main fetch inception_fid')
   return {ours(name): array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
           for name, array in files.read(path, keep).items()}

@@ -3,6 +3,7 @@
 VGG-16, the other network with heads, has its own module (`vgg_weights`).
 """
 
+from i2vjax.core.errors import UserError
 from i2vjax.pretrained import files
 
 LAYERS = {'features.0': 'conv1', 'features.3': 'conv2', 'features.6': 'conv3',
@@ -49,7 +50,7 @@ def read_heads(path, wanted):
             for name, array in files.read(path).items()}
   negative = [name for name, array in arrays.items() if array.size and array.min() < 0]
   if negative:
-    raise ValueError(f'{path} holds no heads of LPIPS: negative weights in {", ".join(negative)}')
+    raise UserError(f'{path} holds no heads of LPIPS: negative weights in {", ".join(negative)}')
   return arrays
 
 

@@ -15,6 +15,8 @@ import re
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
+
 TORCH = 'https://download.pytorch.org/models/'
 LPIPS = 'https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weights/v0.1/'
 RESEARCH = 'code BSD-3-Clause; weights trained on ImageNet (research terms)'
@@ -91,7 +93,7 @@ FIELDS = tuple(sorted({item.field for item in ENTRIES.values()}))
 def entry(weight_id):
   """Entry of an id; unknown ones are refused with the known."""
   if weight_id not in ENTRIES:
-    raise ValueError(f'unknown weights {weight_id!r}: known are {", ".join(ENTRIES)}')
+    raise UserError(f'unknown weights {weight_id!r}: known are {", ".join(ENTRIES)}')
   return ENTRIES[weight_id]
 
 
@@ -160,7 +162,7 @@ def verify(item, path):
     return digest
   expected = known or _first_use(path, digest)
   if not digest.startswith(expected):
-    raise ValueError(f'{path} is not the published file: SHA-256 is {digest}, expected '
+    raise UserError(f'{path} is not the published file: SHA-256 is {digest}, expected '
                      f'{expected}{"..." if known else " (its first use here)"}. Delete it and run '
                      f'python -m i2vjax.main fetch {item.id}')
   return digest

@@ -11,6 +11,7 @@ import zipfile
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.pretrained.torch_pickle import ALONE, Refused, Tensor, describe, walk
 
 MAGIC = 0x1950A86A20F9469CFC6C   # first object of the plain format
@@ -41,9 +42,9 @@ def read(path, keep=None):
       return {name: _array(name, tensor, fetch(tensor.storage))
               for name, tensor in tensors.items() if keep is None or keep(name)}
     except Refused as error:
-      raise ValueError(f'{path} {error}') from error
+      raise UserError(f'{path} {error}') from error
     except DAMAGE as error:
-      raise ValueError(f'{path} is damaged or was cut off ({error}); delete it and get it '
+      raise UserError(f'{path} is damaged or was cut off ({error}); delete it and get it '
                        'again') from error
 
 
@@ -76,7 +77,7 @@ def _open_zip(file):
     raise Refused('was packed again: PyTorch never compresses. Take the original file')
   end = file.seek(0, 2)
   if any(max(info.file_size, info.compress_size) > end for info in members.values()):
-    raise ValueError('a member is larger than the file')
+    raise UserError('a member is larger than the file')
   _little(archive.read(members['byteorder']) != b'big' if 'byteorder' in members else True)
   tensors = _state_dict(walk(io.BytesIO(archive.read(members['data.pkl']))))
   for tensor in tensors.values():
@@ -114,7 +115,7 @@ def _places(file, keys, sizes):
     places[key] = (place + 8, count)
     place += 8 + count * sizes[key]
     if count < 0 or place > end:
-      raise ValueError(f'storage {key} ends at byte {place}, the file at {end}')
+      raise UserError(f'storage {key} ends at byte {place}, the file at {end}')
   return places
 
 
@@ -136,9 +137,9 @@ def _state_dict(value):
 def _check_storage(storage, count):
   """The file must have the numbers that its pickle promises."""
   if type(storage.start) is not int or type(storage.count) is not int or storage.start < 0:
-    raise ValueError(f'storage {storage.key} without a length')
+    raise UserError(f'storage {storage.key} without a length')
   if storage.start + storage.count > count:
-    raise ValueError(f'storage {storage.key} should have {storage.start + storage.count} numbers, '
+    raise UserError(f'storage {storage.key} should have {storage.start + storage.count} numbers, '
                      f'there are {count}')
 
 
@@ -147,15 +148,15 @@ def _check(name, tensor):
   numbers = (tensor.offset, *tensor.shape, *tensor.strides)
   if (len(tensor.shape) != len(tensor.strides) or len(tensor.shape) > 32
       or any(type(n) is not int or n < 0 for n in numbers)):
-    raise ValueError(f'tensor {name}: shape {tensor.shape}, strides {tensor.strides}, offset '
+    raise UserError(f'tensor {name}: shape {tensor.shape}, strides {tensor.strides}, offset '
                      f'{tensor.offset}')
   last = tensor.offset + sum((n - 1) * s for n, s in
                              zip(tensor.shape, tensor.strides, strict=True))
   if 0 not in tensor.shape and last >= tensor.storage.count:
-    raise ValueError(f'tensor {name} reaches number {last} of a storage of '
+    raise UserError(f'tensor {name} reaches number {last} of a storage of '
                      f'{tensor.storage.count}')
   if math.prod(tensor.shape) > max(tensor.storage.count, LARGEST):
-    raise ValueError(f'tensor {name} repeats {tensor.storage.count} numbers into '
+    raise UserError(f'tensor {name} repeats {tensor.storage.count} numbers into '
                      f'{tensor.shape}')
 
 
@@ -166,7 +167,7 @@ def _array(name, tensor, raw):
     return np.zeros(tensor.shape, storage.dtype)
   numbers = np.frombuffer(raw, storage.dtype)[storage.start:storage.start + storage.count]
   if len(numbers) != storage.count:
-    raise ValueError(f'the numbers of {name} end early')
+    raise UserError(f'the numbers of {name} end early')
   strides = [s * storage.dtype.itemsize for s in tensor.strides]
   window = np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides)
   return np.array(window, order='C')

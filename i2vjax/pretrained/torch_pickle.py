@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import ml_dtypes
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 STORAGES = {
     'FloatStorage': np.float32, 'DoubleStorage': np.float64, 'HalfStorage': np.float16,
     'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32,
@@ -22,7 +24,7 @@ PARAMETER = '_rebuild_parameter'
 ALONE = 'only state dicts are read: in PyTorch, save module.state_dict() alone'
 
 
-class Refused(ValueError):
+class Refused(UserError):
   """What a file asks for is none of the things that tensors need."""
 
 
@@ -78,7 +80,7 @@ def walk(file):
       memo[len(memo) if argument is None else argument] = stack[-1]
     elif name not in ('PROTO', 'FRAME'):
       raise Refused(f'holds the pickle instruction {name}, which could run code; {ALONE}')
-  raise ValueError('a pickle without an end')
+  raise UserError('a pickle without an end')
 
 
 def describe(value):
@@ -99,7 +101,7 @@ MADE = {
 def _take(stack, count):
   """The upper `count` things."""
   if len(stack) < count:
-    raise ValueError('a pickle that takes more than it has')
+    raise UserError('a pickle that takes more than it has')
   items = stack[-count:]
   del stack[-count:]
   return items
@@ -171,7 +173,7 @@ def _reduce(stack, _):
   """What a call of one of the known names would give."""
   function, arguments = _take(stack, 2)
   if not isinstance(function, Global) or not isinstance(arguments, tuple):
-    raise ValueError('a pickle that calls what is no function')
+    raise UserError('a pickle that calls what is no function')
   if function.name == 'OrderedDict':     # Python 2 wrote the items into the call
     stack.append(dict(*arguments))
   elif function.name == PARAMETER:
@@ -180,7 +182,7 @@ def _reduce(stack, _):
     storage, offset, shape, strides = arguments[:4]
     stack.append(Tensor(storage, offset, tuple(shape), tuple(strides)))
   else:
-    raise ValueError(f'a pickle that calls {function.name}')
+    raise UserError(f'a pickle that calls {function.name}')
 
 
 def _storage(stack, _):

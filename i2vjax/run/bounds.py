@@ -1,5 +1,6 @@
 """Numbers in a config that cannot be meant, refused before anything is built."""
 
+from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
 
 LOWER_BOUNDS = {
@@ -21,11 +22,11 @@ def check(config):
   flat = run_folder.flatten(config)
   for name, least in LOWER_BOUNDS.items():
     if name in flat and flat[name] < least:
-      raise ValueError(f'{name}={flat[name]}: it must be at least {least}')
+      raise UserError(f'{name}={flat[name]}: it must be at least {least}')
   if not 0 <= flat.get('train.ema', 0) < 1:
-    raise ValueError(f"train.ema={flat['train.ema']}: a decay lies from 0 (no averages) to below 1")
+    raise UserError(f"train.ema={flat['train.ema']}: a decay lies from 0 (no averages) to below 1")
   if flat['optim.lr'] <= 0:
-    raise ValueError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
+    raise UserError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
   for name in ('data.channels_a', 'data.channels_b'):
     if flat[name] not in CHANNELS:
-      raise ValueError(f'{name}={flat[name]}: frames have 1 channel (grey) or 3 (colour)')
+      raise UserError(f'{name}={flat[name]}: frames have 1 channel (grey) or 3 (colour)')

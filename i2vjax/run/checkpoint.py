@@ -18,6 +18,7 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from i2vjax.core import parallel
+from i2vjax.core.errors import UserError
 from i2vjax.core.state import State
 from i2vjax.run.logger import NonFinite
 
@@ -129,7 +130,7 @@ def restore(checkpoints, state):
       _set_aside(checkpoints, newer, reason)
     return found
   if reasons:
-    raise ValueError(
+    raise UserError(
         f'none of the checkpoints {sorted(reasons)} in {checkpoints.directory} can be read '
         f'({reasons[max(reasons)]}): they are damaged, or another version or config wrote them. '
         'Nothing was changed. Restore them from a copy, or begin anew in another --workdir')
@@ -202,10 +203,10 @@ def which_weights(checkpoints, step, weights):
     ValueError: no such kind, or no averages in this checkpoint.
   """
   if weights not in ('auto', 'ema', 'raw'):
-    raise ValueError(f'--weights {weights}: choose auto, ema or raw')
+    raise UserError(f'--weights {weights}: choose auto, ema or raw')
   averaged = has_averages(checkpoints, step)
   if weights == 'ema' and not averaged:
-    raise ValueError(f'--weights ema: checkpoint {step} of {checkpoints.directory} has no averages '
+    raise UserError(f'--weights ema: checkpoint {step} of {checkpoints.directory} has no averages '
                      'of weights; it was trained with train.ema=0. Take --weights raw')
   return 'ema' if averaged and weights != 'raw' else 'raw'
 
@@ -240,7 +241,7 @@ def best_score(config):
   """
   best = config.train.best
   if best not in ('auto', 'none', *BETTER):
-    raise ValueError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BETTER)}")
+    raise UserError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BETTER)}")
   if not config.eval.every or best == 'none':
     return None
   return 'psnr' if best == 'auto' else best

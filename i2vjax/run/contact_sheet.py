@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from i2vjax.core import files
+from i2vjax.core.errors import UserError
 
 PAPER, INK, FAINT = (255, 255, 255), (24, 24, 27), (113, 113, 122)
 GAP, CAPTION, LETTERS = 6, 20, 13   # pixels: between pictures, line above a row, its letters
@@ -23,7 +24,7 @@ def to_rgb(image):
     low, high = np.percentile(image, (1, 99))
     image = np.clip((image - low) * (255 / max(high - low, 1)), 0, 255).astype(np.uint8)
   if image.dtype != np.uint8 or image.shape[2] not in (1, 3):
-    raise ValueError(f'a picture of shape {image.shape} and type {image.dtype} cannot be shown: '
+    raise UserError(f'a picture of shape {image.shape} and type {image.dtype} cannot be shown: '
                      f'expected uint8 or uint16 with 1 or 3 channels')
   return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
@@ -68,7 +69,7 @@ def contact_sheet(rows, *, columns=None, cell=None, stretch=False):
   """
   rows = {label: list(images) for label, images in rows.items() if len(images)}
   if not rows:
-    raise ValueError('a contact sheet needs at least one picture')
+    raise UserError('a contact sheet needs at least one picture')
   shapes = [np.shape(image)[:2] for images in rows.values() for image in images]
   if cell is None:
     scale = max(1, -(-64 // max(w for _, w in shapes)))
@@ -100,5 +101,5 @@ def save_png(path, image):
   """Write [H, W, C] uint8 or uint16 (C 1 or 3) as PNG, whole or not at all."""
   ok, data = cv2.imencode('.png', image[..., ::-1] if np.ndim(image) == 3 else image)
   if not ok:
-    raise ValueError(f'{path}: a picture of shape {np.shape(image)} cannot be written as PNG')
+    raise UserError(f'{path}: a picture of shape {np.shape(image)} cannot be written as PNG')
   files.save_atomic(path, lambda temporary: temporary.write_bytes(data.tobytes()))

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from i2vjax.core.errors import UserError
+
 GENERATORS = ('gen_ab', 'gen', 'gen_ba')   # the networks that translate
 
 
@@ -20,7 +22,7 @@ def in_direction(run, network):
   """
   there = [name for name in GENERATORS if name in run.params]
   if network is not None and network not in there:
-    raise ValueError(f'--network {network}: this run translates by {" or ".join(there)}')
+    raise UserError(f'--network {network}: this run translates by {" or ".join(there)}')
   return swap_domains(run) if network == 'gen_ba' else run
 
 

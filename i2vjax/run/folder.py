@@ -7,6 +7,7 @@ import ml_collections
 
 from i2vjax import defaults
 from i2vjax.core import files
+from i2vjax.core.errors import UserError
 
 
 def write_config(workdir, config):
@@ -32,7 +33,7 @@ def read_config(workdir):
   try:
     stored = json.loads(path.read_text())
   except ValueError as error:
-    raise ValueError(f'{path} is damaged ({error}); restore it from a copy') from error
+    raise UserError(f'{path} is damaged ({error}); restore it from a copy') from error
   config = ml_collections.ConfigDict(_tuples(stored))
   _reopen_placeholders(config, defaults.get_config())
   for block, known in (('data', defaults.data()), ('eval', defaults.evaluation())):

@@ -2,6 +2,7 @@
 
 import logging
 
+from i2vjax.core.errors import UserError
 from i2vjax.run import checkpoint, phases, resume_rules
 from i2vjax.run import folder as run_folder
 
@@ -31,12 +32,14 @@ def check(before, config, method, step, per_epoch):
     ValueError: other reading processes, or another phase at this step; says which.
   """
   if before.data.workers != config.data.workers:
-    raise ValueError(
+    raise UserError(
         f'data.workers: {before.data.workers} -> {config.data.workers}: a run that goes on has to '
         'read with as many processes as before, or its batches would be others')
-  was, now = (phases.phase_of(method, phases.with_steps_per_epoch(x, per_epoch), max(step - 1, 0))[1]
-              for x in (before, config))
+  was, now = (
+    phases.phase_of(method, phases.with_steps_per_epoch(x, per_epoch), max(step - 1, 0))[1]
+    for x in (before, config)
+  )
   if was != now:
-    raise ValueError(
+    raise UserError(
         f'train.steps or train.epochs: step {step} of this run is in the phase {was!r}, and would '
         f'be in {now!r} with the new length. Keep the length, or begin in another --workdir')

@@ -1,6 +1,7 @@
 """Which config fields a run that goes on may change."""
 
 
+from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
 
 # Fields that change neither the state nor what it means. A trailing dot names a whole block.
@@ -25,6 +26,6 @@ def compare_configs(stored, asked):
   lines = {name: f'{name}: {old.get(name)!r} -> {new.get(name)!r}' for name in changed}
   refused = [line for name, line in lines.items() if not name.startswith(FREE)]
   if refused:
-    raise ValueError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
+    raise UserError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
                      + '\nuse the same values, or another --workdir')
   return list(lines.values())

@@ -4,6 +4,8 @@ published method here)."""
 import jax.numpy as jnp
 import optax
 
+from i2vjax.core.errors import UserError
+
 
 def learning_rate(optim, train, steps_per_epoch, device_count=1):
   """Rate as a function of the number of steps done.
@@ -24,7 +26,7 @@ def learning_rate(optim, train, steps_per_epoch, device_count=1):
     steps done -> rate.
   """
   if optim.schedule not in ('linear', 'legacy', 'constant'):
-    raise ValueError(f"optim.schedule={optim.schedule!r}: choose 'linear', 'legacy' or 'constant'")
+    raise UserError(f"optim.schedule={optim.schedule!r}: choose 'linear', 'legacy' or 'constant'")
   if train.steps:
     decay = int(train.steps * train.decay_fraction)
     constant, decay, unit = train.steps - decay, decay, 1

@@ -3,6 +3,7 @@
 import logging
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.pretrained import registry
 
 # Field -> the block that the config of every method has that looks at such features.
@@ -29,18 +30,18 @@ def settle(config):
   config = config.copy_and_resolve_references()
   for field, block in FEATURES.items():
     if config[field] != 'none' and block not in config:
-      raise ValueError(f'{field}={config[field]!r}: {config.method or "this method"} looks at no '
+      raise UserError(f'{field}={config[field]!r}: {config.method or "this method"} looks at no '
                        f'features of a {block.upper()}; leave --config.{field}=none')
   if config.backbone == 'auto':
     config.backbone = _available_backbone(config)
   if config.backbone not in ('vit', 'none', 'random'):
-    raise ValueError(f"backbone={config.backbone!r}: choose 'auto', 'vit', 'none' or 'random'")
+    raise UserError(f"backbone={config.backbone!r}: choose 'auto', 'vit', 'none' or 'random'")
   if registry.lookup(config, 'flow.name') == 'auto':
     config.flow.name = f'gt+{_available_flow(config)}'
   chosen = [f'{field}={registry.lookup(config, field)}' for field in registry.FIELDS
             if registry.lookup(config, field) == 'random']
   if 'paper' in re.split('[-_]', config.get('variant') or '') and chosen:
-    raise ValueError(f"{', '.join(chosen)}: the paper variant refuses random features; they are "
+    raise UserError(f"{', '.join(chosen)}: the paper variant refuses random features; they are "
                      'for smoke tests')
   return _settle_rate(config)
 
@@ -70,7 +71,7 @@ def _settle_rate(config):
     return config
   rate = registry.lookup(config, f'optim.lr_by_backbone.{config.backbone}')
   if rate is None:
-    raise ValueError(f'optim.lr is empty and optim.lr_by_backbone names no rate for '
+    raise UserError(f'optim.lr is empty and optim.lr_by_backbone names no rate for '
                      f'backbone={config.backbone}: set --config.optim.lr')
   optim.lr = float(rate)
   return config

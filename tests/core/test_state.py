@@ -10,6 +10,7 @@ import optax
 import pytest
 
 from i2vjax.core import model, state
+from i2vjax.core.model import Model
 
 NETS = {'gen': nn.Dense(2), 'disc': nn.Dense(1)}
 X = jnp.arange(6.0).reshape(3, 2)
@@ -26,8 +27,13 @@ def move(player):
   before, tx = fresh()
 
   def loss(params):
-    return jnp.mean(model.apply(NETS, params, 'disc', model.apply(NETS, params, 'gen', X)) ** 2), None
-  mapped = jax.pmap(lambda s: state.update(s, player, (player,), tx, loss)[0], axis_name=state.AXIS)
+    return jnp.mean(
+      model.apply(NETS, params, 'disc', model.apply(NETS, params, 'gen', X)) ** 2
+    ), None
+
+  mapped = jax.pmap(
+    lambda s: state.update(Model({}, {}, tx), s, player, (player,), loss)[0], axis_name=state.AXIS
+  )
   after = mapped(jax.tree.map(lambda x: x[None], before))
   return before.params, jax.tree.map(lambda x: x[0], after.params)
 
@@ -49,7 +55,7 @@ def test_sgd_step_by_hand():
 
   def loss(p):
     return jnp.mean(model.apply(net, p, 'gen', x) ** 2), None
-  out = jax.vmap(lambda _: state.update(s, 'gen', ('gen',), tx, loss)[0].params,
+  out = jax.vmap(lambda _: state.update(Model({}, {}, tx), s, 'gen', ('gen',), loss)[0].params,
                  axis_name=state.AXIS)(jnp.arange(1))
   np.testing.assert_allclose(out['gen']['kernel'].ravel(), 1 - 0.5 * 2 * 2.5)
 

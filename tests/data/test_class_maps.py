@@ -104,5 +104,6 @@ def test_scenes_are_spoilt_alike_every_time():
   noisy = sources.open_source(config.data, 'train', 'b')
   np.testing.assert_array_equal(noisy.read(1)['label'], noisy.read(1)['label'])
   assert (noisy.read(1)['label'] == 255).sum() > (clean == 255).sum()
-  np.testing.assert_array_equal(sources.open_source(config.data, 'train', 'a').read(1)['label'].shape,
-                                (32, 32))
+  np.testing.assert_array_equal(
+    sources.open_source(config.data, 'train', 'a').read(1)['label'].shape, (32, 32)
+  )

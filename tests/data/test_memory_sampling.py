@@ -17,7 +17,9 @@ def test_direction_is_that_of_the_device():
   labels = rng.choice([0, 6, 7, 11, 255], size=(3, 8, 8), p=[0.5, 0.1, 0.2, 0.1, 0.1])
   labels[1] = 0
   found = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
-  np.testing.assert_allclose(found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6)
+  np.testing.assert_allclose(
+    found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6
+  )
 
 
 def test_only_the_most_alike_are_chosen():

@@ -149,7 +149,10 @@ def test_what_a_format_cannot_hold_is_refused(tmp_path, name, make, message):
 
 
 def test_a_frame_of_another_size_is_refused(tmp_path):
-  with pytest.raises(ValueError, match='frame 1 is'), video_reader.VideoWriter(tmp_path / 'x.mp4') as out:
+  with (
+    pytest.raises(ValueError, match='frame 1 is'),
+    video_reader.VideoWriter(tmp_path / 'x.mp4') as out,
+  ):
     out.write(picture(0))
     out.write(picture(1, 16, 16))
 

@@ -162,10 +162,15 @@ def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
       x.mean((1, 2, 3)) - y.mean((1, 2, 3))).astype(np.float32))
   frames = np.stack([np.full((4, 4, 3), x, np.uint8) for x in (10, 14, 12)])
   both = scorers.lpips_scorer(settings(), ('lpips', 'lpips_temporal'))
-  total, values, series = both.add(both.start, eval_clips.EvalClip('a', None, target=frames + 5), frames)
+  total, values, series = both.add(
+    both.start, eval_clips.EvalClip('a', None, target=frames + 5), frames
+  )
   assert values == {'lpips_RANDOM': 5, 'lpips_temporal_RANDOM': 3} == both.result(total)
   assert series['lpips_temporal_RANDOM'].tolist() == [4, 2]
-  alone, material = scorers.lpips_scorer(settings(), ('lpips_temporal',)), eval_clips.EvalClip('a', None)
+  alone, material = (
+    scorers.lpips_scorer(settings(), ('lpips_temporal',)),
+    eval_clips.EvalClip('a', None),
+  )
   assert alone.add(alone.start, material, frames)[1] == {'lpips_temporal_RANDOM': 3}
   assert alone.result(alone.add(alone.start, material, frames[:1])[0]) == {}
 
@@ -178,7 +183,9 @@ class Fake:
 def test_fid_compares_all_frames_of_a_row_with_the_reference(monkeypatch):
   """Reference brighter by 10 everywhere: the squared distance of the means, no spread."""
   monkeypatch.setattr(scoring_networks, 'load_inception', lambda config: Fake)
-  monkeypatch.setattr(scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
+  monkeypatch.setattr(
+    scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2))
+  )
   rng = np.random.default_rng(0)
   real = rng.integers(0, 200, (6, 4, 4, 3)).astype(np.uint8)
   judge = scorers.fid_kid_scorer(settings(), ('fid',), lambda: iter([real[:2], real[2:]]))

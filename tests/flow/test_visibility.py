@@ -49,7 +49,9 @@ def test_hidden_pixels_fail_the_round_trip(source):
 
 def test_trusted_is_neither_hidden_nor_torn_nor_outside(street):
   flow, back = street['forward'], street['backward']
-  expected = ~(np.asarray(visibility.occlusion(flow, back)) | np.asarray(visibility.motion_boundary(flow)))
+  expected = ~(
+    np.asarray(visibility.occlusion(flow, back)) | np.asarray(visibility.motion_boundary(flow))
+  )
   V = visibility.trusted(flow, back)
   assert V.shape == (*flow.shape[:3], 1) and V.dtype == jnp.float32
   np.testing.assert_array_equal(V, expected & np.asarray(visibility.inside(flow)))
@@ -58,7 +60,9 @@ def test_trusted_is_neither_hidden_nor_torn_nor_outside(street):
 
 def test_a_shift_out_of_the_frame_is_not_trusted():
   flow = jnp.zeros((1, 4, 6, 2)).at[..., 0].set(2.0)
-  np.testing.assert_array_equal(visibility.trusted(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4)
+  np.testing.assert_array_equal(
+    visibility.trusted(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4
+  )
 
 
 @pytest.mark.parametrize(('norm', 'step', 'left'), [
@@ -109,5 +113,6 @@ def test_masks_carry_no_gradient():
 
 def test_unknown_norm_is_named():
   with pytest.raises(ValueError, match="mask.norm='l1'"):
-    visibility.photometric(jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 2)),
-                      norm='l1')
+    visibility.photometric(
+      jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 2)), norm='l1'
+    )

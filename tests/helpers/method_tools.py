@@ -2,7 +2,6 @@
 
 import importlib.util
 import pathlib
-import sys
 
 import flax.linen as nn
 import jax
@@ -10,7 +9,7 @@ import jax.numpy as jnp
 import optax
 import pytest
 
-from i2vjax.core import model, state
+from i2vjax.core import state
 from i2vjax.core.model import Model
 from i2vjax.networks import resnet
 from i2vjax.run import load
@@ -114,7 +113,9 @@ def toy_setup(method, config):
 def one_step(method, config, setup, batch, key=0):
   """(state, terms) after one step on one device."""
   nets, tx, fresh, fixed = setup
-  step = jax.vmap(lambda _: method.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), fresh, batch, jax.random.key(key)), axis_name=state.AXIS)
+  model = Model(config, nets, tx, fixed)
+  step = jax.vmap(lambda _: method.step(model, fresh, batch, jax.random.key(key)),
+                  axis_name=state.AXIS)
   return jax.tree.map(lambda x: x[0], jax.jit(step)(jnp.arange(1)))
 
 
@@ -122,16 +123,24 @@ def passes(method, config, batch):
   """{(network, 'encode' | 'decode' | 'whole'): [images in each call]} of one step, by tracing."""
   calls = {}
 
-  def counted(nets, params, name, x, *inputs, **options):
-    if not isinstance(x, (list, tuple)):
-      calls.setdefault((name, options.get('method', 'whole')), []).append(len(x))
-    return model.apply(nets, params, name, x, *inputs, **options)
   setup = toy_setup(method, config)
-  with pytest.MonkeyPatch.context() as patch:   # in the method, and in those it borrows from
-    for name, module in sys.modules.items():
-      if name.startswith('i2vjax.methods.') and hasattr(module, 'run'):
-        patch.setattr(module, 'run', counted)
-    jax.eval_shape(lambda: one_step(method, config, setup, batch))
+  for name, how, images in recorded(lambda: one_step(method, config, setup, batch)):
+    if images is not None:
+      calls.setdefault((name, how or 'whole'), []).append(images)
+  return calls
+
+
+def recorded(trace):
+  """[(network, method or None, images or None)] of every `Model.apply` in `trace()`, traced."""
+  calls, apply = [], Model.apply
+
+  def counted(self, params, name, x, *inputs, **options):
+    images = None if isinstance(x, (list, tuple)) else len(x)
+    calls.append((name, options.get('method'), images))
+    return apply(self, params, name, x, *inputs, **options)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(Model, 'apply', counted)
+    jax.eval_shape(trace)
   return calls
 
 

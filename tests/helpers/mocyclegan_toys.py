@@ -32,8 +32,9 @@ def terms_of(config, nets, params, batch=BATCH, fixed=None, fake=None, back=None
   """{motion term: value}; translations that are not given are the frames themselves."""
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   flows = mocyclegan.motions(Model(config, nets, frozen=fixed or {}), batch)
-  terms = mocyclegan.motion_terms(Model(config, nets, frozen=fixed), params, flows, real, fake or real,
-                                  back or real)
+  terms = mocyclegan.motion_terms(
+    Model(config, nets, frozen=fixed), params, flows, real, fake or real, back or real
+  )
   return {name: term() for name, term in terms.items()}
 
 

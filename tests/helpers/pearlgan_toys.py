@@ -63,6 +63,10 @@ def setup_of(config):
 def on_devices(config, setup, batches, key=KEY):
   """(states, terms) after one step on as many devices as there are batches, stacked."""
   nets, tx, fresh = setup
-  step = jax.vmap(lambda batch: pearlgan.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, batch, key),
-                  axis_name=state.AXIS)
+  step = jax.vmap(
+    lambda batch: pearlgan.step(
+      Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, batch, key
+    ),
+    axis_name=state.AXIS,
+  )
   return jax.jit(step)(jax.tree.map(lambda *x: jnp.stack(x), *batches))

@@ -15,6 +15,7 @@ import numpy as np
 import optax
 
 from i2vjax.core import model, parallel, state
+from i2vjax.core.model import Model
 from i2vjax.run import averaging, checkpoint
 
 GLOBAL_BATCH = 8
@@ -43,13 +44,13 @@ def toy_step(nets, tx, ema=0.9):
       fake = model.apply(nets, params, 'gen', batch['x'])
       return jnp.mean((model.apply(nets, params, 'disc', fake) - fixed['target']) ** 2), fake
 
-    s, fake = state.update(s, 'gen', PLAYERS['gen'], tx, gen_loss)
+    s, fake = state.update(Model({}, {}, tx), s, 'gen', PLAYERS['gen'], gen_loss)
 
     def disc_loss(params):
       loss = jnp.mean(model.apply(nets, params, 'disc', fake) ** 2)
       return loss, {'disc': loss}
 
-    s, terms = state.update(s, 'disc', PLAYERS['disc'], tx, disc_loss)
+    s, terms = state.update(Model({}, {}, tx), s, 'disc', PLAYERS['disc'], disc_loss)
     noise = jax.random.uniform(key, (2,))
     s = averaging.updated(s, settings(ema))
     return s.replace(device_state={'pool': s.device_state['pool'] + noise},
@@ -89,10 +90,15 @@ def summary(s, terms):
   """What a run came to, as plain numbers."""
   def numbers(tree):
     return np.concatenate([leaf.ravel() for leaf in jax.tree.leaves(parallel.to_host(tree))])
-  return {'params': numbers(s.params).tolist(), 'ema': numbers(s.ema).tolist(),
-          'local': np.asarray(parallel.gather_local(s.device_state)['pool']).tolist(),
-          'seen': float(s.model_state['seen']), 'step': int(s.step), 'devices': parallel.device_count(),
-          'disc': float(terms['disc'])}
+  return {
+    'params': numbers(s.params).tolist(),
+    'ema': numbers(s.ema).tolist(),
+    'local': np.asarray(parallel.gather_local(s.device_state)['pool']).tolist(),
+    'seen': float(s.model_state['seen']),
+    'step': int(s.step),
+    'devices': parallel.device_count(),
+    'disc': float(terms['disc']),
+  }
 
 
 if __name__ == '__main__':

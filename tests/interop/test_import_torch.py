@@ -156,8 +156,14 @@ def config_of(source='cyclegan', **data):
 def imported(checkpoints, tmp_path_factory):
   """(run folder, what the command says)."""
   workdir = tmp_path_factory.mktemp('runs') / 'imported'
-  return workdir, import_torch.import_run('cyclegan', checkpoints[0], 'latest', workdir, config_of(),
-                                      str(import_torch.config_path('cyclegan')))
+  return workdir, import_torch.import_run(
+    'cyclegan',
+    checkpoints[0],
+    'latest',
+    workdir,
+    config_of(),
+    str(import_torch.config_path('cyclegan')),
+  )
 
 
 def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):

@@ -72,8 +72,12 @@ def test_a_saturated_critic_keeps_its_directions():
 
 def test_no_gradient_means_not_deviating():
   rows = jnp.array([[1.0, 0.0], [0.0, 0.0]])
-  np.testing.assert_allclose(patch_gradients.patch_grad_cosine(linear, jnp.ones(2), rows), [1.0, 1.0])
-  np.testing.assert_allclose(patch_gradients.patch_grad_cosine(linear, jnp.ones(2), 0 * rows), [1.0, 1.0])
+  np.testing.assert_allclose(
+    patch_gradients.patch_grad_cosine(linear, jnp.ones(2), rows), [1.0, 1.0]
+  )
+  np.testing.assert_allclose(
+    patch_gradients.patch_grad_cosine(linear, jnp.ones(2), 0 * rows), [1.0, 1.0]
+  )
 
 
 @pytest.mark.parametrize(('side', 'count'), [(24, 230), (30, 360), (14, 78), (6, 14)])
@@ -112,8 +116,9 @@ def test_unknown_order_names_the_field():
 def test_weights_by_hand():
   """w = lambda_inc / exp(|delta|) on the chosen, 1 on the others."""
   delta, chosen = jnp.array([[[-1.0, 0.0, 0.5]]]), jnp.array([[[True, True, False]]])
-  np.testing.assert_allclose(patch_gradients.weights(delta, chosen, 3.0)[0, 0], [3 / np.e, 3.0, 1.0],
-                             rtol=1e-6)
+  np.testing.assert_allclose(
+    patch_gradients.weights(delta, chosen, 3.0)[0, 0], [3 / np.e, 3.0, 1.0], rtol=1e-6
+  )
 
 
 def test_lambda_above_e_amplifies_every_chosen_patch():
@@ -137,11 +142,15 @@ def test_a_small_lambda_never_turns_content_round():
 
 def test_eta_0_weighs_all_alike():
   delta = jnp.linspace(-1, 1, 9).reshape(1, 3, 3)
-  np.testing.assert_array_equal(patch_gradients.weights(delta, patch_gradients.selected(delta, 0.0), 3.0), 1.0)
+  np.testing.assert_array_equal(
+    patch_gradients.weights(delta, patch_gradients.selected(delta, 0.0), 3.0), 1.0
+  )
 
 
 def test_weights_carry_no_gradient():
-  grad = jax.grad(lambda d: jnp.sum(patch_gradients.weights(d, d < 0.5, 3.0)))(jnp.full((1, 2, 2), 0.2))
+  grad = jax.grad(lambda d: jnp.sum(patch_gradients.weights(d, d < 0.5, 3.0)))(
+    jnp.full((1, 2, 2), 0.2)
+  )
   np.testing.assert_array_equal(grad, 0)
 
 

@@ -54,8 +54,17 @@ def ways(critic):
   @functools.partial(jax.jit, compiler_options={'xla_backend_optimization_level': 0})
   def compute(theta):   # runs once: compile fast, run slow
     def by(method, grad_params, **options):
-      return patch_gradients_fast.patch_critic(apply, theta, x, 0.0, 'lsgan', jax.random.key(3), method=method,
-                                  grad_params=grad_params, **options)
+      return patch_gradients_fast.patch_critic(
+        apply,
+        theta,
+        x,
+        0.0,
+        'lsgan',
+        jax.random.key(3),
+        method=method,
+        grad_params=grad_params,
+        **options,
+      )
     return {'definition': by('vmap_grad', 'all'), 'jvp_last': by('auto', 'all', calibrate=999),
             'jvp_probe': by('jvp_probe', 'all', probes=256),
             'last': by('jvp_last', 'last'), 'last, definition': by('vmap_grad', 'last')}
@@ -72,7 +81,10 @@ def test_forward_mode_gives_all_products(critic, exact):
   @jax.jit
   def products(theta):
     V = patch_gradients.mean_gradient(lambda p, x: apply(p, x)[0], theta, x, direction, amplitude)
-    return patch_gradients_fast.forward_products(lambda p, x: apply(p, x)[0], theta, x, direction, V)
+    return patch_gradients_fast.forward_products(
+      lambda p, x: apply(p, x)[0], theta, x, direction, V
+    )
+
   expected = exact['v'] @ exact['V']
   np.testing.assert_allclose(products(theta), expected, atol=1e-5 * np.abs(expected).max())
 
@@ -127,9 +139,18 @@ def test_closed_form_of_the_token_critic_is_exact(channels, mode, grad_params):
 
   @jax.jit
   def both(theta, label):
-    return [patch_gradients_fast.token_critic(lambda t, x: net.apply({'params': t}, x), theta, x, label, mode,
-                                 method=method, grad_params=grad_params)
-            for method in ('closed_form', 'vmap_grad')]
+    return [
+      patch_gradients_fast.token_critic(
+        lambda t, x: net.apply({'params': t}, x),
+        theta,
+        x,
+        label,
+        mode,
+        method=method,
+        grad_params=grad_params,
+      )
+      for method in ('closed_form', 'vmap_grad')
+    ]
   for label in (0.0, 1.0):
     exact, definition = both(theta, label)
     np.testing.assert_allclose(exact, definition, atol=1e-5)
@@ -138,6 +159,10 @@ def test_closed_form_of_the_token_critic_is_exact(channels, mode, grad_params):
 def test_a_way_the_critic_does_not_have_is_refused(critic):
   theta, x, _, _ = critic
   with pytest.raises(ValueError, match="co.method='closed_form'.*jvp_last"):
-    patch_gradients_fast.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), method='closed_form')
+    patch_gradients_fast.patch_critic(
+      apply, theta, x, 1.0, 'lsgan', jax.random.key(0), method='closed_form'
+    )
   with pytest.raises(ValueError, match="co.grad_params='first'"):
-    patch_gradients_fast.patch_critic(apply, theta, x, 1.0, 'lsgan', jax.random.key(0), grad_params='first')
+    patch_gradients_fast.patch_critic(
+      apply, theta, x, 1.0, 'lsgan', jax.random.key(0), grad_params='first'
+    )

@@ -24,11 +24,15 @@ def test_minmax_spans_zero_to_one_per_image():
 
 
 def test_max_leaves_poor_patches_some_motion():
-  np.testing.assert_allclose(synthetic_motion.normalize(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6)
+  np.testing.assert_allclose(
+    synthetic_motion.normalize(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6
+  )
 
 
 def test_constant_weights_do_not_move():
-  np.testing.assert_array_equal(synthetic_motion.content_flow(KEY, jnp.ones((2, 6, 6)), (64, 64)), 0)
+  np.testing.assert_array_equal(
+    synthetic_motion.content_flow(KEY, jnp.ones((2, 6, 6)), (64, 64)), 0
+  )
 
 
 def test_gamma_0_does_not_move():
@@ -90,7 +94,9 @@ def test_samples_move_differently_and_by_key():
 
 
 def test_motion_carries_no_gradient():
-  grad = jax.grad(lambda w: jnp.sum(jnp.square(synthetic_motion.content_flow(KEY, w, (32, 32)))))(WEIGHTS)
+  grad = jax.grad(lambda w: jnp.sum(jnp.square(synthetic_motion.content_flow(KEY, w, (32, 32)))))(
+    WEIGHTS
+  )
   np.testing.assert_array_equal(grad, 0)
 
 

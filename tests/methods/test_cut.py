@@ -201,5 +201,7 @@ def test_translates_frame_by_frame():
 def test_samples_show_source_translation_and_target():
   config = tiny()
   nets, _, fresh, _ = toy_setup(cut, config)
-  rows = cut.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, clips(1, batch=2), jax.random.key(0))
+  rows = cut.sample_rows(
+    Model(config, nets, frozen={}), fresh.params, {}, clips(1, batch=2), jax.random.key(0)
+  )
   assert list(rows) == ['a', 'a to b', 'b', 'b translated']

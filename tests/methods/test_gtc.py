@@ -62,7 +62,11 @@ def one_step(config, data, key=0):
   tx = dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
   before = load.fresh_state(gtc, Model(config, nets, tx))
   after, terms = on_one_device(
-      lambda s: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase='train'), s, data, jax.random.key(key)), before)
+    lambda s: gtc.step(
+      Model(config, nets, optimizers=tx, frozen={}, phase='train'), s, data, jax.random.key(key)
+    ),
+    before,
+  )
   return nets, before, after, terms
 
 
@@ -153,8 +157,12 @@ def traced(config, data):
 
   def whole():
     fresh = load.fresh_state(gtc, Model(config, nets, tx))
-    step = jax.vmap(lambda _: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)),
-                    axis_name=state.AXIS)
+    step = jax.vmap(
+      lambda _: gtc.step(
+        Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)
+      ),
+      axis_name=state.AXIS,
+    )
     return step(jnp.arange(1))
   return jax.eval_shape(whole)[1]
 
@@ -204,7 +212,10 @@ def test_two_devices_move_like_one():
   both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), one)
 
   def step(data):
-    return gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0))[0]
+    return gtc.step(
+      Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)
+    )[0]
+
   mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
   whole = mapped(jax.tree.map(lambda x: x[None], both))
   halves = mapped(jax.tree.map(lambda x: x[:, None], both))
@@ -254,7 +265,9 @@ def used(stepped):
 
   def use(carry, frames, task='translate'):
     config.data.task = task
-    found = gtc.translate(Model(config, nets, frozen={}), after.params, after.model_state, carry, frames)
+    found = gtc.translate(
+      Model(config, nets, frozen={}), after.params, after.model_state, carry, frames
+    )
     config.data.task = 'translate'
     return found
   return jax.jit(use, static_argnames='task')
@@ -281,7 +294,9 @@ def test_what_comes_out_of_the_tasks(used):
 
 def test_samples_show_the_residuals(stepped):
   config, data, nets, _, after, _ = stepped
-  rows = gtc.sample_rows(Model(config, nets, frozen={}), after.params, after.model_state, data, jax.random.key(0))
+  rows = gtc.sample_rows(
+    Model(config, nets, frozen={}), after.params, after.model_state, data, jax.random.key(0)
+  )
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
   valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]
@@ -300,8 +315,14 @@ def test_one_clip_is_learned_by_heart():
   a = jax.random.uniform(jax.random.key(0), (1, 5, 8, 8, 3), minval=-1)
   a = jax.image.resize(a, (1, 5, 64, 64, 3), 'linear')
   data = {'a': a, 'b': -a[..., ::-1]}
-  step = jax.jit(jax.vmap(lambda s: gtc.step(Model(config, nets, optimizers=tx, frozen={}, phase=''), s, data, jax.random.key(0)),
-                          axis_name=state.AXIS))
+  step = jax.jit(
+    jax.vmap(
+      lambda s: gtc.step(
+        Model(config, nets, optimizers=tx, frozen={}, phase=''), s, data, jax.random.key(0)
+      ),
+      axis_name=state.AXIS,
+    )
+  )
   s, terms = jax.tree.map(lambda x: x[None], s), None
   first = jax.tree.map(lambda x: x[0], s)
   for _ in range(300):

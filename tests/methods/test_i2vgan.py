@@ -149,7 +149,9 @@ def test_projections_are_trained_by_wish(pooled):
 def test_pools_take_four_fakes_of_each_domain(pooled):
   before, after = pooled
   assert before.device_state['pool_a']['buf'].shape == (6, 8, 8, 3)
-  assert int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 4
+  assert (
+    int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 4
+  )
 
 
 # ---- Similarity on features

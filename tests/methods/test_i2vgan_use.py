@@ -73,7 +73,9 @@ def test_an_unknown_mode_names_the_field():
 def test_samples_show_both_directions_and_predictions():
   config = tiny()
   nets, _, fresh, _ = toy_setup(i2vgan, config)
-  rows = i2vgan.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, clips(3, batch=2), jax.random.key(0))
+  rows = i2vgan.sample_rows(
+    Model(config, nets, frozen={}), fresh.params, {}, clips(3, batch=2), jax.random.key(0)
+  )
   assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
   assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())
 
@@ -85,7 +87,9 @@ def test_only_the_generators_frames_are_carried(mode):
   config.eval.mode = mode
   nets, _, fresh, _ = toy_setup(i2vgan, config)
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 8, 8, 3), minval=-1)
-  (before, count), out = i2vgan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
+  (before, count), out = i2vgan.translate(
+    Model(config, nets, frozen={}), fresh.params, {}, None, frames
+  )
   fake = [model.apply(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
   np.testing.assert_allclose(before, jnp.stack(fake, 1), atol=1e-6)
   assert count == 4 and float(jnp.abs(out[:, 2:] - before).max()) > 1e-3
@@ -98,7 +102,9 @@ def test_turned_run_predicts_in_the_other_domain():
   nets, _, fresh, _ = toy_setup(i2vgan, config)
   run = direction.swap_domains(load.Run(i2vgan, Model(config, nets), fresh.params, {}, 0))
   frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
-  _, out = i2vgan.translate(Model(run.config, run.model.networks, frozen={}), run.params, {}, None, frames)
+  _, out = i2vgan.translate(
+    Model(run.config, run.model.networks, frozen={}), run.params, {}, None, frames
+  )
   fake = [model.apply(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
   np.testing.assert_allclose(out[:, 0], fake[0], atol=1e-6)
   np.testing.assert_allclose(

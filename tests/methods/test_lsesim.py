@@ -199,7 +199,9 @@ def test_descriptors_take_the_place_of_the_vgg():
 def test_descriptors_at_256_pixels_have_the_sizes_of_the_features():
   config = config_of('lsesim')
   config.perceptual = 'none'
-  seen = jax.eval_shape(lambda x: lsesim.features(Model(config, {}, frozen={}), x), jnp.zeros((1, 256, 256, 3)))
+  seen = jax.eval_shape(
+    lambda x: lsesim.features(Model(config, {}, frozen={}), x), jnp.zeros((1, 256, 256, 3))
+  )
   assert [x.shape for x in seen] == [(1, 64, 64, 8), (1, 32, 32, 8), (1, 32, 32, 8)]
 
 

@@ -97,7 +97,9 @@ def test_exchanged_domains_cost_the_same(toys, stepped):
 def test_traced_where_the_way_there_and_back_agrees_inside_the_frame():
   config, batch = tiny(), batch_with((3.0, 0.0))
   forward = batch['flow_fwd_a'].at[:, :, 4:8].set(5.0)
-  traced = mocyclegan.motions(Model(config, {}, frozen={}), {**batch, 'flow_fwd_a': forward})['a'][1][..., 0]
+  traced = mocyclegan.motions(Model(config, {}, frozen={}), {**batch, 'flow_fwd_a': forward})['a'][
+    1
+  ][..., 0]
   expected = np.ones((B, SIZE, SIZE))
   expected[:, :, -3:] = 0
   expected[:, 4:8] = 0
@@ -178,7 +180,9 @@ def test_translates_frame_by_frame_and_shows_its_motion(toys):
   config, (nets, _, fresh, _) = toys
   frames = clips(3, size=SIZE)['a']
   _, shown = mocyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
-  single = mocyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames[:, 1:2])[1]
+  single = mocyclegan.translate(
+    Model(config, nets, frozen={}), fresh.params, {}, None, frames[:, 1:2]
+  )[1]
   np.testing.assert_allclose(shown[:, 1:2], single, atol=1e-6)
   rows = jax.eval_shape(
       lambda: mocyclegan.sample_rows(Model(config, nets, frozen={}), fresh.params, {}, BATCH, KEY))

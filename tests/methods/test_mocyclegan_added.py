@@ -106,7 +106,9 @@ def test_motion_of_three_frames_is_the_mean_of_both_pairs(stepped):
     config, real = tiny(frames), {x: ops.fold(batch[x]) for x in 'ab'}
     fake, back, _ = mocyclegan.translations(Model(config, nets), before.params, real)
     flows = mocyclegan.motions(Model(config, nets, frozen={}), batch)
-    found = mocyclegan.motion_terms(Model(config, nets, frozen={}), before.params, flows, real, fake, back)
+    found = mocyclegan.motion_terms(
+      Model(config, nets, frozen={}), before.params, flows, real, fake, back
+    )
     return {name: term() for name, term in found.items()}
   scale = jnp.array([1.0, 0.2])[:, None, None, None]   # one pair moves less than the other
   batch = {name: x * scale if 'flow' in name else x for name, x in BATCH.items()}
@@ -166,8 +168,11 @@ def test_unequal_channels_are_refused_where_encoders_read_both():
 def test_samples_of_three_frames_show_the_second(stepped):
   _, (nets, _, before, _), *_ = stepped
   config = tiny(3)
-  rows = jax.jit(lambda batch: mocyclegan.sample_rows(Model(config, nets, frozen={}), before.params, {}, batch,
-                                                  jax.random.key(0)))(BATCH)
+  rows = jax.jit(
+    lambda batch: mocyclegan.sample_rows(
+      Model(config, nets, frozen={}), before.params, {}, batch, jax.random.key(0)
+    )
+  )(BATCH)
   np.testing.assert_array_equal(rows['a'], BATCH['a'][:, 1])
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
 

@@ -94,7 +94,12 @@ def stepped(ready, phase, batch=None):
   """(state, terms) after a step of a phase on one device."""
   config, nets, tx, fresh = ready
   size = 0 if phase in ('translation', 'frozen') else SIDE
-  step = jax.vmap(lambda batch: morngan.step(Model(config, nets, optimizers=tx, frozen={}, phase=(phase, size)), fresh, batch, KEY), axis_name=state.AXIS)
+  step = jax.vmap(
+    lambda batch: morngan.step(
+      Model(config, nets, optimizers=tx, frozen={}, phase=(phase, size)), fresh, batch, KEY
+    ),
+    axis_name=state.AXIS,
+  )
   batches = jax.tree.map(lambda x: x[None], BATCH if batch is None else batch)
   return jax.tree.map(lambda x: x[0], jax.jit(step)(batches))
 
@@ -254,7 +259,10 @@ def slopes(ready, phase, term):
 
   def loss(params):
     made = pearlgan.translations(Model(networks=nets), params, REAL)
-    return morngan.semantics(Model(config, nets, phase=(phase, size)), params, REAL, made, given, KEY)[0][term]()
+    return morngan.semantics(
+      Model(config, nets, phase=(phase, size)), params, REAL, made, given, KEY
+    )[0][term]()
+
   params = {name: fresh.params[name] for name in ALL}
   grads = jax.jit(jax.grad(loss))(params)
   return {name for name in ALL if any(x.any() for x in jax.tree.leaves(grads[name]))}
@@ -287,7 +295,10 @@ def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
     alone = morngan.mined(config, 'frozen', frames, sure_a, other)
     assert not asked
     both, one = (morngan.mined(x, 'mining', frames, sure_a, other) for x in (config, first))
-    expected = (pseudo_labels.confident(sure_a, 0.8), pseudo_labels.agreed(sure_a, sure_b, least, least))
+    expected = (
+      pseudo_labels.confident(sure_a, 0.8),
+      pseudo_labels.agreed(sure_a, sure_b, least, least),
+    )
     return alone, both, one, [pseudo_labels.all_denoised(x, grey, sequence) for x in expected]
   sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
                     for key in jax.random.split(KEY))
@@ -377,6 +388,8 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
 @pytest.mark.slow
 def test_sample_sheet_shows_what_is_read(ready):
   config, nets, _, fresh = ready
-  rows = morngan.sample_rows(Model(config, nets, frozen={}), fresh.params, fresh.model_state, BATCH, KEY)
+  rows = morngan.sample_rows(
+    Model(config, nets, frozen={}), fresh.params, fresh.model_state, BATCH, KEY
+  )
   assert {'a to b', 'back to a', 'classes of a', 'classes of b'} <= set(rows)
   assert all(x.shape == (2, SIDE, SIDE, 3) for x in rows.values())

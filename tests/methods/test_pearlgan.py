@@ -53,7 +53,9 @@ def again(stepped):
   found = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
 
   def judge(params, x, frames):
-    weights, _ = spectral.normalize(params[f'disc_{x}'], before.model_state['spectral'][f'disc_{x}'])
+    weights, _ = spectral.normalize(
+      params[f'disc_{x}'], before.model_state['spectral'][f'disc_{x}']
+    )
     return nets[f'disc_{x}'].apply({'params': weights}, frames)
 
   def drawn(params):
@@ -67,17 +69,27 @@ def again(stepped):
     E = {'a': functools.partial(ab, method='encode'), 'b': functools.partial(ba, method='encode')}
     W = {x: E[x](REAL[x])[1][..., 1:] for x in 'ab'}
     parts = {
-        'adversarial': sum(relativistic.over_branches(
-            judge(before.params, x, REAL[x]), judge(before.params, x, fake[x]), 1) for x in 'ab'),
-        'cycle': sum(reconstruction.smooth_l1(back[x], REAL[x]) for x in 'ab'),
-        'cycle_ssim': sum(reconstruction.dissimilarity(back[x], REAL[x]) for x in 'ab'),
-        'tv': sum(gradients.total_variation(fake[x]) for x in 'ab'),
-        'sga': sum(gradients.alignment(name_key(KEY, f'patch_{x}'), found[x],
-                                       gradients.magnitude(fake[y]), 4, 0.8)
-                   for x, y in ('ab', 'ba')),
-        'ad': sum(attention_maps.diversity(W[x]) for x in 'ab'),
-        'accs': sum(attention_maps.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
-                    for x, y in ('ab', 'ba'))}
+      'adversarial': sum(
+        relativistic.over_branches(
+          judge(before.params, x, REAL[x]), judge(before.params, x, fake[x]), 1
+        )
+        for x in 'ab'
+      ),
+      'cycle': sum(reconstruction.smooth_l1(back[x], REAL[x]) for x in 'ab'),
+      'cycle_ssim': sum(reconstruction.dissimilarity(back[x], REAL[x]) for x in 'ab'),
+      'tv': sum(gradients.total_variation(fake[x]) for x in 'ab'),
+      'sga': sum(
+        gradients.alignment(
+          name_key(KEY, f'patch_{x}'), found[x], gradients.magnitude(fake[y]), 4, 0.8
+        )
+        for x, y in ('ab', 'ba')
+      ),
+      'ad': sum(attention_maps.diversity(W[x]) for x in 'ab'),
+      'accs': sum(
+        attention_maps.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
+        for x, y in ('ab', 'ba')
+      ),
+    }
     total = (parts['adversarial'] + 10 * parts['cycle'] + parts['cycle_ssim'] + 5 * parts['tv']
              + 0.5 * parts['sga'] + parts['ad'] + parts['accs'])
     return total, parts
@@ -222,7 +234,9 @@ def test_stretched_frames_fill_the_range_each_by_itself(stepped):
 
 def test_samples_show_edges_and_attention(stepped):
   config, nets, _, after, _ = stepped
-  rows = pearlgan.sample_rows(Model(config, nets, frozen={}), after.params, after.model_state, BATCH, KEY)
+  rows = pearlgan.sample_rows(
+    Model(config, nets, frozen={}), after.params, after.model_state, BATCH, KEY
+  )
   assert {'a to b', 'back to b', 'edges of a', 'attention of b'} <= set(rows)
   assert {x.shape for x in rows.values()} == {(2, 16, 16, 3)}
   assert all(-1 <= float(x.min()) <= float(x.max()) <= 1 for x in rows.values())

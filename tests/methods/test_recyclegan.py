@@ -50,7 +50,9 @@ def perfect(config, batch):
   params = dict.fromkeys(nets, {})
   real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
   made = i2vgan.translations(Model(config, nets), params, real, jax.random.key(0))
-  terms = i2vgan.cyclic_terms(Model(config, nets, frozen={}), made, real, recyclegan.pixel_distance(config))
+  terms = i2vgan.cyclic_terms(
+    Model(config, nets, frozen={}), made, real, recyclegan.pixel_distance(config)
+  )
   return {name: float(term()) for name, term in terms.items()}
 
 
@@ -177,4 +179,6 @@ def test_translates_frame_by_frame():
   frames = clips(4, batch=2)['a']
   carry, out = recyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
   assert carry is None
-  np.testing.assert_allclose(out[:, 2], apply(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6)
+  np.testing.assert_allclose(
+    out[:, 2], apply(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6
+  )

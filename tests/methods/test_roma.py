@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import ToyGenerator, clips, config_of, moved
+from method_tools import ToyGenerator, clips, config_of, moved, recorded
 
 from i2vjax.core import model, state
 from i2vjax.core.model import Model
@@ -89,30 +89,22 @@ def test_all_terms_are_there_and_both_players_move(stepped):
   assert moved(before, after) == {'gen', 'disc_b'}
 
 
-def calls_of(config, batch, monkeypatch):
+def calls_of(config, batch):
   """[(network, method, frames)] of one step, by tracing."""
-  calls = []
   nets, tx, before, fixed = setup(config)
-
-  def counted(nets, params, name, x, *more, **options):
-    calls.append((name, options.get('method'), len(x)))
-    return model.apply(nets, params, name, x, *more, **options)
-  monkeypatch.setattr(roma, 'run', counted)
-  monkeypatch.setattr(cptrans, 'run', counted)
-  jax.eval_shape(step_on(1, config, nets, tx, fixed), before, batch)
-  return calls
+  return recorded(lambda: step_on(1, config, nets, tx, fixed)(before, batch))
 
 
-def test_frames_fold_into_one_pass_of_the_generator_and_two_of_the_vit(monkeypatch):
-  calls = calls_of(tiny(), BATCH, monkeypatch)
+def test_frames_fold_into_one_pass_of_the_generator_and_two_of_the_vit():
+  calls = calls_of(tiny(), BATCH)
   assert [c for c in calls if c[0] == 'gen'] == [('gen', None, 4)]
   assert [c for c in calls if c[1] == 'tokens'] == [('vit', 'tokens', 4), ('vit', 'tokens', 8)]
   assert [c for c in calls if c[1] == 'tokens_local'] == [('vit', 'tokens_local', 4)] * 2
   assert [c for c in calls if c[0] == 'disc_b'] == [('disc_b', None, 8), ('disc_b', None, 4)]
 
 
-def test_identity_rides_in_the_same_pass(monkeypatch):
-  calls = calls_of(tiny('none', identity=1.0), BATCH, monkeypatch)
+def test_identity_rides_in_the_same_pass():
+  calls = calls_of(tiny('none', identity=1.0), BATCH)
   assert [c for c in calls if c[0] == 'gen'] == [('gen', None, 8)]
 
 
@@ -184,8 +176,16 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(stepped):
   x = BATCH['a'].reshape(-1, 32, 32, 3)
 
   def loss(gen):
-    fake = cptrans.features(Model(config, nets, frozen=fixed), model.apply(nets, {'gen': gen}, 'gen', x))
-    terms = roma.structure(Model(config, nets, frozen=fixed), cptrans.features(Model(config, nets, frozen=fixed), x), fake, 2, KEY)
+    fake = cptrans.features(
+      Model(config, nets, frozen=fixed), model.apply(nets, {'gen': gen}, 'gen', x)
+    )
+    terms = roma.structure(
+      Model(config, nets, frozen=fixed),
+      cptrans.features(Model(config, nets, frozen=fixed), x),
+      fake,
+      2,
+      KEY,
+    )
     return (jnp.mean((roma.scores(Model(config, nets), after.params, fake) - 1)**2)
             + 5 * terms['cs_global']() + 5 * terms['cs_local']() + terms['cs_motion']())
   gradient = compiled(jax.grad(loss))(before.params['gen'])
@@ -230,7 +230,7 @@ def test_descriptors_are_made_once(monkeypatch):
     calls.append(len(frames))
     return original(frames, **options)
   monkeypatch.setattr(descriptor, 'maps', counted)
-  calls_of(tiny('none'), BATCH, monkeypatch)
+  calls_of(tiny('none'), BATCH)
   assert calls == [4, 4]
 
 
@@ -274,7 +274,9 @@ def test_parameters_and_scores_of_the_public_code(backbone, critic, shape):
            for name, tree in shapes.items()}
   assert count == {'gen': 11_378_179, 'disc_b': critic}
   seen = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
-  assert jax.eval_shape(functools.partial(roma.scores, Model(config, nets)), shapes, seen).shape == shape
+  assert (
+    jax.eval_shape(functools.partial(roma.scores, Model(config, nets)), shapes, seen).shape == shape
+  )
 
 
 def test_config_holds_the_numbers_of_the_published_command():

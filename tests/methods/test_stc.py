@@ -50,7 +50,9 @@ def test_way_back_from_what_was_led_back_before():
   config, (nets, params) = tiny(), linear()
   config.cycle.prev = 'recon'
   made, motion = made_of(config, nets, params)
-  expected, _, _ = stc.recurrence(Model(config, nets), params, 'fuse_ba', 0.8 * made['fake'], motion)
+  expected, _, _ = stc.recurrence(
+    Model(config, nets), params, 'fuse_ba', 0.8 * made['fake'], motion
+  )
   np.testing.assert_allclose(made['again'], expected[:, 1:], atol=1e-6)
   config.cycle.prev = 'real'
   assert float(jnp.max(jnp.abs(made['again'] - made_of(config, nets, params)[0]['again']))) > 1e-2
@@ -76,8 +78,10 @@ def test_the_block_sees_the_size_of_the_difference_or_its_sign():
   masks = {}
   for kind in ('abs', 'signed'):
     config = tiny(input=kind)
-    masks[kind] = [float(stc.fuse(Model(config, nets), params, 'fuse_ab', g, p, seen)[1][0, 0, 0, 0])
-                   for g, p in ((new, before), (before, new))]
+    masks[kind] = [
+      float(stc.fuse(Model(config, nets), params, 'fuse_ab', g, p, seen)[1][0, 0, 0, 0])
+      for g, p in ((new, before), (before, new))
+    ]
   expected = [1 / (1 + math.exp(-0.6)), 1 / (1 + math.exp(0.6))]
   np.testing.assert_allclose(masks['signed'], expected, rtol=1e-5)
   np.testing.assert_allclose(masks['abs'], [expected[0]] * 2, rtol=1e-5)

@@ -166,7 +166,8 @@ def test_frozen_networks_belong_to_no_player():
   config = config_of('stc', 'paper')
   trained = {name for names in stc.PLAYERS.values() for name in names}
   assert set(stc.frozen_networks(config)) == {'flow', 'vgg'} and not trained & {'flow', 'vgg'}
-  assert set(stc.networks(config)) == trained and stc.TRANSLATES_WITH == ('flow',)
+  assert set(stc.networks(config)) == trained
+  assert set(stc.INFERENCE_NETWORKS) == {*stc.PLAYERS['gen'], 'flow'}
 
 
 def test_temporal_term_falls_on_a_static_clip():
@@ -180,7 +181,10 @@ def test_temporal_term_falls_on_a_static_clip():
   tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.02))
 
   def one(state, _):
-    return stc.step(Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, KEY)
+    return stc.step(
+      Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, KEY
+    )
+
   run_all = jax.vmap(lambda _: jax.lax.scan(one, fresh, None, 50)[1], axis_name='data')
   values = jax.jit(run_all)(jnp.arange(1))['temporal'][0]
   assert float(values[-1]) < 0.8 * float(values[0])
@@ -188,6 +192,8 @@ def test_temporal_term_falls_on_a_static_clip():
 
 def test_samples_show_every_stage(toys):
   config, (nets, _, fresh, fixed) = toys
-  rows = jax.eval_shape(lambda: stc.sample_rows(Model(config, nets, frozen=fixed), fresh.params, {}, BATCH, KEY))
+  rows = jax.eval_shape(
+    lambda: stc.sample_rows(Model(config, nets, frozen=fixed), fresh.params, {}, BATCH, KEY)
+  )
   assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())

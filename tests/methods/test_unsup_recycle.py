@@ -225,7 +225,9 @@ def test_all_terms_are_logged_and_finite(stepped):
 def test_every_network_moves_and_the_pools_take_the_fakes(stepped):
   (_, _, before, _), after, _ = stepped
   assert moved(before, after) == {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}
-  assert int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 2
+  assert (
+    int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 2
+  )
 
 
 def test_the_critics_see_the_fakes_made_before_the_generators_moved(stepped):

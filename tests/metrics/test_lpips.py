@@ -194,9 +194,13 @@ def test_both_files_are_asked_for_with_their_commands(config):
                'fetch lpips_alex'):
     assert part in reason
   (folder / 'alex.pth').write_bytes(b'')
-  assert 'get it by: python -m i2vjax.main fetch alexnet' in scoring_networks.missing('lpips', config)
+  assert 'get it by: python -m i2vjax.main fetch alexnet' in scoring_networks.missing(
+    'lpips', config
+  )
   config.eval.lpips_net = 'vgg'
-  assert 'fetch vgg16; python -m i2vjax.main fetch lpips_vgg' in scoring_networks.missing('lpips', config)
+  assert 'fetch vgg16; python -m i2vjax.main fetch lpips_vgg' in scoring_networks.missing(
+    'lpips', config
+  )
   config.eval.lpips_net = 'squeeze'
   with pytest.raises(ValueError, match="choose 'alex' or 'vgg'"):
     scoring_networks.missing('lpips', config)

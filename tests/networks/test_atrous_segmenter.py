@@ -52,7 +52,9 @@ def test_coordinates_reach_from_minus_1_to_1():
 
 def test_reach_of_a_dilated_layer():
   """A single pixel is seen exactly 6 pixels away, in the row and column as well."""
-  net = atrous_segmenter.Layer(1, dilation=6, norm=False, act=False, kernel_init=jax.nn.initializers.ones)
+  net = atrous_segmenter.Layer(
+    1, dilation=6, norm=False, act=False, kernel_init=jax.nn.initializers.ones
+  )
   x = jnp.zeros((1, 25, 25, 1)).at[0, 12, 12, 0].set(1)
   found = net.apply(net.init(jax.random.key(0), x), x)[0, ..., 0]
   assert {tuple(p) for p in np.argwhere(found)} == {(y, x) for y in (6, 12, 18)

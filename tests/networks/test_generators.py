@@ -217,7 +217,9 @@ def test_full_pool_swaps_half_of_the_time_and_loses_nothing():
 
 
 def test_pool_of_size_zero_passes_through_and_stops_gradients():
-  held, out = image_pool.query(image_pool.create(0, (1, 1, 1)), jax.random.key(0), jnp.ones((2, 1, 1, 1)))
+  held, out = image_pool.query(
+    image_pool.create(0, (1, 1, 1)), jax.random.key(0), jnp.ones((2, 1, 1, 1))
+  )
   assert held == {}
   np.testing.assert_array_equal(out, 1)
   image = jnp.ones((1, 1, 1, 1))

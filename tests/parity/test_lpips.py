@@ -90,8 +90,10 @@ def test_distance_equals_torchmetrics_with_the_public_heads(net, tmp_path, monke
   layers = alexnet_layers() if net == 'alex' else vgg_layers()
   path = saved(layers, tmp_path / 'backbone.pth')
   monkeypatch.setattr(theirs, '_get_tv_model_features', lambda name, pretrained: layers)
-  module, reader = {'alex': (alexnet.AlexNet(), lpips_weights.read_alexnet),
-                    'vgg': (vgg.VGG(16, scoring_networks.VGG_TAPS), vgg_weights.READERS['vgg16'])}[net]
+  module, reader = {
+    'alex': (alexnet.AlexNet(), lpips_weights.read_alexnet),
+    'vgg': (vgg.VGG(16, scoring_networks.VGG_TAPS), vgg_weights.READERS['vgg16']),
+  }[net]
   heads = pathlib.Path(theirs.__file__).parent / 'lpips_models' / f'{net}.pth'
   params = {'backbone': fit(module, (registry.FRAME,), reader, path),
             'heads': fit(alexnet.Heads(), registry.ENTRIES[f'lpips_{net}'].example,

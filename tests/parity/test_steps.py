@@ -88,9 +88,15 @@ def ours(name):
   batch = clips(config.data.frames, size=32)
 
   def step(params):
-    after, terms = jax.vmap(lambda _: method.step(
-        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state.replace(params=params), batch, KEY),
-                            axis_name=AXIS)(jnp.arange(1))
+    after, terms = jax.vmap(
+      lambda _: method.step(
+        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'),
+        state.replace(params=params),
+        batch,
+        KEY,
+      ),
+      axis_name=AXIS,
+    )(jnp.arange(1))
     return (jax.tree.map(lambda x, y: x - y[0], params, after.params),
             {name: value[0] for name, value in terms.items()})
   return config, state.params, batch, fixed, step

@@ -9,6 +9,7 @@ as a parser would.
 import numpy as np
 from scipy import ndimage
 
+from i2vjax.core.errors import UserError
 from i2vjax.data import source
 from i2vjax.data.annotations import label_files, matching
 from i2vjax.data.transforms import resize
@@ -61,7 +62,7 @@ class WithLabels(matching.WithPictures):
     label = label_files.read(path)
     wrong = label[(label >= self.classes) & (label != IGNORE)]
     if wrong.size:
-      raise ValueError(f'{path}: id {wrong[0]} is no class (0 to {self.classes - 1}, or {IGNORE} = '
+      raise UserError(f'{path}: id {wrong[0]} is no class (0 to {self.classes - 1}, or {IGNORE} = '
                        f'none)')
     return label
 
@@ -77,7 +78,10 @@ class NoisyLabels(source.Wrapper):
   def read(self, i):
     """The source's record with its 'label' spoilt."""
     record = self.source.read(i)
-    return {**record, 'label': add_label_noise(record['label'], self.share, np.random.default_rng(i))}
+    return {
+      **record,
+      'label': add_label_noise(record['label'], self.share, np.random.default_rng(i)),
+    }
 
 
 def add_label_noise(label, share, rng):
@@ -114,7 +118,7 @@ def merge_parsers(label, other):
     uint8 [H, W].
   """
   if label.shape != other.shape:
-    raise ValueError(f'label maps of {label.shape} and {other.shape} cannot be fused')
+    raise UserError(f'label maps of {label.shape} and {other.shape} cannot be fused')
   table = {PERSON: (PERSON,), RIDER: (PERSON,), CAR: (CAR, TRUCK), BUILDING: (BUILDING,)}
   found = label.copy()
   for c, agreeing in table.items():

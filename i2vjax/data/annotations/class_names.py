@@ -3,6 +3,8 @@
 Ids inside the package are the Cityscapes train ids; 255 = no class (data/class_ids.py).
 """
 
+from i2vjax.core.errors import UserError
+
 IGNORE = 255
 CITYSCAPES = ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
               'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck',
@@ -33,6 +35,6 @@ def class_list(text):
   names = tuple(name.strip() for name in text.split(',') if name.strip())
   unknown = [name for name in names if name not in CITYSCAPES]
   if unknown or not names:
-    raise ValueError(f'eval.classes={text!r}: {unknown[0] if unknown else "nothing"!r} is no '
+    raise UserError(f'eval.classes={text!r}: {unknown[0] if unknown else "nothing"!r} is no '
                      f'class; give {", ".join(LISTS)}, or some of: {", ".join(CITYSCAPES)}')
   return names

@@ -5,6 +5,8 @@ Inside are the Cityscapes train ids, 0 to 18; 255 = no class.
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 IGNORE, CLASSES = 255, 19
 # {id in files: train id}; what is not listed becomes 255.
 MAPS = {
@@ -43,7 +45,7 @@ def _pairs(text):
     pairs = {}
   if not pairs or not all(0 <= old <= 255 and (0 <= new < CLASSES or new == IGNORE)
                           for old, new in pairs.items()):
-    raise ValueError(f'eval.label_map={text!r} is unknown: train_ids, {", ".join(MAPS)}, or pairs '
+    raise UserError(f'eval.label_map={text!r} is unknown: train_ids, {", ".join(MAPS)}, or pairs '
                      f'of id in files and train id such as 7:0,8:1 (train ids 0 to '
                      f'{CLASSES - 1}, 255 = no class)')
   return pairs
@@ -67,6 +69,6 @@ def to_train_ids(ids, table=None, where='labels', ignore=True):
   if wrong:
     hint = ('a predicted pixel needs a class' if wrong == [IGNORE] else
             'Cityscapes label ids are read with eval.label_map=label_ids')
-    raise ValueError(f'{where}: ids {", ".join(map(str, wrong[:8]))} are no train ids (0 to '
+    raise UserError(f'{where}: ids {", ".join(map(str, wrong[:8]))} are no train ids (0 to '
                      f'{CLASSES - 1}); {hint}')
   return ids

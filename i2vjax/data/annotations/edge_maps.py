@@ -37,6 +37,7 @@ class WithEdges(matching.WithPictures):
 
 def read_edges(path):
   """An edge map, uint8 [H, W]; black and white become 0 and 255."""
-  edges = label_files.picture(path, ('L', '1'), "edge maps are 8-bit and grey. Pillow's convert('L') "
-                                           'makes them so')
+  edges = label_files.picture(
+    path, ('L', '1'), "edge maps are 8-bit and grey. Pillow's convert('L') makes them so"
+  )
   return edges if edges.dtype == np.uint8 else np.where(edges, 255, 0).astype(np.uint8)

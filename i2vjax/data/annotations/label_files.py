@@ -6,6 +6,7 @@ import re
 import numpy as np
 from PIL import Image
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment, folders
 
@@ -42,7 +43,7 @@ def picture(path, modes, meaning):
   except OSError as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:
-    raise ValueError(f'{path} is a picture of mode {mode}; {meaning}')
+    raise UserError(f'{path} is a picture of mode {mode}; {meaning}')
   return stored
 
 
@@ -55,7 +56,7 @@ def label_source(data, place):
   """
   found = folders.open_place(data, place)
   if not isinstance(found, folders.FolderFrames) or any(x[2] != 1 for x in found.files):
-    raise ValueError(f'{place}: maps are single 8-bit PNG pictures, neither videos nor strips')
+    raise UserError(f'{place}: maps are single 8-bit PNG pictures, neither videos nor strips')
   return found
 
 
@@ -78,7 +79,7 @@ def match(frames, labels):
   alone = len(frames.clips) == len(labels.clips) == 1
   unknown = sorted(names.keys() - {name for name, _, _ in frames.clips})
   if unknown and not alone:
-    raise ValueError(f'clip {unknown[0]} of {labels!r} is not among the clips of {frames!r}')
+    raise UserError(f'clip {unknown[0]} of {labels!r} is not among the clips of {frames!r}')
   found = []
   for name, start, length in frames.clips:
     first, count = next(iter(names.values())) if alone else names.get(name, (0, 0))
@@ -98,7 +99,7 @@ def _keys(frames, labels, clip, source):
       return [place.get(x) for x in left]
   numbers = {alignment.last_number(x) for x in frames}
   lost = next((x for x in labels if alignment.last_number(x) not in numbers), labels[0])
-  raise ValueError(f'clip {clip}: label {lost} of {source!r} has no frame of that name or number '
+  raise UserError(f'clip {clip}: label {lost} of {source!r} has no frame of that name or number '
                    f'(frames {frames[0]} to {frames[-1]})')
 
 
@@ -126,7 +127,7 @@ def read_clip(labels, indices, size, where='the frames'):
     path = labels.files[i][0]
     ids = read(path)
     if ids.shape != tuple(size):
-      raise ValueError(f'{path} has {ids.shape[1]}x{ids.shape[0]} pixels, {where} '
+      raise UserError(f'{path} has {ids.shape[1]}x{ids.shape[0]} pixels, {where} '
                        f'{size[1]}x{size[0]}; labels need one size with what they judge, and '
                        f'nothing is resized here')
     found.append(ids)

@@ -5,6 +5,7 @@ import os
 import pathlib
 import types
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import label_files
 from i2vjax.data.source import Wrapper
 from i2vjax.data.sources import folders
@@ -30,7 +31,9 @@ class WithPictures(Wrapper):
   def __init__(self, source, places, data):
     """places: folders or globs. data: config.data, for how folders are read and for sizes."""
     super().__init__(source)
-    self.maps = [matched(source, label_files.label_source(data, place), self.KIND) for place in places]
+    self.maps = [
+      matched(source, label_files.label_source(data, place), self.KIND) for place in places
+    ]
     self.sizes = types.SimpleNamespace(load_size=data.load_size, crop_size=data.crop_size,
                                        resize=data.resize)   # a locked config cannot be pickled
 
@@ -47,7 +50,7 @@ class WithPictures(Wrapper):
       picture = read(path)
       if picture.shape not in allowed:
         sizes = ' or '.join(f'{w}x{h}' for h, w in sorted(allowed))
-        raise ValueError(f'{path} has {picture.shape[1]}x{picture.shape[0]} pixels; its frame '
+        raise UserError(f'{path} has {picture.shape[1]}x{picture.shape[0]} pixels; its frame '
                          f'needs one of {sizes} (width x height)')
       found.append(self.follow(picture, self.RESIZE) if picture.shape == original else picture)
     return found
@@ -76,7 +79,7 @@ def matched(source, maps, kind):
     found = [None if k is None else maps.files[k][0]
              for clip in label_files.match(frames, maps) for k in clip]
   if None in found:
-    raise ValueError(f'{source.where(found.index(None))} has no {kind} map in {maps!r}: '
+    raise UserError(f'{source.where(found.index(None))} has no {kind} map in {maps!r}: '
                      f'every training frame needs one, of the same name')
   return found
 

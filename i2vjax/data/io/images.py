@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from i2vjax.core import files
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
@@ -19,7 +20,7 @@ EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', 
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
-class UnreadableFrame(ValueError):   # noqa: N818 (named as it reads in a message)
+class UnreadableFrame(UserError):   # noqa: N818 (named as it reads in a message)
   """A frame that exists but cannot be decoded; the message names the file."""
 
 
@@ -96,9 +97,9 @@ def write_image(path, frame):
   """
   path, frame = pathlib.Path(path), np.atleast_3d(frame)
   if frame.dtype == np.uint16 and path.suffix.lower() not in ('.png', '.tif', '.tiff'):
-    raise ValueError(f'{path}: 16-bit frames can be written as .png or .tif')
+    raise UserError(f'{path}: 16-bit frames can be written as .png or .tif')
   if path.suffix.lower() not in EXTENSIONS:
-    raise ValueError(f'{path}: pictures are written as {" ".join(EXTENSIONS)}')
+    raise UserError(f'{path}: pictures are written as {" ".join(EXTENSIONS)}')
   if path.suffix.lower() == '.ppm':      # has no grey
     frame = np.broadcast_to(frame, (*frame.shape[:2], 3))
   _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame[..., ::-1]))

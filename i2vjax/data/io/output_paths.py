@@ -7,6 +7,7 @@ import pathlib
 import secrets
 import shutil
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 
 
@@ -78,7 +79,7 @@ def check_apart(input, target):
     if own == path or own in path.parents or (path in own.parents and path.is_dir()):
       how = ('is the input itself' if own == path else
              f'holds the input {path}' if own in path.parents else f'lies in the input {path}')
-      raise ValueError(f'the output {target} {how}: choose another --output')
+      raise UserError(f'the output {target} {how}: choose another --output')
 
 
 def check_writable(folder):
@@ -106,9 +107,9 @@ def as_film(output, lossless):
   path = pathlib.Path(output)
   film = video_reader.is_video(path)
   if lossless and path.suffix.lower() != '.mkv':
-    raise ValueError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
+    raise UserError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
   if not film and images.is_image(path):
-    raise ValueError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
+    raise UserError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
                      '.mp4')
   return film
 
@@ -117,7 +118,7 @@ def check_output(input, output, film, overwrite):
   """Refuse to write over anything, unless asked to; never over the input."""
   path = pathlib.Path(output)
   if path.exists() and os.path.exists(input) and path.samefile(input):
-    raise ValueError(f'{output} is the input itself: choose another output')
+    raise UserError(f'{output} is the input itself: choose another output')
   if not path.exists():
     check_writable(path.parent if film else path)
     return

@@ -10,6 +10,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import ffv1
 from i2vjax.data.io.video_writer import SIZE_TAG, VideoWriter
 
@@ -19,7 +20,7 @@ ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv'
 SHORT_SECONDS = 0.5           # frames that end so long before the file does: it was cut short
 
 
-class UnreadableVideo(ValueError):   # noqa: N818 (named as it reads in a message)
+class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
   """A file that is no video, or is damaged; the message names file and frame."""
 
 

@@ -8,6 +8,8 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded to even sides
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
@@ -35,7 +37,7 @@ class VideoWriter:
     """
     self.path = pathlib.Path(path)
     if self.path.suffix.lower() not in H264 + FFV1:
-      raise ValueError(f'{path}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
+      raise UserError(f'{path}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
                        f'(FFV1, lossless)')
     self.lossless = self.path.suffix.lower() in FFV1
     self.quality = str(quality)
@@ -66,7 +68,7 @@ class VideoWriter:
     if self._container is None:
       self._start(frame)
     if frame.shape != self._shape or frame.dtype != self._dtype:
-      raise ValueError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
+      raise UserError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
                        f'first was {self._shape} {self._dtype}')
     picture = self._picture(frame)
     picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
@@ -76,7 +78,7 @@ class VideoWriter:
   def close(self):
     """Finish the file and give it its name; without a single frame it is an error."""
     if self._container is None:
-      raise ValueError(f'{self.path}: no frames were written')
+      raise UserError(f'{self.path}: no frames were written')
     self._container.mux(self._stream.encode())
     self._container.close()
     os.replace(self.part, self.path)
@@ -92,7 +94,7 @@ class VideoWriter:
     self._shape, self._dtype = frame.shape, frame.dtype
     height, width = frame.shape[:2]
     if self._dtype == np.uint16 and not self.lossless:
-      raise ValueError(f'{self.path}: 16-bit frames need .mkv')
+      raise UserError(f'{self.path}: 16-bit frames need .mkv')
     self.path.parent.mkdir(parents=True, exist_ok=True)
     name = 'matroska' if self.lossless else 'mp4'
     options = {} if self.lossless else {'movflags': 'faststart'}

@@ -5,6 +5,7 @@ import grain
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 
 def center_crop(item, size):
@@ -61,7 +62,7 @@ class RandomCrop(grain.transforms.RandomMap):
 
   def _fits(self, shape, first):
     if shape != first:
-      raise ValueError(f'paired frames have different sizes, {first} and {shape} (height, width)')
+      raise UserError(f'paired frames have different sizes, {first} and {shape} (height, width)')
     if shape[0] < self.size[0] or shape[1] < self.size[1]:
-      raise ValueError(f'frames of {shape} (height, width) are smaller than data.crop_size='
+      raise UserError(f'frames of {shape} (height, width) are smaller than data.crop_size='
                        f"{self.size}: use data.resize='square' or a smaller crop")

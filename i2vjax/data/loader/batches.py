@@ -10,6 +10,7 @@ from absl import flags
 
 from i2vjax import data as sources
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import augment, memory_sampling, requirements, windows
 from i2vjax.data.sources import alignment
 from i2vjax.data.transforms import resize
@@ -25,7 +26,7 @@ def train_windows(data, extras=()):
   a, b = (requirements.require_source(data, 'train', domain) for domain in 'ab')
   reason = alignment.mismatch(a, b) if paired(data) else None
   if reason:
-    raise ValueError(f'paired training (data.paired): {reason}')
+    raise UserError(f'paired training (data.paired): {reason}')
   size = functools.partial(resize.train_size, data=data)
   found = []
   for domain, x in zip('ab', (a, b), strict=True):
@@ -90,10 +91,10 @@ def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
 def _check(data):
   for name in ('frames', 'stride', 'batch', 'prefetch'):
     if data[name] < 1:
-      raise ValueError(f'data.{name}={data[name]} must be at least 1')
+      raise UserError(f'data.{name}={data[name]} must be at least 1')
   load, crop = (ops.hw(x) for x in (data.load_size, data.crop_size))
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
-    raise ValueError(f'data.load_size={load} is smaller than data.crop_size={crop}')
+    raise UserError(f'data.load_size={load} is smaller than data.crop_size={crop}')
 
 
 def _random_crop(data):
@@ -201,6 +202,8 @@ def sample_windows(config, count, split='test', extras=()):
 def _sample_sources(data, split, extras):
   rule = resize.test_size if data.resize == 'square' else resize.train_size
   for domain in 'ab':
-    found = sources.open_source(data, split, domain) or requirements.require_source(data, 'train', domain)
+    found = sources.open_source(data, split, domain) or requirements.require_source(
+      data, 'train', domain
+    )
     yield windows.WindowSource(found, data.frames, size=functools.partial(rule, data=data),
                              rule=data.thermal_range, extras=_of_domain(extras, domain))

@@ -8,6 +8,7 @@ resumed run repeats it.
 import grain
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import augment
 
 
@@ -43,7 +44,7 @@ class MemorySampler(grain.transforms.RandomMap):
       ValueError: the table is not one of this source.
     """
     if len(table['vector']) != len(source):
-      raise ValueError(f'a memory of {len(table["vector"])} windows does not belong to {source!r}, '
+      raise UserError(f'a memory of {len(table["vector"])} windows does not belong to {source!r}, '
                        f'which has {len(source)}')
     self.source, self.table, self.cut = source, table, cut
 

@@ -1,6 +1,7 @@
 """What training cannot do without: frames of both domains, and the maps that a method reads."""
 
 from i2vjax import data as sources
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import windows
 from i2vjax.data.sources import locate
 
@@ -14,7 +15,7 @@ def require_source(data, split, domain):
   """`data.open_source`; ValueError, with the field to set, where nothing was given."""
   found = sources.open_source(data, split, domain)
   if found is None:
-    raise ValueError(locate.missing(data, split, _given(data, domain)))
+    raise UserError(locate.missing(data, split, _given(data, domain)))
   return found
 
 
@@ -29,7 +30,7 @@ def require_maps(frames, extras, data, domain):
   record = frames.read(frames.clips[0][1]) if wanted else {}
   for name, field in wanted.items():
     if field not in record:
-      raise ValueError(f'{frames!r} has no {name}, which this method needs: name a folder of them, '
+      raise UserError(f'{frames!r} has no {name}, which this method needs: name a folder of them, '
                        f'--config.data.{name}_{_given(data, domain)}=FOLDER, '
                        f'{MAPS[name]}')
 

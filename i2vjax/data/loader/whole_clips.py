@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from i2vjax.core import files
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import requirements, windows
 from i2vjax.data.transforms import resize, thermal
 
@@ -57,6 +58,6 @@ def _one_size(frames, start, parts):
   for k, part in enumerate(parts):
     shape = shape or part.shape
     if part.shape != shape:
-      raise ValueError(f'{frames.where(start + k)}: differs in size from the first frame of '
+      raise UserError(f'{frames.where(start + k)}: differs in size from the first frame of '
                        f'its clip')
     yield part

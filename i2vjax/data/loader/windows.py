@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.transforms import resize, thermal
 
 PROBES = 8          # clips looked into to learn the type and channels of a source
@@ -96,7 +97,7 @@ class WindowSource:
 
   def _map(self, name, i, record):
     if FIELDS[name] not in record:
-      raise ValueError(f'{self.frames.where(i)} has no {name}, which this method needs of every '
+      raise UserError(f'{self.frames.where(i)} has no {name}, which this method needs of every '
                        f'training frame')
     return record[FIELDS[name]]
 
@@ -105,7 +106,7 @@ class WindowSource:
     if frame.dtype == self.dtype and frame.shape[-1] == self.channels:
       return frame
     if frame.dtype != self.dtype or frame.shape[-1] == 3:
-      raise ValueError(f'{self.frames.where(i)}: {frame.dtype} with {frame.shape[-1]} channels '
+      raise UserError(f'{self.frames.where(i)}: {frame.dtype} with {frame.shape[-1]} channels '
                        f'among frames of {self.dtype} with {self.channels}. Convert them to one '
                        f'kind.')
     return np.repeat(frame, self.channels, axis=-1)
@@ -113,7 +114,7 @@ class WindowSource:
   def _same_size(self, indices, raw):
     for i, frame in zip(indices, raw, strict=True):
       if frame.shape != raw[0].shape:
-        raise ValueError(f'{self.frames.where(i)}: {_size(frame)} pixels, but '
+        raise UserError(f'{self.frames.where(i)}: {_size(frame)} pixels, but '
                          f'{self.frames.where(indices[0])} has {_size(raw[0])}. The frames of a '
                          f'clip must have one size (width x height).')
 
@@ -135,7 +136,7 @@ def _warn_short(frames, extent):
   lengths = [length for _, _, length in frames.clips]
   short = [clip for clip in frames.clips if clip[2] < extent]
   if len(short) == len(lengths):
-    raise ValueError(f'{frames!r}: a window needs {extent} consecutive frames (data.frames), but '
+    raise UserError(f'{frames!r}: a window needs {extent} consecutive frames (data.frames), but '
                      f'the longest clip has {max(lengths, default=0)}. Use longer clips, a larger '
                      f'data.max_gap, or fewer frames.')
   if short:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import clip_splitting, folders
 
@@ -96,7 +97,7 @@ def join_strips(source, show=True):
                                        disable=None if show else True):
     pieces = [source.read(start + k)['frame'] for k in range(length)]
     if pieces[0].shape[:2] != first[:2]:
-      raise ValueError(f'{source.files[start][0]}: {length} frames of {_size(pieces[0].shape)} '
+      raise UserError(f'{source.files[start][0]}: {length} frames of {_size(pieces[0].shape)} '
                        f'pixels, but {source.files[0][0]} has {_size(first)}. Strips of one '
                        f'folder must have one size.')
     folder = str(pathlib.PurePosixPath(name).parent) if '/' in name else ''

@@ -11,6 +11,7 @@ import shutil
 
 import tqdm
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
 from i2vjax.data.sources import records as tfds_source
@@ -54,7 +55,7 @@ def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_c
     FileExistsError: the output is there. FileNotFoundError: no input. OSError: no room.
   """
   if domain not in ('', 'a', 'b'):
-    raise ValueError(f'--domain={domain}: a (infrared) or b (visible)')
+    raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
   clips = ingest.find_clips(input, data, on_damage, show)
   shared = share_out(clips, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
@@ -67,8 +68,12 @@ def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_c
   output_paths.check_writable(output)
   count = sum(clip.count or 0 for clip in clips)
   done = {}
-  with output_paths.scratch(output.parent if output in targets.values() else output) as part, tqdm.tqdm(
-      total=count or None, unit='frame', disable=None if show else True, dynamic_ncols=True) as bar:
+  with (
+    output_paths.scratch(output.parent if output in targets.values() else output) as part,
+    tqdm.tqdm(
+      total=count or None, unit='frame', disable=None if show else True, dynamic_ncols=True
+    ) as bar,
+  ):
     for split, target in targets.items():
       alone = len(clips) == 1 and target == output
       written = [write_clip(clip, part / split / ('' if alone else clip.name), size, bar)
@@ -96,21 +101,21 @@ def share_out(clips, share=0.0, names=()):
   in both domains of paired footage.
   """
   if not 0 <= share <= 1:
-    raise ValueError(f'--test_share={share:g}: a share of the clips, from 0 to 1')
+    raise UserError(f'--test_share={share:g}: a share of the clips, from 0 to 1')
   if share and names:
-    raise ValueError('--test_share and --test_clips both say which clips are for testing: give one')
+    raise UserError('--test_share and --test_clips both say which clips are for testing: give one')
   units = list(dict.fromkeys(clip.unit for clip in clips))
   if names:
     known = [clip.name for clip in clips]
     lost = [name for name in names if name not in known]
     if lost:
-      raise ValueError(f'--test_clips: there is no clip {lost[0]}, but {", ".join(known[:12])}'
+      raise UserError(f'--test_clips: there is no clip {lost[0]}, but {", ".join(known[:12])}'
                        f'{" ..." if len(known) > 12 else ""}')
     chosen = {clip.unit for clip in clips if clip.name in names}
   else:
     chosen = set(_spread(units, share))
   if share < 1 and chosen and len(chosen) == len(units):
-    raise ValueError(f'these {len(clips)} clips are one recording, which cannot be both trained on '
+    raise UserError(f'these {len(clips)} clips are one recording, which cannot be both trained on '
                      'and tested: a split goes by clips, never by frames. Give footage of several '
                      'clips (--config.data.clip_regex or --config.data.max_gap cut flat folders), '
                      'or --test_share=1 for other footage')
@@ -148,9 +153,9 @@ def write_clip(clip, folder, size, bar):
 def _same_kind(kind, where, frame):
   first, shape, dtype = kind
   if frame.shape[:2] != shape[:2]:
-    raise ValueError(f'{where}: {frame.shape[1]}x{frame.shape[0]} pixels, but {first} has '
+    raise UserError(f'{where}: {frame.shape[1]}x{frame.shape[0]} pixels, but {first} has '
                      f'{shape[1]}x{shape[0]}. The frames of a clip must have one size; give '
                      f'clips folders of their own, or name them with --config.data.clip_regex')
   if frame.dtype != dtype:
-    raise ValueError(f'{where} holds {frame.dtype} values, but {first} {dtype}. Convert them to '
+    raise UserError(f'{where} holds {frame.dtype} values, but {first} {dtype}. Convert them to '
                      f'one kind.')

@@ -5,6 +5,7 @@ import functools
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.core.ops import hw
 from i2vjax.data.scenes import cameras, hashing, render, surface, truth, world
 from i2vjax.data.scenes import flow as scenes_flow
@@ -151,9 +152,9 @@ def _check(fields, size):
   for name, allowed in choices.items():
     if fields[name] not in allowed:
       listed = ', '.join(str(a) for a in allowed)
-      raise ValueError(f'data.scenes.{name}={fields[name]!r} is unknown: {listed}')
+      raise UserError(f'data.scenes.{name}={fields[name]!r} is unknown: {listed}')
   if not all(16 <= n <= 1024 for n in size):
-    raise ValueError(f'data.scenes.size: frames of {size[0]}x{size[1]} pixels cannot be drawn; '
+    raise UserError(f'data.scenes.size: frames of {size[0]}x{size[1]} pixels cannot be drawn; '
                      '16 to 1024 a side (size 0 takes data.load_size)')
   if fields['clip_length'] < 1:
-    raise ValueError(f"data.scenes.clip_length={fields['clip_length']}: a clip has 1 frame or more")
+    raise UserError(f"data.scenes.clip_length={fields['clip_length']}: a clip has 1 frame or more")

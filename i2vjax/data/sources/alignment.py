@@ -5,6 +5,7 @@ Never by position alone: two folders of as many frames may show two streets.
 
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.sources import clip_splitting
 
 
@@ -42,7 +43,7 @@ def check_frames(a, b):
   """
   reason = mismatch(a, b)
   if reason:
-    raise ValueError(reason)
+    raise UserError(reason)
 
 
 def _clips_apart(a, b):

@@ -7,6 +7,7 @@ import re
 import numpy as np
 from PIL import Image
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 
 
@@ -53,7 +54,7 @@ def _by_regex(place, groups, clip_regex):
       path = f'{folder}/{pathlib.Path(file).name}'.lstrip('/')
       match = re.search(clip_regex, path)
       if not match or not match.groups():
-        raise ValueError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
+        raise UserError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
                          f'first (group) must name the clip of every file')
       clips[match.group(1)].append(file)
   return clips

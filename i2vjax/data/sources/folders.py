@@ -10,6 +10,7 @@ import warnings
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.source import Clip, FrameSource
 from i2vjax.data.sources import clip_splitting, locate, video_cache, videos
@@ -93,7 +94,7 @@ class FolderFrames(FrameSource):
       _last.path, _last.frame = path, images.read_image(path)
     width = _last.frame.shape[1]
     if width % count:
-      raise ValueError(f'{path} is {width} pixels wide, which {count} frames side by side cannot '
+      raise UserError(f'{path} is {width} pixels wide, which {count} frames side by side cannot '
                        f"share: data.frames_per_image='auto' tells strips by their shape")
     width //= count
     return {'frame': np.ascontiguousarray(_last.frame[:, part * width:(part + 1) * width])}
@@ -131,7 +132,7 @@ def _search(place):
     if video_reader.is_video(place):
       return {}, [place], 0
     advice = '. Name the folder of a picture; the prepare command unpacks a TIFF of several pages'
-    raise ValueError(f'{place} is neither a folder nor a video file ({video_reader.ENDINGS})'
+    raise UserError(f'{place} is neither a folder nor a video file ({video_reader.ENDINGS})'
                      + (advice if images.is_image(place) else ''))
   if os.path.isdir(place):
     found, base = _walk(place), place
@@ -184,7 +185,7 @@ def _nothing(place, found):
 def _one_domain(place, groups):
   mixed = locate.both_domains({folder.split('/')[0] for folder in groups})
   if mixed:
-    raise ValueError(f'{place} holds both {mixed[0]} and {mixed[1]}, which look like two domains: '
+    raise UserError(f'{place} holds both {mixed[0]} and {mixed[1]}, which look like two domains: '
                      f'name one of them, or give this folder as data.root')
 
 
@@ -199,7 +200,7 @@ def unique_names(paths):
 def strips(text):
   """`data.frames_per_image` -> 1, 2, 3 or 'auto'."""
   if str(text) not in ('1', '2', '3', 'auto'):
-    raise ValueError(f"data.frames_per_image='{text}' is unknown: 1, 2, 3 or auto")
+    raise UserError(f"data.frames_per_image='{text}' is unknown: 1, 2, 3 or auto")
   return text if text == 'auto' else int(text)
 
 

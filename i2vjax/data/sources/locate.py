@@ -2,6 +2,8 @@
 
 import pathlib
 
+from i2vjax.core.errors import UserError
+
 LETTERS = {'a': ('A', 'a'), 'b': ('B', 'b')}
 CAMERAS = {'a': ('ir', 'infrared', 'thermal', 'lwir'), 'b': ('vis', 'visible', 'rgb', 'color')}
 
@@ -34,7 +36,7 @@ def find_split(data, split, domain):
   for name in (split, 'val') if split == 'test' else (split,):
     found = _existing(root, layouts(name, domain))
     if len(found) > 1:
-      raise ValueError(f'data.root={data.root} holds both {found[0].relative_to(root)} and '
+      raise UserError(f'data.root={data.root} holds both {found[0].relative_to(root)} and '
                        f'{found[1].relative_to(root)}: say which with data.{split}_{domain}=PATH')
     if found:
       return str(found[0])

@@ -8,6 +8,7 @@ import threading
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import Clip, FrameSource
 from i2vjax.data.sources import folders
@@ -42,7 +43,7 @@ def source(data, split, domain):
     return TfdsFrames(folder, name, wanted)
   if not (text or split == 'train'):
     return None
-  raise ValueError(f'{name} in {folder} has no split {wanted}, but {", ".join(splits)}: name one, '
+  raise UserError(f'{name} in {folder} has no split {wanted}, but {", ".join(splits)}: name one, '
                    f'as in data.{field}={name}:{next(iter(splits))}')
 
 
@@ -58,7 +59,7 @@ def find(root, name):
   found = found or [path.parent for path in folder.glob('*/[0-9]*.*/clips.json')]
   if len({path.parent for path in found}) > 1:
     configs = ', '.join(sorted(f'{name}/{path.parent.name}' for path in found))
-    raise ValueError(f'{folder} holds several configs: name one of {configs}')
+    raise UserError(f'{folder} holds several configs: name one of {configs}')
   if not found:
     raise FileNotFoundError(
         f'no records of {name} in {top} (data.root). Make them once of the files you downloaded:\n'
@@ -133,7 +134,7 @@ class TfdsFrames(FrameSource):
     records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
     told = sum(count for _, _, count, _ in self.index['clips'])
     if len(records) != told:
-      raise ValueError(f'{self.folder} holds {len(records)} records of {self.split}, but its '
+      raise UserError(f'{self.folder} holds {len(records)} records of {self.split}, but its '
                        f'clips.json tells of {told}: it is damaged, prepare it again')
     return records
 
@@ -148,7 +149,7 @@ class TfdsFrames(FrameSource):
     if parts > 1:
       width = record['frame'].shape[1] // parts
       if width * parts != record['frame'].shape[1]:
-        raise ValueError(f'{self.where(i)}: {record["frame"].shape[1]} pixels wide, which {parts} '
+        raise UserError(f'{self.where(i)}: {record["frame"].shape[1]} pixels wide, which {parts} '
                          f'frames side by side cannot share')
       record['frame'] = np.ascontiguousarray(
           record['frame'][:, part * width:(part + 1) * width])

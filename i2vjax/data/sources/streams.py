@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import clip_splitting, folders, videos
 from i2vjax.data.transforms import thermal
@@ -66,7 +67,7 @@ def _unique_labels(folder, files):
   stem, most = count.most_common(1)[0]
   if most > 1:
     twins = [file for file in files if pathlib.Path(file).stem == stem]
-    raise ValueError(f'{" and ".join(twins[:2])} would get the same name in the output: give a '
+    raise UserError(f'{" and ".join(twins[:2])} would get the same name in the output: give a '
                      f'glob that matches one of them, such as {pathlib.Path(twins[0]).parent}/*'
                      f'{pathlib.Path(twins[0]).suffix}')
 

@@ -64,8 +64,10 @@ def _unpack(path, folder, size):
   print(f'{path}: unpacking {info.frames} frames of {size[1]}x{size[0]} into {folder}, at most '
         f'{videos._amount(need)}', flush=True)
   if need > free:
-    raise OSError(f'{folder.parent} has {videos._amount(free)} left and {path} may need {videos._amount(need)}: '
-                  f'free some, or set data.cache_dir to another disk')
+    raise OSError(
+      f'{folder.parent} has {videos._amount(free)} left and {path} may need {videos._amount(need)}: '
+      f'free some, or set data.cache_dir to another disk'
+    )
   part = folder.with_name(f'{folder.name}.part-{secrets.token_hex(4)}')   # hosts share the disk
   part.mkdir()
   try:

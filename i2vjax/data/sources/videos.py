@@ -80,7 +80,10 @@ class VideoFrames(FrameSource):
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0
-    self._kind, self._size = video_reader.kind_of(stream), video_reader.size_of(self._container, stream)
+    self._kind, self._size = (
+      video_reader.kind_of(stream),
+      video_reader.size_of(self._container, stream),
+    )
     if stamps and k:
       self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
     self._stream_frames = video_reader.decoded(self._container, stream, path)

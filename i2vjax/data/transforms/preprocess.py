@@ -8,6 +8,7 @@ resize: `data.prepare.resize_test=False`. Published sets as records bring theirs
 
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.data import source
 from i2vjax.data.transforms import resize
 
@@ -27,7 +28,7 @@ def read_size(text, name='--size'):
   """'320x240' (width x height) -> (240, 320); None for '' or None. name: of the field or flag."""
   match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text or '')
   if text and not match:
-    raise ValueError(f'{name}={text}: write WIDTHxHEIGHT, as in 320x240')
+    raise UserError(f'{name}={text}: write WIDTHxHEIGHT, as in 320x240')
   return (int(match.group(2)), int(match.group(1))) if text else None
 
 
@@ -47,9 +48,13 @@ class Preprocessed(source.Wrapper):
     record = self.source.read(i)
     shape = record['frame'].shape[:2]
     try:
-      return {**record, 'original': shape, 'frame': self.follow(record['frame'], resize.resize_frame)}
+      return {
+        **record,
+        'original': shape,
+        'frame': self.follow(record['frame'], resize.resize_frame),
+      }
     except ValueError as error:
-      raise ValueError(f'{self.where(i)}: {error}') from error
+      raise UserError(f'{self.where(i)}: {error}') from error
 
   def follow(self, picture, resize):
     """What `read` does to a frame, of any picture [H, W, ...] of its size.
@@ -62,6 +67,6 @@ class Preprocessed(source.Wrapper):
       return picture
     (H, W), (height, width) = picture.shape[:2], self.crop
     if height > H or width > W:
-      raise ValueError(f'{W}x{H} pixels are less than data.prepare.crop={width}x{height}')
+      raise UserError(f'{W}x{H} pixels are less than data.prepare.crop={width}x{height}')
     top, left = (H - height) // 2, (W - width) // 2
     return picture[top:top + height, left:left + width]

@@ -5,6 +5,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 
 ALL_KNOWN = 0.999           # weight of known motion from which a resized vector is known
 
@@ -78,7 +79,7 @@ def train_size(shape, data):
     return max(round(load[1] * shape[0] / shape[1]), crop[0]), load[1]
   if data.resize == 'none':
     return tuple(shape)
-  raise ValueError(f"data.resize='{data.resize}' is unknown: square, width or none")
+  raise UserError(f"data.resize='{data.resize}' is unknown: square, width or none")
 
 
 def test_size(shape, data):

@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.transforms import resize
 
@@ -40,7 +41,7 @@ def _cut(record, crop):
   top, left, height, width = crop
   have = record['frame'].shape[:2]
   if top + height > have[0] or left + width > have[1]:
-    raise ValueError(f'frames of {have[1]}x{have[0]} pixels are smaller than the {width}x{height} '
+    raise UserError(f'frames of {have[1]}x{have[0]} pixels are smaller than the {width}x{height} '
                      f'at ({left}, {top}) that this set is cut to')
   for name in {'frame', 'label'} & set(record):
     record[name] = np.ascontiguousarray(record[name][top:top + height, left:left + width])

@@ -10,6 +10,7 @@ import types
 import numpy as np
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data.source import Wrapper
 from i2vjax.data.transforms import resize
 
@@ -34,7 +35,7 @@ class Derived(Wrapper):
     try:
       return {**record, 'frame': self.change(record, self.size)}
     except ValueError as error:
-      raise ValueError(f'{self.where(i)}: {error}') from error
+      raise UserError(f'{self.where(i)}: {error}') from error
 
 
 def apply(data, split, domain, given, missing):
@@ -54,7 +55,7 @@ def apply(data, split, domain, given, missing):
   """
   task = data.get('task', 'translate')
   if task not in TASKS:
-    raise ValueError(f"data.task='{task}' is unknown: {', '.join(TASKS)}")
+    raise UserError(f"data.task='{task}' is unknown: {', '.join(TASKS)}")
   change = {('colour', 'a'): grey, ('superres', 'a'): half, ('segmentation', 'b'): mask}.get(
       (task, domain))
   if change is None:
@@ -62,7 +63,7 @@ def apply(data, split, domain, given, missing):
   source = given('b')
   if source is None and split == 'train':
     side = 'a' if data.direction == 'b2a' else 'b'
-    raise ValueError(f"data.task='{task}': {missing(split, side)}")
+    raise UserError(f"data.task='{task}': {missing(split, side)}")
   if source is None:
     return None
   # What is made depends on the size that the networks see; the loader's own resizing, to that very
@@ -78,7 +79,7 @@ def grey(record, size):
   del size
   frame = record['frame']
   if frame.shape[-1] != 3:
-    raise ValueError("data.task='colour' learns from colour frames, and this one is grey")
+    raise UserError("data.task='colour' learns from colour frames, and this one is grey")
   return np.rint(frame @ np.asarray(ops.LUMA)).astype(np.uint8)[..., None]
 
 

@@ -4,6 +4,8 @@ import itertools
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
+
 LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
 LIMIT_SHARE = 0.01      # cut off at either end: dead pixels and the sun do not set the scale
 
@@ -17,7 +19,7 @@ def thermal_rule(text):
   except (TypeError, ValueError):
     low = high = 0.0
   if not low < high:
-    raise ValueError(f"data.thermal_range='{text}' is unknown: clip, frame, dtype, or two raw "
+    raise UserError(f"data.thermal_range='{text}' is unknown: clip, frame, dtype, or two raw "
                      f"values LOW,HIGH with LOW < HIGH (for instance 7000,9500)")
   return low, high
 

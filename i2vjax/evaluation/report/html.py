@@ -107,7 +107,9 @@ def page(scores, sketches, curves):
         f'{_text(name)} ({_text(why)})' for name, why in scores['skipped'].items()) + '</p>')
   parts += _pictures(scores, sketches)
   if curves:
-    plot = _figure(training_curves.plot_curves(curves), 'Each logged term; strong: its running mean')
+    plot = _figure(
+      training_curves.plot_curves(curves), 'Each logged term; strong: its running mean'
+    )
     parts += ['<h2>Training</h2>', f'<div class=card>{plot}</div>']
   parts += ['<h2>Protocol</h2>', f'<div class=card>{_facts({**run, **scores["protocol"]})}</div>']
   return (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport '

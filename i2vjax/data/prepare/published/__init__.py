@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 
 PACKAGE = 'i2vjax.data.prepare.published'
@@ -35,14 +36,14 @@ def builder(name, data_dir, show=True, limit=0):
   """
   title, _, config = name.partition('/')
   if title not in BUILDERS:
-    raise ValueError(f'{name}: no such data set. There are {", ".join(BUILDERS)}')
+    raise UserError(f'{name}: no such data set. There are {", ".join(BUILDERS)}')
   module, kind = BUILDERS[title]
   kind = getattr(importlib.import_module(f'{PACKAGE}.{module}'), kind)
   from i2vjax.data.prepare.published import records
   config = config or kind.CONFIGS[0]
   base, _ = records.parse_config(config)
   if base and not kind.OPEN and base not in kind.CONFIGS:
-    raise ValueError(f'{name}: {title} has {", ".join(kind.CONFIGS)} (and a size may follow, as in '
+    raise UserError(f'{name}: {title} has {", ".join(kind.CONFIGS)} (and a size may follow, as in '
                      f'{title}/{kind.CONFIGS[0]}_512x256)')
   return records.make(kind, config, pathlib.Path(data_dir).expanduser(), show, limit)
 

@@ -9,6 +9,7 @@ import json
 import pathlib
 import re
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import places, records
 
 SPLITS = {'train_a': 'trainB', 'train_b': 'trainA', 'test_a': 'testB', 'test_b': 'testA'}
@@ -82,7 +83,7 @@ def read_boxes(path):
       boxes[stems[x['image_id']]].append((left, top, left + width, top + height,
                                           x['category_id']))
   except (KeyError, TypeError, ValueError) as error:
-    raise ValueError(f'{path} is no COCO file of images and annotations ({error!r})') from error
+    raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
   return {stem: tuple(found) for stem, found in boxes.items()}
 
 
@@ -127,7 +128,7 @@ def kaist_path(set_folder, name, camera):
   """
   match = re.fullmatch(r'set(\d+)_V?(\d+)_(I\d+)\.\w+', name)
   if not match:
-    raise ValueError(f'{name} in a list of KAIST is not of the form set4_1_I02120.png')
+    raise UserError(f'{name} in a list of KAIST is not of the form set4_1_I02120.png')
   folder = set_folder(f'set{int(match.group(1)):02d}')
   if folder is None:
     return None

@@ -6,6 +6,7 @@ import re
 
 import ml_collections
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import records
 from i2vjax.data.sources import clip_splitting, folders, locate
 
@@ -71,7 +72,7 @@ def folder_split(place, prefix='', clip_regex='', parts='auto', max_gap=0):
   """The Split of one folder of frames, of strips, or of folders of either."""
   pictures, videos = folders.search(place)
   if videos:
-    raise ValueError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
+    raise UserError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
                      f'python -m i2vjax.main prepare --input {place} --output FOLDER')
   clips = clip_splitting.cut_clips(place, pictures, clip_regex, max_gap, parts)
   # no name of its own for a flat folder: trainA and trainB may be aligned, and names tell that

@@ -18,6 +18,7 @@ import numpy as np
 import tensorflow_datasets as tfds
 import tqdm
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.transforms import shaping
 
@@ -96,7 +97,7 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
 
   def layout(self, manual, config):
     """{split: Split} of the files below the folder `manual`; raises MissingFiles."""
-    raise ValueError(f'{self.name} has no layout')
+    raise UserError(f'{self.name} has no layout')
 
   def _info(self):
     box = {'bbox': tfds.features.Tensor(shape=(4,), dtype=np.float32),
@@ -135,7 +136,7 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         for frame, picture in enumerate(pictures):
           record, own = encode(picture, split, parts, size)
           if own != (shape := shape or own):
-            raise ValueError(f'{picture.file}: {own[1]}x{own[0]} pixels, but {pictures[0].file} '
+            raise UserError(f'{picture.file}: {own[1]}x{own[0]} pixels, but {pictures[0].file} '
                              f'has {shape[1]}x{shape[0]}. The frames of a clip must have one size.')
           file = pathlib.Path(picture.file)
           file = file.relative_to(manual) if file.is_relative_to(manual) else file
@@ -185,7 +186,7 @@ def encode(picture, split, parts, size):
           (('image', 'file'), ('label', 'label'), ('flow', 'flow'), ('flow_back', 'flow_back'))}
   frame = images.decode_image(data['image'], picture.file)
   if frame.shape[1] % parts:
-    raise ValueError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
+    raise UserError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
                      f'side cannot share. Remove it, or cut it to the width of the others.')
   boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
   if size:

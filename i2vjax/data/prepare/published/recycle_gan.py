@@ -2,6 +2,7 @@
 
 import warnings
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import places, records
 
 TASKS = {'flowers': ('flowers', 'flower'), 'faces': ('faces', 'face_to_face'),
@@ -25,7 +26,7 @@ class RecycleGan(records.FrameBuilder):
     """{split: Split}."""
     task, _, pair = config.partition('_')
     if task not in TASKS:
-      raise ValueError(f'recycle_gan/{config} is unknown: flowers_PAIR, faces_PAIR or viper')
+      raise UserError(f'recycle_gan/{config} is unknown: flowers_PAIR, faces_PAIR or viper')
     top = places.find(manual, TASKS[task])
     folder = places.find(top or manual, [pair]) if pair else self._only(manual, top, task)
     splits = places.domain_splits(folder) if folder else {}
@@ -43,6 +44,6 @@ class RecycleGan(records.FrameBuilder):
       return top
     pairs = [x for x in sorted(top.iterdir()) if x.is_dir() and places.domain_splits(x)]
     if len(pairs) > 1:
-      raise ValueError(f'{top} holds {len(pairs)} pairs: say which, as in recycle_gan/{task}_'
+      raise UserError(f'{top} holds {len(pairs)} pairs: say which, as in recycle_gan/{task}_'
                        f'{pairs[0].name}')
     return pairs[0] if pairs else None

@@ -4,6 +4,7 @@ import pathlib
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import classes
 from i2vjax.data.io import images
 from i2vjax.data.prepare.published import places, records
@@ -112,7 +113,7 @@ def cityscapes_clips(folder):
     for file in pictures_in(city):
       parts = pathlib.Path(file).stem.split('_')   # CITY_SEQUENCE_FRAME_leftImg8bit
       if len(parts) < 4 or not (parts[-3] + parts[-2]).isdigit():
-        raise ValueError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
+        raise UserError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
       groups.setdefault(parts[-3], []).append((int(parts[-2]), records.Picture(file)))
     for sequence, members in groups.items():
       for block in runs(members, [number for number, _ in members], BLOCK):
