@@ -16,7 +16,7 @@ Each round times one call of either side; minima and medians of wall time and of
 divided by the threads are printed, the second of which other programs on the machine disturb less,
 least with --threads 1. The ratio is ours / PyTorch's minimum.
 
-`buffers` is what XLA plans for our step: arguments (parameters, optimiser, batch) and temporaries.
+`buffers` is what XLA plans for our step: arguments (parameters, optimizer, batch) and temporaries.
 --memory runs each side once more in a process of its own: its largest resident size, and what was
 resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides
 in those processes, one after the other, where both do not fit into memory; --keep_memory holds for

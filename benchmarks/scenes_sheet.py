@@ -22,8 +22,8 @@ FRAME = flags.DEFINE_integer('frame', 9, 'frame of each clip')
 # A street by day and night, a fixed camera, rain and snow: (camera, weather, test clip).
 COLUMNS = (('driving', 'clear', 1), ('monitoring', 'clear', 3), ('driving', 'rain', 6),
            ('monitoring', 'snow', 7))
-# Cityscapes colours of the classes that the street has.
-COLOURS = {0: (128, 64, 128), 1: (244, 35, 232), 2: (70, 70, 70), 5: (153, 153, 153),
+# Cityscapes colors of the classes that the street has.
+COLORS = {0: (128, 64, 128), 1: (244, 35, 232), 2: (70, 70, 70), 5: (153, 153, 153),
            6: (250, 170, 30), 7: (220, 220, 0), 8: (107, 142, 35), 10: (70, 130, 180),
            11: (220, 20, 60), 13: (0, 0, 142), 14: (0, 0, 70), 15: (0, 60, 100), 17: (0, 0, 230)}
 
@@ -31,8 +31,8 @@ COLOURS = {0: (128, 64, 128), 1: (244, 35, 232), 2: (70, 70, 70), 5: (153, 153, 
 def paint_labels(label):
   """Class ids [H, W] -> RGB."""
   table = np.zeros((256, 3), np.uint8)
-  for name, colour in COLOURS.items():
-    table[name] = colour
+  for name, color in COLORS.items():
+    table[name] = color
   return table[label]
 
 

@@ -113,7 +113,7 @@ def prepare(config):
 
 
 def flops(function, *inputs):
-  """Operations of a function of abstract inputs, before any optimisation."""
+  """Operations of a function of abstract inputs, before any optimization."""
   return jax.jit(function).lower(*inputs).cost_analysis()['flops']
 
 

@@ -41,24 +41,24 @@ def random_places(purpose, sizes, count):
   return [torch.randperm(size)[:count] for size in sizes]
 
 
-def make(config, batch, places=random_places, optimiser=None):
+def make(config, batch, places=random_places, optimizer=None):
   """(networks, step): `step()` moves all players once and returns {term: number}.
 
   Args:
     config: settled config of one of `STEPS`.
     batch: {'a': [x0, .. of [B, 3, H, W]], 'b': ...}, the frames of a window one by one.
     places: (purpose, sizes of the maps, count) -> numbers of the patches compared.
-    optimiser: parameters -> optimiser; default Adam as in the config.
+    optimizer: parameters -> optimizer; default Adam as in the config.
   """
   check(config)
   o = config.optim
-  optimiser = optimiser or (lambda p: torch.optim.Adam(p, o.lr, (o.b1, o.b2), o.eps))
+  optimizer = optimizer or (lambda p: torch.optim.Adam(p, o.lr, (o.b1, o.b2), o.eps))
   nets = networks(config)
   players = {'disc_a': ['disc_a'], 'disc_b': ['disc_b'], 'proj': ['proj_ab'],
              'gen': [name for name in nets if name.startswith(('gen', 'pred'))]}
   if config.method != 'cut':
     del players['proj']   # never trained, as in our default
-  tx = {player: optimiser([p for name in names for p in nets[name].parameters()])
+  tx = {player: optimizer([p for name in names for p in nets[name].parameters()])
         for player, names in players.items() if set(names) <= set(nets)}
   trained = {name for player in tx for name in players[player]}
   for name, net in nets.items():
@@ -101,7 +101,7 @@ def weighted(terms, weights):
 
 
 def move(tx, loss):
-  """One step of the optimisers `tx` down the gradient of `loss`."""
+  """One step of the optimizers `tx` down the gradient of `loss`."""
   for one in tx:
     one.zero_grad()
   loss.backward()

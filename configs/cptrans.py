@@ -60,7 +60,7 @@ def get_config(variant=None):
 
 
 def content(config):
-  """Content-aware optimisation and temporal normalisation."""
+  """Content-aware optimization and temporal normalization."""
   config.co = dict(
       enabled=True,          # False is the paper's "w/o CO": the motion keeps its weights
       eta=0.4,               # eta_ratio, P
@@ -101,8 +101,8 @@ def structure(config):
 def demo(config):
   """Two CPU cores, a few minutes, 64 pixels. All O: tuned on the built-in street.
 
-  By day and clear weather from the car: with rain and snow drawn too, the best grey guess is hard
-  to beat in a thousand steps. The critic is small, else it wins and colours tear.
+  By day and clear weather from the car: with rain and snow drawn too, the best gray guess is hard
+  to beat in a thousand steps. The critic is small, else it wins and colors tear.
   """
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=2)

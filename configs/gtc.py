@@ -1,7 +1,7 @@
 """GTC (ACM MM 2018): supervised video to video, consistent from frame to frame and as a clip.
 
 python -m i2vjax.main --config configs/gtc.py:demo --workdir runs/gtc-demo
-python -m i2vjax.main --config configs/gtc.py:paper-colour --config.data.train_b=VIDEOS
+python -m i2vjax.main --config configs/gtc.py:paper-color --config.data.train_b=VIDEOS
 
 The paper's table, from the bottom up:
 
@@ -21,8 +21,8 @@ def get_config(variant=None):
   """Default: infrared to visible on registered clips of scenes, 256 pixels square.
 
   Variants are words joined by '-' in any order: a size, 'paper' (folders of real data) or 'demo'
-  (minutes), and a task, 'colour', 'superres', 'segmentation' or 'translate'. 'paper' alone is
-  'paper-colour'.
+  (minutes), and a task, 'color', 'superres', 'segmentation' or 'translate'. 'paper' alone is
+  'paper-color'.
   """
   config = defaults.get_config()
   config.method, config.variant = 'gtc', variant or 'default'
@@ -30,7 +30,7 @@ def get_config(variant=None):
       frames=5, stride=5,            # clips of 5 frames, P; blocks, the last one shifted back: O
       load_size=288, crop_size=256,  # O: a crop has room to move
       batch=1, flip=True, paired=True)                                             # batch: O
-  config.data.task = 'translate'     # 'colour' | 'superres' | 'segmentation': P; 'translate': O
+  config.data.task = 'translate'     # 'color' | 'superres' | 'segmentation': P; 'translate': O
   config.gen = dict(
       width=64, levels=7,            # C64-C128-C256-C512-C512-C512-C512, P
       hidden=512,                    # of the state, O: as many as come in
@@ -76,14 +76,14 @@ def paper(config):
   """DAVIS 2017 or other videos in folders, at its shape; the flow of the paper's quality."""
   defaults.as_published(config)
   config.data.resize = 'none'        # O: crops of 480p as it is, load_size unused; P names no size
-  config.data.task = 'colour'
+  config.data.task = 'color'
   config.flow.name = 'raft_small'    # O: the errors of FlowNet2 at the least size
-  config.flow.stretch = False        # O: made for infrared; of colour it would leave the luma
+  config.flow.stretch = False        # O: made for infrared; of color it would leave the luma
 
 
-def colour(config):
-  """Grey to colour: `data.train_b` alone."""
-  config.data.task = 'colour'
+def color(config):
+  """Gray to color: `data.train_b` alone."""
+  config.data.task = 'color'
 
 
 def superres(config):
@@ -117,5 +117,5 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-WORDS = {'paper': paper, 'demo': demo, 'colour': colour, 'superres': superres,
+WORDS = {'paper': paper, 'demo': demo, 'color': color, 'superres': superres,
          'segmentation': segmentation, 'translate': translate}

@@ -86,7 +86,7 @@ def demo(config):
   config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
   config.nce.width = 64
   config.perceptual = 'none'
-  config.gan.pool = 20             # else the critics follow every fake and colours tear
+  config.gan.pool = 20             # else the critics follow every fake and colors tear
   config.optim.lr = 2e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=100)

@@ -22,7 +22,7 @@ def get_config(variant=None):
   config.init = dict(kind='xavier', gain=0.02)                                     # C
   config.gan = dict(mode='lsgan', pool=50, d_scale=0.5)                            # C
   config.weights = dict(
-      adversarial=1.0,       # C; users who see artefacts are advised to raise it
+      adversarial=1.0,       # C; users who see artifacts are advised to raise it
       spatial=10.0,          # lambda_spatial, C
       heads=1.0,             # C; LSeSim alone
       identity=0.0,          # |G(b) - b|, off in C

@@ -37,7 +37,7 @@ def get_config(variant=None):
   config.init = dict(kind='normal', gain=0.02)                                     # CG
   config.gan = dict(mode='lsgan', pool=50, d_scale=0.5)                            # CG
   config.weights = dict(
-      gan=1.0,               # CG
+      adversarial=1.0,       # CG
       cycle=10.0,            # CG
       motion_cycle=1.0,      # O, of pixels
       motion_cycle_warp=10.0,    # O, in its place without a learned estimator

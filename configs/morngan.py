@@ -2,7 +2,7 @@
 
 python -m i2vjax.main --config configs/morngan.py:demo --workdir runs/morngan-demo
 python -m i2vjax.main --config configs/morngan.py:paper --config.data.train_a=THERMAL \
-    --config.data.train_b=COLOUR --config.data.labels_b=CLASS_MAPS
+    --config.data.train_b=COLOR --config.data.labels_b=CLASS_MAPS
 
 Visible training frames need class maps, but for 'baseline': 8-bit PNGs of the same names that hold
 Cityscapes train ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second
@@ -65,7 +65,7 @@ def get_config(variant=None):
       groups=((6,), (7,), (11,), (14,), (15,), (17,)),           # P
       every=False,                     # C: mean over the groups present; True: over all, P
   )
-  config.cgr = dict(unlabelled=True)   # C; P names background classes alone
+  config.cgr = dict(unlabeled=True)   # C; P names background classes alone
   config.sr = dict(small=0.5, large=1.5,   # P, C
                    coin='step')        # C; 'epoch': P
   config.weights = dict(
@@ -117,7 +117,7 @@ def literal(config):
   config.seg.update(sizes=(256,), fill=0.0, boundary_first=True)
   config.mining.phase4 = 'both_confident'
   config.aca.every = True
-  config.cgr.unlabelled = False
+  config.cgr.unlabeled = False
   config.sr.coin = 'epoch'
 
 

@@ -1,13 +1,13 @@
-"""PearlGAN (T-ITS 2022) with its ancestors ToDayGAN and ToDayGAN-TIR: thermal night to colour day.
+"""PearlGAN (T-ITS 2022) with its ancestors ToDayGAN and ToDayGAN-TIR: thermal night to color day.
 
 python -m i2vjax.main --config configs/pearlgan.py:demo --workdir runs/pearlgan-demo
 python -m i2vjax.main --config configs/pearlgan.py:paper --config.data.train_a=THERMAL \
-    --config.data.train_b=COLOUR
+    --config.data.train_b=COLOR
 
-Public folders trainA and trainB hold colour and thermal frames: there, A is our b.
+Public folders trainA and trainB hold color and thermal frames: there, A is our b.
 
-`data.edges_a` and `data.edges_b` name folders of edge maps, 8-bit grey PNGs of the names of the
-training frames (255 an edge); C takes MCI for thermal frames and Canny for colour. Without, edges
+`data.edges_a` and `data.edges_b` name folders of edge maps, 8-bit gray PNGs of the names of the
+training frames (255 an edge); C takes MCI for thermal frames and Canny for color. Without, edges
 are drawn from the frames in each step.
 
 Sources: C public code FuyaLuo/PearlGAN (FLIR unless a line says more), T public code

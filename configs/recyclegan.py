@@ -81,7 +81,7 @@ def demo(config):
   config.pred.update(width=16, downs=5)
   config.disc.update(width=24, layers=2)
   config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
-  config.gan.pool = 20             # else the critics follow every fake and colours tear
+  config.gan.pool = 20             # else the critics follow every fake and colors tear
   config.optim.lr = 3e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=100)

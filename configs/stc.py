@@ -32,7 +32,7 @@ def get_config(variant=None):
   )
   config.cycle = dict(prev='real')   # P; 'recon': what was led back of the frame before, O
   config.weights = dict(
-      gan=1.0,               # P
+      adversarial=1.0,       # P
       cycle_2d=10.0,         # P
       cycle_3d=10.0,         # P
       content=1.0,           # P
@@ -49,7 +49,7 @@ def get_config(variant=None):
   if variant == 'paper':
     defaults.as_published(config)
     config.flow.name = 'raft_small'  # O: trained on the same data as P's FlowNet2
-    config.flow.stretch = False      # O: made for infrared; P's frames are colour (VIPER)
+    config.flow.stretch = False      # O: made for infrared; P's frames are color (VIPER)
   elif variant == 'demo':
     demo(config)
   elif variant:
@@ -93,7 +93,7 @@ def demo(config):
   config.fuse.update(kernel=3, width=16)
   config.flow.name = 'tvl1'        # not the known flow: the blocks learn on what they will be given
   config.perceptual = 'none'
-  config.gan.pool = 20             # else the critics follow every fake and colours tear
+  config.gan.pool = 20             # else the critics follow every fake and colors tear
   config.optim.update(lr=3e-4, schedule='linear')
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)

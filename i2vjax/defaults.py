@@ -91,7 +91,7 @@ def data():
       test_b='',  # folder, glob, video; tfds: viper/img:train
       direction='a2b',  # 'b2a' swaps the domains: visible to infrared
       frames=1,  # T, frames in a window
-      stride=1,  # between the starts of neighbouring windows
+      stride=1,  # between the starts of neighboring windows
       batch=1,  # windows per step over all devices
       load_size=size(286),
       crop_size=size(256),  # resize, then random crop; int or (h, w)
@@ -103,7 +103,7 @@ def data():
       flip_time=0.0,  # share of the windows played backwards
       paired=False,  # windows of a and b show the same moments
       channels_a=3,
-      channels_b=3,  # what the networks read; grey is repeated, colour to luma
+      channels_b=3,  # what the networks read; gray is repeated, color to luma
       thermal_range='clip',  # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
       clip_regex='',  # flat folders: group 1 names the clip
       max_gap=0,  # frame numbers further apart start a clip; 0: twice the usual

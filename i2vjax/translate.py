@@ -36,7 +36,7 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
       length, or a folder of PNG files under the names of the input's frames.
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
-    side_by_side: the source left of the result. fuse: the result's colours on the source's
+    side_by_side: the source left of the result. fuse: the result's colors on the source's
       brightness.
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it: in a video the frame before is
       shown once more, in a folder its file is missing.
@@ -59,7 +59,7 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
   if chunk < 1:
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
-    raise UserError('fuse lays colours over the source, but this run translates to grey')
+    raise UserError('fuse lays colors over the source, but this run translates to gray')
   film = output_paths.as_film(output, lossless)
   output_paths.check_output(input, output, film, overwrite)
   clips = streams.open_streams(input)
@@ -265,7 +265,7 @@ def compose(source, result, side_by_side=False, fuse=False):
   Args:
     source, result: uint8 [H, W, 1 or 3].
     side_by_side: source left of the result.
-    fuse: the colours (chroma) of the result on the brightness of the source, BT.601:
+    fuse: the colors (chroma) of the result on the brightness of the source, BT.601:
       result + (luma(source) - luma(result)).
   """
   if fuse:

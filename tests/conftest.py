@@ -27,7 +27,7 @@ def forget_compiled_programs():
 
 @pytest.fixture(scope='session')
 def footage(tmp_path_factory):
-  """Unpaired little videos as folders of frames: grey in train_ir, colour in train_vis."""
+  """Unpaired little videos as folders of frames: gray in train_ir, color in train_vis."""
   root = tmp_path_factory.mktemp('footage')
   rng = np.random.default_rng(0)
   for split, channels in (('train_ir', 1), ('train_vis', 3), ('test_ir', 1), ('test_vis', 3)):

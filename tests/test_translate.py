@@ -275,7 +275,7 @@ def test_side_by_side_puts_the_source_left(tmp_path, negative):
   np.testing.assert_array_equal(first[:, 26:, 0], 255 - clip[0, ..., 0])
 
 
-def test_fuse_has_the_brightness_of_the_source_and_the_colour_of_the_result():
+def test_fuse_has_the_brightness_of_the_source_and_the_color_of_the_result():
   source = np.full((4, 4, 1), 120, np.uint8)
   result = np.broadcast_to(np.array([90, 60, 30], np.uint8), (4, 4, 3))
   fused = translator.compose(source, result, fuse=True).astype(float)
@@ -283,9 +283,9 @@ def test_fuse_has_the_brightness_of_the_source_and_the_colour_of_the_result():
   np.testing.assert_allclose(fused[0, 0] - fused[0, 0, 1], [30, 0, -30], atol=1)
 
 
-def test_fuse_needs_colours(tmp_path):
+def test_fuse_needs_colors(tmp_path):
   run = stubs.make(stubs.negative, stubs.config(channels_b=1))
-  with pytest.raises(ValueError, match='translates to grey'):
+  with pytest.raises(ValueError, match='translates to gray'):
     translator.translate(run, tmp_path, tmp_path / 'out', fuse=True)
 
 

@@ -32,7 +32,7 @@ SWITCHES = {
     'overwrite': 'translate, evaluate, export, prepare: replace what --output names. '
                  'compare: score again, train nothing again.',
     'side_by_side': 'translate: the input beside the result.',
-    'fuse': "translate: the result's colours on the infrared brightness.",
+    'fuse': "translate: the result's colors on the infrared brightness.",
     'lossless': 'translate: FFV1 in .mkv instead of H.264.',
     'allow_different': 'compare: note rows on other data or of other length instead of refusing.',
 }

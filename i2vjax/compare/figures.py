@@ -168,13 +168,13 @@ def plot(drawn):
   return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def panel(axes, lines, colours, scale):
+def panel(axes, lines, colors, scale):
   """The lines of one score."""
   for name, (steps, values) in lines.items():
-    axes.plot(steps, scale * values.mean(0), color=colours[name], label=name, linewidth=1.5)
+    axes.plot(steps, scale * values.mean(0), color=colors[name], label=name, linewidth=1.5)
     if len(values) > 1:
       axes.fill_between(steps, scale * values.min(0), scale * values.max(0), alpha=0.15,
-                        color=colours[name], linewidth=0)
+                        color=colors[name], linewidth=0)
   axes.tick_params(labelsize=7, length=2)
   axes.set_xlabel('steps', fontsize=7)
   axes.spines[['top', 'right']].set_visible(False)

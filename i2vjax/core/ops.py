@@ -30,7 +30,7 @@ def to_float(frames, limits, channels):
   Args:
     frames: [B, T, H, W, C] uint8 or uint16, C 1 or 3.
     limits: [B, 2] float32: the raw values that become -1 and 1; what lies outside is clipped.
-    channels: 1 or 3. Grey is repeated, colour becomes luma.
+    channels: 1 or 3. Gray is repeated, color becomes luma.
 
   Returns:
     [B, T, H, W, channels] float32 in [-1, 1].
@@ -41,7 +41,7 @@ def to_float(frames, limits, channels):
 
 
 def match_channels(frames, channels):
-  """[..., C] with C 1 or 3 -> [..., channels]: grey is repeated, colour becomes luma."""
+  """[..., C] with C 1 or 3 -> [..., channels]: gray is repeated, color becomes luma."""
   if frames.shape[-1] == channels:
     return frames
   return luma(frames) if channels == 1 else jnp.repeat(frames, channels, axis=-1)
@@ -148,7 +148,7 @@ def warp(source, flow):
 
 
 def resize(x, size, method='linear'):
-  """[B, H, W, C] -> [B, *size, C], half-pixel centres, no smoothing when it shrinks."""
+  """[B, H, W, C] -> [B, *size, C], half-pixel centers, no smoothing when it shrinks."""
   return jax.image.resize(x, (x.shape[0], *hw(size), x.shape[-1]), method, antialias=False)
 
 
@@ -218,7 +218,7 @@ def color_jitter(key, frames, *, brightness=0.5, contrast=0.5, saturation=0.5, h
 
 
 def turn_hue(x, turn):
-  """Hue of HSV moved by `turn` (1: a full circle). [..., 3] in [0, 1] -> the same; grey stays."""
+  """Hue of HSV moved by `turn` (1: a full circle). [..., 3] in [0, 1] -> the same; gray stays."""
   r, g, b = (x[..., i] for i in range(3))
   value = jnp.max(x, axis=-1)
   chroma = value - jnp.min(x, axis=-1)

@@ -23,7 +23,7 @@ class State:
 
   Attributes:
     params: {network name: parameters}.
-    opt: {player name: optimiser state}.
+    opt: {player name: optimizer state}.
     model_state: batch statistics, spectral-norm vectors, memories; equal on all devices.
     device_state: per-device things (image pools); alone has a leading device axis outside a step.
     step: int32 scalar, steps done.
@@ -74,7 +74,7 @@ def pmean(tree):
 
 
 def update(model, state, player, names, loss_fn):
-  """One optimiser step of one player.
+  """One optimizer step of one player.
 
   Args:
     model: Model; its optimizers are used.

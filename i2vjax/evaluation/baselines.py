@@ -27,9 +27,9 @@ def translated(run):
 def reference(run, plan):
   """{label: row}: what the scores of the run have to be read against.
 
-  source: the input itself. constant: the single colour with the highest mean PSNR on these very
+  source: the input itself. constant: the single color with the highest mean PSNR on these very
   targets (it has seen the answers). untrained: the same networks with fresh weights. ceiling, on
-  scenes: the true class of each pixel in the mean training colour of that class.
+  scenes: the true class of each pixel in the mean training color of that class.
   """
   config = run.config
   rows = {'source': lambda m: eval_clips.as_saved(m.raw, m.limits, config.data.channels_b,
@@ -52,10 +52,10 @@ def source(material):
 
 
 def constant(materials):
-  """The one colour with the best mean PSNR on the targets of these clips."""
+  """The one color with the best mean PSNR on the targets of these clips."""
   found = [clips.moments(material.target) for material in materials]
-  colour = clips.best_colour(*(np.concatenate(x) for x in zip(*found, strict=True)))
-  value = np.rint(colour * 255).astype(np.uint8)
+  color = clips.best_color(*(np.concatenate(x) for x in zip(*found, strict=True)))
+  value = np.rint(color * 255).astype(np.uint8)
 
   def row(material):
     return np.broadcast_to(value, material.target.shape)
@@ -63,11 +63,11 @@ def constant(materials):
 
 
 def classes(data):
-  """Frames of `scenes` whose pixels have the mean training colour of their class."""
-  colours = class_colors.class_color_ceiling(data, test_frames=1)['colours']
-  colours = np.rint(colours).astype(np.uint8)
+  """Frames of `scenes` whose pixels have the mean training color of their class."""
+  colors = class_colors.class_color_ceiling(data, test_frames=1)['colors']
+  colors = np.rint(colors).astype(np.uint8)
 
   def row(material):
-    frames = colours[material.labels]
+    frames = colors[material.labels]
     return np.rint(ops.match_channels(frames, material.target.shape[-1])).astype(np.uint8)
   return row

@@ -7,29 +7,29 @@ from i2vjax.data.scenes.source import source
 
 
 def class_color_ceiling(data, train_frames=64, test_frames=0):
-  """PSNR of the best constant colour per class: the score to read translations against.
+  """PSNR of the best constant color per class: the score to read translations against.
 
-  Two cars of one temperature may have any two colours, so no method can reach a perfect score. This
-  one is told the true classes of a test frame and paints each in the mean colour that the class has
+  Two cars of one temperature may have any two colors, so no method can reach a perfect score. This
+  one is told the true classes of a test frame and paints each in the mean color that the class has
   in training frames of domain b. A translation above it has learned more than classes (shading,
   texture, weather); one far below has not learned the classes.
 
   Args:
     data: config.data with the fields of `data.scenes`.
-    train_frames: so many training frames of b, evenly spread, give the colours.
+    train_frames: so many training frames of b, evenly spread, give the colors.
     test_frames: so many test frames of b, evenly spread, are painted; 0 for all.
 
   Returns:
-    {'psnr': mean over frames of 10 log10(255^2 / MSE), dB; 'colours': [256, 3] float64, RGB of 255
+    {'psnr': mean over frames of 10 log10(255^2 / MSE), dB; 'colors': [256, 3] float64, RGB of 255
     by class, the mean of all classes where one was not met; 'share': [256] of the training pixels}.
     ValueError where a split is empty.
   """
   train, test = source(data, 'train', 'b'), source(data, 'test', 'b')
   if train is None or test is None:
-    raise UserError('class_colour_ceiling needs data.scenes.clips and data.scenes.test_clips > 0')
-  colours, share = _mean_colours(train, train_frames)
-  scores = [_psnr(colours, test.read(i)) for i in _spread(test, test_frames)]
-  return {'psnr': float(np.mean(scores)), 'colours': colours, 'share': share}
+    raise UserError('class_color_ceiling needs data.scenes.clips and data.scenes.test_clips > 0')
+  colors, share = _mean_colors(train, train_frames)
+  scores = [_psnr(colors, test.read(i)) for i in _spread(test, test_frames)]
+  return {'psnr': float(np.mean(scores)), 'colors': colors, 'share': share}
 
 
 def _spread(frames, count):
@@ -39,7 +39,7 @@ def _spread(frames, count):
   return [(2 * k + 1) * total // (2 * count) for k in range(count)]
 
 
-def _mean_colours(train, count):
+def _mean_colors(train, count):
   sums, pixels = np.zeros((256, 3)), np.zeros(256)
   for i in _spread(train, count):
     record = train.read(i)
@@ -48,10 +48,10 @@ def _mean_colours(train, count):
     for c in range(3):
       sums[:, c] += np.bincount(label, record['frame'][..., c].ravel(), minlength=256)
   mean = sums.sum(axis=0) / pixels.sum()
-  colours = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], mean)
-  return colours, pixels / pixels.sum()
+  colors = np.where(pixels[:, None] > 0, sums / np.maximum(pixels, 1)[:, None], mean)
+  return colors, pixels / pixels.sum()
 
 
-def _psnr(colours, record):
-  wrong = colours[record['label']] - record['frame']
+def _psnr(colors, record):
+  wrong = colors[record['label']] - record['frame']
   return 10.0 * np.log10(255.0 ** 2 / max(np.mean(wrong * wrong), 1e-10))

@@ -122,7 +122,7 @@ def labels(clip):
 
 
 def read_clip(source, start, length):
-  """[T, H, W, C] raw frames; grey and colour mixed become colour.
+  """[T, H, W, C] raw frames; gray and color mixed become color.
 
   Raises:
     ValueError: the clip mixes sizes.
@@ -134,7 +134,7 @@ def read_clip(source, start, length):
       whole = files.allocate((length, *frame.shape), frame.dtype)
     if frame.shape[:2] != whole.shape[1:3]:
       raise UserError(f'{source.where(start + t)}: differs in size from the first of its clip')
-    if frame.shape[2] > whole.shape[3]:   # all were grey so far
+    if frame.shape[2] > whole.shape[3]:   # all were gray so far
       whole = np.repeat(whole, frame.shape[2], axis=3)
     whole[t] = frame
   return whole

@@ -124,7 +124,7 @@ def load(path, show=True):
 
 
 def examples(config, split, count=0):
-  """Labelled frames of the target domain as `evaluate` sees them.
+  """Labeled frames of the target domain as `evaluate` sees them.
 
   Args:
     split: 'train' | 'test'. count: so many, evenly spread; 0: all.
@@ -163,7 +163,7 @@ def train(config, show=True):
   """
   chosen = settings(config)
   if show:
-    print(f'segmentation network for eval: drawing {chosen["frames"]} labelled frames', flush=True)
+    print(f'segmentation network for eval: drawing {chosen["frames"]} labeled frames', flush=True)
   frames, truth = examples(config, 'train', chosen['frames'])
   size = tuple(min(side, chosen['crop']) // 2**chosen['levels'] * 2**chosen['levels']
                for side in frames.shape[1:3])

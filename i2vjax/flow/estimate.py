@@ -94,7 +94,7 @@ def stretched(config, domain, a, b):
 
 
 def of_clips(model, batch, wanted):
-  """Flow between neighbouring frames of clips; all that must be estimated in one call.
+  """Flow between neighboring frames of clips; all that must be estimated in one call.
 
   Args:
     nets, fixed: as for `estimate`.

@@ -123,12 +123,12 @@ def correlation(f1, f2):
   return levels
 
 
-def tents(centres, radius, size):
-  """Weights of bilinear sampling at centre - radius ... centre + radius, 0 outside the line.
+def tents(centers, radius, size):
+  """Weights of bilinear sampling at center - radius ... center + radius, 0 outside the line.
 
   [B, h, w] -> [B, h, w, 2 radius + 1, size]: max(0, 1 - |place - index|).
   """
-  places = centres[..., None] + jnp.arange(-radius, radius + 1)
+  places = centers[..., None] + jnp.arange(-radius, radius + 1)
   return jnp.maximum(0, 1 - jnp.abs(places[..., None] - jnp.arange(size)))
 
 
@@ -253,7 +253,7 @@ def upsample_convex(flow, mask):
 
   Args:
     flow: [B, h, w, 2].
-    mask: [B, h, w, 9 * 64] logits, channel m 64 + 8 i + j: neighbour m (row by row), fine row i,
+    mask: [B, h, w, 9 * 64] logits, channel m 64 + 8 i + j: neighbor m (row by row), fine row i,
       fine column j.
 
   Returns:

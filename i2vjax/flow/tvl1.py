@@ -22,7 +22,7 @@ PYRAMID_SIGMA = 0.6 * math.sqrt(1 / 0.5 ** 2 - 1)   # blur before halving (as Op
 
 
 def intensities(*frames):
-  """Frames [B, H, W, 1 or 3] in [-1, 1] as float32 grey values [B, H, W, 1] of 0 to 255."""
+  """Frames [B, H, W, 1 or 3] in [-1, 1] as float32 gray values [B, H, W, 1] of 0 to 255."""
   return tuple(127.5 * (ops.luma(x.astype(jnp.float32)) + 1) for x in frames)
 
 
@@ -98,7 +98,7 @@ def backward_difference(x, axis):
 def tvl1(a, b, *, levels=5, warps=5, inner=30, lam=0.15, theta=0.3, tau=0.25):
   """Minimises sum_p lam |b(p + u) - a(p)| + |grad u_x| + |grad u_y|.
 
-  The data term is linearised around the warped frame and coupled to the smooth part by `theta`; the
+  The data term is linearized around the warped frame and coupled to the smooth part by `theta`; the
   smooth part is solved by dual fields that are kept over the warps of a level. A 3x3 median after
   each warp (Wedel et al., 2009).
 
@@ -170,13 +170,13 @@ def _smooth(data, u, dual, steps, theta, tau):
 
 
 def lucas_kanade(a, b, *, levels=5, steps=5, sigma=2.5, ridge=4.0):
-  """Gauss-Newton on each pixel's Gaussian neighbourhood, with a's gradients.
+  """Gauss-Newton on each pixel's Gaussian neighborhood, with a's gradients.
 
   Args:
     a, b: [B, H, W, 1 or 3] in [-1, 1].
     levels: pyramid levels at most.
     steps: on each level; a step is at most 2 pixels, a 3x3 median follows it.
-    sigma: of the neighbourhood, pixels.
+    sigma: of the neighborhood, pixels.
     ridge: added to the diagonal of the structure tensor: where nothing is seen, nothing moves.
 
   Returns:

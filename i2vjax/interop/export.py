@@ -114,7 +114,7 @@ def describe(run, network):
   module, examples = run.model.networks[network], run.method.example_inputs(run.config)
   arguments = {field.name: plain(getattr(module, field.name))
                for field in dataclasses.fields(module) if field.name not in ('parent', 'name')}
-  # Functions made inside functions (initialisers) cannot be named, nor are they needed any more.
+  # Functions made inside functions (initializers) cannot be named, nor are they needed any more.
   arguments = {name: value for name, value in arguments.items() if '<locals>' not in str(value)}
   return {'network': network, 'method': run.config.method, 'step': int(run.step),
           'weights': run.weights if network in averaging.names(run.method) else 'raw',

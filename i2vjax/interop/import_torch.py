@@ -1,7 +1,7 @@
 """Checkpoints of the public PyTorch code bases as run folders.
 
 What the files hold decides the networks' fields; the rest of the config is the method's own. The
-files carry no optimiser, so training can start from them but not go on with them.
+files carry no optimizer, so training can start from them but not go on with them.
 """
 
 import dataclasses
@@ -80,7 +80,7 @@ def _source(source):
 
 
 def import_run(source, folder, label, workdir, config, config_file=''):
-  """A run folder from official checkpoints: step 0, fresh optimisers, fresh what was not found.
+  """A run folder from official checkpoints: step 0, fresh optimizers, fresh what was not found.
 
   Args:
     source: of SOURCES.

@@ -39,7 +39,7 @@ def by_layer(queries, keys, tau=0.07, detach_keys=True):
 
 
 def external_similarity(queries, keys, tau=0.07):
-  """Output patches recognise the input patches of their place: mean over layers, images, patches.
+  """Output patches recognize the input patches of their place: mean over layers, images, patches.
 
   CUT's multilayer PatchNCE and I2V-GAN's EXS of one frame (its code takes the mean that is meant
   here, the paper prints a sum). The gradient reaches the queries alone.

@@ -1,6 +1,6 @@
 """Local self-similarity: tokens that describe layout across sensors, without any weights.
 
-How a patch resembles its own surroundings, never its grey values, so that polarity and gain drop
+How a patch resembles its own surroundings, never its gray values, so that polarity and gain drop
 out: the family of Shechtman and Irani (CVPR 2007) in the dense, differentiable form of MIND
 (Heinrich et al., 2012). It stands in for a ViT's tokens in the cross-similarity losses of CPTrans
 and ROMA, and for a VGG's features in LSeSim, where no weight file is there; sizes, pooling and
@@ -23,7 +23,7 @@ def sizes(height, radii, sigma, cell):
 
   Args:
     height: H of the frame.
-    radii: distance of a patch's neighbours, one per level; level l gets at least 2^l pixels.
+    radii: distance of a patch's neighbors, one per level; level l gets at least 2^l pixels.
     sigma: radius of a patch; half of it below 128 pixels.
     cell: side of a token, at least 4 pixels; or a tuple, one for each level.
 
@@ -46,7 +46,7 @@ def offsets(radius, angles):
 
 
 def self_similarity(frames, radius, angles, sigma, floor):
-  """exp(-d_k / V) with the neighbours k on a circle (MIND).
+  """exp(-d_k / V) with the neighbors k on a circle (MIND).
 
   d_k is the squared difference to the frame moved by offset k, summed over a Gaussian patch; V its
   mean over k. Where a region is flat V would be noise alone: `floor` times the frame's mean of V
@@ -55,7 +55,7 @@ def self_similarity(frames, radius, angles, sigma, floor):
   Args:
     frames: [B, H, W, 1 or 3] in [-1, 1].
     radius: pixels.
-    angles: number of neighbours.
+    angles: number of neighbors.
     sigma: of the Gaussian patch, pixels.
     floor: share of the frame's mean variance.
 
@@ -109,7 +109,7 @@ def maps(frames, *, radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, s
           for radius, cell in zip(own['radii'], cells, strict=True)]
 
 
-def centre(tokens):
+def center(tokens):
   """Tokens [..., M, C] without their mean and at unit length.
 
   All cells resemble their surroundings in much the same way. With that common part left in, any
@@ -120,11 +120,11 @@ def centre(tokens):
 
 
 def tokens(levels):
-  """Maps [B, h, w, C] of all levels -> centred tokens [B, h * w, C] of all levels."""
-  return [centre(level.reshape(level.shape[0], -1, level.shape[-1])) for level in levels]
+  """Maps [B, h, w, C] of all levels -> centerd tokens [B, h * w, C] of all levels."""
+  return [center(level.reshape(level.shape[0], -1, level.shape[-1])) for level in levels]
 
 
 def window_tokens(levels, places):
-  """Maps of all levels cut at places [K, S] -> [B, K, S, C] each, centred inside each window."""
+  """Maps of all levels cut at places [K, S] -> [B, K, S, C] each, centerd inside each window."""
   flat = [level.reshape(level.shape[0], -1, level.shape[-1]) for level in levels]
-  return [centre(level[:, places]) for level in flat]
+  return [center(level[:, places]) for level in flat]

@@ -76,14 +76,14 @@ def contours(x):
 
 
 def slopes(x, sigma):
-  """Derivatives downwards and to the right of the grey values in [0, 1], by Gaussians.
+  """Derivatives downwards and to the right of the gray values in [0, 1], by Gaussians.
 
   [B, H, W, C] in [-1, 1] -> two of [B, H, W, 1].
   """
-  grey = ops.luma((x.astype(jnp.float32) + 1) / 2)
+  gray = ops.luma((x.astype(jnp.float32) + 1) / 2)
   reach = int(4 * sigma + 0.5)
   taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-  smooth = ops.blur(grey, tuple(taps / taps.sum()), 'edge')
+  smooth = ops.blur(gray, tuple(taps / taps.sum()), 'edge')
   return tuple(0.5 * (ops.shift(smooth, dy, dx) - ops.shift(smooth, -dy, -dx))
                for dy, dx in ((1, 0), (0, 1)))
 
@@ -95,7 +95,7 @@ def length(down, right):
 
 
 def thin(size, down, right):
-  """Where a gradient is not below its two neighbours along it, linearly interpolated.
+  """Where a gradient is not below its two neighbors along it, linearly interpolated.
 
   Args:
     size, down, right: [B, H, W, 1], length and parts of the gradient.
@@ -118,7 +118,7 @@ def thin(size, down, right):
 
 
 def _dilated(mask):
-  """3x3 neighbourhood of a bool mask [B, H, W, 1]."""
+  """3x3 neighborhood of a bool mask [B, H, W, 1]."""
   window = (1, 3, 3, 1)
   return jax.lax.reduce_window(mask, False, jax.lax.bitwise_or, window, (1, 1, 1, 1), 'SAME')
 

@@ -14,11 +14,11 @@ def unit(x):
 
 
 def centroids(x, mask, key, clusters, rounds=20):
-  """Centres of `clusters` groups of the rows that a mask names.
+  """Centers of `clusters` groups of the rows that a mask names.
 
-  Public MornGAN code: rows go to the centre of the largest cosine, a centre is the plain mean of
+  Public MornGAN code: rows go to the center of the largest cosine, a center is the plain mean of
   its rows, and K random rows begin. Ours: a fixed number of rounds (at a solution further ones
-  change nothing), and a centre that lost all its rows stays where it was.
+  change nothing), and a center that lost all its rows stays where it was.
 
   Args:
     x: [n, C] features; no gradient passes.
@@ -36,25 +36,25 @@ def centroids(x, mask, key, clusters, rounds=20):
   start = x[jax.lax.top_k(lots, clusters)[1]]
   directions = unit(x)
 
-  def turn(centre, _):
-    nearest = jnp.argmax(directions @ unit(centre).T, axis=-1)
+  def turn(center, _):
+    nearest = jnp.argmax(directions @ unit(center).T, axis=-1)
     member = jax.nn.one_hot(nearest, clusters) * mask[:, None]
     count = jnp.sum(member, axis=0)[:, None]
     moved = member.T @ x / jnp.maximum(count, 1)
-    return jnp.where(count > 0, moved, centre), None
+    return jnp.where(count > 0, moved, center), None
   return jax.lax.scan(turn, start, length=rounds)[0]
 
 
-def coverage(centre, x, mask):
-  """How well rows and centres find each other.
+def coverage(center, x, mask):
+  """How well rows and centers find each other.
 
   Args:
-    centre: [K, C]. x: [n, C]. mask: [n] bool, the rows that count.
+    center: [K, C]. x: [n, C]. mask: [n] bool, the rows that count.
 
   Returns:
-    (mu, tau): mean over rows of the cosine to the nearest centre, and mean over centres of the
+    (mu, tau): mean over rows of the cosine to the nearest center, and mean over centers of the
     cosine to the nearest row. mu is 0 and tau means nothing where no row counts.
   """
-  cosine = unit(x) @ unit(centre).T
+  cosine = unit(x) @ unit(center).T
   mu = jnp.sum(jnp.where(mask, jnp.max(cosine, axis=1), 0)) / jnp.maximum(jnp.sum(mask), 1)
   return mu, jnp.mean(jnp.max(jnp.where(mask[:, None], cosine, FAR), axis=0))

@@ -10,7 +10,7 @@ def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters
                   local=0.9, overall=0.9, every=False):
   """Adaptive collaborative attention of one pair of images (Eq. 12 to 16 of the paper).
 
-  The real image's features of a group of classes are summed up by K centres u_j; then with
+  The real image's features of a group of classes are summed up by K centers u_j; then with
   mu = mean over the group's places i of max_j cos(u_j, f_i), tau = mean_j max_i cos(u_j, f_i)
 
     loss = max(0.9 mu_real - mu_fake, 0) + max(0.9 tau_real - tau_fake, 0),
@@ -35,9 +35,9 @@ def collaborative(real, fake, labels_real, labels_fake, groups, key, *, clusters
                   for labels in (labels_real, labels_fake))
 
   def one(mask_real, mask_fake, key):
-    centre = feature_clusters.centroids(real, mask_real, key, clusters, rounds)
-    mu, tau = feature_clusters.coverage(centre, real, mask_real)
-    mu_fake, tau_fake = feature_clusters.coverage(centre, fake, mask_fake)
+    center = feature_clusters.centroids(real, mask_real, key, clusters, rounds)
+    mu, tau = feature_clusters.coverage(center, real, mask_real)
+    mu_fake, tau_fake = feature_clusters.coverage(center, fake, mask_fake)
     enough = (jnp.sum(mask_real) > clusters) & (jnp.sum(mask_fake) > clusters)
     gap = jax.nn.relu(local * mu - mu_fake) + jax.nn.relu(overall * tau - tau_fake)
     return jnp.where(enough, gap, 0.0), enough

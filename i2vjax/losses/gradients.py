@@ -8,7 +8,7 @@ from i2vjax.core.errors import UserError
 
 
 def total_variation(x):
-  """2 (mean dh^2 + mean dw^2), dh and dw the differences of neighbours (public PearlGAN code).
+  """2 (mean dh^2 + mean dw^2), dh and dw the differences of neighbors (public PearlGAN code).
 
   [B, H, W, C] -> scalar, a mean over samples.
   """
@@ -17,7 +17,7 @@ def total_variation(x):
 
 
 def magnitude(x):
-  """GM(x) = sqrt(v^2 + h^2 + 1e-6) of the grey values in [0, 1] (public PearlGAN and MornGAN code).
+  """GM(x) = sqrt(v^2 + h^2 + 1e-6) of the gray values in [0, 1] (public PearlGAN and MornGAN code).
 
   v and h are differences over two pixels, without the half; outside the frame is 0, so that bright
   borders have a gradient. Where nothing changes it is 1e-3 and has a derivative.

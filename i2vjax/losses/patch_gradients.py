@@ -1,4 +1,4 @@
-"""Which patches are rich in content: content-aware optimisation (CPTrans, CVPR 2023).
+"""Which patches are rich in content: content-aware optimization (CPTrans, CVPR 2023).
 
 A critic scores N patches of one image. The gradient that one patch asks for, compared with what all
 patches ask for together, tells whether the patch is one of many alike (sky, road) or something rare
@@ -108,7 +108,7 @@ def cosine(products, squares, V_square):
 def patch_grad_cosine(logit_fn, params, x, label=1.0, mode=None, chunk=32):
   """delta_i = cos(grad l_i, mean_j grad l_j) over the patches of one image: the definition.
 
-  (CPTrans, content-aware optimisation.) Every other way to get delta is tested against this one.
+  (CPTrans, content-aware optimization.) Every other way to get delta is tested against this one.
 
   Args:
     logit_fn, params, x, chunk: as in `patch_products`.

@@ -1,4 +1,4 @@
-"""Labels for frames that nobody labelled: mined from two predictions, denoised, filled.
+"""Labels for frames that nobody labeled: mined from two predictions, denoised, filled.
 
 MornGAN (arXiv 2208.02960). A network that reads visible frames and one that reads infrared frames
 look at the same moment, the second at the frame itself, the first at its translation; a label is
@@ -88,7 +88,7 @@ def denoised(labels, features, sequence):
 
   Args:
     labels: [H, W] integer ids of one image.
-    features: [H, W, C] float32, colours or grey.
+    features: [H, W, C] float32, colors or gray.
     sequence: tuple of (c, (k, ...)) or (c, (k, ...), other). With `other`, if it occurs, c is
       measured from half way between its mean and the first mean of `other` (public MornGAN code).
 

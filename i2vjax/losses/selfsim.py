@@ -37,7 +37,7 @@ def places(key, features, count):
 def similarity_map(features, ids, side=64, unit=False):
   """How places `ids` resemble the places around them, or all where the map is small.
 
-  Features are centred over the image. s = tanh(<q, k> / (10 C)), or <q, k> of unit vectors.
+  Features are centerd over the image. s = tanh(<q, k> / (10 C)), or <q, k> of unit vectors.
 
   Args:
     features: [B, h, w, C].
@@ -52,7 +52,7 @@ def similarity_map(features, ids, side=64, unit=False):
   """
   B, h, w, C = features.shape
   f = features.astype(jnp.float32).reshape(B, h * w, C)
-  f = descriptor.centre(f) if unit else (f - jnp.mean(f, axis=1, keepdims=True)) / jnp.sqrt(C)
+  f = descriptor.center(f) if unit else (f - jnp.mean(f, axis=1, keepdims=True)) / jnp.sqrt(C)
   s = similarity.products(f[:, ids], f)
   if side < h and side < w:
     s = s[:, jnp.arange(len(ids))[:, None], ops.window_places(ids, (h, w), side)]

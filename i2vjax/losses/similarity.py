@@ -29,8 +29,8 @@ def cross_similarity(source, target):
 
   With A = S T^T, token i of the source sees the target as row i of A, and token i of the target
   sees the source as column i (row i of T S^T = A^T). They agree where both images have the same
-  layout, whatever their grey values: 1 - cos(A[i, :], A[:, i]) (CPTrans, L_cs; public ROMA code,
-  whose tokens are not normalised first either).
+  layout, whatever their gray values: 1 - cos(A[i, :], A[:, i]) (CPTrans, L_cs; public ROMA code,
+  whose tokens are not normalized first either).
 
   Args:
     source: tokens [..., M, C], or a list of such over layers.

@@ -179,18 +179,18 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
     key: PRNG key; the samples of the batch draw from it independently.
     weights: [B, h, w] content weights of the translated frames.
     size: (H, W) of the frames.
-    gamma: gamma_stride, rms motion in pixels where the normalised weight is 1.
+    gamma: gamma_stride, rms motion in pixels where the normalized weight is 1.
     sigma: pixels over which the motion keeps its direction. Both are for H = 256 and scale with H;
       gamma / sigma up to 0.35 keeps the motion from folding over.
-    normalize, smooth, unit_gain: as in `normalise` and `smooth_noise`.
+    normalize, smooth, unit_gain: as in `normalize` and `smooth_noise`.
     upsample: 'linear' or 'nearest'.
 
   Returns:
     [B, H, W, 2] pixels, without gradient.
   """
   scale = size[0] / 256
-  # Normalised before it is enlarged: interpolation leaves a constant map constant only to rounding,
-  # and the normalisation would blow the rounding up.
+  # Normalized before it is enlarged: interpolation leaves a constant map constant only to rounding,
+  # and the normalization would blow the rounding up.
   amount = ops.resize(normalize(weights[..., None], normalize), size, upsample)
   return smooth_motion(key, amount * (gamma * scale), size, smooth=lambda noise: smooth_noise(
       noise, sigma * scale, smooth, unit_gain))

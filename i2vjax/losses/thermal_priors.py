@@ -31,7 +31,7 @@ def conditional_gradient(source, fake, background):
 
 
 def monochrome(frames):
-  """A thermal frame is grey: largest difference between channels, mean over the images.
+  """A thermal frame is gray: largest difference between channels, mean over the images.
 
   Args:
     frames: [N, H, W, 3] in [-1, 1]; one channel gives 0.
@@ -42,7 +42,7 @@ def monochrome(frames):
 def warmth(frames, labels, road, person, eps=1e-4):
   """A person is warmer than the road: max(r - p, 0) / (r + eps), mean over the images.
 
-  r, a constant, is the mean of the road and p the minimum of the persons in grey of [0, 1] (public
+  r, a constant, is the mean of the road and p the minimum of the persons in gray of [0, 1] (public
   MornGAN code; the paper has the same without eps).
 
   Args:

@@ -2,9 +2,9 @@
 
 One generator, one critic, no cycle, and three ideas, here in the paper's order:
 
-  CO    content-aware optimisation: a patch whose critic gradient points away from the mean of its
+  CO    content-aware optimization: a patch whose critic gradient points away from the mean of its
         image is rich in content and counts more, for the critic and for the generator;
-  CTN   content-aware temporal normalisation: translation commutes with a random smooth motion that
+  CTN   content-aware temporal normalization: translation commutes with a random smooth motion that
         is large where there is content; single frames are enough;
   L_cs  cross-similarity keeps the structure of the infrared frame.
 

@@ -21,7 +21,7 @@ just the pixels that nothing can be said of: V_t is 1 on the others. Its norms a
 with weights that it does not give: they are means here. Where it is silent, this follows pix2pix,
 else configs/gtc.py names the choice.
 
-The paper's tasks make one domain from the other (`data.task`, data/tasks.py): a grey or a coarse
+The paper's tasks make one domain from the other (`data.task`, data/tasks.py): a gray or a coarse
 from the frames b, or b, a mask, from labels.
 """
 
@@ -165,8 +165,8 @@ def translate(model, params, model_state, carry, frames):
   """A clip, or its next chunk. No flow is needed.
 
   The carry is the memory's state [B, h, w, hidden]. With `norm.eval='batch'` frames depend on what
-  else is in their chunk. 'superres' takes frames that have been enlarged already; 'colour' takes
-  grey or the luma of colour; masks are -1 or 1.
+  else is in their chunk. 'superres' takes frames that have been enlarged already; 'color' takes
+  gray or the luma of color; masks are -1 or 1.
 
   Args:
     frames: [B, T, H, W, C], sides multiples of 2^levels.
@@ -175,7 +175,7 @@ def translate(model, params, model_state, carry, frames):
     (carry, [B, T, H, W, C]).
   """
   config = model.config
-  if config.data.task == 'colour':
+  if config.data.task == 'color':
     frames = ops.match_channels(ops.luma(frames), frames.shape[-1])
   carry, out = model.networks['gen'].apply(
     {'params': params['gen'], 'batch_stats': model_state['gen']},

@@ -11,7 +11,7 @@ a row, x' is a translation into x, x~ an image led back to x.
     + 10  [VL(x~0, x0) + VL(x~1, x1)]                            cycle
     + 10   VL(x~2, x2)                                           recycle
     + 10   VL(x2p, x2)                                           recurrent
-    + 0.1  sum_i EXS(xi, y'i)                                    exs: a patch recognises its source
+    + 0.1  sum_i EXS(xi, y'i)                                    exs: a patch recognizes its source
     + 40   INS(x0..2, y'0..2)                                    ins: change over time is kept
     + 5    [|G_xy(y0) - y0| + |G_xy(y1) - y1|]                   identity (public code only)
 
@@ -96,7 +96,7 @@ def step(model, state, batch, key):
   """Generators and predictors move together; then both critics, with the fakes made before that.
 
   The projections stay as they were drawn, as in the public code, which clears their gradients
-  before their optimiser moves; `nce.train_projection` trains them in the same backward pass.
+  before their optimizer moves; `nce.train_projection` trains them in the same backward pass.
   """
   config = model.config
   real = {x: three_frames(batch[x]) for x in 'ab'}
@@ -115,7 +115,7 @@ def step(model, state, batch, key):
 
   own = {name: state.params[name] for player in players for name in PLAYERS[player]}
   grads, (terms, fakes) = jax.grad(gen_loss, has_aux=True)(own)
-  for player in players:   # one gradient, an optimiser for each
+  for player in players:   # one gradient, an optimizer for each
     state = apply_gradients(model, state, player, {name: grads[name] for name in PLAYERS[player]})
   state, critic_terms = critics(model, state, real, fakes, key)
   return state, {**terms, **critic_terms}

@@ -12,8 +12,8 @@ where the cosine sees only the quarter of k most like q in b', and h is the smoo
 
 FSeSim compares the features as they are. LSeSim (`lsesim.learned`) puts a small head on each layer,
 which learns beforehand to tell places apart, whatever the light and the domain: the row of a at q
-must recognise that of b' at q among those of other places and of an unrelated image, b turned by
-half a circle; with `lsesim.augment` also that of a under other colours.
+must recognize that of b' at q among those of other places and of an unrelated image, b turned by
+half a circle; with `lsesim.augment` also that of a under other colors.
 
 Public code: lyndonzheng/F-LSeSim.
 """
@@ -157,7 +157,7 @@ def spatial(model, params, source, fake, key):
 
 
 def head_batch(config, a, b, key):
-  """What heads learn from besides b': a, b turned, and with `augment` both under other colours."""
+  """What heads learn from besides b': a, b turned, and with `augment` both under other colors."""
   frames = [ops.match_channels(x, 3) for x in (a, b)]
   if config.lsesim.augment:
     frames += [ops.color_jitter(name_key(key, f'jitter_{i}'), x) for i, x in enumerate(frames)]
@@ -166,7 +166,7 @@ def head_batch(config, a, b, key):
 
 
 def heads_loss(model, params, constant, fake, key):
-  """Contrast of (a, b', b) and, with `augment`, of (a, a under other colours, b likewise).
+  """Contrast of (a, b', b) and, with `augment`, of (a, a under other colors, b likewise).
 
   Args:
     constant: features of `lessons`.
@@ -179,8 +179,8 @@ def heads_loss(model, params, constant, fake, key):
   ids = selfsim.places(key, seen, config.lsesim.patch_nums)
 
   def contrast(rows):
-    a, b, *recoloured, fake = jnp.split(rows, images)
-    groups = [(a, fake, b), (a, *recoloured)] if recoloured else [(a, fake, b)]
+    a, b, *recolored, fake = jnp.split(rows, images)
+    groups = [(a, fake, b), (a, *recolored)] if recolored else [(a, fake, b)]
     return sum(selfsim.contrast(*group, config.lsesim.temperature)
                for group in groups) / len(groups)
   layers = [contrast(rows) for rows in maps(model, params, seen, ids)]

@@ -134,13 +134,18 @@ def step(model, state, batch, key):
     fake, back, features = translations(model, params, real)
     seen = i2vgan.perceptual_distances(model, {x: [real[x]] for x in 'ab'},
                                        [(x, 0, back[x]) for x in 'ab'])
-    total, terms = weighted({
-        'gan': lambda: sum(adversarial.generator_loss(model.apply(params, f'disc_{x}', fake[x]),
-                                                      config.gan.mode) for x in 'ab'),
+    total, terms = weighted(
+      {
+        'adversarial': lambda: sum(
+          adversarial.generator_loss(model.apply(params, f'disc_{x}', fake[x]), config.gan.mode)
+          for x in 'ab'
+        ),
         'cycle': lambda: sum(pixel.l1(back[x], real[x]) + seen[k] for k, x in enumerate('ab')),
         **motion_terms(model, params, flows, real, fake, back),
         **i2vgan.similarity_terms(model, params, features, key),
-    }, config.weights)
+      },
+      config.weights,
+    )
     return total, (terms, fake)
 
   state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
@@ -216,7 +221,7 @@ def motions(model, batch):
   return flows
 
 
-def neighbours(config, frames):
+def neighbors(config, frames):
   """[B T, H, W, C] -> (x_1, x_2), each [B (T - 1), H, W, C]."""
   clips = ops.unfold(frames, config.data.frames)
   return ops.fold(clips[:, :-1]), ops.fold(clips[:, 1:])
@@ -241,7 +246,7 @@ def motion_terms(model, params, flows, real, fake, back):
 
   def agreement(frames, f, traced):
     """c |x_2 - W(x_1, f)|."""
-    before, now = neighbours(config, frames)
+    before, now = neighbors(config, frames)
     return pixel.l1(traced * now, traced * ops.warp(before, f))
   cycles = {
       'motion_cycle': motion_cycle,
@@ -269,7 +274,7 @@ def estimated(model, frames):
   net = model.networks['flow'].clone(iterations=config.motion.iters)
   pairs = []
   for x in 'ab':
-    before, now = neighbours(config, frames[x])
+    before, now = neighbors(config, frames[x])
     pairs.append([ops.match_channels(y, 3) for y in estimate.stretched(config, x, now, before)])
   now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
   found = net.apply({'params': model.frozen['flow']}, now, before)

@@ -1,10 +1,10 @@
-"""MornGAN (arXiv 2208.02960): night-time thermal frames to daytime colour, with memory of the rare.
+"""MornGAN (arXiv 2208.02960): night-time thermal frames to daytime color, with memory of the rare.
 
 It stands on ToDayGAN-TIR with aligned gradients (methods/pearlgan.py, whose letters these are) and
 adds two segmenters: S_b reads visible frames, whose class maps M_b are given, S_a thermal ones,
 whose class maps nobody has. Five phases (config.start.phases):
 
-  translation  the terms of pearlgan, and what is known of heat: a thermal frame is grey, persons
+  translation  the terms of pearlgan, and what is known of heat: a thermal frame is gray, persons
                are warmer than the road                                               mono, temp
   visible      + CE(M_b, S_b(x_b))                                                     ce_real_b
   both         from here on holes in M_b are filled where S_b is sure;
@@ -240,7 +240,7 @@ def semantics(model, params, real, made, given, key):
     return seg_losses.cross_entropy(read, labels, weights)
 
   def repaired():
-    kept = (*config.classes.background, *((pseudo_labels.IGNORE,) if cgr.unlabelled else ()))
+    kept = (*config.classes.background, *((pseudo_labels.IGNORE,) if cgr.unlabeled else ()))
     return thermal_priors.conditional_gradient(
         *map(gradients.magnitude, (real['a'], made['fake']['b'])),
         jnp.isin(labels_a(), jnp.asarray(kept)))
@@ -265,12 +265,12 @@ def mined(config, phase, frames, sure_a, sure_b):
   their translations.
   """
   rule, classes = config.mining, config.classes
-  grey, sequence = ops.luma(frames), ()
+  gray, sequence = ops.luma(frames), ()
   if rule.sdp != 'none':
     sequence = pseudo_labels.confusions(classes, 'a', rule.sdp == 'release')
   if phase == 'frozen' and rule.phase4 == 'thermal_only':
     return pseudo_labels.all_denoised(
-      pseudo_labels.confident(sure_a, rule.theta_fg), grey, sequence
+      pseudo_labels.confident(sure_a, rule.theta_fg), gray, sequence
     )
   least = pseudo_labels.thresholds(
     sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg
@@ -278,7 +278,7 @@ def mined(config, phase, frames, sure_a, sure_b):
   early = jnp.full_like(least, rule.theta_fg) if rule.background_last else least
   heard = phase == 'frozen' or rule.phase3 == 'both_confident'
   labels = pseudo_labels.agreed(sure_a, sure_b(), early, early * heard)
-  return pseudo_labels.sure_of(pseudo_labels.all_denoised(labels, grey, sequence), sure_a, least)
+  return pseudo_labels.sure_of(pseudo_labels.all_denoised(labels, gray, sequence), sure_a, least)
 
 
 def batches(model, feed, state, step):

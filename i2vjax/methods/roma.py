@@ -1,6 +1,6 @@
 """ROMA (ACM MM 2022): cross-domain region similarity matching, night infrared to day visible video.
 
-One generator, one critic, no cycle. Two neighbouring frames x0 x1 are translated, y'i = G(xi), and
+One generator, one critic, no cycle. Two neighboring frames x0 x1 are translated, y'i = G(xi), and
 looked at by a frozen ViT, whose tokens S (of x) and T (of y') are compared and judged:
 
   D(S, T) = mean_i |1 - cos(row i of S T^T, row i of T S^T)|       cross-similarity
@@ -115,7 +115,7 @@ def structure(model, source, fake, length, key):
 
   Args:
     source, fake: of x and y' as `see` returns them, B * length frames.
-    length: frames in a row; cs_motion compares neighbours, with one there is none.
+    length: frames in a row; cs_motion compares neighbors, with one there is none.
   """
   config = model.config
   if config.backbone == 'none':

@@ -13,13 +13,13 @@ The way back uses the same flow. What it moves is the real frame before, as prin
   h_t = I'(y_t)   q_t = W(x_{t-1}, f_t)   m'_t = F'(|h_t - q_t|)   r_t = m'_t q_t + (1 - m'_t) h_t
 
   L = sum over both directions of
-        gan(D(y_1), real) + mean_t>1 gan(D(y_t), real)                        gan       Eq. 3
+        gan(D(y_1), real) + mean_t>1 gan(D(y_t), real)                 adversarial     Eq. 3
     + 10  |h_1 - x_1|                                                         cycle_2d  Eq. 4
     + 10  mean_t>1 |r_t - x_t|                                                cycle_3d  Eq. 5
     +     |IN V(y_1) - IN V(x_1)|^2 + mean_t>1 |IN V(y_t) - IN V(x_t)|^2      content   Eq. 6
     + 10  sum_t>1 O_t |y_t - p_t|                                             temporal  Eq. 7
 
-O_t is near 1 where x_t looks like W(x_{t-1}, f_t). V is a frozen VGG, IN standardises its features.
+O_t is near 1 where x_t looks like W(x_{t-1}, f_t). V is a frozen VGG, IN standardizes its features.
 Flow and O_t come from real frames and are constants; every other gradient flows, also from y_t to
 y_{t-1}. Critics see single frames, those of I and those of the recurrence alike.
 
@@ -115,7 +115,7 @@ def step(model, state, batch, key):
     made = {x: translation(model, params, x, y, real[x], motion[x], cycles)
             for x, y in SIDES}
     total, terms = weighted({
-        'gan': lambda: sum(adversarial_term(model, params, y, made[x]['fake'])
+        'adversarial': lambda: sum(adversarial_term(model, params, y, made[x]['fake'])
                            for x, y in SIDES),
         'cycle_2d': lambda: sum(pixel.l1(made[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
         'cycle_3d': lambda: sum(pixel.l1(made[x]['again'], real[x][:, 1:]) for x in 'ab'),

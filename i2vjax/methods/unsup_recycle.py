@@ -11,7 +11,7 @@ x~ the same plus a little noise, b' = G(a), a' = F(b) translations and F1 ... F4
     +  0  |F(b') - a|                  +  0  |G(a') - b|                          cycle_a, cycle_b
 
 urec, the unsupervised recycle loss, stands in for the cycle loss: without motion it is the cycle
-loss. uspa is the unsupervised spatial loss. V is a frozen VGG-16, IN its features standardised per
+loss. uspa is the unsupervised spatial loss. V is a frozen VGG-16, IN its features standardized per
 channel. No gradient is stopped at a translated frame, also not where it is moved and then is the
 target; motion and noise are constants. Every mean is over all elements.
 

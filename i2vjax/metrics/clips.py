@@ -128,7 +128,7 @@ def _paired(total, frames, target, names, psnr_cap, gray, batch):
 
 
 def moments(target):
-  """Per-frame channel means and total variance of a clip, all that a constant colour is judged by.
+  """Per-frame channel means and total variance of a clip, all that a constant color is judged by.
 
   Args:
     target: [T, H, W, C] uint8 or float in [-1, 1].
@@ -141,8 +141,8 @@ def moments(target):
   return tuple(np.stack(part) for part in zip(*found, strict=True))
 
 
-def best_colour(means, variances, rounds=200):
-  """The one colour whose mean PSNR against all frames is highest (ours: the least a score means).
+def best_color(means, variances, rounds=200):
+  """The one color whose mean PSNR against all frames is highest (ours: the least a score means).
 
   A constant c has MSE_t = variance_t + |m_t - c|^2 / C in frame t, so the best c is the mean of the
   m_t weighted by 1 / MSE_t; found by repeating just that, from the plain mean.
@@ -153,9 +153,9 @@ def best_colour(means, variances, rounds=200):
   Returns:
     [C] in [0, 1].
   """
-  colour = means.mean(axis=0)
+  color = means.mean(axis=0)
   for _ in range(rounds):
-    error = variances + np.mean((means - colour) ** 2, axis=1)
+    error = variances + np.mean((means - color) ** 2, axis=1)
     weight = 1 / np.maximum(error, 1e-12)
-    colour = (weight[:, None] * means).sum(axis=0) / weight.sum()
-  return colour
+    color = (weight[:, None] * means).sum(axis=0) / weight.sum()
+  return color

@@ -20,7 +20,7 @@ def objects(ids, truth, single=True):
   """Maps of object ids as pairs of masks.
 
   Args:
-    ids, truth: [T, H, W] integer, 0 = background, 255 = not labelled (counts as background).
+    ids, truth: [T, H, W] integer, 0 = background, 255 = not labeled (counts as background).
     single: all objects as one (ours: GTC's generator draws one foreground).
 
   Returns:
@@ -51,7 +51,7 @@ def jaccard(masks, truth):
 
 
 def boundary(mask):
-  """Pixels whose right, lower or lower right neighbour differs. bool [H, W] -> bool [H, W].
+  """Pixels whose right, lower or lower right neighbor differs. bool [H, W] -> bool [H, W].
 
   The last row looks to the right only, the last column down only.
   """

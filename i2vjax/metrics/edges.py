@@ -14,19 +14,19 @@ from scipy import ndimage
 from i2vjax.core.errors import UserError
 
 THRESHOLDS = np.arange(1, 100) / 100       # high; low is half of it
-GREY = (0.2989, 0.5870, 0.1140)            # MATLAB's rgb2gray
+GRAY = (0.2989, 0.5870, 0.1140)            # MATLAB's rgb2gray
 SIGMA, RADIUS = 2**0.5, 6
 EIGHT = np.ones((3, 3), bool)
-# Neighbours in order around a pixel, from the east, counter-clockwise.
+# Neighbors in order around a pixel, from the east, counter-clockwise.
 AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 
 
-def grey(frame):
-  """uint8 [H, W, 1 or 3] -> float64 [H, W] in [0, 1]; colour is rounded to 8 bits, as rgb2gray."""
+def gray(frame):
+  """uint8 [H, W, 1 or 3] -> float64 [H, W] in [0, 1]; color is rounded to 8 bits, as rgb2gray."""
   if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
     raise UserError(f'frame {frame.shape} {frame.dtype}: edges are taken of uint8 frames '
                      f'[H, W, 1 or 3]')
-  plane = frame[..., 0] if frame.shape[-1] == 1 else np.rint(frame @ np.array(GREY))
+  plane = frame[..., 0] if frame.shape[-1] == 1 else np.rint(frame @ np.array(GRAY))
   return plane / 255.0
 
 
@@ -63,12 +63,12 @@ def ridges(plane):
 
 
 def _thin_across(size, down, right):
-  """Keep what is not below its two neighbours along the gradient, linearly interpolated."""
+  """Keep what is not below its two neighbors along the gradient, linearly interpolated."""
   steep = np.abs(down) > np.abs(right)
   major, minor = np.where(steep, down, right), np.where(steep, right, down)
   share = np.divide(np.abs(minor), np.abs(major), out=np.zeros_like(size), where=major != 0)
   along, across = np.sign(major).astype(int), np.sign(minor).astype(int)
-  y, x = np.mgrid[1:size.shape[0] - 1, 1:size.shape[1] - 1]    # the border has no neighbours
+  y, x = np.mgrid[1:size.shape[0] - 1, 1:size.shape[1] - 1]    # the border has no neighbors
   keep = np.zeros(size.shape, bool)
   inner = (slice(1, -1), slice(1, -1))
   steep, share, along, across = (part[inner] for part in (steep, share, along, across))
@@ -92,10 +92,10 @@ def hysteresis(ridge, high):
 
 @functools.cache
 def _erasable():
-  """[2, 256] bool: may a pixel with these neighbours be erased, in the first and second half?
+  """[2, 256] bool: may a pixel with these neighbors be erased, in the first and second half?
 
   One pass of the parallel thinning of Guo and Hall (CACM 32(3), 1989) as MATLAB's documentation
-  states it: exactly one crossing, 2 to 3 neighbours counted in pairs, and not the south-east
+  states it: exactly one crossing, 2 to 3 neighbors counted in pairs, and not the south-east
   (first half) or north-west (second half) side of what must stay.
   """
   bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
@@ -130,7 +130,7 @@ def edge_maps(frame, thresholds=THRESHOLDS):
   Returns:
     bool [len(thresholds), H, W].
   """
-  ridge = ridges(grey(frame))
+  ridge = ridges(gray(frame))
   return thin(np.stack([hysteresis(ridge, high) for high in thresholds]))
 
 

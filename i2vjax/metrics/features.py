@@ -3,7 +3,7 @@
 Three public tools prepare frames in three ways, and their figures differ by more than methods do:
 one table, one mode.
 
-  pytorch_fid   bilinear to 299 x 299, half-pixel centres, no smoothing; 2 x - 1 of [0, 1]
+  pytorch_fid   bilinear to 299 x 299, half-pixel centers, no smoothing; 2 x - 1 of [0, 1]
   clean         Pillow's bicubic, which smooths when it shrinks, per channel in float; then clipped
                 (Parmar et al., CVPR 2022); (x - 128) / 128 of [0, 255]
   torchmetrics  bilinear as TensorFlow 1 had it: pixel i is read at i H / 299; (x - 128) / 128

@@ -98,7 +98,7 @@ def ssim(frames, targets, data_range=1.0, *, gray=False, wang_downsample=False):
 def _shrink(x):
   """Box filter with mirrored borders, then every f-th pixel; f = round(min(H, W) / 256)."""
   factor = max(1, round(min(x.shape[1:3]) / 256))
-  before = (factor + 1) // 2 - 1   # where MATLAB's imfilter centres a kernel of even size
+  before = (factor + 1) // 2 - 1   # where MATLAB's imfilter centers a kernel of even size
   pad = (before, factor - 1 - before)
   x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode='symmetric')
   ones = (1, factor, factor, 1)

@@ -129,7 +129,7 @@ def fid(x, y):
 
 
 def _spread(x, y):
-  """tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of centred features."""
+  """tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of centerd features."""
   N, M, D = len(x), len(y), x.shape[1]
   if min(N, M) <= D // 2 and N * M <= SHARED:
     total = np.sum(x * x) / (N - 1) + np.sum(y * y) / (M - 1)
@@ -150,7 +150,7 @@ def trace_of_root(first, second):
 
 
 def trace_of_root_from_features(x, y):
-  """The same of centred features [N, D], [M, D]: the sum of the singular values of X Y^T, scaled.
+  """The same of centerd features [N, D], [M, D]: the sum of the singular values of X Y^T, scaled.
 
   Few images leave most of the D directions empty: this is faster then and keeps more digits.
   """

@@ -126,7 +126,7 @@ def result(total, names=None, classes=None, small=(), absent='ignore'):
   index = [names.index(name) for name in chosen]
   pixels = total.sum(axis=1)[index].astype(np.float64)
   if not pixels.sum():
-    raise UserError('no labelled pixels to score: the truth holds none of '
+    raise UserError('no labeled pixels to score: the truth holds none of '
                      f'{", ".join(chosen)}')
   iou = class_iou(total)[index]
   found = {'miou': _mean(iou, absent),

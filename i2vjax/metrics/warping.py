@@ -51,7 +51,7 @@ def pair_errors(frames, following, forward, mask, kind='mse'):
 
   'mse': sum_p M sum_c (warped - frame)^2 / (C sum_p M), as in the public code of Lai et al., ECCV
   2018, and the only reading under which the published figures of STC-V2V are possible;
-  'euclidean': mean over valid pixels of the colour distance sqrt(sum_c d_c^2), as STC-V2V's text.
+  'euclidean': mean over valid pixels of the color distance sqrt(sum_c d_c^2), as STC-V2V's text.
 
   Args:
     frames, following: [N, H, W, C] in [0, 1], frame t and frame t+1.

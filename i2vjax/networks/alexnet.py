@@ -36,7 +36,7 @@ class AlexNet(nn.Module):
     """Features after each ReLU.
 
     Args:
-      x: [B, H, W, 3 or 1], in the range the weights want; grey is repeated.
+      x: [B, H, W, 3 or 1], in the range the weights want; gray is repeated.
 
     Returns:
       {'relu1': [B, H / 4, W / 4, width], ..., 'relu5': [B, H / 16, W / 16, 4 width]}, sides about.

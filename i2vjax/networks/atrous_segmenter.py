@@ -157,7 +157,7 @@ def reader(model, params, frames, key):
 
 
 def painted(labels, count):
-  """[N, H, W] ids -> [N, H, W, 3] in [-1, 1], a colour for each; what is no class is black."""
+  """[N, H, W] ids -> [N, H, W, 3] in [-1, 1], a color for each; what is no class is black."""
   hue = 2 * jnp.pi * 0.618 * jnp.arange(count)[:, None]
-  colours = jnp.cos(hue + jnp.array([0.0, 2.0, 4.0]) * jnp.pi / 3)
-  return jnp.where((labels < count)[..., None], colours[jnp.minimum(labels, count - 1)], -1.0)
+  colors = jnp.cos(hue + jnp.array([0.0, 2.0, 4.0]) * jnp.pi / 3)
+  return jnp.where((labels < count)[..., None], colors[jnp.minimum(labels, count - 1)], -1.0)

@@ -67,9 +67,9 @@ def batch_moments(x, axis=None):
   def mean(v):
     v = jnp.mean(v, axis=(0, 1, 2))
     return jax.lax.pmean(v, axis) if axis else v
-  centre = mean(x)
+  center = mean(x)
   count = x.size // x.shape[-1] * (jax.lax.psum(1, axis) if axis else 1)
-  return centre, mean(jnp.square(x - centre)), count
+  return center, mean(jnp.square(x - center)), count
 
 
 class ConvNorm(nn.Module):

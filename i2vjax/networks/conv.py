@@ -104,7 +104,7 @@ class Conv(nn.Module):
     pad: 'zero' | 'reflect' | 'none'.
     padding: pixels on each side; None = (k - 1) // 2, or 0 with pad 'none'.
     impl: form, see the file's head.
-    kernel_init, bias_init: initialisers.
+    kernel_init, bias_init: initializers.
     dtype: of the computation; parameters stay float32. None computes in the input's type.
   """
 

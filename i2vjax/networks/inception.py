@@ -163,7 +163,7 @@ class Inception(nn.Module):
     """Features of frames.
 
     Args:
-      x: [B, H, W, 3 or 1] in [-1, 1], 299 x 299 for figures that are compared; grey is repeated.
+      x: [B, H, W, 3 or 1] in [-1, 1], 299 x 299 for figures that are compared; gray is repeated.
 
     Returns:
       [B, dims * width] float32.

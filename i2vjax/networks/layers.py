@@ -1,4 +1,4 @@
-"""What the networks share: norm, anti-aliased sampling, initialisers, compute type."""
+"""What the networks share: norm, anti-aliased sampling, initializers, compute type."""
 
 import flax.linen as nn
 import jax
@@ -6,11 +6,11 @@ import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
 
-EPSILON = 1e-5   # instance norm, as PyTorch; xavier-initialised networks start small and feel it
+EPSILON = 1e-5   # instance norm, as PyTorch; xavier-initialized networks start small and feel it
 
 
 def initializer(init):
-  """Kernel initialiser of a config block `init` (`kind`, `gain`), one for all networks of a run.
+  """Kernel initializer of a config block `init` (`kind`, `gain`), one for all networks of a run.
 
   'normal': std `gain`. 'xavier': std gain * sqrt(2 / (fan_in + fan_out)), fans with the kernel's
   area. 'kaiming': std sqrt(2 / fan_in). 'orthogonal': scaled by `gain`. (Public CycleGAN and CUT
@@ -45,12 +45,12 @@ def normalize(x):
     x: [B, H, W, C].
 
   Returns:
-    (x normalised [B, H, W, C] in x's type, variance [B, C] float32).
+    (x normalized [B, H, W, C] in x's type, variance [B, C] float32).
   """
   wide = x.astype(jnp.float32)
-  centred = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-  variance = jnp.mean(jnp.square(centred), axis=(1, 2), keepdims=True)
-  return (centred * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype), variance[:, 0, 0]
+  centerd = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
+  variance = jnp.mean(jnp.square(centerd), axis=(1, 2), keepdims=True)
+  return (centerd * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype), variance[:, 0, 0]
 
 
 def instance_norm(x):
@@ -83,7 +83,7 @@ def blur_down(x):
 
 
 def _blur_up_axis(x, axis):
-  """n -> 2n along `axis`: 3/4 of the nearer and 1/4 of the farther neighbour, edges repeated."""
+  """n -> 2n along `axis`: 3/4 of the nearer and 1/4 of the farther neighbor, edges repeated."""
   n = x.shape[axis]
   first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, n - 1))
   before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis)
@@ -93,7 +93,7 @@ def _blur_up_axis(x, axis):
 
 
 def blur_up(x):
-  """Anti-aliased doubling with [1, 3, 3, 1] x [1, 3, 3, 1] / 16: bilinear, half-pixel centres.
+  """Anti-aliased doubling with [1, 3, 3, 1] x [1, 3, 3, 1] / 16: bilinear, half-pixel centers.
 
   [B, H, W, C] -> [B, 2H, 2W, C].
   """

@@ -1,4 +1,4 @@
-"""Three critics in one: of colours, of texture, of outlines (ToDayGAN, ICRA 2019; public code)."""
+"""Three critics in one: of colors, of texture, of outlines (ToDayGAN, ICRA 2019; public code)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,7 +55,7 @@ class Branch(nn.Module):
 
 
 class ThreeCritics(nn.Module):
-  """`rgb` sees blurred colours, `gray` the sharp luma, `grad` differences of every second pixel.
+  """`rgb` sees blurred colors, `gray` the sharp luma, `grad` differences of every second pixel.
 
   Attributes:
     width, norm, impl, kernel_init, dtype: see Branch.
@@ -101,7 +101,7 @@ def differences(gray):
 def critics(config, in_channels, impl='auto'):
   """Three critics of the block `config.disc` (`width`, `stages`, `norm` 'spectral' | 'instance').
 
-  With 'spectral' the weights are normalised outside, by `spectral.normalize`.
+  With 'spectral' the weights are normalized outside, by `spectral.normalize`.
   """
   disc = config.disc
   if disc.norm not in ('spectral', 'instance'):

@@ -22,7 +22,7 @@ class PatchDiscriminator(nn.Module):
     down: 'stride', or 'blur' (stride 1, then an anti-aliased halving after the activation).
     out_channels: channels of the logit map.
     impl: form of the convolutions (conv.py); 'matmul' for per-patch weight gradients.
-    kernel_init: initialiser.
+    kernel_init: initializer.
     dtype: of the activations; the logits come back in float32.
   """
 
@@ -56,7 +56,7 @@ class PatchDiscriminator(nn.Module):
 
     Returns:
       logits [B, h, w, out_channels] float32, or (logits, dict) with `conv_in_prev` [B, h', w', C']
-      the input of conv_L, `norm` [B, h'', w'', C''] its normalised output, `var` [B, C''] the
+      the input of conv_L, `norm` [B, h'', w'', C''] its normalized output, `var` [B, C''] the
       variance that norm divided by, `conv_in_last` the input of the head (norm after its leaky
       ReLU). Inputs are given before the convolution's own padding.
     """

@@ -34,7 +34,7 @@ class PatchProjector(nn.Module):
   Attributes:
     width: of both layers of each MLP.
     mlp: False compares the features themselves; the module then has no parameters.
-    kernel_init: initialiser.
+    kernel_init: initializer.
   """
 
   width: int = 256
@@ -100,7 +100,7 @@ def upsampling(up):
 
 
 def example(config, in_channels, used=True):
-  """Patches to initialise a projector with: [[1, 1, C_k], ...].
+  """Patches to initialize a projector with: [[1, 1, C_k], ...].
 
   A projector that is not `used` may ask for taps the generator does not have: it has the shapes
   that it always has, and nobody reads them.

@@ -80,13 +80,13 @@ class VGG(nn.Module):
     """Features of frames.
 
     Args:
-      x: [B, H, W, 3 or 1] in [-1, 1]; grey is repeated. H and W at least 2^(last block - 1); what
+      x: [B, H, W, 3 or 1] in [-1, 1]; gray is repeated. H and W at least 2^(last block - 1); what
         halving leaves over at the right and lower edge is not seen, as in PyTorch.
 
     Returns:
       {tap: [B, H / 2^(block - 1), W / 2^(block - 1), channels]}.
     """
-    x = self._normalise(ops.match_channels(x, 3)).astype(self.dtype)
+    x = self._normalize(ops.match_channels(x, 3)).astype(self.dtype)
     features = {}
     for block in range(1, 6):
       taps = [tap for tap in self.conv if tap.startswith(f'relu{block}_')]
@@ -99,7 +99,7 @@ class VGG(nn.Module):
       features |= found
     return {tap: features[tap] for tap in self.taps}
 
-  def _normalise(self, x):
+  def _normalize(self, x):
     if self.input_norm == 'raw':
       return x
     mean, std = (np.asarray(value, np.float32) for value in (MEAN, STD))

@@ -139,7 +139,7 @@ class ViT(nn.Module):
   Attributes:
     width, heads, hidden: of the blocks (ViT-B: 768, 12, 3072).
     depth: blocks that exist here. Blocks after the last tap are never built nor loaded.
-    image_size: frames are resized to it (bilinear, half-pixel centres).
+    image_size: frames are resized to it (bilinear, half-pixel centers).
     remat: recompute each block in the backward pass; local windows make many tokens.
     dtype: of the computation; tokens come back in float32.
   """
@@ -172,7 +172,7 @@ class ViT(nn.Module):
     """Tokens of whole frames.
 
     Args:
-      img: [B, H, W, 3] in [-1, 1], which is the published weights' own normalisation.
+      img: [B, H, W, 3] in [-1, 1], which is the published weights' own normalization.
       layers: blocks counted from 0.
 
     Returns:
@@ -190,7 +190,7 @@ class ViT(nn.Module):
 
     Args:
       img: [B, H, W, 3] in [-1, 1].
-      ids: [K] int, tokens (row * grid + column) at the windows' centres, shared by the batch.
+      ids: [K] int, tokens (row * grid + column) at the windows' centers, shared by the batch.
       layers: blocks counted from 0.
       side: tokens along a window's side; windows at the border are shifted inwards.
 

@@ -24,11 +24,11 @@ OWN_DISK = 'on a machine without a network, bring the file and use --file PATH'
 
 
 def listing(config):
-  """Text: every known file with its size, licence, and where it is or that it is missing."""
-  lines = [f'{"id":15}{"MB":>6}  {"present":9}licence; file']
+  """Text: every known file with its size, license, and where it is or that it is missing."""
+  lines = [f'{"id":15}{"MB":>6}  {"present":9}license; file']
   for item in registry.ENTRIES.values():
     here = registry.find(item, config)
-    lines.append(f'{item.id:15}{item.megabytes:6.3g}  {"yes" if here else "-":9}{item.licence}; '
+    lines.append(f'{item.id:15}{item.megabytes:6.3g}  {"yes" if here else "-":9}{item.license}; '
                  f'{here or item.file}')
   lines += ['get one:   python -m i2vjax.main fetch ID [--file PATH | --url URL]',
             'they lie in ' + ', '.join(map(str, registry.places(config)))]

@@ -1,4 +1,4 @@
-"""Known weight files: names, licences, addresses, and the places where they may lie.
+"""Known weight files: names, licenses, addresses, and the places where they may lie.
 
 The eight hex digits in a name are the first of the file's SHA-256 (the rule of PyTorch's hub). For
 files without them the first use is trusted: its hash is kept in `meta.json` beside the file and
@@ -41,7 +41,7 @@ class Entry:
     file: its public name.
     url: where `fetch` gets it, all but the file's name.
     megabytes: about.
-    licence: as its authors state it.
+    license: as its authors state it.
     field: config field that asks for it; the value 'random' there gives random weights.
     without: the override that does without the file.
     path_field: config field that may name the file outright, or ''.
@@ -52,7 +52,7 @@ class Entry:
   file: str
   url: str
   megabytes: float
-  licence: str
+  license: str
   field: str
   without: str
   path_field: str = ''
@@ -60,11 +60,11 @@ class Entry:
 
 
 def _entries():
-  flow = {'field': 'flow.name', 'without': '--config.flow.name=tvl1', 'licence': 'BSD-3-Clause',
+  flow = {'field': 'flow.name', 'without': '--config.flow.name=tvl1', 'license': 'BSD-3-Clause',
           'path_field': 'flow.weights', 'example': (LARGE_FRAME, LARGE_FRAME)}
   score = {'field': 'eval.weights', 'without': 'nothing to set: scores that need it are left out'}
-  vgg = {'field': 'perceptual', 'without': '--config.perceptual=none', 'licence': RESEARCH}
-  vit = {'field': 'backbone', 'without': '--config.backbone=none', 'licence': 'Apache-2.0',
+  vgg = {'field': 'perceptual', 'without': '--config.perceptual=none', 'license': RESEARCH}
+  vit = {'field': 'backbone', 'without': '--config.backbone=none', 'license': 'Apache-2.0',
          'path_field': 'vit.weights'}
   return (
       Entry('vit_b16_384', 'B_16-i21k-300ep-lr_0.001-aug_medium1-wd_0.1-do_0.0-sd_0.0'
@@ -77,11 +77,11 @@ def _entries():
       Entry('raft_large_v1', 'raft_large_C_T_SKHT_V1-0b8c9e55.pth', TORCH, 20, **flow),
       Entry('inception_fid', 'pt_inception-2015-12-05-6726825d.pth',
             'https://github.com/mseitzer/pytorch-fid/releases/download/fid_weights/', 91,
-            licence='Apache-2.0', example=(LARGE_FRAME,), **score),
-      Entry('alexnet', 'alexnet-owt-7be5be79.pth', TORCH, 233, licence=RESEARCH, **score),
-      Entry('lpips_alex', 'alex.pth', LPIPS, 0.006, licence='BSD-2-Clause', example=ALEX_MAPS,
+            license='Apache-2.0', example=(LARGE_FRAME,), **score),
+      Entry('alexnet', 'alexnet-owt-7be5be79.pth', TORCH, 233, license=RESEARCH, **score),
+      Entry('lpips_alex', 'alex.pth', LPIPS, 0.006, license='BSD-2-Clause', example=ALEX_MAPS,
             **score),
-      Entry('lpips_vgg', 'vgg.pth', LPIPS, 0.007, licence='BSD-2-Clause', example=VGG_MAPS,
+      Entry('lpips_vgg', 'vgg.pth', LPIPS, 0.007, license='BSD-2-Clause', example=VGG_MAPS,
             **score),
   )
 
@@ -129,7 +129,7 @@ def require(item, config):
   command = f'python -m i2vjax.main fetch {item.id}'
   raise MissingWeights('\n'.join([
       f'weights {item.id} are missing, asked for by {item.field}={lookup(config, item.field)}',
-      f'  file:      {item.file} (about {item.megabytes:g} MB, {item.licence})',
+      f'  file:      {item.file} (about {item.megabytes:g} MB, {item.license})',
       '  searched:  ' + ', '.join(str(folder) for folder in searched),
       f'  get it:    {command}',
       f'  or, on a machine without a network: {command} --file PATH',

@@ -12,7 +12,7 @@ import numpy as np
 
 from i2vjax.pretrained import files
 
-PREFIX = 'opt/target/'                 # of files saved with their optimiser
+PREFIX = 'opt/target/'                 # of files saved with their optimizer
 UNUSED = ('head/', 'pre_logits/', 'head.', 'head_dist.', 'fc_norm.', 'pre_logits.')
 POSITIONS = 'Transformer/posembed_input/pos_embedding'
 WHOLE = {'cls_token': 'cls', 'pos_embed': POSITIONS, 'patch_embed.proj': 'embedding',
@@ -86,7 +86,7 @@ def arranged(array, shape):
 def on_grid(positions, count):
   """Positions [1, 1 + n^2, C] for `count` tokens: the class token's stays, the map is resized.
 
-  Cubic, half-pixel centres, as timm does since its version 0.8. [1, count, C].
+  Cubic, half-pixel centers, as timm does since its version 0.8. [1, count, C].
   """
   old, new = (round((number - 1)**0.5) for number in (positions.shape[1], count))
   if old == new or 1 + old**2 != positions.shape[1] or 1 + new**2 != count:

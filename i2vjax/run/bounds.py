@@ -29,4 +29,4 @@ def check(config):
     raise UserError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
   for name in ('data.channels_a', 'data.channels_b'):
     if flat[name] not in CHANNELS:
-      raise UserError(f'{name}={flat[name]}: frames have 1 channel (grey) or 3 (colour)')
+      raise UserError(f'{name}={flat[name]}: frames have 1 channel (gray) or 3 (color)')

@@ -30,7 +30,7 @@ def to_rgb(image):
 
 
 def fit(image, height, width, stretch=False):
-  """The picture scaled into a cell without changing its shape, centred on paper; or filling it."""
+  """The picture scaled into a cell without changing its shape, centerd on paper; or filling it."""
   image = to_rgb(image)
   if stretch:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)

@@ -9,6 +9,13 @@ from i2vjax import defaults
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
+# Config fields by the names that earlier versions gave them: {method or '*': {old: new}}.
+OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
+             'mocyclegan': {'weights.gan': 'weights.adversarial'}}
+# Values that were spelled otherwise: {field: {old: new}}.
+OLD_VALUES = {'data.task': {'colour': 'color'}}
+OLD_WORDS = {'colour': 'color'}   # of a variant, joined by '-'
+
 
 def write_config(workdir, config):
   """Store the whole config in the run folder."""
@@ -34,13 +41,30 @@ def read_config(workdir):
     stored = json.loads(path.read_text())
   except ValueError as error:
     raise UserError(f'{path} is damaged ({error}); restore it from a copy') from error
-  config = ml_collections.ConfigDict(_tuples(stored))
+  config = ml_collections.ConfigDict(_tuples(_renamed(stored)))
   _reopen_placeholders(config, defaults.get_config())
   for block, known in (('data', defaults.data()), ('eval', defaults.evaluation())):
     for name, value in known.items():
       if block in config and name not in config[block]:
         config[block][name] = value
   return config
+
+
+def _renamed(stored):
+  """The stored tree under today's names and values."""
+  if not isinstance(stored, dict):
+    return stored
+  for old, new in OLD_NAMES.get(stored.get('method'), {}).items():
+    (block, name), (_, today) = old.split('.'), new.split('.')
+    if name in stored.get(block, {}):
+      stored[block][today] = stored[block].pop(name)
+  for field, values in OLD_VALUES.items():
+    block, name = field.split('.')
+    value = stored.get(block, {}).get(name)
+    if isinstance(value, str):
+      stored[block][name] = values.get(value, value)
+  words = (stored.get('variant') or '').split('-')
+  return {**stored, 'variant': '-'.join(OLD_WORDS.get(word, word) for word in words)}
 
 
 def _tuples(value):

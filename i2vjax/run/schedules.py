@@ -1,4 +1,4 @@
-"""What happens when: lengths and phases of a run, learning rates, optimisers (Adam for every
+"""What happens when: lengths and phases of a run, learning rates, optimizers (Adam for every
 published method here)."""
 
 import jax.numpy as jnp

@@ -131,7 +131,7 @@ def test_table_has_mean_and_spread_and_reference_rows(run, tmp_path, capsys):
   assert list(table['references']) == ['ceiling', 'constant', 'source', 'untrained']
   text = (tmp_path / 'table' / 'table.md').read_text()
   assert '| cyclegan demo | 15.00 ± 1.41 | 2.000 | 1,234 | 0.5 | 2 |' in text
-  assert '| mean colour per class | 21.00 | – |' in text
+  assert '| mean color per class | 21.00 | – |' in text
   assert text in capsys.readouterr().out
 
 

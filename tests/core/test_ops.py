@@ -97,12 +97,12 @@ def test_inside_marks_targets_in_the_frame():
   assert np.asarray(visibility.inside(flow)).sum() == 4 * 4
 
 
-def test_resize_doubles_with_half_pixel_centres():
+def test_resize_doubles_with_half_pixel_centers():
   out = ops.resize(jnp.array([0.0, 4.0]).reshape(1, 1, 2, 1), (1, 4))
   np.testing.assert_allclose(out.ravel(), [0, 1, 3, 4], atol=1e-6)
 
 
-def test_flow_colours_white_at_rest_and_two_opposite_hues():
+def test_flow_colors_white_at_rest_and_two_opposite_hues():
   flow = jnp.array([[0.0, 0.0], [2.0, 0.0], [-2.0, 0.0]]).reshape(1, 1, 3, 2)
   rest, right, left = ops.flow_colors(flow)[0, 0]
   np.testing.assert_allclose(rest, 1)
@@ -151,8 +151,8 @@ def test_jitter_by_hand(name):
   out = np.asarray(ops.color_jitter(jax.random.key(1), x, **sizes))
   factors = []
   for before, after in zip((x + 1) / 2, (out + 1) / 2, strict=True):
-    grey = before @ np.asarray(ops.LUMA)
-    start = {'brightness': 0.0, 'contrast': grey.mean(), 'saturation': grey[..., None]}[name]
+    gray = before @ np.asarray(ops.LUMA)
+    start = {'brightness': 0.0, 'contrast': gray.mean(), 'saturation': gray[..., None]}[name]
     inner = (after > 1e-3) & (after < 1 - 1e-3) & (np.abs(before - start) > 0.05)
     ratio = ((after - start) / (before - start))[inner]
     np.testing.assert_allclose(ratio, np.median(ratio), rtol=1e-2)
@@ -160,7 +160,7 @@ def test_jitter_by_hand(name):
   assert all(0.5 <= f <= 1.5 for f in factors) and np.ptp(factors) > 1e-3
 
 
-def test_jitter_leaves_grey_frames_grey():
+def test_jitter_leaves_gray_frames_gray():
   x = jnp.repeat(frames_in_range()[..., :1], 3, axis=-1)
   out = ops.color_jitter(jax.random.key(2), x)
   np.testing.assert_allclose(out[..., 0], out[..., 2], atol=1e-5)

@@ -1,4 +1,4 @@
-"""Batches: names, order, seeds, stopping and going on. A grey value says which frame it is."""
+"""Batches: names, order, seeds, stopping and going on. A gray value says which frame it is."""
 
 import warnings
 

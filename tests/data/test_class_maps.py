@@ -22,7 +22,7 @@ def folder(root, name, pictures):
 
 @pytest.fixture
 def config(tmp_path):
-  """Three 12x10 frames of each domain; labels of b whose ids are the frame's grey value."""
+  """Three 12x10 frames of each domain; labels of b whose ids are the frame's gray value."""
   config = defaults.get_config()
   frames = {f'f{k}': np.full((10, 12, 3), k, np.uint8) for k in range(3)}
   config.data.update(source='folders', resize='none', load_size=12, crop_size=8,

@@ -22,7 +22,7 @@ def opened(folder):
   return folders.open_place(defaults.data(), folder)
 
 
-def labelled(folder):
+def labeled(folder):
   return label_files.label_source(defaults.data(), folder)
 
 
@@ -38,16 +38,16 @@ def test_palette_pictures_give_their_indices(tmp_path):
   np.testing.assert_array_equal(label_files.read(tmp_path / 'palette.png'), ids)
 
 
-def test_grey_pictures_are_read_as_they_are(tmp_path):
+def test_gray_pictures_are_read_as_they_are(tmp_path):
   ids = np.arange(12, dtype=np.uint8).reshape(3, 4)
-  Image.fromarray(ids).save(tmp_path / 'grey.png')
-  np.testing.assert_array_equal(label_files.read(tmp_path / 'grey.png'), ids)
+  Image.fromarray(ids).save(tmp_path / 'gray.png')
+  np.testing.assert_array_equal(label_files.read(tmp_path / 'gray.png'), ids)
 
 
-def test_colours_are_no_ids(tmp_path):
-  Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / 'colour.png')
-  with pytest.raises(ValueError, match=r'colour\.png is a picture of mode RGB.*class ids'):
-    label_files.read(tmp_path / 'colour.png')
+def test_colors_are_no_ids(tmp_path):
+  Image.fromarray(np.zeros((3, 4, 3), np.uint8)).save(tmp_path / 'color.png')
+  with pytest.raises(ValueError, match=r'color\.png is a picture of mode RGB.*class ids'):
+    label_files.read(tmp_path / 'color.png')
 
 
 def test_damaged_and_missing_files_are_named(tmp_path):
@@ -59,7 +59,7 @@ def test_damaged_and_missing_files_are_named(tmp_path):
 
 
 def test_another_size_is_refused_by_name(tmp_path):
-  found = labelled(write(tmp_path / 'labels', ['000', '001']))
+  found = labeled(write(tmp_path / 'labels', ['000', '001']))
   assert [x.shape for x in label_files.read_clip(found, [0, 1], (6, 8))] == [(6, 8)] * 2
   with pytest.raises(ValueError, match=r'000\.png has 8x6 pixels, the frames 8x8'):
     label_files.read_clip(found, [0, 1], (8, 8))
@@ -70,7 +70,7 @@ def test_another_size_is_refused_by_name(tmp_path):
 
 def test_labels_answer_frames_by_number_never_by_position(tmp_path):
   frames = opened(write(tmp_path / 'frames' / 'one', [f'fake_{k:03d}' for k in range(8)]))
-  found = labelled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
+  found = labeled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
   matched = label_files.match(frames, found)
   assert matched == [[None, None, 0, None, None, None, 1, None]]
   values = label_files.read_clip(found, [k for k in matched[0] if k is not None], (6, 8))
@@ -81,7 +81,7 @@ def test_clips_answer_by_name(tmp_path):
   for clip in ('b', 'a'):
     write(tmp_path / 'frames' / clip, ['000', '001'])
   write(tmp_path / 'labels' / 'b', ['000', '001'])
-  matched = label_files.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+  matched = label_files.match(opened(tmp_path / 'frames'), labeled(tmp_path / 'labels'))
   assert matched == [[None, None], [0, 1]]
 
 
@@ -89,13 +89,13 @@ def test_cityscapes_names_match(tmp_path):
   """The last number of a frame's name is the 8 of '8bit' in all of them."""
   names = [f'aachen_000000_{k:06d}_leftImg8bit' for k in (18, 19, 20)]
   frames = opened(write(tmp_path / 'frames', names))
-  found = labelled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
+  found = labeled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
   assert label_files.match(frames, found) == [[None, 0, None]]
 
 
 def test_a_label_without_a_frame_is_named(tmp_path):
   frames = opened(write(tmp_path / 'frames', ['000', '001']))
-  found = labelled(write(tmp_path / 'labels', ['000', '007']))
+  found = labeled(write(tmp_path / 'labels', ['000', '007']))
   with pytest.raises(ValueError, match='label 007 .* has no frame .*000 to 001'):
     label_files.match(frames, found)
 
@@ -105,7 +105,7 @@ def test_an_unknown_clip_is_named(tmp_path):
     write(tmp_path / 'frames' / clip, ['000', '001'])
   write(tmp_path / 'labels' / 'three', ['000'])
   with pytest.raises(ValueError, match='clip three'):
-    label_files.match(opened(tmp_path / 'frames'), labelled(tmp_path / 'labels'))
+    label_files.match(opened(tmp_path / 'frames'), labeled(tmp_path / 'labels'))
 
 
 # ---- classes ---------------------------------------------------------------------------------

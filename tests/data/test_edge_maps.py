@@ -36,7 +36,7 @@ def slopes(k, size=(10, 12)):
 
 @pytest.fixture
 def config(tmp_path):
-  """Three grey 12x10 frames of each domain; edges of b are the frames themselves, those of a their
+  """Three gray 12x10 frames of each domain; edges of b are the frames themselves, those of a their
   negatives."""
   config = defaults.get_config()
   frames = {stem: slopes(k) for k, stem in enumerate(STEMS)}
@@ -113,7 +113,7 @@ def test_names_below_subfolders_tell_frames_apart(config, tmp_path):
 @pytest.mark.parametrize(('picture', 'message'), [
     (slopes(0, (5, 6)), r'f1.png has 6x5 pixels; its frame needs one of 12x10'),
     (np.zeros((10, 12, 3), np.uint8), r'f1.png is a picture of mode RGB; edge maps are 8-bit and '
-                                      r"grey. Pillow's convert"),
+                                      r"gray. Pillow's convert"),
     (np.zeros((10, 12), np.uint16), r'f1.png is a picture of mode I;16; edge maps are 8-bit')])
 def test_wrong_maps_are_refused_on_opening(config, tmp_path, picture, message):
   config.data.edges_b = folder(tmp_path, 'wrong', dict.fromkeys(STEMS, picture))

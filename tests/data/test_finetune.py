@@ -11,7 +11,7 @@ from i2vjax.data.transforms import resize
 
 @pytest.fixture
 def config(tmp_path):
-  """Six colour pictures a domain; their columns tell where they were cut."""
+  """Six color pictures a domain; their columns tell where they were cut."""
   rng = np.random.default_rng(0)
   for domain in 'AB':
     for k in range(6):

@@ -55,7 +55,7 @@ def errors(item):
 
 
 @pytest.mark.parametrize(('flip', 'reverse'), [*itertools.product((False, True), repeat=2)])
-def test_flow_leads_to_the_neighbour_after_crop_flip_and_reversal(flip, reverse):
+def test_flow_leads_to_the_neighbor_after_crop_flip_and_reversal(flip, reverse):
   cut = augment.crop(window(Pan()), (3, 5), (16, 20), flip, reverse)
   assert cut['flow'].shape == cut['flow_fwd'].shape == (3, 16, 20, 2)
   assert max(errors(cut)) == 0
@@ -68,7 +68,7 @@ def test_flow_shrinks_with_the_frames_each_axis_by_itself():
   np.testing.assert_array_equal(item['flow'][:, 0, 0], np.diff(OFFSETS, axis=0) * [2, 1])
 
 
-def test_resized_flow_of_the_street_leads_to_the_neighbour():
+def test_resized_flow_of_the_street_leads_to_the_neighbor():
   """Drawn at 96, used at 64: better than no motion, and than vectors of the size drawn."""
   config = street()
   config.data.scenes.size = 96

@@ -1,4 +1,4 @@
-"""Folders, globs and strips as frame sources. The grey value of a frame says which one it is."""
+"""Folders, globs and strips as frame sources. The gray value of a frame says which one it is."""
 
 import pathlib
 import pickle
@@ -15,7 +15,7 @@ SHAPE = (8, 12, 1)
 
 
 def put(folder, names, first=0, shape=SHAPE):
-  """Write one grey picture per name, with values first, first + 1, ..."""
+  """Write one gray picture per name, with values first, first + 1, ..."""
   for k, name in enumerate(names):
     images.write_image(folder / name, np.full(shape, first + k, np.uint8))
 

@@ -12,29 +12,29 @@ from i2vjax.data.io import images
 from i2vjax.data.transforms import resize, thermal
 
 RAMP = np.add.outer(3 * np.arange(12), 5 * np.arange(16)).astype(np.uint8)[..., None]
-COLOUR = np.concatenate([RAMP, 255 - RAMP, RAMP // 2], axis=-1)
+COLOR = np.concatenate([RAMP, 255 - RAMP, RAMP // 2], axis=-1)
 DEEP = (RAMP.astype(np.uint16) + 1000) * 20
 
 
 @pytest.mark.parametrize('ending', ['png', 'bmp', 'ppm', 'tif', 'TIFF', 'PNG'])
-@pytest.mark.parametrize('frame', [COLOUR, RAMP], ids=['colour', 'grey'])
+@pytest.mark.parametrize('frame', [COLOR, RAMP], ids=['color', 'gray'])
 def test_written_frames_are_read_back_bit_for_bit(tmp_path, ending, frame):
   path = tmp_path / f'x.{ending}'
   images.write_image(path, frame)
   back = images.read_image(path)
   np.testing.assert_array_equal(back, np.broadcast_to(frame, back.shape))
-  assert back.shape == frame.shape or ending == 'ppm'   # which has no grey
+  assert back.shape == frame.shape or ending == 'ppm'   # which has no gray
 
 
 @pytest.mark.parametrize('ending', ['jpg', 'JPEG', 'webp'])
-def test_lossy_formats_keep_the_order_of_colours(tmp_path, ending):
+def test_lossy_formats_keep_the_order_of_colors(tmp_path, ending):
   plain = np.full((16, 16, 3), (200, 100, 20), np.uint8)
   images.write_image(tmp_path / f'x.{ending}', plain)
   np.testing.assert_allclose(images.read_image(tmp_path / f'x.{ending}'), plain, atol=4)
 
 
 @pytest.mark.parametrize('ending', ['png', 'tif'])
-def test_16_bit_grey_is_read_back_bit_for_bit(tmp_path, ending):
+def test_16_bit_gray_is_read_back_bit_for_bit(tmp_path, ending):
   images.write_image(tmp_path / f'x.{ending}', DEEP)
   back = images.read_image(tmp_path / f'x.{ending}')
   assert back.dtype == np.uint16
@@ -46,15 +46,15 @@ def test_16_bit_frames_are_refused_where_8_would_be_kept(tmp_path):
     images.write_image(tmp_path / 'x.jpg', DEEP)
 
 
-def test_16_bit_colour_is_rounded_to_8(tmp_path):
-  deep = np.minimum(COLOUR[..., ::-1].astype(np.uint32) * 257 + 100, 65535).astype(np.uint16)
+def test_16_bit_color_is_rounded_to_8(tmp_path):
+  deep = np.minimum(COLOR[..., ::-1].astype(np.uint32) * 257 + 100, 65535).astype(np.uint16)
   cv2.imwrite(str(tmp_path / 'x.png'), deep)
-  np.testing.assert_array_equal(images.read_image(tmp_path / 'x.png'), COLOUR)
+  np.testing.assert_array_equal(images.read_image(tmp_path / 'x.png'), COLOR)
 
 
 @pytest.mark.parametrize('mode', ['RGBA', 'P', '1', 'LA'])
-def test_alpha_and_palettes_give_grey_or_rgb(tmp_path, mode):
-  Image.fromarray(COLOUR).convert(mode).save(tmp_path / 'x.png')
+def test_alpha_and_palettes_give_gray_or_rgb(tmp_path, mode):
+  Image.fromarray(COLOR).convert(mode).save(tmp_path / 'x.png')
   back = images.read_image(tmp_path / 'x.png')
   assert back.dtype == np.uint8
   assert back.shape[-1] in (1, 3)
@@ -106,8 +106,8 @@ def test_hidden_files_and_other_endings_are_no_pictures():
 
 
 def test_resize_is_pillows_bicubic():
-  expected = np.asarray(Image.fromarray(COLOUR).resize((7, 5), Image.Resampling.BICUBIC))
-  np.testing.assert_array_equal(resize.resize_frame(COLOUR, (5, 7)), expected)
+  expected = np.asarray(Image.fromarray(COLOR).resize((7, 5), Image.Resampling.BICUBIC))
+  np.testing.assert_array_equal(resize.resize_frame(COLOR, (5, 7)), expected)
 
 
 def test_resize_of_16_bits_is_the_same_filter_as_of_8():
@@ -126,7 +126,7 @@ def test_resize_of_16_bits_clips_what_overshoots():
   assert np.all(np.diff(big[0, 14:18, 0].astype(int)) > 0)
 
 
-def test_shrinking_averages_so_that_a_checkerboard_turns_grey():
+def test_shrinking_averages_so_that_a_checkerboard_turns_gray():
   board = (np.indices((32, 32)).sum(0) % 2 * 255).astype(np.uint8)[..., None]
   small = resize.resize_frame(board, (8, 8))
   assert 120 < small.min() <= small.max() < 135
@@ -205,6 +205,6 @@ def test_pictures_with_names_outside_ascii_are_read(tmp_path):
   np.testing.assert_array_equal(images.read_image(path), RAMP)
 
 
-def test_colours_are_in_the_order_of_other_programs(tmp_path):
-  Image.fromarray(COLOUR).save(tmp_path / 'x.png')
-  np.testing.assert_array_equal(images.read_image(tmp_path / 'x.png'), COLOUR)
+def test_colors_are_in_the_order_of_other_programs(tmp_path):
+  Image.fromarray(COLOR).save(tmp_path / 'x.png')
+  np.testing.assert_array_equal(images.read_image(tmp_path / 'x.png'), COLOR)

@@ -95,10 +95,10 @@ def test_flir_goes_by_the_lists_with_the_domains_turned(tmp_path):
   put_flir(tmp_path)
   counts = build(tmp_path, 'flir_ntir2dc')[1]
   assert counts == {'train_a': 1, 'train_b': 1, 'test_a': 2, 'test_b': 1}
-  thermal, colour, test = (read(tmp_path, 'flir_ntir2dc', *x) for x in (
+  thermal, color, test = (read(tmp_path, 'flir_ntir2dc', *x) for x in (
       ('train', 'a'), ('train', 'b'), ('test', 'a')))
-  assert abs(values(thermal)[0] - 62) <= 1 and abs(values(colour)[0] - 161) <= 1
-  assert colour.read(0)['frame'].shape == (288, 360, 3)
+  assert abs(values(thermal)[0] - 62) <= 1 and abs(values(color)[0] - 161) <= 1
+  assert color.read(0)['frame'].shape == (288, 360, 3)
   assert test.clips == [('FLIR_09002', 0, 1), ('FLIR_09001', 1, 1)]
   # 640x512 -> 500x400 -> less 70 and 56; the box in the corner is cut off
   np.testing.assert_allclose(test.read(0)['boxes'], [[180, 144, 230, 244, 3]])

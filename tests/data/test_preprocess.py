@@ -95,8 +95,8 @@ def test_random_crops_are_taken_from_what_is_left(config):
 
 def test_maps_follow_at_either_size(config, tmp_path):
   """Edges of the published frame are prepared with it, those of the prepared one are left."""
-  greys = {f'f{i}': picture(i)[..., :1] for i in range(3)}
-  config.data.train_a = folder(tmp_path, 'greys', greys)
+  grays = {f'f{i}': picture(i)[..., :1] for i in range(3)}
+  config.data.train_a = folder(tmp_path, 'grays', grays)
   extras = ('edges_a',)
   config.data.edges_a = config.data.train_a
   batch = next(batches.train_iterator(config, 2, extras=extras))

@@ -39,7 +39,7 @@ def test_hash_of_integers_equals_hash_of_arrays():
   assert [hashing.fold_int(3, k, -2) for k in keys.tolist()] == hashing.fold(3, keys, -2).tolist()
 
 
-def test_hash_spreads_neighbouring_keys_evenly():
+def test_hash_spreads_neighboring_keys_evenly():
   u = hashing.uniform(5, np.arange(20000))
   counts = np.histogram(u, 10, (0, 1))[0]
   assert abs(counts - 2000).max() < 200
@@ -158,16 +158,16 @@ def test_boxes_hug_the_visible_pixels_of_objects():
   assert found > 20
 
 
-def test_heat_does_not_know_colours():
-  """Repainting everything leaves the thermal frame as it is: colour is in semantics alone."""
+def test_heat_does_not_know_colors():
+  """Repainting everything leaves the thermal frame as it is: color is in semantics alone."""
   scene = world.build(4, 'driving', 'clear', 24)
   view = render.raster(scene, 3, (64, 64))
   repainted = scene._replace(tables=scene.tables._replace(rgb=scene.tables.rgb[::-1] * 0.5))
   look = surface.look(scene, view)
   heat = [cameras.thermal(s, view, look, 3) for s in (scene, repainted)]
-  colour = [cameras.visible(s, view, look, 3) for s in (scene, repainted)]
+  color = [cameras.visible(s, view, look, 3) for s in (scene, repainted)]
   np.testing.assert_array_equal(*heat)
-  assert np.abs(colour[0].astype(float) - colour[1]).mean() > 8
+  assert np.abs(color[0].astype(float) - color[1]).mean() > 8
 
 
 def test_people_and_engines_are_hot_and_the_sky_is_cold():
@@ -280,13 +280,13 @@ def test_long_clips_keep_their_street_and_traffic():
   assert not np.array_equal(label, b.read(0)['label'])
 
 
-def test_ceiling_of_constant_colours_is_between_grey_and_perfect():
+def test_ceiling_of_constant_colors_is_between_gray_and_perfect():
   settings = data(size=32, weather='clear')
   told = class_colors.class_color_ceiling(settings, train_frames=48, test_frames=24)
   b = source(settings, 'test', 'b')
-  grey = np.mean([10 * np.log10(255 ** 2 / np.var(b.read(8 * k + 4)['frame'].astype(float)))
+  gray = np.mean([10 * np.log10(255 ** 2 / np.var(b.read(8 * k + 4)['frame'].astype(float)))
                   for k in range(24)])
-  assert grey + 3 < told['psnr'] < 30
-  road = told['colours'][palette.ROAD]
+  assert gray + 3 < told['psnr'] < 30
+  road = told['colors'][palette.ROAD]
   assert np.abs(road - road.mean()).max() < 8
   np.testing.assert_allclose(told['share'].sum(), 1.0)

@@ -1,4 +1,4 @@
-"""Domains that are made: grey, coarse, masks; and paired windows of scenes and folders."""
+"""Domains that are made: gray, coarse, masks; and paired windows of scenes and folders."""
 
 import pickle
 
@@ -29,7 +29,7 @@ def first_batch(config, **more):
 
 @pytest.fixture(scope='module')
 def davis(tmp_path_factory):
-  """Two videos of 4 colour frames of 40 x 48, and annotations in a palette, object 2 of them."""
+  """Two videos of 4 color frames of 40 x 48, and annotations in a palette, object 2 of them."""
   root = tmp_path_factory.mktemp('davis')
   rng = np.random.default_rng(0)
   for clip in ('bear', 'camel'):
@@ -50,10 +50,10 @@ def in_folders(davis, task, **more):
   return config_of(task, source='folders', **{'train_b': str(davis / 'frames'), **more})
 
 
-def test_grey_is_luma():
+def test_gray_is_luma():
   frame = np.array([[[255, 0, 0], [0, 255, 0], [10, 20, 30]]], np.uint8)
   want = [[[76], [150], [18]]]     # 0.299 R + 0.587 G + 0.114 B
-  assert tasks.grey({'frame': frame}, None).tolist() == want
+  assert tasks.gray({'frame': frame}, None).tolist() == want
 
 
 def test_half_keeps_what_half_the_size_holds():
@@ -81,12 +81,12 @@ def test_mask_of_labels_and_of_annotations():
   assert tasks.mask({'frame': note}, **at_its_size)[..., 0].tolist() == [[0, 255]]
 
 
-def test_one_folder_is_enough_for_colour_and_superres(davis):
-  for task in ('colour', 'superres'):
+def test_one_folder_is_enough_for_color_and_superres(davis):
+  for task in ('color', 'superres'):
     batch = first_batch(in_folders(davis, task))
     assert batch['a'].shape[:4] == batch['b'].shape[:4] == (2, 2, 32, 32)
     a, b = (ops.to_float(batch[x], batch[f'limits_{x}'], 3) for x in 'ab')
-    if task == 'colour':     # same moment, same crop, same flip
+    if task == 'color':     # same moment, same crop, same flip
       np.testing.assert_allclose(a[..., :1], ops.luma(b), atol=0.02)
     else:
       assert 0.3 < np.corrcoef(np.ravel(a), np.ravel(b))[0, 1] < 0.99
@@ -127,7 +127,7 @@ def test_paired_folders_keep_step(davis):
 
 
 def test_a_made_domain_travels_to_other_processes_with_its_flow():
-  made = sources.open_source(config_of('colour').data, 'train', 'a')
+  made = sources.open_source(config_of('color').data, 'train', 'a')
   again = pickle.loads(pickle.dumps(made))
   assert repr(again) == repr(made) and len(again) == 8 and again.has_flow
   assert np.array_equal(again.read(3)['frame'], made.read(3)['frame'])
@@ -135,11 +135,11 @@ def test_a_made_domain_travels_to_other_processes_with_its_flow():
 
 
 def test_mistakes_are_named(davis):
-  with pytest.raises(ValueError, match="data.task='depth' is unknown: translate, colour"):
+  with pytest.raises(ValueError, match="data.task='depth' is unknown: translate, color"):
     sources.open_source(config_of('depth').data, 'train', 'a')
-  with pytest.raises(ValueError, match="data.task='colour': No frames given for data.train_b"):
-    sources.open_source(config_of('colour', source='folders').data, 'train', 'a')
-  config = config_of('colour', direction='b2a')          # the target is infrared: grey
-  with pytest.raises(ValueError, match='clip train_000, frame 1: .*learns from colour'):
+  with pytest.raises(ValueError, match="data.task='color': No frames given for data.train_b"):
+    sources.open_source(config_of('color', source='folders').data, 'train', 'a')
+  config = config_of('color', direction='b2a')          # the target is infrared: gray
+  with pytest.raises(ValueError, match='clip train_000, frame 1: .*learns from color'):
     sources.open_source(config.data, 'train', 'a').read(1)
-  assert sources.open_source(in_folders(davis, 'colour').data, 'test', 'a') is None
+  assert sources.open_source(in_folders(davis, 'color').data, 'test', 'a') is None

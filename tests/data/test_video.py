@@ -26,12 +26,12 @@ def picture(k, height=HEIGHT, width=WIDTH):
   return frame
 
 
-def grey(k, height=HEIGHT, width=WIDTH):
+def gray(k, height=HEIGHT, width=WIDTH):
   return picture(k, height, width)[..., 1:2]
 
 
 def deep(k, height=HEIGHT, width=WIDTH):
-  return grey(k, height, width).astype(np.uint16) * 100 + 7000
+  return gray(k, height, width).astype(np.uint16) * 100 + 7000
 
 
 def write(path, make=picture, count=COUNT, rate=25, seconds=None, **size):
@@ -57,7 +57,7 @@ def encode(path, codec, count=COUNT):
   return path
 
 
-@pytest.mark.parametrize('make', [picture, grey, deep])
+@pytest.mark.parametrize('make', [picture, gray, deep])
 @pytest.mark.parametrize('size', [(32, 48), (31, 47)])
 def test_mkv_is_lossless_at_every_size_and_depth(tmp_path, make, size):
   path = write(tmp_path / 'x.mkv', make, 3, height=size[0], width=size[1])
@@ -66,7 +66,7 @@ def test_mkv_is_lossless_at_every_size_and_depth(tmp_path, make, size):
     np.testing.assert_array_equal(frame, make(k, *size))
 
 
-def test_mp4_is_close_in_every_colour(mp4):
+def test_mp4_is_close_in_every_color(mp4):
   shown = np.stack([frame for frame, _ in video_reader.read_video(mp4)]).astype(float)
   error = shown - np.stack([picture(k) for k in range(COUNT)])
   assert np.abs(error).mean() < 6
@@ -92,10 +92,10 @@ def test_odd_sizes_come_back_exactly_and_the_padding_is_told(tmp_path):
   assert np.abs(back[1].astype(float) - picture(1, 31, 47)).mean() < 8
 
 
-def test_grey_is_written_to_mp4_without_a_tint(tmp_path):
-  path = write(tmp_path / 'x.mp4', grey, 3)
+def test_gray_is_written_to_mp4_without_a_tint(tmp_path):
+  path = write(tmp_path / 'x.mp4', gray, 3)
   back = next(video_reader.read_video(path))[0].astype(float)
-  assert np.abs(back - grey(0)).mean() < 3
+  assert np.abs(back - gray(0)).mean() < 3
   assert np.ptp(back, axis=-1).max() <= 2
 
 
@@ -117,9 +117,9 @@ def test_a_variable_rate_is_kept_from_the_first_frame(tmp_path):
 
 
 def test_times_that_do_not_grow_keep_the_order_of_frames(tmp_path):
-  path = write(tmp_path / 'x.mkv', grey, 4, seconds=lambda k: 0.04 * min(k, 1))
+  path = write(tmp_path / 'x.mkv', gray, 4, seconds=lambda k: 0.04 * min(k, 1))
   back = [frame for frame, _ in video_reader.read_video(path)]
-  np.testing.assert_array_equal(back, [grey(k) for k in range(4)])
+  np.testing.assert_array_equal(back, [gray(k) for k in range(4)])
 
 
 def test_info_says_what_reading_gives(tmp_path, mp4):
@@ -194,10 +194,10 @@ def test_times_of_avi_go_by_its_rate(tmp_path):
 
 
 def test_several_videos_are_clips_and_pickle(tmp_path, mp4):
-  other = write(tmp_path / 'x.mkv', grey, 5)
+  other = write(tmp_path / 'x.mkv', gray, 5)
   found = pickle.loads(pickle.dumps(videos.VideoFrames([mp4, other])))
   assert found.clips == [('road', 0, COUNT), ('x', COUNT, 5)]
-  np.testing.assert_array_equal(found.read(COUNT + 3)['frame'], grey(3))
+  np.testing.assert_array_equal(found.read(COUNT + 3)['frame'], gray(3))
   assert found.where(COUNT + 3) == f'{other}, frame 3 (from 0)'
   assert '0x' not in repr(found)
 
@@ -229,7 +229,7 @@ def test_a_damaged_frame_is_named_or_left_out(tmp_path, mp4):
   assert 0 < len(left) < COUNT
 
 
-@pytest.mark.parametrize('make', [grey, deep])
+@pytest.mark.parametrize('make', [gray, deep])
 def test_a_wrong_checksum_in_a_lossless_video_is_a_damaged_frame(tmp_path, make):
   path = write(tmp_path / 'x.mkv', make, 6, height=48, width=64)
   whole = [frame for frame, _ in video_reader.read_video(path)]
@@ -270,7 +270,7 @@ def test_a_video_cut_short_stops_or_says_how_much_is_missing(tmp_path, mp4):
 
 
 def test_frames_that_damage_swallowed_whole_are_counted(tmp_path):
-  path = write(tmp_path / 'x.mkv', grey, 30, height=48, width=64)
+  path = write(tmp_path / 'x.mkv', gray, 30, height=48, width=64)
   data = bytearray(path.read_bytes())
   data[len(data) // 3:2 * len(data) // 3] = bytes(2 * len(data) // 3 - len(data) // 3)
   path.write_bytes(bytes(data))
@@ -311,10 +311,10 @@ def test_training_unpacks_a_video_once(tmp_path, mp4, capsys):
 
 
 def test_a_changed_video_is_unpacked_anew(tmp_path):
-  path = write(tmp_path / 'x.mkv', grey, 3)
+  path = write(tmp_path / 'x.mkv', gray, 3)
   data = settings(tmp_path, path)
   assert len(sources.open_source(data, 'train', 'a')) == 3
-  write(path, grey, 4)
+  write(path, gray, 4)
   assert len(sources.open_source(data, 'train', 'a')) == 4
 
 
@@ -345,7 +345,7 @@ def test_a_folder_of_videos_is_a_clip_each(tmp_path, mp4):
   folder = tmp_path / 'films'
   folder.mkdir()
   shutil.copy(mp4, folder / 'b10.mp4')
-  write(folder / 'b9.MKV', grey, 4)
+  write(folder / 'b9.MKV', gray, 4)
   data = settings(tmp_path, folder)
   assert sources.open_source(data, 'train', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
   assert sources.open_source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
@@ -353,7 +353,7 @@ def test_a_folder_of_videos_is_a_clip_each(tmp_path, mp4):
 
 def test_test_videos_of_one_name_are_told_apart(tmp_path):
   for name in ('day', 'night'):
-    write(tmp_path / 'films' / name / 'x.mkv', grey, 3)
+    write(tmp_path / 'films' / name / 'x.mkv', gray, 3)
   found = sources.open_source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
   assert [clip[0] for clip in found.clips] == ['day_x.mkv', 'night_x.mkv']
 

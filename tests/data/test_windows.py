@@ -1,4 +1,4 @@
-"""Windows: what is in them, and how they are cut. A grey value says which frame it is."""
+"""Windows: what is in them, and how they are cut. A gray value says which frame it is."""
 
 import collections
 
@@ -59,7 +59,7 @@ def test_an_unreadable_frame_is_named_by_the_iterator(config, tmp_path):
     take(batches.train_iterator(config, 2), 20)
 
 
-def test_grey_frames_in_a_colour_domain_are_repeated():
+def test_gray_frames_in_a_color_domain_are_repeated():
   class Mixed(Numbered):
     def read(self, i):
       frame = super().read(i)['frame']
@@ -68,7 +68,7 @@ def test_grey_frames_in_a_colour_domain_are_repeated():
   assert found[0]['frames'].shape == (4, 8, 8, 3)
 
 
-def test_colour_in_a_grey_domain_names_the_frame():
+def test_color_in_a_gray_domain_names_the_frame():
   class Mixed(Numbered):
     def read(self, i):
       frame = super().read(i)['frame']

@@ -38,7 +38,7 @@ def test_all_rows_have_all_scores(scored):
 
 
 def test_reference_rows_stand_in_the_order_they_must(scored):
-  """One colour per class beats one colour, which beats the infrared frame itself."""
+  """One color per class beats one color, which beats the infrared frame itself."""
   rows = scored[0]['rows']
   assert rows['ceiling']['psnr'] > rows['constant']['psnr'] > rows['source']['psnr']
   assert rows['constant']['flicker'] == 0
@@ -66,7 +66,7 @@ def test_page_needs_nothing_from_outside(scored):
   page = (scored[1] / 'index.html').read_text()
   assert 'src="data:image/png;base64,' in page
   assert not re.search(r'(src|href)="?(http|//|\.|/)', page)
-  for words in ('best single colour', 'untrained network', 'Worst frames', 'test_000'):
+  for words in ('best single color', 'untrained network', 'Worst frames', 'test_000'):
     assert words in page
 
 
@@ -128,17 +128,17 @@ def test_visible_to_infrared_is_scored_too():
   assert np.isfinite(scores['psnr'])
 
 
-def test_best_colour_maximises_mean_psnr():
+def test_best_color_maximizes_mean_psnr():
   rng = np.random.default_rng(0)
   frames = [np.uint8(rng.integers(low, low + spread, (3, 12, 12, 3)))
             for low, spread in ((0, 90), (120, 10))]
   found = [clips.moments(frame) for frame in frames]
   means, variances = (np.concatenate(x) for x in zip(*found, strict=True))
-  best = clips.best_colour(means, variances)
+  best = clips.best_color(means, variances)
 
-  def psnr(colour):
+  def psnr(color):
     target = np.concatenate(frames) / 255
-    return np.mean(-10 * np.log10(np.mean((target - colour) ** 2, axis=(1, 2, 3))))
+    return np.mean(-10 * np.log10(np.mean((target - color) ** 2, axis=(1, 2, 3))))
   assert psnr(best) >= psnr(means.mean(axis=0)) - 1e-9
   for step in np.eye(3) * 0.003:
     assert psnr(best) > psnr(best + step)
@@ -147,10 +147,10 @@ def test_best_colour_maximises_mean_psnr():
 
 def test_moments_give_the_error_of_a_constant():
   target = np.random.default_rng(0).integers(0, 256, (1, 8, 8, 3), np.uint8)
-  colour = np.array([0.2, 0.5, 0.9])
+  color = np.array([0.2, 0.5, 0.9])
   means, variances = clips.moments(target)
-  direct = np.mean((target / 255 - colour) ** 2)
-  np.testing.assert_allclose(variances[0] + np.mean((means[0] - colour) ** 2), direct, rtol=1e-6)
+  direct = np.mean((target / 255 - color) ** 2)
+  np.testing.assert_allclose(variances[0] + np.mean((means[0] - color) ** 2), direct, rtol=1e-6)
 
 
 # ---- folders ----------------------------------------------------------------------------------

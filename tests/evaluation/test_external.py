@@ -63,7 +63,7 @@ def test_class_maps_stand_in_the_table_of_folders(world):
   assert 'mIoU' in (world / 'out' / 'index.html').read_text()
 
 
-def test_a_labelled_frame_without_a_prediction_is_named(world):
+def test_a_labeled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
     external.scores(('iou',), places(world),

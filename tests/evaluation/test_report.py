@@ -33,16 +33,16 @@ def rows(length=3, value=0):
 def test_verdict_names_the_references_and_the_ratios():
   text = words.verdict(scores())
   assert '20.00 dB' in text
-  assert '15.00 dB for the best single colour' in text
+  assert '15.00 dB for the best single color' in text
   assert '2.00 times that of the input itself' in text
   assert '50% more' in text
-  assert 'below a plain colour' not in text
+  assert 'below a plain color' not in text
 
 
 def test_verdict_says_when_nothing_was_learned():
   poor = scores()
   poor['rows']['constant'] = {'psnr': 21.0}
-  assert 'below a plain colour' in words.verdict(poor)
+  assert 'below a plain color' in words.verdict(poor)
 
 
 def test_verdict_without_scores_and_with_nan():

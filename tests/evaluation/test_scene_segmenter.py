@@ -79,7 +79,7 @@ def test_crops_cut_frames_and_labels_alike():
              for part, turned in zip(np.asarray(y), mirrored, strict=True) if turned)
 
 
-def test_grey_targets_are_learned_in_grey():
+def test_gray_targets_are_learned_in_gray():
   settings = config()
   settings.data.update(direction='b2a', channels_b=1)
   frames, truth = scene_segmenter.examples(settings, 'train', 3)

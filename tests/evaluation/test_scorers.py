@@ -176,7 +176,7 @@ def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
 
 
 class Fake:
-  """A scorer whose features are the frame's mean colour."""
+  """A scorer whose features are the frame's mean color."""
   nets, params, files, suffix = {'inception': None}, {'inception': None}, {'x': 'random'}, '_RANDOM'
 
 

@@ -15,7 +15,7 @@ RNG = np.random.default_rng(0)
 
 
 def texture(rng, size):
-  """Grey values about 127 with detail at three scales."""
+  """Gray values about 127 with detail at three scales."""
   layers = [s * cv2.GaussianBlur(rng.normal(size=(size, size)), (0, 0), s) for s in (1.5, 4, 10)]
   x = sum(layers)
   return (127 + 45 * (x - x.mean()) / x.std()).astype(np.float32)
@@ -50,7 +50,7 @@ def disc_scene(rng, size=256):
 
 
 def frame(x, rng=None, noise=0.0):
-  """Grey values as [1, H, W, 1] in [-1, 1], noise added, clipped."""
+  """Gray values as [1, H, W, 1] in [-1, 1], noise added, clipped."""
   x = x + noise * rng.normal(size=x.shape) if noise else x
   return jnp.asarray(np.clip(x, 0, 255) / 127.5 - 1, jnp.float32)[None, ..., None]
 
@@ -163,10 +163,10 @@ def test_a_shift_is_found_and_pairs_do_not_see_each_other(estimator, small):
   np.testing.assert_array_equal(found[1], 0)
 
 
-def test_colour_is_seen_as_its_luma_of_0_to_255():
-  colour = jnp.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]).reshape(1, 1, 3, 3)
-  grey, = tvl1.intensities(colour)
-  np.testing.assert_allclose(grey[0, 0, :, 0], [0, 255, 0.587 * 255], rtol=1e-5)
+def test_color_is_seen_as_its_luma_of_0_to_255():
+  color = jnp.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]).reshape(1, 1, 3, 3)
+  gray, = tvl1.intensities(color)
+  np.testing.assert_allclose(gray[0, 0, :, 0], [0, 255, 0.587 * 255], rtol=1e-5)
 
 
 @estimators
@@ -199,9 +199,9 @@ def test_no_worse_than_scikit_image_and_opencv(large):
   rng = np.random.default_rng(1)
   a, b, flow = disc_scene(rng)
   pair = frame(a, rng, 2), frame(b, rng, 2)
-  grey = [np.asarray((x[0, ..., 0] + 1) / 2) for x in pair]
-  rows, cols = registration.optical_flow_tvl1(*grey)
+  gray = [np.asarray((x[0, ..., 0] + 1) / 2) for x in pair]
+  rows, cols = registration.optical_flow_tvl1(*gray)
   theirs = error(np.stack([cols, rows], -1)[None], flow)
   dis = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-  other = error(dis.calc(*[np.uint8(255 * x) for x in grey], None)[None], flow)
+  other = error(dis.calc(*[np.uint8(255 * x) for x in gray], None)[None], flow)
   assert error(large[tvl1.tvl1](*pair), flow) < 1.05 * min(theirs, other)

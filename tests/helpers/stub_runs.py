@@ -46,7 +46,7 @@ def negative(model, params, model_state, carry, frames):
 
 
 def counting(model, params, model_state, carry, frames):
-  """Frame t of a clip gets the grey value t: shows what a recurrent method carries."""
+  """Frame t of a clip gets the gray value t: shows what a recurrent method carries."""
   start = jnp.zeros(()) if carry is None else carry
   index = start + jnp.arange(frames.shape[1])
   values = jnp.broadcast_to((index / 127.5 - 1)[None, :, None, None, None], frames.shape)

@@ -157,7 +157,7 @@ class Raft(nn.Module):
     return self.enlarge(places - start, h)
 
   def sample(self, level, places):
-    """Bilinear samples of every centre's window; outside is 0."""
+    """Bilinear samples of every center's window; outside is 0."""
     B, _, H, W = places.shape
     k, l = level.shape[2:]
     line = torch.arange(-self.radius, self.radius + 1).float()
@@ -178,7 +178,7 @@ class Raft(nn.Module):
     return fine.reshape(B, 2, 8 * H, 8 * W)
 
 
-def randomised(kind, seed=0):
+def randomized(kind, seed=0):
   """A network in evaluation mode whose frozen statistics are not those of a fresh one."""
   torch.manual_seed(seed)
   net = Raft(kind).eval()

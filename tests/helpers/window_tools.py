@@ -31,7 +31,7 @@ class Numbered:
 
 
 def folders_config(tmp_path):
-  """Two grey folders, clips of 5 and 4 frames (a) and of 7 (b), all 12 x 16 pixels."""
+  """Two gray folders, clips of 5 and 4 frames (a) and of 7 (b), all 12 x 16 pixels."""
   value = 10
   for domain, lengths in CLIPS.items():
     for split in ('train', 'test'):

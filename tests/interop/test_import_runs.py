@@ -57,7 +57,7 @@ def frames_of():
 
 
 def pictures(folder):
-  """[T, H, W, 3] uint8 of a folder of frames, grey repeated."""
+  """[T, H, W, 3] uint8 of a folder of frames, gray repeated."""
   return np.stack([np.asarray(Image.open(path).convert('RGB'))
                    for path in sorted(folder.glob('*.png'))])
 

@@ -53,10 +53,10 @@ def test_a_cell_for_each_level_makes_a_pyramid():
 
 
 def test_similarity_by_hand_on_a_step_edge():
-  """Without smoothing: d_k is the squared difference to the neighbour, s = exp(-d / V)."""
+  """Without smoothing: d_k is the squared difference to the neighbor, s = exp(-d / V)."""
   frames = jnp.zeros((1, 4, 8, 1)).at[:, :, 4:].set(1.0)
   s = descriptor.self_similarity(frames, 1, 4, 0.0, 0.0)   # right, down, left, up
-  V = 0.25 + 1e-4                                          # one of four neighbours differs
+  V = 0.25 + 1e-4                                          # one of four neighbors differs
   np.testing.assert_allclose(s[0, 1, 3], [np.exp(-1 / V), 1, 1, 1], rtol=1e-4)
   np.testing.assert_allclose(s[0, 1, 4], [1, 1, np.exp(-1 / V), 1], rtol=1e-4)
 
@@ -105,8 +105,8 @@ def test_finite_gradient_on_constant_and_noise_frames(street):
 slope = jax.jit(jax.grad(lambda x, y: loss(x, y) + loss(x, y, local=True), argnums=1))
 
 
-def test_windows_are_centred_by_themselves():
+def test_windows_are_centerd_by_themselves():
   level = jax.random.normal(jax.random.key(0), (2, 6, 6, 4)) + 3.0
   tokens = descriptor.window_tokens([level], jnp.array([[0, 1, 6, 7]]))[0]
-  expected = descriptor.centre(level[:, :2, :2].reshape(2, 4, 4))
+  expected = descriptor.center(level[:, :2, :2].reshape(2, 4, 4))
   np.testing.assert_allclose(tokens[:, 0], expected, rtol=1e-6)

@@ -41,7 +41,7 @@ def test_every_frame_has_thresholds_of_its_own():
 
 
 def test_weak_ridges_stay_only_where_they_reach_a_strong_one():
-  """Against labelled regions (SciPy) of the same ridges."""
+  """Against labeled regions (SciPy) of the same ridges."""
   x = square(noise=0.15)
   down, right = edges.slopes(x, edges.CANNY_SIGMA)
   size = np.hypot(down, right)
@@ -60,7 +60,7 @@ def test_thin_lines_are_one_pixel_wide_across_a_slope():
   down, right = edges.slopes(x.astype(np.float32), 1.4)
   kept = np.asarray(edges.thin(np.hypot(down, right), down, right))[0, ..., 0]
   np.testing.assert_array_equal(kept[8], np.arange(32) == 16)
-  assert not kept[0].any()                                 # the outermost pixels have no neighbours
+  assert not kept[0].any()                                 # the outermost pixels have no neighbors
 
 
 def test_contours_drop_texture_and_keep_outlines():

@@ -1,4 +1,4 @@
-"""k-means of some rows, and how rows and centres find each other."""
+"""k-means of some rows, and how rows and centers find each other."""
 
 import jax
 import jax.numpy as jnp
@@ -23,13 +23,13 @@ def planted(seed, count=120, channels=8):
 
 def lloyd(x, mask, start, rounds=20):
   """The same rounds in NumPy, on the rows that count alone."""
-  rows, centre = x[mask].astype(np.float64), start.astype(np.float64)
+  rows, center = x[mask].astype(np.float64), start.astype(np.float64)
   for _ in range(rounds):
-    unit = [v / np.sqrt((v ** 2).sum(-1, keepdims=True) + 1e-6) for v in (rows, centre)]
+    unit = [v / np.sqrt((v ** 2).sum(-1, keepdims=True) + 1e-6) for v in (rows, center)]
     nearest = (unit[0] @ unit[1].T).argmax(axis=1)
-    centre = np.stack([rows[nearest == k].mean(axis=0) if (nearest == k).any() else centre[k]
-                       for k in range(len(centre))])
-  return centre
+    center = np.stack([rows[nearest == k].mean(axis=0) if (nearest == k).any() else center[k]
+                       for k in range(len(center))])
+  return center
 
 
 @pytest.mark.parametrize('seed', range(3))
@@ -54,24 +54,24 @@ def test_planted_directions_are_found_whatever_the_masked_rows_are():
   np.testing.assert_array_equal(centroids(x, mask, jax.random.key(begin), 3, 20), found)
 
 
-def test_a_centre_without_rows_stays():
-  """Two rows alike and one other, three centres: one of the twins gets nothing."""
+def test_a_center_without_rows_stays():
+  """Two rows alike and one other, three centers: one of the twins gets nothing."""
   x = np.float32([[1, 0], [1, 0], [0, 1]])
   found = np.asarray(centroids(x, np.ones(3, bool), jax.random.key(0), 3, 20))
   np.testing.assert_allclose(np.sort(found[:, 0]), [0, 1, 1])
 
 
-def test_empty_mask_gives_finite_centres():
+def test_empty_mask_gives_finite_centers():
   x, mask, _ = planted(1)
   assert np.isfinite(centroids(x, np.zeros_like(mask), jax.random.key(0), 4, 20)).all()
 
 
 def test_coverage_equals_numpy_and_skips_masked_rows():
   x, mask, _ = planted(2)
-  centre = x[mask][:4] + 0.1
-  unit = [v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (x[mask], centre)]
+  center = x[mask][:4] + 0.1
+  unit = [v / np.linalg.norm(v, axis=-1, keepdims=True) for v in (x[mask], center)]
   cosine = unit[0] @ unit[1].T
-  mu, tau = feature_clusters.coverage(centre, x, mask)
+  mu, tau = feature_clusters.coverage(center, x, mask)
   assert float(mu) == pytest.approx(cosine.max(axis=1).mean(), abs=1e-5)
   assert float(tau) == pytest.approx(cosine.max(axis=0).mean(), abs=1e-5)
 

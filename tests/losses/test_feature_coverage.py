@@ -28,15 +28,15 @@ def graded(real, fake, labels_real, labels_fake, groups=GROUPS):
 
 
 def numpy_loss(real, fake, labels_real, labels_fake):
-  """Eq. 12 to 16 on the rows of each group alone, with the centres of the k-means under test."""
+  """Eq. 12 to 16 on the rows of each group alone, with the centers of the k-means under test."""
   real, fake = real.reshape(-1, 5), fake.reshape(-1, 5)
   losses = []
   for ids, key in zip(GROUPS, jax.random.split(jax.random.key(3), 3), strict=True):
     masks = [np.isin(x.ravel(), ids) for x in (labels_real, labels_fake)]
     if min(mask.sum() for mask in masks) <= 4:
       continue
-    centre = np.asarray(feature_clusters.centroids(real, masks[0], key, 4))
-    u = centre / np.linalg.norm(centre, axis=1, keepdims=True)
+    center = np.asarray(feature_clusters.centroids(real, masks[0], key, 4))
+    u = center / np.linalg.norm(center, axis=1, keepdims=True)
     (mu, tau), (mu_fake, tau_fake) = (
         (c.max(axis=1).mean(), c.max(axis=0).mean()) for c in (
             x[mask] / np.linalg.norm(x[mask], axis=1, keepdims=True) @ u.T

@@ -57,20 +57,20 @@ def test_equal_features_cost_nothing_with_a_finite_gradient():
   assert abs(value) < 1e-12 and all(np.isfinite(g).all() for g in grads.values())
 
 
-def test_standardised_features_have_mean_0_and_variance_1_per_channel_and_image():
+def test_standardized_features_have_mean_0_and_variance_1_per_channel_and_image():
   x = perceptual.standardize(3 + 5 * features(0)['flat'])
   np.testing.assert_allclose(x.mean((1, 2)), 0, atol=1e-5)
   np.testing.assert_allclose(x.var((1, 2)), 1, atol=1e-4)
 
 
-def test_standardised_distance_does_not_see_how_strongly_a_channel_fires():
+def test_standardized_distance_does_not_see_how_strongly_a_channel_fires():
   x, other = features(0)['flat'], features(1)['flat']
   gain = jnp.array([2.0, 0.5, 7.0])
   np.testing.assert_allclose(perceptual.standardized_distance(x, gain * x + 1), 0, atol=1e-5)
   assert 0 < float(perceptual.standardized_distance(x, other)) <= 4
 
 
-def test_standardised_distance_of_opposites_is_4_and_of_dead_channels_0():
+def test_standardized_distance_of_opposites_is_4_and_of_dead_channels_0():
   x = features(0)['flat']
   np.testing.assert_allclose(perceptual.standardized_distance(x, -x), 4, rtol=1e-3)
   dead = jnp.zeros((1, 4, 4, 2))

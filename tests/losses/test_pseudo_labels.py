@@ -57,7 +57,7 @@ def test_denoising_equals_a_loop_over_pixels(name, absent):
 
 
 def test_exactly_the_swapped_pixels_are_rejected():
-  """Two colours; the means come from the map with the mistakes in it."""
+  """Two colors; the means come from the map with the mistakes in it."""
   labels = np.repeat([[VEGETATION, SKY]], 8, axis=0).repeat(8, axis=1).astype(np.uint8)
   features = np.where(labels == SKY, 1.0, -1.0)[..., None] * np.ones(3)
   noisy = labels.copy()

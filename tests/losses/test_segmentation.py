@@ -16,7 +16,7 @@ def test_weights_are_share_to_minus_half_of_mean_one():
   np.testing.assert_allclose(weights[truth[truth != 255]].mean(), 1, rtol=1e-6)
 
 
-def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels():
+def test_cross_entropy_is_the_weighted_mean_over_labeled_pixels():
   rng = np.random.default_rng(0)
   logits, weights = rng.normal(size=(2, 3, 4, 5)), np.array([1, 2, 0.5, 3, 0.1])
   truth = rng.integers(0, 5, (2, 3, 4))
@@ -31,7 +31,7 @@ def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels():
   np.testing.assert_allclose(found, above / below, rtol=1e-5)
 
 
-def test_no_labelled_pixel_costs_nothing_and_moves_nothing():
+def test_no_labeled_pixel_costs_nothing_and_moves_nothing():
   truth = jnp.full((1, 2, 2), 255)
   value, slope = jax.value_and_grad(
       lambda x: seg_losses.cross_entropy(x, truth, np.ones(3)))(jnp.ones((1, 2, 2, 3)))

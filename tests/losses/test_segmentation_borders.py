@@ -41,7 +41,7 @@ def test_boundary_equals_numpy(seed):
   assert np.isfinite(grad).all() and grad.any()
 
 
-def test_boundary_of_unlabelled_images_is_0_with_finite_gradient():
+def test_boundary_of_unlabeled_images_is_0_with_finite_gradient():
   value, grad = boundary(logits_of(0), np.full((2, 12, 12), 255))
   assert value == 0
   np.testing.assert_array_equal(grad, 0)
@@ -62,7 +62,7 @@ def test_rare_classes_weigh_7_counted_per_image():
   np.testing.assert_array_equal(found, [1, 7, 7])
 
 
-def test_cross_entropy_is_the_weighted_mean_over_labelled_pixels():
+def test_cross_entropy_is_the_weighted_mean_over_labeled_pixels():
   logits, labels = logits_of(3), labels_of(3)
   weights = np.asarray(seg_losses.rare_weights(labels, 5, pixels=32))
   assert set(weights[:4]) == {1.0, 7.0}

@@ -14,7 +14,7 @@ IDS = jnp.array([0, 7, 40, 47, 20])
 
 @pytest.mark.parametrize('unit', [False, True])
 def test_map_by_hand(unit):
-  """tanh(<q, k> / 10 C) of centred features, or their cosines."""
+  """tanh(<q, k> / 10 C) of centerd features, or their cosines."""
   f = np.asarray(F - F.mean((1, 2), keepdims=True)).reshape(2, 48, 4)
   if unit:
     f = f / np.linalg.norm(f, axis=-1, keepdims=True)
@@ -29,7 +29,7 @@ def test_an_offset_of_the_features_changes_nothing():
                              atol=1e-5)
 
 
-def test_windows_hold_the_neighbours_shifted_inwards():
+def test_windows_hold_the_neighbors_shifted_inwards():
   whole = np.asarray(selfsim.similarity_map(F, IDS, 64)).reshape(2, 5, 6, 8)
   windows = np.asarray(selfsim.similarity_map(F, IDS, 3)).reshape(2, 5, 3, 3)
   corners = [(0, 0), (0, 5), (3, 0), (3, 5), (1, 3)]   # of places (0,0) (0,7) (5,0) (5,7) (2,4)

@@ -246,12 +246,12 @@ def test_variants_are_words():
   config = config_of('gtc', 'demo-segmentation')
   assert (config.data.task, config.data.channels_b, config.gen.levels) == ('segmentation', 1, 5)
   paper = config_of('gtc', 'paper')
-  assert (paper.data.task, paper.flow.name) == ('colour', 'raft_small')
+  assert (paper.data.task, paper.flow.name) == ('color', 'raft_small')
   assert config_of('gtc', 'superres-paper').data.task == 'superres'
   # Flow is estimated from stretched frames where these are infrared.
   stretched = {task: config_of('gtc', f'{task}-paper').flow.stretch
-               for task in ('segmentation', 'superres', 'colour', 'translate')}
-  assert stretched == {'segmentation': False, 'superres': False, 'colour': False,
+               for task in ('segmentation', 'superres', 'color', 'translate')}
+  assert stretched == {'segmentation': False, 'superres': False, 'color': False,
                        'translate': True}
 
 
@@ -288,8 +288,8 @@ def test_what_comes_out_of_the_tasks(used):
   _, plain = used(None, frames)
   mask = used(None, frames, task='segmentation')[1]
   assert np.array_equal(mask, np.where(plain > 0, 1, -1))
-  grey = ops.match_channels(ops.luma(frames), 3)
-  np.testing.assert_allclose(used(None, frames, task='colour')[1], used(None, grey)[1], atol=1e-5)
+  gray = ops.match_channels(ops.luma(frames), 3)
+  np.testing.assert_allclose(used(None, frames, task='color')[1], used(None, gray)[1], atol=1e-5)
 
 
 def test_samples_show_the_residuals(stepped):

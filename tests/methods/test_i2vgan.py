@@ -127,7 +127,7 @@ def test_critic_sums_four_pairs(stepped, images):
 
 
 def test_projections_stay_as_they_were_drawn(stepped):
-  """The public code clears their gradients before their optimiser moves."""
+  """The public code clears their gradients before their optimizer moves."""
   _, (_, _, before, _), _, after, _ = stepped
   assert moved(before, after) == set(before.params) - {'proj_ab', 'proj_ba'}
 

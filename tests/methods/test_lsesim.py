@@ -142,7 +142,7 @@ def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
 # ---- The heads
 
 
-def test_lessons_are_a_then_b_turned_then_both_recoloured():
+def test_lessons_are_a_then_b_turned_then_both_recolored():
   a, b = BATCH['a'][:, 0], BATCH['b'][:, 0]
   frames = lsesim.head_batch(tiny(learned=True), a, b, KEY)
   assert frames.shape == (8, 8, 8, 3)
@@ -157,7 +157,7 @@ def test_lessons_are_a_then_b_turned_then_both_recoloured():
 
 
 def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
-  """Mean over layers of contrast(a, b', b turned) and contrast(a, recoloured a, recoloured b)."""
+  """Mean over layers of contrast(a, b', b turned) and contrast(a, recolored a, recolored b)."""
   config, setup, after, terms = learned
   nets, _, before, frozen = setup
   lessons = lsesim.head_batch(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)

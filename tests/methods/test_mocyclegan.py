@@ -45,7 +45,7 @@ def test_terms_by_hand(toys, stepped):
     back = [apply(nets, params, f'gen_{y}{x}', frame) for frame in fake]
     added = apply(nets, params, f'motion_{x}{y}', f)
     for k in (0, 1):
-      expected['gan'] += 0.5 * mean((apply(nets, params, f'disc_{y}', fake[k]) - 1) ** 2)
+      expected['adversarial'] += 0.5 * mean((apply(nets, params, f'disc_{y}', fake[k]) - 1) ** 2)
       expected['cycle'] += 0.5 * mean(jnp.abs(back[k] - BATCH[x][:, k]))
     expected['motion_cycle_warp'] += mean(traced * jnp.abs(back[1] - ops.warp(back[0], f)))
     expected['motion_transfer'] += mean(traced * jnp.abs(fake[1] - ops.warp(fake[0], f + added)))
@@ -170,7 +170,7 @@ def test_without_motion_terms_it_asks_for_no_flow():
   batch = {x: BATCH[x] for x in 'ab'}
   _, terms = jax.eval_shape(
       lambda: one_step(mocyclegan, config, toy_setup(mocyclegan, config), batch))
-  assert set(terms) == {'gan', 'cycle', 'disc_a', 'disc_b'}
+  assert set(terms) == {'adversarial', 'cycle', 'disc_a', 'disc_b'}
 
 
 # ---- Use

@@ -287,7 +287,7 @@ def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
 
   @jax.jit
   def found(frames, sure_a, sure_b):
-    grey = frames @ jnp.array([[0.299], [0.587], [0.114]])
+    gray = frames @ jnp.array([[0.299], [0.587], [0.114]])
 
     def other():
       asked.append(1)
@@ -299,7 +299,7 @@ def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
       pseudo_labels.confident(sure_a, 0.8),
       pseudo_labels.agreed(sure_a, sure_b, least, least),
     )
-    return alone, both, one, [pseudo_labels.all_denoised(x, grey, sequence) for x in expected]
+    return alone, both, one, [pseudo_labels.all_denoised(x, gray, sequence) for x in expected]
   sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
                     for key in jax.random.split(KEY))
   alone, both, one, expected = found(REAL['a'], sure_a, 0.5 * (sure_a + sure_b))

@@ -212,7 +212,7 @@ def test_without_a_vit_all_terms_are_there(without_vit):
   assert nets['disc_b'].out_channels == 1   # the 6 are those of the tokens
 
 
-def test_without_a_vit_motion_compares_normalised_tokens_of_both_frames(without_vit):
+def test_without_a_vit_motion_compares_normalized_tokens_of_both_frames(without_vit):
   config, nets, before, _, terms = without_vit
   x = BATCH['a'].reshape(-1, 32, 32, 3)
   fake = model.apply(nets, before.params, 'gen', x)

@@ -112,7 +112,7 @@ def test_generators_see_all_frames_of_a_clip_in_one_call_with_the_same_result():
 
 
 def test_visibility_finds_what_the_street_hides():
-  """Area under the curve of O_t against the true visibility, over 0.9, in colour by day."""
+  """Area under the curve of O_t against the true visibility, over 0.9, in color by day."""
   config = tiny()
   config.mask.alpha = 50.0
   config.data.update(load_size=128, crop_size=128, frames=2)
@@ -209,7 +209,7 @@ def test_paper_asks_for_raft_and_vgg_and_gt_for_the_true_flow():
       'flow': 'raft_small', 'vgg': 'vgg16'}
   module = frozen['vgg'][0]
   assert (module.depth, module.taps, module.input_norm) == (16, ('relu5_3',), 'imagenet')
-  assert not config_of('stc', 'paper').flow.stretch   # frames are colour
+  assert not config_of('stc', 'paper').flow.stretch   # frames are color
   assert stc.batch_fields(config_of('stc', 'paper')) == ()
   assert stc.batch_fields(config_of('stc', 'demo')) == () != stc.batch_fields(tiny())
 

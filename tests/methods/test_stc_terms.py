@@ -47,7 +47,7 @@ def test_terms_by_hand(toys, stepped):
     for t in range(K):
       share = 1 if t == 0 else 1 / (K - 1)
       score = apply(nets, params, f'disc_{y}', fake[:, t])
-      expected['gan'] += share * mean((score - 1) ** 2)
+      expected['adversarial'] += share * mean((score - 1) ** 2)
       seen = [apply(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
       expected['content'] += share * mean(jnp.square(
           perceptual.standardize(seen[0]) - perceptual.standardize(seen[1])))
@@ -173,7 +173,7 @@ def test_frozen_networks_belong_to_no_player():
 def test_temporal_term_falls_on_a_static_clip():
   """The same frame under other noise, no motion: 50 steps on the term alone."""
   config = tiny()
-  config.weights.update(gan=0.0, cycle_2d=0.0, cycle_3d=0.0)
+  config.weights.update(adversarial=0.0, cycle_2d=0.0, cycle_3d=0.0)
   frames = BATCH['a'][:, :1] + 0.1 * jax.random.normal(KEY, BATCH['a'].shape)
   flow = drift((0, 0), SIZE, B, K - 1)
   batch = {'a': frames, 'b': frames, 'flow_a': flow, 'flow_b': flow}

@@ -26,11 +26,11 @@ def apce(ratios):
   return edges.result(edges.update(edges.init(), ratios))['apce']
 
 
-def test_grey_is_rounded_to_eight_bits():
+def test_gray_is_rounded_to_eight_bits():
   """.2989 * 10 + .5870 * 20 + .1140 * 31 = 18.263."""
-  assert edges.grey(np.array([[[10, 20, 31]]], np.uint8))[0, 0] == 18 / 255
+  assert edges.gray(np.array([[[10, 20, 31]]], np.uint8))[0, 0] == 18 / 255
   with pytest.raises(ValueError, match='uint8'):
-    edges.grey(np.zeros((4, 4, 3)))
+    edges.gray(np.zeros((4, 4, 3)))
 
 
 def test_halves_of_the_derivative_sum_to_one():
@@ -50,7 +50,7 @@ def test_a_step_has_one_ridge_line():
 
 
 def test_gradient_scale_does_not_matter(frames):
-  plane = edges.grey(frames[0])
+  plane = edges.gray(frames[0])
   np.testing.assert_allclose(edges.ridges(plane / 3 + 0.2), edges.ridges(plane), atol=1e-9)
 
 
@@ -87,7 +87,7 @@ def test_edges_resemble_those_of_scikit_image(frames):
   data = defaults.data()
   data.load_size = 256
   frame = scenes(data, 'test', 'b').read(5)['frame']
-  plane = edges.grey(frame)
+  plane = edges.gray(frame)
   smooth = ndimage.gaussian_filter(plane, edges.SIGMA, mode='nearest')
   largest = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)).max()
   for high in (0.2, 0.4):

@@ -233,8 +233,8 @@ def test_modes_at_299_pixels_differ_in_scale_alone():
 def test_levels_of_files_and_of_networks_agree():
   saved = pictures((8, 9))
   np.testing.assert_allclose(features.levels(saved / np.float32(127.5) - 1), saved, atol=1e-3)
-  grey = features.levels(saved[..., :1])
-  np.testing.assert_array_equal(grey, np.repeat(saved[..., :1], 3, -1))
+  gray = features.levels(saved[..., :1])
+  np.testing.assert_array_equal(gray, np.repeat(saved[..., :1], 3, -1))
   for wrong in (saved[0], saved.astype(np.int32)):
     with pytest.raises(ValueError, match='expected'):
       features.levels(wrong)

@@ -149,7 +149,7 @@ def test_an_invalid_prediction_on_an_ignored_pixel_is_no_matter():
 
 
 def test_nothing_to_score_is_refused():
-  with pytest.raises(ValueError, match='no labelled pixels'):
+  with pytest.raises(ValueError, match='no labeled pixels'):
     segmentation.result(segmentation.init(3))
   with pytest.raises(ValueError, match="class 'cat' is unknown"):
     segmentation.result(BY_HAND, names=('a', 'b', 'c'), classes=('cat',))

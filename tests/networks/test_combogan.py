@@ -29,7 +29,7 @@ def count(tree):
 
 
 def drawn(module, x, seed=2):
-  """Random parameters, drawn without compiling the network's own initialisation."""
+  """Random parameters, drawn without compiling the network's own initialization."""
   tree = jax.eval_shape(module.init, jax.random.key(0), x)['params']
   rng = np.random.default_rng(seed)
   return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) * 0.1, tree)
@@ -147,7 +147,7 @@ def test_sides_of_the_score_maps():
           'rgb': (65, 33, 17, 19), 'gray': (65, 33, 17, 19), 'grad': (33, 17, 19)}.items()}
 
 
-def test_colours_are_seen_without_texture():
+def test_colors_are_seen_without_texture():
   """A Gaussian of deviation 3 folded into a window of 5, zeros outside; sums to 1."""
   one = np.zeros((5, 5))
   one[2, 2] = 1
@@ -187,7 +187,7 @@ def test_mistakes_are_named():
 
 # ---- Spectral norm
 
-normalised = jax.jit(spectral.normalize)
+normalized = jax.jit(spectral.normalize)
 
 
 @pytest.fixture(scope='module')
@@ -204,7 +204,7 @@ def layers():
 def test_power_method_reaches_the_largest_singular_value(layers):
   params, u = layers
   for _ in range(60):
-    normal, u = normalised(params, u)
+    normal, u = normalized(params, u)
   top = np.linalg.svd(params['a']['conv']['kernel'].reshape(12, 5), compute_uv=False)[0]
   np.testing.assert_allclose(normal['a']['conv']['kernel'], params['a']['conv']['kernel'] / top,
                              rtol=1e-4)
@@ -219,7 +219,7 @@ def test_one_step_by_hand(layers):
   v = W @ u['a']['conv']
   v /= np.linalg.norm(v)
   later = W.T @ v / np.linalg.norm(W.T @ v)
-  normal, found = normalised(params, u)
+  normal, found = normalized(params, u)
   np.testing.assert_allclose(found['a']['conv'], later, rtol=1e-5)
   np.testing.assert_allclose(np.reshape(normal['a']['conv']['kernel'], (12, 5)),
                              W / (v @ W @ later), rtol=1e-5)

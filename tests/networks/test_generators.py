@@ -53,7 +53,7 @@ def test_generator_parameters_are_named_as_in_the_checkpoint_tables(remat):
 
 
 def weights(module, x, *options, **more):
-  """Random parameters, drawn without compiling the network's own initialisation."""
+  """Random parameters, drawn without compiling the network's own initialization."""
   tree = jax.eval_shape(lambda x: module.init(jax.random.key(0), x, *options, **more), x)
   rng = np.random.default_rng(2)
   return jax.tree.map(lambda leaf: rng.normal(size=leaf.shape).astype(np.float32) * 0.1, tree)

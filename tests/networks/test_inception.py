@@ -77,7 +77,7 @@ def test_the_last_block_takes_the_maximum_and_all_others_average():
   assert set(pools.values()) == {'average'}
 
 
-def test_unit_is_normalised_by_its_statistics_with_epsilon_0_001():
+def test_unit_is_normalized_by_its_statistics_with_epsilon_0_001():
   unit = inception.Unit(1, (1, 1))
   params = {'kernel': np.full((1, 1, 1, 1), 2.0), 'scale': [3.0], 'bias': [0.5], 'mean': [1.0],
             'var': [0.035]}

@@ -39,7 +39,7 @@ def test_instance_norm_statistics_are_float32_under_bfloat16():
   np.testing.assert_allclose(variance, jnp.var(x.astype(jnp.float32), axis=(1, 2)), rtol=1e-5)
 
 
-def test_blur_up_is_bilinear_with_half_pixel_centres():
+def test_blur_up_is_bilinear_with_half_pixel_centers():
   x = draw(2, 5, 3, 4)
   wanted = jax.image.resize(x, (2, 10, 6, 4), 'bilinear')
   np.testing.assert_allclose(layers.blur_up(x), wanted, atol=1e-6)
@@ -58,14 +58,14 @@ def test_blur_down_is_the_binomial_filter_with_reflected_edges(shape):
 @pytest.mark.parametrize(('kind', 'std'), [
     ('normal', 0.02), ('xavier', 0.02 * np.sqrt(2 / (9 * 32 + 9 * 64))),
     ('kaiming', np.sqrt(2 / (9 * 32)))])
-def test_initialisers_have_their_spread(kind, std):
+def test_initializers_have_their_spread(kind, std):
   init = layers.initializer(ml_collections.ConfigDict({'kind': kind, 'gain': 0.02}))
   kernel = init(jax.random.key(0), (3, 3, 32, 64), jnp.float32)
   np.testing.assert_allclose(jnp.std(kernel), std, rtol=0.03)
   assert jnp.max(jnp.abs(kernel)) > 3 * std   # not truncated
 
 
-def test_orthogonal_initialiser_has_orthogonal_columns():
+def test_orthogonal_initializer_has_orthogonal_columns():
   init = layers.initializer(ml_collections.ConfigDict({'kind': 'orthogonal', 'gain': 0.5}))
   kernel = init(jax.random.key(0), (3, 3, 4, 6), jnp.float32).reshape(36, 6)
   np.testing.assert_allclose(kernel.T @ kernel, 0.25 * np.eye(6), atol=1e-5)

@@ -139,7 +139,7 @@ def test_training_moments_and_running_averages_by_hand():
                              1 + 2 * np.array([0, 2, 4, 6]), rtol=1e-4)
 
 
-def test_two_devices_normalise_and_differentiate_like_one():
+def test_two_devices_normalize_and_differentiate_like_one():
   norm, x = batchnorm.BatchNorm('data'), jax.random.normal(jax.random.key(0), (2, 3, 2, 2, 4))
   params = norm.init(jax.random.key(1), x[0], 'train')
   target = jax.random.normal(jax.random.key(2), x.shape)

@@ -18,7 +18,7 @@ def test_a_quarter_of_the_channels_but_at_least_32():
 
 
 def test_every_place_by_itself():
-  """1x1 convolutions: a place's features do not see its neighbours."""
+  """1x1 convolutions: a place's features do not see its neighbors."""
   net, features = SelfSimilarityHeads(), [jax.random.normal(jax.random.key(1), (1, 3, 3, 8))]
   params = net.init(jax.random.key(0), features)
   other = [features[0].at[0, 0, 0].add(1.0)]

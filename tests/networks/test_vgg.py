@@ -84,11 +84,11 @@ def test_imagenet_norm_is_the_mean_and_scale_of_0_to_1(built):
   np.testing.assert_allclose(raw['relu3_1'], normed['relu3_1'], rtol=1e-4, atol=1e-5)
 
 
-def test_grey_frames_are_repeated(built):
+def test_gray_frames_are_repeated(built):
   module, variables, x, _, _ = built
-  grey = x[..., :1]
-  np.testing.assert_array_equal(module.apply(variables, grey)['relu1_2'],
-                                module.apply(variables, jnp.repeat(grey, 3, -1))['relu1_2'])
+  gray = x[..., :1]
+  np.testing.assert_array_equal(module.apply(variables, gray)['relu1_2'],
+                                module.apply(variables, jnp.repeat(gray, 3, -1))['relu1_2'])
 
 
 def test_halving_by_hand_leaves_the_odd_edge_out():

@@ -77,7 +77,7 @@ def test_local_tokens_of_a_batch_equal_a_loop_over_frames_and_windows(params):
 
 
 def test_windows_of_the_whole_grid_coincide_and_lack_the_class_token(params, local):
-  """Both centres shift to the one 4x4 window there is; its tokens never met the class token."""
+  """Both centers shift to the one 4x4 window there is; its tokens never met the class token."""
   image = frames(1)
   first, second = local(params, image, jnp.array([5, 10]))[0]
   np.testing.assert_array_equal(first, second)

@@ -163,7 +163,7 @@ class Twin(nn.Module):
     return {dims: found[name] for dims, name in zip(inception.DIMS, taps, strict=True)}
 
 
-def randomised(width, x):
+def randomized(width, x):
   """A twin whose statistics are those of `x`, so that features keep the size of trained ones."""
   torch.manual_seed(0)
   net = Twin(width).train()
@@ -189,7 +189,7 @@ def read(net, width, path, dims=2048):
 @pytest.fixture(scope='module')
 def thin(tmp_path_factory):
   """(twin, module, parameters) with a sixteenth of the channels."""
-  net = randomised(1 / 16, 2 * torch.rand(4, 3, 139, 139) - 1)
+  net = randomized(1 / 16, 2 * torch.rand(4, 3, 139, 139) - 1)
   return net, *read(net, 1 / 16, tmp_path_factory.mktemp('inception') / 'twin.pth')
 
 
@@ -236,7 +236,7 @@ def clouds(count, size, seed):
 def test_whole_network_from_8_bit_frames_to_fid_equals_pytorch(tmp_path):
   """Every channel, 299 x 299, through the file."""
   sets = [clouds(4, (120, 160), seed) for seed in range(2)]
-  net = randomised(1, prepared(np.concatenate(sets)))
+  net = randomized(1, prepared(np.concatenate(sets)))
   assert len(net.state_dict()) == 94 * 6 + 2
   module, params = read(net, 1, tmp_path / 'twin.pth')
   call = features.program(module, params, batch=3)

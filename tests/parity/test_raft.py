@@ -30,7 +30,7 @@ def shapes(kind):
 @pytest.fixture(scope='module', params=['small', 'large'])
 def twin(request, tmp_path_factory):
   """(kind, PyTorch network, the same parameters read from its file)."""
-  net = torch_raft.randomised(request.param)
+  net = torch_raft.randomized(request.param)
   path = tmp_path_factory.mktemp('raft') / 'raft.pth'
   torch.save(net.state_dict(), path)
   arrays = raft_weights.READERS[f'raft_{request.param}'](path, ())
@@ -45,7 +45,7 @@ def test_entries_of_the_public_files(twin):
 
 
 def test_flow_equals_pytorch(twin):
-  """Frames that are no multiple of 8, colours beyond grey, motion that leaves the frame."""
+  """Frames that are no multiple of 8, colors beyond gray, motion that leaves the frame."""
   kind, net, params = twin
   a, b = (np.random.default_rng(i).uniform(-1, 1, (1, *SIZE, 3)).astype(np.float32)
           for i in range(2))
@@ -114,6 +114,6 @@ def test_correlation_window_puts_x_outside():
 def test_samples_outside_the_frame_are_0():
   """Of places -2.5, -1.5 and -0.5 the last alone touches the frame, with weight 1/2 per axis."""
   level = jnp.ones((1, 1, 1, 3, 3))
-  for centre, inside in ((1.0, 9), (-1.5, 0.25), (100.0, 0)):
-    window = raft_blocks.look_up([level], jnp.full((1, 1, 1, 2), centre), 1)
+  for center, inside in ((1.0, 9), (-1.5, 0.25), (100.0, 0)):
+    window = raft_blocks.look_up([level], jnp.full((1, 1, 1, 2), center), 1)
     np.testing.assert_allclose(window.sum(), inside, atol=1e-6)

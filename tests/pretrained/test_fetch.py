@@ -165,7 +165,7 @@ def test_first_use_of_a_file_without_a_hash_is_noted(config, tmp_path):
 
 def test_listing_names_every_file_its_licence_and_presence(config, item, server):
   before = fetch.listing(config)
-  assert all(known.id in before and known.licence in before for known in registry.ENTRIES.values())
+  assert all(known.id in before and known.license in before for known in registry.ENTRIES.values())
   assert '  yes' not in before
   path = get(config, server)
   line, = (line for line in fetch.listing(config).splitlines() if line.startswith('vgg19'))

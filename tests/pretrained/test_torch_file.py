@@ -212,7 +212,7 @@ def test_bfloat16_of_safetensors_is_read(tmp_path):
 
 
 @pytest.mark.parametrize('suffix', ['.safetensors', '.npz', '.pth'])
-def test_web_pages_are_recognised_under_every_suffix(tmp_path, suffix):
+def test_web_pages_are_recognized_under_every_suffix(tmp_path, suffix):
   path = tmp_path / f'weights{suffix}'
   path.write_bytes(b'<html>' + b'not found ' * 20)
   with pytest.raises(ValueError, match='web page'):

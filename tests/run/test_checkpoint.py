@@ -197,3 +197,12 @@ def test_best_without_scores_is_no_silent_latest(tmp_path):
   toy.train(tmp_path, 1)
   with pytest.raises(FileNotFoundError, match='no checkpoint was scored'):
     checkpoint.which_step(checkpoint.manager(tmp_path, best='psnr'), 'best')
+
+
+def test_fields_of_earlier_versions_are_read_under_todays_names(tmp_path):
+  (tmp_path / 'config.json').write_text(
+      '{"method": "stc", "variant": "demo-colour", "data": {"task": "colour"}, '
+      '"weights": {"gan": 2.0, "temporal": 1.0}}')
+  read = run_folder.read_config(tmp_path)
+  assert (read.data.task, read.variant) == ('color', 'demo-color')
+  assert dict(read.weights) == {'temporal': 1.0, 'adversarial': 2.0}

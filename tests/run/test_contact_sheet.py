@@ -22,7 +22,7 @@ def test_sheet_holds_every_picture_at_its_place():
 
 
 def test_rows_may_differ_in_channels_and_number():
-  rows = {'grey': pictures(1, 64, 64, 1, 7), 'rgb': pictures(3, 64, 64, 3, 9)}
+  rows = {'gray': pictures(1, 64, 64, 1, 7), 'rgb': pictures(3, 64, 64, 3, 9)}
   sheet = contact_sheet.contact_sheet(rows)
   assert (sheet == 7).all(-1).sum() == 64 * 64
   assert (sheet == 9).all(-1).sum() == 3 * 64 * 64
@@ -30,9 +30,9 @@ def test_rows_may_differ_in_channels_and_number():
 
 def test_label_is_drawn():
   blank = contact_sheet.contact_sheet({' ': pictures(1, 64, 64)})
-  labelled = contact_sheet.contact_sheet({'source': pictures(1, 64, 64)})
-  assert blank.shape == labelled.shape
-  assert (blank[:26] != labelled[:26]).any()
+  labeled = contact_sheet.contact_sheet({'source': pictures(1, 64, 64)})
+  assert blank.shape == labeled.shape
+  assert (blank[:26] != labeled[:26]).any()
 
 
 def test_small_pictures_are_enlarged_by_whole_pixels():

@@ -18,7 +18,7 @@ def scaled(model, params, model_state, carry, frames):
 
 @pytest.fixture
 def run():
-  """Grey to colour by 0.5, back by 0.25."""
+  """Gray to color by 0.5, back by 0.25."""
   config = stubs.config(channels_a=1, channels_b=3)
   config.lock()
   params = {'gen_ab': 0.5, 'gen_ba': 0.25, 'pred_a': 1.0, 'pred_b': 2.0, 'seg_a': 3.0, 'head': 4.0}

@@ -1,7 +1,7 @@
 """Pictures in folders beside training frames, one for every frame: edge maps, and class maps.
 
 `data.edges_a` is a folder (or glob) of edge maps of the frames of `data.train_a`, `edges_b` of
-those of `train_b`: 8-bit grey pictures of the frames' names, 255 where an edge is (PearlGAN, which
+those of `train_b`: 8-bit gray pictures of the frames' names, 255 where an edge is (PearlGAN, which
 draws the thermal ones by MCI and the visible ones by Canny).
 """
 
@@ -38,6 +38,6 @@ class WithEdges(matching.WithPictures):
 def read_edges(path):
   """An edge map, uint8 [H, W]; black and white become 0 and 255."""
   edges = label_files.picture(
-    path, ('L', '1'), "edge maps are 8-bit and grey. Pillow's convert('L') makes them so"
+    path, ('L', '1'), "edge maps are 8-bit and gray. Pillow's convert('L') makes them so"
   )
   return edges if edges.dtype == np.uint8 else np.where(edges, 255, 0).astype(np.uint8)

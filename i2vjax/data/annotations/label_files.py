@@ -10,20 +10,20 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment, folders
 
-MODES = ('L', 'P', '1')   # grey, palette, black and white
+MODES = ('L', 'P', '1')   # gray, palette, black and white
 
 
 def read(path):
-  """Ids of a label picture; of one with a palette the indices, not the colours.
+  """Ids of a label picture; of one with a palette the indices, not the colors.
 
   Returns:
     uint8 [H, W].
 
   Raises:
-    FileNotFoundError: no such file. ValueError: damaged, or colours instead of ids.
+    FileNotFoundError: no such file. ValueError: damaged, or colors instead of ids.
   """
-  return picture(path, MODES, 'labels are 8-bit pictures of one channel (grey or palette) that '
-                              'hold class ids, not colours').astype(np.uint8)
+  return picture(path, MODES, 'labels are 8-bit pictures of one channel (gray or palette) that '
+                              'hold class ids, not colors').astype(np.uint8)
 
 
 def picture(path, modes, meaning):

@@ -31,10 +31,10 @@ def is_image(path):
 
 
 def read_image(path):
-  """A picture file as an array; grey stays grey, alpha is dropped, rotation tags are ignored.
+  """A picture file as an array; gray stays gray, alpha is dropped, rotation tags are ignored.
 
   Returns:
-    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Colour of 16 bits is rounded to 8; where its
+    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Color of 16 bits is rounded to 8; where its
     three channels are equal it is thermal and keeps its 16 bits in one.
 
   Raises:
@@ -79,7 +79,7 @@ def _channels_last(frame):
   """What OpenCV decoded -> [H, W, C] in RGB order."""
   if frame.ndim == 2:
     return frame[..., None]
-  if frame.shape[-1] < 3:              # grey with alpha
+  if frame.shape[-1] < 3:              # gray with alpha
     return np.ascontiguousarray(frame[..., :1])
   if frame.dtype == np.uint16:
     if (frame[..., :1] == frame[..., :3]).all():   # thermal, stored three times
@@ -100,7 +100,7 @@ def write_image(path, frame):
     raise UserError(f'{path}: 16-bit frames can be written as .png or .tif')
   if path.suffix.lower() not in EXTENSIONS:
     raise UserError(f'{path}: pictures are written as {" ".join(EXTENSIONS)}')
-  if path.suffix.lower() == '.ppm':      # has no grey
+  if path.suffix.lower() == '.ppm':      # has no gray
     frame = np.broadcast_to(frame, (*frame.shape[:2], 3))
   _, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(frame[..., ::-1]))
   files.save_atomic(path, lambda part: part.write_bytes(data.tobytes()))

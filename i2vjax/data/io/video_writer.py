@@ -14,7 +14,7 @@ SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
-BT709 = 1                     # number of the colour space in the H.264 and ISO tables
+BT709 = 1                     # number of the color space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
 QUALITY = 18                  # x264's constant rate factor; 18 is held to be visually lossless
 
@@ -24,8 +24,8 @@ class VideoWriter:
 
   .mp4, .m4v, .mov: H.264 4:2:0, BT.709, which browsers play. Its sides must be even: odd frames get
   their last row or column repeated, the true size is noted in the file, and our readers cut it back
-  (`note` says so; other players show one pixel more). .mkv: FFV1, every value kept: uint8 grey or
-  RGB of any size, and uint16 grey.
+  (`note` says so; other players show one pixel more). .mkv: FFV1, every value kept: uint8 gray or
+  RGB of any size, and uint16 gray.
 
   with VideoWriter(path, rate=25) as video: video.write(frame)
   """
@@ -127,8 +127,8 @@ class VideoWriter:
   def _picture(self, frame):
     """The frame as the encoder takes it."""
     if self.lossless:
-      grey = 'gray16le' if frame.dtype == np.uint16 else 'gray'
-      name = 'rgb24' if frame.shape[-1] == 3 else grey
+      gray = 'gray16le' if frame.dtype == np.uint16 else 'gray'
+      name = 'rgb24' if frame.shape[-1] == 3 else gray
       data = frame if frame.shape[-1] == 3 else frame[..., 0]
       return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), name).reformat(
           format=self._format())

@@ -7,7 +7,7 @@ from i2vjax.data.sources import locate
 
 MAPS = {   # what a folder of them holds
     'labels': '8-bit PNGs of the same names holding class ids (255: no class)',
-    'edges': '8-bit grey PNGs of the same names, 255 where an edge is',
+    'edges': '8-bit gray PNGs of the same names, 255 where an edge is',
 }
 
 

@@ -24,9 +24,9 @@ class WindowSource:
 
     Args:
       frames: FrameSource.
-      length: T. stride: frames between the starts of neighbouring windows; where it equals the
+      length: T. stride: frames between the starts of neighboring windows; where it equals the
         extent of a window (blocks), a last block shifted back covers what remains.
-      step: frames between neighbouring frames of a window.
+      step: frames between neighboring frames of a window.
       size: function (height, width) -> size to resize to; None leaves frames as they are.
       rule: `data.thermal_range`.
       extras: of 'labels', 'edges', 'flow' (where the source knows it) and 'index'.
@@ -78,7 +78,7 @@ class WindowSource:
     return item
 
   def _flow(self, indices, size):
-    """True motion between neighbouring frames, at the size of the resized frames.
+    """True motion between neighboring frames, at the size of the resized frames.
 
     Returns:
       {'flow': [T-1, H, W, 2] float32, entry k lies on frame k + 1 and points to frame k,
@@ -166,7 +166,7 @@ def _probes(frames):
 def layout(frames):
   """(channels, dtype) of a source, seen in the first frames of some clips.
 
-  A source of grey and colour pictures counts as colour (grey is repeated when read).
+  A source of gray and color pictures counts as color (gray is repeated when read).
   """
   seen = _probes(frames)
   return max(x.shape[-1] for x in seen), seen[0].dtype

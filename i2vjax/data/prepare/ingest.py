@@ -133,5 +133,5 @@ def _chain_clip(source, chain, alone):
   def read():
     for k, i in enumerate(indices):
       yield source.where(i), source.read(i)['frame'], f'{k:06d}', ''
-  # strips that do not overlap may still be neighbours in time: then their folder is one recording
+  # strips that do not overlap may still be neighbors in time: then their folder is one recording
   return Clip(name, name if len(chain) > 1 else f'{folder}/', len(indices), read)

@@ -1,4 +1,4 @@
-"""The two cameras: colour by day (b) and thermal by night (a)."""
+"""The two cameras: color by day (b) and thermal by night (a)."""
 
 import numpy as np
 
@@ -10,7 +10,7 @@ DARK, BRIGHT = 0.0, 34.0         # degrees Celsius at 16 and 216 of an 8-bit one
 
 
 def visible(scene, view, look, t):
-  """The colour frame.
+  """The color frame.
 
   Args:
     scene: `world.World`; view: `render.Raster` of frame t, drawn with shadows; look: its
@@ -24,19 +24,19 @@ def visible(scene, view, look, t):
   clear = 150.0 / (on.depth + 150.0)                       # what the haze lets through
   lit = _light(scene, on)
   through, haze = lit * clear, 1.0 - clear
-  top, low = (p.SKY_TOP, p.SKY_LOW) if scene.weather == 'clear' else (p.GREY_TOP, p.GREY_LOW)
+  top, low = (p.SKY_TOP, p.SKY_LOW) if scene.weather == 'clear' else (p.GRAY_TOP, p.GRAY_LOW)
   up = np.clip(-view.dv / max(view.pose.v0, 1.0), 0.0, 1.0)
   sky = np.flatnonzero(on.ids == world.SKY)
   planes = []
   for c in range(3):
     plane = scene.tables.rgb[c].take(on.ids)
-    plane[ground.place] = _ground_colour(scene, ground, c)
-    plane[facade.place] = _facade_colour(scene, facade, plane, c)
+    plane[ground.place] = _ground_color(scene, ground, c)
+    plane[facade.place] = _facade_color(scene, facade, plane, c)
     plane *= through
     plane += haze * low[c]
     plane[sky] = (low[c] + (top[c] - low[c]) * up).take(sky // size[1]) * lit.take(sky)
     planes.append(plane)
-  weather.on_colour(scene, t, planes, size)
+  weather.on_color(scene, t, planes, size)
   out = np.empty((*size, 3), np.uint8)
   for c, plane in enumerate(planes):
     plane += 0.5
@@ -58,21 +58,21 @@ def _light(scene, on):
   return light
 
 
-def _ground_colour(scene, ground, c):
-  """[G] colour of the ground's pixels in channel c."""
+def _ground_color(scene, ground, c):
+  """[G] color of the ground's pixels in channel c."""
   road, snow = p.ASPHALT_RGB[c], scene.weather == 'snow'
   if snow:
     white = float(p.SNOW_RGB[c])
     return white - 55.0 * ground.track * (1.0 - ground.paving) - 18.0 * ground.kerb
   wet = 0.8 if scene.weather == 'rain' else 1.0
-  grass = (p.GRASS_RGB if scene.weather == 'clear' else p.greyed(p.GRASS_RGB, 0.7))[c]
+  grass = (p.GRASS_RGB if scene.weather == 'clear' else p.grayed(p.GRASS_RGB, 0.7))[c]
   return wet * (road + ground.paint * (p.MARK_RGB[c] - road) - 7.0 * ground.track
                 + ground.kerb * (p.KERB_RGB[c] - road) + ground.paving * (p.PAVING_RGB[c] - road)
                 + ground.grass * (grass - road))
 
 
-def _facade_colour(scene, facade, plane, c):
-  """[F] colour of the houses' pixels in channel c; plane holds the walls' colours."""
+def _facade_color(scene, facade, plane, c):
+  """[F] color of the houses' pixels in channel c; plane holds the walls' colors."""
   wall = plane.take(facade.place)
   roof = scene.lots.roof[..., c].ravel().take(facade.lot)
   if scene.weather == 'snow':
@@ -84,7 +84,7 @@ def _facade_colour(scene, facade, plane, c):
 
 
 def temperature(scene, view, look):
-  """[H, W] degrees Celsius of every pixel's surface. Never a function of its colour."""
+  """[H, W] degrees Celsius of every pixel's surface. Never a function of its color."""
   on, ground, facade = look
   warm = scene.tables.warm.take(on.ids)
   snow = scene.weather == 'snow'

@@ -30,8 +30,8 @@ def between(scene, t, other, size):
 
 
 def steps(scene, t, other):
-  """Movement of every surface relative to the camera, metres: dX and dZ, each [ids]."""
-  size = (64, 64)                                          # poses in metres do not depend on it
+  """Movement of every surface relative to the camera, meters: dX and dZ, each [ids]."""
+  size = (64, 64)                                          # poses in meters do not depend on it
   here, there = render.pose(scene, t, size), render.pose(scene, other, size)
   (x0, z0), (x1, z1) = render.part_positions(scene, t), render.part_positions(scene, other)
   count, first = len(scene.tables.label), scene.first_part

@@ -63,7 +63,7 @@ def between(low, high, *keys):
 
 
 def pick(items, *keys):
-  """One of a sequence, each equally likely; a sequence may repeat an item to favour it."""
+  """One of a sequence, each equally likely; a sequence may repeat an item to favor it."""
   return items[int(draw(*keys) * len(items))]
 
 

@@ -1,4 +1,4 @@
-"""What objects are made of: lists of upright rectangles and outlines, in metres.
+"""What objects are made of: lists of upright rectangles and outlines, in meters.
 
 A part stands upright and faces the camera; vehicles are stacks of such slices along the street, so
 that their sides and roofs show. All sizes are ours, after common vehicles and street furniture.
@@ -14,7 +14,7 @@ FINE = 22.0                         # slices between slices are drawn up to this
 
 
 class Part(NamedTuple):
-  """left, right, low, high: metres from the object's foot; dz: metres behind its near face."""
+  """left, right, low, high: meters from the object's foot; dz: meters behind its near face."""
   left: float
   right: float
   low: float
@@ -238,10 +238,10 @@ def sign(kind):
 
 def traffic_light(lit):
   """0.3 x 0.9 m at 3 m on a post; lit: 0 red, 1 amber, 2 green."""
-  colours = ((232, 40, 34), (240, 176, 40), (60, 214, 110))
+  colors = ((232, 40, 34), (240, 176, 40), (60, 214, 110))
   parts = [Part(-0.06, 0.06, 0.0, 3.1, p.POLE_RGB, p.POLE_C, p.POLE),
            Part(-0.15, 0.15, 3.0, 3.9, p.DARK_RGB, p.LIGHT_C, p.LIGHT)]
-  for k, rgb in enumerate(colours):
+  for k, rgb in enumerate(colors):
     on = k == lit
     parts.append(Part(-0.1, 0.1, 3.63 - 0.28 * k, 3.83 - 0.28 * k, rgb if on else _dim(rgb, 0.3),
                       p.LAMP_C if on else p.LIGHT_C, p.LIGHT, shape=tiles.ELLIPSE))

@@ -1,6 +1,6 @@
 """What things are called, how they look by day and how warm they are at night.
 
-Class ids are the Cityscapes train ids. Colours are RGB of 255, temperatures degrees Celsius (ours,
+Class ids are the Cityscapes train ids. Colors are RGB of 255, temperatures degrees Celsius (ours,
 chosen to look like long-wave infrared footage on a mild night).
 """
 
@@ -14,7 +14,7 @@ WINDOW_RGB, GRASS_RGB, LEAF_RGB = (60, 75, 95), (88, 118, 60), (70, 105, 50)
 TRUNK_RGB, POLE_RGB, DARK_RGB = (86, 70, 54), (110, 110, 112), (45, 45, 45)
 TYRE_RGB, SKIN_RGB, UNDER_RGB = (28, 28, 30), (206, 160, 132), (34, 34, 36)
 SKY_TOP, SKY_LOW = (120, 165, 220), (205, 215, 230)
-GREY_TOP, GREY_LOW = (176, 182, 190), (208, 210, 213)     # overcast, rain and snow
+GRAY_TOP, GRAY_LOW = (176, 182, 190), (208, 210, 213)     # overcast, rain and snow
 
 WALLS_RGB = ((150, 90, 75), (206, 184, 142), (142, 142, 144), (200, 195, 185), (176, 126, 98),
              (166, 160, 146), (186, 164, 120), (124, 98, 88))
@@ -36,7 +36,7 @@ WEATHERS = ('clear', 'overcast', 'rain', 'snow')
 CAMERAS = ('driving', 'monitoring')
 
 
-def greyed(rgb, keep):
-  """A colour (three floats) with its saturation multiplied by `keep`."""
+def grayed(rgb, keep):
+  """A color (three floats) with its saturation multiplied by `keep`."""
   mean = (rgb[0] + rgb[1] + rgb[2]) / 3.0
   return tuple(mean + keep * (c - mean) for c in rgb)

@@ -1,6 +1,6 @@
 """From a world and a frame number to the surface id and depth of every pixel.
 
-Pixel centres are integers; X right, Y down, Z forward, metres; u = u0 + f X / Z, v = v0 + f Y / Z.
+Pixel centers are integers; X right, Y down, Z forward, meters; u = u0 + f X / Z, v = v0 + f Y / Z.
 Every surface is a plane, so 1 / Z is linear in the pixel: a pixel keeps its surface id, and
 1 / Z = wall[id] (u - u0) + plumb[id], or (v - v0) / (f h) on the ground. Masks are 0 or 1, without
 blended edges, so labels and flow are exact.
@@ -16,7 +16,7 @@ SKY_DEPTH, BEYOND_DEPTH = 1000.0, 400.0      # only for texture and haze: both a
 
 
 class Pose(NamedTuple):
-  """Camera of one frame: pixels (f, u0, v0) and metres (x, z, height)."""
+  """Camera of one frame: pixels (f, u0, v0) and meters (x, z, height)."""
   f: float
   u0: float
   v0: float
@@ -166,11 +166,11 @@ def _shadows(scene, at, x, z, du, dv):
   height, width = len(dv), len(du)
   below = np.flatnonzero(dv > 0)
   depth = at.f * at.height / dv[below]                         # [R]
-  centre, half, z_mid, z_half = _footprints(scene, at, x, z)
+  center, half, z_mid, z_half = _footprints(scene, at, x, z)
   off = (depth + at.z - z_mid[:, None]) / z_half[:, None]      # [S, R]
   span = half[:, None] * np.sqrt(np.maximum(1.0 - off * off, 0.0))
   cast = (span > 0) & (depth < world.FAR)
-  left, right = centre[:, None] - span, centre[:, None] + span
+  left, right = center[:, None] - span, center[:, None] + span
   edge, inward = _house_edge(scene, depth + at.z)
   outer = np.full(edge.shape, 60.0 * inward)
   left = np.vstack([left, np.minimum(edge, outer)])
@@ -187,7 +187,7 @@ def _shadows(scene, at, x, z, du, dv):
 
 
 def _footprints(scene, at, x, z):
-  """Ellipses on the ground, one per object near enough: centre X, half-width, centre Z, depth.
+  """Ellipses on the ground, one per object near enough: center X, half-width, center Z, depth.
 
   x: [objects]; z: [parts].
   """
@@ -199,8 +199,8 @@ def _footprints(scene, at, x, z):
   keep = (deep > at.z + world.NEAR) & (near < at.z + 60.0)
   wide, tall = wide[keep], np.minimum(tall[keep], 7.0)
   reach = 0.5 * tall
-  centre = x[keep] - scene.sun * 0.5 * reach
-  return centre, wide + 0.5 * reach, 0.5 * (near + deep)[keep], 0.5 * (deep - near)[keep] + 0.35
+  center = x[keep] - scene.sun * 0.5 * reach
+  return center, wide + 0.5 * reach, 0.5 * (near + deep)[keep], 0.5 * (deep - near)[keep] + 0.35
 
 
 def _house_edge(scene, z):

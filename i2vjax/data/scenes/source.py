@@ -79,10 +79,10 @@ class Scenes(FrameSource):
     return self._kept(('frame', i), lambda: self._draw(*self.locate(i)))
 
   def _draw(self, scene, t):
-    f, colour = self.fields, self.domain == 'b'
-    view = render.raster(scene, t, self.size, shadows=colour)
+    f, color = self.fields, self.domain == 'b'
+    view = render.raster(scene, t, self.size, shadows=color)
     look = surface.look(scene, view)
-    frame = (cameras.visible(scene, view, look, t) if colour else
+    frame = (cameras.visible(scene, view, look, t) if color else
              cameras.thermal(scene, view, look, t, f['thermal_bits'], f['thermal_noise'],
                              f['gain_jumps']))
     return {'frame': frame, 'label': truth.labels(scene, view, look),
@@ -132,7 +132,7 @@ def source(data, split, domain):
   Args:
     data: config.data; fields `data.scenes.*`. `size` 0 draws at `load_size`; crops come later.
       `data.paired` and `data.scenes.paired` both ask for the same streets in a and b.
-    split: 'train' | 'test' | 'val'; domain: 'a' thermal by night, 'b' colour by day.
+    split: 'train' | 'test' | 'val'; domain: 'a' thermal by night, 'b' color by day.
 
   Returns:
     `Scenes`, or None where the split has 0 clips. ValueError names a field that makes no sense.

@@ -12,31 +12,31 @@ import numpy as np
 from i2vjax.data.scenes import hashing, models
 from i2vjax.data.scenes import palette as p
 
-CELL = 8.0                 # metres
+CELL = 8.0                 # meters
 STOREY = 3.0
 KERB, PAVEMENT = 0.15, 2.5
 STOREYS, COLUMNS = 8, 4    # most storeys and window columns of one front
 
 
 class Road(NamedTuple):
-  """Cross-section of a street, metres."""
+  """Cross-section of a street, meters."""
   half: float              # half-width of the carriageway
   drive: float             # half-width of what traffic uses: less than half where cars park
   front: float             # nearest house fronts at |X| = front
 
 
 class Lots(NamedTuple):
-  """Houses by [side, cell]; colours have a last axis of 3, panes [side, cell, storey, column]."""
+  """Houses by [side, cell]; colors have a last axis of 3, panes [side, cell, storey, column]."""
   present: np.ndarray
   setback: np.ndarray      # |X| of the front along the street
-  eaves: np.ndarray        # metres of wall
+  eaves: np.ndarray        # meters of wall
   height: np.ndarray       # with the roof
   wall: np.ndarray
   roof: np.ndarray
   warm: np.ndarray
   columns: np.ndarray      # windows in 8 m
   share: np.ndarray        # of a column's width that is window
-  rise: np.ndarray         # height of a window, metres
+  rise: np.ndarray         # height of a window, meters
   shop: np.ndarray         # wide windows at street level
   tile: np.ndarray
   pane_warm: np.ndarray

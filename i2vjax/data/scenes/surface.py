@@ -1,6 +1,6 @@
 """Surface coordinates of every pixel and what is painted on ground and houses.
 
-S and T are metres on the surface: world X and Z on the ground, world Z and height on walls along
+S and T are meters on the surface: world X and Z on the ground, world Z and height on walls along
 the street, X from the object's foot and height on what faces the camera.
 """
 
@@ -16,7 +16,7 @@ STRETCH = 3.0                  # ground texture is drawn out along the street, a
 
 
 class Surface(NamedTuple):
-  """All [H * W] float64: coordinates (metres), depth and the metres that one pixel covers."""
+  """All [H * W] float64: coordinates (meters), depth and the meters that one pixel covers."""
   s: np.ndarray
   t: np.ndarray
   depth: np.ndarray
@@ -29,7 +29,7 @@ def coordinates(view):
   """`render.Raster` -> `Surface`.
 
   One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times
-  that along the street (d: distance of the plane), and sideways as much as a neighbouring row or
+  that along the street (d: distance of the plane), and sideways as much as a neighboring row or
   column is shifted, |offset| / d times.
   """
   at, ids = view.pose, view.ids

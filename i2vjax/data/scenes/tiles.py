@@ -11,7 +11,7 @@ OUTLINE = 128                   # cells of an outline
 FLAT, ASPHALT, SLABS, BRICK, PLASTER, LEAVES, CLOTH, CLOUDS = range(8)
 # Metres of a fine texel (sky: of a plane 1,000 m away); the coarse octave is four times as large.
 TEXEL = np.array([0.1, 0.07, 0.05, 0.05, 0.1, 0.09, 0.05, 30.0])
-CONTRAST = np.array([0.0, 0.08, 0.08, 0.08, 0.06, 0.2, 0.05, 0.035])   # of the day colour
+CONTRAST = np.array([0.0, 0.08, 0.08, 0.08, 0.06, 0.2, 0.05, 0.035])   # of the day color
 GRAINS = np.array([FLAT, PLASTER, PLASTER, PLASTER, PLASTER, LEAVES, FLAT, FLAT])   # seen from afar
 WARMTH = np.array([0.0, 0.2, 0.3, 0.4, 0.4, 1.0, 0.5, 0.5])         # kelvin at night
 

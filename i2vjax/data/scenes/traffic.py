@@ -10,7 +10,7 @@ BEHIND, SPAN = 14.0, 150.0   # traffic re-enters far ahead once 14 m behind the 
 
 
 class Motion(NamedTuple):
-  """Where an object is at frame t: x + sway_x * tri, z + speed * t + sway_z * tri (metres).
+  """Where an object is at frame t: x + sway_x * tri, z + speed * t + sway_z * tri (meters).
 
   `tri` is a triangle wave of `rate` turns per frame. wraps: z is kept within SPAN of the camera.
   """
@@ -27,7 +27,7 @@ class Motion(NamedTuple):
 def vehicles(seed, street, camera_speed):
   """List of (label, Motion, [Part]): 4 to 10 of them, own lane and oncoming.
 
-  In front of a moving camera the own lane keeps the camera's speed, a few metres more or less, so
+  In front of a moving camera the own lane keeps the camera's speed, a few meters more or less, so
   that nobody is run over; the oncoming lane has one speed of its own.
   """
   things, driving = [], camera_speed > 0
@@ -53,18 +53,18 @@ def _vehicle(seed, path, lane, n, away, small):
   keys = (seed, 404, lane, n)
   kind = hashing.draw(*keys, 0)
   tint = [24 * hashing.draw(*keys, 1, c) - 12 for c in range(3)]
-  def coloured(items):
+  def colored(items):
     chosen = hashing.pick(items, *keys, 2)
     return tuple(min(255.0, max(12.0, c + d)) for c, d in zip(chosen, tint, strict=True))
   if kind < 0.7 or (small and kind < 0.86):             # no lorry right in front of the camera
-    return [(p.CAR, path, models.car(coloured(p.CARS_RGB), True, away))]
+    return [(p.CAR, path, models.car(colored(p.CARS_RGB), True, away))]
   if kind < 0.79:
-    return [(p.TRUCK, path, models.truck(coloured(p.VANS_RGB), away))]
+    return [(p.TRUCK, path, models.truck(colored(p.VANS_RGB), away))]
   if kind < 0.87:
-    return [(p.BUS, path, models.bus(coloured(p.BUSES_RGB), away))]
+    return [(p.BUS, path, models.bus(colored(p.BUSES_RGB), away))]
   on_top = models.rider(hashing.pick(p.SHIRTS_RGB, *keys, 3), (44, 48, 66),
                         hashing.pick(p.CARS_RGB, *keys, 4))
-  bike = models.motorcycle(coloured(p.CARS_RGB), away)
+  bike = models.motorcycle(colored(p.CARS_RGB), away)
   nearer = path._replace(z=path.z - 0.01)               # the rider is drawn over the machine
   return [(p.MOTORCYCLE, path, bike), (p.PERSON, nearer, on_top)]
 

@@ -7,7 +7,7 @@ from i2vjax.data.scenes import hashing
 MIDDLE = 128.0
 
 
-def on_colour(scene, t, planes, size):
+def on_color(scene, t, planes, size):
   """Changes three planes ([H * W] of 255) in place."""
   if scene.weather == 'rain':
     to, source = _drops(scene.seed, size)

@@ -12,26 +12,26 @@ from i2vjax.data.scenes import hashing, street, tiles, traffic
 from i2vjax.data.scenes import palette as p
 
 SKY, BEYOND, GROUND, SHADOW, HOUSES = 0, 1, 2, 3, 4
-NEAR, FAR = 1.0, 120.0                    # metres
+NEAR, FAR = 1.0, 120.0                    # meters
 VIEW = int(FAR / street.CELL) + 1         # cells in sight
 
 
 class Camera(NamedTuple):
-  """Optics and path. Lengths in metres; focal, horizon and shifts as shares of the frame's size."""
+  """Optics and path. Lengths in meters; focal, horizon and shifts as shares of the frame's size."""
   height: float
   focal: float                            # of W
   horizon: float                          # of H - 1
   x: float
   sway: float
   sway_rate: float
-  speed: float                            # metres per frame
+  speed: float                            # meters per frame
   shift: tuple                            # su, sv: amplitudes of the image shift, shares of W
   shift_rate: tuple                       # turns per frame
   phase: tuple
 
 
 class Parts(NamedTuple):
-  """One row per part of every object. Lengths in metres."""
+  """One row per part of every object. Lengths in meters."""
   owner: np.ndarray                       # index of the object
   left: np.ndarray
   right: np.ndarray
@@ -49,7 +49,7 @@ class Tables(NamedTuple):
   rgb: np.ndarray                         # [3, ids] float64
   warm: np.ndarray
   tile: np.ndarray
-  shade: np.ndarray                       # [3, ids]: 1, per metre of S, per metre of height
+  shade: np.ndarray                       # [3, ids]: 1, per meter of S, per meter of height
   offset: np.ndarray                      # shifts the texture of an object
   owner: np.ndarray                       # object + 1, or 0
 
@@ -131,7 +131,7 @@ def _parts(rows, owners):
 
 
 def _weathered(rgb, label, weather):
-  """Day colours ([N, 3]) under the weather: grey light, snow on leaves and roofs."""
+  """Day colors ([N, 3]) under the weather: gray light, snow on leaves and roofs."""
   if weather == 'clear':
     return rgb
   mean = (rgb[:, :1] + rgb[:, 1:2] + rgb[:, 2:]) / 3.0

@@ -40,7 +40,7 @@ def resize_gray(picture, size):
 
 
 def resize_labels(label, size):
-  """[H, W] class ids -> [height, width], nearest (half-pixel centres)."""
+  """[H, W] class ids -> [height, width], nearest (half-pixel centers)."""
   if label.shape == tuple(size):
     return label
   picture = Image.fromarray(label).resize((size[1], size[0]), Image.Resampling.NEAREST)

@@ -1,6 +1,6 @@
 """Tasks that need no second camera: the input is made from the target, or the target from labels.
 
-`data.task`: 'translate' takes both domains as they are. 'colour': a is b in grey. 'superres': a is
+`data.task`: 'translate' takes both domains as they are. 'color': a is b in gray. 'superres': a is
 b at half its size, enlarged again. 'segmentation': b is a mask, white where something moves.
 """
 
@@ -14,7 +14,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.source import Wrapper
 from i2vjax.data.transforms import resize
 
-TASKS = ('translate', 'colour', 'superres', 'segmentation')
+TASKS = ('translate', 'color', 'superres', 'segmentation')
 MOVERS = range(11, 19)   # persons and vehicles of the Cityscapes train ids
 
 
@@ -56,7 +56,7 @@ def apply(data, split, domain, given, missing):
   task = data.get('task', 'translate')
   if task not in TASKS:
     raise UserError(f"data.task='{task}' is unknown: {', '.join(TASKS)}")
-  change = {('colour', 'a'): grey, ('superres', 'a'): half, ('segmentation', 'b'): mask}.get(
+  change = {('color', 'a'): gray, ('superres', 'a'): half, ('segmentation', 'b'): mask}.get(
       (task, domain))
   if change is None:
     return given(domain)
@@ -74,12 +74,12 @@ def apply(data, split, domain, given, missing):
   return Derived(source, change, functools.partial(rule, data=sizes))
 
 
-def grey(record, size):
-  """Luma of a colour frame, uint8 [H, W, 1]."""
+def gray(record, size):
+  """Luma of a color frame, uint8 [H, W, 1]."""
   del size
   frame = record['frame']
   if frame.shape[-1] != 3:
-    raise UserError("data.task='colour' learns from colour frames, and this one is grey")
+    raise UserError("data.task='color' learns from color frames, and this one is gray")
   return np.rint(frame @ np.asarray(ops.LUMA)).astype(np.uint8)[..., None]
 
 

@@ -59,7 +59,7 @@ def _percentiles(counts):
 def stretch(frame, rule):
   """With the rule 'frame', a 16-bit frame spread over 0..65535 by its own percentiles.
 
-  Neighbouring frames then get different scales, which flickers: meant for single pictures.
+  Neighboring frames then get different scales, which flickers: meant for single pictures.
   """
   if rule != 'frame' or frame.dtype != np.uint16:
     return frame

@@ -14,11 +14,11 @@ SCORES = (
      'The same distance between each frame and the next: what moves, flickers or changes. A frozen '
      'clip has 0; read it beside that of the input.'),
     ('warping_mse', 'warping error ×1000', 3, 'lower',
-     'How much a surface changes its colour from frame to frame once its motion is taken out (mean '
+     'How much a surface changes its color from frame to frame once its motion is taken out (mean '
      'square, 0 to 1000). The motion comes from the source, so blur does not help. A frozen or '
      'plain picture has none: read it beside PSNR and SSIM.'),
-    ('warping_euclidean', 'warping error (colour distance)', 4, 'lower',
-     'How far the colour of a surface moves from frame to frame once its motion is taken out.'),
+    ('warping_euclidean', 'warping error (color distance)', 4, 'lower',
+     'How far the color of a surface moves from frame to frame once its motion is taken out.'),
     ('flicker_ratio', 'flicker / source', 3, 'near 1',
      'Change of brightness from frame to frame, divided by that of the source. Above 1: the '
      'translation adds unrest; far below 1: it has lost motion or detail.'),
@@ -44,14 +44,14 @@ SCORES = (
 )
 SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}
 LABELS = {'translated': 'the translation', 'source': 'the input itself',
-          'constant': 'best single colour', 'untrained': 'untrained network',
-          'ceiling': 'mean colour per class', 'target': 'true frame'}
+          'constant': 'best single color', 'untrained': 'untrained network',
+          'ceiling': 'mean color per class', 'target': 'true frame'}
 WHY = {
     'source': 'what you score by doing nothing',
-    'constant': 'one colour everywhere, chosen with the test frames in sight',
+    'constant': 'one color everywhere, chosen with the test frames in sight',
     'untrained': 'the same networks with fresh weights',
-    'ceiling': 'every pixel in the mean training colour of its true class: heat does not tell '
-               'colours apart, so a run near this is about as good as it gets',
+    'ceiling': 'every pixel in the mean training color of its true class: heat does not tell '
+               'colors apart, so a run near this is about as good as it gets',
 }
 
 
@@ -101,12 +101,12 @@ def verdict(scores):
   run = rows['translated']
   if 'psnr' in run:
     others = [f'{rows[label]["psnr"]:.2f} dB for {text}' for label, text in
-              (('constant', 'the best single colour'), ('untrained', 'the untrained network'),
+              (('constant', 'the best single color'), ('untrained', 'the untrained network'),
                ('source', 'the input itself')) if 'psnr' in rows.get(label, {})]
     sentences.append(f'The translated frames reach {run["psnr"]:.2f} dB'
                      + (f', against {", ".join(others)}.' if others else '.'))
     if 'psnr' in rows.get('constant', {}) and run['psnr'] < rows['constant']['psnr']:
-      sentences.append('That is below a plain colour: the look of the target has not been learned '
+      sentences.append('That is below a plain color: the look of the target has not been learned '
                        'yet, or something else has.')
   for key in run:
     if stem(key) in ('warping_mse', 'warping_euclidean') and rows.get('source', {}).get(key):

@@ -1,6 +1,6 @@
-"""FLIR and KAIST as PearlGAN and MornGAN use them: day colour and night thermal stills by lists.
+"""FLIR and KAIST as PearlGAN and MornGAN use them: day color and night thermal stills by lists.
 
-The published lists call day colour A; here a is thermal, so their trainB is `train_a`. The frames
+The published lists call day color A; here a is thermal, so their trainB is `train_a`. The frames
 are far apart in time, so each is a clip of its own.
 """
 
@@ -48,7 +48,7 @@ class FlirNtir2dc(records.FrameBuilder):
   """FLIR thermal starter set v1: 640x512 to 500x400, the middle 360x288 of that."""
 
   COUNTS = {'default': {'train_a': 2899, 'train_b': 5447, 'test_a': 490, 'test_b': 10}}
-  PAGE = 'the licence form of the maker ("FLIR Thermal Starter Dataset", version 1.3).'
+  PAGE = 'the license form of the maker ("FLIR Thermal Starter Dataset", version 1.3).'
   HOLDS = ('train, val and video with RGB and thermal_8_bit in each (version 1, FLIR_00001.jpeg), '
            'and ' + LISTS.format('FLIR') + '.')
   CITATION = CITATION

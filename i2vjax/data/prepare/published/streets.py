@@ -32,7 +32,7 @@ class Viper(records.FrameBuilder):
   """Richter et al., "Playing for Benchmarks", ICCV 2017.
 
   img: frames. img_cls: frames that have labels, as Cityscapes train ids. img_flow: frames with
-  motion to the next and, in flowbw, back. A clip is a run of neighbouring frames.
+  motion to the next and, in flowbw, back. A clip is a run of neighboring frames.
   """
 
   CONFIGS = ('img', 'img_cls', 'img_flow')
@@ -106,7 +106,7 @@ class CityscapesSequence(records.FrameBuilder):
 
 
 def cityscapes_clips(folder):
-  """Runs of neighbouring frames of one city and sequence, in blocks of 30."""
+  """Runs of neighboring frames of one city and sequence, in blocks of 30."""
   clips = []
   for city in sorted(x for x in folder.iterdir() if x.is_dir()):
     groups = {}
