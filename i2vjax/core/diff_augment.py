@@ -1,0 +1,71 @@
+"""Differentiable augmentation of what critics see (Zhao et al., NeurIPS 2020).
+
+With little data a critic learns the frames by heart. It is shown real and translated frames under
+the same kinds of random change, and the generator's gradient passes through the change, so that the
+translations themselves stay unchanged.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax.core.errors import UserError
+
+SHIFT, CUTOUT = 1 / 8, 1 / 2   # shares of a side, as in the paper
+
+
+def color(key, x):
+  """Brightness +- 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5, for each frame."""
+  light, hue, contrast = (jax.random.uniform(k, (len(x), 1, 1, 1)) for k in jax.random.split(key, 3))
+  x = x + light - 0.5
+  gray = jnp.mean(x, axis=-1, keepdims=True)
+  x = gray + 2 * hue * (x - gray)
+  mean = jnp.mean(x, axis=(1, 2, 3), keepdims=True)
+  return mean + (contrast + 0.5) * (x - mean)
+
+
+def shift(key, x):
+  """Moved by up to an eighth of each side; what comes in is 0, a middle gray."""
+  H, W = x.shape[1:3]
+  far = round(H * SHIFT), round(W * SHIFT)
+  moves = [jax.random.randint(k, (len(x),), -most, most + 1)
+           for k, most in zip(jax.random.split(key), far, strict=True)]
+  padded = jnp.pad(x, ((0, 0), (far[0], far[0]), (far[1], far[1]), (0, 0)))
+
+  def one(frame, dy, dx):
+    return jax.lax.dynamic_slice(frame, (far[0] + dy, far[1] + dx, 0), (H, W, frame.shape[-1]))
+  return jax.vmap(one)(padded, *moves)
+
+
+def cutout(key, x):
+  """A square of half the sides set to 0, its center anywhere in the frame."""
+  H, W = x.shape[1:3]
+  rows, cols = (jax.random.randint(k, (len(x), 1), 0, side)
+                for k, side in zip(jax.random.split(key), (H, W), strict=True))
+  inside = ((jnp.abs(jnp.arange(H) - rows) < H * CUTOUT / 2)[:, :, None]
+            & (jnp.abs(jnp.arange(W) - cols) < W * CUTOUT / 2)[:, None, :])
+  return jnp.where(inside[..., None], 0.0, x)
+
+
+KINDS = {'color': color, 'shift': shift, 'cutout': cutout}
+
+
+def kinds(text):
+  """'color,shift' -> ('color', 'shift'), refused where a kind is not known."""
+  names = tuple(name.strip() for name in text.split(',') if name.strip())
+  for name in names:
+    if name not in KINDS:
+      raise UserError(f'critic.augment={text!r}: {name!r} is not known; there are '
+                      f'{", ".join(KINDS)}')
+  return names
+
+
+def augment(key, frames, names):
+  """Frames [B, H, W, C] in [-1, 1] under the named changes, each frame by its own draws.
+
+  What is no frame (tokens of a ViT) passes through.
+  """
+  if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
+    return frames
+  for index, name in enumerate(names):
+    frames = KINDS[name](jax.random.fold_in(key, index), frames)
+  return frames
