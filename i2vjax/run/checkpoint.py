@@ -20,6 +20,7 @@ from orbax.checkpoint import checkpoint_managers
 from i2vjax.core import parallel
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import State
+from i2vjax.metrics import score_names
 from i2vjax.run.logger import NonFinite
 
 # Scores that may name the best checkpoint: 1 where more is better, -1 where less is.
@@ -249,4 +250,4 @@ def best_score(config):
 
 def name_of(best, scores):
   """The name under which `scores` hold the score `best` ('warping_mse[tvl1]'), or None."""
-  return next((name for name in scores if name.partition('[')[0] == best), None)
+  return score_names.find(best, scores)
