@@ -80,7 +80,7 @@ def train(config, workdir, show=True, scores=None):
   workdir = pathlib.Path(workdir)
   settled = settle.settle(config)
   bounds.check(settled)
-  before = resume.begun(settled, workdir)
+  before = resume.earlier_config(settled, workdir)
   method, model = load.assemble(settled)
   per_epoch = batches.steps_per_epoch(settled)
   config = phases.with_steps_per_epoch(settled, per_epoch)
@@ -95,7 +95,7 @@ def train(config, workdir, show=True, scores=None):
   if restored:
     state, position = restored
     if position:   # empty in an imported run: from the beginning
-      resume.check(before, settled, method, int(state.step), per_epoch)
+      resume.check_progress(before, settled, method, int(state.step), per_epoch)
       feed.set_state(position)
   elif parallel.is_main():
     (workdir / 'parameters.txt').write_text(

@@ -8,12 +8,9 @@ import sys
 
 from ml_collections import config_flags
 
+from i2vjax import defaults
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-
-# Fields that networks are made of, as far as one can tell from here.
-SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
-          'data.channels_a', 'data.channels_b', 'data.crop_size', 'data.frames')
 
 
 def cache_dir():
@@ -64,7 +61,7 @@ def load_run(flag, config):
   except ValueError as error:
     asked, trained = map(folder.flatten, (config, folder.read_config(workdir)))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)
-               if asked[name] != trained.get(name) and name.startswith(SHAPES)]
+               if asked[name] != trained.get(name) and defaults.shapes_networks(name)]
     if not changed:
       raise
     raise UserError(
