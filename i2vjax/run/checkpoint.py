@@ -18,9 +18,8 @@ import orbax.checkpoint as ocp
 from orbax.checkpoint import checkpoint_managers
 
 from i2vjax.core import parallel
-from i2vjax.core.errors import UserError
+from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.state import State
-from i2vjax.run.logger import NonFinite
 
 # Scores that may name the best checkpoint: 1 where more is better, -1 where less is.
 BETTER = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1, 'brightness_jitter': -1}

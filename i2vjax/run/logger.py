@@ -14,9 +14,7 @@ import numpy as np
 import tqdm
 from clu import metrics as clu_metrics
 
-
-class NonFinite(ArithmeticError):
-  """A loss term or a parameter stopped being a number."""
+from i2vjax.core.errors import NonFinite
 
 
 def averages(terms):
