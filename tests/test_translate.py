@@ -1,4 +1,4 @@
-"""translate: any footage in, the same length and size out, nothing half-written."""
+"""Translation: any footage in, same length and size out, no half-written file."""
 
 import errno
 import os
