@@ -37,7 +37,8 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
     UserError: a field differs that changes the state or its meaning; names every such field.
   """
   old, new = run_folder.flatten(earlier), run_folder.flatten(config)
-  allowed, refused = [], []
+  allowed: list[str] = []
+  refused: list[str] = []
   for name in sorted(old.keys() | new.keys()):
     before, now = old.get(name), new.get(name)
     in_both = name in old and name in new
