@@ -54,7 +54,7 @@ def help_text(arguments: list[str]) -> str:
   command = arguments[0]
   if command not in commands.COMMANDS:
     return flags.overall_help(__doc__)
-  summary = commands.COMMANDS[command].__doc__.splitlines()[0]
+  summary, _, _ = (commands.COMMANDS[command].__doc__ or '').partition('\n')
   return flags.command_help(command, summary)
 
 

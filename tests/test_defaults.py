@@ -1,4 +1,4 @@
-"""The table of config fields: what each decides, and that nobody keeps a list beside it."""
+"""The table of config fields and the questions it answers."""
 
 import pathlib
 

@@ -1,4 +1,4 @@
-"""What an error says to the user, and the exit code it becomes."""
+"""Exit code and message of an error."""
 
 from i2vjax.core.errors import NonFinite, UserError
 

@@ -1,4 +1,4 @@
-"""The flags: what each holds, which command takes it, and help on both."""
+"""The flags of the command line, and help on them."""
 
 import dataclasses
 import os

@@ -1,4 +1,4 @@
-"""The command line: what it understands, and what it says when it does not."""
+"""The command line: what it accepts, and its answers to mistakes."""
 
 import os
 import pathlib

@@ -1,4 +1,4 @@
-"""A linear 'method' small enough to be compiled in no time, for tests of the machinery around it.
+"""A linear toy method, compiled at once, for tests of the machinery.
 
 Run as a program it trains some steps on the devices it finds and prints the result as JSON:
   python tests/helpers/toy.py WORKDIR STEPS
