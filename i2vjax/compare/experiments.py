@@ -16,18 +16,7 @@ from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
 from i2vjax.run import folder as run_folder
-from i2vjax.run import phases, resume_rules, settle
-
-# Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
-NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
-         'data.flip_time', 'data.finetune_no_crop', 'data.channels_a')
-UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
-          'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch',
-          'eval.kid_degrees')   # more of them are more columns
-# Run-level fields worth a footnote where they differ.
-ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction', 'train.ema')
-# What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
-FREE = (*resume_rules.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
+from i2vjax.run import phases, settle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -194,7 +183,7 @@ def check_folder(item: RunSpec) -> None:
   old, new = flat(run_folder.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'
              for name in sorted(old.keys() & new.keys())
-             if old[name] != new[name] and not name.startswith(FREE)]
+             if old[name] != new[name] and not defaults.may_differ_in_folder(name)]
   if changed:
     raise UserError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')
@@ -202,9 +191,9 @@ def check_folder(item: RunSpec) -> None:
 
 def alike(item: RunSpec) -> dict:
   """{field: value} that all rows of a table must share: data, protocol of the scores, length."""
-  config, common = item.config, flat(defaults.get_config())   # methods have fields of their own
-  facts = {name: value for name, value in flat(config).items() if name in common
-           and name.startswith(('data.', 'eval.')) and name not in NOTED + UNSEEN}
+  config = item.config
+  facts = {name: value for name, value in flat(config).items()
+           if defaults.must_agree_in_table(name)}
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
     facts['data.scenes.size, or else data.load_size,'] = ops.hw(
@@ -225,7 +214,7 @@ def check_alike(items: list[RunSpec], allow_different: bool) -> list[str]:
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
   return [f'Not comparable: {line}' for line in lines] + differences(items, lambda item: {
-      name: value for name, value in flat(item.config).items() if name in NOTED + ALSO_NOTED})
+      name: value for name, value in flat(item.config).items() if defaults.noted_in_table(name)})
 
 
 def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[str]:

@@ -21,6 +21,7 @@ import tqdm
 from ml_collections import ConfigDict
 
 from i2vjax import data as sources
+from i2vjax import defaults
 from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
@@ -40,9 +41,6 @@ SETTINGS = dict(
     frames=1024,               # training frames drawn, evenly spread
     seed=0,
 )
-# Fields of `data` that decide what frames look like.
-SEEN = ('source', 'direction', 'task', 'paired', 'load_size', 'crop_size', 'resize', 'channels_b')
-UNSEEN = ('val_clips', 'cache_mb')   # fields of `data.scenes` that decide nothing
 BATCH = 16                     # frames in a call of `predict`
 
 
@@ -89,9 +87,12 @@ def settings(config: ConfigDict) -> dict:
 
 def file_of(config):
   """Where the parameters lie: named after all that they depend on."""
-  data = {name: config.data.get(name) for name in SEEN}
+  data = {'task': None}   # that of methods without tasks
+  data |= {name: value for name, value in config.data.items()
+           if defaults.seen_by_segmenter(f'data.{name}')}
   data |= {'load_size': ops.hw(config.data.load_size), 'crop_size': ops.hw(config.data.crop_size)}
-  drawn = {name: value for name, value in config.data.scenes.items() if name not in UNSEEN}
+  drawn = {name: value for name, value in config.data.scenes.items()
+           if defaults.seen_by_segmenter(f'data.scenes.{name}')}
   drawn['size'] = ops.hw(drawn['size'])
   text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:16]
