@@ -87,56 +87,40 @@ def rate_by_backbone(config, **rates):
 
 def data():
   """Where frames come from and how windows are cut (datasets: data/__init__.py)."""
-  return ml_collections.ConfigDict(
-    dict(
-      source='scenes',  # 'scenes' | 'folders' | 'tfds'
-      root='',  # folders: fills the empty four below; tfds: data_dir
-      name='',  # tfds: set/config; fills the empty four below
-      train_a='',
-      train_b='',
-      test_a='',
-      test_b='',  # folder, glob, video; tfds: viper/img:train
-      direction='a2b',  # 'b2a' swaps the domains: visible to infrared
-      frames=1,  # T, frames in a window
-      stride=1,  # between the starts of neighboring windows
-      batch=1,  # windows per step over all devices
-      load_size=size(286),
-      crop_size=size(256),  # resize, then random crop; int or (h, w)
-      resize='square',  # 'square' | 'width' | 'none'
-      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle
-      # (data/transforms/preprocess.py).
-      prepare=dict(resize='', crop='', resize_test=True),  # False: test frames are only cut
-      finetune_no_crop=False,  # True: whole frames from where the rate decays, no crops
-      flip=False,  # half of the windows mirrored
-      flip_time=0.0,  # share of the windows played backwards
-      paired=False,  # windows of a and b show the same moments
-      channels_a=3,
-      channels_b=3,  # what the networks read; gray is repeated, color to luma
-      thermal_range='clip',  # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
-      clip_regex='',  # flat folders: group 1 names the clip
-      max_gap=0,  # frame numbers further apart start a clip; 0: twice the usual
-      frames_per_image='1',  # '1' | '2' | '3' | 'auto': strips of frames side by side
-      cache_dir=placeholder(str),  # unpacked videos; default: the user's cache folder
-      threads=2,
-      prefetch=8,  # batches are made ahead of the device
-      workers=0,  # > 0: processes instead of threads
+  return ml_collections.ConfigDict(dict(
+      source='scenes',               # 'scenes' | 'folders' | 'tfds'
+      root='',                       # folders: fills the empty four below; tfds: data_dir
+      name='',                       # tfds: set/config; fills the empty four below
+      train_a='', train_b='', test_a='', test_b='',   # folder, glob, video; tfds: viper/img:train
+      direction='a2b',               # 'b2a' swaps the domains: visible to infrared
+      frames=1,                      # T, frames in a window
+      stride=1,                      # between the starts of neighboring windows
+      batch=1,                       # windows per step over all devices
+      load_size=size(286), crop_size=size(256),   # resize, then random crop; int or (h, w)
+      resize='square',               # 'square' | 'width' | 'none'
+      # Folders: first of all WIDTHxHEIGHT or '': resize, then cut out the middle (preprocess.py).
+      prepare=dict(resize='', crop='', resize_test=True),   # False: test frames are only cut
+      finetune_no_crop=False,        # True: whole frames from where the rate decays, no crops
+      flip=False,                    # half of the windows mirrored
+      flip_time=0.0,                 # share of the windows played backwards
+      paired=False,                  # windows of a and b show the same moments
+      channels_a=3, channels_b=3,    # what the networks read; gray is repeated, color to luma
+      thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
+      clip_regex='',                 # flat folders: group 1 names the clip
+      max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
+      frames_per_image='1',          # '1' | '2' | '3' | 'auto': strips of frames side by side
+      cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
+      threads=2, prefetch=8,         # batches are made ahead of the device
+      workers=0,                     # > 0: processes instead of threads
       scenes=dict(
-        size=size(0),  # of a drawn frame; 0: load_size
-        camera='mix',  # 'driving' | 'monitoring' | 'mix'
-        weather='mix',  # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
-        gain_jumps=False,
-        thermal_bits=8,
-        thermal_noise=1.0,
-        clips=64,
-        test_clips=8,
-        val_clips=4,
-        clip_length=24,
-        paired=False,
-        seed=0,
-        cache_mb=256,
+          size=size(0),              # of a drawn frame; 0: load_size
+          camera='mix',              # 'driving' | 'monitoring' | 'mix'
+          weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
+          gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
+          clips=64, test_clips=8, val_clips=4, clip_length=24,
+          paired=False, seed=0, cache_mb=256,
       ),
-    )
-  )
+  ))
 
 
 def evaluation():
