@@ -119,6 +119,13 @@ def at_example(word, folder):
 
 
 @pages
+def test_variants_that_a_page_names_exist(page, toygan, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  for name in set(re.findall(r'configs/[a-z0-9_]+\.py:[a-z0-9_-]*[a-z0-9]', text_of(page))):
+    parse.parse(['i2vjax', '--config', at_example(name, toygan)])
+
+
+@pages
 def test_flags_of_benchmarks_exist(page):
   """Each flag that a page gives to a program of benchmarks/ stands in that program."""
   for line in command_lines(page):
