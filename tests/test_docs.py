@@ -1,5 +1,6 @@
 """The documentation: its links, its commands, and the code that its pages show."""
 
+import functools
 import importlib
 import pathlib
 import pickle
@@ -138,17 +139,21 @@ def test_flags_of_benchmarks_exist(page):
           assert re.search(rf'\b{flag}\b', program), f'{page.name}: {words[1]} {word}'
 
 
+@functools.cache
+def all_configs():
+  """The configs of all methods, and the fields that a command without one has."""
+  return [parse.parse(['i2vjax', '--config', str(path)])[2]
+          for path in sorted((ROOT / 'configs').glob('*.py'))] + [defaults.get_config()]
+
+
 @pages
-def test_fields_that_a_page_names_exist(page, toygan, monkeypatch):
+def test_fields_that_a_page_names_exist(page):
   """Every --config.FIELD anywhere on a page is a field of some config."""
-  monkeypatch.chdir(ROOT)
   if page.name == 'CHANGELOG.md':
     return
   named = set(re.findall(r'--config\.([a-z_0-9]+(?:\.[a-z_0-9]+)*)', text_of(page)))
-  configs = [parse.parse(['i2vjax', '--config', str(path)])[2]
-             for path in sorted((ROOT / 'configs').glob('*.py'))] + [defaults.get_config()]
   for field in sorted(named):
-    assert any(has_field(config, field) for config in configs), f'{page.name}: --config.{field}'
+    assert any(has_field(config, field) for config in all_configs()), f'{page.name}: {field}'
 
 
 def has_field(config, field):
@@ -189,7 +194,7 @@ def toygan(tmp_path, monkeypatch):
   yield tmp_path
   sys.modules.pop('i2vjax.methods.toygan', None)
   if hasattr(methods, 'toygan'):
-    del methods.toygan
+    delattr(methods, 'toygan')
   importlib.invalidate_caches()
 
 
@@ -243,7 +248,7 @@ def arrays(tmp_path, monkeypatch):
   yield importlib.import_module('i2vjax.data.sources.arrays')
   sys.modules.pop('i2vjax.data.sources.arrays', None)
   if hasattr(sources, 'arrays'):
-    del sources.arrays
+    delattr(sources, 'arrays')
 
 
 def test_the_example_source_keeps_the_contract(arrays, tmp_path):
