@@ -13,7 +13,8 @@ from i2vjax.core.errors import UserError
 
 # Config fields by the names that earlier versions gave them: {method or '*': {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
-             'mocyclegan': {'weights.gan': 'weights.adversarial'}}
+             'mocyclegan': {'weights.gan': 'weights.adversarial'},
+  'morngan': {'cgr.unlabelled': 'cgr.unlabeled'}}
 # Values by the names that earlier versions gave them: {field: {old: new}}.
 OLD_VALUES = {'data.task': {'colour': 'color'}}
 OLD_WORDS = {'colour': 'color'}   # the same for the words of a variant, which '-' joins
