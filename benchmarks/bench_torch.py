@@ -111,7 +111,7 @@ def jax_step(config, options):
   )
   phase = phases.phase_at(method, config, options.epoch - 1)
   compiled = (
-    trainer.program(method, model.replace(phase=phase)).lower(held[0], batch, fixed).compile()
+    trainer.compile_step(method, model.replace(phase=phase)).lower(held[0], batch, fixed).compile()
   )
   plan = compiled.memory_analysis()
 

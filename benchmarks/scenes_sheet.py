@@ -1,9 +1,9 @@
-"""Writes the README's picture of the built-in data: four clips, one column each.
+"""Writes the picture of the built-in data: four clips, one column each.
 
 From top to bottom: infrared, visible, labels, true motion to the next frame (hue: direction,
 brightness: speed, white where the next frame hides the point).
 
-  python benchmarks/scenes_sheet.py --output docs/scenes.png --size 256
+  python benchmarks/scenes_sheet.py --output docs/pictures/scenes.png --size 256
 """
 
 import pathlib

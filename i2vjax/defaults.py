@@ -1,8 +1,15 @@
-"""Run-level config fields and what they mean. A method's config starts from these.
+"""The config fields that every run has, and the role of each.
 
-Every number a method reads stands in its own config under `configs/`; here are only the fields that
-mean the same for every method.
+A method's config starts from these. Every number a method reads stands in its own config under
+`configs/`; here are only the fields that mean the same for every method. `FIELDS`, at the end, is
+the one table of what a field decides: read it before you add a field.
 """
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+from collections.abc import Mapping
 
 import ml_collections
 from ml_collections.config_dict import FieldReference, placeholder
@@ -80,55 +87,40 @@ def rate_by_backbone(config, **rates):
 
 def data():
   """Where frames come from and how windows are cut (datasets: data/__init__.py)."""
-  return ml_collections.ConfigDict(
-    dict(
-      source='scenes',  # 'scenes' | 'folders' | 'tfds'
-      root='',  # folders: fills the empty four below; tfds: data_dir
-      name='',  # tfds: set/config; fills the empty four below
-      train_a='',
-      train_b='',
-      test_a='',
-      test_b='',  # folder, glob, video; tfds: viper/img:train
-      direction='a2b',  # 'b2a' swaps the domains: visible to infrared
-      frames=1,  # T, frames in a window
-      stride=1,  # between the starts of neighboring windows
-      batch=1,  # windows per step over all devices
-      load_size=size(286),
-      crop_size=size(256),  # resize, then random crop; int or (h, w)
-      resize='square',  # 'square' | 'width' | 'none'
-      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (preprocess.py).
-      prepare=dict(resize='', crop='', resize_test=True),  # False: test frames are only cut
-      finetune_no_crop=False,  # True: whole frames from where the rate decays, no crops
-      flip=False,  # half of the windows mirrored
-      flip_time=0.0,  # share of the windows played backwards
-      paired=False,  # windows of a and b show the same moments
-      channels_a=3,
-      channels_b=3,  # what the networks read; gray is repeated, color to luma
-      thermal_range='clip',  # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
-      clip_regex='',  # flat folders: group 1 names the clip
-      max_gap=0,  # frame numbers further apart start a clip; 0: twice the usual
-      frames_per_image='1',  # '1' | '2' | '3' | 'auto': strips of frames side by side
-      cache_dir=placeholder(str),  # unpacked videos; default: the user's cache folder
-      threads=2,
-      prefetch=8,  # batches are made ahead of the device
-      workers=0,  # > 0: processes instead of threads
+  return ml_collections.ConfigDict(dict(
+      source='scenes',               # 'scenes' | 'folders' | 'tfds'
+      root='',                       # folders: fills the empty four below; tfds: data_dir
+      name='',                       # tfds: set/config; fills the empty four below
+      train_a='', train_b='', test_a='', test_b='',   # folder, glob, video; tfds: viper/img:train
+      direction='a2b',               # 'b2a' swaps the domains: visible to infrared
+      frames=1,                      # T, frames in a window
+      stride=1,                      # between the starts of neighboring windows
+      batch=1,                       # windows per step over all devices
+      load_size=size(286), crop_size=size(256),   # resize, then random crop; int or (h, w)
+      resize='square',               # 'square' | 'width' | 'none'
+      # Folders: first of all WIDTHxHEIGHT or '': resize, then cut out the middle (preprocess.py).
+      prepare=dict(resize='', crop='', resize_test=True),   # False: test frames are only cut
+      finetune_no_crop=False,        # True: whole frames from where the rate decays, no crops
+      flip=False,                    # half of the windows mirrored
+      flip_time=0.0,                 # share of the windows played backwards
+      paired=False,                  # windows of a and b show the same moments
+      channels_a=3, channels_b=3,    # what the networks read; gray is repeated, color to luma
+      thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
+      clip_regex='',                 # flat folders: group 1 names the clip
+      max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
+      frames_per_image='1',          # '1' | '2' | '3' | 'auto': strips of frames side by side
+      cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
+      threads=2, prefetch=8,         # batches are made ahead of the device
+      workers=0,                     # > 0: processes instead of threads
       scenes=dict(
-        size=size(0),  # of a drawn frame; 0: load_size
-        camera='mix',  # 'driving' | 'monitoring' | 'mix'
-        weather='mix',  # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
-        gain_jumps=False,
-        thermal_bits=8,
-        thermal_noise=1.0,
-        clips=64,
-        test_clips=8,
-        val_clips=4,
-        clip_length=24,
-        paired=False,
-        seed=0,
-        cache_mb=256,
+          size=size(0),              # of a drawn frame; 0: load_size
+          camera='mix',              # 'driving' | 'monitoring' | 'mix'
+          weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
+          gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
+          clips=64, test_clips=8, val_clips=4, clip_length=24,
+          paired=False, seed=0, cache_mb=256,
       ),
-    )
-  )
+  ))
 
 
 def evaluation():
@@ -153,3 +145,178 @@ def evaluation():
       labels='', predictions='', label_map='train_ids',   # label_ids, viper, or 7:0,8:1
       boxes='', detections='', ap_classes='', ap_style='coco', ap_score=0.1,
   ))
+
+
+# ---- What a field decides ---------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+  """What a field of the config decides.
+
+  Attributes:
+    role: what another value would change:
+      'state': what is trained, or what it means; a run keeps such a field to its end.
+      'length': how long a run goes on and how fast it learns; it may change when a run goes on.
+      'score': how a run is scored.
+      'output': what is logged, saved and shown.
+      'speed': the time and memory a run takes, and nothing else.
+    network: True where the shapes of parameters may depend on it.
+    table: in a table of several runs, 'same': all rows must agree, or scores do not compare;
+      'note': each method chooses, and a footnote says so; '': it does not matter there.
+    segmenter: True where the scene segmenter, which learns on frames of the data, depends on it.
+    at_least: the least value that can be meant.
+    choices: {value: its meaning} of all values that can be meant; {}: any can.
+  """
+
+  role: str = 'state'
+  network: bool = False
+  table: str = ''
+  segmenter: bool = False
+  at_least: int | None = None
+  choices: Mapping[int, str] = dataclasses.field(default_factory=dict)
+
+
+CHANNELS = {1: 'gray', 3: 'color'}
+# A name that ends in a dot stands for all fields of that block which are not listed themselves.
+# Blocks that are not listed at all belong to methods (`gen.`, `co.`, `motion.`, ...): `OF_METHOD`.
+OF_METHOD = Field('state', network=True)
+FIELDS = {
+    'method': Field('state', network=True),
+    'variant': Field('state'),
+    'seed': Field('state', at_least=0),
+    'backbone': Field('state', network=True, table='note'),
+    'perceptual': Field('state', table='note'),
+    'pretrained_dir': Field('speed'),
+    'compute': Field('state', table='note'),
+    'remat': Field('speed'),
+
+    'data.': Field('state', table='same'),
+    'data.source': Field('state', table='same', segmenter=True),
+    'data.task': Field('state', segmenter=True),
+    'data.direction': Field('state', table='same', segmenter=True),
+    'data.paired': Field('state', table='same', segmenter=True),
+    'data.resize': Field('state', table='same', segmenter=True),
+    'data.load_size': Field('state', table='note', segmenter=True),
+    'data.crop_size': Field('state', network=True, table='same', segmenter=True),
+    'data.channels_a': Field('state', network=True, table='note', choices=CHANNELS),
+    'data.channels_b': Field('state', network=True, table='same', segmenter=True, choices=CHANNELS),
+    'data.frames': Field('state', network=True, table='note', at_least=1),
+    'data.stride': Field('state', table='note', at_least=1),
+    'data.batch': Field('state', table='note', at_least=1),
+    'data.flip': Field('state', table='note'),
+    'data.flip_time': Field('state', table='note'),
+    'data.finetune_no_crop': Field('state', table='note'),
+    'data.threads': Field('speed', at_least=0),
+    'data.prefetch': Field('speed', at_least=0),
+    'data.workers': Field('speed', at_least=0),
+    'data.cache_dir': Field('speed'),
+    'data.scenes.': Field('state', table='same', segmenter=True),
+    'data.scenes.size': Field('state', segmenter=True),   # a table compares it with data.load_size
+    'data.scenes.val_clips': Field('state', table='same'),
+    'data.scenes.cache_mb': Field('speed'),
+
+    'weights.': Field('state'),
+    'gan.': Field('state'),
+    'gan.pool': Field('state', at_least=0),
+    'init.': Field('state'),
+    'gen.width': Field('state', network=True, at_least=1),
+    'gen.blocks': Field('state', network=True, at_least=0),
+    'disc.width': Field('state', network=True, at_least=1),
+
+    'optim.': Field('state'),
+    'optim.lr': Field('length'),
+    'optim.lr_scale': Field('length'),
+    'optim.lr_by_backbone.': Field('length'),
+    'optim.accumulate': Field('state', at_least=1),
+
+    'train.': Field('length'),
+    'train.epochs': Field('length', at_least=0),
+    'train.epochs_decay': Field('length', at_least=0),
+    'train.steps': Field('length', at_least=0),
+    'train.decay_fraction': Field('length', table='note'),
+    'train.ema': Field('length', table='note'),
+    'train.checkpoint_minutes': Field('output'),
+    'train.checkpoint_steps': Field('output', at_least=0),
+    'train.keep': Field('output', at_least=1),
+    'train.best': Field('output'),
+
+    'log.': Field('output'),
+    'log.every': Field('output', at_least=1),
+    'log.samples': Field('output', at_least=1),
+    'log.samples_every': Field('output', at_least=0),
+
+    'eval.': Field('score', table='same'),
+    'eval.every': Field('output', at_least=0),
+    'eval.batch': Field('speed', at_least=1),
+    'eval.kid_degrees': Field('score'),   # more of them are more columns of a table
+}
+
+
+def field(name: str) -> Field:
+  """What the dotted field `name` decides: its own entry, or that of the block around it."""
+  if name in FIELDS:
+    return FIELDS[name]
+  block = name
+  while '.' in block:
+    block = block.rpartition('.')[0]
+    if f'{block}.' in FIELDS:
+      return FIELDS[f'{block}.']
+  return OF_METHOD if '.' in name else Field()
+
+
+def may_change_on_resume(name: str) -> bool:
+  """True where a run that goes on in its folder may have another value."""
+  return field(name).role != 'state'
+
+
+def may_differ_in_folder(name: str) -> bool:
+  """True where a run that was trained with another value is the same run when it is scored."""
+  return field(name).role in ('score', 'output', 'speed')
+
+
+def shapes_networks(name: str) -> bool:
+  """True where the shapes of parameters may depend on a field."""
+  return field(name).network
+
+
+def must_agree_in_table(name: str) -> bool:
+  """True where all rows of a table must have the same value.
+
+  Fields that a method adds to `data.` and `eval.` are its own business.
+  """
+  return field(name).table == 'same' and name in _names()
+
+
+def noted_in_table(name: str) -> bool:
+  """True where rows of a table may differ, with a footnote."""
+  return field(name).table == 'note'
+
+
+def seen_by_segmenter(name: str) -> bool:
+  """True where the frames that the scene segmenter learns from depend on a field."""
+  return field(name).segmenter
+
+
+def lower_bound(name: str) -> int | None:
+  """The least value of a field that can be meant; None: there is none."""
+  return field(name).at_least
+
+
+def choices(name: str) -> Mapping[int, str]:
+  """{value: its meaning} of all values of a field that can be meant; {}: any can."""
+  return field(name).choices
+
+
+@functools.cache
+def _names() -> frozenset[str]:
+  """The dotted names of all fields of `get_config`."""
+  return frozenset(_dotted(get_config()))
+
+
+def _dotted(config, prefix=''):
+  for name, value in config.items():
+    if isinstance(value, ml_collections.ConfigDict):
+      yield from _dotted(value, f'{prefix}{name}.')
+    else:
+      yield prefix + name

@@ -1,4 +1,6 @@
-"""A trained run, or frames that any program wrote, as scores: one JSON file and one page."""
+"""Score a run, or frames of any program: one JSON file and one HTML page."""
+
+from __future__ import annotations
 
 import dataclasses
 import hashlib
@@ -8,17 +10,17 @@ import pathlib
 import jax
 import numpy as np
 import tqdm
+from ml_collections import ConfigDict
 
 from i2vjax import __version__, defaults
 from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
-from i2vjax.evaluation import baselines, external, motion_estimation
-from i2vjax.evaluation import plan as planning
+from i2vjax.evaluation import baselines, external, motion_estimation, plan
 from i2vjax.evaluation.report import figures, html, text
-from i2vjax.metrics import clips
-from i2vjax.run import training_curves
+from i2vjax.metrics import clips, score_names
+from i2vjax.run import load, training_curves
 
 FILES = ('scores.json', 'index.html')
 
@@ -26,11 +28,12 @@ FILES = ('scores.json', 'index.html')
 # ---- the commands -----------------------------------------------------------------------------
 
 
-def evaluate(run, output, overwrite=False, show=True):
+def evaluate(run: load.Run, output: str | pathlib.Path, overwrite: bool = False,
+             show: bool = True) -> dict:
   """Score a run on the test clips of its data, beside reference rows that say what scores mean.
 
   Args:
-    run: load.Run.
+    run: the run.
     output: folder for `scores.json` and `index.html`.
     overwrite: replace those two files.
     show: a progress bar beside the table that is printed.
@@ -39,30 +42,32 @@ def evaluate(run, output, overwrite=False, show=True):
     The content of scores.json.
 
   Raises:
-    ValueError: nothing to score, or a score asked for by name cannot be had.
+    UserError: nothing to score, or a score asked for by name cannot be computed.
     FileExistsError: the files exist. OSError: nothing can be written there.
   """
   output = check_output(output, overwrite)
-  plan = planning.of_run(run.config)
-  table = {'translated': baselines.translated(run), **baselines.reference(run, plan)}
-  scores, sketches = judge(table, plan, show)
+  scoring_plan = plan.of_run(run.config)
+  rows = {'translated': baselines.translated(run), **baselines.reference_rows(run, scoring_plan)}
+  scores, previews = score_rows(rows, scoring_plan, show)
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
   curves = training_curves.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
-  return _write(output, scores, sketches, curves)
+  return _write(output, scores, previews, curves)
 
 
-def quick_scores(run):
+def quick_scores(run: load.Run) -> dict[str, float]:
   """{name: value} of the run's own row: what training logs every `eval.every` steps."""
-  plan = planning.of_run(run.config, quick=True)
-  scores, _ = judge({'translated': baselines.translated(run)}, plan, show=False, sketched=False)
+  scoring_plan = plan.of_run(run.config, quick=True)
+  rows = {'translated': baselines.translated(run)}
+  scores, _ = score_rows(rows, scoring_plan, show=False, with_previews=False)
   return {name: value for name, value in scores['rows']['translated'].items()
-          if not name.startswith('num_') and not name.endswith('_source')}
+          if not score_names.is_count(name) and not score_names.describes_source(name)}
 
 
-def evaluate_folders(result, reference, source=None, output='report', settings=None, *,
-                     overwrite=False, show=True):
+def evaluate_folders(result: str, reference: str, source: str | None = None,
+                     output: str | pathlib.Path = 'report', settings: ConfigDict | None = None, *,
+                     overwrite: bool = False, show: bool = True) -> dict:
   """Score frames that any program wrote: nothing is resized, 8-bit files are read as they are.
 
   Args:
@@ -71,128 +76,152 @@ def evaluate_folders(result, reference, source=None, output='report', settings=N
     source: the frames they were made from: adds flicker and warping error, and their own row.
     output: folder for `scores.json` and `index.html`.
     settings: `config.eval`; None: the defaults.
+    overwrite, show: see `evaluate`.
 
   Returns:
     The content of scores.json.
 
   Raises:
-    ValueError: frames without a partner, different sizes, 16-bit results. FileNotFoundError.
+    UserError: frames without a partner, different sizes, 16-bit results.
+    FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output, settings = check_output(output, overwrite), settings or defaults.evaluation()
   places = {'result': result, 'reference': reference, 'source': source}
-  found = {name: folders.open_place(defaults.data(), place)
-           for name, place in places.items() if place}
-  for name in found.keys() - {'result'}:
-    alignment.check_frames(found['result'], found[name])
-  plan = planning.of_folders(found, settings)
-  table = {'translated': lambda material: material.raw}
-  first = next(plan.materials())
+  places = {name: place for name, place in places.items() if place}
+  sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
+  for name in sources.keys() - {'result'}:
+    alignment.check_frames(sources['result'], sources[name])
+  scoring_plan = plan.of_folders(sources, settings)
+  rows = {'translated': lambda clip: clip.result}
+  first = next(scoring_plan.clips())
   if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
-    table['source'] = baselines.source
-  table['constant'] = baselines.constant(plan.materials())
-  scores, sketches = judge(table, plan, show)
-  scores['rows']['translated'] |= external.scores(plan.names, settings, found['result'])
-  scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()} | {
-      name: str(place) for name, place in places.items() if place}
-  return _write(output, scores, sketches, {})
+    rows['source'] = baselines.source
+  rows['constant'] = baselines.constant(scoring_plan.clips())
+  scores, previews = score_rows(rows, scoring_plan, show)
+  scores['rows']['translated'] |= external.scores(scoring_plan.names, settings, sources['result'])
+  scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
+  scores['run'] |= {name: str(place) for name, place in places.items()}
+  return _write(output, scores, previews, {})
 
 
-def check_output(output, overwrite):
-  """The output folder, refused where an evaluation lies in it already or nothing can be written."""
+def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
+  """The output folder.
+
+  Raises:
+    FileExistsError: it holds an evaluation already. OSError: nothing can be written there.
+  """
   output = pathlib.Path(output)
-  there = [name for name in FILES if (output / name).exists()]
-  if there and not overwrite:
-    raise FileExistsError(f'{output / there[0]} exists already: use --overwrite, or another '
+  existing = [name for name in FILES if (output / name).exists()]
+  if existing and not overwrite:
+    raise FileExistsError(f'{output / existing[0]} exists already: use --overwrite, or another '
                           '--output')
   output_paths.check_writable(output)
   return output
 
 
-def _write(output, scores, sketches, curves):
+def _write(output, scores, previews, curves):
   files.save_json(output / 'scores.json', scores)
-  files.save_text(output / 'index.html', html.page(scores, sketches, curves))
+  files.save_text(output / 'index.html', html.page(scores, previews, curves))
   print(f'{text.table(scores)}\n{output / "index.html"}')
   return scores
 
 
-# ---- judging ----------------------------------------------------------------------------------
+# ---- scoring ----------------------------------------------------------------------------------
 
 
-def judge(table, plan, show=True, sketched=True):
-  """Every judge looks at every row of every clip.
+def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bool = True,
+               with_previews: bool = True) -> tuple[dict, list[dict]]:
+  """Every scorer sees every row of every clip, one clip at a time in memory.
 
   Args:
-    table: {label: Material -> frames}, 'translated' first.
-    plan: planning.Plan.
-    show: progress bars. sketched: keep what a page shows.
+    rows: {label: EvalClip -> frames}, 'translated' first.
+    scoring_plan: which scores, of which clips.
+    show: progress bars. with_previews: keep what a page shows of the clips.
 
   Returns:
-    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, sketches for the page).
+    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, previews of the clips).
+
+  Raises:
+    UserError: there are no test clips.
   """
-  panel = plan.panel(show)
-  motion_of = motion_estimation.motion_of(plan.config, plan.estimator) if plan.estimator else None
-  totals, listed, sketches = {label: [one.start for one in panel] for label in table}, [], []
-  for material in tqdm.tqdm(plan.materials(), desc='test clips', unit='clip', disable=not show):
-    if motion_of:   # once, for all rows
-      material = dataclasses.replace(material, motion=motion_of(material.shown))
-    entry, translated = {'name': material.name, 'frames': len(material.raw), 'rows': {}}, None
-    for label, row in table.items():
-      made = row(material)
-      totals[label], entry['rows'][label], series = _add(panel, totals[label], material, made)
-      entry.setdefault('series', series)
-      translated = made if translated is None else translated
-    listed.append(entry)
-    if sketched:
-      sketches = figures.keep(sketches, figures.sketch(
-          material.name, _pictures(material, translated), entry['series'],
-          moving=len(sketches) < figures.SHOWN))
-  if not listed:
+  scorers = scoring_plan.build_scorers(show)
+  start = [scorer.start for scorer in scorers]
+  totals = dict.fromkeys(rows, start)
+  estimate_motion = None
+  if scoring_plan.estimator:
+    estimate_motion = motion_estimation.motion_estimator(scoring_plan.config,
+                                                         scoring_plan.estimator)
+  entries, previews = [], []
+  for clip in tqdm.tqdm(scoring_plan.clips(), desc='test clips', unit='clip', disable=not show):
+    if estimate_motion:   # once, for all rows
+      clip = dataclasses.replace(clip, motion=estimate_motion(clip.shown))
+    entry, translated = {'name': clip.name, 'frames': clip.length, 'rows': {}}, None
+    for label, row in rows.items():
+      frames = row(clip)
+      totals[label], entry['rows'][label], series = _add_clip(scorers, totals[label], clip, frames)
+      if translated is None:   # the first row; curves and pictures are of it alone
+        translated, entry['series'] = frames, series
+    entries.append(entry)
+    if with_previews:
+      preview = figures.clip_preview(clip.name, _pictures(clip, translated), entry['series'],
+                                     moving=len(previews) < figures.SHOWN)
+      previews = figures.add_preview(previews, preview)
+  if not entries:
     raise UserError('no test clips: nothing to score')
-  results = {label: _results(panel, parts) for label, parts in totals.items()}
+  results = {label: _results(scorers, parts) for label, parts in totals.items()}
   height, width = translated.shape[1:3]
-  return {'protocol': {'clips': len(listed), 'frames': sum(x['frames'] for x in listed),
-                       'height': height, 'width': width, **protocol(plan, panel)},
-          'rows': results, 'clips': listed, 'skipped': plan.skipped,
-          'worst': [{'clip': name, 'frame': t} for sketch in sketches[:1]
-                    for _, name, t, _ in sketch['worst']]}, sketches
+  # After the results: FID and KID know their numbers of frames only then.
+  facts = {'clips': len(entries), 'frames': sum(entry['frames'] for entry in entries),
+           'height': height, 'width': width, **protocol(scoring_plan, scorers)}
+  return {'protocol': facts, 'rows': results, 'clips': entries, 'skipped': scoring_plan.skipped,
+          'worst': _worst_frames(previews)}, previews
 
 
-def _add(panel, totals, material, frames):
-  """(totals, {score of this clip}, {score: [T]}) of all judges."""
-  values, series, after = {}, {}, []
-  for one, total in zip(panel, totals, strict=True):
-    total, found, curves = one.add(total, material, frames)
-    after.append(total)
-    values, series = values | found, series | curves
-  return after, values, {name: np.asarray(items).tolist() for name, items in series.items()}
+def _add_clip(scorers, totals, clip, frames):
+  """(totals, {score of this clip}, {score: [T]}) of all scorers."""
+  values, series, new_totals = {}, {}, []
+  for scorer, total in zip(scorers, totals, strict=True):
+    total, values_of_scorer, series_of_scorer = scorer.add(total, clip, frames)
+    new_totals.append(total)
+    values |= values_of_scorer
+    series |= series_of_scorer
+  return new_totals, values, {name: np.asarray(items).tolist() for name, items in series.items()}
 
 
-def _results(panel, totals):
-  found = {}
-  for one, total in zip(panel, totals, strict=True):
-    found |= one.result(total)
-  return found
+def _results(scorers, totals):
+  """{score: value} of a row."""
+  values = {}
+  for scorer, total in zip(scorers, totals, strict=True):
+    values |= scorer.result(total)
+  return values
 
 
-def _pictures(material, translated):
-  """The rows of the page: source, run, target."""
-  kinds = {'source': material.shown, 'translated': translated, 'target': material.target}
+def _pictures(clip, translated):
+  """The rows of the page: source, run, target, as far as they exist."""
+  kinds = {'source': clip.shown, 'translated': translated, 'target': clip.target}
   return {label: clips.eight_bits(frames)
           for label, frames in kinds.items() if frames is not None}
 
 
-def protocol(plan, panel):
+def _worst_frames(previews):
+  """Where the worst frames are; the first preview holds those of all clips."""
+  if not previews:
+    return []
+  return [{'clip': name, 'frame': t} for _, name, t, _ in previews[0]['worst']]
+
+
+def protocol(scoring_plan: plan.Plan, scorers: list) -> dict:
   """How the scores came about."""
-  facts = {'pairing': 'by clip and frame' if plan.paired else 'unpaired',
-           'eight_bits': plan.config.eval.quantize}
-  for one in panel:
-    facts |= one.facts
-  if {'fid', 'kid'} & set(plan.names):
-    facts['fid_reference'] = plan.reference_name
+  facts = {'pairing': 'by clip and frame' if scoring_plan.paired else 'unpaired',
+           'eight_bits': scoring_plan.config.eval.quantize}
+  for scorer in scorers:
+    facts |= scorer.facts
+  if {'fid', 'kid'} & set(scoring_plan.names):
+    facts['fid_reference'] = scoring_plan.reference_name
   return facts
 
 
-def describe(run):
+def describe(run: load.Run) -> dict:
   """What was evaluated, on what."""
   config = run.config
   return {'method': config.method, 'variant': config.variant, 'step': int(run.step),
@@ -201,7 +230,7 @@ def describe(run):
           'device': parallel.describe(), 'jax': jax.__version__, 'i2vjax': __version__}
 
 
-def config_hash(config):
-  """12 hexadecimal digits that tell configs apart."""
-  text = json.dumps(json.loads(config.to_json_best_effort()), sort_keys=True)
-  return hashlib.sha256(text.encode()).hexdigest()[:12]
+def config_hash(config: ConfigDict) -> str:
+  """12 hexadecimal digits that identify a config."""
+  fields = json.dumps(json.loads(config.to_json_best_effort()), sort_keys=True)
+  return hashlib.sha256(fields.encode()).hexdigest()[:12]

@@ -1,4 +1,4 @@
-"""Flags and commands: python -m i2vjax.main [COMMAND] --flag=value ...
+"""The command line: python -m i2vjax.main [COMMAND] --flag=value ...
 
 train (default)  --config configs/METHOD.py[:VARIANT] [--workdir RUN] [--config.FIELD=VALUE ...]
 translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER [--network gen_ba]
@@ -24,34 +24,42 @@ import logging
 import signal
 import sys
 import warnings
+from collections.abc import Iterator
 
-from i2vjax.cli import commands, parse
-from i2vjax.core.errors import UserError
+from i2vjax.cli import commands, errors, flags, parse
 
 
-def main(argv):
+def main(argv: list[str]) -> int:
   """Run one command; returns the exit code."""
-  from i2vjax.run.logger import NonFinite
   logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
   if {'--help', '-h', '-help'} & set(argv[1:]):
-    print(parse.help_text(argv[1:]))
-    return 0
+    print(help_text(argv[1:]))
+    return errors.DONE
   try:
     command, flag, config = parse.parse(argv)
-    config = parse.row_config if command == 'compare' else config   # it has one for each row
-    parse.set_up(flag)
+    commands.set_up(flag)
     with contextlib.nullcontext() if command == 'train' else terminable():
-      return getattr(commands, parse.COMMANDS[command])(flag, config, argv) or 0
-  except (NonFinite, UserError, OSError) as error:
-    print(f'error: {error}', file=sys.stderr)
-    return 3 if isinstance(error, NonFinite) else 2
-  except KeyboardInterrupt as stop:
-    print(f'stopped: {str(stop) or "no half-written file is left"}', file=sys.stderr)
-    return 130
+      return commands.COMMANDS[command](flag, config, argv) or errors.DONE
+  except (Exception, KeyboardInterrupt) as error:
+    explained = errors.explain(error)
+    if explained is None:   # ours: with its traceback
+      raise
+    message, code = explained
+    print(message, file=sys.stderr)
+    return code
+
+
+def help_text(arguments: list[str]) -> str:
+  """What --help prints: of one command, or of all."""
+  command = arguments[0]
+  if command not in commands.COMMANDS:
+    return flags.overall_help(__doc__)
+  summary, _, _ = (commands.COMMANDS[command].__doc__ or '').partition('\n')
+  return flags.command_help(command, summary)
 
 
 @contextlib.contextmanager
-def terminable():
+def terminable() -> Iterator[None]:
   """SIGTERM ends a command as Ctrl-C does: it takes its unfinished files away."""
   def stop(*_):
     raise KeyboardInterrupt
@@ -65,7 +73,7 @@ def terminable():
       signal.signal(signal.SIGTERM, before)
 
 
-def run():
+def run() -> None:
   """Entry point of the console script."""
   warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
   sys.exit(main(sys.argv))

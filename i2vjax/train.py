@@ -1,19 +1,21 @@
-"""The one training loop. It knows methods only by the names their files offer."""
+"""The training loop of all methods; it knows their hooks alone."""
 
 import dataclasses
 import functools
 import pathlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from clu import parameter_overview
+from ml_collections import ConfigDict
 
-from i2vjax.core import ops, parallel
+from i2vjax.core import files, ops, parallel
+from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
-from i2vjax.core.state import name_key
+from i2vjax.core.state import State, name_key
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
 from i2vjax.run import (
@@ -29,8 +31,10 @@ from i2vjax.run import (
 )
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
-from i2vjax.run.logger import MetricLogger, NonFinite, averages, check_finite
+from i2vjax.run.logger import MetricLogger, averages, check_finite
 from i2vjax.run.signals import Stop
+
+Scores = Callable[[load.Run], dict[str, float]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,7 +46,7 @@ class Outcome:
   stopped: bool
 
 
-def on_device(raw, config):
+def on_device(raw: base.Batch, config: ConfigDict) -> dict[str, jax.Array]:
   """Raw frames of a batch to floats in [-1, 1]; the limits have then done their work."""
   batch = {name: value for name, value in raw.items()
            if name not in ('a', 'b', 'limits_a', 'limits_b')}
@@ -52,7 +56,7 @@ def on_device(raw, config):
   return batch
 
 
-def program(method, model):
+def compile_step(method: base.Method, model: Model) -> Callable:
   """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms)."""
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
@@ -61,7 +65,8 @@ def program(method, model):
   return parallel.map_step(step)
 
 
-def train(config, workdir, show=True, scores=None):
+def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
+          scores: Scores | None = None) -> Outcome:
   """Train `config` in `workdir`, going on where an earlier run in that folder stopped.
 
   Args:
@@ -74,41 +79,39 @@ def train(config, workdir, show=True, scores=None):
     Outcome.
 
   Raises:
-    ValueError, FileNotFoundError: a mistake in config, data or folder, named.
+    UserError, FileNotFoundError: a mistake in config, data or folder, named.
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  settled = settle.settle(config)
+  settled = settle.settle(config)   # what config.json says and a continued run is compared with
   bounds.check(settled)
-  before = resume.begun(settled, workdir)
+  earlier = resume.earlier_config(settled, workdir)
   method, model = load.assemble(settled)
   per_epoch = batches.steps_per_epoch(settled)
-  config = phases.with_steps_per_epoch(settled, per_epoch)
-  total, devices = phases.total_steps(config, per_epoch), parallel.device_count()
-  feed = Feed(config, base.hook(method, 'batch_fields')(config), workdir)
-  model = model.replace(config=config, optimizers=schedules.optimizers(
-      config, method.PLAYERS, per_epoch, devices))
+  model = with_optimizers(method, model, per_epoch)
+  feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
   workdir.mkdir(parents=True, exist_ok=True)
-  checkpoints = checkpoint.manager(workdir, config.train, checkpoint.best_score(config))
+  checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled))
   restored = checkpoint.restore(checkpoints, state)
   if restored:
     state, position = restored
     if position:   # empty in an imported run: from the beginning
-      resume.check(before, settled, method, int(state.step), per_epoch)
+      resume.check_progress(earlier, settled, method, int(state.step), per_epoch)
       feed.set_state(position)
   elif parallel.is_main():
-    (workdir / 'parameters.txt').write_text(
-        parameter_overview.get_parameter_overview(state.params) + '\n')
+    files.save_text(workdir / 'parameters.txt',
+                    parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
     run_folder.write_config(workdir, settled)
-  logger = MetricLogger(workdir, config, int(state.step), total, show, parallel.is_main())
-  rate = schedules.learning_rate(config.optim, config.train, per_epoch, devices)
-  setup = Setup(method, model.replace(frozen=parallel.replicate(model.frozen)), rate, checkpoints,
-                logger, feed, total, workdir, scores)
+  total = phases.total_steps(settled, per_epoch)
+  logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
+  model = model.replace(frozen=parallel.replicate(model.frozen))
+  rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
+  setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir, scores)
   try:
     with Stop() as stop:
-      logger.say(describe(config, state, total))
+      logger.say(describe(settled, state, total))
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:
@@ -117,27 +120,48 @@ def train(config, workdir, show=True, scores=None):
   return Outcome(step, total, stopped)
 
 
+def with_optimizers(method: base.Method, model: Model, per_epoch: int) -> Model:
+  """The model as it is trained: with optimizers, and with the steps in an epoch in its config.
+
+  Methods read `train.per_epoch` where something begins at an epoch. It follows from the data, so
+  it stays 0 in `config.json`.
+  """
+  config = phases.with_steps_per_epoch(model.config, per_epoch)
+  optimizers = schedules.optimizers(config, method.PLAYERS, per_epoch, parallel.device_count())
+  return model.replace(config=config, optimizers=optimizers)
+
+
 @dataclasses.dataclass
 class Setup:
-  """What the loop holds besides the state."""
+  """What the loop holds besides the state.
+
+  Attributes:
+    method, model: what is trained; frozen parameters are on the devices.
+    rate: steps done -> learning rate, for the log.
+    checkpoints, logger: where the run is written.
+    feed: the batches, as the method wants them in the current phase.
+    total: length of the run in steps.
+    workdir: run folder.
+    scores: Run -> {name: value}, or None.
+  """
 
   method: base.Method
   model: Model
-  rate: Callable
+  rate: schedules.Rate
   checkpoints: ocp.CheckpointManager
   logger: MetricLogger
-  feed: Iterator
+  feed: Feed
   total: int
   workdir: pathlib.Path
-  scores: Callable | None = None
+  scores: Scores | None = None
 
   @property
-  def config(self):
-    """The run's config."""
+  def config(self) -> ConfigDict:
+    """The run's config, with the steps in an epoch."""
     return self.model.config
 
 
-def describe(config, state, total):
+def describe(config: ConfigDict, state: State, total: int) -> str:
   """The line a run begins with."""
   count = sum(x.size for x in jax.tree.leaves(state.params))
   start = f'from step {int(state.step)} of' if int(state.step) else 'for'
@@ -145,84 +169,95 @@ def describe(config, state, total):
           f'{config.backbone}, data {config.data.source}, {start} {total} steps')
 
 
-def loop(setup, state, stop):
+def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
   config = setup.config
-  compiled = functools.cache(
-      lambda phase: program(setup.method, setup.model.replace(phase=phase)))
-  alone = parallel.process()[1] == 1
+  one_process = parallel.process()[1] == 1
+
+  @functools.cache
+  def step_of_phase(phase):
+    return compile_step(setup.method, setup.model.replace(phase=phase))
+
+  step, stopped, phase_start = int(state.step), False, None
   pending, waited, saved_at = [], 0.0, time.monotonic()
-  step, position, stopped = int(state.step), setup.feed.get_state(), False
-  phase_began = None
   while step < setup.total and not stopped:
+    # One step: a batch, then the compiled program.
     began = time.perf_counter()
     first, _ = phases.phase_of(setup.method, config, step)
-    if first != phase_began:
-      setup.feed, phase_began = feed_of_phase(setup, state, step), first
+    if first != phase_start:
+      setup.feed, phase_start = feed_of_phase(setup, state, step), first
     batch = parallel.shard(next(setup.feed))
     position = setup.feed.get_state()
     waited += time.perf_counter() - began
     phase = phases.phase_at(setup.method, config, step)
-    state, terms = compiled(phase)(state, batch, setup.model.frozen)
+    state, terms = step_of_phase(phase)(state, batch, setup.model.frozen)
     pending.append(terms)
     step += 1
-    # Several processes must agree on what they do next, so they look up only where they log.
-    look = alone or step % config.log.every == 0
-    stopped = look and parallel.any_process(stop.asked)
+
+    # What is due. Several processes must agree, and ask each other only where they log.
+    asking = one_process or every(config.log.every, step)
+    stopped = asking and parallel.any_process(stop.asked)
+    finished = step == setup.total
     minutes = (time.monotonic() - saved_at) / 60
-    due = every(config.train.checkpoint_steps, step) or (
-        look and parallel.any_process(minutes >= config.train.checkpoint_minutes))
-    last = stopped or step == setup.total
-    scoring = setup.scores and config.eval.every and (
-        step % config.eval.every == 0 or step == setup.total)
-    if every(config.log.every, step) or due or last or scoring:
+    scoring = bool(setup.scores and config.eval.every) and (
+        every(config.eval.every, step) or finished)
+    saving = (stopped or finished or scoring or every(config.train.checkpoint_steps, step)
+              or asking and parallel.any_process(minutes >= config.train.checkpoint_minutes))
+
+    if every(config.log.every, step) or saving:
       write_terms(setup, step, pending, waited)
       pending, waited = [], 0.0
-    if every(config.log.samples_every, step) or step == setup.total:
+    if every(config.log.samples_every, step) or finished:
       write_samples(setup, state, step)
-    if due or last or scoring:
+    if saving:
       metrics = score(setup, state, step) if scoring and not stopped else None
-      try:
-        checkpoint.save(setup.checkpoints, state, position, metrics)
-      except NonFinite as error:
-        raise advised(setup, error) from None
+      save(setup, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
 
 
-def feed_of_phase(setup, state, step):
+def feed_of_phase(setup: Setup, state: State, step: int) -> Feed:
   """The batches from `step` on, as the method wants them (its hook `batches`)."""
   model = setup.model.replace(phase=phases.phase_at(setup.method, setup.config, step))
   return base.hook(setup.method, 'batches')(model, setup.feed, state, step)
 
 
-def every(interval, step):
+def every(interval: int, step: int) -> bool:
   """True on multiples of a positive interval."""
   return bool(interval) and step % interval == 0
 
 
-def write_terms(setup, step, pending, waited):
+def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
+                waited: float) -> None:
   """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
   try:
     check_finite(first, terms)
   except NonFinite as error:
-    raise advised(setup, error) from None
+    raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
   setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
 
 
-def advised(setup, error):
+def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
   """The error with what is left of the run and what to do."""
-  kept = setup.checkpoints.latest_step()
-  left = (f'Checkpoint {kept} is the last in' if kept is not None
+  last = setup.checkpoints.latest_step()
+  left = (f'Checkpoint {last} is the last in' if last is not None
           else 'No checkpoint had been written yet in')
   return NonFinite(f'{error}. {left} {setup.workdir}. Try a lower --config.optim.lr')
 
 
-def as_run(setup, state, step):
+def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] | None) -> None:
+  """A checkpoint of the state and the position of the input."""
+  try:
+    checkpoint.save(setup.checkpoints, state, position, metrics)
+  except NonFinite as error:
+    raise with_advice(setup, error) from None
+
+
+def as_run(setup: Setup, state: State, step: int) -> load.Run:
   """The state as a Run on the host, for samples and scores: averages of weights where kept."""
   model = setup.model.replace(frozen=parallel.to_host(setup.model.frozen), optimizers={})
   return load.Run(setup.method, model, parallel.to_host({**state.params, **state.ema}),
@@ -230,37 +265,38 @@ def as_run(setup, state, step):
                   'ema' if state.ema else 'raw')
 
 
-def write_samples(setup, state, step):
+def write_samples(setup: Setup, state: State, step: int) -> None:
   """A contact sheet of fixed windows as samples/STEP.png, on the main process."""
   if not parallel.is_main():
     return
   config = setup.config
   raw = batches.sample_windows(config, config.log.samples, 'train',
                                extras=base.hook(setup.method, 'batch_fields')(config))
-  rows = draw(as_run(setup, state, step), on_device(raw, config),
-              name_key(jax.random.key(config.seed), 'samples'))
+  key = name_key(jax.random.key(config.seed), 'samples')
+  rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
   folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)
   contact_sheet.save_png(folder / f'{step:07d}.png', contact_sheet.contact_sheet(rows))
 
 
-def draw(run, batch, key):
+def sample_rows(run: load.Run, batch: base.Batch, key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: the method's own, or input, translation and a target frame."""
-  sample_rows = base.hook(run.method, 'sample_rows')
-  if sample_rows:
-    return sample_rows(run.model, run.params, run.model_state, batch, key)
+  rows_of_method = base.hook(run.method, 'sample_rows')
+  if rows_of_method:
+    return rows_of_method(run.model, run.params, run.model_state, batch, key)
   _, fake = run.method.translate(run.model, run.params, run.model_state, None, batch['a'])
   rows = {'a': batch['a'], 'a to b': fake, 'b': batch['b']}
   return {name: ops.match_channels(frames[:, 0], 3) for name, frames in rows.items()}
 
 
-def score(setup, state, step):
-  """Scores of the test clips, logged under eval/; None where the one that names the best is not.
+def score(setup: Setup, state: State, step: int) -> dict[str, float] | None:
+  """Scores of the test clips, logged under eval/; None where that is missing which names the best.
 
   Only frames with a true partner have a PSNR: without them no checkpoint is the best.
   """
+  assert setup.scores is not None, 'the loop asks for scores only where there are any'
   scores = setup.scores(as_run(setup, state, step))
   setup.logger.write(step, {f'eval/{name}': value for name, value in scores.items()})
   best = checkpoint.best_score(setup.config)
-  return scores if best and checkpoint.name_of(best, scores) else None
+  return scores if best and checkpoint.full_score_name(best, scores) else None

@@ -1,32 +1,38 @@
-"""Video in, video out: a trained run applied to footage of any size and length.
+"""Translate footage of any size and length by a trained run.
 
 Frames are streamed in chunks of one fixed shape, so memory is constant and one compiled program
 serves the whole clip (a recurrent method has a second one for its first chunk). They are padded to
 what the networks need by mirroring, and cropped back.
 """
 
-import errno
-import pathlib
-import shutil
+import os
 import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 import tqdm
 
-from i2vjax.core import ops
+from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal
+from i2vjax.run.load import Run
 
-LEAST = 16           # smallest padded side: mirror padding inside the networks needs some pixels
-MULTIPLES = (4, 8, 16, 32, 64, 128, 256)
-FOLDER_RATE = 25.0   # frames per second of a video made from pictures, which have no rate
+MIN_SIDE = 16             # pixels of a padded side: networks mirror their borders, which needs some
+SIDE_MULTIPLES = (4, 8, 16, 32, 64, 128, 256)   # tried one after the other: sides are rounded up
+RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
+SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
+
+Path = str | os.PathLike[str]
 
 
-def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=False,
-              on_damage='stop', chunk=8, lossless=False, show=True, rate=None):
+def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
+              side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
+              chunk: int = 8, lossless: bool = False, show: bool = True,
+              rate: float | None = None) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Args:
@@ -50,7 +56,7 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
     'frames_per_second', 'output'}.
 
   Raises:
-    ValueError, FileNotFoundError: a mistake in the arguments or a damaged frame, named.
+    UserError, FileNotFoundError: a mistake in the arguments or a damaged frame, named.
     FileExistsError: the output exists. OSError: the disk is full, or nothing can be written there.
     KeyboardInterrupt: says what is there, if anything.
   """
@@ -60,29 +66,31 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
-  film = output_paths.as_film(output, lossless)
-  output_paths.check_output(input, output, film, overwrite)
+  to_video = output_paths.as_film(output, lossless)
+  output_paths.check_output(input, output, to_video, overwrite)
   clips = streams.open_streams(input)
-  if film and clips[0].info and len(clips) > 1:
+  if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
-  skipped, done, began = [], [], time.perf_counter()
+  skipped: list[str] = []   # labels of damaged frames
+  written_labels: list[str] = []
+  began = time.perf_counter()
   results = _results(run, clips, chunk, on_damage, skipped, show,
                      lambda source, result: compose(source, result, side_by_side, fuse))
   try:
-    if film:
-      own = clips[0].info.rate if clips[0].info else rate or FOLDER_RATE
-      written = streams.write_video(output, _one_size(results, output), own)
+    if to_video:
+      video_rate = clips[0].info.rate if clips[0].info else rate or RATE_OF_PICTURES
+      written = streams.write_video(output, _one_size(results, output), video_rate)
     else:
-      written = streams.write_folder(output, _noted(results, done))
+      written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
-    if not done:
+    if not written_labels:
       raise
-    raise KeyboardInterrupt(f'{output} holds the first {len(done)} frames, each of them whole'
-                            ) from stop
+    raise KeyboardInterrupt(f'{output} holds the first {len(written_labels)} frames, each of them '
+                            'whole') from stop
   except OSError as error:
-    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+    if not files.disk_full(error):
       raise
-    raise OSError(_full(output)) from error
+    raise files.disk_full_error(output, 'no half-written file is left') from error
   seconds = time.perf_counter() - began
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
           'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
@@ -92,8 +100,8 @@ def translate(run, input, output, *, overwrite=False, side_by_side=False, fuse=F
 def _results(run, clips, chunk, on_damage, skipped, show, finish):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = program(run), run.config.data.thermal_range
-  known = [stream.length for stream in clips]
-  total = sum(known) if None not in known else None
+  lengths = [stream.length for stream in clips]
+  total = sum(lengths) if None not in lengths else None
   with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
     for stream in clips:
       items = usable(stream.read(on_damage), on_damage, skipped)
@@ -103,51 +111,50 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
         yield label, None if result is None else finish(source, result), seconds
 
 
-def _noted(results, done):
-  """The same, with the label of every frame that was written put into `done`."""
-  for item in results:
-    yield item
-    done += [item[0]] if item[1] is not None else []   # asked for the next: this one is written
+def _collect_labels(results, written):
+  """The results unchanged; the label of every frame that was written is added to `written`."""
+  for label, frame, seconds in results:
+    yield label, frame, seconds
+    if frame is not None:   # the next one is asked for: this one is written
+      written.append(label)
 
 
 def _one_size(results, output):
-  """The same, refused where a frame has another size than the first: a video has one."""
-  first = None
+  """The results unchanged; a frame of another size than the first is refused: a video has one."""
+  first_label, first_shape = None, None
   for label, frame, seconds in results:
     if frame is not None:
-      first = first or (label, frame.shape)
-      if frame.shape != first[1]:
-        sizes = [f'{shape[1]}x{shape[0]}' for shape in (frame.shape, first[1])]
-        raise UserError(f'frame {label} comes out with {sizes[0]} pixels, {first[0]} with '
-                         f'{sizes[1]}: a video has one size. Name a folder as output, not {output}')
+      if first_shape is None:
+        first_label, first_shape = label, frame.shape
+      if frame.shape != first_shape:
+        raise UserError(
+            f'frame {label} comes out with {_size_text(frame.shape)} pixels, {first_label} with '
+            f'{_size_text(first_shape)}: a video has one size. Name a folder as output, not '
+            f'{output}')
     yield label, frame, seconds
 
 
-HINT = 'Or go on without such frames: --on_damage=skip'
+def _size_text(shape):
+  """'640x480' of [480, 640, C]."""
+  return f'{shape[1]}x{shape[0]}'
 
 
-def usable(items, on_damage, skipped):
+def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterator[tuple]:
   """Replace damaged frames by None and note their labels, or stop at the first."""
   try:
     for label, frame, seconds in items:
       if isinstance(frame, Exception):
         if on_damage == 'stop':
-          raise UserError(f'{frame} {HINT}')
+          raise UserError(f'{frame} {SKIP_HINT}')
         tqdm.tqdm.write(f'skipped: {frame}')
         skipped.append(label)
         frame = None
       yield label, frame, seconds
   except video_reader.UnreadableVideo as error:
-    raise UserError(f'{error}. {HINT}' if on_damage == 'stop' else str(error)) from error
+    raise UserError(f'{error}. {SKIP_HINT}' if on_damage == 'stop' else str(error)) from error
 
 
-def _full(output):
-  folder = next(path for path in pathlib.Path(output).absolute().parents if path.exists())
-  free = shutil.disk_usage(folder).free // 2**20
-  return f'{output}: the disk is full ({free} MiB free); no half-written file is left'
-
-
-def program(run, quantize=True):
+def program(run: Run, quantize: bool = True) -> Callable:
   """The compiled function of one chunk.
 
   Args:
@@ -171,18 +178,19 @@ def program(run, quantize=True):
   return call
 
 
-def padded_size(call, shape, dtype, chunk):
+def padded_size(call: Callable, shape: tuple[int, ...], dtype: np.dtype,
+                chunk: int) -> tuple[int, int]:
   """Smallest (height, width) that the networks take for frames of [H, W, C].
 
   Found by tracing, not by running: the side lengths are rounded up to growing powers of two until
   the output has the size of the input.
   """
-  refusal, tried = None, set()
-  for multiple in MULTIPLES:
-    size = tuple(max(LEAST, -(-side // multiple) * multiple) for side in shape[:2])
-    if size in tried:
-      continue
-    tried.add(size)
+  refusal, sizes = None, []
+  for multiple in SIDE_MULTIPLES:
+    height, width = (max(MIN_SIDE, -(-side // multiple) * multiple) for side in shape[:2])
+    if (height, width) not in sizes:
+      sizes.append((height, width))
+  for size in sizes:
     raw = jax.ShapeDtypeStruct((1, chunk, *size, shape[2]), dtype)
     try:
       _, out = jax.eval_shape(call, None, raw, jax.ShapeDtypeStruct((1, 2), np.float32))
@@ -195,19 +203,19 @@ def padded_size(call, shape, dtype, chunk):
   raise UserError(f'frames of {shape[1]}x{shape[0]} pixels do not fit this network: {refusal}')
 
 
-def pad(frames, size):
+def pad(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """[T, H, W, C] -> [T, *size, C], mirrored at the right and lower edge."""
-  (height, width), (H, W) = frames.shape[1:3], size
-  rows, cols = (_mirror(n, m) for n, m in ((height, H), (width, W)))
-  return frames[:, rows][:, :, cols]
+  rows, columns = _mirror(frames.shape[1], size[0]), _mirror(frames.shape[2], size[1])
+  return frames[:, rows][:, :, columns]
 
 
-def _mirror(length, wanted):
-  """Indices 0 .. length-1, then back again, and so on; a single pixel is repeated."""
-  return np.pad(np.arange(length), (0, wanted - length), mode='reflect' if length > 1 else 'edge')
+def _mirror(length, padded):
+  """`padded` indices 0 .. length-1, then back again, and so on; a single pixel is repeated."""
+  return np.pad(np.arange(length), (0, padded - length), mode='reflect' if length > 1 else 'edge')
 
 
-def clip(call, items, rule='clip', chunk=8, limits=None):
+def clip(call: Callable, items: Iterable[tuple], rule: str | None = 'clip', chunk: int = 8,
+         limits: np.ndarray | None = None) -> Iterator[tuple]:
   """Translate one clip.
 
   Args:
@@ -224,27 +232,28 @@ def clip(call, items, rule='clip', chunk=8, limits=None):
   """
   if limits is None:
     items, limits = streams.measured(items, rule)
-  waiting, carry, size = None, None, None
+  waiting, carry, size = None, None, (0, 0)
   for begins, group in streams.groups(items, chunk):
     raw = [thermal.stretch(item[1], rule) for item in group if item[1] is not None]
     if not raw:
-      yield from _handed(waiting)
+      yield from _deal(waiting)
       waiting = group, (), ()
       continue
     if raw[0].dtype == np.uint8:
-      own = np.array([0, 255], np.float32)
-    else:
-      own = limits = thermal.thermal_limits(raw, rule) if limits is None else limits
+      chunk_limits = np.array([0, 255], np.float32)
+    else:   # limits of the first 16-bit chunk serve the whole clip
+      limits = thermal.thermal_limits(raw, rule) if limits is None else limits
+      chunk_limits = limits
     if begins:
       carry, size = None, padded_size(call, raw[0].shape, raw[0].dtype, chunk)
     filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
-    carry, result = call(carry, pad(filled, size)[None], own[None])
-    yield from _handed(waiting)
-    waiting = group, [thermal.to_display(frame, own) for frame in raw], result
-  yield from _handed(waiting)
+    carry, result = call(carry, pad(filled, size)[None], chunk_limits[None])
+    yield from _deal(waiting)
+    waiting = group, [thermal.to_display(frame, chunk_limits) for frame in raw], result
+  yield from _deal(waiting)
 
 
-def _handed(waiting):
+def _deal(waiting):
   """Fetch a chunk from the device and deal it to its items."""
   if waiting is None:
     return
@@ -259,7 +268,8 @@ def _handed(waiting):
       yield item, source, frame[:source.shape[0], :source.shape[1]]
 
 
-def compose(source, result, side_by_side=False, fuse=False):
+def compose(source: np.ndarray, result: np.ndarray, side_by_side: bool = False,
+            fuse: bool = False) -> np.ndarray:
   """What is written for one frame.
 
   Args:
@@ -270,8 +280,9 @@ def compose(source, result, side_by_side=False, fuse=False):
   """
   if fuse:
     luma = np.asarray(ops.LUMA, np.float32)
-    bright = source.astype(np.float32) @ (luma if source.shape[2] == 3 else np.ones(1, 'f4'))
-    result = result + (bright - result @ luma)[..., None]
+    to_luma = luma if source.shape[2] == 3 else np.ones(1, np.float32)
+    source_luma = source.astype(np.float32) @ to_luma
+    result = result + (source_luma - result @ luma)[..., None]
     result = np.rint(np.clip(result, 0, 255)).astype(np.uint8)
   if side_by_side:
     channels = max(source.shape[2], result.shape[2])

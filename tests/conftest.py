@@ -1,4 +1,4 @@
-"""One compilation cache for all tests, so that a step compiled once is compiled once."""
+"""Fixtures of all tests: compilation cache, footage, arguments of tiny runs."""
 
 import os
 import tempfile

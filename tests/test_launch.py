@@ -85,6 +85,11 @@ def test_tpu_pod_without_a_name_says_how_to_call_it():
   assert out.returncode == 2 and 'usage' in out.stderr
 
 
+def test_launch_holds_shell_scripts_alone():
+  """Programs that measure are in benchmarks/, pictures in docs/."""
+  assert {path.suffix for path in (ROOT / 'launch').rglob('*')} == {'.sh'}
+
+
 def test_every_script_is_sound_bash():
-  for script in (ROOT / 'launch').glob('*.sh'):
+  for script in [*(ROOT / 'launch').glob('*.sh'), ROOT / '.ci/run']:
     assert subprocess.run(['bash', '-n', script]).returncode == 0, script

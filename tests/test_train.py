@@ -1,4 +1,4 @@
-"""The loop: resumes exactly, stops when asked, refuses what is not a number."""
+"""The training loop: resumes exactly, stops on request, refuses non-finite numbers."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""translate: any footage in, the same length and size out, nothing half-written."""
+"""Translation: any footage in, same length and size out, no half-written file."""
 
 import errno
 import os
@@ -86,9 +86,9 @@ def test_memory_starts_anew_where_frame_numbers_jump(tmp_path):
 def test_one_program_whatever_the_length(tmp_path):
   traced = []
 
-  def spy(nets, config, params, extra, fixed, carry, frames):
+  def spy(model, params, model_state, carry, frames):
     traced.append(frames.shape)
-    return stubs.negative(nets, config, params, extra, fixed, carry, frames)
+    return stubs.negative(model, params, model_state, carry, frames)
   write_frames(tmp_path / 'in', footage(7))
   translator.translate(stubs.make(spy), tmp_path / 'in', tmp_path / 'out', chunk=3, **QUIET)
   assert set(traced) == {(1, 3, 20, 28, 3)}

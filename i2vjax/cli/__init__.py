@@ -1,1 +1,1 @@
-"""The command line: flags, commands, errors."""
+"""The command line: flags, commands, what errors become."""

@@ -1,50 +1,68 @@
-"""What each command of `main` does with its flags. Heavy imports wait until they are needed."""
+"""The commands: what each does with its flags.
+
+Imports that take seconds wait inside the commands, so that help and mistakes answer at once.
+"""
+
+from __future__ import annotations
 
 import importlib.metadata
 import os
 import pathlib
 import shlex
 import sys
+from typing import TYPE_CHECKING, Any
 
-from ml_collections import config_flags
+from absl.flags import FlagValues
+from ml_collections import ConfigDict, config_flags
 
+from i2vjax import defaults
+from i2vjax.cli import parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
-# Fields that networks are made of, as far as one can tell from here.
-SHAPES = ('method', 'backbone', 'gen.', 'disc.', 'pred.', 'proj.', 'seg.', 'vit.', 'flow.', 'nce.',
-          'data.channels_a', 'data.channels_b', 'data.crop_size', 'data.frames')
+if TYPE_CHECKING:
+  from i2vjax.run import load
 
 
-def cache_dir():
+def set_up(flag: FlagValues) -> None:
+  """Join the other processes and switch the persistent compilation cache on."""
+  import jax
+
+  from i2vjax.core import parallel
+  jax.config.update('jax_compilation_cache_dir', cache_dir())
+  parallel.keep_memory()
+  parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
+
+
+def cache_dir() -> str:
   """Folder for compiled programs: $JAX_COMPILATION_CACHE_DIR, else the user's cache folder."""
   return os.environ.get('JAX_COMPILATION_CACHE_DIR') or str(files.cache('xla'))
 
 
-def need(flag, name, why):
-  """Value of a flag that a command cannot do without."""
+def need(flag: FlagValues, name: str, why: str) -> Any:
+  """The value of a flag that a command cannot do without."""
   value = flag[name].value
   if value is None:
     raise UserError(f'--{name} is missing: {why}')
   return value
 
 
-def resume_command(argv):
+def resume_command(argv: list[str]) -> str:
   """The command line that goes on, quoted so that a shell reads it as it was given."""
   return shlex.join(['python', '-m', 'i2vjax.main', *argv[1:]])
 
 
-def train(flag, config, argv):
+def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
-  from i2vjax import train as trainer
+  from i2vjax import train
   from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
   scores = None
   if config.eval.every:
-    from i2vjax import evaluate as evaluator
-    scores = evaluator.quick_scores
-  outcome = trainer.train(config, workdir, show=flag.show, scores=scores)
+    from i2vjax import evaluate
+    scores = evaluate.quick_scores
+  outcome = train.train(config, workdir, show=flag.show, scores=scores)
   if not parallel.is_main():
     return
   if outcome.stopped:
@@ -55,16 +73,17 @@ def train(flag, config, argv):
           f'--workdir {workdir} --input VIDEO --output translated.mp4')
 
 
-def load_run(flag, config):
+def load_run(flag: FlagValues, config: ConfigDict) -> load.Run:
   """The run that --workdir and --checkpoint name."""
   from i2vjax.run import folder, load
   workdir = need(flag, 'workdir', 'the folder of a training run')
   try:
     return load.load(workdir, flag.checkpoint, config, flag.weights)
   except ValueError as error:
-    asked, trained = map(folder.flatten, (config, folder.read_config(workdir)))
+    asked = folder.flatten(config)
+    trained = folder.flatten(folder.read_config(workdir))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)
-               if asked[name] != trained.get(name) and name.startswith(SHAPES)]
+               if asked[name] != trained.get(name) and defaults.shapes_networks(name)]
     if not changed:
       raise
     raise UserError(
@@ -73,18 +92,18 @@ def load_run(flag, config):
     ) from error
 
 
-def load_translator(flag, config):
+def load_translator(flag: FlagValues, config: ConfigDict) -> load.Run:
   """The run that --workdir and --checkpoint name, in the direction of --network."""
   from i2vjax.run import direction
   return direction.in_direction(load_run(flag, config), flag.network)
 
 
-def translate(flag, config, argv):
+def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Video in, video out."""
-  from i2vjax import translate as translator
+  from i2vjax import translate
   source = need(flag, 'input', 'a video, a folder of frames or a glob')
   target = need(flag, 'output', 'a video file or a folder')
-  summary = translator.translate(
+  summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
       on_damage=flag.on_damage, chunk=flag.chunk)
@@ -92,74 +111,73 @@ def translate(flag, config, argv):
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
 
-def evaluate(flag, config, argv):
+def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Scores of a run, or of two folders of frames."""
-  from i2vjax import evaluate as evaluator
+  from i2vjax import evaluate
   if flag.result:
-    evaluator.evaluate_folders(flag.result, need(flag, 'reference', 'the frames to compare with'),
-                               flag.source, flag.output or 'report', config.eval,
-                               overwrite=flag.overwrite, show=flag.show)
+    reference = need(flag, 'reference', 'the frames to compare with')
+    evaluate.evaluate_folders(flag.result, reference, flag.source, flag.output or 'report',
+                              config.eval, overwrite=flag.overwrite, show=flag.show)
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
-  output = evaluator.check_output(flag.output or pathlib.Path(workdir, name), flag.overwrite)
-  evaluator.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
+  output = evaluate.check_output(flag.output or pathlib.Path(workdir, name), flag.overwrite)
+  evaluate.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
 
 
-def compare(flag, read, argv):
+def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   """Several configs or runs, several seeds, one table.
 
-  Args:
-    read: makes a row's config of arguments.
+  `config` holds the defaults alone: each row has a config of its own, read with the fields of the
+  command line.
 
   Returns:
     0: done, or stopped on request; 1: some run failed; 2: by the user's mistake.
   """
-  from i2vjax.compare import compare as comparer
-  from i2vjax.compare import experiments
-  from i2vjax.compare import tables as table_module
+  from i2vjax.compare import compare, experiments, tables
   output = need(flag, 'output', 'the folder of the table and its runs')
   if not all(text.strip().isdigit() for text in flag.seeds):
     raise UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
+  seeds = list(dict.fromkeys(int(text) for text in flag.seeds))   # each once
   rows = [experiments.parse_row(text) for text in [*flag.configs, *flag.row]]
   common = [text for text in argv[1:] if text.startswith('--config.')]
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
   try:
-    table, stopped = comparer.compare(
-        output, rows, list(dict.fromkeys(map(int, flag.seeds))), flag.runs, common, read=read,
+    table, stopped = compare.compare(
+        output, rows, seeds, flag.runs, common, read=parse.row_config,
         allow_different=flag.allow_different, overwrite=flag.overwrite, show=flag.show)
   except KeyboardInterrupt:
     stopped = True
   if stopped:
-    print(f'stopped; what is done lies in {output}. Go on with:\n  {again}')
+    print(f'stopped; what is done is in {output}. Go on with:\n  {again}')
     return 0
-  print(f'{table_module.markdown(table)}\n{pathlib.Path(output) / "index.html"}')
+  print(f'{tables.markdown(table)}\n{pathlib.Path(output) / "index.html"}')
   codes = {run['code'] for row in table['rows'] for run in row['runs'] if 'code' in run}
   return 0 if not codes else 2 if codes == {2} else 1
 
 
-def export(flag, config, argv):
+def run_export(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """One network as a checkpoint that flax alone restores."""
-  from i2vjax.interop import export as exporter
+  from i2vjax.interop import export
   output = need(flag, 'output', 'a folder to be made')
-  exporter.export(load_run(flag, config), flag.network, output, flag.overwrite)
+  export.export(load_run(flag, config), flag.network, output, flag.overwrite)
   print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
 
 
-def prepare(flag, config, argv):
+def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Footage into folders of frames, or a published set into records."""
-  from i2vjax.data.prepare import prepare as preparer
+  from i2vjax.data.prepare import prepare
   from i2vjax.data.transforms import preprocess
   if flag.dataset:
-    folder, counts = preparer.records(
+    folder, counts = prepare.records(
         flag.dataset, need(flag, 'manual_dir', 'the folder with the files of the set'),
         flag.data_dir, overwrite=flag.overwrite, show=flag.show, limit=flag.limit)
-    told = ', '.join(f'{count} frames in {split}' for split, count in counts.items())
+    numbers = ', '.join(f'{count} frames in {split}' for split, count in counts.items())
     root = folder.parents[2]
-    print(f'{told}: {folder}\nTrain on it with --config.data.source=tfds '
+    print(f'{numbers}: {folder}\nTrain on it with --config.data.source=tfds '
           f'--config.data.root={root} --config.data.name={folder.parent.relative_to(root)}')
     return
-  done = preparer.footage(
+  done = prepare.footage(
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
@@ -168,17 +186,17 @@ def prepare(flag, config, argv):
     print(f'{clips} clips, {frames} frames: {folder}')
 
 
-def fetch(flag, config, argv):
+def run_fetch(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Bring a known weight file here, or list them all."""
-  from i2vjax.pretrained import fetch as fetcher
+  from i2vjax.pretrained import fetch
   if flag.id is None:
-    print(fetcher.listing(config))
+    print(fetch.listing(config))
     return
-  path = fetcher.fetch(flag.id, config, flag.file, flag.url, flag.show)
-  print(f'{flag.id} lies in {path}, verified')
+  path = fetch.fetch(flag.id, config, flag.file, flag.url, flag.show)
+  print(f'{flag.id} is in {path}, verified')
 
 
-def import_checkpoint(flag, config, argv):
+def run_import(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """A public PyTorch checkpoint as a run folder."""
   from i2vjax.interop import import_torch
   source = need(flag, 'source', 'one of ' + ', '.join(import_torch.SOURCES))
@@ -190,7 +208,7 @@ def import_checkpoint(flag, config, argv):
   print(import_torch.import_run(source, folder, flag.label, workdir, config, file))
 
 
-def doctor(flag, config, argv):
+def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Versions, devices, and which weight files are there."""
   import jax
 
@@ -205,3 +223,10 @@ def doctor(flag, config, argv):
   print('weight files, and the config field that asks for each:')
   for entry in registry.ENTRIES.values():
     print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
+
+
+COMMANDS = {
+    'train': run_train, 'translate': run_translate, 'evaluate': run_evaluate,
+    'compare': run_compare, 'export': run_export, 'prepare': run_prepare, 'fetch': run_fetch,
+    'import': run_import, 'doctor': run_doctor,
+}

@@ -1,46 +1,104 @@
-"""What the command line may say: all flags, which command takes which, and help on them."""
+"""The flags of the command line, and help on them."""
 
+import dataclasses
 import os
-import re
 import textwrap
+from typing import Any
 
 from absl import flags
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 
-TEXT_FLAGS = {
-    'workdir': 'Run folder. train: may be left out, then runs/METHOD-VARIANT.',
-    'input': 'translate, prepare: a video file, a folder of frames, or a glob.',
-    'output': 'Where the result goes. Never overwritten unless --overwrite.',
-    'network': 'export: which network. translate, evaluate: which generator, gen_ba leads back. '
-               'Without it: the one from source to target.',
-    'result': 'evaluate: a folder of frames any program wrote.',
-    'reference': 'evaluate: the frames it should have been.',
-    'source': 'evaluate: the frames it was made from. import: whose checkpoint it is.',
-    'from': 'import: the folder of the checkpoint.',
-    'id': 'fetch: which file; may stand without --id.',
-    'file': 'fetch: take this local file instead of a download.',
-    'url': 'fetch: another address than the known one.',
-    'dataset': 'prepare: a published set to make records of, such as irvi/traffic.',
-    'manual_dir': 'prepare: the folder its files were unpacked to.',
-    'data_dir': 'prepare: the folder of all records. Default: ~/tensorflow_datasets.',
-    'domain': 'prepare: domain a (infrared) or b: write trainA and testA, which data.root reads.',
-    'size': 'prepare: WIDTHxHEIGHT of the frames. Default: as they are.',
-    'coordinator': 'Several processes: HOST:PORT of process 0.',
-}
-SWITCHES = {
-    'overwrite': 'translate, evaluate, export, prepare: replace what --output names. '
-                 'compare: score again, train nothing again.',
-    'side_by_side': 'translate: the input beside the result.',
-    'fuse': "translate: the result's colors on the infrared brightness.",
-    'lossless': 'translate: FFV1 in .mkv instead of H.264.',
-    'allow_different': 'compare: note rows on other data or of other length instead of refusing.',
-}
-LISTS = {
-    'configs': 'compare: config files with variants, a row each, separated by commas.',
-    'runs': 'compare: folders of runs that are there already, separated by commas.',
-    'test_clips': 'prepare: clips for testing, separated by commas.',
-    'seeds': 'compare: seeds that each row is trained with, separated by commas.',
+ALL = 'all'   # in place of a command, where a help text is about every command that has the flag
+
+
+@dataclasses.dataclass(frozen=True)
+class Flag:
+  """One flag.
+
+  Attributes:
+    about: {command, or several separated by ', ', or ALL: help text}.
+    kind: str, bool, int, float, 'list' (separated by commas) or 'rows' (may be repeated).
+    default: its value without the flag.
+    least: the least number it takes.
+    choices: the values it takes; (): any.
+  """
+
+  about: dict[str, str]
+  kind: Any = str
+  default: Any = None
+  least: int | None = None
+  choices: tuple[str, ...] = ()
+
+
+FLAGS = {
+    # ---- folders and files
+    'workdir': Flag({ALL: 'Run folder.',
+                     'train': 'May be left out, then runs/METHOD-VARIANT.'}),
+    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.'}),
+    'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
+    'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
+                       'compare': 'Score again, train nothing again.'}, bool, False),
+
+    # ---- which weights of a run
+    'checkpoint': Flag({ALL: "'latest', 'best' or a step."}, default='latest'),
+    'weights': Flag({ALL: 'Which weights translate: ema, their averages over training, raw, those '
+                          'of the last step; auto: averages where there are any.'},
+                    default='auto', choices=('auto', 'ema', 'raw')),
+    'network': Flag({'export': 'Which network.',
+                     'translate, evaluate': 'Which generator, gen_ba leads back. Without it: the '
+                                            'one from source to target.'}),
+
+    # ---- translate
+    'side_by_side': Flag({'translate': 'The input beside the result.'}, bool, False),
+    'fuse': Flag({'translate': "The result's colors on the infrared brightness."}, bool, False),
+    'lossless': Flag({'translate': 'FFV1 in .mkv instead of H.264.'}, bool, False),
+    'on_damage': Flag({'translate, prepare': 'At a frame that cannot be read: stop, or skip it.'},
+                      default='stop', choices=('stop', 'skip')),
+    'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
+
+    # ---- evaluate
+    'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
+    'reference': Flag({'evaluate': 'The frames it should have been.'}),
+    'source': Flag({'evaluate': 'The frames it was made from.',
+                    'import': 'Whose checkpoint it is.'}),
+
+    # ---- compare
+    'configs': Flag({'compare': 'Config files with variants, a row each, separated by commas.'},
+                    'list', ()),
+    'row': Flag({'compare': "'NAME=FILE:VARIANT --config.FIELD=VALUE ...': a row with overrides "
+                            'of its own; may be repeated.'}, 'rows', ()),
+    'runs': Flag({'compare': 'Folders of runs that are there already, separated by commas.'},
+                 'list', ()),
+    'seeds': Flag({'compare': 'Seeds that each row is trained with, separated by commas.'},
+                  'list', ('0',)),
+    'allow_different': Flag({'compare': 'Note rows on other data or of other length instead of '
+                                        'refusing.'}, bool, False),
+
+    # ---- import, fetch
+    'from': Flag({'import': 'The folder of the checkpoint.'}),
+    'label': Flag({'import': "Which of the files: 'latest' or an epoch."}, default='latest'),
+    'id': Flag({'fetch': 'Which file; may stand without --id.'}),
+    'file': Flag({'fetch': 'Take this local file instead of a download.'}),
+    'url': Flag({'fetch': 'Another address than the known one.'}),
+
+    # ---- prepare
+    'domain': Flag({'prepare': 'Domain a (infrared) or b: write trainA and testA, which data.root '
+                               'reads.'}),
+    'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.'}),
+    'test_share': Flag({'prepare': 'Share of the clips for testing; 1: all.'}, float, 0.0),
+    'test_clips': Flag({'prepare': 'Clips for testing, separated by commas.'}, 'list', ()),
+    'dataset': Flag({'prepare': 'A published set to make records of, such as irvi/traffic.'}),
+    'manual_dir': Flag({'prepare': 'The folder its files were unpacked to.'}),
+    'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
+    'limit': Flag({'prepare': 'Files per split of a set, for a trial. 0: all.'}, int, 0, least=0),
+
+    # ---- progress, several processes
+    'show': Flag({ALL: 'Progress bars.'}, bool, True),
+    'coordinator': Flag({ALL: 'Several processes: HOST:PORT of process 0.'}),
+    'processes': Flag({ALL: 'Several processes: how many.'}, int),
+    'process_id': Flag({ALL: 'Several processes: which one.'}, int),
 }
 PROCESSES = ('coordinator', 'processes', 'process_id')
 # Command -> (example, its flags in the order that help shows them).
@@ -69,37 +127,30 @@ USES = {
 }
 
 
-def define_flags(values):
+def define_flags(values: flags.FlagValues) -> None:
   """All flags but --config, into a fresh set, so that one process can run several commands."""
-  for name, text in TEXT_FLAGS.items():
-    flags.DEFINE_string(name, None, text, flag_values=values)
-  for name, text in SWITCHES.items():
-    flags.DEFINE_bool(name, False, text, flag_values=values)
-  for name, text in LISTS.items():
-    flags.DEFINE_list(name, '0' if name == 'seeds' else '', text, flag_values=values)
-  flags.DEFINE_multi_string('row', [], "compare: 'NAME=FILE:VARIANT --config.FIELD=VALUE ...': a "
-                            'row with overrides of its own; may be repeated.', flag_values=values)
-  flags.DEFINE_bool('show', True, 'Progress bars.', flag_values=values)
-  flags.DEFINE_string('checkpoint', 'latest', "'latest', 'best' or a step.", flag_values=values)
-  flags.DEFINE_enum('weights', 'auto', ['auto', 'ema', 'raw'],
-                    'Which weights translate: ema, their averages over training, raw, those of the '
-                    'last step; auto: averages where there are any.', flag_values=values)
-  flags.DEFINE_string('label', 'latest', "import: which of the files: 'latest' or an epoch.",
-                      flag_values=values)
-  flags.DEFINE_enum('on_damage', 'stop', ['stop', 'skip'],
-                    'translate, prepare: at a frame that cannot be read: stop, or skip it.',
-                    flag_values=values)
-  flags.DEFINE_float('test_share', 0.0, 'prepare: share of the clips for testing; 1: all.',
-                     flag_values=values)
-  flags.DEFINE_integer('limit', 0, 'prepare: files per split of a set, for a trial. 0: all.', 0,
-                       flag_values=values)
-  flags.DEFINE_integer('chunk', 8, 'translate: frames at a time on the device.', 1,
-                       flag_values=values)
-  flags.DEFINE_integer('processes', None, 'Several processes: how many.', flag_values=values)
-  flags.DEFINE_integer('process_id', None, 'Several processes: which one.', flag_values=values)
+  for name, flag in FLAGS.items():
+    text, default = overall_about(flag), flag.default
+    if flag.choices:
+      flags.DEFINE_enum(name, default, list(flag.choices), text, flag_values=values)
+    elif flag.kind == 'list':
+      flags.DEFINE_list(name, list(default), text, flag_values=values)
+    elif flag.kind == 'rows':
+      flags.DEFINE_multi_string(name, list(default), text, flag_values=values)
+    elif flag.kind is bool:
+      flags.DEFINE_bool(name, default, text, flag_values=values)
+    elif flag.kind is int:
+      flags.DEFINE_integer(name, default, text, flag.least, flag_values=values)
+    elif flag.kind is float:
+      flags.DEFINE_float(name, default, text, flag_values=values)
+    else:
+      flags.DEFINE_string(name, default, text, flag_values=values)
 
 
-def flag_value(arguments, name):
+# ---- Arguments as they are written --------------------------------------------------------------
+
+
+def flag_value(arguments: list[str], name: str) -> str | None:
   """Value of --name in raw arguments, or None."""
   for index, text in enumerate(arguments):
     if text in (f'--{name}', f'-{name}'):
@@ -109,7 +160,7 @@ def flag_value(arguments, name):
   return None
 
 
-def expand_home(text):
+def expand_home(text: str) -> str:
   """An argument with `~` for the home folder written out, which a shell does not do behind `=`.
 
   Fields of the config keep it: they are compared with those of the run folder.
@@ -120,8 +171,8 @@ def expand_home(text):
   return flag + mark + ','.join(os.path.expanduser(part) for part in value.split(','))
 
 
-def check_sizes(config):
-  """Raises ValueError where a size of frames is neither a whole number nor a pair of them."""
+def check_sizes(config: ConfigDict) -> None:
+  """Raises UserError where a size of frames is neither a whole number nor a pair of them."""
   for name in ('load_size', 'crop_size'):
     size = config.data[name]
     pair = size if isinstance(size, (tuple, list)) else (size, size)
@@ -130,49 +181,54 @@ def check_sizes(config):
                   '(height, width)')
 
 
-def library_message(error):
+def library_message(error: Exception) -> str:
   """The sentence in a library's error that is for the user."""
   text = str(error.args[0] if error.args else error).replace('\\n', '\n')
   lines = [line.strip() for line in text.splitlines() if line.strip()]
-  asked = [line.rstrip("'") for line in lines if 'Did you mean' in line]
-  line = (asked or [line for line in lines if not line.endswith(':')] or lines)[-1]
-  return line.removeprefix('ValueError: ')
+  advice = [line.rstrip("'") for line in lines if 'Did you mean' in line]
+  sentences = [line for line in lines if not line.endswith(':')]
+  return (advice or sentences or lines)[-1].removeprefix('ValueError: ')
 
 
-def overall_help(head):
+# ---- Help ---------------------------------------------------------------------------------------
+
+
+def overall_help(head: str) -> str:
   """What --help prints: `head` and all flags."""
   values = flags.FlagValues()
   define_flags(values)
   return f'{head}\nFlags, besides --config.FIELD=VALUE:\n{values.get_help()}'
 
 
-def command_help(command, summary):
+def command_help(command: str, summary: str) -> str:
   """What COMMAND --help prints: `summary`, an example, and its own flags."""
-  values = flags.FlagValues()
-  define_flags(values)
   example, names = USES[command]
   lines = [f'{command}: {summary}', '', f'  python -m i2vjax.main {command} {example}'.rstrip(), '']
   if command in ('train', 'compare'):
-    lines += _flag('config.FIELD=VALUE', 'Any field of the config file, or of all of them.')
+    lines += _paragraph('config.FIELD=VALUE', 'Any field of the config file, or of all of them.')
   if command == 'train':
-    lines += _flag('config=FILE.py:VARIANT', 'Needed: what to train, such as '
-                                             'configs/cptrans.py:demo.')
+    lines += _paragraph('config=FILE.py:VARIANT', 'Needed: what to train, such as '
+                                                  'configs/cptrans.py:demo.')
   for name in names:
-    default, text = values[name].value, re.sub(r'^<.*>: |;\s+repeat this option.*', '',
-                                               values[name].help, flags=re.S)
-    lines += _flag(name, _about(command, text) + (
-        f' Default: {default}.' if default and type(default) in (int, str) else ''))
+    lines += _paragraph(name, about(command, FLAGS[name]))
   return '\n'.join([*lines, '', 'All commands and flags: python -m i2vjax.main --help'])
 
 
-def _flag(name, text):
+def about(command: str, flag: Flag) -> str:
+  """What a flag does in one command."""
+  texts = [text for commands, text in flag.about.items()
+           if commands == ALL or command in commands.split(', ')]
+  if flag.default and flag.kind in (str, int):
+    texts.append(f'Default: {flag.default}.')
+  return ' '.join(texts)
+
+
+def overall_about(flag: Flag) -> str:
+  """What a flag does in all commands."""
+  return ' '.join(text if commands == ALL else f'{commands}: {text}'
+                  for commands, text in flag.about.items())
+
+
+def _paragraph(name, text):
   return textwrap.wrap(text, 98, initial_indent=f'  --{name:21} ', subsequent_indent=' ' * 26,
                        break_on_hyphens=False)
-
-
-def _about(command, text):
-  """Of a text 'All. one, two: some. three: more.' what concerns one command."""
-  general, *rest = re.split(r'(?:^|(?<=[.;] ))((?:[a-z]+, )*[a-z]+): ', text)
-  own = [clause for names, clause in zip(rest[::2], rest[1::2], strict=True)
-         if command in names.split(', ')]
-  return ''.join(part[0].upper() + part[1:] for part in (general, *own) if part).rstrip()

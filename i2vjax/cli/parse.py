@@ -1,59 +1,67 @@
-"""From the command line to (command, flags, config)."""
+"""Read the command line: command, flags and config."""
 
 import contextlib
 import pathlib
 import sys
+from collections.abc import Iterator, Sequence
 
 from absl import flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
-from i2vjax.cli import commands
-from i2vjax.cli.commands import cache_dir
+from i2vjax import defaults
 from i2vjax.cli.flags import (
+  USES,
   check_sizes,
-  command_help,
   define_flags,
   expand_home,
   flag_value,
   library_message,
-  overall_help,
 )
-from i2vjax.core.errors import UserError
+from i2vjax.core.errors import UserError, did_you_mean
 
-COMMANDS = {name: name for name in ('train', 'translate', 'evaluate', 'compare', 'export',
-                                    'prepare', 'fetch', 'doctor')}
-COMMANDS['import'] = 'import_checkpoint'   # name of the function in commands.py
 
-def row_config(arguments):
-  """The config that training with these arguments would have."""
+def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
+  """(command, flags, config) of a command line, program included.
+
+  Raises:
+    UserError: one line on what cannot be understood.
+  """
+  program, command, rest = split_command(argv)
+  if command == 'compare':   # these are for each of its rows, which have a config each
+    rest = [text for text in rest if not text.startswith('--config.')]
+  try:
+    values, left = read_flags(program, command, rest)
+  except (AttributeError, KeyError) as error:  # a mistyped --config.field
+    message = explain_unknown_field(program, command, rest) or library_message(error)
+    raise UserError(message) from error
+  except SyntaxError as error:
+    raise UserError(f'{error.filename}, line {error.lineno}: {error.msg}') from error
+  except UserError:
+    raise
+  except (flags.Error, ValueError, TypeError, OSError) as error:
+    raise UserError(library_message(error)) from error
+  if len(left) > 1:
+    raise UserError(f'what is {left[1]!r}? Flags are written --name=value')
+  check_sizes(values.config)
+  return command, values, values.config
+
+
+def row_config(arguments: Sequence[str]) -> ConfigDict:
+  """The config that training with these arguments would have: of a row that `compare` trains."""
   return parse(['i2vjax', 'train', *arguments])[2]
 
 
-def set_up(flag):
-  """Join the other processes and switch the persistent compilation cache on."""
-  import jax
-
-  from i2vjax.core import parallel
-  jax.config.update('jax_compilation_cache_dir', cache_dir())
-  parallel.keep_memory()
-  parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
-
-
-def split_command(argv):
+def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
   """(program, command, remaining arguments); the command may be left out for train."""
   program, rest = argv[0], [expand_home(text) for text in argv[1:]]
   if rest and not rest[0].startswith('-'):
-    if rest[0] not in COMMANDS:
-      from i2vjax.core.errors import did_you_mean
-
-      raise UserError(
-        f'{rest[0]!r} is no command: {", ".join(COMMANDS)}.{did_you_mean(rest[0], COMMANDS)}'
-      )
+    if rest[0] not in USES:
+      raise UserError(f'{rest[0]!r} is no command: {", ".join(USES)}.{did_you_mean(rest[0], USES)}')
     return program, rest[0], with_defaults(rest[0], rest[1:])
   return program, 'train', rest
 
 
-def with_defaults(command, arguments):
+def with_defaults(command: str, arguments: list[str]) -> list[str]:
   """Arguments with what a command takes for granted: the config of an imported method, --id."""
   if command == 'import' and flag_value(arguments, 'config') is None:
     from i2vjax.interop import import_torch
@@ -66,7 +74,7 @@ def with_defaults(command, arguments):
   return arguments
 
 
-def define_config(command, arguments, values):
+def define_config(command: str, arguments: list[str], values: flags.FlagValues) -> None:
   """The --config flag: a file for train, the stored config of the run for everything else."""
   workdir, path = flag_value(arguments, 'workdir'), flag_value(arguments, 'config')
   if path is not None:
@@ -86,31 +94,28 @@ def define_config(command, arguments, values):
   elif workdir is not None:
     config_flags.DEFINE_config_dict('config', stored_config(workdir), flag_values=values)
   elif command in ('evaluate', 'compare', 'prepare', 'fetch', 'doctor'):
-    from i2vjax import defaults
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
     what = '--config configs/cptrans.py:demo' if command == 'train' else '--workdir RUN'
     raise UserError(f'{command} needs {what}')
 
 
-def stored_config(workdir):
-  """The config of a run folder, refused where it is none of ours."""
+def stored_config(workdir: str) -> ConfigDict:
+  """The config of a run folder, refused where it is not that of a training run."""
   from i2vjax.run import folder
   try:
     config = folder.read_config(workdir)
-    known = isinstance(config.get('method'), str) and 'data' in config
+    of_a_run = isinstance(config.get('method'), str) and 'data' in config
   except (AttributeError, TypeError):   # a list, a number
-    known = False
-  if not known:
-    raise UserError(
-      f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: it '
-      'names no method. Restore it from a copy'
-    )
+    of_a_run = False
+  if not of_a_run:
+    raise UserError(f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: '
+                    'it names no method. Restore it from a copy')
   return config
 
 
 @contextlib.contextmanager
-def command_line(arguments):
+def command_line(arguments: list[str]) -> Iterator[None]:
   """sys.argv for a while: config_flags looks there, and nowhere else, for --config.FIELD=VALUE."""
   before, sys.argv = sys.argv, arguments
   try:
@@ -119,30 +124,8 @@ def command_line(arguments):
     sys.argv = before
 
 
-def parse(argv):
-  """(command, flags, config) from the command line. Raises Usage with one plain line."""
-  program, command, rest = split_command(argv)
-  if command == 'compare':   # these are for each of its rows, which have a config each
-    rest = [text for text in rest if not text.startswith('--config.')]
-  try:
-    values, left = read_flags(program, command, rest)
-  except (AttributeError, KeyError) as error:  # a mistyped --config.field
-    raise UserError(
-      explain_unknown_field(program, command, rest) or library_message(error)
-    ) from error
-  except SyntaxError as error:
-    raise UserError(f'{error.filename}, line {error.lineno}: {error.msg}') from error
-  except UserError:
-    raise
-  except (flags.Error, ValueError, TypeError, OSError) as error:
-    raise UserError(library_message(error)) from error
-  if len(left) > 1:
-    raise UserError(f'what is {left[1]!r}? Flags are written --name=value')
-  check_sizes(values.config)
-  return command, values, values.config
-
-
-def read_flags(program, command, rest):
+def read_flags(program: str, command: str,
+               rest: list[str]) -> tuple[flags.FlagValues, list[str]]:
   """(flags with a locked config, arguments that are none of them)."""
   values = flags.FlagValues()
   define_flags(values)
@@ -154,11 +137,11 @@ def read_flags(program, command, rest):
   return values, left
 
 
-def explain_unknown_field(program, command, rest):
+def explain_unknown_field(program: str, command: str, rest: list[str]) -> str:
   """Which of the overrides names no field of the config, and the nearest there is; or ''."""
-  from i2vjax.core.errors import did_you_mean
   overrides = [text for text in rest if text.startswith('--config.')]
-  config = read_flags(program, command, [x for x in rest if x not in overrides])[0].config
+  others = [text for text in rest if text not in overrides]
+  config = read_flags(program, command, others)[0].config
   for text in overrides:
     block, path = config, text.removeprefix('--config.').partition('=')[0]
     for part in path.split('.'):
@@ -169,11 +152,3 @@ def explain_unknown_field(program, command, rest):
                 + (did_you_mean(part, block.keys()) or f' There are {", ".join(block.keys())}'))
       block = block[part]
   return ''
-
-
-def help_text(arguments):
-  """What --help prints, of one command or of all."""
-  if arguments and arguments[0] in COMMANDS:
-    summary = getattr(commands, COMMANDS[arguments[0]]).__doc__.splitlines()[0]
-    return command_help(arguments[0], summary)
-  return overall_help(__doc__)

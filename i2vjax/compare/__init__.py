@@ -1,1 +1,1 @@
-"""Several runs in one table: which (lineup), the work (compare), the page (tables, drawings)."""
+"""Comparison of runs: which runs (experiments), the work, tables, figures."""

@@ -1,9 +1,11 @@
-"""Several configs or runs, same data, same steps, several seeds: one table.
+"""Train and score several configs over several seeds, for one table.
 
 Each row and seed is a run folder of its own, trained and scored by the commands `train` and
 `evaluate` in a process of their own: memory cannot pile up, a run that fails takes nothing with it,
 and this process leaves the accelerator to them. Whatever is done already is not done again.
 """
+
+from __future__ import annotations
 
 import codecs
 import contextlib
@@ -16,24 +18,28 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 from i2vjax import evaluate
 from i2vjax.compare import experiments, figures, tables
+from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
 from i2vjax.run import training_curves
 
 
-def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_different=False,
-            overwrite=False, show=True):
+def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int] = (0,),
+            runs: Sequence[str] = (), common: Sequence[str] = (), *, read: Callable,
+            allow_different: bool = False, overwrite: bool = False,
+            show: bool = True) -> tuple[dict, bool]:
   """Train and score whatever is missing, and write table.md, table.json and index.html.
 
   Args:
     output: folder of the table and of its runs, `ROW-SEED`.
     rows: list of experiments.Row.
     seeds: of every row.
-    runs: folders of runs that are there, scored but not trained; runs that differ in nothing but
-      their seed share a row.
+    runs: folders of runs that were trained before and are only scored; runs that differ in nothing
+      but their seed share a row.
     common: `--config.FIELD=VALUE` arguments that every row is trained with; a row's own come after.
     read: training arguments -> config.
     allow_different: rows on other data or of other length are noted instead of refused.
@@ -44,12 +50,13 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
     (content of table.json, stopped: whether it was asked to stop).
 
   Raises:
-    ValueError, FileNotFoundError: rows that cannot be compared, folders of other runs.
+    UserError, FileNotFoundError: rows that cannot be compared, folders of other runs.
     OSError: nothing can be written to `output`.
   """
   output = pathlib.Path(output)
   output_paths.check_writable(output)
-  items = experiments.plan(output, rows, seeds, common, read) + experiments.given_runs(output, runs)
+  items = experiments.plan(output, rows, seeds, common, read)
+  items += experiments.trained_runs(output, runs)
   experiments.unique_folders(items)
   notes = experiments.check_alike(items, allow_different)
   results, stopped = work(output, items, notes, overwrite, show)
@@ -61,24 +68,23 @@ def compare(output, rows, seeds=(0,), runs=(), common=(), *, read, allow_differe
   return table, stopped
 
 
-# ---- doing it ---------------------------------------------------------------------------------
+# ---- training and scoring ---------------------------------------------------------------------
 
 
-def work(output, items, notes, overwrite, show):
+def work(output: pathlib.Path, items: list[RunSpec], notes: list[str], overwrite: bool,
+         show: bool) -> tuple[dict, bool]:
   """Train and score one run after the other; the table on disk grows with them.
 
   Returns:
-    ({(row, seed): tables.outcome}, stopped).
+    ({(row, seed): `outcome`}, stopped).
   """
   results = {(item.row, item.seed): outcome(item) for item in items}
   left = [item for item in items if overwrite or results[item.row, item.seed]['state'] != 'done']
   began = time.monotonic()
   for index, item in enumerate(left):
-    spent = (time.monotonic() - began) / 60
-    rest = (f', about {max(1, round(spent / index * (len(left) - index)))} min left'
-            if index else '')
-    say = f'[{len(items) - len(left) + index + 1} of {len(items)}] {item.row}, seed {item.seed}'
-    code, reason, stopped = finish(item, f'{say}{{}}{rest}', show)
+    title = f'[{len(items) - len(left) + index + 1} of {len(items)}] {item.row}, seed {item.seed}'
+    rest = _time_left(time.monotonic() - began, index, len(left))
+    code, reason, stopped = finish(item, title, rest, show)
     if stopped:
       return results, True
     result = outcome(item)
@@ -86,28 +92,45 @@ def work(output, items, notes, overwrite, show):
       code, reason = 1, f'{item.report} holds no scores of this run'
     if code:
       result |= {'state': 'failed', 'code': code, 'reason': reason}
-      print(f'{say} failed: {reason}', file=sys.stderr, flush=True)
+      print(f'{title} failed: {reason}', file=sys.stderr, flush=True)
     results[item.row, item.seed] = result
     save(output, items, results, notes)
   return results, False
 
 
-def finish(item, say, show):
-  """Train and score one run as far as needed. Returns (exit code, reason, stopped)."""
+def _time_left(seconds, done, count):
+  """', about 5 min left' after `done` of `count` runs; '' before the first."""
+  if not done:
+    return ''
+  minutes = seconds / 60 / done * (count - done)
+  return f', about {max(1, round(minutes))} min left'
+
+
+def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, str, bool]:
+  """Train and score one run as far as needed.
+
+  Args:
+    item: the run.
+    title, time_left: begin and end of the line that is printed.
+    show: progress bars.
+
+  Returns:
+    (exit code, reason of a failure, stopped).
+  """
   bars = f'--show={str(show).lower()}'
   if item.arguments is not None and item.total not in experiments.trained_steps(item.workdir):
-    print(say.format(f': training {item.total} steps in {item.workdir}'), flush=True)
+    print(f'{title}: training {item.total} steps in {item.workdir}{time_left}', flush=True)
     code, reason, stopped = call(['train', *item.arguments, f'--workdir={item.workdir}', bars])
     if code or stopped:
       return code, reason, stopped
-  print(say.format(': scoring'), flush=True)
+  print(f'{title}: scoring{time_left}', flush=True)
+  changes = [f'--config.eval.{name}={value}'
+             for name, value in experiments.scoring_changes(item).items()]
   return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
-               f'--output={item.report}', '--overwrite', bars,
-               *(f'--config.eval.{name}={value}'
-                 for name, value in experiments.scoring_changes(item).items())])
+               f'--output={item.report}', '--overwrite', bars, *changes])
 
 
-def call(arguments):
+def call(arguments: list[str]) -> tuple[int, str, bool]:
   """Run a command of ours in a process of its own, its error output and bars passed through.
 
   SIGINT and SIGTERM reach it as SIGTERM, once: it has a session of its own, because a Ctrl-C that
@@ -121,23 +144,23 @@ def call(arguments):
       [sys.executable, '-m', 'i2vjax.main', *arguments], stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE, start_new_session=True,
       env={'COLUMNS': str(size.columns), 'LINES': str(size.lines), **os.environ})
-  asked, text, decoder = [], '', codecs.getincrementaldecoder('utf-8')('replace')
+  signals, said, decoder = [], '', codecs.getincrementaldecoder('utf-8')('replace')
 
   def stop(number, frame):
-    asked.append(number)
+    signals.append(number)
     child.send_signal(signal.SIGTERM)
   with forwarded(stop):
     for chunk in iter(lambda: child.stderr.read1(4096), b''):
-      said = decoder.decode(chunk)
-      sys.stderr.write(said)
+      part = decoder.decode(chunk)
+      sys.stderr.write(part)
       sys.stderr.flush()
-      text = (text + said)[-4000:]
+      said = (said + part)[-4000:]
     code = child.wait()
-  return code, why(code, text), bool(asked)
+  return code, why(code, said), bool(signals)
 
 
 @contextlib.contextmanager
-def forwarded(handler):
+def forwarded(handler: Callable):
   """SIGINT and SIGTERM go to `handler` for a while; outside the main thread nothing changes."""
   before = {}
   with contextlib.suppress(ValueError):
@@ -149,51 +172,61 @@ def forwarded(handler):
       signal.signal(number, old)
 
 
-def why(code, text):
-  """The reason of a failure out of a command's error output."""
+def why(code: int, said: str) -> str:
+  """The reason of a failure.
+
+  Args:
+    code: exit code, negative for the signal that killed the command.
+    said: the end of its error output.
+  """
   if code < 0:
-    return f'killed by {signal.Signals(-code).name}' + (
-        ' (out of memory?)' if code == -signal.SIGKILL else '')
-  _, found, message = text.rpartition('error: ')
-  lines = [line.strip() for line in re.split(r'[\r\n]+', message if found else text)]
+    guess = ' (out of memory?)' if code == -signal.SIGKILL else ''
+    return f'killed by {signal.Signals(-code).name}{guess}'
+  _, mark, message = said.rpartition('error: ')
+  lines = [line.strip() for line in re.split(r'[\r\n]+', message)]
   lines = [line for line in lines if line] or [f'exit code {code}']
-  return ' '.join(lines if found else lines[-1:])[:300]
+  # After 'error: ' all is the message, else it is a traceback, whose last line says what.
+  return ' '.join(lines if mark else lines[-1:])[:300]
 
 
-# ---- what came of it --------------------------------------------------------------------------
+# ---- results ----------------------------------------------------------------------------------
 
 
-def outcome(item):
+def outcome(item: RunSpec) -> dict:
   """One run as table.json has it; 'not yet' where its scores are missing or of another run."""
   facts = {'row': item.row, 'seed': item.seed, 'workdir': str(item.workdir), 'steps': item.total,
            'state': 'not yet', **speed(item.workdir)}
   try:
     scores = json.loads((item.report / 'scores.json').read_text())
-    made = scores['run']['step'], scores['run']['config']
-    wanted = item.total, evaluate.config_hash(experiments.scored_config(item))
+    scored = scores['run']['step'], scores['run']['config']
+    expected = item.total, evaluate.config_hash(experiments.scored_config(item))
   except (OSError, ValueError, KeyError):   # never written, or by a version that wrote otherwise
     return facts
-  if made != wanted:
+  if scored != expected:
     return facts
   rows = dict(scores['rows'])
   return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,
           'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped']}
 
 
-def speed(workdir):
-  """Median seconds a step of the logged spans.
+def speed(workdir: str | pathlib.Path) -> dict[str, float]:
+  """{'seconds_per_step': median over the logged spans}, {} where none is.
 
   Without the first, which holds the compilation, and those after a scoring, which hold that.
   """
   curves = training_curves.read_curves(pathlib.Path(workdir) / 'metrics.jsonl')
   steps, seconds = curves.get('seconds_per_step', ((), ()))
-  scored = {step for name in curves if name.startswith('eval/') for step in curves[name][0]}
+  scored = set()
+  for name, (steps_of_score, _) in curves.items():
+    if name.startswith('eval/'):
+      scored |= set(steps_of_score)
   spans = sorted(value for before, value in zip(steps, seconds[1:], strict=False)
                  if before not in scored)
   return {'seconds_per_step': spans[len(spans) // 2]} if spans else {}
 
 
-def save(output, items, results, notes, drawn=None):
+def save(output: pathlib.Path, items: list[RunSpec], results: dict, notes: list[str],
+         drawn: dict | None = None) -> dict:
   """Write table.md and table.json; returns the content of the latter."""
   arguments = {item.row: list(item.arguments[:-1]) if item.arguments else None for item in items}
   table = tables.build(arguments, results, notes, drawn or {})

@@ -1,29 +1,22 @@
-"""The runs of a table: from configs, overrides and seeds, and whether they may stand together."""
+"""The runs of a comparison, and whether they belong in one table."""
+
+from __future__ import annotations
 
 import dataclasses
 import json
 import pathlib
 import re
 import shlex
-from typing import Any
+from collections.abc import Callable, Sequence
+
+from ml_collections import ConfigDict
 
 from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
 from i2vjax.run import folder as run_folder
-from i2vjax.run import phases, resume_rules, settle
-
-# Fields of `data.` and `eval.` that a method may choose for itself; all others must agree.
-NOTED = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
-         'data.flip_time', 'data.finetune_no_crop', 'data.channels_a')
-UNSEEN = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir',
-          'data.scenes.cache_mb', 'data.scenes.size', 'eval.every', 'eval.batch',
-          'eval.kid_degrees')   # more of them are more columns
-# Run-level fields worth a footnote where they differ.
-ALSO_NOTED = ('backbone', 'perceptual', 'compute', 'train.decay_fraction', 'train.ema')
-# What a folder's run may differ in from the run a row asks for: as in `stored`, but for the length.
-FREE = (*resume_rules.NEUTRAL, 'train.checkpoint', 'train.keep', 'train.best')
+from i2vjax.run import phases, settle
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,24 +25,36 @@ class Row:
 
   name: str
   path: str
-  overrides: tuple = ()
+  overrides: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
 class RunSpec:
-  """One run: `arguments` train it (None: it is there and is only scored), to step `total`."""
+  """One run of the table.
+
+  Attributes:
+    row: name of its row. seed: its seed.
+    workdir: its run folder. report: folder of its scores.
+    config: settled, with the seed.
+    total: the step it is scored at.
+    arguments: of `train`; None: it was trained before and is only scored.
+  """
 
   row: str
   seed: int
-  workdir: Any
-  report: Any
-  config: Any
+  workdir: pathlib.Path
+  report: pathlib.Path
+  config: ConfigDict
   total: int
-  arguments: Any = None
+  arguments: tuple[str, ...] | None = None
 
 
-def parse_row(text):
-  """The Row of 'NAME=FILE[:VARIANT] --config.FIELD=VALUE ...'; without NAME= it gets one."""
+def parse_row(text: str) -> Row:
+  """The Row of 'NAME=FILE[:VARIANT] --config.FIELD=VALUE ...'; without NAME= it gets one.
+
+  Raises:
+    UserError: it is written otherwise.
+  """
   name, mark, rest = text.partition('=')
   if '--config' in name or not mark:
     name, rest = '', text
@@ -59,24 +64,35 @@ def parse_row(text):
                      "--config.FIELD=VALUE ...'")
   if not name:
     file, _, variant = path.partition(':')
-    name = ' '.join([pathlib.Path(file).stem + (f' {variant}' if variant else ''),
-                     *(text.removeprefix('--config.') for text in overrides)])
+    config = f'{pathlib.Path(file).stem} {variant}'.rstrip()
+    changes = [override.removeprefix('--config.') for override in overrides]
+    name = ' '.join([config, *changes])
   return Row(name.strip(), path, tuple(overrides))
 
 
-def is_override(text):
+def is_override(text: str) -> bool:
   """True for --config.FIELD=VALUE."""
   return text.startswith('--config.') and '=' in text
 
 
-def slug(name):
-  """A row's name as part of a folder's."""
+def slug(name: str) -> str:
+  """A row's name as part of a folder's name."""
   return re.sub(r'[^a-z0-9]+', '-', name.lower()).strip('-') or 'row'
 
 
-def plan(output, rows, seeds, common, read):
-  """The Items of rows that are trained, first seed of all rows first."""
-  if any(re.match(r'--config\.seed\b', text) for row in rows for text in (*common, *row.overrides)):
+def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Sequence[str],
+         read: Callable[[Sequence[str]], ConfigDict]) -> list[RunSpec]:
+  """The runs of rows that are trained, first seed of all rows first.
+
+  Args: see `compare.compare`.
+
+  Raises:
+    UserError: an override names the seed, or a folder holds another run.
+  """
+  overrides = list(common)
+  for row in rows:
+    overrides += row.overrides
+  if any(re.match(r'--config\.seed\b', text) for text in overrides):
     raise UserError('--config.seed: the seeds of a table are given by --seeds 0,1,2')
   items = []
   for row in rows:
@@ -84,26 +100,32 @@ def plan(output, rows, seeds, common, read):
     config = settle.settle(read(arguments))
     total = config.train.steps or phases.total_steps(config, batches.steps_per_epoch(config))
     for seed in seeds:
-      own = config.copy_and_resolve_references()
-      own.seed = seed
+      seeded = config.copy_and_resolve_references()
+      seeded.seed = seed
       folder = output / f'{slug(row.name)}-{seed}'
-      items.append(RunSpec(row.name, seed, folder, folder / 'report', own, total,
-                        (*arguments, f'--config.seed={seed}')))
+      items.append(RunSpec(row.name, seed, folder, folder / 'report', seeded, total,
+                           (*arguments, f'--config.seed={seed}')))
       check_folder(items[-1])
   return sorted(items, key=lambda item: list(seeds).index(item.seed))
 
 
-def given_runs(output, runs):
-  """The Items of run folders that are there, named after the first folder of each row."""
+def trained_runs(output: pathlib.Path, runs: Sequence[str]) -> list[RunSpec]:
+  """The runs of folders that were trained before; a row is named after its first folder.
+
+  Runs that differ in nothing but their seed share a row.
+
+  Raises:
+    FileNotFoundError: a folder holds no checkpoint.
+  """
   items, names = [], {}
   for workdir in map(pathlib.Path, runs):
     config = run_folder.read_config(workdir)
     steps = trained_steps(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
-    alike = flat(config) | {'seed': None, 'total': max(steps)}
+    without_seed = flat(config) | {'seed': None, 'total': max(steps)}
     folder = workdir.resolve().name
-    name = names.setdefault(json.dumps(alike, sort_keys=True),
+    name = names.setdefault(json.dumps(without_seed, sort_keys=True),
                             folder.removesuffix(f'-{config.seed}'))
     if any((item.row, item.seed) == (name, config.seed) for item in items):
       name = folder
@@ -112,23 +134,23 @@ def given_runs(output, runs):
   return items
 
 
-def trained_steps(workdir):
+def trained_steps(workdir: pathlib.Path) -> list[int]:
   """Steps of the checkpoints in a run folder; a checkpoint has its name only when it is whole."""
   return [int(path.name) for path in (workdir / 'checkpoints').glob('*') if path.name.isdigit()]
 
 
-def flat(config):
+def flat(config: ConfigDict) -> dict:
   """{dotted field: value} as config.json holds them."""
   return run_folder.flatten(json.loads(config.to_json_best_effort()))
 
 
-def scoring_changes(item):
+def scoring_changes(item: RunSpec) -> dict:
   """{field of `eval`: value} in which the row differs from what the run folder says."""
   old, new = run_folder.read_config(item.workdir).eval, item.config.eval
   return {name: new[name] for name in old if name in new and old[name] != new[name]}
 
 
-def scored_config(item):
+def scored_config(item: RunSpec) -> ConfigDict:
   """The config that `evaluate` has when it scores the run for this row."""
   config = run_folder.read_config(item.workdir)
   with config.ignore_type():
@@ -136,24 +158,24 @@ def scored_config(item):
   return config
 
 
-def unique_folders(items):
-  """Raises ValueError where two runs would share a folder, or there is no run at all."""
+def unique_folders(items: list[RunSpec]) -> None:
+  """Raises UserError where two runs would share a folder, or there is no run at all."""
   if not items:
     raise UserError('compare needs rows: --configs A.py:demo,B.py:demo, --row ..., or --runs ...')
-  seen = {}
+  item_of_folder = {}
   for item in items:
-    other = seen.setdefault(item.report, item)
+    other = item_of_folder.setdefault(item.report, item)
     if other is not item:
       raise UserError(f'two rows would share {item.report.parent}: {other.row!r} and '
                        f"{item.row!r}; give them names of their own (--row 'NAME=...')")
 
 
-def check_folder(item):
-  """Raises ValueError where the folder holds another run than the row asks for.
+def check_folder(item: RunSpec) -> None:
+  """Raises UserError where the folder holds another run than the row asks for.
 
-  A folder without a checkpoint holds none yet: a training that ended before its first one is made
-  anew.
-  Fields that only one of them has are younger or older than the run and no reason to refuse it.
+  A folder without a checkpoint holds no run yet: a training that ended before its first one starts
+  again. Fields that only one of the two configs has came into the program, or left it, since the
+  run was trained, and are no reason to refuse it.
   """
   path = item.workdir / 'config.json'
   if not path.is_file() or not trained_steps(item.workdir):
@@ -161,17 +183,17 @@ def check_folder(item):
   old, new = flat(run_folder.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'
              for name in sorted(old.keys() & new.keys())
-             if old[name] != new[name] and not name.startswith(FREE)]
+             if old[name] != new[name] and not defaults.may_differ_in_folder(name)]
   if changed:
     raise UserError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')
 
 
-def alike(item):
+def alike(item: RunSpec) -> dict:
   """{field: value} that all rows of a table must share: data, protocol of the scores, length."""
-  config, common = item.config, flat(defaults.get_config())   # methods have fields of their own
-  facts = {name: value for name, value in flat(config).items() if name in common
-           and name.startswith(('data.', 'eval.')) and name not in NOTED + UNSEEN}
+  config = item.config
+  facts = {name: value for name, value in flat(config).items()
+           if defaults.must_agree_in_table(name)}
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
     facts['data.scenes.size, or else data.load_size,'] = ops.hw(
@@ -181,29 +203,29 @@ def alike(item):
   return {**facts, 'steps': item.total}
 
 
-def check_alike(items, allow_different):
+def check_alike(items: list[RunSpec], allow_different: bool) -> list[str]:
   """Notes on what differs between rows; what makes scores incomparable is refused.
 
   Raises:
-    ValueError: names field, rows and values.
+    UserError: names field, rows and values.
   """
   lines = differences(items, alike)
   if lines and not allow_different:
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
   return [f'Not comparable: {line}' for line in lines] + differences(items, lambda item: {
-      name: value for name, value in flat(item.config).items() if name in NOTED + ALSO_NOTED})
+      name: value for name, value in flat(item.config).items() if defaults.noted_in_table(name)})
 
 
-def differences(items, facts):
+def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[str]:
   """['FIELD is 1 in row A, C and 2 in row B', ...] of the fields in which rows differ."""
-  found = {item.row: facts(item) for item in items}
+  fields_of_row = {item.row: facts(item) for item in items}
   lines = []
-  for name in sorted({name for fields in found.values() for name in fields}):
-    values = {}
-    for row, fields in found.items():
-      values.setdefault(str(fields.get(name)), []).append(row)
-    if len(values) > 1:
-      lines.append(f'{name} is ' + ' and '.join(
-          f'{value} in {", ".join(names)}' for value, names in values.items()))
+  for name in sorted(set().union(*fields_of_row.values())):
+    rows_with_value = {}
+    for row, fields in fields_of_row.items():
+      rows_with_value.setdefault(str(fields.get(name)), []).append(row)
+    if len(rows_with_value) > 1:
+      parts = [f'{value} in {", ".join(rows)}' for value, rows in rows_with_value.items()]
+      lines.append(f'{name} is {" and ".join(parts)}')
   return lines

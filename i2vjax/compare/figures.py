@@ -1,6 +1,7 @@
-"""What `compare` shows besides numbers: the same frames by every row, scores against steps."""
+"""The page of `compare`: table, the same frames by every row, score curves."""
 
-import html
+from __future__ import annotations
+
 import itertools
 
 import jax
@@ -8,16 +9,18 @@ import numpy as np
 
 from i2vjax import evaluate
 from i2vjax.compare import tables
+from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.evaluation import baselines, eval_clips, plan
-from i2vjax.evaluation.report import html as reporting
-from i2vjax.evaluation.report import inline, text
+from i2vjax.evaluation.report import html_parts, text
+from i2vjax.evaluation.report.html_parts import escape
 from i2vjax.interop import export
 from i2vjax.run import contact_sheet, load, training_curves
 
-ACROSS = 4   # test clips with a picture
-MARGIN = 8   # frames of a clip translated before the one shown, for methods with a memory
-NARROW, WIDE = 128, 256   # pixels of a picture on the page
+CLIPS_SHOWN = 4   # test clips with a picture
+FRAMES_BEFORE = 8   # frames of a clip translated before the one shown, for methods with a memory
+MIN_WIDTH, MAX_WIDTH = 128, 256   # pixels of a picture on the page
+PANELS_ACROSS = 3   # of the plot of scores
 
 STYLE = """
 main { max-width: 1280px; }
@@ -29,11 +32,11 @@ tr.other td { color: var(--faint); }
 # ---- frames -----------------------------------------------------------------------------------
 
 
-def draw(items, results):
+def draw(items: list[RunSpec], results: dict) -> dict[str, dict]:
   """Pictures, size and curves of each row; pictures by its first run that is done.
 
   Args:
-    items: list of experiments.RunSpec.
+    items: the runs of the table.
     results: {(row, seed): outcome}.
 
   Returns:
@@ -44,34 +47,42 @@ def draw(items, results):
   for item in items:
     done = results[item.row, item.seed]['state'] == 'done'
     if done and item.row not in drawn:
-      parameters, pictures = kept(item)
-      drawn[item.row] = {
-          'parameters': parameters, 'pictures': pictures,
-          'curves': curves([x.workdir for x in items if x.row == item.row])}
+      parameters, pictures = cached_pictures(item)
+      workdirs = [other.workdir for other in items if other.row == item.row]
+      drawn[item.row] = {'parameters': parameters, 'pictures': pictures,
+                         'curves': curves(workdirs)}
   order = list(dict.fromkeys(item.row for item in items))
   return {row: drawn[row] for row in sorted(drawn, key=order.index)}
 
 
-def kept(item):
-  """(parameters, pictures) of a run, made once and kept beside its scores."""
+def cached_pictures(item: RunSpec) -> tuple[int | None, dict]:
+  """(parameters, pictures) of a run, made once and stored beside its scores."""
   path, stamp = item.report / 'frames.npz', f'{evaluate.config_hash(item.config)} {item.total}'
   if path.is_file():
-    with np.load(path) as stored:
-      found = dict(stored)
-    if str(found.get('stamp')) == stamp:
-      return int(found['parameters']) or None, unpack(found)
+    with np.load(path) as archive:
+      arrays = dict(archive)
+    if str(arrays.get('stamp')) == stamp:
+      return int(arrays['parameters']) or None, unpack(arrays)
   run = load.load(item.workdir, str(item.total))
   parameters, pictures = size_of(run), frames(run)
   jax.clear_caches()   # the programs of every row would stay in memory
-  arrays = {f'{kind} {k:03d}': value for kind, values in pictures.items()
-            for k, value in enumerate(values)}
+  arrays = pack(pictures)
   files.save_atomic(path, lambda temporary: np.savez_compressed(
       temporary, stamp=stamp, parameters=parameters or 0, **arrays))
   return parameters, pictures
 
 
-def unpack(arrays):
-  """{kind: list} of arrays named 'kind 000'; clips may differ in size, so nothing is stacked."""
+def pack(pictures: dict[str, list]) -> dict[str, np.ndarray]:
+  """Lists as arrays named 'kind 000'; clips may differ in size, so nothing is stacked."""
+  arrays = {}
+  for kind, values in pictures.items():
+    for k, value in enumerate(values):
+      arrays[f'{kind} {k:03d}'] = value
+  return arrays
+
+
+def unpack(arrays: dict[str, np.ndarray]) -> dict[str, list]:
+  """The lists that `pack` was given; other names are passed over."""
   pictures = {}
   for name in sorted(arrays):
     kind, _, number = name.partition(' ')
@@ -80,67 +91,79 @@ def unpack(arrays):
   return pictures
 
 
-def size_of(run):
+def size_of(run: load.Run) -> int | None:
   """Parameters of the network that translates, or None where no single one does."""
-  network = next((name for name in export.TRANSLATORS if name in run.params), None)
-  return network and sum(int(x.size) for x in jax.tree.leaves(run.params[network]))
+  for name in export.TRANSLATORS:
+    if name in run.params:
+      return sum(int(x.size) for x in jax.tree.leaves(run.params[name]))
+  return None
 
 
-def frames(run):
+def frames(run: load.Run) -> dict[str, list]:
   """A moment of each of the first test clips: the source, its translation, the true frame.
 
-  A method with a memory has seen the `MARGIN` frames before it.
+  A method with a memory has seen the `FRAMES_BEFORE` frames before it.
   """
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = True
-  call = baselines.translated(run.with_config(config))
+  translate = baselines.translated(run.with_config(config))
   paired = plan.of_run(config, quick=True).paired
-  found = {'titles': [], 'source': [], 'translated': [], 'target': []}
-  for clip in itertools.islice(eval_clips.of_run(config, paired, True, False), ACROSS):
-    t = len(clip.raw) // 2
-    lead = eval_clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
-    found['titles'].append(f'{clip.name}, frame {t}')
-    found['source'].append(clip.shown[t])
-    found['translated'].append(call(lead)[-1])
+  pictures = {'titles': [], 'source': [], 'translated': [], 'target': []}
+  test_clips = eval_clips.of_run(config, paired, quantize=True, with_motion=False)
+  for clip in itertools.islice(test_clips, CLIPS_SHOWN):
+    t = clip.length // 2
+    lead = clip.source[max(0, t - FRAMES_BEFORE):t + 1]
+    translated = translate(eval_clips.EvalClip(clip.name, lead, clip.limits))
+    pictures['titles'].append(f'{clip.name}, frame {t}')
+    pictures['source'].append(clip.shown[t])
+    pictures['translated'].append(translated[-1])
     if clip.target is not None:
-      found['target'].append(clip.target[t])
-  return {kind: values for kind, values in found.items() if values}
+      pictures['target'].append(clip.target[t])
+  return {kind: values for kind, values in pictures.items() if values}
 
 
-def sheet(drawn):
+def sheet(drawn: dict[str, dict]) -> np.ndarray:
   """[H, W, 3]: the input, every row, the true frames."""
   first = next(iter(drawn.values()))['pictures']
-  rows = {text.LABELS['source']: first['source'],
-          **{name: entry['pictures']['translated'] for name, entry in drawn.items()}}
+  rows = {text.LABELS['source']: first['source']}
+  for name, entry in drawn.items():
+    rows[name] = entry['pictures']['translated']
   if 'target' in first:
     rows[text.LABELS['target']] = first['target']
   height, width = first['source'][0].shape[:2]
-  wide = min(max(width, NARROW), WIDE)
+  cell_width = min(max(width, MIN_WIDTH), MAX_WIDTH)
+  cell = round(height * cell_width / width), cell_width
   return contact_sheet.contact_sheet(rows, columns=[str(title) for title in first['titles']],
-                              cell=(round(height * wide / width), wide))
+                                     cell=cell)
 
 
 # ---- scores against steps ---------------------------------------------------------------------
 
 
-def curves(workdirs):
+def curves(workdirs: list) -> dict[str, tuple[list[int], np.ndarray]]:
   """{score: (steps, values [runs, steps])} of what `eval.every` logged at steps all runs have."""
-  logs = []
-  for workdir in workdirs:
-    logged = training_curves.read_curves(workdir / 'metrics.jsonl')
-    logs.append({name.removeprefix('eval/'): dict(zip(*points, strict=True))
-                 for name, points in logged.items() if name.startswith('eval/')})
+  logs = [_logged_scores(workdir) for workdir in workdirs]
   logs = [log for log in logs if log]
-  found = {}
+  shared = {}
   for name in logs[0] if logs else ():
-    points = [log.get(name, {}) for log in logs]
-    steps = sorted(set.intersection(*map(set, points)))
+    runs = [log.get(name, {}) for log in logs]
+    steps = sorted(set.intersection(*map(set, runs)))
     if len(steps) > 1:
-      found[name] = steps, np.array([[values[step] for step in steps] for values in points])
-  return found
+      values = [np.array([value_at[step] for step in steps]) for value_at in runs]
+      shared[name] = steps, np.stack(values)
+  return shared
 
 
-def plot(drawn):
+def _logged_scores(workdir):
+  """{score: {step: value}} of a run's log."""
+  scores = {}
+  for name, points in training_curves.read_curves(workdir / 'metrics.jsonl').items():
+    if name.startswith('eval/'):
+      scores[name.removeprefix('eval/')] = dict(zip(*points, strict=True))
+  return scores
+
+
+def plot(drawn: dict[str, dict]) -> np.ndarray | None:
   """A panel for each score, a line for each row (mean over seeds, band: lowest to highest).
 
   Returns:
@@ -148,19 +171,21 @@ def plot(drawn):
   """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
-  shown = [entry for entry in text.SCORES
-           if any(entry[0] in row['curves'] for row in drawn.values())]
+  logged = {name for row in drawn.values() for name in row['curves']}
+  shown = [column for column in text.COLUMNS if column.key in logged]
   if not shown:
     return None
-  across = min(3, len(shown))
+  across = min(PANELS_ACROSS, len(shown))
   down = -(-len(shown) // across)
   figure = Figure(figsize=(3.8 * across, 2.6 * down + 0.5), dpi=110, layout='constrained')
   canvas = FigureCanvasAgg(figure)
-  for index, (key, heading, *_) in enumerate(shown):
+  colors = {name: f'C{k}' for k, name in enumerate(drawn)}
+  for index, column in enumerate(shown):
+    lines = {name: row['curves'][column.key] for name, row in drawn.items()
+             if column.key in row['curves']}
     axes = figure.add_subplot(down, across, index + 1)
-    panel(axes, {name: row['curves'][key] for name, row in drawn.items() if key in row['curves']},
-          {name: f'C{k}' for k, name in enumerate(drawn)}, text.SCALE.get(key, 1))
-    axes.set_title(heading, fontsize=9, loc='left')
+    plot_lines(axes, lines, colors, column.scale)
+    axes.set_title(column.heading, fontsize=9, loc='left')
   handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
   figure.legend(handles.values(), handles.keys(), loc='outside upper left', fontsize=8,
                 ncols=min(4, len(handles)), frameon=False)
@@ -168,7 +193,7 @@ def plot(drawn):
   return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def panel(axes, lines, colors, scale):
+def plot_lines(axes, lines: dict, colors: dict[str, str], scale: int) -> None:
   """The lines of one score."""
   for name, (steps, values) in lines.items():
     axes.plot(steps, scale * values.mean(0), color=colors[name], label=name, linewidth=1.5)
@@ -184,46 +209,40 @@ def panel(axes, lines, colors, scale):
 # ---- the page ---------------------------------------------------------------------------------
 
 
-def page(table, drawn):
-  """The table, the frames and the curves as one HTML file that needs no other."""
-  parts = ['<h1>Comparison</h1>', f'<p class=sub>{html.escape(tables.caption(table))}</p>',
-           f'<div class=card>{html_table(table)}</div>',
-           *(f'<p class=note>{html.escape(line)}</p>' for line in tables.footnotes(table)),
-           *(f'<p class=note><b>{html.escape(heading)}</b> {html.escape(words)}</p>'
-             for _, heading, _, _, words in tables.columns(table))]
+def page(table: dict, drawn: dict[str, dict]) -> str:
+  """The table, the frames and the curves as one HTML file that needs no other.
+
+  Args:
+    table: from `tables.build`.
+    drawn: from `draw`.
+  """
+  parts = ['<h1>Comparison</h1>', f'<p class=sub>{escape(tables.caption(table))}</p>',
+           html_parts.card(html_table(table))]
+  parts += [f'<p class=note>{escape(line)}</p>' for line in tables.footnotes(table)]
+  parts += [html_parts.note(column.heading, column.explanation)
+            for column in tables.columns(table)]
   if drawn:
-    parts += ['<h2>The same test frames</h2>', figure_of(
-        sheet(drawn), 'Moments of the first test clips, by the first seed of each row')]
+    caption = 'Moments of the first test clips, by the first seed of each row'
+    parts += ['<h2>The same test frames</h2>',
+              html_parts.card(html_parts.figure(sheet(drawn), caption))]
   plotted = plot(drawn)
   if plotted is not None:
-    parts += ['<h2>Scores against steps</h2>', figure_of(
-        plotted, 'Mean over seeds; the band reaches from the lowest to the highest seed')]
-  given = ''.join(f'<dt>{html.escape(row["name"])}</dt><dd>'
-                  f'{html.escape(" ".join(row["arguments"] or [row["runs"][0]["workdir"]]))}</dd>'
-                  for row in table['rows'])
-  parts += ['<h2>How each row was made</h2>', f'<div class=card><dl>{given}</dl></div>']
-  return (f'<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport '
-          f'content="width=device-width"><title>Comparison</title><style>{reporting.STYLE}{STYLE}'
-          f'</style><main>{"".join(parts)}</main></html>\n')
+    caption = 'Mean over seeds; the band reaches from the lowest to the highest seed'
+    parts += ['<h2>Scores against steps</h2>', html_parts.card(html_parts.figure(plotted, caption))]
+  sources = {row['name']: ' '.join(row['arguments'] or [row['runs'][0]['workdir']])
+             for row in table['rows']}
+  parts += ['<h2>How each row was made</h2>', html_parts.card(html_parts.definitions(sources))]
+  return html_parts.skeleton('Comparison', parts, STYLE)
 
 
-def html_table(table):
+def html_table(table: dict) -> str:
   """The table with which way is better under each heading."""
-  ways = [way for _, _, _, way, _ in tables.columns(table)]
-  heads, lines = tables.grid(table)
-  ways = ['', *ways, '', '', '']
-  head = ''.join(f'<th>{html.escape(text)}<span class=way>{way}</span></th>'
-                 for text, way in zip(heads, ways, strict=True))
+  headings, lines = tables.grid(table)
+  better = ['', *(column.better for column in tables.columns(table)), '', '', '']
+  head = ''.join(map(html_parts.heading_cell, headings, better))
   body = ''
   for index, line in enumerate(lines):
     kind = '' if index < len(table['rows']) else ' class=other'
-    cells = ''.join(f'<td>{html.escape(text)}</td>' for text in line)
+    cells = ''.join(f'<td>{escape(cell)}</td>' for cell in line)
     body += f'<tr{kind}>{cells}</tr>'
   return f'<table><tr>{head}</tr>{body}</table>'
-
-
-def figure_of(image, words):
-  """A picture with its caption, inside the page."""
-  return (f'<div class=card><figure><img src="{inline.inline_png(image)}" '
-          f'width="{image.shape[1]}" alt="{html.escape(words)}"><figcaption>{html.escape(words)}'
-          f'</figcaption></figure></div>')

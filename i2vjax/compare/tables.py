@@ -1,157 +1,211 @@
-"""The table of `compare`: mean and spread over seeds, as data and as Markdown."""
+"""The table of `compare`: mean and spread over seeds, as data and Markdown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
 
 import jax
 import numpy as np
 
 from i2vjax import __version__
-from i2vjax.evaluation.report import text as words
+from i2vjax.evaluation.report import text
 
 ORDER = ('ceiling', 'constant', 'source', 'untrained')   # rows to read the others against
 SPREAD = 'standard deviation over seeds (n - 1)'
 
 
-def build(arguments, results, notes, drawn):
+def build(arguments: dict, results: dict, notes: list[str], drawn: dict) -> dict:
   """The content of table.json.
 
   Args:
-    arguments: {row: training arguments, or None where its runs were given}, in order.
-    results: {(row, seed): outcome of a run, with 'state', 'scores', 'references' ...}.
-    notes: list of sentences on what differs between rows.
+    arguments: {row: training arguments, or None where its runs were trained before}, in order.
+    results: {(row, seed): `compare.outcome` of a run, with 'state', 'scores', 'references' ...}.
+    notes: sentences on what differs between rows.
     drawn: {row: {'parameters': int or None, ...}} as far as known.
   """
   rows = []
-  for name, given in arguments.items():
+  for name, training_arguments in arguments.items():
     runs = [run for (row, _), run in results.items() if row == name]
     done = [run for run in runs if run['state'] == 'done']
-    rows.append({'name': name, 'arguments': given, **summary([run['scores'] for run in done]),
+    rows.append({'name': name, 'arguments': training_arguments,
+                 **summary([run['scores'] for run in done]),
                  'parameters': drawn.get(name, {}).get('parameters'),
                  'seconds_per_step': middle([run.get('seconds_per_step') for run in done]),
                  'runs': runs})
   done = [run for run in results.values() if run['state'] == 'done']
-  references = {label: summary([run['references'][label] for run in done
-                                if label in run['references']]) for label in labels(done)}
+  references, skipped = {}, {}
+  for label in labels(done):
+    scores = [run['references'][label] for run in done if label in run['references']]
+    references[label] = summary(scores)
+  for run in done:
+    skipped |= run['skipped']
   return {'rows': rows, 'references': references, 'spread_is': SPREAD,
-          'protocol': done[0]['protocol'] if done else {},
-          'skipped': {name: why for run in done for name, why in run['skipped'].items()},
-          'notes': [*notes, *odd_references(done)],
+          'protocol': done[0]['protocol'] if done else {}, 'skipped': skipped,
+          'notes': [*notes, *different_weights(rows), *odd_references(done)],
           'versions': {'i2vjax': __version__, 'jax': jax.__version__}}
 
 
-def labels(done):
-  """Reference rows that some run has, best to worst known first."""
-  found = {label: None for run in done for label in run['references']}
-  return [*(label for label in ORDER if label in found),
-          *(label for label in found if label not in ORDER)]
+def labels(done: list[dict]) -> list[str]:
+  """Reference rows that some run has, those of `ORDER` first."""
+  present = {label: None for run in done for label in run['references']}
+  return [*(label for label in ORDER if label in present),
+          *(label for label in present if label not in ORDER)]
 
 
-def summary(scores):
-  """{'count', 'mean', 'spread'} of a list of {name: value}; None (not a number) stays None."""
-  names = {name: None for entry in scores for name in entry}
-  values = {name: np.array([entry.get(name) for entry in scores if name in entry], float)
-            for name in names}
+def summary(scores: list[dict]) -> dict:
+  """{'count', 'mean', 'spread'} of a list of {name: value}; None (not a number) becomes NaN."""
+  values = {}
+  for entry in scores:
+    for name, value in entry.items():
+      values.setdefault(name, []).append(value)
+  values = {name: np.array(items, float) for name, items in values.items()}
   return {'count': len(scores), 'mean': {name: float(x.mean()) for name, x in values.items()},
           'spread': {name: float(x.std(ddof=1)) for name, x in values.items() if len(x) > 1}}
 
 
-def middle(values):
-  """Median of the values that are there, or None."""
+def middle(values: list) -> float | None:
+  """Median of the values that are not None, or None."""
   values = [value for value in values if value is not None]
   return float(np.median(values)) if values else None
 
 
-def odd_references(done):
+def odd_references(done: list[dict]) -> list[str]:
   """A note where rows that depend on the test frames alone differ between runs."""
   lines = []
   for label in ('source', 'constant', 'ceiling'):
-    found = [run['references'][label].get('psnr') for run in done if label in run['references']]
-    found = [value for value in found if value is not None]
-    if found and max(found) - min(found) > 1e-3:
-      lines.append(f'Not comparable: {words.LABELS.get(label, label)} has {min(found):.3f} to '
-                   f'{max(found):.3f} dB, so the runs were scored on different test frames.')
+    values = [run['references'].get(label, {}).get('psnr') for run in done]
+    values = [value for value in values if value is not None]
+    if values and max(values) - min(values) > 1e-3:
+      lines.append(f'Not comparable: {text.LABELS.get(label, label)} has {min(values):.3f} to '
+                   f'{max(values):.3f} dB, so the runs were scored on different test frames.')
   return lines
+
+
+# ---- weights that were scored -----------------------------------------------------------------
+
+
+def rows_by_weights(rows: list[dict]) -> dict[str, list[str]]:
+  """{'ema' or 'raw': rows with a run that was scored with these weights}.
+
+  Runs without scores, or with scores of a version that did not say, are left out.
+  """
+  names = {}
+  for row in rows:
+    for run in row['runs']:
+      weights = run.get('protocol', {}).get('weights')
+      if weights and row['name'] not in names.setdefault(weights, []):
+        names[weights].append(row['name'])
+  return names
+
+
+def different_weights(rows: list[dict]) -> list[str]:
+  """A note where some runs were scored with averages of weights and some without."""
+  names = rows_by_weights(rows)
+  if len(names) < 2:
+    return []
+  parts = [f'{text.WEIGHTS[weights]} in {", ".join(names[weights])}' for weights in sorted(names)]
+  return [f'the scored networks have {" and ".join(parts)}']
 
 
 # ---- text -------------------------------------------------------------------------------------
 
 
-def columns(table):
-  """Entries of `text.SCORES` (key, heading, digits, way, words) that some row has."""
+def columns(table: dict) -> list[text.Column]:
+  """The columns for which some row has a value."""
   rows = [*table['rows'], *table['references'].values()]
-  return words.columns({'rows': dict(enumerate(row['mean'] for row in rows))})
+  return text.columns(row['mean'] for row in rows)
 
 
-def cell(row, key, digits):
+def cell(row: dict, name: str, digits: int) -> str:
   """'17.62 ± 0.75' in the unit of the heading; no spread of one run or of rounding alone."""
-  text, spread = words.number(row['mean'], key, digits), row['spread'].get(key, 0)
-  least = max(1e-6 * abs(row['mean'].get(key, 0)), 10 ** -(digits + 3) / words.SCALE.get(key, 1))
-  return text if spread < least else f'{text} ± {words.number(row["spread"], key, digits)}'
+  mean, spread = text.number(row['mean'], name, digits), row['spread'].get(name, 0)
+  least = max(1e-6 * abs(row['mean'].get(name, 0)), 10 ** -(digits + 3) / text.scale_of(name))
+  return mean if spread < least else f'{mean} ± {text.number(row["spread"], name, digits)}'
 
 
-def spread_text(values, digits):
-  """'17.62 ± 0.75' of a list of numbers."""
-  values = np.asarray(values, float)
-  spread = f' ± {values.std(ddof=1):.{digits}f}' if len(values) > 1 else ''
-  return f'{values.mean():.{digits}f}{spread}'
-
-
-def grid(table):
+def grid(table: dict) -> tuple[list[str], list[list[str]]]:
   """(headings, lines): every line a list of texts, first the trained rows, then the references."""
   shown = columns(table)
-
-  def cells_of(row):
-    return [cell(row, key, digits) for key, _, digits, *_ in shown]
-  heads = ['', *(heading for _, heading, *_ in shown), 'parameters', 's / step', 'seeds']
+  headings = ['', *(column.heading for column in shown), 'parameters', 's / step', 'seeds']
   lines = []
   for row in table['rows']:
-    cells = cells_of(row) if row['count'] else blank(row, shown)
+    cells = _cells(row, shown) if row['count'] else blank(row, shown)
     count, speed = row['parameters'], row['seconds_per_step']
     lines.append([row['name'], *cells, f'{count:,}' if count else '–',
                   f'{speed:.3g}' if speed else '–', seeds(row)])
   for label, row in table['references'].items():
-    lines.append([words.LABELS.get(label, label), *cells_of(row), '', '', ''])
-  return heads, lines
+    lines.append([text.LABELS.get(label, label), *_cells(row, shown), '', '', ''])
+  return headings, lines
 
 
-def blank(row, shown):
-  """The cells of a row that has no scores; the reason stands in its first."""
+def _cells(row, shown):
+  return [cell(row, column.key, column.digits) for column in shown]
+
+
+def blank(row: dict, shown: list[text.Column]) -> list[str]:
+  """The cells of a row that has no scores; the first says why."""
+  if not shown:
+    return []
   failed = any(run['state'] == 'failed' for run in row['runs'])
-  return [*(['failed' if failed else 'not yet'] if shown else []), *['–'] * (len(shown) - 1)]
+  return ['failed' if failed else 'not yet', *['–'] * (len(shown) - 1)]
 
 
-def seeds(row):
+def seeds(row: dict) -> str:
   """'3', or '2 of 3' where some are missing."""
-  return str(row['count']) if row['count'] == len(row['runs']) else (
-      f'{row["count"]} of {len(row["runs"])}')
+  count, total = row['count'], len(row['runs'])
+  return str(count) if count == total else f'{count} of {total}'
 
 
-def caption(table):
-  """What the numbers are, in one line."""
+def caption(table: dict) -> str:
+  """What the numbers are, in one line: frames, steps, seeds, spread, weights."""
   runs = [run for row in table['rows'] for run in row['runs']]
   numbers = ', '.join(map(str, sorted({run['seed'] for run in runs})))
-  steps = ', '.join(f'{count:,}' for count in sorted({run['steps'] for run in runs}))
-  where = table['protocol']
-  frames = (f"{where['clips']} test clips, {where['frames']} frames of {where['width']} × "
-            f"{where['height']} pixels. " if where else '')
-  return f'{frames}{steps} steps; seeds {numbers}; mean ± {SPREAD}.'
+  lengths = sorted({run['steps'] for run in runs})
+  steps = ', '.join(f'{count:,}' for count in lengths)
+  facts, frames = table['protocol'], ''
+  if facts:
+    frames = (f'{facts["clips"]} test clips, {facts["frames"]} frames of {facts["width"]} × '
+              f'{facts["height"]} pixels. ')
+  return f'{frames}{steps} steps; seeds {numbers}; mean ± {SPREAD}.{_weights(table)}'
 
 
-def footnotes(table):
+def _weights(table):
+  """The sentence of the caption that says which weights were scored, '' where none says."""
+  kinds = list(rows_by_weights(table['rows']))
+  if len(kinds) > 1:
+    return ' Scored with different kinds of weights, see below.'
+  return f' Scored with the {text.WEIGHTS[kinds[0]]}.' if kinds else ''
+
+
+def footnotes(table: dict) -> list[str]:
   """Sentences under the table: failures, what differs, what was left out."""
-  runs = [run for row in table['rows'] for run in row['runs']]
-  failed = [f'{run["row"]}, seed {run["seed"]} failed: {run["reason"]}' for run in runs
-            if run['state'] == 'failed']
-  differ = [f'{line[0].upper()}{line[1:]}' if line.startswith('Not') else f'Differs: {line}'
-            for line in table['notes']]
-  left = [f'Left out: {name} ({why})' for name, why in table['skipped'].items()]
-  varied = table['references'].get('untrained', {}).get('spread')
-  fresh = ['The untrained network is the mean over those of all rows and seeds.'] if varied else []
-  return failed + fresh + differ + left
+  lines = []
+  for row in table['rows']:
+    for run in row['runs']:
+      if run['state'] == 'failed':
+        lines.append(f'{run["row"]}, seed {run["seed"]} failed: {run["reason"]}')
+  if table['references'].get('untrained', {}).get('spread'):
+    lines.append('The untrained network is the mean over those of all rows and seeds.')
+  for note in table['notes']:
+    lines.append(note if note.startswith('Not') else f'Differs: {note}')
+  lines += [f'Left out: {name} ({why})' for name, why in table['skipped'].items()]
+  return lines
 
 
-def markdown(table):
+def markdown(table: dict) -> str:
   """The table as Markdown, with its caption and footnotes."""
-  heads, lines = grid(table)
-  rows = ['| ' + ' | '.join(text.replace('|', '\\|') for text in line) + ' |'
-          for line in (heads, *lines)]
-  rows.insert(1, '|---' * len(heads) + '|')
-  return '\n'.join([caption(table), '', *rows, '', *(f'- {x}' for x in footnotes(table))]) + '\n'
+  headings, lines = grid(table)
+  rows = []
+  for line in (headings, *lines):
+    cells = [value.replace('|', '\\|') for value in line]
+    rows.append(f'| {" | ".join(cells)} |')
+  rows.insert(1, '|---' * len(headings) + '|')
+  notes = [f'- {line}' for line in footnotes(table)]
+  return '\n'.join([caption(table), '', *rows, '', *notes]) + '\n'
+
+
+def spread_text(values: Sequence[float], digits: int) -> str:
+  """'17.62 ± 0.75' of a list of numbers; used by benchmarks/cptrans_ablation.py alone."""
+  values = np.asarray(values, float)
+  spread = f' ± {values.std(ddof=1):.{digits}f}' if len(values) > 1 else ''
+  return f'{values.mean():.{digits}f}{spread}'

@@ -1,6 +1,7 @@
 """Errors that the person at the keyboard can mend."""
 
 import difflib
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
@@ -11,7 +12,11 @@ class UserError(ValueError):
   """
 
 
-def did_you_mean(name, names):
+class NonFinite(ArithmeticError):
+  """A loss term or a parameter is no longer a finite number; becomes exit code 3."""
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
   """' Did you mean ...?' with the nearest of `names`, or an empty string."""
   close = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
   return f' Did you mean {close[0]!r}?' if close else ''

@@ -1,28 +1,36 @@
-"""Files that are whole or absent, where we keep what can be made again, and room for long clips."""
+"""Atomic writes, the cache folder, full disks, and disk-backed arrays."""
 
+import errno
 import itertools
 import json
 import os
 import pathlib
+import shutil
 import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from i2vjax.core.errors import UserError
 
-MEMMAP_ABOVE = 2**26   # bytes: larger arrays lie on the disk
+MEMMAP_ABOVE = 2**26   # bytes: larger arrays are on the disk
+DISK_FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words it in other errors
+
+Path = str | os.PathLike[str]
 
 
-def cache(name):
+def cache(name: str) -> pathlib.Path:
   """The folder `i2vjax/NAME` in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
   base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
   return pathlib.Path(base) / 'i2vjax' / name
 
 
-def save_atomic(path, write):
+def save_atomic(path: Path, write: Callable[[pathlib.Path], Any]) -> None:
   """Run `write(temporary path)` and put the file at `path` only when it is whole.
 
-  The temporary file lies in the same folder under a hidden name with the same suffix, so the final
+  The temporary file is in the same folder under a hidden name with the same suffix, so the final
   rename cannot be cut in two, and a failed or interrupted write leaves nothing behind.
   """
   path = pathlib.Path(path)
@@ -44,17 +52,17 @@ def _umask():
   return mask
 
 
-def save_text(path, text):
+def save_text(path: Path, text: str) -> None:
   """Write a text file, whole or not at all."""
   save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
 
 
-def save_json(path, tree):
+def save_json(path: Path, tree: Any) -> None:
   """Write numbers and texts as JSON, which knows no NaN and infinity: they become null."""
   save_text(path, json.dumps(finite(tree), indent=2, allow_nan=False) + '\n')
 
 
-def finite(tree):
+def finite(tree: Any) -> Any:
   """A copy of a tree with NaN and infinity as None, NumPy numbers as Python's."""
   if isinstance(tree, dict):
     return {name: finite(value) for name, value in tree.items()}
@@ -65,11 +73,34 @@ def finite(tree):
   return int(tree) if isinstance(tree, np.integer) else tree
 
 
-# ---- room for long clips ----------------------------------------------------------------------
+# ---- Full disks -------------------------------------------------------------------------------
 
 
-def allocate(shape, dtype):
-  """An array to be filled. A large one lies in a temporary file ($TMPDIR) that goes with it.
+def disk_full(error: Exception) -> bool:
+  """True where an error says that the disk is full, or the user's share of it."""
+  if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
+    return True
+  return any(text in str(error) for text in DISK_FULL)
+
+
+def disk_full_error(path: Path, consequence: str) -> OSError:
+  """The error to raise where `path` did not fit on its disk.
+
+  Args:
+    path: what was written; the nearest folder above it that exists tells the free space.
+    consequence: what is left and what to do, as the end of the sentence.
+  """
+  place = pathlib.Path(path).absolute()
+  folder = next(x for x in (place, *place.parents) if x.is_dir())
+  free = shutil.disk_usage(folder).free // 2**20
+  return OSError(f'{path}: the disk is full ({free} MiB free); {consequence}')
+
+
+# ---- Disk-backed arrays -----------------------------------------------------------------------
+
+
+def allocate(shape: Sequence[int], dtype: npt.DTypeLike) -> np.ndarray:
+  """An array to be filled. A large one is in a temporary file ($TMPDIR) that goes with it.
 
   Raises:
     OSError: the disk is full.
@@ -83,11 +114,11 @@ def allocate(shape, dtype):
     return np.asarray(np.memmap(file, dtype, 'w+', shape=tuple(shape)))
 
 
-def stack_stream(items, count):
+def stack_stream(items: Iterable[npt.ArrayLike], count: int) -> np.ndarray:
   """[count, ...] of an iterable of so many arrays, as np.stack; only one of them is in memory.
 
   Raises:
-    ValueError: fewer or more items, or one of another shape or type than the first.
+    UserError: fewer or more items, or one of another shape or type than the first.
   """
   items = iter(items)
   first = np.asarray(next(items))

@@ -1,15 +1,20 @@
-"""Pool of past fakes for the discriminator (Shrivastava et al., 2017; as in CycleGAN).
+"""Pool of past fakes for the discriminator, as in CycleGAN.
 
-A pool is a plain dict in `state.device_state`, one per device, so that it is saved with the run.
+Shrivastava et al., 2017. A pool is a plain dict in `state.device_state`, one per device, so that it
+is saved with the run.
 """
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 
+Pool = dict[str, jax.Array]
 
-def create(size, shape, dtype=jnp.float32):
+
+def create(size: int, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Pool:
   """Empty pool of `size` images of `shape` (H, W, C); size 0 gives {} (pass-through).
 
   50 images of 256x256x3 take 39 MB in float32, half in bfloat16.
@@ -19,8 +24,8 @@ def create(size, shape, dtype=jnp.float32):
   return {'buf': jnp.zeros((size, *shape), dtype), 'count': jnp.zeros((), jnp.int32)}
 
 
-def of_both_domains(config):
-  """The two pools of earlier fakes, one pair per device: what is `local` in many methods.
+def of_both_domains(config: ConfigDict) -> dict[str, Pool]:
+  """The two pools of earlier fakes: the `device_state` of many methods.
 
   Returns:
     {'pool_a', 'pool_b'} of `gan.pool` images of `data.crop_size`.
@@ -29,7 +34,7 @@ def of_both_domains(config):
   return {f'pool_{x}': create(config.gan.pool, (*size, data[f'channels_{x}'])) for x in 'ab'}
 
 
-def query(pool, key, images):
+def query(pool: Pool, key: jax.Array, images: jax.Array) -> tuple[Pool, jax.Array]:
   """Put images in, get images for the discriminator out.
 
   One by one, in order: while the pool fills, an image is stored and returned; then with
@@ -37,7 +42,7 @@ def query(pool, key, images):
   returned. No gradient passes.
 
   Args:
-    pool: of `create`.
+    pool: from `create`.
     key: typed PRNG key.
     images: [B, H, W, C].
 
@@ -56,7 +61,7 @@ def query(pool, key, images):
     index = jnp.where(filling, pool['count'], jax.random.randint(place, (), 0, size))
     swap = ~filling & (jax.random.uniform(coin) > 0.5)
     stored = pool['buf'][index]
-    kept = jnp.where(filling | swap, image.astype(stored.dtype), stored)
-    pool = {'buf': pool['buf'].at[index].set(kept), 'count': pool['count'] + filling}
+    entry = jnp.where(filling | swap, image.astype(stored.dtype), stored)
+    pool = {'buf': pool['buf'].at[index].set(entry), 'count': pool['count'] + filling}
     return pool, jnp.where(swap, stored.astype(image.dtype), image)
   return jax.lax.scan(one, pool, (jax.random.split(key, images.shape[0]), images))

@@ -1,4 +1,4 @@
-"""A method's networks with all that stays fixed while they train."""
+"""A method's networks, optimizers and frozen parameters."""
 
 from __future__ import annotations
 

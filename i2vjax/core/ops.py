@@ -1,6 +1,7 @@
 """Array functions that data, losses, methods and metrics share. Frames are NHWC."""
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -8,51 +9,54 @@ import numpy as np
 
 LUMA = (0.299, 0.587, 0.114)   # ITU-R BT.601
 
+Size = int | Sequence[int]
 
-def hw(size):
+
+def hw(size: Size) -> tuple[int, int]:
   """(height, width) of a config size: one int for a square, or a pair."""
   return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
-def fold(frames):
+def fold(frames: jax.Array) -> jax.Array:
   """[B, T, H, W, C] -> [B*T, H, W, C]: per-frame networks see all frames in one call."""
   return frames.reshape((-1, *frames.shape[2:]))
 
 
-def unfold(frames, length):
+def unfold(frames: jax.Array, length: int) -> jax.Array:
   """[B*T, H, W, C] -> [B, T, H, W, C]."""
   return frames.reshape((-1, length, *frames.shape[1:]))
 
 
-def to_float(frames, limits, channels):
+def to_float(frames: jax.Array, limits: jax.Array, channels: int) -> jax.Array:
   """Raw frames to the networks' range.
 
   Args:
     frames: [B, T, H, W, C] uint8 or uint16, C 1 or 3.
-    limits: [B, 2] float32: the raw values that become -1 and 1; what lies outside is clipped.
+    limits: [B, 2] float32: the raw values that become -1 and 1; values outside are clipped.
     channels: 1 or 3. Gray is repeated, color becomes luma.
 
   Returns:
     [B, T, H, W, channels] float32 in [-1, 1].
   """
-  low, high = (limits[:, i, None, None, None, None] for i in (0, 1))
+  limits = limits[:, :, None, None, None, None]
+  low, high = limits[:, 0], limits[:, 1]
   frames = (frames.astype(jnp.float32) - low) / (high - low)
   return match_channels(2 * jnp.clip(frames, 0, 1) - 1, channels)
 
 
-def match_channels(frames, channels):
+def match_channels(frames: jax.Array, channels: int) -> jax.Array:
   """[..., C] with C 1 or 3 -> [..., channels]: gray is repeated, color becomes luma."""
   if frames.shape[-1] == channels:
     return frames
   return luma(frames) if channels == 1 else jnp.repeat(frames, channels, axis=-1)
 
 
-def to_uint8(frames):
+def to_uint8(frames: jax.Array) -> jax.Array:
   """[-1, 1] -> uint8, rounded to nearest."""
   return jnp.round(jnp.clip((frames + 1) * 127.5, 0, 255)).astype(jnp.uint8)
 
 
-def luma(frames):
+def luma(frames: jax.Array) -> jax.Array:
   """[..., 3] -> [..., 1] BT.601 luma; one channel passes through."""
   if frames.shape[-1] == 1:
     return frames
@@ -69,7 +73,7 @@ def _blur_matrix(size, taps, mode):
   return matrix.astype(np.float32)
 
 
-def blur(x, taps, mode='reflect'):
+def blur(x: jax.Array, taps: tuple[float, ...], mode: str = 'reflect') -> jax.Array:
   """out(p) = sum_i taps_i x(p + i - len // 2) over H, then over W.
 
   Two matrix products with the padding folded in: on every device faster than a convolution of many
@@ -80,13 +84,15 @@ def blur(x, taps, mode='reflect'):
     taps: tuple of numbers; an even count reaches one pixel further up and to the left.
     mode: 'reflect' (edge pixel not repeated) or 'edge'.
   """
-  rows, cols = (_blur_matrix(size, taps, mode) for size in x.shape[1:3])
+  rows = _blur_matrix(x.shape[1], taps, mode)
+  cols = _blur_matrix(x.shape[2], taps, mode)
   precision = jax.lax.Precision.HIGHEST
   x = jnp.einsum('hk,bkwc->bhwc', rows, x, precision=precision)
   return jnp.einsum('wk,bhkc->bhwc', cols, x, precision=precision)
 
 
-def gaussian_blur(x, sigma, *, truncate=3.0, mode='reflect'):
+def gaussian_blur(x: jax.Array, sigma: float, *, truncate: float = 3.0,
+                  mode: str = 'reflect') -> jax.Array:
   """Separable Gaussian over H and W.
 
   Args:
@@ -98,20 +104,22 @@ def gaussian_blur(x, sigma, *, truncate=3.0, mode='reflect'):
   return blur(x, gaussian_taps(sigma, truncate), mode) if sigma else x
 
 
-def gaussian_taps(sigma, truncate=3.0):
+def gaussian_taps(sigma: float, truncate: float = 3.0) -> tuple[float, ...]:
   """A Gaussian that ends at `truncate` * sigma, as the taps of `blur`; sigma 0: (1,)."""
   radius = int(truncate * sigma + 0.5)
   taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / max(sigma, 1e-6)) ** 2)
   return tuple(taps / taps.sum())
 
 
-def blur_deviation(size, taps, mode='reflect'):
+def blur_deviation(size: tuple[int, int], taps: tuple[float, ...],
+                   mode: str = 'reflect') -> np.ndarray:
   """[H, W, 1]: the standard deviation that `blur` leaves of white noise of deviation 1."""
-  rows, cols = (np.linalg.norm(_blur_matrix(side, taps, mode), axis=1) for side in size)
+  rows = np.linalg.norm(_blur_matrix(size[0], taps, mode), axis=1)
+  cols = np.linalg.norm(_blur_matrix(size[1], taps, mode), axis=1)
   return (rows[:, None] * cols)[..., None]
 
 
-def shift(x, dy, dx):
+def shift(x: jax.Array, dy: int, dx: int) -> jax.Array:
   """x(p + (dy, dx)) with the edge repeated; [B, H, W, C], dy and dx static ints."""
   H, W = x.shape[1:3]
   rows = jnp.clip(jnp.arange(H) + dy, 0, H - 1)
@@ -119,7 +127,7 @@ def shift(x, dy, dx):
   return x[:, rows][:, :, cols]
 
 
-def warp(source, flow):
+def warp(source: jax.Array, flow: jax.Array) -> jax.Array:
   """Bilinear backward warp: out(p) = source(p + flow(p)), coordinates clamped to the frame.
 
   Args:
@@ -147,13 +155,13 @@ def warp(source, flow):
   return (top * (1 - fy) + bottom * fy).astype(source.dtype)
 
 
-def resize(x, size, method='linear'):
+def resize(x: jax.Array, size: Size, method: str = 'linear') -> jax.Array:
   """[B, H, W, C] -> [B, *size, C], half-pixel centers, no smoothing when it shrinks."""
   return jax.image.resize(x, (x.shape[0], *hw(size), x.shape[-1]), method, antialias=False)
 
 
-def window_places(ids, grid, side):
-  """Which places of a map lie in the windows around the places `ids`.
+def window_places(ids: jax.Array, grid: tuple[int, int], side: int) -> jax.Array:
+  """The places of a map in the windows around the places `ids`.
 
   Args:
     ids: [K] int32 places, counted row by row.
@@ -171,7 +179,7 @@ def window_places(ids, grid, side):
   return places.reshape(ids.shape[0], side * side)
 
 
-def flow_colors(flow, limit=None):
+def flow_colors(flow: jax.Array, limit: float | None = None) -> jax.Array:
   """Flow as a picture: direction is hue, length is saturation.
 
   Args:
@@ -188,7 +196,8 @@ def flow_colors(flow, limit=None):
   return 1 - 2 * jnp.clip(length, 0, 1) * (1 - hue)
 
 
-def color_jitter(key, frames, *, brightness=0.5, contrast=0.5, saturation=0.5, hue=0.3):
+def color_jitter(key: jax.Array, frames: jax.Array, *, brightness: float = 0.5,
+                 contrast: float = 0.5, saturation: float = 0.5, hue: float = 0.3) -> jax.Array:
   """Each frame under another light: four changes of random size, in random order.
 
   In [0, 1], clipped after each: brightness f x; contrast f x + (1 - f) mean(luma); saturation
@@ -217,7 +226,7 @@ def color_jitter(key, frames, *, brightness=0.5, contrast=0.5, saturation=0.5, h
   return 2 * jax.vmap(one)(jax.random.split(key, len(frames)), (frames + 1) / 2) - 1
 
 
-def turn_hue(x, turn):
+def turn_hue(x: jax.Array, turn: float | jax.Array) -> jax.Array:
   """Hue of HSV moved by `turn` (1: a full circle). [..., 3] in [0, 1] -> the same; gray stays."""
   r, g, b = (x[..., i] for i in range(3))
   value = jnp.max(x, axis=-1)

@@ -1,15 +1,18 @@
-"""Devices and processes: the only file that knows them.
+"""Devices and processes: no other file deals with them.
 
 A step is written for one device of an axis named `state.AXIS`. `map_step` maps it with `jax.pmap`
-over the devices of every process; the state has no device axis (only `local` has), the batch gets
-its own here. To map with `shard_map` instead, this is the file to change.
+over the devices of every process; the state has no device axis (only `device_state` has), the batch
+gets its own here. To map with `shard_map` instead, this is the file to change.
 """
 
 import contextlib
 import ctypes
+import dataclasses
 import importlib.util
 import os
 import sys
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -20,10 +23,12 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, State, pmean
 
+T = TypeVar('T')
+
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
 
 
-def keep_memory():
+def keep_memory() -> None:
   """On a Linux CPU, have glibc keep freed memory instead of handing it back after each call.
 
   Large temporary arrays otherwise come back as untouched pages in every step, and touching them
@@ -40,7 +45,8 @@ def keep_memory():
       libc.mallopt(-1, -1)           # M_TRIM_THRESHOLD: nothing handed back, however large
 
 
-def initialize(coordinator=None, processes=None, process_id=None):
+def initialize(coordinator: str | None = None, processes: int | None = None,
+               process_id: int | None = None) -> None:
   """Join the other processes of this run, if there are any. Call before any device is used.
 
   Explicit arguments win (or the environment variables I2VJAX_COORDINATOR, I2VJAX_PROCESSES,
@@ -63,34 +69,34 @@ def initialize(coordinator=None, processes=None, process_id=None):
   barrier('start')
 
 
-def process():
+def process() -> tuple[int, int]:
   """(index of this process, number of processes)."""
   return jax.process_index(), jax.process_count()
 
 
-def is_main():
+def is_main() -> bool:
   """True on the one process that writes logs and pictures."""
   return jax.process_index() == 0
 
 
-def device_count():
+def device_count() -> int:
   """Devices of all processes together."""
   return jax.device_count()
 
 
-def describe():
+def describe() -> str:
   """One line for logs and reports: '4 x NVIDIA H100 (2 processes)'."""
   kind = jax.devices()[0].device_kind
   _, count = process()
   return f'{device_count()} x {kind}' + (f' ({count} processes)' if count > 1 else '')
 
 
-def local_batch(batch):
+def local_batch(batch: int) -> int:
   """Windows per process for a global `batch`; refuses what the devices cannot share evenly."""
   if batch % device_count():
-    up = -(-batch // device_count()) * device_count()
+    next_larger = -(-batch // device_count()) * device_count()
     raise UserError(f'data.batch={batch} windows cannot be shared by {device_count()} devices: '
-                     f'try --config.data.batch={up}')
+                     f'try --config.data.batch={next_larger}')
   return batch // jax.process_count()
 
 
@@ -98,59 +104,63 @@ def _local_mesh():
   return Mesh(np.array(jax.local_devices()), (AXIS,))
 
 
-def place(state):
-  """State on the local devices: replicated, `local` dealt one entry a device.
+def place(state: State) -> State:
+  """State on the local devices: replicated, `device_state` dealt one entry a device.
 
   Placed on a mesh of the LOCAL devices: from a single-device array the second mapped call of a
   several-process run finds its donated buffers deleted.
   """
   mesh = _local_mesh()
-  everywhere, dealt = (NamedSharding(mesh, PartitionSpec(*axes)) for axes in ((), (AXIS,)))
-  local = jax.device_put(state.device_state, dealt)
-  return jax.device_put(state.replace(device_state={}), everywhere).replace(device_state=local)
+  device_state = jax.device_put(state.device_state, NamedSharding(mesh, PartitionSpec(AXIS)))
+  everywhere = NamedSharding(mesh, PartitionSpec())
+  rest = jax.device_put(state.replace(device_state={}), everywhere)
+  return rest.replace(device_state=device_state)
 
 
-def replicate(tree):
+def replicate(tree: T) -> T:
   """Any tree on all local devices (frozen networks)."""
   return jax.device_put(tree, NamedSharding(_local_mesh(), PartitionSpec()))
 
 
-def per_device(tree):
+def per_device(tree: Any) -> Any:
   """One copy of a per-device tree for each local device: [devices, ...]."""
   count = jax.local_device_count()
   return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), tree)
 
 
-def shard(batch):
+def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   """[b, ...] host arrays of this process -> [local devices, b / devices, ...]."""
   count = jax.local_device_count()
   return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
 
 
-def map_step(step):
-  """Map `step(state, batch, fixed, key) -> (state, terms)` over all devices.
+def map_step(step: Callable) -> Callable:
+  """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
-  Each device gets its share of the batch and its own key for this step; terms and `extra` come back
-  averaged. The state is donated: never touch the one that was passed in.
+  Each device gets its share of the batch and its own key for this step; terms and `model_state`
+  come back averaged. The state is donated: never touch the one that was passed in.
+
+  Returns:
+    (state, batch, frozen) -> (state, terms).
   """
-  axes = State(
-    params=None, opt=None, model_state=None, device_state=0, step=None, key=None, ema=None
-  )
+  axes: dict[str, Any] = {field.name: None for field in dataclasses.fields(State)}
+  axes['device_state'] = 0   # alone has a device axis
+  state_axes = State(**axes)
 
-  def body(state, batch, fixed):
+  def body(state, batch, frozen):
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))
-    state, terms = step(state, batch, fixed, key)
+    state, terms = step(state, batch, frozen, key)
     return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
-  return jax.pmap(body, axis_name=AXIS, in_axes=(axes, 0, None), out_axes=(axes, None),
+  return jax.pmap(body, axis_name=AXIS, in_axes=(state_axes, 0, None), out_axes=(state_axes, None),
                   donate_argnums=0)
 
 
-def to_host(tree):
+def to_host(tree: Any) -> Any:
   """NumPy copy of a replicated tree, safe from donation."""
   return jax.tree.map(lambda x: np.array(x), tree)
 
 
-def gather_local(tree):
+def gather_local(tree: Any) -> Any:
   """Per-device trees of all processes as one NumPy tree [all devices, ...], equal everywhere."""
   tree = to_host(tree)
   if jax.process_count() == 1:
@@ -159,27 +169,27 @@ def gather_local(tree):
   return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), stacked)
 
 
-def own_share(tree):
+def own_share(tree: Any) -> Any:
   """This process's part of a tree [all devices, ...]."""
   count = jax.local_device_count()
   start = jax.process_index() * count
   return jax.tree.map(lambda x: x[start:start + count], tree)
 
 
-def barrier(name):
+def barrier(name: str) -> None:
   """Wait for the other processes."""
   if jax.process_count() > 1:
     multihost_utils.sync_global_devices(name)
 
 
-def any_process(flag):
+def any_process(flag: bool) -> bool:
   """True everywhere as soon as it is true on one process (a stop signal, say)."""
   if jax.process_count() == 1:
     return bool(flag)
   return bool(np.max(multihost_utils.process_allgather(np.asarray(flag))))
 
 
-def main_first(work):
+def main_first(work: Callable[[], T]) -> T:
   """Run `work()` on the main process while the others wait, then on the others."""
   if is_main():
     result = work()

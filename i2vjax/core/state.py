@@ -1,4 +1,4 @@
-"""What a run carries from step to step, and how one player moves.
+"""The training state, and one optimizer step of one player.
 
 A step runs on one device of a mapped axis named `AXIS`. `update` is the only place where gradients
 are taken of networks: it differentiates with respect to the named networks alone, so a player's
@@ -6,19 +6,22 @@ gradient cannot reach another player's weights.
 """
 
 import zlib
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import flax
+import flax.linen as nn
 import jax
 import optax
+from flax import struct
+
+from i2vjax.core.model import Model
 
 AXIS = 'data'   # name of the device axis inside every step
 # LLVM's level 2 draws the same bits as its usual 3, as fast, and compiles in a fifth of the time.
 QUICK = {'xla_backend_optimization_level': 2}
 
 
-@flax.struct.dataclass
-class State:
+class State(struct.PyTreeNode):
   """All that training changes.
 
   Attributes:
@@ -31,21 +34,22 @@ class State:
     ema: {network name: average of its parameters} of those that translate; {}: none are kept.
   """
 
-  params: Any
-  opt: Any
+  params: Mapping[str, Any]
+  opt: Mapping[str, optax.OptState]
   model_state: Any
   device_state: Any
-  step: Any
+  step: Any   # an int32 scalar of NumPy or JAX
   key: Any
-  ema: Any = flax.struct.field(default_factory=dict)
+  ema: Mapping[str, Any] = struct.field(default_factory=dict)
 
 
-def name_key(key, name):
+def name_key(key: jax.Array, name: str) -> jax.Array:
   """Key for `name`: adding a network or a purpose leaves all other draws as they were."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))
 
 
-def init_params(nets, inputs, key):
+def init_params(nets: Mapping[str, nn.Module], inputs: Mapping[str, tuple],
+                key: jax.Array) -> dict[str, Any]:
   """Initial parameters of each network, drawn by the network's own name.
 
   Args:
@@ -61,19 +65,20 @@ def init_params(nets, inputs, key):
   return {name: one(name) for name in nets}
 
 
-def init_compiled(init, key, *inputs):
+def init_compiled(init: Callable, key: jax.Array, *inputs: Any) -> Any:
   """init(key, *inputs), compiled quickly: many draws of random numbers that run once."""
-  # Options are for programs of their own, not for a part of another that is being traced.
+  # Options hold for a whole program: there are none while this is traced as part of another.
   alone = jax.default_backend() == 'cpu' and not isinstance(key, jax.core.Tracer)
   return jax.jit(init, compiler_options=QUICK if alone else None)(key, *inputs)
 
 
-def pmean(tree):
+def pmean(tree: Any) -> Any:
   """Mean over the devices of the mapped axis."""
   return jax.lax.pmean(tree, AXIS)
 
 
-def update(model, state, player, names, loss_fn):
+def update(model: Model, state: State, player: str, names: Iterable[str],
+           loss_fn: Callable) -> tuple[State, Any]:
   """One optimizer step of one player.
 
   Args:
@@ -88,24 +93,25 @@ def update(model, state, player, names, loss_fn):
     (state, aux). Gradients are averaged over the devices, which equals the gradient of the large
     batch for losses that are means over samples.
   """
-  def loss(own):
-    out = loss_fn({**state.params, **own})
+  def loss(params_of_player):
+    out = loss_fn({**state.params, **params_of_player})
     return out if isinstance(out, tuple) else (out, out)
 
-  own = {name: state.params[name] for name in names}
-  grads, aux = jax.grad(loss, has_aux=True)(own)
+  params_of_player = {name: state.params[name] for name in names}
+  grads, aux = jax.grad(loss, has_aux=True)(params_of_player)
   return apply_gradients(model, state, player, grads), aux
 
 
-def apply_gradients(model, state, player, grads):
+def apply_gradients(model: Model, state: State, player: str, grads: Mapping[str, Any]) -> State:
   """Move one player along `grads` ({network name: gradient}), averaged over the devices."""
-  own = {name: state.params[name] for name in grads}
-  delta, opt = model.optimizers[player].update(pmean(grads), state.opt[player], own)
-  return state.replace(params={**state.params, **optax.apply_updates(own, delta)},
+  params = {name: state.params[name] for name in grads}
+  delta, opt = model.optimizers[player].update(pmean(grads), state.opt[player], params)
+  return state.replace(params={**state.params, **optax.apply_updates(params, delta)},
                        opt={**state.opt, player: opt})
 
 
-def weighted(terms, weights):
+def weighted(terms: Mapping[str, Callable[[], jax.Array]],
+             weights: Mapping[str, float]) -> tuple[Any, dict[str, jax.Array]]:
   """Weighted sum of the loss terms of one player.
 
   Args:
@@ -114,7 +120,7 @@ def weighted(terms, weights):
     weights: mapping with (at least) the same names.
 
   Returns:
-    (total, {name: unweighted value}).
+    (total, {name: unweighted value}); the total is the int 0 where every weight is 0.
   """
   values = {name: term() for name, term in terms.items() if weights[name]}
   return sum(weights[name] * value for name, value in values.items()), values

@@ -1,1 +1,1 @@
-"""Scores of test clips: what to compute, how, beside what, and the report."""
+"""Scores of test clips: the plan, the scorers, baselines, and the report."""

@@ -1,73 +1,86 @@
-"""Rows of the table: what is judged, and what its scores have to be read against.
+"""Rows of the score table: the run's frames, and baselines to read them against.
 
 A row is a function: eval_clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """
 
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax import translate
 from i2vjax.core import files, ops
 from i2vjax.evaluation import class_colors, eval_clips
+from i2vjax.evaluation.eval_clips import EvalClip
+from i2vjax.evaluation.plan import Plan
 from i2vjax.metrics import clips
 from i2vjax.run import load
 
+Row = Callable[[EvalClip], np.ndarray]
 
-def translated(run):
-  """Frames of the run."""
+
+def translated(run: load.Run) -> Row:
+  """The source frames, translated by a run."""
   settings = run.config.eval
   call = translate.program(run, settings.quantize)
 
-  def row(material):
-    items = ((None, frame) for frame in material.raw)
-    done = translate.clip(call, items, None, settings.batch, material.limits)
-    return files.stack_stream((result for _, _, result in done), len(material.raw))
+  def row(clip):
+    items = ((None, frame) for frame in clip.source)
+    results = translate.clip(call, items, None, settings.batch, clip.limits)
+    return files.stack_stream((frame for _, _, frame in results), clip.length)
   return row
 
 
-def reference(run, plan):
+def reference_rows(run: load.Run, plan: Plan) -> dict[str, Row]:
   """{label: row}: what the scores of the run have to be read against.
 
-  source: the input itself. constant: the single color with the highest mean PSNR on these very
-  targets (it has seen the answers). untrained: the same networks with fresh weights. ceiling, on
+  source: the input itself. untrained: the same networks with fresh weights. constant: the single
+  color with the highest mean PSNR on these very targets (it has seen the answers). ceiling, on
   scenes: the true class of each pixel in the mean training color of that class.
   """
   config = run.config
-  rows = {'source': lambda m: eval_clips.as_saved(m.raw, m.limits, config.data.channels_b,
-                                             config.eval.quantize),
+  rows = {'source': lambda clip: eval_clips.as_saved(
+              clip.source, clip.limits, config.data.channels_b, config.eval.quantize),
           'untrained': translated(load.untrained(run))}
   if plan.paired:
-    rows['constant'] = constant(plan.materials())
+    rows['constant'] = constant(plan.clips())
   if plan.paired and config.data.source == 'scenes' and config.data.direction == 'a2b':
-    rows['ceiling'] = classes(config.data)
+    rows['ceiling'] = ceiling(config.data)
   return rows
 
 
-def source(material):
-  """The source in the channels of the target."""
-  shape = material.target.shape
-  if material.shown.shape[-1] == 1:
-    return np.broadcast_to(material.shown, shape)
-  return files.stack_stream((np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8)
-                        for frame in material.shown), len(material.shown))
+def source(clip: EvalClip) -> np.ndarray:
+  """The 8-bit source frames in the channels of the target."""
+  shape = clip.target.shape
+  if clip.shown.shape[-1] == 1:
+    return np.broadcast_to(clip.shown, shape)
+  frames = (np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8) for frame in clip.shown)
+  return files.stack_stream(frames, len(clip.shown))
 
 
-def constant(materials):
+def constant(test_clips: Iterable[EvalClip]) -> Row:
   """The one color with the best mean PSNR on the targets of these clips."""
-  found = [clips.moments(material.target) for material in materials]
-  color = clips.best_color(*(np.concatenate(x) for x in zip(*found, strict=True)))
+  means, variances = [], []
+  for clip in test_clips:
+    mean, variance = clips.moments(clip.target)
+    means.append(mean)
+    variances.append(variance)
+  color = clips.best_color(np.concatenate(means), np.concatenate(variances))
   value = np.rint(color * 255).astype(np.uint8)
 
-  def row(material):
-    return np.broadcast_to(value, material.target.shape)
+  def row(clip):
+    return np.broadcast_to(value, clip.target.shape)
   return row
 
 
-def classes(data):
-  """Frames of `scenes` whose pixels have the mean training color of their class."""
+def ceiling(data: ConfigDict) -> Row:
+  """Frames of `scenes` whose pixels have the mean training color of their true class."""
   colors = class_colors.class_color_ceiling(data, test_frames=1)['colors']
   colors = np.rint(colors).astype(np.uint8)
 
-  def row(material):
-    frames = colors[material.labels]
-    return np.rint(ops.match_channels(frames, material.target.shape[-1])).astype(np.uint8)
+  def row(clip):
+    frames = colors[clip.labels]
+    return np.rint(ops.match_channels(frames, clip.target.shape[-1])).astype(np.uint8)
   return row

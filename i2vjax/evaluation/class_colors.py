@@ -1,12 +1,13 @@
-"""How good can a translation be that knows every pixel's class and nothing else?"""
+"""Color ceiling: PSNR of painting each true class in its mean color."""
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.scenes.source import source
 
 
-def class_color_ceiling(data, train_frames=64, test_frames=0):
+def class_color_ceiling(data: ConfigDict, train_frames: int = 64, test_frames: int = 0) -> dict:
   """PSNR of the best constant color per class: the score to read translations against.
 
   Two cars of one temperature may have any two colors, so no method can reach a perfect score. This
@@ -22,7 +23,9 @@ def class_color_ceiling(data, train_frames=64, test_frames=0):
   Returns:
     {'psnr': mean over frames of 10 log10(255^2 / MSE), dB; 'colors': [256, 3] float64, RGB of 255
     by class, the mean of all classes where one was not met; 'share': [256] of the training pixels}.
-    ValueError where a split is empty.
+
+  Raises:
+    UserError: a split is empty.
   """
   train, test = source(data, 'train', 'b'), source(data, 'test', 'b')
   if train is None or test is None:
@@ -40,6 +43,7 @@ def _spread(frames, count):
 
 
 def _mean_colors(train, count):
+  """([256, 3] mean color by class, [256] share of the pixels) of training frames."""
   sums, pixels = np.zeros((256, 3)), np.zeros(256)
   for i in _spread(train, count):
     record = train.read(i)
@@ -53,5 +57,5 @@ def _mean_colors(train, count):
 
 
 def _psnr(colors, record):
-  wrong = colors[record['label']] - record['frame']
-  return 10.0 * np.log10(255.0 ** 2 / max(np.mean(wrong * wrong), 1e-10))
+  difference = colors[record['label']] - record['frame']
+  return 10.0 * np.log10(255.0 ** 2 / max(np.mean(difference * difference), 1e-10))

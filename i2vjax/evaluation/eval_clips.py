@@ -1,47 +1,60 @@
-"""Test clips with all that is known of them, of sources whose frames answer each other."""
+"""Test clips for evaluation: source, aligned target, motion and labels."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Iterator
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import whole_clips
+from i2vjax.data.source import FrameSource
 from i2vjax.data.transforms import resize, thermal
 
 
 @dataclasses.dataclass(frozen=True)
 class EvalClip:
-  """What one test clip is judged with.
+  """A test clip with all that scorers may need of it.
 
   Attributes:
     name: of the clip.
-    raw: [T, H, W, C] frames of the source; limits: [2], raw values that become -1 and 1.
+    source: [T, H, W, C] raw frames, uint8 or uint16, that were or shall be translated, or None.
+    limits: [2], raw values of the source that become -1 and 1, or None.
     shown: the source as uint8 [T, H, W, C], or None.
     target: uint8 (or float in [-1, 1]) [T, H, W, C] in the channels of domain b, or None.
-    motion: (flow [T-1, H, W, 2], visible [T-1, H, W]), the source's own truth at its own size, or
+    motion: (flow [T-1, H, W, 2], visible [T-1, H, W]) of the source, at a size of its own, or
       None.
     labels: [T, H, W] uint8 classes, or None.
+    result: uint8 [T, H, W, C] frames that another program made, or None: a run translates `source`.
   """
 
   name: str
-  raw: Any
-  limits: Any = None
-  shown: Any = None
-  target: Any = None
-  motion: Any = None
-  labels: Any = None
+  source: np.ndarray | None = None
+  limits: np.ndarray | None = None
+  shown: np.ndarray | None = None
+  target: np.ndarray | None = None
+  motion: tuple[np.ndarray, np.ndarray] | None = None
+  labels: np.ndarray | None = None
+  result: np.ndarray | None = None
+
+  @property
+  def length(self) -> int:
+    """Number of frames."""
+    return len(self.source if self.result is None else self.result)
 
 
-def of_run(config, paired, quantize=True, with_motion=True, max_clips=0):
-  """The test clips of a run's data, one `Material` at a time.
+def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion: bool = True,
+           max_clips: int = 0) -> Iterator[EvalClip]:
+  """The test clips of a run's data, one at a time in memory.
 
   Args:
     config: of the run.
-    paired: give the target too; the domains are aligned.
+    paired: with targets; the domains are aligned.
     quantize: targets as uint8, what saved files would hold; otherwise float in [-1, 1].
-    with_motion: give the true flow; the source must have it.
+    with_motion: with the true flow, which the source must have.
     max_clips: stop after so many; 0: all.
   """
   channels = config.data.channels_b
@@ -49,51 +62,58 @@ def of_run(config, paired, quantize=True, with_motion=True, max_clips=0):
   for count, clip in enumerate(whole_clips.test_clips(config, 'a')):
     if max_clips and count >= max_clips:
       return
-    partner = next(targets) if targets else None
-    target = partner and as_saved(partner.frames, partner.limits, channels, quantize)
+    target = None
+    if paired:
+      partner = next(targets)
+      target = as_saved(partner.frames, partner.limits, channels, quantize)
     yield EvalClip(
-      clip.name,
-      clip.frames,
-      clip.limits,
-      thermal.to_display(clip.frames, clip.limits),
-      target,
-      motion(clip) if with_motion else None,
-      labels(clip),
-    )
+        clip.name, clip.frames, clip.limits, thermal.to_display(clip.frames, clip.limits), target,
+        true_motion(clip) if with_motion else None, true_labels(clip))
 
 
-def of_folders(found, max_clips=0):
-  """The clips of folders, one `Material` at a time; `raw` is the result itself.
+def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[EvalClip]:
+  """The clips of frames that another program made, one at a time in memory.
 
   Args:
-    found: {'result', 'reference' and perhaps 'source': FrameSource}, paired
+    sources: {'result', 'reference' and perhaps 'source': frames}, aligned
       (`alignment.check_frames`).
+    max_clips: stop after so many; 0: all.
 
   Raises:
-    ValueError: 16-bit results, or sizes that differ.
+    UserError: 16-bit results, or sizes that differ.
   """
-  for count, (name, _, length) in enumerate(found['result'].clips):
+  for count, (name, _, length) in enumerate(sources['result'].clips):
     if max_clips and count >= max_clips:
       return
-    read = {kind: read_clip(source, source.clips[count][1], length)
-            for kind, source in found.items()}
-    raw, target = read['result'], read['reference']
+    frames = {kind: read_clip(source, source.clips[count].start, length)
+              for kind, source in sources.items()}
+    result, target = frames['result'], frames['reference']
     for kind in ('result', 'reference'):
-      if read[kind].dtype != np.uint8:
-        raise UserError(f'{found[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
-                         f'convert them first')
-    if raw.shape[:3] != target.shape[:3]:
-      sizes = [f'{x.shape[2]}x{x.shape[1]}' for x in (raw, target)]
-      raise UserError(f'clip {name}: the result has {sizes[0]} pixels, the reference {sizes[1]}; '
-                       f'scores need one size, and nothing is resized here')
-    channels = max(raw.shape[-1], target.shape[-1])
-    raw, target = (np.repeat(x, channels // x.shape[-1], axis=-1) for x in (raw, target))
+      if frames[kind].dtype != np.uint8:
+        raise UserError(f'{sources[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
+                        f'convert them first')
+    if result.shape[:3] != target.shape[:3]:
+      raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
+                      f'{_size(target)}; scores need one size, and nothing is resized here')
+    channels = max(result.shape[-1], target.shape[-1])
+    source = frames.get('source')
     yield EvalClip(
-      name, raw, None, thermal.to_display(read['source']) if 'source' in read else None, target
-    )
+        name, source, shown=None if source is None else thermal.to_display(source),
+        target=_with_channels(target, channels), result=_with_channels(result, channels))
 
 
-def as_saved(frames, limits, channels, quantize=True):
+def _size(frames):
+  """'640x480' of frames [T, H, W, C]."""
+  return f'{frames.shape[2]}x{frames.shape[1]}'
+
+
+def _with_channels(frames, channels):
+  """Gray frames are repeated, as where a gray result meets a reference in color."""
+  return np.repeat(frames, channels // frames.shape[-1], axis=-1)
+
+
+def as_saved(frames: np.ndarray, limits: np.ndarray, channels: int,
+             quantize: bool = True) -> np.ndarray:
   """Raw frames [T, H, W, C] in the networks' channels: uint8 as a file would hold, or floats."""
   limits = np.asarray(limits)[None]
 
@@ -103,16 +123,17 @@ def as_saved(frames, limits, channels, quantize=True):
   return files.stack_stream(map(saved, frames), len(frames))
 
 
-def motion(clip):
+def true_motion(clip: whole_clips.LoadedClip) -> tuple[np.ndarray, np.ndarray] | None:
   """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame."""
-  truth = [clip.source.flow(clip.start + t) for t in range(len(clip.frames) - 1)]
-  if not truth:
+  pairs = [clip.source.flow(clip.start + t) for t in range(len(clip.frames) - 1)]
+  if not pairs:
     return None
-  return tuple(np.stack([entry[name] for entry in truth])
-               for name in ('forward', 'forward_visible'))
+  flow = np.stack([pair['forward'] for pair in pairs])
+  visible = np.stack([pair['forward_visible'] for pair in pairs])
+  return flow, visible
 
 
-def labels(clip):
+def true_labels(clip: whole_clips.LoadedClip) -> np.ndarray | None:
   """[T, H, W] classes at the size of the clip's frames, or None where the source has none."""
   if 'label' not in clip.source.read(clip.start):
     return None
@@ -121,20 +142,20 @@ def labels(clip):
                    for t in range(len(clip.frames))])
 
 
-def read_clip(source, start, length):
+def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:
   """[T, H, W, C] raw frames; gray and color mixed become color.
 
   Raises:
-    ValueError: the clip mixes sizes.
+    UserError: the clip mixes sizes.
   """
-  whole = None
+  frames = None
   for t in range(length):
     frame = source.read(start + t)['frame']
-    if whole is None:
-      whole = files.allocate((length, *frame.shape), frame.dtype)
-    if frame.shape[:2] != whole.shape[1:3]:
+    if frames is None:
+      frames = files.allocate((length, *frame.shape), frame.dtype)
+    if frame.shape[:2] != frames.shape[1:3]:
       raise UserError(f'{source.where(start + t)}: differs in size from the first of its clip')
-    if frame.shape[2] > whole.shape[3]:   # all were gray so far
-      whole = np.repeat(whole, frame.shape[2], axis=3)
-    whole[t] = frame
-  return whole
+    if frame.shape[2] > frames.shape[3]:   # all were gray so far
+      frames = np.repeat(frames, frame.shape[2], axis=3)
+    frames[t] = frame
+  return frames

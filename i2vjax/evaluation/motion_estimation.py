@@ -1,5 +1,6 @@
-"""Motion of test clips that is not known, estimated for the warping error."""
+"""Optical flow of test clips, estimated where the true motion is unknown."""
 
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -16,24 +17,24 @@ from i2vjax.pretrained import registry
 ESTIMATORS = ('raft_large', 'raft_small')   # before TV-L1, where their files are here
 
 
-# ---- motion that is not known -----------------------------------------------------------------
-
-
-def estimator_of(config):
-  """Name of what estimates motion for the warping error: `eval.flow`, or the best that is here."""
+def choose_estimator(config: ml_collections.ConfigDict) -> str:
+  """Name of the flow estimator for the warping error: `eval.flow`, or the best that is here."""
   name = config.eval.flow
   if name != 'auto':
-    estimate.plan(name)
+    estimate.plan(name)   # raises where the name is unknown
     return name
-  known = [name for name in ESTIMATORS if registry.find(registry.entry(name), config)]
-  return known[0] if known else 'tvl1'
+  for estimator in ESTIMATORS:
+    if registry.find(registry.entry(estimator), config):
+      return estimator
+  return 'tvl1'
 
 
-def motion_of(config, name):
-  """uint8 frames [T, H, W, C] of the source -> (flow [T-1, H, W, 2], visible [T-1, H, W]).
+def motion_estimator(config: ml_collections.ConfigDict, name: str) -> Callable:
+  """A function: uint8 source frames [T, H, W, C] -> (flow [T-1, H, W, 2], visible [T-1, H, W]).
 
   Forward flow by the estimator `name`, visible where the backward flow agrees and no motion ends
-  (metrics/warping.py). Infrared pairs are stretched to the whole range first (networks/flow.py).
+  (metrics/warping.py). Infrared pairs are stretched to the whole range first (flow/estimate.py).
+  A single frame gives None.
   """
   settings = ml_collections.FrozenConfigDict(dict(
       flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
@@ -45,7 +46,7 @@ def motion_of(config, name):
   batch = config.eval.batch
 
   @jax.jit
-  def both(params, now, after):
+  def flow_and_visibility(params, now, after):
     now, after = estimate.stretched(settings, 'a', now, after)
     estimator = model.replace(frozen=params)
     forward = estimate.estimate(estimator, now, after)
@@ -56,11 +57,17 @@ def motion_of(config, name):
     length = len(frames) - 1
     if not length:
       return None
-    found = [files.allocate((length, *frames.shape[1:3], *last), np.float32) for last in ((2,), ())]
+    flow = files.allocate((length, *frames.shape[1:3], 2), np.float32)
+    visible = files.allocate((length, *frames.shape[1:3]), np.float32)
     for start in range(0, length, batch):
+      # The last batch is filled up by repeating the last pair, so that one program serves all.
       index = np.minimum(np.arange(start, start + batch), length - 1)
-      now, after = (jnp.asarray(frames[k], jnp.float32) / 127.5 - 1 for k in (index, index + 1))
-      for whole, part in zip(found, both(params, now, after), strict=True):
-        whole[start:start + batch] = np.asarray(part)[:length - start]
-    return tuple(found)
+      parts = flow_and_visibility(params, _to_float(frames[index]), _to_float(frames[index + 1]))
+      flow[start:start + batch] = np.asarray(parts[0])[:length - start]
+      visible[start:start + batch] = np.asarray(parts[1])[:length - start]
+    return flow, visible
   return call
+
+
+def _to_float(frames):
+  return jnp.asarray(frames, jnp.float32) / 127.5 - 1

@@ -1,24 +1,27 @@
-"""Which scores can be had of given frames, and what they are computed from."""
+"""Which scores can be computed of given frames, and from what."""
+
+from __future__ import annotations
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
 
-import ml_collections
+import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.data import open_source as data_source
+from i2vjax.data import open_source
 from i2vjax.data.loader import whole_clips
+from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
 from i2vjax.data.transforms import thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
-from i2vjax.metrics import clips, lpips
+from i2vjax.evaluation.eval_clips import EvalClip
+from i2vjax.metrics import lpips
 
-QUICK = clips.NAMES   # while training
-ALIGNED, IN_TIME, POOLED = (*clips.PAIRED, 'lpips'), clips.UNPAIRED, ('fid', 'kid')
 STILLS = 'the clips are single frames'
-REFERENCES = ('auto', 'test_b', 'train_b')
+REFERENCES = ('auto', 'test_b', 'train_b')   # of FID and KID; anything else is a place
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,128 +30,175 @@ class Plan:
 
   Attributes:
     config: of the run; for frames of other programs, `eval` alone.
-    names, skipped: of `scorers.choose_scores`.
+    names, skipped: see `scorers.choose_scores`.
     paired: target frames are aligned with the source.
-    materials: () -> the test clips, one `eval_clips.EvalClip` at a time, without motion that must be
-      estimated.
+    clips: () -> the test clips one by one, without motion that must be estimated.
     reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID.
     reference_name: where they come from.
     estimator: of the source's motion, '' where it is known.
   """
 
-  config: Any
-  names: tuple
-  skipped: dict
+  config: ConfigDict
+  names: tuple[str, ...]
+  skipped: dict[str, str]
   paired: bool
-  materials: Any
-  reference: Any
+  clips: Callable[[], Iterator[EvalClip]]
+  reference: Callable[[], Iterable[np.ndarray]]
   reference_name: str = ''
   estimator: str = ''
 
-  def panel(self, show=True):
-    """The judges of these scores."""
-    return scorers.scorers_for(self.config, self.names, self.reference, self.estimator, show)
+  def build_scorers(self, show: bool = True) -> list[scorers.Scorer]:
+    """The scorers of these scores; `show`: progress of what must be trained first."""
+    return scorers.scorers_for(scorers.Request(
+        self.config, self.names, self.reference, self.estimator, show))
 
 
-def of_run(config, quick=False):
-  """What the test split of this config allows; `quick`: what can be had while it trains."""
-  a, b = (data_source(config.data, 'test', domain) for domain in 'ab')
+def of_run(config: ConfigDict, quick: bool = False) -> Plan:
+  """The scores that the test split of this config allows.
+
+  Args:
+    config: of the run.
+    quick: only those that are computed while it trains.
+
+  Raises:
+    UserError: there are no test frames, or a score asked for by name cannot be computed.
+  """
+  a, b = open_source(config.data, 'test', 'a'), open_source(config.data, 'test', 'b')
   if a is None:
     raise UserError('no test frames of the source domain: give data.test_a')
-  unmatched = alignment.mismatch(a, b)
-  reasons = dict.fromkeys(ALIGNED, unmatched) if unmatched else {}
-  if max(length for _, _, length in a.clips) < 2:
-    reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
-  if 'label' not in a.read(0) or config.data.direction == 'b2a':
-    reasons['iou'] = 'needs labels of the test frames and a target seen by day (scenes has both)'
-  if config.data.get('task') != 'segmentation' or unmatched:
-    reasons['davis'] = unmatched or 'needs masks as target frames (data.task=segmentation)'
-  reasons['ap'] = 'translate first, let a detector write a file, then evaluate --result'
-  least = min(ops.hw(config.data.crop_size))
-  reasons |= _files(config, least, len(a))
+  unaligned = alignment.mismatch(a, b)
+  missing = _missing_of_run(config, a, unaligned)
+  reasons = scorers.reasons_against(missing)
   reference_name, reference = _reference(config, b)
   if quick:
-    motion = () if a.has_flow else ('warping',)
-    reasons |= dict.fromkeys((*(set(scorers.NAMES) - set(QUICK)), *motion), 'not while training')
-  wanted = 'auto' if quick else config.eval.metrics
-  names, skipped = scorers.choose_scores(wanted, reasons)
-  known = a.has_flow and config.eval.flow == 'auto'
-  estimator = '' if known or 'warping' not in names else motion_estimation.estimator_of(config)
+    for name, score in scorers.SCORES.items():
+      slow = not score.while_training or (name == 'warping' and not a.has_flow)
+      if slow:
+        reasons[name] = 'not while training'
+  names, skipped = scorers.choose_scores('auto' if quick else config.eval.metrics, reasons)
+  true_motion = a.has_flow and config.eval.flow == 'auto'
+  estimator = ''
+  if 'warping' in names and not true_motion:
+    estimator = motion_estimation.choose_estimator(config)
 
-  def materials():
-    return eval_clips.of_run(config, not unmatched, config.eval.quantize,
-                           'warping' in names and not estimator, config.eval.max_clips)
-  return Plan(config, names, skipped, not unmatched, materials, reference, reference_name,
+  def test_clips():
+    return eval_clips.of_run(config, not unaligned, config.eval.quantize,
+                             'warping' in names and not estimator, config.eval.max_clips)
+  return Plan(config, names, skipped, not unaligned, test_clips, reference, reference_name,
               estimator)
 
 
-def of_folders(found, settings):
-  """What frames of other programs allow.
+def of_folders(sources: dict[str, FrameSource], settings: ConfigDict) -> Plan:
+  """The scores that frames of other programs allow.
 
   Args:
-    found: {'result', 'reference', 'source' if given: FrameSource}, aligned.
+    sources: {'result', 'reference', 'source' if it is there: frames}, aligned.
     settings: `config.eval`.
-  """
-  config, first = ml_collections.ConfigDict({'eval': settings}), found['result'].read(0)['frame']
-  reasons = {name: why for name in external.PAIRS if (why := external.missing(name, settings))}
-  if 'source' not in found:
-    reasons |= dict.fromkeys((*IN_TIME, 'apce'),
-                             'needs the source frames beside the result (--source)')
-  if max(length for _, _, length in found['result'].clips) < 2:
-    reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
-  reasons |= _files(config, min(first.shape[:2]), len(found['result']))
-  given = [name for name in external.PAIRS if name not in reasons]
-  names, skipped = scorers.choose_scores(','.join([settings.metrics, *given]), reasons)
-  estimator = motion_estimation.estimator_of(config) if 'warping' in names else ''
 
-  def materials():
-    return eval_clips.of_folders(found, settings.max_clips)
+  Raises:
+    UserError: a score asked for by name cannot be computed.
+  """
+  config = ConfigDict({'eval': settings})
+  missing = _missing_of_folders(config, sources)
+  reasons = scorers.reasons_against(missing)
+  with_files = [name for name in external.PAIRS if name not in reasons]
+  names, skipped = scorers.choose_scores(','.join([settings.metrics, *with_files]), reasons)
+  estimator = motion_estimation.choose_estimator(config) if 'warping' in names else ''
+
+  def test_clips():
+    return eval_clips.of_folders(sources, settings.max_clips)
 
   def reference():
-    return (material.target for material in materials())
-  return Plan(config, names, skipped, True, materials, reference, '--reference', estimator)
+    return (clip.target for clip in test_clips())
+  return Plan(config, names, skipped, True, test_clips, reference, '--reference', estimator)
 
 
-def _files(config, least, count):
-  """{score: why not} of the scores that measure with networks.
+# ---- what scores need -------------------------------------------------------------------------
+
+
+def _missing_of_run(config, a, unaligned):
+  """{need of a score: why it is not met} for the test split of a run.
 
   Args:
-    least: smaller side of the frames. count: of the frames.
+    a: the FrameSource of the test split. unaligned: why the domains are not aligned, or ''.
   """
-  reasons = {name: scoring_networks.missing(name, config) for name in ('lpips', *POOLED)}
-  if least < lpips.SMALLEST:
-    reasons['lpips'] = f'needs frames of at least {lpips.SMALLEST} pixels'
-  reasons['lpips_temporal'] = reasons['lpips']
+  missing = {}
+  if unaligned:
+    missing['target'] = unaligned
+  if _single_frames(a):
+    missing['pairs'] = STILLS
+  if 'label' not in a.read(0) or config.data.direction == 'b2a':
+    missing['classes'] = ('needs labels of the test frames and a target seen by day (scenes has '
+                          'both)')
+  if config.data.get('task') != 'segmentation' or unaligned:
+    missing['masks'] = unaligned or 'needs masks as target frames (data.task=segmentation)'
+  missing['boxes'] = 'translate first, let a detector write a file, then evaluate --result'
+  return missing | _missing_of_networks(config, min(ops.hw(config.data.crop_size)), len(a))
+
+
+def _missing_of_folders(config, sources):
+  """{need of a score: why it is not met} for frames of other programs."""
+  result, missing = sources['result'], {}
+  for name, need in (('iou', 'classes'), ('ap', 'boxes')):
+    reason = external.missing(name, config.eval)
+    if reason:
+      missing[need] = reason
+  if 'source' not in sources:
+    missing['source'] = 'needs the source frames beside the result (--source)'
+  if _single_frames(result):
+    missing['pairs'] = STILLS
+  height, width = result.read(0)['frame'].shape[:2]
+  return missing | _missing_of_networks(config, min(height, width), len(result))
+
+
+def _single_frames(source):
+  return max(clip.length for clip in source.clips) < 2
+
+
+def _missing_of_networks(config, side, count):
+  """{need: why it is not met} of the scores that measure with networks.
+
+  Args:
+    side: the smaller side of the frames. count: number of frames.
+  """
+  missing = {'lpips_weights': scoring_networks.missing('lpips', config),
+             'inception_weights': scoring_networks.missing('fid', config)}
+  if side < lpips.SMALLEST:
+    missing['lpips_size'] = f'needs frames of at least {lpips.SMALLEST} pixels'
   if count < 2:
-    reasons |= dict.fromkeys(POOLED, 'needs at least 2 frames')
-  return {name: why for name, why in reasons.items() if why}
+    missing['two_frames'] = 'needs at least 2 frames'
+  return {need: reason for need, reason in missing.items() if reason}
+
+
+# ---- reference frames of FID and KID ----------------------------------------------------------
 
 
 def _reference(config, test_b):
   """(name, () -> clips [T, H, W, C]) of the real frames that FID and KID compare with."""
-  wanted = config.eval.fid_reference
-  if wanted not in REFERENCES:
-    return wanted, _given(wanted)
-  if wanted == 'test_b' and test_b is None:
+  name = config.eval.fid_reference
+  if name not in REFERENCES:
+    return name, _reference_of_place(name)
+  if name == 'test_b' and test_b is None:
     raise UserError('eval.fid_reference=test_b: there are no test frames of the target; give '
-                     'data.test_b, or set --config.eval.fid_reference=train_b')
-  split = 'test' if wanted == 'test_b' or (wanted == 'auto' and test_b is not None) else 'train'
+                    'data.test_b, or set --config.eval.fid_reference=train_b')
+  split = 'test' if name == 'test_b' or (name == 'auto' and test_b is not None) else 'train'
 
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):
       yield eval_clips.as_saved(
-        clip.frames, clip.limits, config.data.channels_b, config.eval.quantize
-      )
-
+          clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
   return f'{split}_b', clips_of_split
 
 
-def _given(place):
-  """() -> clips of a folder, glob or video, as they are. Opened at once, so that it is there."""
+def _reference_of_place(place):
+  """() -> clips of a folder, glob or video, as they are. Opened at once, to fail early."""
   try:
-    found = folders.open_place(defaults.data(), place)
+    source = folders.open_place(defaults.data(), place)
   except FileNotFoundError as error:
     raise UserError(f'eval.fid_reference={place!r}: {error}; choose one of '
-                     f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
-  return lambda: (thermal.to_display(eval_clips.read_clip(found, start, length))
-                  for _, start, length in found.clips)
+                    f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
+
+  def clips_of_place():
+    for clip in source.clips:
+      yield thermal.to_display(eval_clips.read_clip(source, clip.start, clip.length))
+  return clips_of_place

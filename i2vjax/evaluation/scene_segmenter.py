@@ -1,14 +1,15 @@
-"""The judge of translated `scenes` frames: a small segmentation network, trained where it is used.
+"""Segmentation network that scores translated `scenes` frames, trained on demand.
 
 Papers score a translation by a scene parser trained on real daylight pictures. For `scenes` no such
 parser exists, and none is downloaded: this one learns the run's target domain from its training
-frames and their true labels, once, in about a minute, and is kept in the user's cache folder. Its
-own score on the true test frames is the upper bound of what a translation can reach.
+frames and their true labels, once, in about a minute, and is stored in the user's cache folder.
+Its own score on the true test frames is the upper bound of what a translation can reach.
 """
 
 import functools
 import hashlib
 import json
+import pathlib
 import time
 import zipfile
 
@@ -17,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import tqdm
+from ml_collections import ConfigDict
 
 from i2vjax import data as sources
+from i2vjax import defaults
 from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
@@ -38,13 +41,10 @@ SETTINGS = dict(
     frames=1024,               # training frames drawn, evenly spread
     seed=0,
 )
-# Fields of `data` that decide what frames look like.
-SEEN = ('source', 'direction', 'task', 'paired', 'load_size', 'crop_size', 'resize', 'channels_b')
-UNSEEN = ('val_clips', 'cache_mb')   # fields of `data.scenes` that decide nothing
 BATCH = 16                     # frames in a call of `predict`
 
 
-def train_or_load(config, show=True):
+def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
   """The segmentation network of a run's target domain, from the cache or trained now.
 
   Args:
@@ -57,52 +57,58 @@ def train_or_load(config, show=True):
     'settings', 'loaded'}. The same config gives the same parameters on the same machine.
 
   Raises:
-    ValueError: the target has no labels, or is not what a camera sees.
+    UserError: the target has no labels, or is not what a camera sees.
   """
   path = file_of(config)
-  found = load(path, show)
-  if found:
-    return found[0], {**found[1], 'file': str(path), 'loaded': True}
+  stored = load(path, show)
+  if stored:
+    params, info = stored
+    return params, {**info, 'file': str(path), 'loaded': True}
   started = time.monotonic()
   params, loss = train(config, show)
   seconds = time.monotonic() - started
   info = {'seconds': seconds, 'loss': loss, 'settings': settings(config)}
-  info |= own_score(params, config)
+  info |= score_on_true_frames(params, config)
   save(path, params, info)
   return params, {**info, 'file': str(path), 'loaded': False}
 
 
-def settings(config):
-  """SETTINGS with what `config.eval.segmenter` says instead."""
-  given = dict(config.eval.get('segmenter', None) or {})
-  unknown = given.keys() - SETTINGS.keys()
+def settings(config: ConfigDict) -> dict:
+  """SETTINGS, overridden by `config.eval.segmenter`."""
+  overrides = dict(config.eval.get('segmenter', None) or {})
+  unknown = overrides.keys() - SETTINGS.keys()
   if unknown:
     raise UserError(f'eval.segmenter.{min(unknown)} is unknown: {", ".join(SETTINGS)}')
-  return SETTINGS | given
+  return SETTINGS | overrides
 
 
-# ---- kept on disk -----------------------------------------------------------------------------
+# ---- files ------------------------------------------------------------------------------------
 
 
 def file_of(config):
   """Where the parameters lie: named after all that they depend on."""
-  data = {name: config.data.get(name) for name in SEEN}
+  data = {'task': None}   # that of methods without tasks
+  data |= {name: value for name, value in config.data.items()
+           if defaults.seen_by_segmenter(f'data.{name}')}
   data |= {'load_size': ops.hw(config.data.load_size), 'crop_size': ops.hw(config.data.crop_size)}
-  drawn = {name: value for name, value in config.data.scenes.items() if name not in UNSEEN}
+  drawn = {name: value for name, value in config.data.scenes.items()
+           if defaults.seen_by_segmenter(f'data.scenes.{name}')}
   drawn['size'] = ops.hw(drawn['size'])
   text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
   digest = hashlib.sha256(text.encode()).hexdigest()[:16]
   return files.cache('segmenters') / f'{digest}.npz'
 
 
-def save(path, params, info):
+def save(path: pathlib.Path, params: dict, info: dict) -> None:
   """Write parameters and info as one .npz file, whole or not at all."""
-  flat = {'/'.join(str(part.key) for part in place): np.asarray(value)
-          for place, value in jax.tree_util.tree_flatten_with_path(params)[0]}
+  flat = {}
+  for place, value in jax.tree_util.tree_flatten_with_path(params)[0]:
+    name = '/'.join(str(part.key) for part in place)
+    flat[name] = np.asarray(value)
   files.save_atomic(path, lambda part: np.savez(part, info=json.dumps(info), **flat))
 
 
-def load(path, show=True):
+def load(path: pathlib.Path, show: bool = True) -> tuple[dict, dict] | None:
   """(params, info) of a file that `save` wrote, or None where there is none or it is damaged."""
   if not path.is_file():
     return None
@@ -123,7 +129,7 @@ def load(path, show=True):
 # ---- training ---------------------------------------------------------------------------------
 
 
-def examples(config, split, count=0):
+def examples(config: ConfigDict, split: str, count: int = 0) -> tuple[np.ndarray, np.ndarray]:
   """Labeled frames of the target domain as `evaluate` sees them.
 
   Args:
@@ -136,15 +142,17 @@ def examples(config, split, count=0):
   if data.get('task', 'translate') == 'segmentation':
     raise UserError("data.task='segmentation': the target is a mask, which no network can name "
                      'the classes of')
-  found = sources.open_source(data, split, 'b')
-  if found is None:
+  source = sources.open_source(data, split, 'b')
+  if source is None:
     raise UserError(f'a segmentation network needs {split} frames of the target domain')
-  places = np.linspace(0, len(found) - 1, min(count or len(found), len(found))).astype(int)
-  pairs = [_example(found.read(int(i)), data, repr(found)) for i in places]
-  return tuple(np.stack(part) for part in zip(*pairs, strict=True))
+  count = min(count or len(source), len(source))
+  pairs = [_example(source.read(int(i)), data, repr(source))
+           for i in np.linspace(0, len(source) - 1, count).astype(int)]
+  return np.stack([frame for frame, _ in pairs]), np.stack([label for _, label in pairs])
 
 
 def _example(record, data, name):
+  """(frame, label) of a record as `examples` returns them."""
   if 'label' not in record:
     raise UserError(f'{name} has no labels: a segmentation network can learn data.source=scenes')
   if record['frame'].dtype != np.uint8:
@@ -155,7 +163,7 @@ def _example(record, data, name):
   return (np.rint(frame).astype(np.uint8), resize.resize_labels(record['label'], size))
 
 
-def train(config, show=True):
+def train(config: ConfigDict, show: bool = True) -> tuple[dict, float]:
   """Train from scratch; the same config gives the same parameters on the same machine.
 
   Returns:
@@ -165,8 +173,8 @@ def train(config, show=True):
   if show:
     print(f'segmentation network for eval: drawing {chosen["frames"]} labeled frames', flush=True)
   frames, truth = examples(config, 'train', chosen['frames'])
-  size = tuple(min(side, chosen['crop']) // 2**chosen['levels'] * 2**chosen['levels']
-               for side in frames.shape[1:3])
+  factor = 2**chosen['levels']   # sides that it divides can be halved so often
+  size = tuple(min(side, chosen['crop']) // factor * factor for side in frames.shape[1:3])
   if not all(size):
     raise UserError(f'frames of {frames.shape[2]}x{frames.shape[1]} pixels are too small for '
                      f'eval.segmenter.levels={chosen["levels"]}')
@@ -200,11 +208,12 @@ def _step(net, tx, batch, size, weights, params, opt, frames, truth, key):
 
 
 def _draw(frames, truth, batch, size, key):
+  """Random crops (frames [B, *size, C], labels [B, *size]), half of them mirrored."""
   def one(key):
     which, row, column, side = jax.random.split(key, 4)
     index = jax.random.randint(which, (), 0, len(frames))
-    top, left = (jax.random.randint(k, (), 0, total - part + 1) for k, total, part in
-                 zip((row, column), frames.shape[1:3], size, strict=True))
+    top = jax.random.randint(row, (), 0, frames.shape[1] - size[0] + 1)
+    left = jax.random.randint(column, (), 0, frames.shape[2] - size[1] + 1)
     x = jax.lax.dynamic_slice(frames, (index, top, left, 0), (1, *size, frames.shape[-1]))[0]
     y = jax.lax.dynamic_slice(truth, (index, top, left), (1, *size))[0]
     mirrored = jax.random.bernoulli(side)
@@ -215,26 +224,29 @@ def _draw(frames, truth, batch, size, key):
 # ---- use --------------------------------------------------------------------------------------
 
 
-def predict(params, frames):
+def predict(params: dict, frames: np.ndarray) -> np.ndarray:
   """Class of every pixel.
 
   Args:
-    params: of `train_or_load`.
+    params: from `train_or_load`.
     frames: uint8 [N, H, W, C], the channels it was trained with, any size.
 
   Returns:
     uint8 [N, H, W], Cityscapes train ids.
   """
-  frames, wanted = np.asarray(frames), params['stem']['kernel'].shape[2] // 4
-  if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[-1] != wanted:
+  frames = np.asarray(frames)
+  channels = params['stem']['kernel'].shape[2] // 4   # blocks of 2 x 2 pixels come in as one
+  if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[-1] != channels:
     raise UserError(f'frames {frames.shape} {frames.dtype}: this segmentation network takes uint8 '
-                     f'[N, H, W, {wanted}]')
-  found = []
+                    f'[N, H, W, {channels}]')
+  if not len(frames):
+    return np.zeros(frames.shape[:3], np.uint8)
+  predicted = []
   for start in range(0, len(frames), BATCH):
     part = frames[start:start + BATCH]
     filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-    found.append(np.asarray(_classify(params, filled))[:len(part)])
-  return np.concatenate(found) if found else np.zeros(frames.shape[:3], np.uint8)
+    predicted.append(np.asarray(_classify(params, filled))[:len(part)])
+  return np.concatenate(predicted)
 
 
 @jax.jit
@@ -247,7 +259,7 @@ def _classify(params, frames):
   return jnp.argmax(logits, axis=-1).astype(jnp.uint8)
 
 
-def own_score(params, config):
+def score_on_true_frames(params: dict, config: ConfigDict) -> dict[str, float]:
   """Scores of the network on the true test frames: what a perfect translation would reach."""
   frames, truth = examples(config, 'test')
   total = segmentation.update(segmentation.init(len(class_names.CITYSCAPES)), truth,

@@ -1,210 +1,319 @@
-"""The judges of a test set: one for each kind of score, all with the same three verbs.
+"""Scorers: a function for each kind of score, and the table of all scores.
 
-A judge sees every clip of every row of the table once. Its total is never changed in place.
+To add a score to `evaluate`:
+
+1. Write the measure as pure functions of arrays in `metrics/`, with a test in tests/metrics/.
+2. Write a scorer here: a function `NAME_scorer(request) -> Scorer`.
+3. Enter it in `SCORES` at the end of this file, with what it needs of the test clips. Now
+   `--config.eval.metrics=NAME` computes it, and it is in scores.json. (Only a need that no other
+   score has takes a line in `plan.py`, which says where it is met.)
+4. Give each value that people should see a row in `report/text.py: COLUMNS`: heading, digits,
+   which way is better, one sentence. Tables, pages and `compare` show it by that.
+5. Test the scorer in tests/evaluation/test_scorers.py.
 """
+
+from __future__ import annotations
 
 import dataclasses
 import functools
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax import metrics
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import class_names
 from i2vjax.evaluation import external, scene_segmenter, scoring_networks
-from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, segmentation
-
-NAMES = ('psnr', 'ssim', 'lpips', 'lpips_temporal', 'warping', 'flicker', 'fid', 'kid', 'iou',
-         'apce', 'davis', 'ap')
-ON_REQUEST = {   # what 'auto' leaves out
-    'lpips_temporal': 'takes as long as LPIPS once more',
-    'iou': 'trains a segmentation network on the street for up to a minute',
-    'apce': 'looks for edges at 99 thresholds in every frame, on the host',
-    'davis': 'takes frames for masks, as of data.task=segmentation',
-}
+from i2vjax.metrics import (
+  clips,
+  davis,
+  edges,
+  features,
+  frechet,
+  lpips,
+  score_names,
+  segmentation,
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Scorer:
-  """One kind of score.
+  """Computes one kind of score. It sees every clip of every row of the table once.
 
   Attributes:
-    start: the total of an empty test set.
-    add: (total, eval_clips.EvalClip, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total, {score:
-      value of this clip}, {score: [T] or [T - 1]}).
+    start: the total of an empty test set; totals are never changed in place.
+    add: (total, eval_clips.EvalClip, frames [T, H, W, C] uint8 or float in [-1, 1]) -> (total,
+      {score: value of this clip}, {score: [T] or [T - 1]}).
     result: total -> {score: value}.
     facts: how it was done, for the protocol.
   """
 
   start: Any
-  add: Any
-  result: Any
+  add: Callable
+  result: Callable
   facts: dict = dataclasses.field(default_factory=dict)
 
 
-def choose_scores(wanted, reasons):
-  """(names to compute, {name: why not}).
+@dataclasses.dataclass(frozen=True)
+class Request:
+  """What a scorer is made from.
 
-  Args:
-    wanted: `eval.metrics`: names with commas, all of which must be possible, and 'auto' for all
-      that is possible and not in `ON_REQUEST`.
-    reasons: {name: why it cannot be computed}.
-  """
-  asked = tuple(name.strip() for name in wanted.split(',') if name.strip())
-  for name in asked:
-    if name not in ('auto', *NAMES):
-      raise UserError(f'eval.metrics: {name!r} is not known; there are auto or '
-                       f'{", ".join(NAMES)}')
-    if name in reasons:
-      raise UserError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
-  auto = 'auto' in asked
-  names = tuple(name for name in NAMES if name in asked
-                or auto and name not in reasons and name not in ON_REQUEST)
-  hints = {name: f'{why}: ask for it by --config.eval.metrics=auto,{name}'
-           for name, why in ON_REQUEST.items()} if auto else {}
-  left = [name for name in NAMES if name not in names]
-  return names, {name: reasons.get(name) or hints.get(name) or 'not asked for' for name in left}
-
-
-def scorers_for(config, names, reference=None, estimator='', show=True):
-  """The judges of these scores.
-
-  Args:
+  Attributes:
     config: of the run, or a ConfigDict with `eval` alone.
-    names: of `choose`.
+    names: scores to compute; a scorer of several leaves out the others.
     reference: () -> iterable of [T, H, W, C]: the real frames that FID and KID compare with.
-    estimator: of the motion, '' where it is known: part of the score's name.
+    estimator: of the motion, '' where it is the truth: part of the score's name.
     show: progress of what must be trained first.
   """
-  judges = [pixel_scorer(config.eval, names, estimator)]
-  if 'lpips' in names or 'lpips_temporal' in names:
-    judges.append(lpips_scorer(config, names))
-  if 'fid' in names or 'kid' in names:
-    judges.append(fid_kid_scorer(config, names, reference))
-  if 'iou' in names and not config.eval.predictions:
-    judges.append(miou_scorer(config, show))
-  if 'apce' in names:
-    judges.append(apce_scorer())
-  if 'davis' in names:
-    judges.append(davis_scorer())
-  return judges
+
+  config: ConfigDict
+  names: Sequence[str] = ()
+  reference: Callable[[], Iterable[np.ndarray]] | None = None
+  estimator: str = ''
+  show: bool = True
 
 
-# ---- judges -----------------------------------------------------------------------------------
+# ---- scorers ----------------------------------------------------------------------------------
 
 
-def pixel_scorer(settings, names, estimator=''):
+def pixel_scorer(request: Request) -> Scorer:
   """PSNR and SSIM frame by frame, warping error and flicker clip by clip."""
-  options = dict(names=names, psnr_cap=settings.psnr_cap, ssim_gray=settings.ssim_gray,
-                 warp_kind=settings.warp_kind, batch=settings.batch, estimator=estimator)
+  settings, estimator = request.config.eval, request.estimator
 
-  def add(total, material, frames):
-    return clips.score(total, frames, material.target, material.shown, material.motion, **options)
-  return Scorer(metrics.init(), add, lambda total: metrics.result(total) if total else {}, {
+  def add(total, clip, frames):
+    return clips.score(
+        total, frames, clip.target, clip.shown, clip.motion, names=request.names,
+        psnr_cap=settings.psnr_cap, ssim_gray=settings.ssim_gray, warp_kind=settings.warp_kind,
+        batch=settings.batch, estimator=estimator)
+  flow = estimator or 'true motion of the source'
+  return Scorer(metrics.init(), add, _result_or_nothing, {
       'psnr_cap': settings.psnr_cap, 'ssim': 'luma' if settings.ssim_gray else 'per channel',
-      'warp_kind': settings.warp_kind,
-      'flow': (estimator or 'true motion of the source') if 'warping' in names else None})
+      'warp_kind': settings.warp_kind, 'flow': flow if 'warping' in request.names else None})
 
 
-def lpips_scorer(config, names):
+def lpips_scorer(request: Request) -> Scorer:
   """LPIPS of aligned frames, frame by frame; between each frame and the next, clip by clip."""
-  scorer = scoring_networks.load_lpips(config)
-  call = lpips.program(scorer.nets, scorer.params, config.eval.batch)
-  name, between = (f'{x}{scorer.suffix}' for x in ('lpips', 'lpips_temporal'))
+  networks = scoring_networks.load_lpips(request.config)
+  call = lpips.program(networks.nets, networks.params, request.config.eval.batch)
+  to_target = score_names.make('lpips', random=networks.random)
+  to_next = score_names.make('lpips_temporal', random=networks.random)
 
-  def add(total, material, frames):
+  def add(total, clip, frames):
     values, series = {}, {}
-    if 'lpips' in names:
-      total, series[name] = lpips.update(total, call, frames, material.target, name)
-      values[name] = float(np.mean(series[name]))
-    if 'lpips_temporal' in names and len(frames) > 1:
-      series[between] = lpips.temporal(call, frames)
-      values[between] = float(np.mean(series[between]))
-      total = metrics.update(total, {between: values[between]})
+    if 'lpips' in request.names:
+      total, series[to_target] = lpips.update(total, call, frames, clip.target, to_target)
+      values[to_target] = float(np.mean(series[to_target]))
+    if 'lpips_temporal' in request.names and len(frames) > 1:
+      series[to_next] = lpips.temporal(call, frames)
+      values[to_next] = float(np.mean(series[to_next]))
+      total = metrics.update(total, {to_next: values[to_next]})
     return total, values, series
-  return Scorer(metrics.init(), add, lambda total: metrics.result(total) if total else {},
-               {'lpips': describe(scorer)})
+  return Scorer(metrics.init(), add, _result_or_nothing,
+                {'lpips': scoring_networks.describe(networks)})
 
 
-def fid_kid_scorer(config, names, reference):
+def _result_or_nothing(total):
+  """The means, {} where no clip had a value (single frames have no warping error)."""
+  return metrics.result(total) if total else {}
+
+
+def fid_kid_scorer(request: Request) -> Scorer:
   """FID and KID of all frames of a row against the reference frames."""
-  settings, scorer = config.eval, scoring_networks.load_inception(config)
-  call = features.program(scorer.nets['inception'], scorer.params['inception'], settings.fid_mode,
-                          settings.batch)
+  settings, networks = request.config.eval, scoring_networks.load_inception(request.config)
+  call = features.program(networks.nets['inception'], networks.params['inception'],
+                          settings.fid_mode, settings.batch)
   options = dict(degrees=tuple(settings.kid_degrees), subsets=settings.kid_subsets,
                  subset_size=settings.kid_subset_size, seed=settings.seed)
-  facts = {'fid_mode': settings.fid_mode, 'inception': describe(scorer)}
+  facts = {'fid_mode': settings.fid_mode, 'inception': scoring_networks.describe(networks)}
 
-  @functools.cache
-  def real():
-    look = call if scorer.suffix else features.kept(   # random weights are not worth keeping
-        call, files.cache('features'), mode=settings.fid_mode, **scorer.files)
-    return frechet.update(frechet.init(), np.concatenate([look(frames) for frames in reference()]))
+  @functools.cache   # all rows are compared with the same frames
+  def reference_set():
+    extract = call
+    if not networks.random:   # features of random networks are not worth a file
+      extract = features.cached(
+          call, files.cache('features'), mode=settings.fid_mode, **networks.files)
+    parts = [extract(frames) for frames in request.reference()]
+    return frechet.update(frechet.init(), np.concatenate(parts))
 
-  def add(total, material, frames):
+  def add(total, clip, frames):
     return frechet.update(total, call(frames)), {}, {}
 
   def result(total):
-    facts.update(frechet.protocol(len(frechet.gather(total)), len(frechet.gather(real())),
-                                  **options))
-    return frechet.result(total, real(), names=names, suffix=scorer.suffix, **options)
+    count, reference_count = len(frechet.gather(total)), len(frechet.gather(reference_set()))
+    facts.update(frechet.protocol(count, reference_count, **options))
+    return frechet.result(total, reference_set(), names=request.names, random=networks.random,
+                          **options)
   return Scorer(frechet.init(), add, result, facts)
 
 
-def miou_scorer(config, show=True):
-  """mIoU and kin: what a segmentation network of the street by day sees in the frames."""
-  settings = config.eval
-  params, info = scene_segmenter.train_or_load(config, show)
-  options = dict(names=class_names.CITYSCAPES, classes=class_names.class_list(settings.classes),
-                 small=class_names.SMALL, absent=settings.absent)
+def miou_scorer(request: Request) -> Scorer:
+  """mIoU, fwIoU and pixel accuracy of what a segmentation network finds in the frames."""
+  settings = request.config.eval
+  params, info = scene_segmenter.train_or_load(request.config, request.show)
+  count = len(class_names.CITYSCAPES)
+  result = functools.partial(
+      segmentation.result, names=class_names.CITYSCAPES, small=class_names.SMALL,
+      classes=class_names.class_list(settings.classes), absent=settings.absent)
 
-  def add(total, material, frames):
-    found = scene_segmenter.predict(params, clips.eight_bits(frames))
-    own = segmentation.update(
-      segmentation.init(len(class_names.CITYSCAPES)), material.labels, found
-    )
-    values = segmentation.result(own, **options)
-    return segmentation.merge(total, own), {
-        name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}, {}
-  return Scorer(segmentation.init(len(class_names.CITYSCAPES)), add,
-               functools.partial(segmentation.result, **options),
-               {'classes': settings.classes, 'absent_classes': settings.absent,
-                'miou_of_true_frames': round(info['miou'], 4)})
+  def add(total, clip, frames):
+    predicted = scene_segmenter.predict(params, clips.eight_bits(frames))
+    of_clip = segmentation.update(segmentation.init(count), clip.labels, predicted)
+    values = result(of_clip)
+    shown = {name: values[name] for name in ('miou', 'fwiou', 'pixel_accuracy')}
+    return segmentation.merge(total, of_clip), shown, {}
+  return Scorer(segmentation.init(count), add, result, {
+      'classes': settings.classes, 'absent_classes': settings.absent,
+      'miou_of_true_frames': round(info['miou'], 4)})
 
 
-def apce_scorer():
-  """APCE: edges of the source found again."""
-  last = {}   # rows take turns on a clip: the edges of its source are looked for once
+def apce_scorer(request: Request) -> Scorer:
+  """APCE: the share of the source's edges that the frames have too."""
+  del request
+  cache = {}   # rows take turns on a clip: the edges of its source are looked for once
 
-  def source_edges(material, t):
-    if last.get('of') is not material.shown:
-      last.clear()
-      last['of'] = material.shown
-    if t not in last:   # packed: 99 maps of a frame are an eighth of their size
-      last[t] = np.packbits(edges.edge_maps(material.shown[t]), axis=-1)
-    width = material.shown.shape[2]
-    return np.unpackbits(last[t], axis=-1, count=width).astype(bool)
+  def source_edges(clip, t):
+    if cache.get('of') is not clip.shown:
+      cache.clear()
+      cache['of'] = clip.shown
+    if t not in cache:   # packed: 99 maps of a frame are an eighth of their size
+      cache[t] = np.packbits(edges.edge_maps(clip.shown[t]), axis=-1)
+    width = clip.shown.shape[2]
+    return np.unpackbits(cache[t], axis=-1, count=width).astype(bool)
 
-  def add(total, material, frames):
-    ratios = np.stack([edges.found_again(source_edges(material, t), edges.edge_maps(frame))
-                       for t, frame in enumerate(clips.eight_bits(frames))])
-    own = edges.update(edges.init(), ratios)
-    values = edges.result(own) if own['count'].any() else {}
-    return edges.merge(total, own), {k: v for k, v in values.items() if k == 'apce'}, {}
+  def add(total, clip, frames):
+    ratios = [edges.share_of_edges_kept(source_edges(clip, t), edges.edge_maps(frame))
+              for t, frame in enumerate(clips.eight_bits(frames))]
+    of_clip = edges.update(edges.init(), np.stack(ratios))
+    values = {}
+    if of_clip['count'].any():   # else the clip's source has no edge
+      values['apce'] = edges.result(of_clip)['apce']
+    return edges.merge(total, of_clip), values, {}
   return Scorer(edges.init(), add, edges.result)
 
 
-def davis_scorer():
+def davis_scorer(request: Request) -> Scorer:
   """J, F and T of frames that are masks (white is foreground), mean over clips."""
-  def add(total, material, frames):
-    (mask, truth), = davis.objects(external.binary(frames), external.binary(material.target))
+  del request
+
+  def add(total, clip, frames):
+    masks = external.binary_masks(frames), external.binary_masks(clip.target)
+    (mask, truth), = davis.objects(*masks)
     values = davis.clip_values(mask, truth, with_t=len(mask) > 1)
     return metrics.update(total, values), values, {}
   return Scorer(metrics.init(), add, metrics.result)
 
 
-def describe(scorer):
-  """The files of a scorer in one line."""
-  return ', '.join(f'{name}: {file}' for name, file in scorer.files.items())
+# ---- the table of scores ----------------------------------------------------------------------
+
+
+NEEDS = {   # `plan.py` says for which test clips they are met
+    'target': 'target frames aligned with the source',
+    'source': 'the source frames',
+    'pairs': 'clips of at least 2 frames',
+    'two_frames': 'at least 2 frames in all',
+    'classes': 'true classes, and a network or files that say what is seen',
+    'masks': 'targets that are masks',
+    'boxes': 'files of true and of detected boxes',
+    'lpips_size': 'frames large enough for LPIPS',
+    'lpips_weights': 'the weight files of LPIPS',
+    'inception_weights': 'the weight file of FID and KID',
+}
+
+
+class Score(NamedTuple):
+  """A score that `eval.metrics` may name.
+
+  Attributes:
+    scorer: the function that makes its scorer; None: `external.py` reads it from files.
+    needs: which of `NEEDS`; the first that is not met is the reason given.
+    while_training: quick enough for `eval.every`.
+    on_request: why 'auto' leaves it out, '' where it does not.
+  """
+
+  scorer: Callable[[Request], Scorer] | None
+  needs: tuple[str, ...] = ()
+  while_training: bool = False
+  on_request: str = ''
+
+
+SCORES = {   # in the order of the table
+    'psnr': Score(pixel_scorer, ('target',), while_training=True),
+    'ssim': Score(pixel_scorer, ('target',), while_training=True),
+    'lpips': Score(lpips_scorer, ('lpips_size', 'lpips_weights', 'target')),
+    'lpips_temporal': Score(lpips_scorer, ('lpips_size', 'lpips_weights', 'pairs'),
+                            on_request='takes as long as LPIPS once more'),
+    'warping': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
+    'flicker': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
+    'fid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
+    'kid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
+    'iou': Score(miou_scorer, ('classes',), on_request='trains a segmentation network on the '
+                 'street for up to a minute'),
+    'apce': Score(apce_scorer, ('source',), on_request='looks for edges at 99 thresholds in every '
+                  'frame, on the host'),
+    'davis': Score(davis_scorer, ('masks',), on_request='takes frames for masks '
+                   '(data.task=segmentation)'),
+    'ap': Score(None, ('boxes',)),
+}
+NAMES = tuple(SCORES)
+
+
+def reasons_against(missing: dict[str, str]) -> dict[str, str]:
+  """{score: why it cannot be computed}.
+
+  Args:
+    missing: {one of `NEEDS`: why it is not met}.
+  """
+  assert missing.keys() <= NEEDS.keys(), missing
+  reasons = {}
+  for name, score in SCORES.items():
+    unmet = [need for need in score.needs if need in missing]
+    if unmet:
+      reasons[name] = missing[unmet[0]]
+  return reasons
+
+
+def choose_scores(requested: str,
+                  reasons: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+  """(names to compute, {name: why it is left out}).
+
+  Args:
+    requested: `eval.metrics`: names with commas, all of which must be possible, and 'auto' for all
+      that is possible and not on request alone.
+    reasons: {name: why it cannot be computed}.
+
+  Raises:
+    UserError: a name is unknown, or cannot be computed.
+  """
+  asked = tuple(name.strip() for name in requested.split(',') if name.strip())
+  for name in asked:
+    if name not in ('auto', *NAMES):
+      raise UserError(f'eval.metrics: {name!r} is not known; there are auto or '
+                      f'{", ".join(NAMES)}')
+    if name in reasons:
+      raise UserError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
+  names, skipped = [], {}
+  for name, score in SCORES.items():
+    possible = name not in reasons
+    if name in asked or ('auto' in asked and possible and not score.on_request):
+      names.append(name)
+    elif not possible:
+      skipped[name] = reasons[name]
+    elif 'auto' in asked:
+      skipped[name] = f'{score.on_request}: ask for it by --config.eval.metrics=auto,{name}'
+    else:
+      skipped[name] = 'not asked for'
+  return tuple(names), skipped
+
+
+def scorers_for(request: Request) -> list[Scorer]:
+  """The scorers that compute the scores of a request, each of them once."""
+  makers = [pixel_scorer]   # always: every protocol has its settings
+  for name in request.names:
+    from_files = name == 'iou' and request.config.eval.predictions   # external.py reads them
+    maker = SCORES[name].scorer
+    if maker and maker not in makers and not from_files:
+      makers.append(maker)
+  return [maker(request) for maker in makers]

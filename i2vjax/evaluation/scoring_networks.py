@@ -1,44 +1,47 @@
-"""The frozen networks that scores are measured with: are their files here, and load them.
+"""Frozen networks that scores are measured with: find and load their weights.
 
-`eval.weights='random'` gives random ones for smoke tests; names of such scores end in `RANDOM`.
+`eval.weights='random'` gives random ones for smoke tests, and names of such scores say so
+(`metrics/score_names.py`). Not to be confused with the weights of the run that is scored.
 """
 
 import dataclasses
 from typing import Any
+
+import flax.linen as nn
+from ml_collections import ConfigDict
 
 from i2vjax import pretrained
 from i2vjax.core.errors import UserError
 from i2vjax.networks import alexnet, inception, vgg
 from i2vjax.pretrained import registry
 
-RANDOM = '_RANDOM'
 VGG_TAPS = ('relu1_2', 'relu2_2', 'relu3_3', 'relu4_3', 'relu5_3')   # of LPIPS
 NEEDS = {'fid': ('inception_fid',), 'kid': ('inception_fid',),
          'lpips_alex': ('alexnet', 'lpips_alex'), 'lpips_vgg': ('vgg16', 'lpips_vgg')}
 
 
 @dataclasses.dataclass(frozen=True)
-class Scorer:
+class ScoringNetworks:
   """Networks of one score with their parameters.
 
   Attributes:
     nets: {name: flax module}.
     params: {name: parameters}.
     files: {weight id: 'NAME of the file, first 8 digits of its SHA-256', or 'random'}.
-    suffix: what names of scores end in: '' or '_RANDOM'.
+    random: the parameters are random, which names of scores must say.
   """
 
-  nets: dict
-  params: Any
-  files: dict
-  suffix: str = ''
+  nets: dict[str, nn.Module]
+  params: dict[str, Any]
+  files: dict[str, str]
+  random: bool = False
 
 
-def needs(metric, config):
+def needs(metric: str, config: ConfigDict) -> tuple[str, ...]:
   """Weight ids of a score: 'fid', 'kid' or 'lpips' (`eval.lpips_net`: 'alex', the default, 'vgg').
 
   Raises:
-    ValueError: another LPIPS network, or another score.
+    UserError: another LPIPS network, or another score.
   """
   if metric == 'lpips':
     net = registry.lookup(config, 'eval.lpips_net') or 'alex'
@@ -50,7 +53,7 @@ def needs(metric, config):
   return NEEDS[metric]
 
 
-def missing(metric, config):
+def missing(metric: str, config: ConfigDict) -> str | None:
   """Why a score cannot be computed, with the commands that help, or None. Loads nothing.
 
   Args:
@@ -58,7 +61,7 @@ def missing(metric, config):
     config: ConfigDict; says where files lie, and whether random weights will do.
 
   Raises:
-    ValueError: `eval.weights` is neither 'file' nor 'random'; see `needs`.
+    UserError: `eval.weights` is neither 'file' nor 'random'; see `needs`.
   """
   ids = needs(metric, config)
   if is_random(config):
@@ -68,11 +71,11 @@ def missing(metric, config):
     return None
   names = ' and '.join(f'{entry.file} ({entry.megabytes:g} MB)' for entry in absent)
   commands = '; '.join(f'python -m i2vjax.main fetch {entry.id}' for entry in absent)
-  return f'needs {names}, not on this machine; get {"it" if len(absent) == 1 else "them"} by: ' \
-         f'{commands}'
+  them = 'it' if len(absent) == 1 else 'them'
+  return f'needs {names}, not on this machine; get {them} by: {commands}'
 
 
-def is_random(config):
+def is_random(config: ConfigDict) -> bool:
   """True where `eval.weights` asks for random weights; other values than 'file' are refused."""
   value = registry.lookup(config, 'eval.weights') or 'file'
   if value not in ('file', 'random'):
@@ -80,8 +83,8 @@ def is_random(config):
   return value == 'random'
 
 
-def load_inception(config, dims=2048):
-  """Scorer of FID and KID: networks {'inception'}.
+def load_inception(config: ConfigDict, dims: int = 2048) -> ScoringNetworks:
+  """The network of FID and KID: {'inception'}.
 
   Args:
     config: ConfigDict.
@@ -93,8 +96,8 @@ def load_inception(config, dims=2048):
   return load({'inception': (inception.Inception(dims), 'inception_fid')}, config)
 
 
-def load_lpips(config):
-  """Scorer of LPIPS, `eval.lpips_net`: networks {'backbone', 'heads'}.
+def load_lpips(config: ConfigDict) -> ScoringNetworks:
+  """The networks of LPIPS, `eval.lpips_net`: {'backbone', 'heads'}.
 
   Raises:
     MissingWeights, ValueError: see `pretrained.load`.
@@ -104,8 +107,8 @@ def load_lpips(config):
   return load({'backbone': (net, backbone), 'heads': (alexnet.Heads(), heads)}, config)
 
 
-def load(named, config):
-  """Scorer of {name: (module, weight id)}.
+def load(named: dict[str, tuple[nn.Module, str]], config: ConfigDict) -> ScoringNetworks:
+  """The networks {name: (module, weight id)} with their parameters.
 
   VGG-16 serves training losses too, where `perceptual` says if it is random; here `eval.weights`
   alone decides.
@@ -117,8 +120,16 @@ def load(named, config):
   params = {name: pretrained.load(weight_id, module, None, config)
             for name, (module, weight_id) in named.items()}
   record = pretrained.used()
-  files = {weight_id: 'random' if random else
-           f'{record[weight_id]["file"]}, {record[weight_id]["sha256"][:8]}'
-           for _, weight_id in named.values()}
+  files = {}
+  for _, weight_id in named.values():
+    files[weight_id] = 'random'
+    if not random:
+      used = record[weight_id]
+      files[weight_id] = f'{used["file"]}, {used["sha256"][:8]}'
   nets = {name: module for name, (module, _) in named.items()}
-  return Scorer(nets, params, files, RANDOM if random else '')
+  return ScoringNetworks(nets, params, files, random)
+
+
+def describe(networks: ScoringNetworks) -> str:
+  """The weight files of networks in one line, for the protocol."""
+  return ', '.join(f'{name}: {file}' for name, file in networks.files.items())

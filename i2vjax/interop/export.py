@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import errno
 import json
 import logging
 import pathlib
@@ -13,12 +12,11 @@ import numpy as np
 import orbax.checkpoint as ocp
 
 from i2vjax import __version__
-from i2vjax.core import parallel
+from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.run import averaging
 
-FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
 TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
 
 
@@ -58,12 +56,9 @@ def export(run, network, output, overwrite=False):
       shutil.rmtree(output)
     part.rename(output)
   except (OSError, ValueError) as error:   # orbax passes the system's refusal on as text
-    full = getattr(error, 'errno', None) == errno.ENOSPC or any(
-        text in str(error) for text in FULL)
-    if not full:
+    if not files.disk_full(error):
       raise
-    free = shutil.disk_usage(part.parent).free // 2**20
-    raise OSError(f'{output}: the disk is full ({free} MiB free); nothing of it is left') from error
+    raise files.disk_full_error(output, 'nothing of it is left') from error
   finally:
     shutil.rmtree(part, ignore_errors=True)
   return output

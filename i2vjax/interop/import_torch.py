@@ -66,7 +66,7 @@ def config_path(source):
     ValueError: unknown source. FileNotFoundError: the package was installed without its configs.
   """
   method, mark, variant = _source(source)[0].partition(':')
-  path = pathlib.Path(__file__).parents[1] / 'configs' / f'{method}.py'
+  path = pathlib.Path(__file__).parents[2] / 'configs' / f'{method}.py'
   if not path.is_file():
     raise FileNotFoundError(f'{path} is not there: name the config of {method} with --config')
   return f'{path}{mark}{variant}'

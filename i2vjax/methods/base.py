@@ -96,7 +96,7 @@ class Method(Protocol):
 
 
 REQUIRED = ('PLAYERS', 'INFERENCE_NETWORKS', 'networks', 'example_inputs', 'step', 'translate')
-DEFAULTS = {
+DEFAULTS: dict[str, Any] = {
     'frozen_networks': lambda config: {},
     'phases': lambda config: [(0, 'train')],
     'step_variant': None,

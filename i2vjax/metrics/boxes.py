@@ -1,11 +1,12 @@
-"""Boxes of a whole test set: COCO files read and checked.
+"""Detection boxes of a test set, read from COCO files and checked.
 
-Both files are of the frames that are judged. What a published set does to its frames is done to its
-boxes by `data/builders/shaping.py`.
+Both files describe the frames that are scored. What a published set does to its frames is done to
+its boxes by `data/transforms/shaping.py`.
 """
 
 import json
 import pathlib
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,7 @@ class Boxes(NamedTuple):
   crowd: np.ndarray
 
 
-def read_truth(path, classes=None):
+def read_truth(path, classes: Sequence[str] | None = None) -> tuple[Boxes, tuple, dict, dict]:
   """Boxes of a COCO ground-truth file.
 
   Args:
@@ -55,14 +56,14 @@ def read_truth(path, classes=None):
                      f'({error!r} is missing in one)') from error
   names = tuple(classes or categories)
   kinds = _kinds(path, names, categories)
-  known = set(categories.values())
-  boxes = _boxes(path, tree['annotations'], kinds, images, known, scored=False)
+  ids = set(categories.values())
+  boxes = _boxes(path, tree['annotations'], kinds, images, ids, scored=False)
   if not len(boxes.image):
     raise UserError(f'{path} has no boxes of {", ".join(names)}: nothing to score')
   return boxes, names, kinds, images
 
 
-def read_detections(path, kinds, images):
+def read_detections(path, kinds: dict, images: dict) -> Boxes:
   """Boxes of a detector: a list of {image_id, category_id, bbox [x, y, w, h], score}.
 
   Args:
@@ -99,12 +100,12 @@ def _kinds(path, names, categories):
   return kinds
 
 
-def _boxes(path, entries, kinds, images, known, scored):
-  """Checked entries as Boxes. known: category ids that may occur; None: any."""
+def _boxes(path, entries, kinds, images, category_ids, scored):
+  """Checked entries as Boxes. category_ids: those that may occur; None: any."""
   needed = ('image_id', 'category_id', 'bbox', *(['score'] if scored else []))
   rows = []
   for number, entry in enumerate(entries):
-    reason = _wrong(entry, needed, images, known)
+    reason = _wrong(entry, needed, images, category_ids)
     if reason:
       raise UserError(f'{path}, entry {number}: {reason}')
     if entry['category_id'] in kinds:
@@ -116,7 +117,7 @@ def _boxes(path, entries, kinds, images, known, scored):
                np.array(crowd, bool))
 
 
-def _wrong(entry, needed, images, known):
+def _wrong(entry, needed, images, category_ids):
   """What is wrong with an entry, or None."""
   lacks = [name for name in needed if not isinstance(entry, dict) or name not in entry]
   if lacks:
@@ -124,7 +125,7 @@ def _wrong(entry, needed, images, known):
   if entry['image_id'] not in images:
     return (f'image_id {entry["image_id"]!r} is not among the {len(images)} images of the ground '
             f'truth')
-  if known is not None and entry['category_id'] not in known:
+  if category_ids is not None and entry['category_id'] not in category_ids:
     return f'category_id {entry["category_id"]!r} is not among the categories'
   numbers = entry['bbox'] if isinstance(entry['bbox'], list) else []
   if len(numbers) != 4 or not all(map(_number, numbers)) or min(numbers[2:]) < 0:

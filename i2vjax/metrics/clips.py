@@ -1,13 +1,14 @@
-"""All scores of one clip in one call, and how clips add up to a table row."""
+"""PSNR, SSIM, warping error and flicker of whole clips, added to totals."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 
 from i2vjax import metrics
-from i2vjax.metrics import fidelity, flicker, warping
+from i2vjax.metrics import fidelity, flicker, score_names, warping
 
 PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
 NAMES = PAIRED + UNPAIRED
@@ -15,8 +16,8 @@ BLOCK = 128   # pairs whose motion is at hand at a time
 
 
 @dataclasses.dataclass(frozen=True)
-class Unit:
-  """Frames in [0, 1], one index at a time: a long clip is four times as large in floats.
+class UnitFrames:
+  """Frames in [0, 1], converted when they are read: a long clip is four times as large in floats.
 
   Attributes:
     frames: [T, H, W, C] uint8, or float in [-1, 1].
@@ -25,7 +26,7 @@ class Unit:
   frames: Any
 
   @property
-  def shape(self):
+  def shape(self) -> tuple[int, ...]:
     return self.frames.shape
 
   def __len__(self):
@@ -35,7 +36,7 @@ class Unit:
     return unit(self.frames[index])
 
 
-def unit(frames):
+def unit(frames: np.ndarray) -> np.ndarray:
   """[..., H, W, C] uint8, or float in [-1, 1], as float32 in [0, 1]."""
   frames = np.asarray(frames)
   if frames.dtype == np.uint8:
@@ -43,14 +44,16 @@ def unit(frames):
   return np.asarray(metrics.unit(frames, quantize=False))
 
 
-def eight_bits(frames):
+def eight_bits(frames: np.ndarray) -> np.ndarray:
   """[T, H, W, C] uint8, or float in [-1, 1], as uint8."""
   frames = np.asarray(frames)
   return frames if frames.dtype == np.uint8 else np.rint(unit(frames) * 255).astype(np.uint8)
 
 
-def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, psnr_cap=100.0,
-          ssim_gray=False, warp_kind='mse', batch=16, estimator=''):
+def score(total: dict, frames: np.ndarray, target: np.ndarray | None = None,
+          source: np.ndarray | None = None, motion: tuple | None = None, *,
+          names: Sequence[str] = NAMES, psnr_cap: float = 100.0, ssim_gray: bool = False,
+          warp_kind: str = 'mse', batch: int = 16, estimator: str = '') -> tuple[dict, dict, dict]:
   """Score one clip and add it to a running total.
 
   PSNR and SSIM enter the total frame by frame (mean over all frames), warping error and flicker
@@ -58,7 +61,7 @@ def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, 
 
   Args:
     total: from `metrics.init` or an earlier call.
-    frames: [T, H, W, C] uint8 or float in [-1, 1]: what is judged.
+    frames: [T, H, W, C] uint8 or float in [-1, 1]: the translation that is scored.
     target: the aligned truth of the same shape, or None.
     source: [T, H, W, any C], what the frames were made from, or None.
     motion: (flow [T-1, H, W, 2], visible [T-1, H, W]) of the source, of any size, or None.
@@ -68,43 +71,40 @@ def score(total, frames, target=None, source=None, motion=None, *, names=NAMES, 
   Returns:
     (total, {name: value of this clip}, {'psnr', 'ssim': [T], 'warping': [T-1]}).
   """
-  frames = Unit(frames)
+  frames = UnitFrames(frames)
   values, series = {}, {}
-  wanted = tuple(name for name in PAIRED if name in names)
-  if target is not None and wanted:
-    total, series = _paired(total, frames, Unit(target), wanted, psnr_cap, ssim_gray, batch)
+  paired = tuple(name for name in PAIRED if name in names)
+  if target is not None and paired:
+    total, series = _paired(total, frames, UnitFrames(target), paired, psnr_cap, ssim_gray, batch)
     values |= {name: float(np.mean(items)) for name, items in series.items()}
   if motion is not None and 'warping' in names and len(frames) > 1:
-    result, series['warping'] = _warping(frames, *motion, warp_kind, batch)
-    if estimator:
-      result = {f'{name}[{estimator}]' if name.startswith('warping') else name: value
-                for name, value in result.items()}
+    result, series['warping'] = _warping(frames, *motion, warp_kind, batch, estimator)
     total, values = metrics.update(total, result), values | result
   if source is not None and 'flicker' in names and len(frames) > 1:
-    result = flicker.clip_values(frames, Unit(source))
+    result = flicker.clip_values(frames, UnitFrames(source))
     values |= result
-    if np.isnan(result['flicker_ratio']):
+    if np.isnan(result['flicker_ratio']):   # one still source would make the mean NaN
       result = {**result, 'num_still_sources': 1}
       del result['flicker_ratio']
     total = metrics.update(total, result)
   return total, values, series
 
 
-def _warping(frames, flow, visible, kind, batch):
+def _warping(frames, flow, visible, kind, batch, estimator):
   """({score: value}, [T-1] values of the pairs)."""
   parts = []
   for start in range(0, len(flow), BLOCK):
-    own = slice(start, start + BLOCK)
-    motion, mask = at_size(flow[own], visible[own], frames.shape[1:3])
+    block = slice(start, start + BLOCK)
+    motion, mask = at_size(flow[block], visible[block], frames.shape[1:3])
     parts.append(warping.clip_error(jnp.asarray(frames[start:start + len(motion) + 1]), motion,
                                     mask, kind=kind, batch=batch))
   pairs = np.concatenate([part['pairs'] for part in parts])
-  return {f'warping_{kind}': float(pairs.mean()),
+  return {score_names.make(f'warping_{kind}', estimator): float(pairs.mean()),
           'num_empty_pairs': sum(part['num_empty_pairs'] for part in parts)}, pairs
 
 
-def at_size(flow, visible, size):
-  """(flow, mask [T-1, *size, 1]) for frames of `size`, from the truth at its own size.
+def at_size(flow: np.ndarray, visible: np.ndarray, size: tuple[int, int]) -> tuple:
+  """(flow, mask [T-1, *size, 1]) for frames of `size`, from motion of another size.
 
   Resized pixels may mix two surfaces: motion boundaries are then left out too.
   """
@@ -127,8 +127,8 @@ def _paired(total, frames, target, names, psnr_cap, gray, batch):
   return total, series
 
 
-def moments(target):
-  """Per-frame channel means and total variance of a clip, all that a constant color is judged by.
+def moments(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+  """Channel means and variance of each frame: all that the PSNR of a constant color needs.
 
   Args:
     target: [T, H, W, C] uint8 or float in [-1, 1].
@@ -136,12 +136,15 @@ def moments(target):
   Returns:
     (means [T, C], variances [T]: mean over channels of the variance inside the frame).
   """
-  found = [(frame.mean(axis=(0, 1)), frame.var(axis=(0, 1)).mean())
-           for frame in (unit(frame).astype(np.float64) for frame in target)]
-  return tuple(np.stack(part) for part in zip(*found, strict=True))
+  means, variances = [], []
+  for frame in target:
+    frame = unit(frame).astype(np.float64)
+    means.append(frame.mean(axis=(0, 1)))
+    variances.append(frame.var(axis=(0, 1)).mean())
+  return np.stack(means), np.stack(variances)
 
 
-def best_color(means, variances, rounds=200):
+def best_color(means: np.ndarray, variances: np.ndarray, rounds: int = 200) -> np.ndarray:
   """The one color whose mean PSNR against all frames is highest (ours: the least a score means).
 
   A constant c has MSE_t = variance_t + |m_t - c|^2 / C in frame t, so the best c is the mean of the

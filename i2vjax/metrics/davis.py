@@ -1,4 +1,4 @@
-"""Scores of object masks along a video: region J, contour F, temporal instability T (DAVIS).
+"""DAVIS scores of object masks: region J, contour F, temporal instability T.
 
 Perazzi et al., CVPR 2016, and Pont-Tuset et al., arXiv 1704.00675; GTC reports their means. Masks
 are bool [T, H, W], one object each.
@@ -16,7 +16,7 @@ TOLERANCE = 0.008   # of the diagonal: 8 pixels at 854 x 480
 QUARTERS = 4
 
 
-def objects(ids, truth, single=True):
+def objects(ids: np.ndarray, truth: np.ndarray, single: bool = True) -> list:
   """Maps of object ids as pairs of masks.
 
   Args:
@@ -29,14 +29,14 @@ def objects(ids, truth, single=True):
   if ids.shape != truth.shape or ids.ndim != 3:
     raise UserError(f'masks {ids.shape} and truth {truth.shape}: expected [T, H, W], both the '
                      f'same; nothing is resized here')
-  ids, truth = (np.where(x == 255, 0, x) for x in (ids, truth))
+  ids, truth = np.where(ids == 255, 0, ids), np.where(truth == 255, 0, truth)
   if single:
     return [(ids > 0, truth > 0)]
   return [(ids == k, truth == k) for k in np.unique(truth) if k]
 
 
 @jax.jit
-def jaccard(masks, truth):
+def jaccard(masks: jax.Array, truth: jax.Array) -> jax.Array:
   """J = |M and G| / |M or G| of each frame; 1 where both are empty.
 
   Args:
@@ -50,7 +50,7 @@ def jaccard(masks, truth):
   return jnp.where(union > 0, shared / jnp.maximum(union, 1), 1.0)
 
 
-def boundary(mask):
+def boundary(mask: np.ndarray) -> np.ndarray:
   """Pixels whose right, lower or lower right neighbor differs. bool [H, W] -> bool [H, W].
 
   The last row looks to the right only, the last column down only.
@@ -59,7 +59,7 @@ def boundary(mask):
   return ((mask ^ padded[:-1, 1:]) | (mask ^ padded[1:, :-1]) | (mask ^ padded[1:, 1:]))
 
 
-def contour(mask, truth, tolerance=TOLERANCE):
+def contour(mask: np.ndarray, truth: np.ndarray, tolerance: float = TOLERANCE) -> float:
   """F = 2PR / (P + R) of the boundary pixels of one frame.
 
   P: share of the mask's boundary within reach of the true one; R: the other way round. Reach is
@@ -79,11 +79,12 @@ def contour(mask, truth, tolerance=TOLERANCE):
     return 1.0
   if not all(counts):
     return 0.0                 # one of P and R is 0
-  precision, recall = (float((edges[k] & near[1 - k]).sum() / counts[k]) for k in (0, 1))
+  precision = float((edges[0] & near[1]).sum() / counts[0])
+  recall = float((edges[1] & near[0]).sum() / counts[1])
   return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def statistics(values):
+def statistics(values: np.ndarray) -> dict[str, float]:
   """Mean, recall (share above 0.5) and decay of one object's values over time.
 
   Decay: mean of the first quarter less that of the last; quarters share the frame between them, as
@@ -93,18 +94,19 @@ def statistics(values):
     values: [T], NaN where undefined.
   """
   values = np.asarray(values, np.float64)
-  known = values[~np.isnan(values)]
-  if not len(known):
+  defined = values[~np.isnan(values)]
+  if not len(defined):
     raise UserError('no frame with a value: nothing to average')
   cuts = np.round(np.linspace(1, len(values), QUARTERS + 1) + 1e-10).astype(int) - 1
   first, last = values[cuts[0]:cuts[1] + 1], values[cuts[3]:cuts[4] + 1]
   ends = [part[~np.isnan(part)] for part in (first, last)]
   decay = ends[0].mean() - ends[1].mean() if all(map(len, ends)) else np.nan
-  return {'mean': float(known.mean()), 'recall': float(np.mean(known > 0.5)),
+  return {'mean': float(defined.mean()), 'recall': float(np.mean(defined > 0.5)),
           'decay': float(decay)}
 
 
-def clip_values(masks, truth, skip_ends=False, with_t=True):
+def clip_values(masks: np.ndarray, truth: np.ndarray, skip_ends: bool = False,
+                with_t: bool = True) -> dict[str, float]:
   """J, F and T of one object in one clip.
 
   Args:
@@ -127,11 +129,12 @@ def clip_values(masks, truth, skip_ends=False, with_t=True):
   masks, truth = np.asarray(masks, bool), np.asarray(truth, bool)
   series = {'davis_j': np.asarray(jaccard(masks[inner], truth[inner]), np.float64),
             'davis_f': [contour(m, g) for m, g in zip(masks[inner], truth[inner], strict=True)]}
-  found = {}
+  scores = {}
   for name, values in series.items():
-    own = statistics(values)
-    found |= {name: own['mean'], f'{name}_recall': own['recall'], f'{name}_decay': own['decay']}
+    summary = statistics(values)
+    scores |= {name: summary['mean'], f'{name}_recall': summary['recall'],
+               f'{name}_decay': summary['decay']}
   steps = shapes.instability(masks) if with_t else np.array([np.nan])
   if not np.isnan(steps).all():
-    found['davis_t'] = float(np.nanmean(steps))
-  return found
+    scores['davis_t'] = float(np.nanmean(steps))
+  return scores

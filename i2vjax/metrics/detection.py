@@ -1,4 +1,4 @@
-"""Average precision of detected boxes (`boxes.Boxes`) at IoU 0.5.
+"""Average precision (AP) of detected boxes at IoU 0.5.
 
 Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the precision envelope
 interpolated linearly at 101 recalls and integrated by trapezoids, as the YOLO codes do that
@@ -8,21 +8,25 @@ ragged and few.
 
 import contextlib
 import io
+from collections.abc import Sequence
 
 import numpy as np
 
 from i2vjax.core.errors import UserError
+from i2vjax.metrics import score_names
+from i2vjax.metrics.boxes import Boxes
 
 STYLES = ('coco', 'yolo')
 MISSING = ('AP in the COCO style needs pycocotools: pip install "i2vjax[eval]", or use '
            '--config.eval.ap_style=yolo')
 
 
-def scores(truth, detections, names, style='coco', score=0.1):
+def scores(truth: Boxes, detections: Boxes, names: Sequence[str], style: str = 'coco',
+           score: float = 0.1) -> dict[str, float]:
   """AP at IoU 0.5 of each class, their mean, and precision and recall at one score.
 
   Args:
-    truth, detections: boxes.Boxes, of `boxes.read_truth` and `boxes.read_detections`.
+    truth, detections: from `boxes.read_truth` and `boxes.read_detections`.
     names: of the classes. One without ground truth is left out.
     style: 'coco' | 'yolo'.
     score: detections from here on enter precision and recall (public YOLO codes).
@@ -31,7 +35,7 @@ def scores(truth, detections, names, style='coco', score=0.1):
     {'ap50', 'precision', 'recall': means over the classes, 'ap50[NAME]' ...} floats in [0, 1].
 
   Raises:
-    ValueError: unknown style, or no ground truth. ModuleNotFoundError: pycocotools is missing.
+    UserError: unknown style, or no ground truth. ModuleNotFoundError: pycocotools is missing.
   """
   if style not in STYLES:
     raise UserError(f'eval.ap_style={style!r}: choose one of {", ".join(STYLES)}')
@@ -42,13 +46,13 @@ def scores(truth, detections, names, style='coco', score=0.1):
   measure = coco_ap if style == 'coco' else yolo_ap
   values = measure(truth, detections, present)
   points = np.array([operating_point(truth, detections, kind, score) for kind in present])
-  return {'ap50': float(np.mean(values)), 'precision': float(points[:, 0].mean()),
-          'recall': float(points[:, 1].mean())} | {
-              f'ap50[{names[kind]}]': float(value)
+  by_class = {score_names.make('ap50', names[kind]): float(value)
               for kind, value in zip(present, values, strict=True)}
+  return {'ap50': float(np.mean(values)), 'precision': float(points[:, 0].mean()),
+          'recall': float(points[:, 1].mean())} | by_class
 
 
-def coco_ap(truth, detections, kinds):
+def coco_ap(truth: Boxes, detections: Boxes, kinds: Sequence[int]) -> np.ndarray:
   """[len(kinds)] AP of pycocotools: IoU 0.5, all areas, 100 detections an image, 101 recalls."""
   try:
     from pycocotools.coco import COCO
@@ -57,31 +61,40 @@ def coco_ap(truth, detections, kinds):
     raise ModuleNotFoundError(MISSING) from error
   if not np.isin(detections.kind, kinds).any():   # pycocotools fails on an empty list
     return np.zeros(len(kinds))
-  ids = {image: k + 1 for k, image in enumerate(dict.fromkeys([*truth.image, *detections.image]))}
-  given = COCO()
-  given.dataset = {'images': [{'id': k} for k in ids.values()],
-                   'categories': [{'id': kind + 1} for kind in kinds],
-                   'annotations': [{**entry, 'id': k + 1} for k, entry in
-                                   enumerate(_entries(truth, ids, kinds))]}
+  images = dict.fromkeys([*truth.image, *detections.image])
+  ids = {image: k + 1 for k, image in enumerate(images)}
+  annotations = [{**entry, 'id': k + 1} for k, entry in enumerate(_entries(truth, ids, kinds))]
+  real = COCO()
+  real.dataset = {'images': [{'id': k} for k in ids.values()],
+                  'categories': [{'id': kind + 1} for kind in kinds],
+                  'annotations': annotations}
   with contextlib.redirect_stdout(io.StringIO()):      # it reports every step it takes
-    given.createIndex()
-    found = given.loadRes(_entries(detections, ids, kinds))
-    judge = COCOeval(given, found, 'bbox')
-    judge.params.iouThrs = np.array([0.5])
-    judge.evaluate()
-    judge.accumulate()
-  precision = judge.eval['precision'][0, :, :, 0, 2]     # [recalls, classes]; -1 = undefined
-  return np.array([column[column > -1].mean() if (column > -1).any() else 0
-                   for column in precision.T])
+    real.createIndex()
+    detected = real.loadRes(_entries(detections, ids, kinds))
+    evaluation = COCOeval(real, detected, 'bbox')
+    evaluation.params.iouThrs = np.array([0.5])
+    evaluation.evaluate()
+    evaluation.accumulate()
+  precision = evaluation.eval['precision'][0, :, :, 0, 2]     # [recalls, classes]; -1 = undefined
+  values = []
+  for column in precision.T:
+    defined = column[column > -1]
+    values.append(defined.mean() if len(defined) else 0)
+  return np.array(values)
 
 
 def _entries(boxes, ids, kinds):
-  return [{'image_id': ids[image], 'category_id': int(kind) + 1, 'bbox': [float(x) for x in box],
-           'area': float(box[2] * box[3]), 'score': float(score), 'iscrowd': int(crowd)}
-          for image, kind, box, score, crowd in zip(*boxes, strict=True) if kind in kinds]
+  """Boxes as the dictionaries of pycocotools."""
+  entries = []
+  for image, kind, box, score, crowd in zip(*boxes, strict=True):
+    if kind in kinds:
+      entries.append({
+          'image_id': ids[image], 'category_id': int(kind) + 1, 'bbox': box.tolist(),
+          'area': float(box[2] * box[3]), 'score': float(score), 'iscrowd': int(crowd)})
+  return entries
 
 
-def yolo_ap(truth, detections, kinds):
+def yolo_ap(truth: Boxes, detections: Boxes, kinds: Sequence[int]) -> np.ndarray:
   """[len(kinds)] area under the precision envelope, sampled at 101 recalls.
 
   Some YOLO codes let precision fall to 0 at the last recall, so that a perfect detector gets 0.995;
@@ -95,21 +108,24 @@ def _envelope_area(hit, score, total):
   rise = np.flatnonzero(hit)
   if not len(rise):
     return 0.0
-  recall, precision = np.arange(1, len(rise) + 1) / total, np.arange(1, len(rise) + 1) / (rise + 1)
+  hits = np.arange(1, len(rise) + 1)
+  recall, precision = hits / total, hits / (rise + 1)
   precision = np.maximum.accumulate(precision[::-1])[::-1]
   sampled = np.interp(np.linspace(0, 1, 101), np.append(0, recall),
                       np.append(precision[0], precision), right=0)
   return float(np.trapezoid(sampled, dx=0.01))
 
 
-def operating_point(truth, detections, kind, least):
+def operating_point(truth: Boxes, detections: Boxes, kind: int,
+                    least: float) -> tuple[float, float]:
   """(precision, recall) of one class with the detections of score >= `least`; 0 without any."""
   hit, score, total = matched(truth, detections, kind)
   hit = hit[score >= least]
   return (float(hit.mean()) if len(hit) else 0.0), float(hit.sum() / total)
 
 
-def matched(truth, detections, kind, least=0.5):
+def matched(truth: Boxes, detections: Boxes, kind: int,
+            least: float = 0.5) -> tuple[np.ndarray, np.ndarray, int]:
   """Detections of one class by falling score, each taking the best truth still free.
 
   Detections whose best match is a crowd region count neither way (as in COCO).
@@ -121,8 +137,8 @@ def matched(truth, detections, kind, least=0.5):
   for k in np.flatnonzero(truth.kind == kind):
     free.setdefault(truth.image[k], []).append(k)
   hits, scored = [], []
-  own = np.flatnonzero(detections.kind == kind)
-  for k in own[np.argsort(-detections.score[own], kind='stable')]:
+  of_kind = np.flatnonzero(detections.kind == kind)
+  for k in of_kind[np.argsort(-detections.score[of_kind], kind='stable')]:
     rows = free.get(detections.image[k], [])
     overlap = iou(detections.box[k], truth.box[rows], truth.crowd[rows])
     real = np.where(truth.crowd[rows], -1, overlap)
@@ -138,7 +154,7 @@ def matched(truth, detections, kind, least=0.5):
   return np.array(hits, bool), np.array(scored, np.float64), total
 
 
-def iou(box, others, crowd=False):
+def iou(box: np.ndarray, others: np.ndarray, crowd=False) -> np.ndarray:
   """Intersection over union of one box [4] with [N, 4] (x, y, w, h) -> [N].
 
   Where `crowd`, over the area of the first box alone.

@@ -1,9 +1,10 @@
-"""APCE, the average precision of Canny edges under edge consistency (PearlGAN, MornGAN).
+"""APCE: share of the source's Canny edges kept by the translation.
 
-The share of a source frame's edges that its translation has at the very same pixels (so rather a
-recall, in spite of the name), averaged over 99 thresholds. The edges are those of MATLAB's `edge(I,
-'canny', [low high])`, written from what is known of it; without MATLAB equality to the pixel cannot
-be tested. Host code: connected components do not map to a device.
+PearlGAN and MornGAN call it average precision of Canny edges under edge consistency. It is the
+share of a source frame's edges that its translation has at the very same pixels (so rather a
+recall, in spite of the name), averaged over 99 thresholds. The edges are those of MATLAB's
+`edge(I, 'canny', [low high])`, written from what is known of it; without MATLAB equality to the
+pixel cannot be tested. Host code: connected components do not map to a device.
 """
 
 import functools
@@ -21,7 +22,7 @@ EIGHT = np.ones((3, 3), bool)
 AROUND = ((0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1), (1, 0), (1, 1))
 
 
-def gray(frame):
+def gray(frame: np.ndarray) -> np.ndarray:
   """uint8 [H, W, 1 or 3] -> float64 [H, W] in [0, 1]; color is rounded to 8 bits, as rgb2gray."""
   if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
     raise UserError(f'frame {frame.shape} {frame.dtype}: edges are taken of uint8 frames '
@@ -41,7 +42,7 @@ def _taps():
   return gauss, slope
 
 
-def ridges(plane):
+def ridges(plane: np.ndarray) -> np.ndarray:
   """Gradient magnitude where it is a local maximum across the edge, else 0.
 
   Args:
@@ -54,7 +55,8 @@ def ridges(plane):
 
   def smooth(taps, axis, x):
     return ndimage.correlate1d(x, taps, axis=axis, mode='nearest')
-  down, right = (smooth(slope, axis, smooth(gauss, 1 - axis, plane)) for axis in (0, 1))
+  down = smooth(slope, 0, smooth(gauss, 1, plane))
+  right = smooth(slope, 1, smooth(gauss, 0, plane))
   size = np.hypot(down, right)
   # Rounding alone gives constant pictures gradients of about 1e-16.
   if size.max() < 1e-12:
@@ -71,23 +73,26 @@ def _thin_across(size, down, right):
   y, x = np.mgrid[1:size.shape[0] - 1, 1:size.shape[1] - 1]    # the border has no neighbors
   keep = np.zeros(size.shape, bool)
   inner = (slice(1, -1), slice(1, -1))
-  steep, share, along, across = (part[inner] for part in (steep, share, along, across))
+  steep, share, along, across = steep[inner], share[inner], along[inner], across[inner]
   straight = np.where(steep, along, 0), np.where(steep, 0, along)
   slanted = np.where(steep, along, across), np.where(steep, across, along)
-  ahead, behind = (
-      (1 - share) * size[y + sign * straight[0], x + sign * straight[1]]
-      + share * size[y + sign * slanted[0], x + sign * slanted[1]] for sign in (1, -1))
+
+  def interpolated(sign):
+    """The gradient one step ahead (1) or behind (-1), between the two nearest pixels."""
+    return ((1 - share) * size[y + sign * straight[0], x + sign * straight[1]]
+            + share * size[y + sign * slanted[0], x + sign * slanted[1]])
+  ahead, behind = interpolated(1), interpolated(-1)
   keep[inner] = (size[inner] >= ahead) & (size[inner] >= behind)
   return np.where(keep, size, 0)
 
 
-def hysteresis(ridge, high):
+def hysteresis(ridge: np.ndarray, high: float) -> np.ndarray:
   """Ridges above high / 2 that hang together with one above high. [H, W] -> bool [H, W]."""
   groups, count = ndimage.label(ridge > high / 2, EIGHT)
-  kept = np.zeros(count + 1, bool)
-  kept[groups[ridge > high]] = True
-  kept[0] = False
-  return kept[groups]
+  strong = np.zeros(count + 1, bool)
+  strong[groups[ridge > high]] = True
+  strong[0] = False            # group 0 is what is no ridge
+  return strong[groups]
 
 
 @functools.cache
@@ -101,15 +106,16 @@ def _erasable():
   bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
   a = [bits[:, k % 8].astype(bool) for k in range(10)]         # a[0] east, counter-clockwise
   crossings = sum((~a[k] & (a[k + 1] | a[k + 2])).astype(int) for k in (0, 2, 4, 6))
-  pairs = [sum((a[k + s] | a[k + s + 1]).astype(int) for k in (0, 2, 4, 6)) for s in (0, 1)]
-  least = np.minimum(*pairs)
+  from_even = sum((a[k] | a[k + 1]).astype(int) for k in (0, 2, 4, 6))
+  from_odd = sum((a[k + 1] | a[k + 2]).astype(int) for k in (0, 2, 4, 6))
+  least = np.minimum(from_even, from_odd)
   first = (a[1] | a[2] | ~a[7]) & a[0]
   second = (a[5] | a[6] | ~a[3]) & a[4]
   general = (crossings == 1) & (least >= 2) & (least <= 3)
   return np.stack([general & ~first, general & ~second])
 
 
-def thin(edges):
+def thin(edges: np.ndarray) -> np.ndarray:
   """One pass of thinning. bool [N, H, W] -> bool [N, H, W]."""
   edges = np.pad(edges, ((0, 0), (1, 1), (1, 1)))
   for half in _erasable():
@@ -120,7 +126,7 @@ def thin(edges):
   return edges[:, 1:-1, 1:-1]
 
 
-def edge_maps(frame, thresholds=THRESHOLDS):
+def edge_maps(frame: np.ndarray, thresholds: np.ndarray = THRESHOLDS) -> np.ndarray:
   """Edges of one frame at every threshold.
 
   Args:
@@ -134,7 +140,7 @@ def edge_maps(frame, thresholds=THRESHOLDS):
   return thin(np.stack([hysteresis(ridge, high) for high in thresholds]))
 
 
-def found_again(source, frame):
+def share_of_edges_kept(source: np.ndarray, frame: np.ndarray) -> np.ndarray:
   """|Ea and Eb| / |Ea| at every threshold; NaN where the source has no edge.
 
   Args:
@@ -154,24 +160,24 @@ def found_again(source, frame):
 # ---- over a test set --------------------------------------------------------------------------
 
 
-def init(thresholds=THRESHOLDS):
+def init(thresholds: np.ndarray = THRESHOLDS) -> dict:
   """An empty total: sums and counts of the ratios of each threshold."""
   return {'sum': np.zeros(len(thresholds)), 'count': np.zeros(len(thresholds), np.int64)}
 
 
-def update(total, ratios):
-  """Add the ratios of frames, [N, J] of `found_again`; returns a new total."""
+def update(total: dict, ratios: np.ndarray) -> dict:
+  """Add the ratios of frames, [N, J] of `share_of_edges_kept`; returns a new total."""
   ratios = np.atleast_2d(ratios)
   return {'sum': total['sum'] + np.nansum(ratios, axis=0),
           'count': total['count'] + np.sum(~np.isnan(ratios), axis=0)}
 
 
-def merge(a, b):
+def merge(a: dict, b: dict) -> dict:
   """The total of two totals."""
   return {name: a[name] + b[name] for name in a}
 
 
-def result(total):
+def result(total: dict) -> dict[str, float]:
   """APCE = mean_j P_j, P_j the mean over the frames that have edges at threshold j.
 
   Returns:
@@ -179,7 +185,7 @@ def result(total):
     the public code divides 0 by 0)}.
 
   Raises:
-    ValueError: no source frame has an edge.
+    UserError: no source frame has an edge.
   """
   some = total['count'] > 0
   if not some.any():

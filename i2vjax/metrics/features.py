@@ -1,4 +1,4 @@
-"""Frames as the FID Inception wants them, and their features, frame by frame, on the host.
+"""Inception features of frames, for FID and KID; cached for reference frames.
 
 Three public tools prepare frames in three ways, and their figures differ by more than methods do:
 one table, one mode.
@@ -15,7 +15,9 @@ import functools
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -29,7 +31,7 @@ from i2vjax.networks.inception import SIDE
 MODES = ('pytorch_fid', 'clean', 'torchmetrics')
 
 
-def levels(frames):
+def levels(frames: np.ndarray) -> np.ndarray:
   """[T, H, W, C] uint8, or float in [-1, 1], as [T, H, W, 3] float32 in [0, 255]."""
   frames = np.asarray(frames)
   if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
@@ -41,7 +43,7 @@ def levels(frames):
   return np.asarray(255 * ops.match_channels(metrics.unit(frames, quantize=False), 3), np.float32)
 
 
-def prepare(frames, mode='pytorch_fid'):
+def prepare(frames: np.ndarray, mode: str = 'pytorch_fid') -> jax.Array:
   """Frames as a mode feeds them to the network.
 
   Args:
@@ -52,7 +54,7 @@ def prepare(frames, mode='pytorch_fid'):
     [T, 299, 299, 3] about in [-1, 1].
 
   Raises:
-    ValueError: another mode.
+    UserError: another mode.
   """
   if mode not in MODES:
     raise UserError(f'eval.fid_mode={mode!r}: choose one of {", ".join(MODES)}')
@@ -84,9 +86,12 @@ def _corner_matrix(size):
 
 def _bicubic(frames):
   size, kind = (SIDE, SIDE), Image.Resampling.BICUBIC
-  small = [[Image.fromarray(np.ascontiguousarray(frame[..., c])).resize(size, kind)
-            for c in range(3)] for frame in frames]
-  return np.clip(np.moveaxis(np.array(small, np.float32), 1, -1), 0, 255)
+  resized = np.zeros((len(frames), *size, 3), np.float32)
+  for t, frame in enumerate(frames):
+    for c in range(3):   # Pillow keeps floats in pictures of one channel alone
+      plane = Image.fromarray(np.ascontiguousarray(frame[..., c]))
+      resized[t, ..., c] = np.asarray(plane.resize(size, kind))
+  return np.clip(resized, 0, 255)
 
 
 @functools.partial(jax.jit, static_argnames='module')
@@ -95,8 +100,9 @@ def _forward(module, params, frames):
     return module.apply({'params': params}, frames)
 
 
-def program(module, params, mode='pytorch_fid', batch=16):
-  """What turns a clip into features.
+def program(module: nn.Module, params: dict, mode: str = 'pytorch_fid',
+            batch: int = 16) -> Callable[[np.ndarray], np.ndarray]:
+  """A function that turns a clip into features.
 
   Args:
     module: networks.inception.Inception.
@@ -113,48 +119,48 @@ def program(module, params, mode='pytorch_fid', batch=16):
   params = jax.tree.map(jnp.asarray, params)
 
   def call(frames):
-    frames, found = np.asarray(frames), []
+    frames, parts = np.asarray(frames), []
     for start in range(0, len(frames), batch):
       index = np.minimum(np.arange(start, start + batch), len(frames) - 1)
       inputs = prepare(levels(frames[index]), mode)
-      found.append(np.asarray(_forward(module, params, inputs))[:len(frames) - start])
-    features = np.concatenate(found) if found else np.zeros((0, 0), np.float32)
+      parts.append(np.asarray(_forward(module, params, inputs))[:len(frames) - start])
+    features = np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
     features[~np.isfinite(frames).all(axis=(1, 2, 3))] = np.nan
     return features
   return call
 
 
-# ---- features of reference frames, kept ---------------------------------------------------------
+# ---- cache of features -------------------------------------------------------------------------
 
 
-def kept(call, folder, **made):
-  """What turns a clip into features, and remembers those it has seen before.
+def cached(call: Callable, folder: pathlib.Path, **settings) -> Callable[[np.ndarray], np.ndarray]:
+  """A function that turns a clip into features and stores them, to be read the next time.
 
   A clip's file is named after its frames and all that its features depend on, so a wrong one is
   never read, and an evaluation that was interrupted goes on where it stopped.
 
   Args:
-    call: of `program`.
+    call: from `program`.
     folder: for the files.
-    made: what else features depend on: the scorer's files, the preparation.
+    settings: what else features depend on: the network's weight files, the preparation.
 
   Returns:
     As `program`.
   """
-  def remember(frames):
+  def load_or_compute(frames):
     frames = np.ascontiguousarray(frames)
-    path = pathlib.Path(folder) / f'{fingerprint(frames, made)}.npy'
+    path = pathlib.Path(folder) / f'{fingerprint(frames, settings)}.npy'
     features = _stored(path)
     if features is None or len(features) != len(frames):
       features = call(frames)
       files.save_atomic(path, lambda part: np.save(part, features))
     return features
-  return remember
+  return load_or_compute
 
 
-def fingerprint(frames, made):
-  """32 hexadecimal digits that tell frames [T, H, W, C], and how they were looked at, apart."""
-  head = json.dumps([frames.shape, str(frames.dtype), made], sort_keys=True)
+def fingerprint(frames: np.ndarray, settings: dict) -> str:
+  """32 hexadecimal digits that identify frames [T, H, W, C] and the settings of their features."""
+  head = json.dumps([frames.shape, str(frames.dtype), settings], sort_keys=True)
   digest = hashlib.sha256(head.encode())
   digest.update(np.ascontiguousarray(frames).data)
   return digest.hexdigest()[:32]

@@ -1,4 +1,4 @@
-"""How close a frame is to its aligned target: PSNR and SSIM."""
+"""PSNR and SSIM of frames against their aligned targets."""
 
 import functools
 
@@ -13,7 +13,7 @@ WINDOW, SIGMA = 11, 1.5   # Wang et al., IEEE Transactions on Image Processing 1
 K1, K2 = 0.01, 0.03
 
 
-def psnr(frames, targets, data_range=1.0):
+def psnr(frames: jax.Array, targets: jax.Array, data_range: float = 1.0) -> jax.Array:
   """Peak signal-to-noise ratio of each frame, 10 log10(L^2 / MSE), MSE over pixels and channels.
 
   Args:
@@ -44,7 +44,7 @@ def _local_mean(x):
   return jnp.einsum('ih,...hw,jw->...ij', rows, x, cols, precision=jax.lax.Precision.HIGHEST)
 
 
-def ssim_map(frames, targets, data_range=1.0):
+def ssim_map(frames: jax.Array, targets: jax.Array, data_range: float = 1.0) -> jax.Array:
   """SSIM at every place of the valid region.
 
   With d = x - y the published ratio is, factor by factor, the same as
@@ -60,8 +60,10 @@ def ssim_map(frames, targets, data_range=1.0):
     [N, C, H - 10, W - 10].
   """
   metrics.same_shape(frames, targets, least=WINDOW)
-  x, y = (jnp.moveaxis(z.astype(jnp.float32), -1, 1) / data_range for z in (frames, targets))
-  level_x, level_y = (jnp.mean(z, axis=(2, 3), keepdims=True) for z in (x, y))
+  x = jnp.moveaxis(frames.astype(jnp.float32), -1, 1) / data_range
+  y = jnp.moveaxis(targets.astype(jnp.float32), -1, 1) / data_range
+  level_x = jnp.mean(x, axis=(2, 3), keepdims=True)
+  level_y = jnp.mean(y, axis=(2, 3), keepdims=True)
   x, d, y = x - level_x, (x - y) - (level_x - level_y), y - level_y   # float32 keeps its digits
   mean_x, mean_y, mean_d, squares, difference = _local_mean(
       jnp.stack([x, y, d, x * x + y * y, d * d]))
@@ -73,7 +75,8 @@ def ssim_map(frames, targets, data_range=1.0):
   return luminance * structure
 
 
-def ssim(frames, targets, data_range=1.0, *, gray=False, wang_downsample=False):
+def ssim(frames: jax.Array, targets: jax.Array, data_range: float = 1.0, *, gray: bool = False,
+         wang_downsample: bool = False) -> jax.Array:
   """Structural similarity of each frame (Wang et al. 2004), mean over places, then over channels.
 
   Gaussian window 11 x 11, sigma 1.5, local moments without the N / (N - 1) correction, valid region
@@ -112,8 +115,9 @@ def _values(frames, targets, names, gray):
   return {name: compute[name]() for name in names}
 
 
-def update(total, frames, targets, mask=None, *, names=('psnr', 'ssim'), psnr_cap=100.0,
-           gray=False):
+def update(total: dict, frames: jax.Array, targets: jax.Array, mask: np.ndarray | None = None, *,
+           names: tuple[str, ...] = ('psnr', 'ssim'), psnr_cap: float = 100.0,
+           gray: bool = False) -> tuple[dict, dict]:
   """Add a batch of frames to a total (`i2vjax.metrics`).
 
   Args:

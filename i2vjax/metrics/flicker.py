@@ -1,8 +1,10 @@
-"""Unrest of a clip that can be measured without flow (ours: for people who have none).
+"""Flicker and brightness jitter of a clip, measured without optical flow (ours).
 
 Read beside the warping error, never alone: a frozen picture has flicker 0. What counts is the ratio
 to the source's own value, which holds the true motion.
 """
+
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -10,8 +12,10 @@ import numpy as np
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 
+Frames = Any   # an array, or `clips.UnitFrames`, which reads one frame at a time
 
-def flicker(frames):
+
+def flicker(frames: Frames) -> float:
   """mean_t mean_p |y_{t+1} - y_t| on luma.
 
   Args:
@@ -27,7 +31,7 @@ def flicker(frames):
   return float(np.mean(np.asarray(values, np.float64)))
 
 
-def brightness_jitter(frames):
+def brightness_jitter(frames: Frames) -> float:
   """std_t of the second difference of the frame mean: 0 for steady or evenly changing light.
 
   Args:
@@ -39,7 +43,7 @@ def brightness_jitter(frames):
   return float(np.std(np.diff(means, n=2)))
 
 
-def clip_values(frames, source):
+def clip_values(frames: Frames, source: Frames) -> dict[str, float]:
   """Flicker figures of one translated clip beside its source.
 
   Args:
@@ -50,9 +54,9 @@ def clip_values(frames, source):
     'brightness_jitter_source'}; the ratio is NaN where the source stands perfectly still, the
     jitter is missing in clips shorter than 4 frames.
   """
-  own, reference = flicker(frames), flicker(source)
-  values = {'flicker': own, 'flicker_source': reference,
-            'flicker_ratio': own / reference if reference else float('nan')}
+  value, reference = flicker(frames), flicker(source)
+  values = {'flicker': value, 'flicker_source': reference,
+            'flicker_ratio': value / reference if reference else float('nan')}
   if len(frames) >= 4:
     values.update(brightness_jitter=brightness_jitter(frames),
                   brightness_jitter_source=brightness_jitter(source))

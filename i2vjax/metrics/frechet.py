@@ -1,4 +1,4 @@
-"""FID and KID: how far two sets of frames lie apart in the features of the FID Inception.
+"""FID and KID: distances between two sets of Inception features.
 
 Features are [N, D] arrays on the host; all sums are float64. The total of a set is a tuple of such
 arrays, with the verbs of the other metrics.
@@ -6,34 +6,36 @@ arrays, with the verbs of the other metrics.
 
 import functools
 import logging
+from collections.abc import Sequence
 
 import numpy as np
 
 from i2vjax.core.errors import UserError
+from i2vjax.metrics import score_names
 
-FEW = 2048            # images below which FID is known to come out too large
-SHARED = 16_000_000   # kernel values held at a time where subsets share one matrix
+MIN_IMAGES = 2048                # images below which FID is known to come out too large
+MAX_KERNEL_VALUES = 16_000_000   # held at a time where subsets share one matrix
 NAMES = ('fid', 'kid')
 
 
-def init():
+def init() -> tuple:
   """An empty set."""
   return ()
 
 
-def update(total, features, mask=None):
+def update(total: tuple, features: np.ndarray, mask: np.ndarray | None = None) -> tuple:
   """The set with features [N, D] added; `mask` [N] is 0 for frames that only filled up a batch."""
   features = np.asarray(features)
   return merge(total, (features[np.asarray(mask, bool)] if mask is not None else features,))
 
 
-def merge(a, b):
-  """The set of two sets; the order does not matter."""
+def merge(a: tuple, b: tuple) -> tuple:
+  """The union of two sets; the order does not matter."""
   return tuple(part for part in (*a, *b) if len(part))
 
 
-def gather(total):
-  """[N, D] float64 of a total, or of an array as it is; features of two lengths are refused."""
+def gather(total: tuple | np.ndarray) -> np.ndarray:
+  """[N, D] float64 of a total or of an array; features of two lengths are refused."""
   if not isinstance(total, tuple):
     return np.asarray(total, np.float64)
   if len({part.shape[1] for part in total}) > 1:
@@ -41,16 +43,17 @@ def gather(total):
   return np.concatenate(total).astype(np.float64) if total else np.zeros((0, 0))
 
 
-def result(total, reference, *, names=NAMES, degrees=(3,), subsets=100, subset_size=1000, seed=0,
-           suffix=''):
+def result(total, reference, *, names: Sequence[str] = NAMES, degrees: Sequence[int] = (3,),
+           subsets: int = 100, subset_size: int = 1000, seed: int = 0,
+           random: bool = False) -> dict[str, float]:
   """{score: value} of a set against a reference set.
 
   Args:
-    total: of `update` or `merge`, or an array [N, D].
+    total: from `update` or `merge`, or an array [N, D].
     reference: the same.
     names: which of 'fid', 'kid'.
     degrees, subsets, subset_size, seed: see `kid`.
-    suffix: put behind the names: '_RANDOM' marks scores of random weights.
+    random: mark the names as scores of networks with random weights.
 
   Returns:
     'fid', 'fid_div100', 'kid_mean', 'kid_std', 'kid21_mean', ... Sets that hold NaN or infinity
@@ -62,30 +65,31 @@ def result(total, reference, *, names=NAMES, degrees=(3,), subsets=100, subset_s
     values |= fid(x, y)
   if 'kid' in names:
     values |= kid(x, y, degrees=degrees, subsets=subsets, subset_size=subset_size, seed=seed)
-  values = {f'{name}{suffix}': value for name, value in values.items()}
-  bad = _bad(x) + _bad(y)
-  return {**values, 'num_nonfinite': float(bad)} if bad else values
+  values = {score_names.make(name, random=random): value for name, value in values.items()}
+  nonfinite = _count_nonfinite(x) + _count_nonfinite(y)
+  return {**values, 'num_nonfinite': float(nonfinite)} if nonfinite else values
 
 
-def protocol(count, reference_count, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
+def protocol(count: int, reference_count: int, *, degrees: Sequence[int] = (3,), subsets: int = 100,
+             subset_size: int = 1000, seed: int = 0) -> dict:
   """How the scores came about: numbers of images, what KID drew, what to beware of."""
-  note = few(count, reference_count)
-  known = {'fid_frames': count, 'fid_reference_frames': reference_count,
+  note = small_set_warning(count, reference_count)
+  facts = {'fid_frames': count, 'fid_reference_frames': reference_count,
            'fid_div100': 'FID / 100: scale used in the I2V-GAN line of papers (unconfirmed)',
            'kid_degrees': list(degrees), 'kid_subsets': subsets, 'kid_seed': seed,
            'kid_subset_size': min(count, reference_count, subset_size)}
-  return {**known, 'fid_note': note} if note else known
+  return {**facts, 'fid_note': note} if note else facts
 
 
-def few(count, reference_count):
-  """What must be said of FID between small sets, or ''."""
-  if min(count, reference_count) >= FEW:
+def small_set_warning(count: int, reference_count: int) -> str:
+  """The warning that FID between small sets needs, or ''."""
+  if min(count, reference_count) >= MIN_IMAGES:
     return ''
-  return (f'FID of {count} images against {reference_count}: with fewer than {FEW} it comes out '
-          'too large, and is comparable between equal numbers only')
+  return (f'FID of {count} images against {reference_count}: with fewer than {MIN_IMAGES} it '
+          'comes out too large, and is comparable between equal numbers only')
 
 
-_say = functools.lru_cache(maxsize=256)(logging.warning)   # each text once in a process
+_warn_once = functools.lru_cache(maxsize=256)(logging.warning)   # each text once in a process
 
 
 def _check(x, y, what):
@@ -96,14 +100,14 @@ def _check(x, y, what):
     raise UserError(f'{what}: features {x.shape} and {y.shape} are not of one kind, [N, D] each')
 
 
-def _bad(features):
+def _count_nonfinite(features):
   return int(np.sum(~np.isfinite(features).all(axis=1)))
 
 
 # ---- FID ----------------------------------------------------------------------------------------
 
 
-def fid(x, y):
+def fid(x: np.ndarray, y: np.ndarray) -> dict[str, float]:
   """Frechet inception distance (Heusel et al., NeurIPS 2017) of features [N, D] and [M, D].
 
   |m1 - m2|^2 + tr S1 + tr S2 - 2 tr (S1 S2)^(1/2), means m, covariances S with divisor N - 1. A set
@@ -114,13 +118,14 @@ def fid(x, y):
     who ran the released models report about 100 times as much: taken to be that scale, unconfirmed.
 
   Raises:
-    ValueError: fewer than 2 images in a set, different features.
+    UserError: fewer than 2 images in a set, different features.
   """
   x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   _check(x, y, 'FID')
-  if few(len(x), len(y)):
-    _say(few(len(x), len(y)))
-  if _bad(x) or _bad(y):
+  note = small_set_warning(len(x), len(y))
+  if note:
+    _warn_once(note)
+  if _count_nonfinite(x) or _count_nonfinite(y):
     value = float('nan')
   else:
     mean_x, mean_y = x.mean(axis=0), y.mean(axis=0)
@@ -129,16 +134,16 @@ def fid(x, y):
 
 
 def _spread(x, y):
-  """tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of centerd features."""
+  """tr S1 + tr S2 - 2 tr (S1 S2)^(1/2) of centered features."""
   N, M, D = len(x), len(y), x.shape[1]
-  if min(N, M) <= D // 2 and N * M <= SHARED:
+  if min(N, M) <= D // 2 and N * M <= MAX_KERNEL_VALUES:
     total = np.sum(x * x) / (N - 1) + np.sum(y * y) / (M - 1)
     return total - 2 * trace_of_root_from_features(x, y)
   first, second = x.T @ x / (N - 1), y.T @ y / (M - 1)
   return np.trace(first) + np.trace(second) - 2 * trace_of_root(first, second)
 
 
-def trace_of_root(first, second):
+def trace_of_root(first: np.ndarray, second: np.ndarray) -> float:
   """tr (S1 S2)^(1/2) of symmetric [D, D], by symmetric problems alone.
 
   With A = S1^(1/2), A S2 A has the eigenvalues of S1 S2, is symmetric, and its eigenvalues are not
@@ -149,8 +154,8 @@ def trace_of_root(first, second):
   return float(np.sum(np.sqrt(np.maximum(np.linalg.eigvalsh(root @ second @ root), 0))))
 
 
-def trace_of_root_from_features(x, y):
-  """The same of centerd features [N, D], [M, D]: the sum of the singular values of X Y^T, scaled.
+def trace_of_root_from_features(x: np.ndarray, y: np.ndarray) -> float:
+  """The same of centered features [N, D], [M, D]: the sum of the singular values of X Y^T, scaled.
 
   Few images leave most of the D directions empty: this is faster then and keeps more digits.
   """
@@ -161,7 +166,8 @@ def trace_of_root_from_features(x, y):
 # ---- KID ----------------------------------------------------------------------------------------
 
 
-def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
+def kid(x: np.ndarray, y: np.ndarray, *, degrees: Sequence[int] = (3,), subsets: int = 100,
+        subset_size: int = 1000, seed: int = 0) -> dict[str, float]:
   """Kernel inception distance (Binkowski et al., ICLR 2018) of features [N, D] and [M, D].
 
   Unbiased squared MMD with k(a, b) = (<a, b> / D + 1)^q between subsets of equal size, drawn
@@ -180,7 +186,7 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
     Over the subsets {'kid_mean', 'kid_std'} for degree 3, {'kid21_mean', 'kid21_std'} for 21 ...
 
   Raises:
-    ValueError: fewer than 2 images in a set, different features, impossible options.
+    UserError: fewer than 2 images in a set, different features, impossible options.
   """
   x, y = np.asarray(x, np.float64), np.asarray(y, np.float64)
   _check(x, y, 'KID')
@@ -188,14 +194,16 @@ def kid(x, y, *, degrees=(3,), subsets=100, subset_size=1000, seed=0):
     raise UserError(f'KID: degrees {degrees} and subsets ({subsets}) begin at 1, their size '
                      f'({subset_size}) at 2')
   if (most := min(len(x), len(y))) < subset_size:
-    _say(f'KID: subsets of {most} images, not {subset_size}: a set has no more')
-  if _bad(x) or _bad(y):
+    _warn_once(f'KID: subsets of {most} images, not {subset_size}: a set has no more')
+  if _count_nonfinite(x) or _count_nonfinite(y):
     values = {q: np.full(1, np.nan) for q in degrees}
   else:
     values = _subset_values(_ordered(x), _ordered(y), degrees, subsets, subset_size, seed)
-  names = {q: 'kid' if q == 3 else f'kid{q}' for q in degrees}
-  return {f'{names[q]}_{kind}': float(take(values[q]))
-          for q in degrees for kind, take in (('mean', np.mean), ('std', np.std))}
+  result = {}
+  for q in degrees:
+    name = 'kid' if q == 3 else f'kid{q}'
+    result |= {f'{name}_mean': float(np.mean(values[q])), f'{name}_std': float(np.std(values[q]))}
+  return result
 
 
 def _ordered(features):
@@ -207,11 +215,17 @@ def _subset_values(x, y, degrees, subsets, subset_size, seed):
   size, rng = min(len(x), len(y), subset_size), np.random.default_rng(seed)
   if size == len(x) == len(y):
     subsets = 1   # all would be the same
-  draws = [[rng.choice(len(z), size, replace=False) for z in (x, y)] for _ in range(subsets)]
-  whole = max(len(x), len(y)) ** 2 <= SHARED
+  draws = []
+  for _ in range(subsets):
+    of_x = rng.choice(len(x), size, replace=False)
+    draws.append((of_x, rng.choice(len(y), size, replace=False)))
+  groups = [[draw] for draw in draws]
+  if max(len(x), len(y)) ** 2 <= MAX_KERNEL_VALUES:
+    groups = [draws]   # all subsets share one kernel matrix
   parts = []
-  for group in [draws] if whole else [[draw] for draw in draws]:
-    (rows_x, in_x), (rows_y, in_y) = (_members([draw[k] for draw in group]) for k in (0, 1))
+  for group in groups:
+    rows_x, in_x = _members([of_x for of_x, _ in group])
+    rows_y, in_y = _members([of_y for _, of_y in group])
     parts.append(_mmd(x[rows_x], y[rows_y], in_x, in_y, degrees))
   return {q: np.concatenate([part[q] for part in parts]) for q in degrees}
 
@@ -229,11 +243,11 @@ def _mmd(x, y, in_x, in_y, degrees):
   """
   m, D = in_x[0].sum(), x.shape[1]
   across = x @ y.T / D + 1
-  own = ((x @ x.T / D + 1, in_x), (y @ y.T / D + 1, in_y))
+  within = ((x @ x.T / D + 1, in_x), (y @ y.T / D + 1, in_y))
   values = {}
   for q in degrees:
     inside = sum(_over_members(_power(kernel, q), s, s) - s @ _power(np.diag(kernel), q)
-                 for kernel, s in own)
+                 for kernel, s in within)
     values[q] = inside / (m * (m - 1)) - 2 * _over_members(_power(across, q), in_x, in_y) / m ** 2
   return values
 

@@ -1,9 +1,10 @@
-"""LPIPS: the distance of two frames as people see it, in the features of a frozen network.
+"""LPIPS: perceptual distance of two frames in features of a frozen network.
 
 Zhang, Isola, Efros, Shechtman, Wang, CVPR 2018; version 0.1 of the authors' heads.
 """
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +19,7 @@ SMALLEST = 64   # pixels: AlexNet's last maps are 3x3 there (ours)
 TINY = 1e-10
 
 
-def distance(nets, params, frames, targets):
+def distance(nets: dict, params: dict, frames: jax.Array, targets: jax.Array) -> jax.Array:
   """LPIPS of each pair of frames.
 
   Sum over features of the spatial mean of w . (u - v)^2, u and v the features divided by their
@@ -33,7 +34,7 @@ def distance(nets, params, frames, targets):
     [N] float32.
 
   Raises:
-    ValueError: frames of different shapes, or too small.
+    UserError: frames of different shapes, or too small.
   """
   metrics.same_shape(frames, targets, least=SMALLEST)
   both = ops.match_channels(jnp.concatenate([frames, targets]), 3).astype(jnp.float32)
@@ -45,7 +46,7 @@ def distance(nets, params, frames, targets):
   return sum(jnp.mean(x, axis=(1, 2)) for x in maps)
 
 
-def directions(features):
+def directions(features: jax.Array) -> jax.Array:
   """Features [B, h, w, C] divided by their length over C; where all are 0 they stay 0."""
   square = jnp.sum(jnp.square(features), axis=-1, keepdims=True)
   length = jnp.where(square > 0, jnp.sqrt(jnp.where(square > 0, square, 1)), 0)
@@ -57,8 +58,8 @@ def _values(backbone, heads, params, frames, targets):
   return distance({'backbone': backbone, 'heads': heads}, params, frames, targets)
 
 
-def program(nets, params, batch=16):
-  """What compares two clips frame by frame.
+def program(nets: dict, params: dict, batch: int = 16) -> Callable:
+  """A function that compares two clips frame by frame.
 
   Args:
     nets, params: see `distance`.
@@ -73,32 +74,33 @@ def program(nets, params, batch=16):
   def call(frames, targets):
     frames, targets = np.asarray(frames), np.asarray(targets)
     metrics.same_shape(frames, targets, least=SMALLEST)
-    found = [np.zeros(0, np.float32)]
+    parts = [np.zeros(0, np.float32)]
     for start in range(0, len(frames), batch):
       index = np.minimum(np.arange(start, start + batch), len(frames) - 1)
-      pair = (signed(x[index]) for x in (frames, targets))
-      values = np.asarray(_values(nets['backbone'], nets['heads'], params, *pair))
-      found.append(values[:len(frames) - start])
-    finite = [np.isfinite(x).all(axis=(1, 2, 3)) for x in (frames, targets)]
-    return np.where(finite[0] & finite[1], np.concatenate(found), np.float32(np.nan))
+      values = np.asarray(_values(nets['backbone'], nets['heads'], params,
+                                  signed(frames[index]), signed(targets[index])))
+      parts.append(values[:len(frames) - start])
+    finite = np.isfinite(frames).all(axis=(1, 2, 3)) & np.isfinite(targets).all(axis=(1, 2, 3))
+    return np.where(finite, np.concatenate(parts), np.float32(np.nan))
   return call
 
 
-def signed(frames):
+def signed(frames: np.ndarray) -> np.ndarray:
   """[N, H, W, C] uint8, or float in [-1, 1], as float32 in [-1, 1], clipped."""
   if frames.dtype == np.uint8:
     return frames.astype(np.float32) / 127.5 - 1
   return np.clip(frames, -1, 1).astype(np.float32)
 
 
-def update(total, call, frames, targets, name='lpips'):
+def update(total: dict, call: Callable, frames: np.ndarray, targets: np.ndarray,
+           name: str = 'lpips') -> tuple[dict, np.ndarray]:
   """Add a clip to a running total (`metrics.update`).
 
   Args:
     total: from `metrics.init` or an earlier update.
-    call: of `program`.
+    call: from `program`.
     frames, targets: [T, H, W, C], aligned.
-    name: of the score; ends in '_RANDOM' with random weights.
+    name: of the score (`score_names`), which marks random weights.
 
   Returns:
     (total, [T] values).
@@ -107,7 +109,7 @@ def update(total, call, frames, targets, name='lpips'):
   return metrics.update(total, {name: values}), values
 
 
-def temporal(call, frames):
+def temporal(call: Callable, frames: np.ndarray) -> np.ndarray:
   """LPIPS between each frame and the next, [T - 1]: what flickers, moves or changes in a clip.
 
   Read it beside the same of the source or target: a frozen clip has 0. Fewer than two frames are

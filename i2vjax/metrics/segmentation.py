@@ -1,10 +1,11 @@
-"""How well class maps agree: a confusion matrix over the whole test set, and its ratios.
+"""Mean IoU and pixel accuracy of class maps, from a confusion matrix.
 
-The matrix H[g, p] counts pixels of true class g that were called p. It is a plain sum, so totals of
-batches, devices (`psum`) and hosts are added.
+The matrix H[g, p] counts pixels of true class g that were called p, over the whole test set. It is
+a plain sum, so totals of batches, devices (`psum`) and hosts are added.
 """
 
 import functools
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -12,11 +13,13 @@ import numpy as np
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations.class_names import IGNORE
+from i2vjax.metrics import score_names
 
 ABSENT = ('ignore', 'zero')
 
 
-def confusion(truth, predicted, classes, ignore=IGNORE, mask=None):
+def confusion(truth: jax.Array, predicted: jax.Array, classes: int, ignore: int = IGNORE,
+              mask: jax.Array | None = None) -> jax.Array:
   """Confusion matrix of one batch, on the device.
 
   Args:
@@ -44,12 +47,13 @@ def confusion(truth, predicted, classes, ignore=IGNORE, mask=None):
 _confusion = jax.jit(confusion, static_argnames=('classes', 'ignore'))
 
 
-def init(classes):
+def init(classes: int) -> np.ndarray:
   """An empty total: int64 [K, K] on the host, where no set of frames is too large for it."""
   return np.zeros((classes, classes), np.int64)
 
 
-def update(total, truth, predicted, mask=None, *, ignore=IGNORE, batch=16):
+def update(total: np.ndarray, truth: np.ndarray, predicted: np.ndarray,
+           mask: np.ndarray | None = None, *, ignore: int = IGNORE, batch: int = 16) -> np.ndarray:
   """Add class maps.
 
   Args:
@@ -59,7 +63,7 @@ def update(total, truth, predicted, mask=None, *, ignore=IGNORE, batch=16):
     batch: frames in a call on the device; the last call is filled up.
 
   Raises:
-    ValueError: shapes differ, or an id is no class.
+    UserError: shapes differ, or an id is no class.
   """
   if truth.shape != predicted.shape or truth.ndim != 3:
     raise UserError(f'labels {truth.shape} and predictions {predicted.shape}: expected [N, H, W], '
@@ -69,21 +73,21 @@ def update(total, truth, predicted, mask=None, *, ignore=IGNORE, batch=16):
   for start in range(0, len(truth), batch):
     index = np.minimum(np.arange(start, start + batch), len(truth) - 1)
     real = (np.arange(start, start + batch) < len(truth)) * mask[index]
-    found = np.asarray(call(truth[index], predicted[index], mask=real)).astype(np.int64)
-    for kind, wrong in (('labels', found[-1].sum()), ('predictions', found[:, -1].sum())):
+    counts = np.asarray(call(truth[index], predicted[index], mask=real)).astype(np.int64)
+    for kind, wrong in (('labels', counts[-1].sum()), ('predictions', counts[:, -1].sum())):
       if wrong:
         raise UserError(f'{kind}: {wrong} pixels hold ids outside 0 to {len(total) - 1}'
                          + (f' (and are not {ignore}, no class)' if kind == 'labels' else ''))
-    total = total + found[:-1, :-1]
+    total = total + counts[:-1, :-1]
   return total
 
 
-def merge(a, b):
-  """The total of two totals."""
+def merge(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+  """The sum of two totals."""
   return a + b
 
 
-def class_iou(total):
+def class_iou(total: np.ndarray) -> np.ndarray:
   """IoU_c = H_cc / (sum_p H_cp + sum_g H_gc - H_cc) of each class; NaN where nothing is c.
 
   Args:
@@ -97,7 +101,9 @@ def class_iou(total):
   return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
 
 
-def result(total, names=None, classes=None, small=(), absent='ignore'):
+def result(total: np.ndarray, names: Sequence[str] | None = None,
+           classes: Sequence[str] | None = None, small: Sequence[str] = (),
+           absent: str = 'ignore') -> dict[str, float]:
   """Scores of a whole test set.
 
   mIoU = mean_c IoU_c; fwIoU = sum_c (pixels of c / pixels) IoU_c; pixel accuracy = hits / pixels.
@@ -118,7 +124,7 @@ def result(total, names=None, classes=None, small=(), absent='ignore'):
     {'miou', 'fwiou', 'pixel_accuracy', 'miou_small', 'num_absent_classes', 'iou[NAME]' ...} floats.
 
   Raises:
-    ValueError: no pixel to score, or an unknown name.
+    UserError: no pixel to score, or an unknown name.
   """
   names = tuple(names or map(str, range(len(total))))
   chosen = names if classes is None else tuple(classes)
@@ -129,15 +135,17 @@ def result(total, names=None, classes=None, small=(), absent='ignore'):
     raise UserError('no labeled pixels to score: the truth holds none of '
                      f'{", ".join(chosen)}')
   iou = class_iou(total)[index]
-  found = {'miou': _mean(iou, absent),
-           'fwiou': float(np.sum((pixels * iou)[pixels > 0]) / pixels.sum()),
-           'pixel_accuracy': float(np.diag(total)[index].sum() / pixels.sum()),
-           'num_absent_classes': float(np.isnan(iou).sum())}
-  few = np.array([value for name, value in zip(chosen, iou, strict=True) if name in small])
-  if len(few) and not (absent == 'ignore' and np.isnan(few).all()):
-    found['miou_small'] = _mean(few, absent)
-  return found | {f'iou[{name}]': float(value) for name, value in zip(chosen, iou, strict=True)
-                  if not np.isnan(value)}
+  scores = {'miou': _mean(iou, absent),
+            'fwiou': float(np.sum((pixels * iou)[pixels > 0]) / pixels.sum()),
+            'pixel_accuracy': float(np.diag(total)[index].sum() / pixels.sum()),
+            'num_absent_classes': float(np.isnan(iou).sum())}
+  iou_of_small = np.array([value for name, value in zip(chosen, iou, strict=True) if name in small])
+  if len(iou_of_small) and not (absent == 'ignore' and np.isnan(iou_of_small).all()):
+    scores['miou_small'] = _mean(iou_of_small, absent)
+  for name, value in zip(chosen, iou, strict=True):
+    if not np.isnan(value):
+      scores[score_names.make('iou', name)] = float(value)
+  return scores
 
 
 def _check(names, asked, absent):

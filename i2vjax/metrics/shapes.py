@@ -1,8 +1,9 @@
-"""How much the outline of a mask changes its shape from frame to frame: T of DAVIS 2016.
+"""Temporal instability of mask outlines: T of DAVIS 2016.
 
-Outlines are compared by shape contexts (Belongie et al., PAMI 24(4), 2002) along the cheapest
-monotone path. Polygons come from OpenCV, so figures are close to those of the original C++ code,
-not equal to the digit. T sees the predicted masks alone: a frozen mask has T = 0.
+T says how much the outline of a mask changes its shape from frame to frame. Outlines are compared
+by shape contexts (Belongie et al., PAMI 24(4), 2002) along the cheapest monotone path. Polygons
+come from OpenCV, so values are close to those of the original C++ code, not equal to the digit.
+T sees the predicted masks alone: a frozen mask has T = 0.
 """
 
 import cv2
@@ -14,7 +15,7 @@ RINGS = np.logspace(np.log10(1 / 8), np.log10(2), RADII)   # in mean distances
 TINY = 2.2e-16
 
 
-def instability(masks):
+def instability(masks: np.ndarray) -> np.ndarray:
   """T of each pair of consecutive masks.
 
   Args:
@@ -29,17 +30,17 @@ def instability(masks):
                    for a, b in zip(contexts[:-1], contexts[1:], strict=True)])
 
 
-def outline(mask):
+def outline(mask: np.ndarray) -> np.ndarray | None:
   """Points along the longest outer contour of a mask, at most SPACING apart.
 
   Returns:
     [N, 2] float64 (x, y), or None where there are fewer than 3.
   """
-  found, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_EXTERNAL,
-                              cv2.CHAIN_APPROX_NONE)
-  if not found:
+  contours, _ = cv2.findContours(np.ascontiguousarray(mask, np.uint8), cv2.RETR_EXTERNAL,
+                                 cv2.CHAIN_APPROX_NONE)
+  if not contours:
     return None
-  longest = max(found, key=lambda points: cv2.arcLength(points, True))
+  longest = max(contours, key=lambda points: cv2.arcLength(points, True))
   corners = cv2.approxPolyDP(longest, SPACING, True)[:, 0].astype(np.float64)
   parts = []
   for start, end in zip(corners, np.roll(corners, -1, axis=0), strict=True):
@@ -49,8 +50,8 @@ def outline(mask):
   return points if len(points) > 2 else None
 
 
-def shape_context(points):
-  """Where the other points lie, seen from each point: 12 directions x 5 rings.
+def shape_context(points: np.ndarray) -> np.ndarray:
+  """Histogram of the other points as seen from each point: 12 directions x 5 rings.
 
   Ring k holds distances below RINGS[k] mean distances; what lies farther off is not counted.
 
@@ -73,12 +74,12 @@ def shape_context(points):
   return counts / (counts.sum(axis=1, keepdims=True) + TINY)
 
 
-def costs(a, b):
+def costs(a: np.ndarray, b: np.ndarray) -> np.ndarray:
   """Half the chi-square distance of every pair of rows. [N, D], [M, D] -> [N, M] in [0, 1]."""
   return np.stack([0.5 * np.sum((row - b) ** 2 / (row + b + TINY), axis=1) for row in a])
 
 
-def pair_cost(a, b):
+def pair_cost(a: np.ndarray, b: np.ndarray) -> float:
   """Mean cost of the matched points of two outlines, which may start anywhere.
 
   The cheapest cell on a first path tells where both outlines are alike; they are turned to begin
@@ -95,7 +96,7 @@ def pair_cost(a, b):
   return float(np.mean(cost[tuple(one_to_one(path, cost).T)]))
 
 
-def cheapest_path(cost):
+def cheapest_path(cost: np.ndarray) -> np.ndarray:
   """Cells from the first to the last corner by steps down, right or both, of least sum.
 
   Args:
@@ -121,14 +122,13 @@ def cheapest_path(cost):
   return np.array(path[::-1])
 
 
-def one_to_one(path, cost):
+def one_to_one(path: np.ndarray, cost: np.ndarray) -> np.ndarray:
   """Cells of a path that are the cheapest of their row and, among those, of their column."""
-  kept = {}
   for side in (0, 1):
-    kept = {}
+    cheapest = {}
     for cell in path:
-      best = kept.get(cell[side])
+      best = cheapest.get(cell[side])
       if best is None or cost[tuple(cell)] < cost[tuple(best)]:
-        kept[cell[side]] = cell
-    path = list(kept.values())
+        cheapest[cell[side]] = cell
+    path = list(cheapest.values())
   return np.array(path)

@@ -1,4 +1,4 @@
-"""Temporal error: how much consecutive frames differ once motion is taken out.
+"""Warping error: how much consecutive frames differ once motion is removed.
 
 Flow and mask come from the source video (or the truth) once, and are then applied to the translated
 video: a method cannot win by blurring its own motion. Conventions as in `ops.warp`: flow in pixels,
@@ -19,7 +19,8 @@ from i2vjax.flow import visibility
 KINDS = ('mse', 'euclidean')
 
 
-def valid_mask(forward, backward=None, visible=None, *, boundaries=None):
+def valid_mask(forward: jax.Array, backward: jax.Array | None = None,
+               visible: jax.Array | None = None, *, boundaries: bool | None = None) -> jax.Array:
   """Where two frames may be compared.
 
   Args:
@@ -38,15 +39,16 @@ def valid_mask(forward, backward=None, visible=None, *, boundaries=None):
   if visible is not None:
     mask &= visible.reshape(mask.shape) > 0
   elif backward is not None:
-    known = jnp.all(jnp.isfinite(backward), axis=-1, keepdims=True)
-    mask &= ~visibility.occlusion(forward, jnp.where(known, backward, 0))
-    mask &= ops.warp(known.astype(jnp.float32), forward) > 0.999
+    defined = jnp.all(jnp.isfinite(backward), axis=-1, keepdims=True)
+    mask &= ~visibility.occlusion(forward, jnp.where(defined, backward, 0))
+    mask &= ops.warp(defined.astype(jnp.float32), forward) > 0.999
   if boundaries or (boundaries is None and visible is None):
     mask &= ~visibility.motion_boundary(forward)
   return mask.astype(jnp.float32)
 
 
-def pair_errors(frames, following, forward, mask, kind='mse'):
+def pair_errors(frames: jax.Array, following: jax.Array, forward: jax.Array, mask: jax.Array,
+                kind: str = 'mse') -> jax.Array:
   """Error of each pair of consecutive frames.
 
   'mse': sum_p M sum_c (warped - frame)^2 / (C sum_p M), as in the public code of Lai et al., ECCV
@@ -77,7 +79,8 @@ def pair_errors(frames, following, forward, mask, kind='mse'):
 _pair_errors = jax.jit(pair_errors, static_argnames='kind')
 
 
-def clip_error(frames, forward, mask, *, kind='mse', batch=16):
+def clip_error(frames: jax.Array, forward: jax.Array, mask: jax.Array, *, kind: str = 'mse',
+               batch: int = 16) -> dict:
   """Warping error of one clip: the mean over its pairs.
 
   Args:
@@ -104,7 +107,8 @@ def clip_error(frames, forward, mask, *, kind='mse', batch=16):
   return {f'warping_{kind}': float(pairs.mean()), 'num_empty_pairs': empty, 'pairs': pairs}
 
 
-def resize_flow(flow, visible, size):
+def resize_flow(flow: jax.Array, visible: jax.Array,
+                size: tuple[int, int]) -> tuple[jax.Array, jax.Array]:
   """Flow and visibility at another frame size.
 
   Args:

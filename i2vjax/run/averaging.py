@@ -5,20 +5,30 @@ or so draws steadier and cleaner pictures (Yazici et al., ICLR 2019). The averag
 training and never enters it: a run with `train.ema` trains the same weights as one without.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from ml_collections import ConfigDict
+
+from i2vjax.core.state import State
+from i2vjax.methods import base
 
 WARM_UP = 10   # of the usual rule (1 + n) / (10 + n)
 
 
-def names(method):
+def names(method: base.Method) -> list[str]:
   """The networks whose averages are kept: those that translate and are trained."""
   trained = [name for names in method.PLAYERS.values() for name in names]
   return [name for name in method.INFERENCE_NETWORKS if name in trained]
 
 
-def fresh(method, params, train):
+def fresh(method: base.Method, params: Mapping[str, Any], train: ConfigDict) -> dict[str, Any]:
   """Averages to begin with: copies of the weights, or {} where `train.ema` is 0."""
   if not train.ema:
     return {}
@@ -31,12 +41,12 @@ def _copy(tree):
   return np.array(tree)   # its own memory: both are donated to every step
 
 
-def decay(limit, moves):
+def decay(limit: float, moves: int | jax.Array) -> jax.Array:
   """min(limit, (1 + n) / (10 + n)) after n moves: early averages forget the initial noise."""
   return jnp.minimum(limit, (1 + moves) / (WARM_UP + moves))
 
 
-def updated(state, config):
+def updated(state: State, config: ConfigDict) -> State:
   """The state with averages that have seen its weights; one without averages passes through.
 
   avg <- d avg + (1 - d) weights, once for every move of the weights (`optim.accumulate`).

@@ -1,32 +1,28 @@
-"""Numbers in a config that cannot be meant, refused before anything is built."""
+"""Refuse config fields whose values cannot be meant."""
 
+from ml_collections import ConfigDict
+
+from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
 
-LOWER_BOUNDS = {
-    'seed': 0, 'data.batch': 1, 'data.frames': 1, 'data.stride': 1, 'data.threads': 0,
-    'data.workers': 0, 'data.prefetch': 0, 'gen.width': 1, 'gen.blocks': 0, 'disc.width': 1,
-    'gan.pool': 0, 'optim.accumulate': 1, 'train.epochs': 0, 'train.epochs_decay': 0,
-    'train.steps': 0, 'train.checkpoint_steps': 0, 'train.keep': 1, 'log.every': 1,
-    'log.samples': 1, 'log.samples_every': 0, 'eval.every': 0, 'eval.batch': 1,
-}
-CHANNELS = (1, 3)
 
-
-def check(config):
-  """Refuse a settled config with such a number.
+def check(config: ConfigDict) -> None:
+  """Refuse a settled config with a number that cannot be meant (`defaults.FIELDS`).
 
   Raises:
-    ValueError: names the field, its value and the least that works.
+    UserError: names the field, its value and what would do.
   """
   flat = run_folder.flatten(config)
-  for name, least in LOWER_BOUNDS.items():
-    if name in flat and flat[name] < least:
-      raise UserError(f'{name}={flat[name]}: it must be at least {least}')
-  if not 0 <= flat.get('train.ema', 0) < 1:
-    raise UserError(f"train.ema={flat['train.ema']}: a decay lies from 0 (no averages) to below 1")
-  if flat['optim.lr'] <= 0:
-    raise UserError(f"optim.lr={flat['optim.lr']}: a rate must be above 0")
-  for name in ('data.channels_a', 'data.channels_b'):
-    if flat[name] not in CHANNELS:
-      raise UserError(f'{name}={flat[name]}: frames have 1 channel (gray) or 3 (color)')
+  for name, value in flat.items():
+    least, choices = defaults.lower_bound(name), defaults.choices(name)
+    if least is not None and value < least:
+      raise UserError(f'{name}={value}: it must be at least {least}')
+    if choices and value not in choices:
+      texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]
+      raise UserError(f'{name}={value}: choose {" or ".join(texts)}')
+  decay, rate = flat.get('train.ema', 0), flat['optim.lr']
+  if not 0 <= decay < 1:
+    raise UserError(f'train.ema={decay}: a decay lies from 0 (no averages) to below 1')
+  if rate <= 0:
+    raise UserError(f'optim.lr={rate}: a rate must be above 0')

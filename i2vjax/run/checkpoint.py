@@ -1,68 +1,84 @@
-"""Orbax checkpoints of a run folder: save, restore, the newest and the best.
+"""Checkpoints of a run folder: save, restore, the newest, the best.
 
-A checkpoint holds up to six items: `params`, `ema` (averages of weights, where they are kept),
-`extra` (with step and key), `opt`, `local` (one entry per device of all processes) and `data`
-(position of the input). What is saved are host copies, so the
-donated state may move on while orbax writes. A save is complete or absent: orbax writes beside and
-renames.
+Orbax writes up to six items, which have these names on disk: `params`, `ema` (averages of weights,
+where they are kept), `extra` (`State.model_state`, step and key), `opt`, `local`
+(`State.device_state`, one entry per device of all processes) and `data` (position of the input).
+What is saved are host copies, so the donated state may move on while orbax writes. A save is
+complete or absent: orbax writes beside and renames.
 """
 
-import errno
+import functools
 import logging
 import pathlib
 import shutil
+from collections.abc import Iterable
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
+from ml_collections import ConfigDict
 from orbax.checkpoint import checkpoint_managers
 
-from i2vjax.core import parallel
-from i2vjax.core.errors import UserError
+from i2vjax.core import files, parallel
+from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.state import State
-from i2vjax.run.logger import NonFinite
-
-# Scores that may name the best checkpoint: 1 where more is better, -1 where less is.
-BETTER = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1, 'brightness_jitter': -1}
+from i2vjax.metrics import score_names
 
 
-def any_in(workdir):
+def any_in(workdir: str | pathlib.Path) -> bool:
   """True if a run folder holds a checkpoint, readable or not."""
   return any(x.name.isdigit() for x in pathlib.Path(workdir, 'checkpoints').glob('*'))
 
 
-def manager(workdir, train=None, best=None):
-  """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept."""
-  policies = [checkpoint_managers.LatestN(train.keep if train else None)]
-  worth = None
-  if best:
-    def worth(metrics):
-      return BETTER[best] * metrics[name_of(best, metrics)]
+def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
+            best: str | None = None) -> ocp.CheckpointManager:
+  """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept.
+
+  Args:
+    workdir: run folder.
+    train: config block; None: nothing is removed.
+    best: from `best_score`; None: no checkpoint is the best.
+  """
+  policies: list[checkpoint_managers.PreservationPolicy] = [
+      checkpoint_managers.LatestN(train.keep if train else None)]
+  goodness = functools.partial(_goodness, best) if best else None
+  if goodness:
     policies.append(checkpoint_managers.BestN(
-        get_metric_fn=worth, n=1, keep_checkpoints_without_metrics=False))
-  options = ocp.CheckpointManagerOptions(
-      preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-      best_fn=worth, best_mode='max')
+        get_metric_fn=goodness, n=1, keep_checkpoints_without_metrics=False))
   names = ('params', 'ema', 'extra', 'opt', 'local')
-  handlers = {name: ocp.StandardCheckpointHandler() for name in names}
+  handlers: dict[str, ocp.CheckpointHandler] = {
+      name: ocp.StandardCheckpointHandler() for name in names}
   handlers['data'] = ocp.JsonCheckpointHandler()
   path = pathlib.Path(workdir).absolute() / 'checkpoints'
-  return ocp.CheckpointManager(path, item_handlers=handlers, options=options)
+  return ocp.CheckpointManager(path, item_handlers=handlers, options=ocp.CheckpointManagerOptions(
+      preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
+      best_fn=goodness, best_mode='max'))
+
+
+def _goodness(best, metrics):
+  """More is better, whatever the score."""
+  return BEST_BY[best] * metrics[full_score_name(best, metrics)]
 
 
 def _items(state):
-  """A state as trees of host arrays."""
+  """A state as the items of a checkpoint: trees of host arrays."""
   key = parallel.to_host(jax.random.key_data(state.key))
   items = {'params': parallel.to_host(state.params), 'opt': parallel.to_host(state.opt),
            'extra': {'extra': parallel.to_host(state.model_state), 'key': key,
                      'step': np.asarray(state.step)}}
-  items |= {'ema': parallel.to_host(state.ema)} if state.ema else {}
-  local = parallel.gather_local(state.device_state)
-  return {**items, 'local': local} if jax.tree.leaves(local) else items
+  if state.ema:
+    items['ema'] = parallel.to_host(state.ema)
+  device_state = parallel.gather_local(state.device_state)
+  if jax.tree.leaves(device_state):
+    items['local'] = device_state
+  return items
 
 
-def save(checkpoints, state, position, metrics=None):
+def save(checkpoints: ocp.CheckpointManager, state: State, position: dict,
+         metrics: dict[str, float] | None = None) -> int:
   """Start writing a checkpoint of `state` and the input's `position`; returns its step.
+
+  Nothing is written where there is one of this step already.
 
   Raises:
     NonFinite: a parameter is no number; no checkpoint is written.
@@ -78,7 +94,7 @@ def save(checkpoints, state, position, metrics=None):
     checkpoints.save(step, metrics=metrics, force=True, args=ocp.args.Composite(
         **items, data=ocp.args.JsonSave(position)))
   except (OSError, ValueError) as error:
-    raise _explain(error, checkpoints.directory) from error
+    raise _explained(error, checkpoints) from error
   return step
 
 
@@ -88,25 +104,22 @@ def _refuse_broken(params, step):
       raise NonFinite(f'after step {step} the parameter {jax.tree_util.keystr(path)} is not finite')
 
 
-def finish(checkpoints):
+def finish(checkpoints: ocp.CheckpointManager) -> None:
   """Wait until everything is on disk."""
   try:
     checkpoints.wait_until_finished()
   except (OSError, ValueError) as error:
-    raise _explain(error, checkpoints.directory) from error
+    raise _explained(error, checkpoints) from error
 
 
-def _explain(error, folder):
-  full = getattr(error, 'errno', None) == errno.ENOSPC or any(
-      text in str(error) for text in ('No space left', 'RESOURCE_EXHAUSTED', 'quota'))
-  if not full:
+def _explained(error, checkpoints):
+  if not files.disk_full(error):
     return error
-  free = shutil.disk_usage(folder).free // 2**20
-  return OSError(errno.ENOSPC, f'the disk is full ({free} MiB free): the checkpoint was not '
-                 'written, older ones are intact. Free some space and start again', str(folder))
+  return files.disk_full_error(checkpoints.directory, 'the checkpoint was not written, older ones '
+                               'are intact. Free some space and start again')
 
 
-def restore(checkpoints, state):
+def restore(checkpoints: ocp.CheckpointManager, state: State) -> tuple[State, dict] | None:
   """The newest checkpoint that can be read, as (state, position); None where there is none.
 
   Newer ones than that are moved to `damaged/` in the run folder, with a line in the log.
@@ -116,19 +129,19 @@ def restore(checkpoints, state):
     state: a fresh state of the same config; gives structure and shapes.
 
   Raises:
-    ValueError: there are checkpoints and none can be read; they are left as they are.
+    UserError: there are checkpoints and none can be read; they are left as they are.
     OSError: the disk does not answer.
   """
   reasons = {}
   for step in sorted(checkpoints.all_steps(), reverse=True):
     try:
-      found = _restore_step(checkpoints, step, state)
+      restored = _restore_step(checkpoints, step, state)
     except (ValueError, FileNotFoundError, NotADirectoryError, KeyError) as error:
       reasons[step] = str(error).strip().split('\n')[0][:200]
       continue
     for newer, reason in reasons.items():
       _set_aside(checkpoints, newer, reason)
-    return found
+    return restored
   if reasons:
     raise UserError(
         f'none of the checkpoints {sorted(reasons)} in {checkpoints.directory} can be read '
@@ -138,35 +151,36 @@ def restore(checkpoints, state):
 
 
 def _restore_step(checkpoints, step, state):
-  wanted = _items(state)
+  templates = _items(state)
   missing = ('local',) if has_averages(checkpoints, step) else ('local', 'ema')
-  template = {name: ocp.args.StandardRestore(tree) for name, tree in wanted.items()
-              if name not in missing}
-  found = checkpoints.restore(step, args=ocp.args.Composite(
-      **template, data=ocp.args.JsonRestore()))
-  local = _restore_local(checkpoints, step, state, wanted)
-  extra = found['extra']
-  key = jax.random.wrap_key_data(extra['key'])
-  ema = _averages(found, state, checkpoints, step)
-  return State(found['params'], found['opt'], extra['extra'], local, np.int32(extra['step']),
-               key, ema), found['data']
+  arguments = {name: ocp.args.StandardRestore(tree) for name, tree in templates.items()
+               if name not in missing}
+  items = checkpoints.restore(step, args=ocp.args.Composite(
+      **arguments, data=ocp.args.JsonRestore()))
+  extra = items['extra']
+  restored = State(
+      params=items['params'], opt=items['opt'], model_state=extra['extra'],
+      device_state=_restore_device_state(checkpoints, step, state, templates),
+      step=np.int32(extra['step']), key=jax.random.wrap_key_data(extra['key']),
+      ema=_restore_averages(items, state, checkpoints, step))
+  return restored, items['data']
 
 
-def _averages(found, state, checkpoints, step):
+def _restore_averages(items, state, checkpoints, step):
   """The averages of weights to go on with; a run that had none begins them at its weights."""
   if state.ema and not has_averages(checkpoints, step):
     logging.warning('checkpoint %d has no averages of weights (train.ema): they begin at its '
                     'weights', step)
-    return jax.tree.map(np.array, {name: found['params'][name] for name in state.ema})
+    return jax.tree.map(np.array, {name: items['params'][name] for name in state.ema})
   if not state.ema and has_averages(checkpoints, step):
     logging.warning('checkpoint %d has averages of weights, and train.ema=0: from here on none '
                     'are kept', step)
-  return found['ema'] if state.ema else {}
+  return items['ema'] if state.ema else {}
 
 
-def _restore_local(checkpoints, step, state, wanted):
+def _restore_device_state(checkpoints, step, state, templates):
   """This process's share of the per-device trees, or fresh ones on another number of devices."""
-  if 'local' not in wanted:
+  if 'local' not in templates:
     return state.device_state
   saved = checkpoints.item_metadata(step)['local']
   devices = jax.tree.leaves(saved)[0].shape[0]
@@ -175,7 +189,7 @@ def _restore_local(checkpoints, step, state, wanted):
                     'anew', step, devices, parallel.device_count())
     return state.device_state
   local = checkpoints.restore(step, args=ocp.args.Composite(
-      local=ocp.args.StandardRestore(wanted['local'])))['local']
+      local=ocp.args.StandardRestore(templates['local'])))['local']
   return parallel.own_share(local)
 
 
@@ -183,6 +197,7 @@ def _set_aside(checkpoints, step, reason):
   folder = pathlib.Path(checkpoints.directory)
   logging.warning('checkpoint %d cannot be read (%s): moved to %s, going back one', step, reason,
                   folder.parent / 'damaged')
+
   def move():
     if (folder / str(step)).exists():
       (folder.parent / 'damaged').mkdir(exist_ok=True)
@@ -191,16 +206,19 @@ def _set_aside(checkpoints, step, reason):
   checkpoints.reload()
 
 
-def has_averages(checkpoints, step):
+# ---- Which checkpoint, which weights ----------------------------------------------------------
+
+
+def has_averages(checkpoints: ocp.CheckpointManager, step: int) -> bool:
   """True if a checkpoint holds averages of weights."""
   return (pathlib.Path(checkpoints.directory) / str(step) / 'ema').is_dir()
 
 
-def which_weights(checkpoints, step, weights):
-  """'ema' or 'raw' for 'auto' and for what was asked.
+def which_weights(checkpoints: ocp.CheckpointManager, step: int, weights: str) -> str:
+  """'ema' or 'raw' for 'auto', 'ema' or 'raw'.
 
   Raises:
-    ValueError: no such kind, or no averages in this checkpoint.
+    UserError: no such kind, or no averages in this checkpoint.
   """
   if weights not in ('auto', 'ema', 'raw'):
     raise UserError(f'--weights {weights}: choose auto, ema or raw')
@@ -211,7 +229,7 @@ def which_weights(checkpoints, step, weights):
   return 'ema' if averaged and weights != 'raw' else 'raw'
 
 
-def which_step(checkpoints, which):
+def which_step(checkpoints: ocp.CheckpointManager, which: str | int) -> int:
   """Step number of 'latest', 'best' or a number as text.
 
   Raises:
@@ -221,32 +239,40 @@ def which_step(checkpoints, which):
   if not steps:
     raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint yet: train first')
   if which == 'best':
-    scored = checkpoints.best_step()
-    if scored is None:
+    best = checkpoints.best_step()
+    if best is None:
       raise FileNotFoundError('--checkpoint best: no checkpoint was scored while training '
                               '(--config.eval.every=STEPS, with paired test frames)')
-    return scored
-  step = steps[-1] if which == 'latest' else int(which) if str(which).isdigit() else None
-  if step not in steps:
+    return best
+  if which == 'latest':
+    return steps[-1]
+  if not str(which).isdigit() or int(which) not in steps:
     raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '
                             + ', '.join(map(str, steps)))
-  return step
+  return int(which)
 
 
-def best_score(config):
-  """Name of the score that names the best checkpoint, or None.
+# ---- Which checkpoint is the best -------------------------------------------------------------
+
+# Scores that may decide it: 1 where more is better, -1 where less is.
+BEST_BY = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1,
+           'brightness_jitter': -1}
+
+
+def best_score(config: ConfigDict) -> str | None:
+  """Name of the score that decides which checkpoint is the best (`train.best`), or None.
 
   Raises:
-    ValueError: `train.best` is no score that is known while training.
+    UserError: `train.best` is no score that is known while training.
   """
   best = config.train.best
-  if best not in ('auto', 'none', *BETTER):
-    raise UserError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BETTER)}")
+  if best not in ('auto', 'none', *BEST_BY):
+    raise UserError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BEST_BY)}")
   if not config.eval.every or best == 'none':
     return None
   return 'psnr' if best == 'auto' else best
 
 
-def name_of(best, scores):
-  """The name under which `scores` hold the score `best` ('warping_mse[tvl1]'), or None."""
-  return next((name for name in scores if name.partition('[')[0] == best), None)
+def full_score_name(best: str, scores: Iterable[str]) -> str | None:
+  """The name that the score `best` has in `scores`, such as 'warping_mse[tvl1]', or None."""
+  return score_names.find(best, scores)

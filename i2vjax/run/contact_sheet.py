@@ -1,18 +1,24 @@
-"""Pictures about a run: contact sheets and training curves."""
+"""Contact sheets: many frames in one labeled picture."""
 
+import os
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
-PAPER, INK, FAINT = (255, 255, 255), (24, 24, 27), (113, 113, 122)
-GAP, CAPTION, LETTERS = 6, 20, 13   # pixels: between pictures, line above a row, its letters
+BACKGROUND, INK, FAINT_INK = (255, 255, 255), (24, 24, 27), (113, 113, 122)   # RGB
+GAP = 6               # pixels between pictures
+CAPTION_HEIGHT = 20   # pixels above each row
+FONT_SIZE = 13
+MIN_CELL_WIDTH = 64   # pixels, so that captions can be read
 
 
-def to_rgb(image):
+def to_rgb(image: npt.ArrayLike) -> np.ndarray:
   """Any stored picture as [H, W, 3] uint8 for looking at.
 
   Args:
@@ -29,8 +35,8 @@ def to_rgb(image):
   return np.repeat(image, 3, axis=2) if image.shape[2] == 1 else image
 
 
-def fit(image, height, width, stretch=False):
-  """The picture scaled into a cell without changing its shape, centerd on paper; or filling it."""
+def fit(image: npt.ArrayLike, height: int, width: int, stretch: bool = False) -> np.ndarray:
+  """A picture scaled into a cell [height, width, 3], its shape kept, centered; or stretched."""
   image = to_rgb(image)
   if stretch:
     return cv2.resize(image, (width, height), interpolation=cv2.INTER_NEAREST)
@@ -39,21 +45,23 @@ def fit(image, height, width, stretch=False):
   if size != image.shape[1::-1]:
     kind = cv2.INTER_AREA if factor < 1 else cv2.INTER_NEAREST
     image = cv2.resize(image, size, interpolation=kind)
-  cell = np.full((height, width, 3), PAPER, np.uint8)
+  cell = np.full((height, width, 3), BACKGROUND, np.uint8)
   top, left = (height - size[1]) // 2, (width - size[0]) // 2
   cell[top:top + size[1], left:left + size[0]] = image
   return cell
 
 
 def _text_width(text):
-  return int(ImageFont.load_default(LETTERS).getlength(str(text))) + 1
+  return int(ImageFont.load_default(FONT_SIZE).getlength(str(text))) + 1
 
 
 def _write(draw, place, text, fill=INK):
-  draw.text(place, str(text), fill=fill, font=ImageFont.load_default(LETTERS))
+  draw.text(place, str(text), fill=fill, font=ImageFont.load_default(FONT_SIZE))
 
 
-def contact_sheet(rows, *, columns=None, cell=None, stretch=False):
+def contact_sheet(rows: Mapping[str, Sequence[np.ndarray] | np.ndarray], *,
+                  columns: Sequence[str] | None = None, cell: tuple[int, int] | None = None,
+                  stretch: bool = False) -> np.ndarray:
   """One picture of all rows, each under its label.
 
   Args:
@@ -72,15 +80,17 @@ def contact_sheet(rows, *, columns=None, cell=None, stretch=False):
     raise UserError('a contact sheet needs at least one picture')
   shapes = [np.shape(image)[:2] for images in rows.values() for image in images]
   if cell is None:
-    scale = max(1, -(-64 // max(w for _, w in shapes)))
+    scale = max(1, -(-MIN_CELL_WIDTH // max(w for _, w in shapes)))
     cell = (scale * max(h for h, _ in shapes), scale * max(w for _, w in shapes))
   height, width = cell
   count = max(len(images) for images in rows.values())
-  head = CAPTION if columns else 0
-  wide = max(GAP + count * (width + GAP), 2 * GAP + max(map(_text_width, rows)))
-  sheet = np.full((head + GAP + len(rows) * (CAPTION + height + GAP), wide, 3), PAPER, np.uint8)
+  head = CAPTION_HEIGHT if columns else 0   # the line of column captions
+  row_height = CAPTION_HEIGHT + height + GAP
+  total_width = max(GAP + count * (width + GAP), 2 * GAP + max(map(_text_width, rows)))
+  total_height = head + GAP + len(rows) * row_height
+  sheet = np.full((total_height, total_width, 3), BACKGROUND, np.uint8)
   for r, images in enumerate(rows.values()):
-    top = head + GAP + r * (CAPTION + height + GAP) + CAPTION
+    top = head + GAP + r * row_height + CAPTION_HEIGHT
     for c, image in enumerate(images):
       left = GAP + c * (width + GAP)
       sheet[top:top + height, left:left + width] = fit(image, height, width, stretch)
@@ -91,13 +101,13 @@ def _captions(sheet, rows, columns, head, height, width):
   canvas = Image.fromarray(sheet)
   draw = ImageDraw.Draw(canvas)
   for c, text in enumerate(columns or ()):
-    _write(draw, (GAP + c * (width + GAP), 3), text, FAINT)
+    _write(draw, (GAP + c * (width + GAP), 3), text, FAINT_INK)
   for r, label in enumerate(rows):
-    _write(draw, (GAP, head + GAP + r * (CAPTION + height + GAP) + 1), label)
+    _write(draw, (GAP, head + GAP + r * (CAPTION_HEIGHT + height + GAP) + 1), label)
   return np.array(canvas)
 
 
-def save_png(path, image):
+def save_png(path: str | os.PathLike[str], image: np.ndarray) -> None:
   """Write [H, W, C] uint8 or uint16 (C 1 or 3) as PNG, whole or not at all."""
   ok, data = cv2.imencode('.png', image[..., ::-1] if np.ndim(image) == 3 else image)
   if not ok:

@@ -1,36 +1,39 @@
-"""A run of two generators the other way round: it was trained in both directions, so use either."""
+"""Use a two-way run from domain b to a."""
 
 import dataclasses
+from collections.abc import Mapping
+from typing import Any
 
 from i2vjax.core.errors import UserError
+from i2vjax.run.load import Run
 
 GENERATORS = ('gen_ab', 'gen', 'gen_ba')   # the networks that translate
 
 
-def in_direction(run, network):
+def in_direction(run: Run, network: str | None) -> Run:
   """The run that translates by `network`.
 
   Args:
     run: load.Run.
-    network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: no wish.
+    network: 'gen_ab' or 'gen', what a run translates by; 'gen_ba': the way back; None: the usual.
 
   Returns:
     The run itself, or `swap_domains` of it for 'gen_ba'.
 
   Raises:
-    ValueError: this run has no such generator.
+    UserError: this run has no such generator.
   """
-  there = [name for name in GENERATORS if name in run.params]
-  if network is not None and network not in there:
-    raise UserError(f'--network {network}: this run translates by {" or ".join(there)}')
+  generators = [name for name in GENERATORS if name in run.params]
+  if network is not None and network not in generators:
+    raise UserError(f'--network {network}: this run translates by {" or ".join(generators)}')
   return swap_domains(run) if network == 'gen_ba' else run
 
 
-def swap_domains(run):
-  """The run with its domains exchanged: what led from b to a now is `gen_ab`.
+def swap_domains(run: Run) -> Run:
+  """The run with its domains exchanged: the generator from b to a becomes `gen_ab`.
 
-  Every network of a domain changes place with its partner, so that predictors and the like follow;
-  `data.direction` turns round, so that evaluating takes its source frames from the other domain.
+  Every network of a domain changes place with its partner, predictors included; `data.direction`
+  turns round, so that evaluation takes its source frames from the other domain.
   """
   config = run.config.copy_and_resolve_references()
   with config.unlocked():
@@ -43,12 +46,12 @@ def swap_domains(run):
                              model_state=swap_names(run.model_state))
 
 
-def swap_names(by_name):
+def swap_names(by_name: Mapping[str, Any]) -> dict[str, Any]:
   """{'gen_ab': x, 'gen_ba': y, 'vgg19': z} -> {'gen_ab': y, 'gen_ba': x, 'vgg19': z}."""
   return {name: by_name.get(partner(name), item) for name, item in by_name.items()}
 
 
-def partner(name):
+def partner(name: str) -> str:
   """Name of the network of the other domain or direction; without any, its own."""
   stem, _, side = name.rpartition('_')
   other = {'a': 'b', 'b': 'a', 'ab': 'ba', 'ba': 'ab'}.get(side)

@@ -1,11 +1,18 @@
-"""The stream of training batches of one process, and where it stands."""
+"""The stream of training batches of one process, resumable at any position."""
+
+from __future__ import annotations
 
 import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core import files, ops, parallel
 from i2vjax.data.loader import batches
+
+Table = dict[str, Any]   # of data/loader/memory_sampling.py
 
 
 class Feed:
@@ -16,7 +23,8 @@ class Feed:
   on reads what the first one asked.
   """
 
-  def __init__(self, config, fields=(), workdir='.', table=None):
+  def __init__(self, config: ConfigDict, fields: Sequence[str] = (),
+               workdir: str | pathlib.Path = '.', table: Table | None = None) -> None:
     """What is read.
 
     Args:
@@ -30,39 +38,39 @@ class Feed:
         config, parallel.local_batch(config.data.batch), process=parallel.process(),
         extras=fields, table=table)
 
-  def __iter__(self):
+  def __iter__(self) -> Feed:
     return self
 
-  def __next__(self):
+  def __next__(self) -> dict[str, np.ndarray]:
     return next(self._iterator)
 
-  def get_state(self):
+  def get_state(self) -> dict:
     """The position, as JSON: `set_state` goes on with the very next batch."""
     return self._iterator.get_state()
 
-  def set_state(self, position):
+  def set_state(self, position: dict) -> None:
     """Go on from a position."""
     self._iterator.set_state(position)
 
-  def with_pairs(self, table):
+  def with_pairs(self, table: Table | None) -> Feed:
     """The same stream from the same position on, with windows of a by `table` (None: any)."""
     feed = Feed(self.config, self.fields, self.workdir, table)
     feed.set_state(self.get_state())
     return feed
 
-  def sweep(self):
+  def sweep(self) -> Iterator[dict[str, Any]]:
     """Every training window of a once, frames as floats: see `batches.sweep`."""
     for raw in batches.sweep(self.config, self.config.eval.batch):
       yield {**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], self.config.data.channels_a)}
 
-  def kept_pairs(self, first, make, known):
+  def kept_pairs(self, first: int, make: Callable[[], Table | None], known: bool) -> Table | None:
     """The table of the phase that begins at step `first`: made once, on the main process.
 
     Args:
       first: a table of another phase is not taken.
       make: () -> {name: array} or None.
-      known: a run that goes on: take the stored one, if there is one. The other processes always
-        do.
+      known: True in a run that goes on: the stored table is taken, if there is one. The other
+        processes always take it.
 
     Returns:
       {name: array}, or None.
@@ -71,8 +79,9 @@ class Feed:
         self.workdir, first, make, parallel.is_main(), known or not parallel.is_main()))
 
 
-def kept_table(workdir, first, make, write, known):
-  """`Feed.kept_pairs` of one process; `write`: store what was made."""
+def kept_table(workdir: str | pathlib.Path, first: int, make: Callable[[], Table | None],
+               write: bool, known: bool) -> Table | None:
+  """`Feed.kept_pairs` of one process; `write`: store a table that was made."""
   path = pathlib.Path(workdir) / 'pairs.npz'
   if known and path.is_file():
     with np.load(path) as stored:

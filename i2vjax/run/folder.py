@@ -1,9 +1,11 @@
-"""The config of a run folder, written and read."""
+"""Write and read the config of a run folder."""
 
 import json
 import pathlib
+from typing import Any
 
 import ml_collections
+from ml_collections import ConfigDict
 
 from i2vjax import defaults
 from i2vjax.core import files
@@ -11,27 +13,28 @@ from i2vjax.core.errors import UserError
 
 # Config fields by the names that earlier versions gave them: {method or '*': {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
-             'mocyclegan': {'weights.gan': 'weights.adversarial'}}
-# Values that were spelled otherwise: {field: {old: new}}.
+             'mocyclegan': {'weights.gan': 'weights.adversarial'},
+  'morngan': {'cgr.unlabelled': 'cgr.unlabeled'}}
+# Values by the names that earlier versions gave them: {field: {old: new}}.
 OLD_VALUES = {'data.task': {'colour': 'color'}}
-OLD_WORDS = {'colour': 'color'}   # of a variant, joined by '-'
+OLD_WORDS = {'colour': 'color'}   # the same for the words of a variant, which '-' joins
 
 
-def write_config(workdir, config):
+def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
   """Store the whole config in the run folder."""
   files.save_json(pathlib.Path(workdir) / 'config.json',
                    json.loads(config.to_json_best_effort()))
 
 
-def read_config(workdir):
+def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  Fields of `data` and `eval` that the version which trained did not have yet get their defaults,
-  which mean what it did.
+  Fields of `data` and `eval` that are younger than the run get their defaults, which stand for what
+  its version did.
 
   Raises:
     FileNotFoundError: not a run folder.
-    ValueError: the file is damaged.
+    UserError: the file is damaged.
   """
   path = pathlib.Path(workdir) / 'config.json'
   if not path.is_file():
@@ -43,8 +46,8 @@ def read_config(workdir):
     raise UserError(f'{path} is damaged ({error}); restore it from a copy') from error
   config = ml_collections.ConfigDict(_tuples(_renamed(stored)))
   _reopen_placeholders(config, defaults.get_config())
-  for block, known in (('data', defaults.data()), ('eval', defaults.evaluation())):
-    for name, value in known.items():
+  for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):
+    for name, value in fields.items():
       if block in config and name not in config[block]:
         config[block][name] = value
   return config
@@ -83,9 +86,9 @@ def _reopen_placeholders(config, template):
         config[name] = ml_collections.config_dict.placeholder(str)
 
 
-def flatten(config, prefix=''):
+def flatten(config: ConfigDict | dict, prefix: str = '') -> dict[str, Any]:
   """{dotted field: value} of a config."""
-  flat = {}
+  flat: dict[str, Any] = {}
   for name, value in config.items():
     if isinstance(value, (ml_collections.ConfigDict, dict)):
       flat |= flatten(value, f'{prefix}{name}.')

@@ -1,4 +1,4 @@
-"""A method with its parameters: fresh, as training state, or loaded from a run folder."""
+"""A method with its parameters: fresh or loaded from a run folder."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Run:
 def assemble(config: ConfigDict, training: bool = True) -> tuple[base.Method, Model]:
   """The method of a settled config and its model, without optimizers.
 
-  Translating needs those frozen networks that the method names in `INFERENCE_NETWORKS`, as far as
-  this config has them, and no others: a run goes where its teachers' weight files are not.
+  To translate, only those frozen networks are loaded that the method names in
+  `INFERENCE_NETWORKS`: a run can be moved to where the weight files of the others are not.
 
   Raises:
     MissingWeights: a weight file is not here; named.
@@ -107,7 +107,7 @@ def untrained(run: Run) -> Run:
       model_state=base.hook(run.method, 'model_state')(run.config))
 
 
-def load(workdir, which: str | int = 'latest', config: ConfigDict | None = None,
+def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: ConfigDict | None = None,
          weights: str = 'auto') -> Run:
   """A trained run from its folder alone.
 
@@ -127,21 +127,21 @@ def load(workdir, which: str | int = 'latest', config: ConfigDict | None = None,
   step = checkpoint.which_step(checkpoints, which)
   weights = checkpoint.which_weights(checkpoints, step, weights)
   run = fresh(config)
-  wanted = {'params': run.params, 'extra': {
+  templates = {'params': run.params, 'extra': {
       'extra': run.model_state, 'step': np.int32(0),
       'key': np.asarray(jax.random.key_data(jax.random.key(0)))}}
   if weights == 'ema':
-    wanted['ema'] = {name: run.params[name] for name in averaging.names(run.method)}
-  items = _restore(checkpoints, workdir, step, wanted)
+    templates['ema'] = {name: run.params[name] for name in averaging.names(run.method)}
+  items = _restore(checkpoints, workdir, step, templates)
   return dataclasses.replace(
       run, params={**items['params'], **items.get('ema', {})}, weights=weights, step=step,
       model_state=items['extra']['extra'], workdir=pathlib.Path(workdir))
 
 
-def _restore(checkpoints, workdir, step, wanted):
+def _restore(checkpoints, workdir, step, templates):
   """Items of a checkpoint, or a UserError that names the others."""
   arguments = {name: ocp.args.StandardRestore(parallel.to_host(tree))
-               for name, tree in wanted.items()}
+               for name, tree in templates.items()}
   try:
     return dict(checkpoints.restore(step, args=ocp.args.Composite(**arguments)).items())
   except (ValueError, OSError, KeyError) as error:

@@ -1,4 +1,4 @@
-"""What a run says while it trains, and how it is told to end: metrics.jsonl, TensorBoard, signals.
+"""Log of a training run: metrics.jsonl, TensorBoard, progress bar.
 
 `metrics.jsonl` is the source of truth: one line per logged step, flushed, cut back to the restored
 step when a run goes on.
@@ -6,32 +6,39 @@ step when a run goes on.
 
 import importlib.util
 import json
-import os
 import pathlib
 import time
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tqdm
 from clu import metrics as clu_metrics
+from ml_collections import ConfigDict
+
+from i2vjax.core import files
+from i2vjax.core.errors import NonFinite
 
 
-class NonFinite(ArithmeticError):
-  """A loss term or a parameter stopped being a number."""
-
-
-def averages(terms):
-  """Mean of each logged term over some steps.
+def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
+  """Mean of each logged term over the steps that have it.
 
   Args:
-    terms: list of {name: scalar}, one per step.
+    terms: {name: scalar} of each step.
   """
-  names = {name for step in terms for name in step}
-  return {name: float(clu_metrics.Average.from_model_output(
-      np.asarray([step[name] for step in terms if name in step], np.float32)).compute())
-          for name in sorted(names)}
+  values: dict[str, list] = {}
+  for step in terms:
+    for name, value in step.items():
+      values.setdefault(name, []).append(value)
+  return {name: _mean(values[name]) for name in sorted(values)}
 
 
-def check_finite(first_step, terms):
+def _mean(values):
+  average = clu_metrics.Average.from_model_output(np.asarray(values, np.float32))
+  return float(average.compute())
+
+
+def check_finite(first_step: int, terms: Sequence[Mapping[str, Any]]) -> None:
   """Raises NonFinite naming the first step and the terms that are not finite."""
   for step, values in enumerate(terms, first_step):
     bad = [name for name, value in values.items() if not np.isfinite(value)]
@@ -39,26 +46,24 @@ def check_finite(first_step, terms):
       raise NonFinite(f'step {step}: {", ".join(sorted(bad))} is not finite')
 
 
-def cut(path, step):
+def cut_back(path: str | pathlib.Path, step: int) -> None:
   """Drop the lines of `path` after `step`, and a half-written last one."""
   path = pathlib.Path(path)
   if not path.is_file():
     return
-  kept = []
+  lines = []
   for line in path.read_text().splitlines():
     try:
       if json.loads(line)['step'] <= step:
-        kept.append(line)
+        lines.append(line + '\n')
     except (ValueError, KeyError):
       continue   # the line a killed process was writing
-  part = path.with_name(path.name + '.part')
-  part.write_text(''.join(line + '\n' for line in kept))
-  os.replace(part, path)
+  files.save_text(path, ''.join(lines))
 
 
-def _event_writer(folder, wanted):
-  """clu's writer where TensorFlow is installed, else tensorboardX."""
-  if not wanted:
+def _event_writer(folder, tensorboard):
+  """clu's writer where TensorFlow is installed, else tensorboardX; None if not `tensorboard`."""
+  if not tensorboard:
     return None
   if importlib.util.find_spec('tensorflow') and importlib.util.find_spec('tensorboard'):
     from clu import metric_writers
@@ -68,21 +73,32 @@ def _event_writer(folder, wanted):
 
 
 class MetricLogger:
-  """Writes a run's numbers and pictures. On processes other than the main one it writes nothing."""
+  """The numbers of a run, written on the main process alone."""
 
-  def __init__(self, workdir, config, step, total, show=True, active=True):
-    self.active, self.total = active, total
-    self.folder = pathlib.Path(workdir)
+  def __init__(self, workdir: str | pathlib.Path, config: ConfigDict, step: int, total: int,
+               show: bool = True, active: bool = True) -> None:
+    """Open the log, cut back to `step`.
+
+    Args:
+      workdir: run folder.
+      config: the run's config.
+      step: steps done.
+      total: steps of the whole run.
+      show: progress bar on the terminal.
+      active: False on all processes but the main one: nothing is written.
+    """
+    self.active = active
     self.clock, self.clock_step = time.perf_counter(), step
     if not active:
       return
-    cut(self.folder / 'metrics.jsonl', step)
-    self.lines = open(self.folder / 'metrics.jsonl', 'a', buffering=1)  # noqa: SIM115
-    self.events = _event_writer(self.folder, config.log.tensorboard)
+    path = pathlib.Path(workdir) / 'metrics.jsonl'
+    cut_back(path, step)
+    self.lines = open(path, 'a', buffering=1)  # noqa: SIM115
+    self.events = _event_writer(workdir, config.log.tensorboard)
     self.bar = tqdm.tqdm(total=total, initial=step, unit='step', disable=not show,
                          dynamic_ncols=True, smoothing=0.1)
 
-  def write(self, step, values):
+  def write(self, step: int, values: Mapping[str, float]) -> None:
     """One line of numbers for `step`."""
     if not self.active:
       return
@@ -93,7 +109,8 @@ class MetricLogger:
       for name, value in values.items():
         self.events.add_scalar(name, value, step)
 
-  def progress(self, step, values, frames_per_step, waited=0.0):
+  def progress(self, step: int, values: Mapping[str, float], frames_per_step: int,
+               waited: float = 0.0) -> None:
     """Move the bar and write the line, with the speed since the last one.
 
     Args:
@@ -116,12 +133,12 @@ class MetricLogger:
       self.bar.set_postfix(shown, refresh=False)
       self.bar.update(step - self.bar.n)
 
-  def say(self, text):
+  def say(self, text: str) -> None:
     """A line above the progress bar."""
     if self.active:
       self.bar.write(text) if not self.bar.disable else print(text, flush=True)
 
-  def close(self):
+  def close(self) -> None:
     """Flush and close."""
     if self.active:
       self.bar.close()

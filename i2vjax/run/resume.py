@@ -1,45 +1,83 @@
-"""What a run that goes on in its folder may change, and what not."""
+"""What may change when a run goes on in its folder."""
 
 import logging
+import pathlib
 
+from ml_collections import ConfigDict
+
+from i2vjax import defaults
 from i2vjax.core.errors import UserError
-from i2vjax.run import checkpoint, phases, resume_rules
+from i2vjax.methods import base
+from i2vjax.run import checkpoint, phases
 from i2vjax.run import folder as run_folder
 
 
-def begun(config, workdir):
-  """The config of the run that `workdir` holds, if `config` may go on with it; else None.
+def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | None:
+  """The config of the run that `workdir` holds; None where it holds no checkpoint.
+
+  Fields that differ and may do so are named in the log.
 
   Raises:
-    ValueError: it may not; names every field that differs.
+    UserError: `config` may not go on with that run; names every field that differs.
   """
   if not ((workdir / 'config.json').is_file() and checkpoint.any_in(workdir)):
     return None
-  before = run_folder.read_config(workdir)
-  for note in resume_rules.compare_configs(before, config):
+  earlier = run_folder.read_config(workdir)
+  for note in compare_configs(earlier, config):
     logging.warning('changed since this run began: %s', note)
-  return before
+  return earlier
 
 
-def check(before, config, method, step, per_epoch):
-  """Refuse what a config may not change in a run that goes on.
+def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
+  """Differences that a continued run may have (`defaults.may_change_on_resume`), as lines of text.
 
-  Args:
-    before, config: the run's settled config and the one asked for.
-    method: its module. step: steps done. per_epoch: windows in an epoch.
+  An empty field that one of them lacks was added or removed since, and is no difference.
 
   Raises:
-    ValueError: other reading processes, or another phase at this step; says which.
+    UserError: a field differs that changes the state or its meaning; names every such field.
   """
-  if before.data.workers != config.data.workers:
+  old, new = run_folder.flatten(earlier), run_folder.flatten(config)
+  allowed: list[str] = []
+  refused: list[str] = []
+  for name in sorted(old.keys() | new.keys()):
+    before, now = old.get(name), new.get(name)
+    in_both = name in old and name in new
+    if before == now or not (in_both or before or now):
+      continue
+    lines = allowed if defaults.may_change_on_resume(name) else refused
+    lines.append(f'{name}: {before!r} -> {now!r}')
+  if refused:
+    raise UserError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)
+                    + '\nuse the same values, or another --workdir')
+  return allowed
+
+
+def check_progress(earlier: ConfigDict, config: ConfigDict, method: base.Method, step: int,
+                   per_epoch: int) -> None:
+  """Refuse what would not fit the `step` that an earlier run has come to.
+
+  Args:
+    earlier: settled config of the run so far.
+    config: settled config it shall go on with.
+    method: its module.
+    step: steps done.
+    per_epoch: steps in an epoch of the data.
+
+  Raises:
+    UserError: another number of reading processes, or another phase at this step; says which.
+  """
+  if earlier.data.workers != config.data.workers:
     raise UserError(
-        f'data.workers: {before.data.workers} -> {config.data.workers}: a run that goes on has to '
+        f'data.workers: {earlier.data.workers} -> {config.data.workers}: a run that goes on has to '
         'read with as many processes as before, or its batches would be others')
-  was, now = (
-    phases.phase_of(method, phases.with_steps_per_epoch(x, per_epoch), max(step - 1, 0))[1]
-    for x in (before, config)
-  )
-  if was != now:
+  last_step = max(step - 1, 0)
+  before = _phase_name(method, earlier, per_epoch, last_step)
+  now = _phase_name(method, config, per_epoch, last_step)
+  if before != now:
     raise UserError(
-        f'train.steps or train.epochs: step {step} of this run is in the phase {was!r}, and would '
-        f'be in {now!r} with the new length. Keep the length, or begin in another --workdir')
+        f'train.steps or train.epochs: step {step} of this run is in the phase {before!r}, and '
+        f'would be in {now!r} with the new length. Keep the length, or begin in another --workdir')
+
+
+def _phase_name(method, config, per_epoch, step):
+  return phases.phase_of(method, phases.with_steps_per_epoch(config, per_epoch), step)[1]

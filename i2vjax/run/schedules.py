@@ -1,13 +1,19 @@
-"""What happens when: lengths and phases of a run, learning rates, optimizers (Adam for every
-published method here)."""
+"""Learning-rate schedules and the Adam optimizers that follow them."""
 
+from collections.abc import Callable, Iterable
+
+import jax
 import jax.numpy as jnp
 import optax
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 
+Rate = Callable[[int | jax.Array], float | jax.Array]   # steps done -> learning rate
 
-def learning_rate(optim, train, steps_per_epoch, device_count=1):
+
+def learning_rate(optim: ConfigDict, train: ConfigDict, steps_per_epoch: int,
+                  device_count: int = 1) -> Rate:
   """Rate as a function of the number of steps done.
 
   'linear': 1 - max(0, e + 1 - N) / (M + 1), e the epoch from 0, N = `train.epochs` constant
@@ -43,8 +49,9 @@ def learning_rate(optim, train, steps_per_epoch, device_count=1):
   return rate
 
 
-def optimizers(config, players, steps_per_epoch, device_count=1):
-  """{player: Adam}, at the rate of `learning_rate`.
+def optimizers(config: ConfigDict, players: Iterable[str], steps_per_epoch: int,
+               device_count: int = 1) -> dict[str, optax.GradientTransformation]:
+  """{player: Adam} at the rate of `learning_rate`: every published method here trains by Adam.
 
   `optim.accumulate` = k moves once in k steps by the mean of their gradients, which equals a k
   times larger batch for losses that are means over samples.

@@ -1,20 +1,22 @@
-"""Decide once what 'auto' means in a config."""
+"""Settle what 'auto' and empty fields of a config mean."""
 
 import logging
 import re
 
+from ml_collections import ConfigDict
+
 from i2vjax.core.errors import UserError
 from i2vjax.pretrained import registry
 
-# Field -> the block that the config of every method has that looks at such features.
+# {field: block that a config has if its method uses features of that network}
 FEATURES = {'backbone': 'vit', 'perceptual': 'vgg'}
 
 
-def settle(config):
-  """Decide once what 'auto' means, before anything is built.
+def settle(config: ConfigDict) -> ConfigDict:
+  """Decide what 'auto' and an empty learning rate mean, before anything is built.
 
   `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line;
-  `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (networks/flow.py). An empty `optim.lr`
+  `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (flow/estimate.py). An empty `optim.lr`
   is filled from `optim.lr_by_backbone`, because features and critic decide which rate trains.
 
   Args:
@@ -24,8 +26,8 @@ def settle(config):
     A settled copy.
 
   Raises:
-    ValueError: features that the method does not look at, random ones in a variant with the word
-      'paper', a backbone nobody knows, a rate that is named nowhere.
+    UserError: features that the method does not use, random ones in a variant with the word
+      'paper', an unknown backbone, no learning rate for the backbone.
   """
   config = config.copy_and_resolve_references()
   for field, block in FEATURES.items():
@@ -38,10 +40,10 @@ def settle(config):
     raise UserError(f"backbone={config.backbone!r}: choose 'auto', 'vit', 'none' or 'random'")
   if registry.lookup(config, 'flow.name') == 'auto':
     config.flow.name = f'gt+{_available_flow(config)}'
-  chosen = [f'{field}={registry.lookup(config, field)}' for field in registry.FIELDS
+  random = [f'{field}=random' for field in registry.FIELDS
             if registry.lookup(config, field) == 'random']
-  if 'paper' in re.split('[-_]', config.get('variant') or '') and chosen:
-    raise UserError(f"{', '.join(chosen)}: the paper variant refuses random features; they are "
+  if 'paper' in re.split('[-_]', config.get('variant') or '') and random:
+    raise UserError(f"{', '.join(random)}: the paper variant refuses random features; they are "
                      'for smoke tests')
   return _settle_rate(config)
 
@@ -58,11 +60,13 @@ def _available_backbone(config):
 
 def _available_flow(config):
   entry = registry.ENTRIES['raft_small']
-  found = 'tvl1' if registry.find(entry, config) is None else 'raft_small'
-  logging.warning('flow.name=auto: %s where the data bring no flow (%s)', found,
-                  f'its file {entry.file} is here' if found == 'raft_small' else
-                  f'no {entry.file} found; get it by: python -m i2vjax.main fetch raft_small')
-  return found
+  if registry.find(entry, config) is not None:
+    name, reason = 'raft_small', f'its file {entry.file} is here'
+  else:
+    name, reason = 'tvl1', (f'no {entry.file} found; get it by: '
+                            'python -m i2vjax.main fetch raft_small')
+  logging.warning('flow.name=auto: %s where the data bring no flow (%s)', name, reason)
+  return name
 
 
 def _settle_rate(config):

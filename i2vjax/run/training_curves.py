@@ -1,22 +1,24 @@
-"""Training curves from metrics.jsonl."""
+"""Training curves of a metrics.jsonl, read and plotted."""
 
 import json
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-# ---- curves -----------------------------------------------------------------------------------
-
 HIDDEN = ('seconds_per_step', 'input_wait')   # logged, but not worth a panel
-LINE = '#0f766e'
+LINE_COLOR = '#0f766e'
+
+Curves = Mapping[str, tuple[Sequence[int], Sequence[float]]]   # {term: (steps, values)}
 
 
-def read_curves(path):
+def read_curves(path: str | os.PathLike[str]) -> dict[str, tuple[list[int], list[float]]]:
   """{term: (steps, values)} of a metrics.jsonl; {} where there is none."""
   path = Path(path)
   if not path.is_file():
     return {}
-  curves = {}
+  curves: dict[str, tuple[list[int], list[float]]] = {}
   for line in path.read_text().splitlines():
     entry = json.loads(line)
     for name, value in entry.items():
@@ -27,21 +29,21 @@ def read_curves(path):
   return curves
 
 
-def plot_curves(curves):
-  """Small panels, one a term: every logged value faint, a running mean strong; [H, W, 3] uint8."""
+def plot_curves(curves: Curves) -> np.ndarray:
+  """One panel for each term: logged values faint, their running mean strong; [H, W, 3] uint8."""
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
   names = sorted((name for name in curves if name not in HIDDEN),
                  key=lambda name: (name in ('lr', 'frames_per_second'), name))
-  across = min(4, len(names))
-  down = -(-len(names) // across)
-  figure = Figure(figsize=(2.9 * across, 1.9 * down), dpi=110, layout='constrained')
+  columns = min(4, len(names))
+  rows = -(-len(names) // columns)
+  figure = Figure(figsize=(2.9 * columns, 1.9 * rows), dpi=110, layout='constrained')
   canvas = FigureCanvasAgg(figure)
   for index, name in enumerate(names):
-    axes = figure.add_subplot(down, across, index + 1)
+    axes = figure.add_subplot(rows, columns, index + 1)
     steps, values = curves[name]
-    axes.plot(steps, values, color=LINE, alpha=0.25, linewidth=1)
-    axes.plot(steps, running_mean(values), color=LINE, linewidth=1.5)
+    axes.plot(steps, values, color=LINE_COLOR, alpha=0.25, linewidth=1)
+    axes.plot(steps, running_mean(values), color=LINE_COLOR, linewidth=1.5)
     axes.set_title(name, fontsize=9, loc='left', color='#18181b')
     axes.tick_params(labelsize=7, length=2, colors='#71717a')
     axes.spines[['top', 'right']].set_visible(False)
@@ -51,12 +53,12 @@ def plot_curves(curves):
   return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
-def running_mean(values, share=0.05):
+def running_mean(values: Sequence[float], share: float = 0.05) -> list[float]:
   """Exponential mean over about `share` of the curve, started without bias; NaN stays NaN."""
-  keep_share = 1 - 1 / max(1, share * len(values))
+  decay = 1 - 1 / max(1, share * len(values))
   total = weight = 0.0
   smooth = []
   for value in values:
-    total, weight = keep_share * total + value, keep_share * weight + 1
+    total, weight = decay * total + value, decay * weight + 1
     smooth.append(total / weight)
   return smooth

@@ -1,15 +1,18 @@
-"""The command line: what it understands, and what it says when it does not."""
+"""The command line: what it accepts, and its answers to mistakes."""
 
 import os
 import pathlib
 import signal
+import subprocess
+import sys
 import time
 
+import numpy as np
 import pytest
 
 from i2vjax import main
-from i2vjax.cli import commands, parse
-from i2vjax.cli import flags as arguments
+from i2vjax.cli import commands, errors, flags, parse
+from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.data.io import output_paths
 from i2vjax.run import load
 
@@ -77,13 +80,55 @@ def test_doctor_lists_versions_devices_methods_and_weights(capsys):
   assert 'jax ' in said and 'devices' in said and 'cyclegan' in said and 'vit_b16_384' in said
 
 
-def test_our_own_mistakes_keep_their_traceback(monkeypatch):
+def reshaped():
+  np.zeros(3).reshape(2, 2)   # a ValueError from inside a library
+
+
+def unpacked():
+  _, _ = [1]
+
+
+def plain():
+  raise ValueError('a mistake of ours')
+
+
+@pytest.mark.parametrize(('mistake', 'said'), [
+    (reshaped, 'reshape'), (unpacked, 'unpack'), (plain, 'a mistake of ours'),
+    (lambda: int('x'), 'invalid literal'), (lambda: list(zip([1], [], strict=True)), 'zip')])
+def test_our_own_mistakes_keep_their_traceback(monkeypatch, capsys, mistake, said):
   def broken(*_):
-    import numpy as np
-    np.zeros(3).reshape(2, 2)   # a ValueError from inside a library
-  monkeypatch.setattr(commands, 'doctor', broken)
-  with pytest.raises(ValueError, match='reshape'):
+    mistake()
+  monkeypatch.setitem(commands.COMMANDS, 'doctor', broken)
+  with pytest.raises(ValueError, match=said) as caught:
     main.main(['i2vjax', 'doctor'])
+  assert caught.traceback[-1].name != 'main' and not capsys.readouterr().err
+
+
+def test_a_mistake_of_ours_inside_the_package_has_a_traceback_and_exit_code_1():
+  """int('x') inside `ops.hw`, called by a command."""
+  program = (
+      'import sys; from i2vjax import main; from i2vjax.cli import commands; '
+      'from i2vjax.core import ops; commands.COMMANDS["doctor"] = lambda *_: ops.hw("xy"); '
+      'sys.exit(main.main(["i2vjax", "doctor"]))')
+  done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True, cwd=ROOT)
+  assert done.returncode == 1
+  assert 'Traceback' in done.stderr and 'ops.py' in done.stderr and "int() with" in done.stderr
+
+
+@pytest.mark.parametrize(('error', 'said', 'code'), [
+    (UserError('no such field'), 'error: no such field', 2),
+    (OSError('x.png: the disk is full'), 'error: x.png: the disk is full', 2),
+    (FileNotFoundError('runs/x is no run folder'), 'error: runs/x is no run folder', 2),
+    (NonFinite('step 3: cycle'), 'error: step 3: cycle', 3),
+    (KeyboardInterrupt(), 'stopped: no half-written file is left', 130)])
+def test_the_class_of_an_error_decides_what_it_becomes(error, said, code):
+  assert errors.explain(error) == (said, code)
+
+
+@pytest.mark.parametrize('error', [ValueError('x'), TypeError('x'), KeyError('x'),
+                                   AssertionError('x'), ZeroDivisionError('x')])
+def test_every_other_error_is_ours(error):
+  assert errors.explain(error) is None
 
 
 @pytest.mark.parametrize(('text', 'said'), [
@@ -116,7 +161,7 @@ def test_home_is_written_out_in_every_flag_but_fields_of_the_config(monkeypatch)
 def test_an_interrupted_command_has_not_succeeded(monkeypatch, capsys, said, expected):
   def interrupted(*_):
     raise KeyboardInterrupt(*[said] * bool(said))
-  monkeypatch.setattr(commands, 'doctor', interrupted)
+  monkeypatch.setitem(commands.COMMANDS, 'doctor', interrupted)
   assert main.main(['i2vjax', 'doctor']) == 130
   assert expected in capsys.readouterr().err
 
@@ -127,7 +172,7 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, tmp_path):
       os.kill(os.getpid(), signal.SIGTERM)
       time.sleep(5)
   before = signal.getsignal(signal.SIGTERM)
-  monkeypatch.setattr(commands, 'doctor', killed)
+  monkeypatch.setitem(commands.COMMANDS, 'doctor', killed)
   assert main.main(['i2vjax', 'doctor']) == 130
   assert not list(tmp_path.iterdir()) and signal.getsignal(signal.SIGTERM) == before
 
@@ -141,20 +186,38 @@ def test_fetch_alone_lists_every_known_file(capsys):
 def test_help_names_every_command_and_flag(capsys):
   assert main.main(['i2vjax', '--help']) == 0
   said = capsys.readouterr().out
-  assert all(name in said for name in [*parse.COMMANDS, 'side_by_side', '--on_damage'])
+  assert all(name in said for name in [*commands.COMMANDS, 'side_by_side', '--on_damage'])
 
 
 def test_help_on_a_command_shows_its_own_flags_and_an_example(capsys):
-  assert sorted(arguments.USES) == sorted(parse.COMMANDS)
-  for command, (example, names) in arguments.USES.items():
+  assert sorted(flags.USES) == sorted(commands.COMMANDS)
+  for command, (example, names) in flags.USES.items():
     assert main.main(['i2vjax', command, '--help']) == 0
     said = capsys.readouterr().out
     assert f'i2vjax.main {command} {example}'.rstrip() in said and 'main --help' in said
-    flags = [line.split()[0] for line in said.splitlines() if line.startswith('  --')]
-    assert [name for name in flags if 'config' not in name] == [
+    shown = [line.split()[0] for line in said.splitlines() if line.startswith('  --')]
+    assert [name for name in shown if 'config' not in name] == [
         f'--{name}' for name in names if 'config' not in name]
   main.main(['i2vjax', 'evaluate', '--help'])
   assert 'The frames it was made from.\n' in capsys.readouterr().out
+
+
+def test_a_flag_says_what_it_does_in_each_command():
+  network = flags.FLAGS['network']
+  assert flags.about('export', network) == 'Which network.'
+  assert flags.about('evaluate', network).startswith('Which generator, gen_ba leads back.')
+  assert flags.overall_about(network).startswith('export: Which network. translate, evaluate: Wh')
+  assert flags.about('train', flags.FLAGS['workdir']) == (
+      'Run folder. May be left out, then runs/METHOD-VARIANT.')
+  assert flags.about('translate', flags.FLAGS['chunk']).endswith('device. Default: 8.')
+
+
+def test_every_command_of_a_flag_has_the_flag():
+  assert {name for _, names in flags.USES.values() for name in names} == set(flags.FLAGS)
+  for name, flag in flags.FLAGS.items():
+    for text in flag.about:
+      commands_of_text = [] if text == flags.ALL else text.split(', ')
+      assert all(name in flags.USES[command][1] for command in commands_of_text), name
 
 
 def test_the_command_that_goes_on_survives_a_shell():

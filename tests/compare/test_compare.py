@@ -25,8 +25,9 @@ REFERENCES = {'source': {'psnr': 10.0}, 'untrained': {'psnr': 11.0}, 'constant':
 class Commands:
   """Stands in for the processes: writes what training and scoring would leave behind."""
 
-  def __init__(self, stop_at=None, fail=(), code=1):
+  def __init__(self, stop_at=None, fail=(), code=1, averaged=()):
     self.calls, self.stop_at, self.fail, self.code = [], stop_at, fail, code
+    self.averaged = averaged   # run folders whose averages of weights are scored
 
   def __call__(self, arguments):
     self.calls.append(arguments)
@@ -58,7 +59,8 @@ class Commands:
     value = 14 + 2 * config.seed
     files.save_json(pathlib.Path(flags.flag_value(arguments, 'output')) / 'scores.json', {
         'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
-        'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8}, 'skipped': {},
+        'protocol': {'clips': 2, 'frames': 10, 'height': 8, 'width': 8,
+                     'weights': 'ema' if workdir.name in self.averaged else 'raw'}, 'skipped': {},
         'rows': {'translated': {'psnr': value, 'warping_mse': 0.002}, **REFERENCES}})
 
 
@@ -68,7 +70,7 @@ def run(tmp_path, monkeypatch):
   def pictures(item):
     frame = np.full((8, 8, 3), 90, np.uint8)
     return 1234, {'titles': ['clip, frame 1'], 'source': [frame], 'translated': [frame]}
-  monkeypatch.setattr(figures, 'kept', pictures)
+  monkeypatch.setattr(figures, 'cached_pictures', pictures)
 
   def table(commands, *more, configs=f'{CYCLEGAN},{CUT}'):
     monkeypatch.setattr(compare, 'call', commands)
@@ -214,6 +216,28 @@ def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path
   assert [(row['name'], row['count']) for row in table['rows']] == [('cut-demo', 2)]
 
 
+def test_caption_says_which_weights_were_scored(run, tmp_path):
+  assert run(Commands()) == 0
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert 'Scored with the weights of the last step (raw).' in text
+  assert 'the scored networks' not in text
+
+
+def test_rows_with_other_weights_are_noted(run, tmp_path):
+  assert run(Commands(averaged=['cut-demo-0', 'cut-demo-1'])) == 0
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert 'Scored with different kinds of weights, see below.' in text
+  assert ('- Differs: the scored networks have averages of weights over training (ema) in cut demo '
+          'and weights of the last step (raw) in cyclegan demo') in text
+  assert 'Differs: the scored networks' in (tmp_path / 'table' / 'index.html').read_text()
+
+
+def test_scores_of_a_version_that_did_not_say_their_weights_have_a_caption():
+  runs = [{'row': 'a', 'seed': 0, 'steps': 3, 'state': 'done', 'protocol': {}}]
+  table = {'rows': [{'name': 'a', 'runs': runs}], 'protocol': {}}
+  assert tables.caption(table) == f'3 steps; seeds 0; mean ± {tables.SPREAD}.'
+
+
 def test_scores_on_other_frames_are_noticed():
   runs = [{'references': {'constant': {'psnr': value}}} for value in (16.0, 16.5)]
   assert 'different test frames' in tables.odd_references(runs)[0]
@@ -274,9 +298,9 @@ def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
   monkeypatch.setattr(figures.load, 'load', lambda *_: types.SimpleNamespace(
       params={'gen': {'kernel': np.zeros((2, 3))}}))
   monkeypatch.setattr(figures, 'frames', lambda run: pictures)
-  assert figures.kept(item)[0] == 6
+  assert figures.cached_pictures(item)[0] == 6
   monkeypatch.delattr(figures.load, 'load')
-  parameters, again = figures.kept(item)
+  parameters, again = figures.cached_pictures(item)
   assert parameters == 6
   assert [str(title) for title in again['titles']] == pictures['titles']
   for old, new in zip(pictures['source'], again['source'], strict=True):

@@ -60,8 +60,9 @@ def test_epochs_are_counted_in_steps(tmp_path):
 def test_planning_leaves_the_device_to_the_runs():
   """Fresh interpreter: an accelerator that this process held could not be used by its children."""
   code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import main; '
-          'from i2vjax.compare import lineup; '
-          f'items = lineup.plan(pathlib.Path("x"), [lineup.parse_row({CUT!r})], [0], [], '
+          'from i2vjax.cli import parse; '
+          'from i2vjax.compare import experiments; '
+          f'items = experiments.plan(pathlib.Path("x"), [experiments.parse_row({CUT!r})], [0], [], '
           'parse.row_config); experiments.check_alike(items, False); '
           'print(xla_bridge.backends_are_initialized())')
   said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,

@@ -1,7 +1,9 @@
-"""Files that are whole or absent, and where ours are kept."""
+"""Atomic writes, the cache folder, full disks, disk-backed arrays."""
 
+import errno
 import json
 import os
+import re
 
 import numpy as np
 import pytest
@@ -47,7 +49,25 @@ def test_json_has_no_nan(tmp_path):
   assert read == {'a': None, 'b': [3, None, 'x', None, True]}
 
 
-# ---- room for long clips ----------------------------------------------------------------------
+# ---- Full disks -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(('error', 'full'), [
+    (OSError(errno.ENOSPC, 'x'), True), (OSError(errno.EDQUOT, 'x'), True),
+    (ValueError('RESOURCE_EXHAUSTED: write'), True), (OSError(errno.EACCES, 'x'), False),
+    (ValueError('shapes differ'), False)])
+def test_a_full_disk_is_known_by_number_or_by_the_words_of_orbax(error, full):
+  assert files.disk_full(error) == full
+
+
+def test_a_full_disk_is_told_with_what_is_free_where_the_file_would_be(tmp_path):
+  error = files.disk_full_error(tmp_path / 'not' / 'there.mkv', 'nothing is left')
+  assert isinstance(error, OSError)
+  assert re.fullmatch(rf'{tmp_path}/not/there.mkv: the disk is full \(\d+ MiB free\); nothing is '
+                      'left', str(error))
+
+
+# ---- Disk-backed arrays -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize('large', [1, 2**20])

@@ -15,7 +15,7 @@ from i2vjax.data.loader import batches
 from i2vjax.data.sources import folders
 from i2vjax.methods import pearlgan
 from i2vjax.run import folder as run_folder
-from i2vjax.run import resume_rules
+from i2vjax.run import resume
 
 STEMS = ('f1', 'f2', 'f9')     # a gap between the numbers cuts the folder into two clips
 
@@ -147,7 +147,7 @@ def test_runs_from_before_the_field_go_on(config, tmp_path):
   run_folder.write_config(tmp_path, before)
   found = run_folder.read_config(tmp_path)
   config.data.edges_a = ''
-  assert resume_rules.compare_configs(found, config) == []
+  assert resume.compare_configs(found, config) == []
   config.data.edges_a = 'folder'
   with pytest.raises(ValueError, match="data.edges_a: None -> 'folder'"):
-    resume_rules.compare_configs(found, config)
+    resume.compare_configs(found, config)

@@ -15,7 +15,7 @@ from i2vjax.data.loader import batches, whole_clips
 from i2vjax.data.prepare.published import night_lists
 from i2vjax.data.transforms import resize, shaping
 from i2vjax.run import folder as run_folder
-from i2vjax.run import resume_rules
+from i2vjax.run import resume
 
 
 def picture(k, size=(64, 80)):
@@ -148,7 +148,7 @@ def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):
   del before['data']['prepare']
   path.write_text(json.dumps(before))
   found = run_folder.read_config(tmp_path)
-  assert found.data.prepare.resize_test and resume_rules.compare_configs(found, config) == []
+  assert found.data.prepare.resize_test and resume.compare_configs(found, config) == []
   config.data.prepare.crop = '45x36'
   with pytest.raises(ValueError, match="data.prepare.crop: '' -> '45x36'"):
-    resume_rules.compare_configs(found, config)
+    resume.compare_configs(found, config)

@@ -20,7 +20,7 @@ from i2vjax.data.loader import batches
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal
 from i2vjax.run import folder as run_folder
-from i2vjax.run import resume_rules
+from i2vjax.run import resume
 
 SIZE = 32
 RULES = ('clip', 'frame', 'dtype', '27000,34000')
@@ -122,7 +122,7 @@ def test_the_rule_is_stored_with_the_run_and_read_back(tmp_path):
 
 def test_another_rule_is_another_run(tmp_path):
   with pytest.raises(ValueError, match="data.thermal_range: 'clip' -> '27000,34000'"):
-    resume_rules.compare_configs(stubs.config(), stubs.config(thermal_range='27000,34000'))
+    resume.compare_configs(stubs.config(), stubs.config(thermal_range='27000,34000'))
 
 
 @pytest.mark.parametrize('rule', ['percentile', '9,7', '7000', 'clip,1'])

@@ -62,6 +62,11 @@ def test_files_hold_the_scores_and_what_they_were_made_with(scored, run):
   assert len(stored['clips'][0]['series']['warping']) == 4
 
 
+def test_protocol_says_which_weights_were_scored(scored):
+  assert scored[0]['protocol']['weights'] == 'raw'
+  assert 'weights of the last step (raw)' in (scored[1] / 'index.html').read_text()
+
+
 def test_page_needs_nothing_from_outside(scored):
   page = (scored[1] / 'index.html').read_text()
   assert 'src="data:image/png;base64,' in page
@@ -90,7 +95,7 @@ def test_nothing_is_overwritten_unless_asked(scored, run):
 
 def test_a_place_that_cannot_be_written_is_told_before_the_work(run, tmp_path, monkeypatch):
   (tmp_path / 'report').write_text('a file')
-  monkeypatch.setattr(evaluator, 'judge', None)
+  monkeypatch.setattr(evaluator, 'score_rows', None)
   with pytest.raises(OSError, match='report is a file'):
     evaluator.evaluate(run, tmp_path / 'report', show=False)
 
@@ -132,8 +137,9 @@ def test_best_color_maximizes_mean_psnr():
   rng = np.random.default_rng(0)
   frames = [np.uint8(rng.integers(low, low + spread, (3, 12, 12, 3)))
             for low, spread in ((0, 90), (120, 10))]
-  found = [clips.moments(frame) for frame in frames]
-  means, variances = (np.concatenate(x) for x in zip(*found, strict=True))
+  moments = [clips.moments(frame) for frame in frames]
+  means = np.concatenate([mean for mean, _ in moments])
+  variances = np.concatenate([variance for _, variance in moments])
   best = clips.best_color(means, variances)
 
   def psnr(color):

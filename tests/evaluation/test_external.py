@@ -99,6 +99,6 @@ def test_masks_as_frames():
   frames = np.zeros((3, 8, 8, 1), np.uint8)
   truth = frames.copy()
   frames[:, :, 1:5], truth[:, :, 2:6] = 255, 255
-  judge = scorers.davis_scorer()
-  _, values, _ = judge.add(judge.start, eval_clips.EvalClip('a', None, target=truth), frames)
+  scorer = scorers.davis_scorer(scorers.Request(None))
+  _, values, _ = scorer.add(scorer.start, eval_clips.EvalClip('a', target=truth), frames)
   assert values['davis_j'] == pytest.approx(3 / 5) and values['davis_t'] == pytest.approx(0)

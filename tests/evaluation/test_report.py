@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from i2vjax.data.io import video_reader
-from i2vjax.evaluation.report import figures, html
-from i2vjax.evaluation.report import text as words
+from i2vjax.evaluation.report import figures, html, text
 from i2vjax.run import training_curves
 
 
@@ -31,27 +30,27 @@ def rows(length=3, value=0):
 
 
 def test_verdict_names_the_references_and_the_ratios():
-  text = words.verdict(scores())
-  assert '20.00 dB' in text
-  assert '15.00 dB for the best single color' in text
-  assert '2.00 times that of the input itself' in text
-  assert '50% more' in text
-  assert 'below a plain color' not in text
+  verdict = text.verdict(scores())
+  assert '20.00 dB' in verdict
+  assert '15.00 dB for the best single color' in verdict
+  assert '2.00 times that of the input itself' in verdict
+  assert '50% more' in verdict
+  assert 'below a plain color' not in verdict
 
 
 def test_verdict_says_when_nothing_was_learned():
   poor = scores()
   poor['rows']['constant'] = {'psnr': 21.0}
-  assert 'below a plain color' in words.verdict(poor)
+  assert 'below a plain color' in text.verdict(poor)
 
 
 def test_verdict_without_scores_and_with_nan():
-  assert 'No scores' in words.verdict(scores(rows={'translated': {}}))
-  assert 'NaN' in words.verdict(scores(rows={'translated': {'psnr': np.nan, 'num_nonfinite': 2}}))
+  assert 'No scores' in text.verdict(scores(rows={'translated': {}}))
+  assert 'NaN' in text.verdict(scores(rows={'translated': {'psnr': np.nan, 'num_nonfinite': 2}}))
 
 
 def test_table_has_a_line_for_each_row_and_each_gap():
-  lines = words.table(scores()).splitlines()
+  lines = text.table(scores()).splitlines()
   assert len(lines) == 1 + 3 + 1
   assert '20.00' in lines[1]
   assert lines[1].split()[-2] == '2.000'   # thousandths
@@ -59,54 +58,55 @@ def test_table_has_a_line_for_each_row_and_each_gap():
 
 
 def test_missing_scores_are_dashes():
-  assert words.number({}, 'psnr', 2) == '–'
-  assert words.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'
+  assert text.number({}, 'psnr', 2) == '–'
+  assert text.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'
 
 
 def test_page_escapes_names_and_is_one_file():
-  sketch = figures.sketch('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
-  text = html.page(scores(), figures.keep([], sketch), {'cycle': ([1, 2], [3.0, 2.0])})
-  assert '<clip>' not in text
-  assert '&lt;clip&gt; &amp; co' in text
-  assert 'no &lt;flow&gt;' in text
-  assert text.count('<img ') == 4   # moments, slices, worst frames, curves
-  for data in re.findall(r'image/png;base64,([^"]+)"', text):
+  preview = figures.clip_preview('<clip> & co', rows(), {'psnr': [30.0, 10.0, 20.0]})
+  page = html.page(scores(), figures.add_preview([], preview), {'cycle': ([1, 2], [3.0, 2.0])})
+  assert '<clip>' not in page
+  assert '&lt;clip&gt; &amp; co' in page
+  assert 'no &lt;flow&gt;' in page
+  assert page.count('<img ') == 4   # moments, slices, worst frames, curves
+  for data in re.findall(r'image/png;base64,([^"]+)"', page):
     assert cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), 1) is not None
 
 
 def test_worst_frames_come_first_over_all_clips():
-  kept = []
+  previews = []
   for clip, values in (('one', [30.0, 10.0, 20.0]), ('two', [25.0, 35.0, 5.0])):
-    kept = figures.keep(kept, figures.sketch(clip, rows(), {'psnr': values}))
-  order = [(name, t) for _, name, t, _ in kept[0]['worst']]
+    previews = figures.add_preview(previews, figures.clip_preview(clip, rows(), {'psnr': values}))
+  order = [(name, t) for _, name, t, _ in previews[0]['worst']]
   assert order == [('two', 2), ('one', 1), ('one', 2), ('two', 0)]   # at most two of a clip
 
 
 def test_without_target_the_least_steady_frames_are_the_worst():
-  sketch = figures.sketch('clip', rows(), {'warping': [0.1, 0.5]})
-  assert sketch['worst'][0][2] == 1
+  preview = figures.clip_preview('clip', rows(), {'warping': [0.1, 0.5]})
+  assert preview['worst'][0][2] == 1
 
 
 def test_memory_of_a_long_list_of_clips_is_bounded():
-  kept = []
+  previews = []
   for index in range(20):
-    kept = figures.keep(kept, figures.sketch(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]}))
-  assert [sketch['name'] for sketch in kept] == [f'{i:02d}' for i in range(figures.SHOWN)]
-  assert len(kept[0]['worst']) == figures.WORST
+    preview = figures.clip_preview(f'{index:02d}', rows(), {'psnr': [1.0, 2.0, 3.0]})
+    previews = figures.add_preview(previews, preview)
+  assert [preview['name'] for preview in previews] == [f'{i:02d}' for i in range(figures.SHOWN)]
+  assert len(previews[0]['worst']) == figures.WORST
 
 
 def test_slices_are_the_middle_line_of_every_frame():
   frames = np.random.default_rng(0).integers(0, 256, (3, 16, 20, 3), np.uint8)
-  sketch = figures.sketch('clip', {'translated': frames}, {})
-  np.testing.assert_array_equal(sketch['slices']['translated'], frames[:, 8])
+  preview = figures.clip_preview('clip', {'translated': frames}, {})
+  np.testing.assert_array_equal(preview['slices']['translated'], frames[:, 8])
 
 
 def test_the_page_holds_a_video_of_each_clip(tmp_path):
   """Rows side by side: the brightness of each part is that of its row."""
-  sketch = figures.sketch('clip', {'source': np.full((5, 16, 20, 1), 60, np.uint8),
+  preview = figures.clip_preview('clip', {'source': np.full((5, 16, 20, 1), 60, np.uint8),
                                     'translated': np.full((5, 16, 20, 3), 180, np.uint8)}, {})
-  text = html.page(scores(), figures.keep([], sketch), {})
-  data, = re.findall(r'video/mp4;base64,([^"]+)"', text)
+  page = html.page(scores(), figures.add_preview([], preview), {})
+  data, = re.findall(r'video/mp4;base64,([^"]+)"', page)
   (tmp_path / 'x.mp4').write_bytes(base64.b64decode(data))
   frames = [frame for frame, _ in video_reader.read_video(tmp_path / 'x.mp4')]
   left, right = np.split(np.stack(frames).astype(float), 2, axis=2)
@@ -115,15 +115,15 @@ def test_the_page_holds_a_video_of_each_clip(tmp_path):
 
 
 def test_a_long_clip_has_a_short_video():
-  frames = np.zeros((figures.MOVING + 20, 16, 20, 3), np.uint8)
-  short, whole = figures.video({'x': frames}), figures.video({'x': frames[:figures.MOVING]})
+  frames = np.zeros((figures.VIDEO_FRAMES + 20, 16, 20, 3), np.uint8)
+  short, whole = figures.video({'x': frames}), figures.video({'x': frames[:figures.VIDEO_FRAMES]})
   assert short == whole
-  assert not figures.sketch('clip', {'x': frames}, {}, moving=False)['video']
+  assert not figures.clip_preview('clip', {'x': frames}, {}, moving=False)['video']
 
 
 def test_a_clip_of_one_frame_has_a_page():
-  sketch = figures.sketch('clip', rows(1), {})
-  assert '<img' in html.page(scores(), figures.keep([], sketch), {})
+  preview = figures.clip_preview('clip', rows(1), {})
+  assert '<img' in html.page(scores(), figures.add_preview([], preview), {})
 
 
 def test_curves_are_read_from_the_log(tmp_path):

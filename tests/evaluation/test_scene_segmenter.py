@@ -1,4 +1,7 @@
-"""The judge of `scenes` frames: it learns, repeats itself, is kept on disk, and reads any size."""
+"""The segmentation network that scores `scenes` frames.
+
+It learns, repeats itself, is kept on disk, and reads any size.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -30,7 +33,7 @@ def cache(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def judge(cache):
+def trained(cache):
   """(params, info) of a short training."""
   return scene_segmenter.train_or_load(config(), show=False)
 
@@ -42,9 +45,9 @@ def unused(*_):
 # ---- training ---------------------------------------------------------------------------------
 
 
-def test_it_learns_the_large_classes(judge):
+def test_it_learns_the_large_classes(trained):
   """The most frequent class alone would be right in well under half of the pixels."""
-  _, info = judge
+  _, info = trained
   _, truth = scene_segmenter.examples(config(), 'test')
   assert np.bincount(truth.ravel()).max() / truth.size < 0.5
   assert info['pixel_accuracy'] > 0.65
@@ -53,8 +56,8 @@ def test_it_learns_the_large_classes(judge):
   assert info['seconds'] > 0
 
 
-def test_its_score_is_that_of_its_predictions(judge):
-  params, info = judge
+def test_its_score_is_that_of_its_predictions(trained):
+  params, info = trained
   frames, truth = scene_segmenter.examples(config(), 'test')
   assert frames.shape == (12, 32, 32, 3)
   right = np.mean(scene_segmenter.predict(params, frames) == truth)
@@ -110,13 +113,13 @@ def test_what_cannot_be_learned_is_named(footage):
 # ---- kept on disk -----------------------------------------------------------------------------
 
 
-def test_the_second_call_reads_the_file(judge, monkeypatch):
+def test_the_second_call_reads_the_file(trained, monkeypatch):
   monkeypatch.setattr(scene_segmenter, 'train', unused)
   params, info = scene_segmenter.train_or_load(config(), show=False)
   assert info['loaded']
-  assert info['miou'] == judge[1]['miou']
-  assert jax.tree.structure(params) == jax.tree.structure(judge[0])
-  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, params, judge[0])))
+  assert info['miou'] == trained[1]['miou']
+  assert jax.tree.structure(params) == jax.tree.structure(trained[0])
+  assert all(jax.tree.leaves(jax.tree.map(np.array_equal, params, trained[0])))
 
 
 def test_the_file_is_named_after_all_that_matters(cache):
@@ -132,45 +135,45 @@ def test_the_file_is_named_after_all_that_matters(cache):
   assert len({scene_segmenter.file_of(x) for x in [*others, config()]}) == 5
 
 
-def test_a_damaged_file_is_trained_anew(judge, cache, monkeypatch, capsys):
+def test_a_damaged_file_is_trained_anew(trained, cache, monkeypatch, capsys):
   path = scene_segmenter.file_of(config(steps=1))
   for data in (b'', b'PK\x03\x04 cut short', b'no archive'):
     path.write_bytes(data)
     assert scene_segmenter.load(path) is None
     assert f'{path} is damaged' in capsys.readouterr().out
-  monkeypatch.setattr(scene_segmenter, 'train', lambda *_: (judge[0], 0.5))
+  monkeypatch.setattr(scene_segmenter, 'train', lambda *_: (trained[0], 0.5))
   assert not scene_segmenter.train_or_load(config(steps=1), show=False)[1]['loaded']
   assert scene_segmenter.load(path)[1]['loss'] == 0.5
 
 
-def test_a_file_is_whole_or_absent(judge, tmp_path, monkeypatch):
+def test_a_file_is_whole_or_absent(trained, tmp_path, monkeypatch):
   def full(*_):
     raise OSError('no space left')
   monkeypatch.setattr(scene_segmenter.files.os, 'replace', full)
   with pytest.raises(OSError, match='no space'):
-    scene_segmenter.save(tmp_path / 'x.npz', judge[0], {})
+    scene_segmenter.save(tmp_path / 'x.npz', trained[0], {})
   assert not list(tmp_path.iterdir())
 
 
 # ---- use --------------------------------------------------------------------------------------
 
 
-def test_predictions_do_not_depend_on_the_batch(judge):
+def test_predictions_do_not_depend_on_the_batch(trained):
   frames = scene_segmenter.examples(config(), 'test')[0]
-  whole = scene_segmenter.predict(judge[0], np.concatenate([frames, frames]))
+  whole = scene_segmenter.predict(trained[0], np.concatenate([frames, frames]))
   assert whole.shape == (24, 32, 32)
   assert whole.dtype == np.uint8
-  np.testing.assert_array_equal(scene_segmenter.predict(judge[0], frames[3:4])[0], whole[15])
+  np.testing.assert_array_equal(scene_segmenter.predict(trained[0], frames[3:4])[0], whole[15])
   assert whole.max() < len(class_names.CITYSCAPES)
 
 
-def test_frames_of_any_size(judge):
+def test_frames_of_any_size(trained):
   frames = np.random.default_rng(0).integers(0, 255, (1, 30, 37, 3), np.uint8)
-  assert scene_segmenter.predict(judge[0], frames).shape == (1, 30, 37)
+  assert scene_segmenter.predict(trained[0], frames).shape == (1, 30, 37)
   with pytest.raises(ValueError, match='takes uint8 .N, H, W, 3.'):
-    scene_segmenter.predict(judge[0], frames[..., :1])
+    scene_segmenter.predict(trained[0], frames[..., :1])
   with pytest.raises(ValueError, match='takes uint8'):
-    scene_segmenter.predict(judge[0], frames / 255)
+    scene_segmenter.predict(trained[0], frames / 255)
 
 
 def test_blocks_of_pixels_go_into_channels_and_back():
@@ -180,8 +183,8 @@ def test_blocks_of_pixels_go_into_channels_and_back():
   np.testing.assert_array_equal(networks.depth_to_space(deep), x)
 
 
-def test_parameters_tell_their_network(judge):
-  net = networks.like(judge[0])
+def test_parameters_tell_their_network(trained):
+  net = networks.like(trained[0])
   assert (net.classes, net.width, net.levels) == (19, 12, 2)
   with pytest.raises(ValueError, match='multiples of 4'):
-    net.apply({'params': judge[0]}, jnp.zeros((1, 30, 32, 3)))
+    net.apply({'params': trained[0]}, jnp.zeros((1, 30, 32, 3)))

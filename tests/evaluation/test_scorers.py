@@ -25,6 +25,10 @@ def settings(**changes):
   return config
 
 
+def request(*names, **more):
+  return scorers.Request(settings(), names, show=False, **more)
+
+
 def texture(size=48):
   rng = np.random.default_rng(0)
   small = rng.integers(0, 256, (size // 4, size // 4, 1), np.uint8)
@@ -57,6 +61,14 @@ def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
   assert 'iou' in scorers.choose_scores('auto,iou', {})[0]
 
 
+def test_every_score_says_what_it_needs_in_known_words():
+  needs = {need for score in scorers.SCORES.values() for need in score.needs}
+  assert needs == scorers.NEEDS.keys()
+  reasons = scorers.reasons_against({'pairs': 'single frames', 'lpips_weights': 'no file'})
+  assert reasons == {'lpips': 'no file', 'lpips_temporal': 'no file', 'warping': 'single frames',
+                     'flicker': 'single frames'}
+
+
 def test_missing_files_are_named_with_the_command_that_fetches_them():
   found = plan.of_run(stubs.config())
   assert 'fetch inception_fid' in found.skipped['fid']
@@ -67,7 +79,7 @@ def test_missing_files_are_named_with_the_command_that_fetches_them():
 def test_while_training_only_what_is_quick_is_scored():
   config = stubs.config()
   config.eval.metrics, config.eval.weights = 'auto,iou', 'random'
-  assert plan.of_run(config, quick=True).names == plan.QUICK
+  assert plan.of_run(config, quick=True).names == ('psnr', 'ssim', 'warping', 'flicker')
 
 
 def test_test_frames_without_partners_have_no_aligned_scores(tmp_path):
@@ -105,26 +117,26 @@ def test_reference_of_fid_from_a_folder(tmp_path):
   assert [clip[:, 0, 0, 0].tolist() for clip in found.reference()] == [[10, 20], [30]]
 
 
-# ---- judges -----------------------------------------------------------------------------------
+# ---- scorers ----------------------------------------------------------------------------------
 
 
 def test_estimated_motion_finds_the_warping_error_of_the_source_small():
   """A texture in even motion: none; the same frames with their brightness trembling: much."""
   frames = moving()
-  material = eval_clips.EvalClip('a', frames, shown=frames, target=frames,
-                            motion=motion_estimation.motion_of(settings(), 'tvl1')(frames))
-  flow, visible = material.motion
+  motion = motion_estimation.motion_estimator(settings(), 'tvl1')(frames)
+  clip = eval_clips.EvalClip('a', frames, shown=frames, target=frames, motion=motion)
+  flow, visible = motion
   assert np.median(flow[..., 0][visible > 0]) == pytest.approx(1, abs=0.1)
-  judge = scorers.pixel_scorer(settings().eval, ('warping',), 'tvl1')
-  _, still, series = judge.add(judge.start, material, frames)
+  scorer = scorers.pixel_scorer(request('warping', estimator='tvl1'))
+  _, still, series = scorer.add(scorer.start, clip, frames)
   trembling = np.clip(frames.astype(int) + np.array([0, 20, 0, 20])[:, None, None, None], 0, 255)
-  _, loud, _ = judge.add(judge.start, material, trembling.astype(np.uint8))
+  _, loud, _ = scorer.add(scorer.start, clip, trembling.astype(np.uint8))
   assert still['warping_mse[tvl1]'] < 0.1 * loud['warping_mse[tvl1]']
-  assert len(series['warping']) == 3 and judge.facts['flow'] == 'tvl1'
+  assert len(series['warping']) == 3 and scorer.facts['flow'] == 'tvl1'
 
 
 def test_single_frames_have_no_motion():
-  assert motion_estimation.motion_of(settings(), 'zero')(moving(1)) is None
+  assert motion_estimation.motion_estimator(settings(), 'zero')(moving(1)) is None
 
 
 def test_classes_by_a_network_that_sees_brightness(monkeypatch):
@@ -133,67 +145,59 @@ def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   monkeypatch.setattr(scene_segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
   monkeypatch.setattr(scene_segmenter, 'predict', lambda params, frames: np.where(
       frames[..., 0] > 127, sky, road).astype(np.uint8))
-  judge = scorers.miou_scorer(settings(), show=False)
+  scorer = scorers.miou_scorer(request('iou'))
   frames = np.zeros((2, 4, 4, 3), np.uint8)
   frames[:, :2] = 255
   truth = np.full((2, 4, 4), road, np.uint8)
   truth[:, :1] = sky
-  total, values, _ = judge.add(judge.start, eval_clips.EvalClip('a', None, labels=truth), frames)
+  total, values, _ = scorer.add(scorer.start, eval_clips.EvalClip('a', labels=truth), frames)
   expected = (8 / 16 / (12 / 16) + 4 / 8) / 2   # road 8 of 12, sky 4 of 8
-  assert values['miou'] == pytest.approx(expected) == judge.result(total)['miou']
-  assert judge.result(total)['pixel_accuracy'] == pytest.approx(12 / 16)
+  assert values['miou'] == pytest.approx(expected) == scorer.result(total)['miou']
+  assert scorer.result(total)['pixel_accuracy'] == pytest.approx(12 / 16)
 
 
 def test_edges_of_the_negative_are_the_same():
   frames = moving(2)
-  judge = scorers.apce_scorer()
-  material = eval_clips.EvalClip('a', frames, shown=frames)
-  _, values, _ = judge.add(judge.start, material, 255 - frames)
+  scorer = scorers.apce_scorer(request('apce'))
+  clip = eval_clips.EvalClip('a', frames, shown=frames)
+  _, values, _ = scorer.add(scorer.start, clip, 255 - frames)
   assert values['apce'] == pytest.approx(1)
-  _, values, _ = judge.add(judge.start, material, np.full_like(frames, 7))
+  _, values, _ = scorer.add(scorer.start, clip, np.full_like(frames, 7))
   assert values['apce'] == 0
 
 
 def test_likeness_to_the_target_and_from_frame_to_frame(monkeypatch):
   """A stand-in for LPIPS, the difference of the means: no target is needed for the second."""
-  scorer = type('Scorer', (), {'nets': {}, 'params': {}, 'files': {}, 'suffix': '_RANDOM'})
-  monkeypatch.setattr(scoring_networks, 'load_lpips', lambda config: scorer)
+  networks = scoring_networks.ScoringNetworks({}, {}, {}, random=True)
+  monkeypatch.setattr(scoring_networks, 'load_lpips', lambda config: networks)
   monkeypatch.setattr(scorers.lpips, 'program', lambda *parts: lambda x, y: np.abs(
       x.mean((1, 2, 3)) - y.mean((1, 2, 3))).astype(np.float32))
   frames = np.stack([np.full((4, 4, 3), x, np.uint8) for x in (10, 14, 12)])
-  both = scorers.lpips_scorer(settings(), ('lpips', 'lpips_temporal'))
+  both = scorers.lpips_scorer(request('lpips', 'lpips_temporal'))
   total, values, series = both.add(
-    both.start, eval_clips.EvalClip('a', None, target=frames + 5), frames
-  )
+      both.start, eval_clips.EvalClip('a', target=frames + 5), frames)
   assert values == {'lpips_RANDOM': 5, 'lpips_temporal_RANDOM': 3} == both.result(total)
   assert series['lpips_temporal_RANDOM'].tolist() == [4, 2]
-  alone, material = (
-    scorers.lpips_scorer(settings(), ('lpips_temporal',)),
-    eval_clips.EvalClip('a', None),
-  )
-  assert alone.add(alone.start, material, frames)[1] == {'lpips_temporal_RANDOM': 3}
-  assert alone.result(alone.add(alone.start, material, frames[:1])[0]) == {}
-
-
-class Fake:
-  """A scorer whose features are the frame's mean color."""
-  nets, params, files, suffix = {'inception': None}, {'inception': None}, {'x': 'random'}, '_RANDOM'
+  alone, clip = scorers.lpips_scorer(request('lpips_temporal')), eval_clips.EvalClip('a')
+  assert alone.add(alone.start, clip, frames)[1] == {'lpips_temporal_RANDOM': 3}
+  assert alone.result(alone.add(alone.start, clip, frames[:1])[0]) == {}
 
 
 def test_fid_compares_all_frames_of_a_row_with_the_reference(monkeypatch):
   """Reference brighter by 10 everywhere: the squared distance of the means, no spread."""
-  monkeypatch.setattr(scoring_networks, 'load_inception', lambda config: Fake)
-  monkeypatch.setattr(
-    scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2))
-  )
+  networks = scoring_networks.ScoringNetworks(
+      {'inception': None}, {'inception': None}, {'x': 'random'}, random=True)
+  monkeypatch.setattr(scoring_networks, 'load_inception', lambda config: networks)
+  monkeypatch.setattr(   # features are the frame's mean color
+      scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
   rng = np.random.default_rng(0)
   real = rng.integers(0, 200, (6, 4, 4, 3)).astype(np.uint8)
-  judge = scorers.fid_kid_scorer(settings(), ('fid',), lambda: iter([real[:2], real[2:]]))
-  total = judge.start
+  scorer = scorers.fid_kid_scorer(request('fid', reference=lambda: iter([real[:2], real[2:]])))
+  total = scorer.start
   for part in (real[3:] + np.uint8(10), real[:3] + np.uint8(10)):
-    total, _, _ = judge.add(total, None, part)
-  assert judge.result(total)['fid_RANDOM'] == pytest.approx(300, abs=1e-3)
-  assert judge.facts['fid_frames'] == judge.facts['fid_reference_frames'] == 6
+    total, _, _ = scorer.add(total, None, part)
+  assert scorer.result(total)['fid_RANDOM'] == pytest.approx(300, abs=1e-3)
+  assert scorer.facts['fid_frames'] == scorer.facts['fid_reference_frames'] == 6
 
 
 @pytest.mark.slow
@@ -212,7 +216,7 @@ def test_random_networks_score_a_run_and_mark_it(tmp_path):
 
 
 def test_page_names_the_estimator():
-  scores = {'rows': {'translated': {'warping_mse[tvl1]': 0.001, 'iou[road]': 0.5, 'miou': 0.2}}}
-  headings = [heading for _, heading, *_ in text.columns(scores)]
+  row = {'warping_mse[tvl1]': 0.001, 'iou[road]': 0.5, 'miou': 0.2}
+  headings = [column.heading for column in text.columns([row])]
   assert headings == ['warping error ×1000 (tvl1)', 'mIoU']
-  assert text.number(scores['rows']['translated'], 'warping_mse[tvl1]', 3) == '1.000'
+  assert text.number(row, 'warping_mse[tvl1]', 3) == '1.000'

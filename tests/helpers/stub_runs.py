@@ -1,4 +1,4 @@
-"""Runs of tiny stand-in methods, for tests of what happens after training."""
+"""Runs of tiny stub methods, for tests of what follows training."""
 
 import types
 
@@ -22,7 +22,7 @@ def config(**data):
 
 
 def method(translate, networks=None, inputs=None):
-  """A stand-in for a module under i2vjax.methods."""
+  """A stub of a module under i2vjax.methods."""
   return types.SimpleNamespace(
       INFERENCE_NETWORKS=('gen_ab',),
       PLAYERS={}, networks=networks or (lambda config: {}),

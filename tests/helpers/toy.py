@@ -1,7 +1,7 @@
-"""A linear 'method' small enough to be compiled in no time, for tests of the machinery around it.
+"""A linear toy method, compiled at once, for tests of the machinery.
 
 Run as a program it trains some steps on the devices it finds and prints the result as JSON:
-  python tests/toy.py WORKDIR STEPS
+  python tests/helpers/toy.py WORKDIR STEPS
 """
 
 import json
@@ -54,7 +54,7 @@ def toy_step(nets, tx, ema=0.9):
     noise = jax.random.uniform(key, (2,))
     s = averaging.updated(s, settings(ema))
     return s.replace(device_state={'pool': s.device_state['pool'] + noise},
-                     extra={'seen': s.model_state['seen'] + jnp.mean(batch['x'])}), terms
+                     model_state={'seen': s.model_state['seen'] + jnp.mean(batch['x'])}), terms
   return step
 
 

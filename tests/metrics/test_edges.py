@@ -104,19 +104,19 @@ def test_fewer_edges_at_higher_thresholds(maps):
 
 
 def test_same_frame_scores_one_and_so_does_its_negative(frames, maps):
-  assert apce(edges.found_again(maps[0], maps[0])) == 1
+  assert apce(edges.share_of_edges_kept(maps[0], maps[0])) == 1
   negative = edges.edge_maps(255 - frames[0])
-  assert apce(edges.found_again(maps[0], negative)) > 0.99
+  assert apce(edges.share_of_edges_kept(maps[0], negative)) > 0.99
 
 
 def test_blank_translation_scores_zero(frames, maps):
   blank = edges.edge_maps(np.full_like(frames[0], 90))
   assert not blank.any()
-  assert apce(edges.found_again(maps[0], blank)) == 0
+  assert apce(edges.share_of_edges_kept(maps[0], blank)) == 0
 
 
 def test_true_translation_lies_between(maps):
-  assert 0.2 < apce(edges.found_again(*maps)) < 0.9
+  assert 0.2 < apce(edges.share_of_edges_kept(*maps)) < 0.9
 
 
 def test_share_by_hand():
@@ -124,9 +124,9 @@ def test_share_by_hand():
   source[0, 0] = True
   frame = np.zeros_like(source)
   frame[0, :, 0] = True
-  np.testing.assert_array_equal(edges.found_again(source, frame), [1 / 3, np.nan])
+  np.testing.assert_array_equal(edges.share_of_edges_kept(source, frame), [1 / 3, np.nan])
   with pytest.raises(ValueError, match='one size'):
-    edges.found_again(source, frame[:, :, :2])
+    edges.share_of_edges_kept(source, frame[:, :, :2])
 
 
 def test_mean_over_frames_comes_before_the_mean_over_thresholds():

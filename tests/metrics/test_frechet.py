@@ -72,7 +72,7 @@ def test_few_images_are_warned_of_once_with_their_number(caplog):
     frechet.fid(draw(53), draw(47))
   assert [r.levelno for r in caplog.records] == [logging.WARNING]
   assert 'FID of 53 images against 47' in caplog.text and '2048' in caplog.text
-  assert frechet.few(2048, 5000) == ''
+  assert frechet.small_set_warning(2048, 5000) == ''
 
 
 def test_nan_is_shown_and_counted():
@@ -120,7 +120,7 @@ def test_subsets_one_by_one_equal_subsets_from_one_matrix(monkeypatch):
   call = functools.partial(frechet.kid, draw(30), draw(20, seed=1), degrees=(3, 21), subsets=5,
                            subset_size=10)
   whole = call()
-  monkeypatch.setattr(frechet, 'SHARED', 0)
+  monkeypatch.setattr(frechet, 'MAX_KERNEL_VALUES', 0)
   for name, value in call().items():
     np.testing.assert_allclose(value, whole[name], rtol=1e-9)
 
@@ -173,7 +173,7 @@ def test_masked_features_are_not_there():
 
 def test_names_choose_and_the_suffix_marks():
   x, y = draw(5), draw(6)
-  assert set(frechet.result(x, y, names=('kid',), suffix='_RANDOM')) == {
+  assert set(frechet.result(x, y, names=('kid',), random=True)) == {
       'kid_mean_RANDOM', 'kid_std_RANDOM'}
   assert set(frechet.result(x, y, names=('fid',))) == {'fid', 'fid_div100'}
 
@@ -292,7 +292,7 @@ def test_features_of_a_clip_are_made_once(tmp_path):
   call, calls = counted()
   frames = pictures((8, 9), 4)
   for _ in range(2):   # the second time by another process
-    found = features.kept(call, tmp_path / 'inner', mode='clean')(frames)
+    found = features.cached(call, tmp_path / 'inner', mode='clean')(frames)
     np.testing.assert_array_equal(found, call(frames))
   assert calls == [4, 4, 4]   # once for the file, twice for the comparison
   assert len(list((tmp_path / 'inner').iterdir())) == 1
@@ -304,16 +304,16 @@ def test_features_of_a_clip_are_made_once(tmp_path):
 def test_other_frames_or_another_protocol_are_looked_at_anew(tmp_path, change):
   call, calls = counted()
   frames = pictures((8, 9), 4)
-  features.kept(call, tmp_path, mode='clean')(frames)
+  features.cached(call, tmp_path, mode='clean')(frames)
   other, made = change(frames)
-  features.kept(call, tmp_path, **({'mode': 'clean'} | made))(other)
+  features.cached(call, tmp_path, **({'mode': 'clean'} | made))(other)
   assert len(calls) == 2
 
 
 @pytest.mark.parametrize('content', [b'', b'hello', None])
 def test_a_damaged_file_of_features_is_made_anew(tmp_path, content):
   call, calls = counted()
-  program, frames = features.kept(call, tmp_path), pictures((8, 9), 4)
+  program, frames = features.cached(call, tmp_path), pictures((8, 9), 4)
   expected = program(frames)
   path, = tmp_path.iterdir()
   path.write_bytes(path.read_bytes()[:100] if content is None else content)

@@ -219,7 +219,7 @@ def test_files_are_loaded_and_recorded(config, monkeypatch):
                         dataclasses.replace(registry.ENTRIES[name], **change))
   found = scoring_networks.load({'backbone': (alexnet.AlexNet(2), 'alexnet'),
                         'heads': (alexnet.Heads(), 'lpips_alex')}, config)
-  assert found.suffix == '' and list(found.files) == ['alexnet', 'lpips_alex']
+  assert not found.random and list(found.files) == ['alexnet', 'lpips_alex']
   assert found.files['alexnet'] == f'{file}, {file[-12:-4]}'
   np.testing.assert_array_equal(found.params['heads']['lin1'], np.full(6, 0.5))
   x, y = draw(1, size=(64, 64)), draw(1, 1, size=(64, 64))
@@ -243,5 +243,5 @@ def test_random_weights_are_marked_and_leave_the_losses_networks_alone(config, m
   config.eval.weights, config.eval.lpips_net, config.perceptual = 'random', 'vgg', 'none'
   found = scoring_networks.load_lpips(config)
   assert asked == dict.fromkeys(('vgg16', 'lpips_vgg'), ('random', 'random'))
-  assert found.suffix == '_RANDOM' and found.files == {'vgg16': 'random', 'lpips_vgg': 'random'}
+  assert found.random and found.files == {'vgg16': 'random', 'lpips_vgg': 'random'}
   assert config.perceptual == 'none' and found.nets['backbone'].taps == scoring_networks.VGG_TAPS

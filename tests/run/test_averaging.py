@@ -1,4 +1,4 @@
-"""Averages of weights: the rule by hand, beside training, through stop and resume."""
+"""Averages of weights: by hand, beside training, through stop and resume."""
 
 import flax.linen as nn
 import jax

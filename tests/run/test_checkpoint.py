@@ -11,7 +11,7 @@ import toy
 
 from i2vjax import defaults
 from i2vjax.core import errors, parallel
-from i2vjax.run import checkpoint, resume_rules
+from i2vjax.run import checkpoint, resume
 from i2vjax.run import folder as run_folder
 from i2vjax.run.logger import NonFinite
 
@@ -170,13 +170,13 @@ def test_differences_of_meaning_are_refused_field_by_field():
   other = config()
   other.seed, other.optim.b1 = 5, 0.9
   with pytest.raises(ValueError, match=r'optim.b1: 0.5 -> 0.9\n  seed: 0 -> 5'):
-    resume_rules.compare_configs(config(), other)
+    resume.compare_configs(config(), other)
 
 
 def test_lengths_and_logging_may_change_and_are_noted():
   other = config()
   other.train.steps, other.log.every, other.data.threads = 99, 5, 1
-  assert resume_rules.compare_configs(config(), other) == [
+  assert resume.compare_configs(config(), other) == [
       'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
 
 
@@ -184,7 +184,7 @@ def test_an_empty_field_that_is_gone_is_no_difference():
   old = config()
   old.gan.gone, old.gan.missed = 0, 3
   with pytest.raises(ValueError, match='gan.missed: 3 -> None') as found:
-    resume_rules.compare_configs(old, config())
+    resume.compare_configs(old, config())
   assert 'gan.gone' not in str(found.value)
 
 

@@ -1,4 +1,4 @@
-"""A run the other way round: every network and field changes place with its partner."""
+"""A two-way run from b to a: networks and fields exchange their domains."""
 
 import types
 

@@ -23,7 +23,7 @@ def test_log_is_cut_back_to_the_restored_step(tmp_path):
   path = tmp_path / 'metrics.jsonl'
   lines = [json.dumps({'step': step}) for step in (1, 2, 3)]
   path.write_text('\n'.join(lines) + '\n{"step": 4, "ad')
-  logger.cut(path, 2)
+  logger.cut_back(path, 2)
   assert path.read_text().splitlines() == lines[:2]
 
 

@@ -1,4 +1,4 @@
-"""What the loop does when a phase begins: epochs in steps, and pairs of frames by a table."""
+"""The start of a phase: epochs in steps, pairs of frames by a table."""
 
 import types
 

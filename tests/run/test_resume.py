@@ -22,17 +22,17 @@ def test_a_folder_without_a_checkpoint_binds_nobody(tmp_path):
   run_folder.write_config(tmp_path, config_of())
   other = config_of()
   other.seed = 7
-  assert resume.begun(other, tmp_path) is None
+  assert resume.earlier_config(other, tmp_path) is None
   (tmp_path / 'checkpoints' / '3').mkdir(parents=True)
   with pytest.raises(ValueError, match='seed: 0 -> 7'):
-    resume.begun(other, tmp_path)
+    resume.earlier_config(other, tmp_path)
 
 
 def test_another_number_of_reading_processes_is_refused():
   before, now = config_of(), config_of()
   now.data.workers = 2
   with pytest.raises(ValueError, match='data.workers: 0 -> 2'):
-    resume.check(before, now, METHOD, 5, 10)
+    resume.check_progress(before, now, METHOD, 5, 10)
 
 
 @pytest.mark.parametrize('step,fits', [(20, True), (21, False), (40, False), (41, True)])
@@ -40,10 +40,10 @@ def test_a_new_length_must_not_move_the_run_into_another_phase(step, fits):
   """From step 20 of 40 the old run was in the second phase, the new one is from 40 of 80."""
   before, now = config_of(steps=40), config_of(steps=80)
   if fits:
-    resume.check(before, now, METHOD, step, 10)
+    resume.check_progress(before, now, METHOD, step, 10)
     return
   with pytest.raises(ValueError, match=f"step {step} of this run is in the phase 'full'.*'warm'"):
-    resume.check(before, now, METHOD, step, 10)
+    resume.check_progress(before, now, METHOD, step, 10)
 
 
 def test_the_measure_of_epochs_is_not_stored():

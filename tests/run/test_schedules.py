@@ -90,7 +90,7 @@ def test_the_rate_in_the_log_is_that_of_all_devices():
 
 
 class Phased:
-  """A stand-in for a method module with two phases."""
+  """A stub of a method module with two phases."""
 
   @staticmethod
   def phases(config):

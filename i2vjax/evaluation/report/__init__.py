@@ -1,1 +1,1 @@
-"""An evaluation to look at: its words and numbers, its pictures, the page that holds them."""
+"""Reports of evaluations: text, figures and HTML pages."""

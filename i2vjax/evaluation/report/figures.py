@@ -1,4 +1,6 @@
-"""What an evaluation keeps of the frames it has seen, and the pictures the page shows of it."""
+"""Previews of scored clips, and the picture sheets made of them."""
+
+from __future__ import annotations
 
 import pathlib
 import tempfile
@@ -9,17 +11,17 @@ from i2vjax.data.io.video_writer import VideoWriter
 from i2vjax.evaluation.report import text
 from i2vjax.run import contact_sheet
 
-ACROSS, SHOWN = 4, 8             # frames of a clip; clips with pictures
-WORST, OF_ONE = 6, 2             # worst frames; at most so many of one clip
-LOW, HIGH = 176, 256             # pixels: narrowest and widest picture on the page
-MOVING, RATE, QUALITY = 75, 15, 28   # frames of a clip's video, frames a second, see VideoWriter
+MOMENTS, SHOWN = 4, 8            # frames shown of a clip; clips with pictures
+WORST, WORST_OF_CLIP = 6, 2      # worst frames; at most so many of one clip
+MIN_WIDTH, MAX_WIDTH = 176, 256  # pixels of a picture on the page
+VIDEO_FRAMES, VIDEO_RATE, VIDEO_QUALITY = 75, 15, 28   # of a clip's video; see VideoWriter
 
 
-# ---- what is kept of the frames ---------------------------------------------------------------
+# ---- previews ---------------------------------------------------------------------------------
 
 
-def sketch(name, rows, series, moving=True):
-  """What the page shows of one clip.
+def clip_preview(name: str, rows: dict[str, np.ndarray], series: dict, moving: bool = True) -> dict:
+  """All that the page shows of one clip; the frames themselves are not kept.
 
   Args:
     name: of the clip.
@@ -33,7 +35,7 @@ def sketch(name, rows, series, moving=True):
     .mp4 file, empty for a single frame}.
   """
   length = len(next(iter(rows.values())))
-  times = np.unique(np.linspace(0, length - 1, ACROSS).astype(int))
+  times = np.unique(np.linspace(0, length - 1, MOMENTS).astype(int))
   return {'name': name, 'times': times.tolist(),
           'rows': {label: frames[times] for label, frames in rows.items()},
           'slices': {label: frames[:, frames.shape[1] // 2].copy()   # a view would keep the clip
@@ -50,64 +52,70 @@ def _worst(name, rows, series):
     badness = np.asarray(series['warping'])
   else:
     return []
-  return [(float(badness[t]), name, int(t),
-           {label: frames[t].copy() for label, frames in rows.items()})
-          for t in np.argsort(-badness)[:OF_ONE]]
+  worst = []
+  for t in np.argsort(-badness)[:WORST_OF_CLIP]:
+    frames_at_t = {label: frames[t].copy() for label, frames in rows.items()}
+    worst.append((float(badness[t]), name, int(t), frames_at_t))
+  return worst
 
 
-def keep(sketches, new):
-  """Add a clip's sketch to the list; pictures of later clips and lesser evils are dropped."""
-  sketches = [*sketches, new]
-  worst = sorted((entry for sketch in sketches for entry in sketch['worst']),
-                 key=lambda entry: -entry[0])[:WORST]
-  if len(sketches) > SHOWN:
-    del sketches[SHOWN]
-  for sketch in sketches:
-    sketch['worst'] = []
-  sketches[0]['worst'] = worst
-  return sketches
+def add_preview(previews: list[dict], new: dict) -> list[dict]:
+  """The list with a clip's preview, of bounded size.
+
+  Only the first `SHOWN` clips stay. The worst frames of all clips, also of those that go, are with
+  the first preview.
+  """
+  previews = [*previews, new]
+  worst = []
+  for preview in previews:
+    worst += preview['worst']
+    preview['worst'] = []
+  previews[0]['worst'] = sorted(worst, key=lambda entry: -entry[0])[:WORST]
+  return previews[:SHOWN]
 
 
-# ---- as pictures ---------------------------------------------------------------------------------
+# ---- pictures ---------------------------------------------------------------------------------
 
 
 def _cell(rows):
   """(height, width) of a picture on the page."""
   height, width = next(iter(rows.values()))[0].shape[:2]
-  factor = min(max(LOW / width, 1), HIGH / width) if width < LOW else min(1, HIGH / width)
+  factor = min(max(MIN_WIDTH / width, 1), MAX_WIDTH / width)
   return round(height * factor), round(width * factor)
 
 
-def video(rows):
+def video(rows: dict[str, np.ndarray]) -> bytes:
   """The first frames of all rows side by side, as the bytes of an .mp4 file."""
   height, width = _cell(rows)
   size = height + height % 2, width + width % 2   # what H.264 takes
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'clip.mp4'
-    with VideoWriter(path, RATE, QUALITY) as writer:
-      for frames in zip(*(frames[:MOVING] for frames in rows.values()), strict=True):
+    with VideoWriter(path, VIDEO_RATE, VIDEO_QUALITY) as writer:
+      for frames in zip(*(frames[:VIDEO_FRAMES] for frames in rows.values()), strict=True):
         writer.write(np.concatenate([contact_sheet.fit(frame, *size) for frame in frames], axis=1))
     return path.read_bytes()
 
 
-def clip_sheet(sketch):
+def clip_sheet(preview: dict) -> np.ndarray:
   """Rows: source, translation, target ...; columns: moments."""
-  rows = {text.LABELS.get(label, label): frames for label, frames in sketch['rows'].items()}
-  return contact_sheet.contact_sheet(rows, columns=[f'frame {t}' for t in sketch['times']],
-                              cell=_cell(rows))
+  rows = {text.LABELS.get(label, label): frames for label, frames in preview['rows'].items()}
+  return contact_sheet.contact_sheet(rows, columns=[f'frame {t}' for t in preview['times']],
+                                     cell=_cell(rows))
 
 
-def slice_sheet(sketch):
+def slice_sheet(preview: dict) -> np.ndarray:
   """One line of every frame, time running down: flicker shows as stripes across."""
-  rows = {text.LABELS.get(label, label): [lines] for label, lines in sketch['slices'].items()}
+  rows = {text.LABELS.get(label, label): [lines] for label, lines in preview['slices'].items()}
   length = len(next(iter(rows.values()))[0])
-  cell = max(72, min(5 * length, 240)), HIGH
+  cell = max(72, min(5 * length, 240)), MAX_WIDTH
   return contact_sheet.contact_sheet(rows, cell=cell, stretch=True)
 
 
-def worst_sheet(worst):
-  """The worst frames beside their source and target."""
+def worst_sheet(worst: list[tuple]) -> np.ndarray:
+  """The worst frames beside their source and target; `worst` as in a preview."""
   labels = list(worst[0][3])
-  rows = {text.LABELS.get(label, label): [entry[3][label] for entry in worst] for label in labels}
+  rows = {}
+  for label in labels:
+    rows[text.LABELS.get(label, label)] = [frames[label] for _, _, _, frames in worst]
   titles = [f'{name}, {t}' for _, name, t, _ in worst]
   return contact_sheet.contact_sheet(rows, columns=titles, cell=_cell(rows))

@@ -1,116 +1,168 @@
-"""Scores as people read them: headings, numbers, a table for the terminal, plain sentences."""
+"""Scores as text: headings, numbers, a terminal table, plain sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-# key, heading, digits, which way is better, what it says
-SCORES = (
-    ('psnr', 'PSNR (dB)', 2, 'higher',
-     'Distance to the true frame, pixel by pixel. Mean over all frames.'),
-    ('ssim', 'SSIM', 4, 'higher',
-     'Likeness of structure to the true frame; 1 is identical.'),
-    ('lpips', 'LPIPS', 4, 'lower',
-     'Distance to the true frame as people see it, in the features of a frozen network.'),
-    ('lpips_temporal', 'LPIPS, frame to frame', 4, 'near the source',
-     'The same distance between each frame and the next: what moves, flickers or changes. A frozen '
-     'clip has 0; read it beside that of the input.'),
-    ('warping_mse', 'warping error ×1000', 3, 'lower',
-     'How much a surface changes its color from frame to frame once its motion is taken out (mean '
-     'square, 0 to 1000). The motion comes from the source, so blur does not help. A frozen or '
-     'plain picture has none: read it beside PSNR and SSIM.'),
-    ('warping_euclidean', 'warping error (color distance)', 4, 'lower',
-     'How far the color of a surface moves from frame to frame once its motion is taken out.'),
-    ('flicker_ratio', 'flicker / source', 3, 'near 1',
-     'Change of brightness from frame to frame, divided by that of the source. Above 1: the '
-     'translation adds unrest; far below 1: it has lost motion or detail.'),
-    ('brightness_jitter', 'brightness jitter ×1000', 3, 'lower',
-     'Trembling of the overall brightness (0 for steady or evenly changing light).'),
-    ('fid', 'FID', 2, 'lower',
-     'Distance of all frames together to real ones, in the features of the Inception network. '
-     'Comparable between equal numbers of frames prepared alike.'),
-    ('kid_mean', 'KID', 5, 'lower', 'The same by a kernel of degree 3, unbiased; may be below 0.'),
-    ('kid21_mean', 'KID, degree 21', 5, 'lower', 'The kernel that CPTrans names.'),
-    ('miou', 'mIoU', 4, 'higher',
-     'What a segmentation network finds in the frames against the true classes: mean over classes '
-     'of overlap / union.'),
-    ('miou_small', 'mIoU, small classes', 4, 'higher',
-     'The same over traffic sign, person, motorcycle, truck and bus.'),
-    ('fwiou', 'fwIoU', 4, 'higher', 'The same, each class weighed by its pixels.'),
-    ('pixel_accuracy', 'pixel accuracy', 4, 'higher', 'Share of pixels of the right class.'),
-    ('ap50', 'AP at IoU 0.5', 4, 'higher', 'What a detector finds: mean over classes.'),
-    ('davis_j', 'J', 4, 'higher', 'Overlap of the mask with the true one, per frame.'),
-    ('davis_f', 'F', 4, 'higher', 'Agreement of the outlines.'),
-    ('davis_t', 'T', 4, 'lower', 'How much the outline of the mask changes from frame to frame.'),
-    ('apce', 'APCE', 4, 'higher', 'Share of the edges of the source found at the same pixels.'),
+from i2vjax.metrics import score_names
+
+
+class Column(NamedTuple):
+  """How a score is shown; scores without a column are in scores.json alone.
+
+  Attributes:
+    key: its name in scores.json; for a name with a qualifier its base (`metrics/score_names.py`).
+    heading: with the unit.
+    digits: after the point.
+    better: which way is better.
+    explanation: what it says, in a sentence or two.
+    scale: factor of the numbers that are shown, which the heading must name.
+  """
+
+  key: str
+  heading: str
+  digits: int
+  better: str
+  explanation: str
+  scale: int = 1
+
+
+COLUMNS = (   # in the order of the table
+    Column('psnr', 'PSNR (dB)', 2, 'higher',
+           'Distance to the true frame, pixel by pixel. Mean over all frames.'),
+    Column('ssim', 'SSIM', 4, 'higher', 'Likeness of structure to the true frame; 1 is identical.'),
+    Column('lpips', 'LPIPS', 4, 'lower',
+           'Distance to the true frame as people see it, in the features of a frozen '
+           'network.'),
+    Column('lpips_temporal', 'LPIPS, frame to frame', 4, 'near the source',
+           'The same distance between each frame and the next: what moves, flickers or '
+           'changes. A frozen clip has 0; read it beside that of the input.'),
+    Column('warping_mse', 'warping error ×1000', 3, 'lower',
+           'How much a surface changes its color from frame to frame once its motion is '
+           'taken out (mean square, 0 to 1000). The motion comes from the source, so blur '
+           'does not help. A frozen or plain picture has none: read it beside PSNR and '
+           'SSIM.', scale=1000),
+    Column('warping_euclidean', 'warping error (color distance)', 4, 'lower',
+           'How far the color of a surface moves from frame to frame once its motion is '
+           'taken out.'),
+    Column('flicker_ratio', 'flicker / source', 3, 'near 1',
+           'Change of brightness from frame to frame, divided by that of the source. '
+           'Above 1: the translation adds unrest; far below 1: it has lost motion or '
+           'detail.'),
+    Column('brightness_jitter', 'brightness jitter ×1000', 3, 'lower',
+           'Trembling of the overall brightness (0 for steady or evenly changing light).',
+           scale=1000),
+    Column('fid', 'FID', 2, 'lower',
+           'Distance of all frames together to real ones, in the features of the '
+           'Inception network. Comparable between equal numbers of frames prepared alike.'),
+    Column('kid_mean', 'KID', 5, 'lower',
+           'The same by a kernel of degree 3, unbiased; may be below 0.'),
+    Column('kid21_mean', 'KID, degree 21', 5, 'lower', 'The kernel that CPTrans names.'),
+    Column('miou', 'mIoU', 4, 'higher',
+           'What a segmentation network finds in the frames against the true classes: '
+           'mean over classes of overlap / union.'),
+    Column('miou_small', 'mIoU, small classes', 4, 'higher',
+           'The same over traffic sign, person, motorcycle, truck and bus.'),
+    Column('fwiou', 'fwIoU', 4, 'higher', 'The same, each class weighed by its pixels.'),
+    Column('pixel_accuracy', 'pixel accuracy', 4, 'higher', 'Share of pixels of the right class.'),
+    Column('ap50', 'AP at IoU 0.5', 4, 'higher', 'What a detector finds: mean over classes.'),
+    Column('davis_j', 'J', 4, 'higher', 'Overlap of the mask with the true one, per frame.'),
+    Column('davis_f', 'F', 4, 'higher', 'Agreement of the outlines.'),
+    Column('davis_t', 'T', 4, 'lower',
+           'How much the outline of the mask changes from frame to frame.'),
+    Column('apce', 'APCE', 4, 'higher',
+           'Share of the edges of the source found at the same pixels.'),
 )
-SCALE = {'warping_mse': 1000, 'brightness_jitter': 1000}
 LABELS = {'translated': 'the translation', 'source': 'the input itself',
           'constant': 'best single color', 'untrained': 'untrained network',
           'ceiling': 'mean color per class', 'target': 'true frame'}
-WHY = {
+ROW_NOTES = {
     'source': 'what you score by doing nothing',
     'constant': 'one color everywhere, chosen with the test frames in sight',
     'untrained': 'the same networks with fresh weights',
     'ceiling': 'every pixel in the mean training color of its true class: heat does not tell '
                'colors apart, so a run near this is about as good as it gets',
 }
+WEIGHTS = {'ema': 'averages of weights over training (ema)',   # protocol['weights']
+           'raw': 'weights of the last step (raw)'}
 
 
-def number(scores, key, digits):
-  """A score as text, in the unit of its heading."""
-  value = scores.get(key)
-  if value is None or not np.isfinite(value):
-    return '–' if value is None else str(value)
-  return f'{value * SCALE.get(stem(key), 1):.{digits}f}'
+def scale_of(name: str) -> int:
+  """The factor by which a score is multiplied when it is shown."""
+  base = score_names.parse(name).base
+  return next((column.scale for column in COLUMNS if column.key == base), 1)
 
 
-def stem(name):
-  """The score that 'warping_mse[tvl1]' or 'fid_RANDOM' is one of."""
-  return name.removesuffix('_RANDOM').partition('[')[0]
+def number(scores: dict[str, float], name: str, digits: int) -> str:
+  """A score as text, in the unit of its heading; a dash where it is missing."""
+  value = scores.get(name)
+  if value is None:
+    return '–'
+  if not np.isfinite(value):
+    return str(value)
+  return f'{value * scale_of(name):.{digits}f}'
 
 
-def columns(scores):
-  """The entries of `SCORES` that some row has, under the name they have there."""
-  found = []
-  for key, heading, *rest in SCORES:
-    for name in sorted({name for row in scores['rows'].values() for name in row}):
-      if stem(name) == key:
-        marks = [name[len(key) + 1:].removesuffix('_RANDOM').removesuffix(']'),
-                 'RANDOM weights' if name.endswith('_RANDOM') else '']
-        mark = ', '.join(mark for mark in marks if mark and mark != 'RANDOM')
-        found.append((name, f'{heading} ({mark})' if mark else heading, *rest))
-  return found
+def columns(rows: Iterable[dict[str, float]]) -> list[Column]:
+  """The columns that some row has a value for.
+
+  Args:
+    rows: {score: value} of each row.
+
+  Returns:
+    Entries of `COLUMNS` with the full name as `key`; a qualifier and random weights are told in
+    the heading. A score with two qualifiers (two flow estimators) has two columns.
+  """
+  names = sorted({name for row in rows for name in row})
+  shown = []
+  for column in COLUMNS:
+    for name in names:
+      score = score_names.parse(name)
+      if score.base == column.key:
+        marks = [score.qualifier] if score.qualifier else []
+        marks += ['RANDOM weights'] if score.random else []
+        heading = f'{column.heading} ({", ".join(marks)})' if marks else column.heading
+        shown.append(column._replace(key=name, heading=heading))
+  return shown
 
 
-def table(scores):
-  """The scores as lines for a terminal."""
-  shown = columns(scores)
-  lines = [['', *(heading for _, heading, *_ in shown)]]
-  lines += [[LABELS.get(label, label), *(number(row, key, digits) for key, _, digits, *_ in shown)]
-            for label, row in scores['rows'].items()]
-  widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-  text = ['  '.join(cell.ljust(width) if i == 0 else cell.rjust(width)
-                    for i, (cell, width) in enumerate(zip(line, widths, strict=True)))
-          for line in lines]
+def cells(row: dict[str, float], shown: list[Column]) -> list[str]:
+  """The numbers of a row as text, one for each column."""
+  return [number(row, column.key, column.digits) for column in shown]
+
+
+def table(scores: dict) -> str:
+  """The scores as lines for a terminal.
+
+  Args:
+    scores: the content of scores.json.
+  """
+  shown = columns(scores['rows'].values())
+  lines = [['', *(column.heading for column in shown)]]
+  for label, row in scores['rows'].items():
+    lines.append([LABELS.get(label, label), *cells(row, shown)])
+  widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+  text = []
+  for line in lines:
+    padded = [line[0].ljust(widths[0])]
+    padded += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+    text.append('  '.join(padded))
   text += [f'left out: {name} ({reason})' for name, reason in scores['skipped'].items()]
   return '\n'.join(text)
 
 
-def verdict(scores):
-  """Plain sentences on what the numbers mean."""
-  rows, sentences = scores['rows'], []
+def verdict(scores: dict) -> str:
+  """Plain sentences on what the numbers of scores.json mean."""
+  rows = scores['rows']
   run = rows['translated']
-  if 'psnr' in run:
-    others = [f'{rows[label]["psnr"]:.2f} dB for {text}' for label, text in
-              (('constant', 'the best single color'), ('untrained', 'the untrained network'),
-               ('source', 'the input itself')) if 'psnr' in rows.get(label, {})]
-    sentences.append(f'The translated frames reach {run["psnr"]:.2f} dB'
-                     + (f', against {", ".join(others)}.' if others else '.'))
-    if 'psnr' in rows.get('constant', {}) and run['psnr'] < rows['constant']['psnr']:
-      sentences.append('That is below a plain color: the look of the target has not been learned '
-                       'yet, or something else has.')
-  for key in run:
-    if stem(key) in ('warping_mse', 'warping_euclidean') and rows.get('source', {}).get(key):
-      ratio = run[key] / rows['source'][key]
+  sentences = _psnr_sentences(rows) if 'psnr' in run else []
+  for name in run:
+    if (score_names.parse(name).base in ('warping_mse', 'warping_euclidean')
+        and rows.get('source', {}).get(name)):
+      ratio = run[name] / rows['source'][name]
       sentences.append(f'Its warping error is {ratio:.2f} times that of the input itself.')
   if np.isfinite(run.get('flicker_ratio', np.nan)):
     more = 'more' if run['flicker_ratio'] > 1 else 'less'
@@ -119,3 +171,18 @@ def verdict(scores):
   if run.get('num_nonfinite'):
     sentences.append(f'{run["num_nonfinite"]:.0f} values are not finite: the output holds NaN.')
   return ' '.join(sentences) or 'No scores could be computed; the reasons are listed below.'
+
+
+def _psnr_sentences(rows):
+  """PSNR beside that of the baselines."""
+  psnr = {label: row['psnr'] for label, row in rows.items() if 'psnr' in row}
+  baselines = {'constant': 'the best single color', 'untrained': 'the untrained network',
+               'source': 'the input itself'}
+  others = [f'{psnr[label]:.2f} dB for {name}' for label, name in baselines.items()
+            if label in psnr]
+  against = f', against {", ".join(others)}' if others else ''
+  sentences = [f'The translated frames reach {psnr["translated"]:.2f} dB{against}.']
+  if 'constant' in psnr and psnr['translated'] < psnr['constant']:
+    sentences.append('That is below a plain color: the look of the target has not been learned '
+                     'yet, or something else has.')
+  return sentences

@@ -1,0 +1,289 @@
+"""The documentation: its links, its commands, and the code that its pages show."""
+
+import functools
+import importlib
+import pathlib
+import pickle
+import re
+import shlex
+import sys
+
+import numpy as np
+import pytest
+
+from i2vjax import data, defaults, methods
+from i2vjax.cli import flags, parse
+from i2vjax.core.errors import UserError
+from i2vjax.data import sources
+from i2vjax.data.loader.windows import WindowSource
+from i2vjax.methods import base
+
+ROOT = pathlib.Path(__file__).parents[1]
+PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
+PAGES += sorted((ROOT / 'docs').glob('*.md'))
+pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
+
+BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.M | re.S)
+FILE_BLOCK = re.compile(r'^\*\*`([^`\n]+)`\*\*\n\n```python\n(.*?)^```$', re.M | re.S)
+LINK = re.compile(r'\]\(([^)\s]+)\)')
+PATH = re.compile(r'(?<![\w./$~-])((?:i2vjax|configs|benchmarks|tests|docs|launch|notebooks|\.ci)'
+                  r'/[\w./-]*\w)')
+SHORT_PATH = re.compile(r'`((?:methods|losses|networks|flow|data|run|core|cli|metrics|evaluation'
+                        r'|compare|pretrained|interop)/[\w/]*(?:\.py)?)`')
+MADE = ('configs/METHOD.py', 'i2vjax/methods/toygan.py', 'configs/toygan.py',
+        'tests/methods/test_toygan.py', 'i2vjax/data/sources/arrays.py')   # examples on the pages
+
+
+def text_of(page):
+  return page.read_text(encoding='utf-8')
+
+
+def code_of(page):
+  """{path: code} of the files that a page shows whole."""
+  return dict(FILE_BLOCK.findall(text_of(ROOT / 'docs' / page)))
+
+
+def command_lines(page):
+  """The command lines of a page's bash blocks and tables, joined where a backslash ends a line."""
+  text = text_of(page)
+  for language, block in BLOCK.findall(text):
+    if language == 'bash':   # a space before the backslash, or the line goes on within a word
+      yield from re.sub(r'\\\n\s*', '', block).splitlines()
+  prose = BLOCK.sub('', text).replace('\n', ' ')
+  yield from re.findall(r'`(python [^`]+)`', prose)
+
+
+def package_commands(page):
+  """Arguments of every `python -m i2vjax.main` on a page, variables of a shell left out."""
+  for line in command_lines(page):
+    words = shlex.split(line, comments=True)
+    if words[:3] == ['python', '-m', 'i2vjax.main'] and '...' not in words:
+      yield words[3:]
+
+
+def rows_of(arguments):
+  """Arguments of each run that a `compare` command would train."""
+  common = [text for text in arguments if text.startswith('--config.')]
+  configs = (flags.flag_value(arguments, 'configs') or '').split(',')
+  rows = [value for flag, value in zip(arguments, arguments[1:], strict=False) if flag == '--row']
+  for text in [*filter(None, configs), *rows]:
+    words = shlex.split(text.partition('=')[2]) if text in rows else [text]
+    yield [f'--config={words[0]}', *common, *words[1:]]
+
+
+# ---- Links, paths, commands
+
+
+@pages
+def test_relative_links_lead_to_files(page):
+  for target in LINK.findall(text_of(page)):
+    if not re.match(r'https?:|mailto:', target):
+      name, _, heading = target.partition('#')
+      place = page.parent / name if name else page
+      assert place.exists(), f'{page.name}: {target}'
+      if heading and place.suffix == '.md':
+        assert heading in headings(place), f'{page.name}: {target}'
+
+
+def headings(page):
+  """Anchors of a page's headings, as GitHub makes them."""
+  titles = re.findall(r'^#+ (.+)$', text_of(page), re.M)
+  return {re.sub(r'[^\w\- ]', '', title.lower()).replace(' ', '-') for title in titles}
+
+
+@pages
+def test_paths_that_a_page_names_exist(page):
+  if page.name == 'CHANGELOG.md':   # names what was before
+    return
+  text = text_of(page)
+  for name in PATH.findall(text):
+    assert name.startswith(MADE) or (ROOT / name).exists(), f'{page.name}: {name}'
+  for name in SHORT_PATH.findall(text):
+    assert (ROOT / 'i2vjax' / name).exists(), f'{page.name}: {name}'
+
+
+@pages
+def test_commands_parse(page, toygan, monkeypatch):
+  """Every command that names a config: its flags and its fields exist. Nothing is run."""
+  monkeypatch.chdir(ROOT)
+  for arguments in package_commands(page):
+    for row in rows_of(arguments) if arguments[0] == 'compare' else [arguments]:
+      if flags.flag_value(row, 'config'):
+        parse.parse(['i2vjax', *(at_example(word, toygan) for word in row)])
+    if arguments[0] == 'compare':
+      parse.parse(['i2vjax', *arguments])
+
+
+def at_example(word, folder):
+  """A word of a command with the path of an example config that the page itself shows."""
+  return word.replace('configs/toygan.py', str(folder / 'configs/toygan.py'))
+
+
+@pages
+def test_variants_that_a_page_names_exist(page, toygan, monkeypatch):
+  monkeypatch.chdir(ROOT)
+  for name in set(re.findall(r'configs/[a-z0-9_]+\.py:[a-z0-9_-]*[a-z0-9]', text_of(page))):
+    parse.parse(['i2vjax', '--config', at_example(name, toygan)])
+
+
+@pages
+def test_flags_of_benchmarks_exist(page):
+  """Each flag that a page gives to a program of benchmarks/ stands in that program."""
+  for line in command_lines(page):
+    words = shlex.split(line, comments=True)
+    if words[:1] == ['python'] and words[1].startswith('benchmarks/'):
+      program = text_of(ROOT / words[1])
+      for word in words[2:]:
+        if word.startswith('--') and not word.startswith('--config.'):
+          flag = word[2:].partition('=')[0]
+          assert re.search(rf'\b{flag}\b', program), f'{page.name}: {words[1]} {word}'
+
+
+@functools.cache
+def all_configs():
+  """The configs of all methods, and the fields that a command without one has."""
+  return [parse.parse(['i2vjax', '--config', str(path)])[2]
+          for path in sorted((ROOT / 'configs').glob('*.py'))] + [defaults.get_config()]
+
+
+@pages
+def test_fields_that_a_page_names_exist(page):
+  """Every --config.FIELD anywhere on a page is a field of some config."""
+  if page.name == 'CHANGELOG.md':
+    return
+  named = set(re.findall(r'--config\.([a-z_0-9]+(?:\.[a-z_0-9]+)*)', text_of(page)))
+  for field in sorted(named):
+    assert any(has_field(config, field) for config in all_configs()), f'{page.name}: {field}'
+
+
+def has_field(config, field):
+  """True if a config has a field 'block.name'."""
+  for part in field.split('.'):
+    if not hasattr(config, 'keys') or part not in config:
+      return False
+    config = config[part]
+  return True
+
+
+def test_flags_in_the_table_of_commands_exist():
+  """README names flags beside its commands: each is one of the command line's."""
+  values = flags.flags.FlagValues()
+  flags.define_flags(values)
+  table = text_of(ROOT / 'README.md').split('## Commands')[1].split('\n## ')[0]
+  named = set(re.findall(r'`(?:[a-z ]*)--([a-z_]+)', table)) - {'config'}
+  assert named and named <= set(values), named - set(values)
+
+
+def test_readme_is_short_and_lists_every_method():
+  text = text_of(ROOT / 'README.md')
+  assert len(text.splitlines()) <= 150
+  for name in methods.names():
+    assert f'configs/{name}.py' in text, name
+
+
+# ---- adding_a_method.md
+
+
+@pytest.fixture
+def toygan(tmp_path, monkeypatch):
+  """A checkout of the three files of adding_a_method.md alone; `toygan` is one of the methods."""
+  for name, code in code_of('adding_a_method.md').items():
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_text(code)
+  monkeypatch.setattr(methods, '__path__', [*methods.__path__, str(tmp_path / 'i2vjax/methods')])
+  yield tmp_path
+  sys.modules.pop('i2vjax.methods.toygan', None)
+  if hasattr(methods, 'toygan'):
+    delattr(methods, 'toygan')
+  importlib.invalidate_caches()
+
+
+def load_file(path):
+  """The module in a file."""
+  spec = importlib.util.spec_from_file_location(path.stem, path)
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  return module
+
+
+def test_a_fourteenth_method_is_a_method_a_config_and_a_test(toygan):
+  files = {str(path.relative_to(toygan)) for path in toygan.rglob('*') if path.is_file()}
+  assert files == {'i2vjax/methods/toygan.py', 'configs/toygan.py', 'tests/methods/test_toygan.py'}
+  assert 'toygan' in methods.names()
+  method = methods.get('toygan')
+  assert all(hasattr(method, name) for name in base.REQUIRED)
+  for variant in ('', ':paper', ':demo'):   # as tests/test_configs.py asks of every config
+    config = parse.parse(['i2vjax', '--config', f'{toygan}/configs/toygan.py{variant}'])[2]
+    assert config.method == 'toygan' and config.variant == (variant[1:] or 'default')
+    assert ('pool' in config.gan) == hasattr(method, 'device_state')
+    trained = {name for names in method.PLAYERS.values() for name in names}
+    assert trained == set(method.networks(config)) <= set(method.example_inputs(config))
+
+
+TOY_TESTS = ('test_both_players_move_and_all_terms_are_logged',
+             'test_a_weight_of_zero_takes_its_term_away',
+             'test_trains_goes_on_and_translates')
+
+
+@pytest.mark.parametrize('name', TOY_TESTS)
+def test_the_test_of_the_page_passes(toygan, tmp_path, name):
+  """The last of them trains two steps by the command line, goes on, and translates two frames."""
+  tests = load_file(toygan / 'tests/methods/test_toygan.py')
+  assert {x for x in vars(tests) if x.startswith('test_')} == set(TOY_TESTS)
+  function = getattr(tests, name)
+  function(*([tmp_path] if function.__code__.co_argcount else []))
+
+
+# ---- adding_a_source.md
+
+
+@pytest.fixture
+def arrays(tmp_path, monkeypatch):
+  """The module i2vjax.data.sources.arrays of adding_a_source.md."""
+  (name, code), = code_of('adding_a_source.md').items()
+  assert name == 'i2vjax/data/sources/arrays.py'
+  (tmp_path / 'sources').mkdir()
+  (tmp_path / 'sources/arrays.py').write_text(code)
+  monkeypatch.setattr(sources, '__path__', [*sources.__path__, str(tmp_path / 'sources')])
+  yield importlib.import_module('i2vjax.data.sources.arrays')
+  sys.modules.pop('i2vjax.data.sources.arrays', None)
+  if hasattr(sources, 'arrays'):
+    delattr(sources, 'arrays')
+
+
+def test_the_example_source_keeps_the_contract(arrays, tmp_path):
+  folder = tmp_path / 'clips'
+  folder.mkdir()
+  rng = np.random.default_rng(0)
+  clips = [rng.integers(0, 60000, (count, 20, 24)).astype(np.uint16) for count in (3, 4)]
+  for k, clip in enumerate(clips):
+    np.save(folder / f'clip{k}.npy', clip)
+  settings = defaults.data()
+  settings.train_a = str(folder)
+  source = arrays.source(settings, 'train', 'a')
+  assert arrays.source(settings, 'test', 'b') is None
+  assert source.clips == [('clip0', 0, 3), ('clip1', 3, 4)] and len(source) == 7
+  copy = pickle.loads(pickle.dumps(source))
+  assert repr(copy) == repr(source)
+  for i, frame in enumerate(np.concatenate(clips)):
+    np.testing.assert_array_equal(source.read(i)['frame'], frame[..., None])
+    np.testing.assert_array_equal(copy.read(i)['frame'], frame[..., None])
+  assert source.where(4) == 'clip clip1, frame 1'
+  windows = WindowSource(source, 2)
+  assert len(windows) == 2 + 3
+  assert windows[0]['frames'].shape == (2, 20, 24, 1)
+  np.testing.assert_array_equal(windows[2]['frames'][..., 0], clips[1][:2])   # no window of both
+
+
+def test_the_example_source_refuses_what_is_no_clip(arrays, tmp_path):
+  with pytest.raises(UserError, match=r'no \.npy files'):
+    arrays.ArrayFrames(tmp_path)
+  np.save(tmp_path / 'x.npy', np.zeros((2, 3)))
+  with pytest.raises(UserError, match=r'x\.npy: float64'):
+    arrays.ArrayFrames(tmp_path)
+
+
+def test_sources_are_registered_where_the_page_says():
+  assert set(data.SOURCES) == {'scenes', 'folders', 'tfds'}
+  page = text_of(ROOT / 'docs/adding_a_source.md')
+  assert 'i2vjax/data/__init__.py' in page and '`SOURCES`' in page
