@@ -31,12 +31,14 @@ def get_config():
   config.weights = ml_collections.ConfigDict()   # one per loss term; 0 = not computed, not logged
   config.gan = dict(mode='lsgan', pool=0)        # 'lsgan' | 'vanilla'; images in the pool of fakes
   config.init = dict(kind='normal', gain=0.02)   # 'normal' | 'xavier' | 'kaiming' | 'orthogonal'
+  config.critic = critic()
 
   config.optim = dict(
       lr=2e-4, b1=0.5, b2=0.999, eps=1e-8,
       schedule='linear',             # 'linear' | 'legacy' | 'constant' (schedules.py)
       lr_scale='none',               # 'linear': times the number of devices
       accumulate=1,                  # steps whose gradients are averaged before a player moves
+      warmup=0,                      # steps over which the rate grows to lr
   )
   config.train = dict(
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
@@ -57,6 +59,16 @@ def get_config():
   )
   config.eval = evaluation()
   return config
+
+
+def critic():
+  """Remedies against a critic that wins or learns by heart; none of the papers here has them."""
+  return ml_collections.ConfigDict(dict(
+      scales=1,                      # PatchGANs on the frame, its half, its quarter, ...
+      lr=1.0,                        # times optim.lr: rate of the players that train only critics
+      augment='',                    # 'color,shift,cutout': changes to all frames that critics see
+      r1=0.0, r1_every=16,           # weight of the gradient penalty; steps from one to the next
+  ))
 
 
 def as_published(config):
@@ -229,6 +241,11 @@ FIELDS = {
     'optim.lr_scale': Field('length'),
     'optim.lr_by_backbone.': Field('length'),
     'optim.accumulate': Field('state', at_least=1),
+    'optim.warmup': Field('length', at_least=0),
+
+    'critic.': Field('state'),
+    'critic.scales': Field('state', network=True, at_least=1),
+    'critic.r1_every': Field('state', at_least=1),
 
     'train.': Field('length'),
     'train.epochs': Field('length', at_least=0),

@@ -23,6 +23,7 @@ from i2vjax.run import (
   bounds,
   checkpoint,
   contact_sheet,
+  critic_remedies,
   load,
   phases,
   resume,
@@ -60,8 +61,10 @@ def compile_step(method: base.Method, model: Model) -> Callable:
   """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms)."""
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
-    state, terms = method.step(model.replace(frozen=frozen), state, batch, key)
-    return averaging.updated(state, model.config), terms
+    traced = model.replace(frozen=frozen)
+    state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
+    state, penalty = critic_remedies.penalize(method, traced, state, batch)
+    return averaging.updated(state, model.config), terms | penalty
   return parallel.map_step(step)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import flax.linen as nn
@@ -25,6 +25,7 @@ class Model:
     optimizers: {player: optimizer}; empty where nothing is trained.
     frozen: {name: parameters} of the frozen networks.
     phase: a static choice of the host, one compiled step for each (`phases`, `step_variant`).
+    critic_view: (network, frames) -> what its critics see of them, while training; None: the frames.
   """
 
   config: ConfigDict
@@ -32,9 +33,12 @@ class Model:
   optimizers: Mapping[str, optax.GradientTransformation] = dataclasses.field(default_factory=dict)
   frozen: Mapping[str, Any] = dataclasses.field(default_factory=dict)
   phase: Any = 'train'
+  critic_view: Callable | None = None
 
   def apply(self, params: Mapping[str, Any], name: str, *inputs, **options) -> Any:
     """Network `name` with `params[name]`; of a frozen network with `model.frozen`."""
+    if self.critic_view and name.startswith('disc'):
+      inputs = (self.critic_view(name, inputs[0]), *inputs[1:])
     return apply(self.networks, params, name, *inputs, **options)
 
   def replace(self, **changes) -> Model:

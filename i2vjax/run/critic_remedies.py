@@ -1,0 +1,81 @@
+"""What keeps a critic from winning: augmented views, R1; switches of the block `critic`.
+
+None of them is in the papers, so all are off in ':paper' variants. They hold for every method,
+since they act on the networks named `disc_...` from outside of its step.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+
+from i2vjax.core import diff_augment, ops
+from i2vjax.core.errors import UserError
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, name_key, update
+from i2vjax.losses import gradient_penalty
+from i2vjax.networks import multi_scale, patchgan
+
+
+def with_views(model: Model, key: jax.Array) -> Model:
+  """The model whose critics see frames under random changes (`critic.augment`).
+
+  A critic's real and translated frames are changed by draws of the same key: row by row alike where
+  they come in calls of their own, each by its own where they come in one.
+  """
+  names = diff_augment.kinds(model.config.critic.augment)
+  if not names:
+    return model
+
+  def view(network, frames):
+    return diff_augment.augment(name_key(key, f'view of {network}'), frames, names)
+  return model.replace(critic_view=view)
+
+
+def penalize(method, model: Model, state: State, batch) -> tuple[State, dict]:
+  """An R1 step of every player that trains critics, once in `critic.r1_every` steps.
+
+  The penalty is `critic.r1` * `critic.r1_every` * R1 at the real frames of each critic's domain.
+
+  Returns:
+    (state, {'r1': R1 where it was taken, times `r1_every`, else 0; {} without `critic.r1`}): its
+    mean over steps is that of R1.
+  """
+  critic = model.config.critic
+  if not critic.r1:
+    return state, {}
+  total = jnp.zeros(())
+  for player, names in method.PLAYERS.items():
+    judges = [name for name in names if name.startswith('disc')]
+    if not judges:
+      continue
+    step = functools.partial(_r1_step, model, player, judges, batch)
+    state, value = jax.lax.cond(state.step % critic.r1_every == 0, step,
+                                lambda state: (state, jnp.zeros(())), state)
+    total = total + value
+  return state, {'r1': total}
+
+
+def _r1_step(model, player, names, batch, state):
+  every, strength = model.config.critic.r1_every, model.config.critic.r1
+
+  def loss(params):
+    value = sum(_of_critic(model, params, name, batch) for name in names)
+    return strength * every * value, every * value
+  return update(model, state, player, names, loss)
+
+
+def _of_critic(model, params, name, batch):
+  """R1 of one critic, by a form of its convolutions that has second derivatives."""
+  net, domain = model.networks[name], name.rpartition('_')[2]
+  if isinstance(net, multi_scale.MultiScaleCritic):
+    plain = net.clone(critic=net.critic.clone(impl='plain'))
+  elif isinstance(net, patchgan.PatchDiscriminator):
+    plain = net.clone(impl='plain')
+  else:
+    raise UserError(f'critic.r1={model.config.critic.r1}: {name} of {model.config.method} is no '
+                    'critic of single frames (PatchGAN); set --config.critic.r1=0')
+  return gradient_penalty.r1(lambda x: plain.apply({'params': params[name]}, x),
+                             ops.fold(batch[domain]))
