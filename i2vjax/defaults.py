@@ -96,7 +96,7 @@ def data():
       load_size=size(286),
       crop_size=size(256),  # resize, then random crop; int or (h, w)
       resize='square',  # 'square' | 'width' | 'none'
-      # Folders: before all else, WIDTHxHEIGHT or '': resize, then cut out the middle (preprocess.py).
+      # Folders, before all else: WIDTHxHEIGHT or '': resize, then center crop (preprocess.py).
       prepare=dict(resize='', crop='', resize_test=True),  # False: test frames are only cut
       finetune_no_crop=False,  # True: whole frames from where the rate decays, no crops
       flip=False,  # half of the windows mirrored

@@ -98,7 +98,7 @@ def frames(run):
   found = {'titles': [], 'source': [], 'translated': [], 'target': []}
   for clip in itertools.islice(eval_clips.of_run(config, paired, True, False), ACROSS):
     t = len(clip.raw) // 2
-    lead = eval_clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.limits)
+    lead = eval_clips.EvalClip(clip.name, clip.raw[max(0, t - MARGIN):t + 1], clip.value_range)
     found['titles'].append(f'{clip.name}, frame {t}')
     found['source'].append(clip.shown[t])
     found['translated'].append(call(lead)[-1])

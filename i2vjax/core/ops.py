@@ -24,18 +24,18 @@ def unfold(frames, length):
   return frames.reshape((-1, length, *frames.shape[1:]))
 
 
-def to_float(frames, limits, channels):
+def to_float(frames, value_range, channels):
   """Raw frames to the networks' range.
 
   Args:
     frames: [B, T, H, W, C] uint8 or uint16, C 1 or 3.
-    limits: [B, 2] float32: the raw values that become -1 and 1; what lies outside is clipped.
+    value_range: [B, 2] float32: the raw values that become -1 and 1; what lies outside is clipped.
     channels: 1 or 3. Gray is repeated, color becomes luma.
 
   Returns:
     [B, T, H, W, channels] float32 in [-1, 1].
   """
-  low, high = (limits[:, i, None, None, None, None] for i in (0, 1))
+  low, high = (value_range[:, i, None, None, None, None] for i in (0, 1))
   frames = (frames.astype(jnp.float32) - low) / (high - low)
   return match_channels(2 * jnp.clip(frames, 0, 1) - 1, channels)
 

@@ -19,7 +19,7 @@ def translated(run):
 
   def row(material):
     items = ((None, frame) for frame in material.raw)
-    done = translate.clip(call, items, None, settings.batch, material.limits)
+    done = translate.clip(call, items, None, settings.batch, material.value_range)
     return files.stack_stream((result for _, _, result in done), len(material.raw))
   return row
 
@@ -32,7 +32,7 @@ def reference(run, plan):
   scenes: the true class of each pixel in the mean training color of that class.
   """
   config = run.config
-  rows = {'source': lambda m: eval_clips.as_saved(m.raw, m.limits, config.data.channels_b,
+  rows = {'source': lambda m: eval_clips.as_saved(m.raw, m.value_range, config.data.channels_b,
                                              config.eval.quantize),
           'untrained': translated(load.untrained(run))}
   if plan.paired:

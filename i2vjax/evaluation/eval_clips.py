@@ -17,7 +17,7 @@ class EvalClip:
 
   Attributes:
     name: of the clip.
-    raw: [T, H, W, C] frames of the source; limits: [2], raw values that become -1 and 1.
+    raw: [T, H, W, C] frames of the source; value_range: [2], raw values that become -1 and 1.
     shown: the source as uint8 [T, H, W, C], or None.
     target: uint8 (or float in [-1, 1]) [T, H, W, C] in the channels of domain b, or None.
     motion: (flow [T-1, H, W, 2], visible [T-1, H, W]), the source's own truth at its own size, or
@@ -27,7 +27,7 @@ class EvalClip:
 
   name: str
   raw: Any
-  limits: Any = None
+  value_range: Any = None
   shown: Any = None
   target: Any = None
   motion: Any = None
@@ -50,12 +50,12 @@ def of_run(config, paired, quantize=True, with_motion=True, max_clips=0):
     if max_clips and count >= max_clips:
       return
     partner = next(targets) if targets else None
-    target = partner and as_saved(partner.frames, partner.limits, channels, quantize)
+    target = partner and as_saved(partner.frames, partner.value_range, channels, quantize)
     yield EvalClip(
       clip.name,
       clip.frames,
-      clip.limits,
-      thermal.to_display(clip.frames, clip.limits),
+      clip.value_range,
+      thermal.to_display(clip.frames, clip.value_range),
       target,
       motion(clip) if with_motion else None,
       labels(clip),
@@ -93,12 +93,12 @@ def of_folders(found, max_clips=0):
     )
 
 
-def as_saved(frames, limits, channels, quantize=True):
+def as_saved(frames, value_range, channels, quantize=True):
   """Raw frames [T, H, W, C] in the networks' channels: uint8 as a file would hold, or floats."""
-  limits = np.asarray(limits)[None]
+  value_range = np.asarray(value_range)[None]
 
   def saved(frame):
-    frame = ops.to_float(frame[None, None], limits, channels)[0, 0]
+    frame = ops.to_float(frame[None, None], value_range, channels)[0, 0]
     return np.asarray(ops.to_uint8(frame) if quantize else frame)
   return files.stack_stream(map(saved, frames), len(frames))
 

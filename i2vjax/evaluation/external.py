@@ -54,7 +54,8 @@ def class_maps(settings, frames):
   truth, predicted = (
     label_files.label_source(defaults.data(), settings[field]) for field in PAIRS['iou']
   )
-  table, total = classes.table(settings.label_map), segmentation.init(len(class_names.CITYSCAPES))
+  table = classes.id_table(settings.label_map)
+  total = segmentation.init(len(class_names.CITYSCAPES))
   matched = zip(
     frames.clips,
     label_files.match(frames, truth),

@@ -11,7 +11,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data import open_source as data_source
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.sources import alignment, folders
-from i2vjax.data.transforms import thermal
+from i2vjax.data.transforms import tasks, thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.metrics import clips, lpips
 
@@ -61,7 +61,7 @@ def of_run(config, quick=False):
     reasons |= dict.fromkeys((*IN_TIME, 'lpips_temporal'), STILLS)
   if 'label' not in a.read(0) or config.data.direction == 'b2a':
     reasons['iou'] = 'needs labels of the test frames and a target seen by day (scenes has both)'
-  if config.data.get('task') != 'segmentation' or unmatched:
+  if tasks.task_of(config.data) != 'segmentation' or unmatched:
     reasons['davis'] = unmatched or 'needs masks as target frames (data.task=segmentation)'
   reasons['ap'] = 'translate first, let a detector write a file, then evaluate --result'
   least = min(ops.hw(config.data.crop_size))
@@ -137,7 +137,7 @@ def _reference(config, test_b):
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):
       yield eval_clips.as_saved(
-        clip.frames, clip.limits, config.data.channels_b, config.eval.quantize
+        clip.frames, clip.value_range, config.data.channels_b, config.eval.quantize
       )
 
   return f'{split}_b', clips_of_split

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.io import images
 from i2vjax.data.prepare import published
 
@@ -28,7 +28,7 @@ def build(tmp_path, name, **options):
 def read(tmp_path, name, split='train', domain='a', **fields):
   data = defaults.data()
   data.update(source='tfds', name=name, root=str(tmp_path / 'out'), **fields)
-  return sources.open_source(data, split, domain)
+  return open_source(data, split, domain)
 
 
 def values(source):

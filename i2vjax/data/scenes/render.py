@@ -1,4 +1,4 @@
-"""From a world and a frame number to the surface id and depth of every pixel.
+"""Rasterizer: the surface id and depth of every pixel of a frame.
 
 Pixel centers are integers; X right, Y down, Z forward, meters; u = u0 + f X / Z, v = v0 + f Y / Z.
 Every surface is a plane, so 1 / Z is linear in the pixel: a pixel keeps its surface id, and

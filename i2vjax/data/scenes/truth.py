@@ -1,4 +1,4 @@
-"""What is known about a frame: a class per pixel and boxes around objects."""
+"""Ground truth of a frame: a class per pixel and boxes around objects."""
 
 import numpy as np
 
@@ -10,11 +10,11 @@ def labels(scene, view, look):
   return label.reshape(view.ids.shape)
 
 
-def boxes(scene, view, least=4):
-  """Boxes around what is seen of every object of the classes `palette.OBJECTS`.
+def boxes(scene, view, min_pixels=4):
+  """Boxes around the visible part of every object of the classes `palette.OBJECTS`.
 
   Args:
-    least: objects with fewer visible pixels get none.
+    min_pixels: objects with fewer visible pixels get none.
 
   Returns:
     float32 [N, 5]: x0, y0, x1, y1 in pixel edges (a pixel p covers [p, p + 1]) and the class.
@@ -29,5 +29,6 @@ def boxes(scene, view, least=4):
   for axis, at in enumerate((x, y)):
     np.minimum.at(low[axis], owner, at)
     np.maximum.at(high[axis], owner, at + 1)
-  seen = np.flatnonzero(pixels >= least)
-  return np.stack([*low[:, seen], *high[:, seen], scene.labels[seen]], axis=1).astype(np.float32)
+  visible = np.flatnonzero(pixels >= min_pixels)
+  return np.stack([*low[:, visible], *high[:, visible], scene.labels[visible]],
+                  axis=1).astype(np.float32)

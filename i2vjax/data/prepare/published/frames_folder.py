@@ -1,10 +1,10 @@
-"""Any folder of footage as records: one file to copy to a cluster instead of a million pictures."""
+"""Own footage as records: a few files instead of a million pictures."""
 
 from i2vjax.data.prepare.published import places, records
 
 
 class FramesFolder(records.FrameBuilder):
-  """A folder with trainA and trainB and kin (names as of `data.root`). The config is its name."""
+  """A folder with trainA, trainB ... (names as for `data.root`). The config is a name of yours."""
 
   CONFIGS, OPEN = ('default',), True
   PAGE = 'you: it is your own footage.'

@@ -14,13 +14,12 @@ def _counts(train, test):
 class Irvi(records.FrameBuilder):
   """Li et al., "I2V-GAN: Unpaired Infrared-to-Visible Video Translation", ACM MM 2021.
 
-  trainA is infrared. Training files may be single frames or three side by side, told by shape.
+  trainA is infrared. Training files may be single frames or three side by side, by their shape.
   """
 
   CONFIGS = ('traffic', *SUBS, 'monitoring_all')
   COUNTS = {'traffic': _counts(17000, 1000), 'monitoring_all': _counts(sum(TRAIN), sum(TEST)),
-            **{name: _counts(*pair) for name, pair in
-               zip(SUBS, zip(TRAIN, TEST, strict=True), strict=True)}}
+            **dict(zip(SUBS, map(_counts, TRAIN, TEST), strict=True))}
   PAGE = 'the links in the readme of the GitHub repository BIT-DA/I2V-GAN.'
   HOLDS = ('the unpacked archive: folders traffic and monitoring sub-1 to sub-5, each with trainA, '
            'trainB, testA, testB (A infrared).')

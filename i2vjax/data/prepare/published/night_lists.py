@@ -1,4 +1,4 @@
-"""FLIR and KAIST as PearlGAN and MornGAN use them: day color and night thermal stills by lists.
+"""FLIR and KAIST as PearlGAN and MornGAN use them: stills by published lists.
 
 The published lists call day color A; here a is thermal, so their trainB is `train_a`. The frames
 are far apart in time, so each is a clip of its own.
@@ -32,15 +32,17 @@ def read_list(builder, manual, set_name, part):
 
 def stills(builder, manual, names, path_of, resize, crop, boxes=None):
   """A Split of single pictures. path_of: name in the list -> path, or None where it is missing."""
-  clips, lost = [], []
+  clips, missing = [], []
   for name in names:
     path = path_of(name)
-    lost += [name] if path is None else []
-    own = (boxes or {}).get(pathlib.Path(name).stem, ())
-    clips.append((pathlib.Path(name).stem, [records.Picture(str(path), boxes=own)], 1))
-  if lost:
-    raise places.missing(builder, manual, f'{len(lost)} of {len(names)} pictures of a list, the '
-                         f'first of them {lost[0]}')
+    stem = pathlib.Path(name).stem
+    if path is None:
+      missing.append(name)
+    picture = records.Picture(str(path), boxes=(boxes or {}).get(stem, ()))
+    clips.append((stem, [picture], 1))
+  if missing:
+    raise places.missing(builder, manual, f'{len(missing)} of {len(names)} pictures of a list, the '
+                         f'first of them {missing[0]}')
   return records.Split(clips, resize, crop)
 
 
@@ -58,17 +60,20 @@ class FlirNtir2dc(records.FrameBuilder):
     files, boxes = {'thermal_8_bit': {}, 'RGB': {}}, {}
     for part in ('video', 'val', 'train'):
       folder = places.find(manual, [part])
-      for kind, known in files.items():
-        inner = folder / kind if folder else None
-        known.update({x.stem: x for x in inner.iterdir()} if inner and inner.is_dir() else {})
-      note = folder / 'thermal_annotations.json' if folder else None
-      boxes |= read_boxes(note) if note and note.is_file() else {}
+      if folder is None:
+        continue
+      for kind, path_of in files.items():
+        if (folder / kind).is_dir():
+          path_of.update({x.stem: x for x in (folder / kind).iterdir()})
+      annotations = folder / 'thermal_annotations.json'
+      if annotations.is_file():
+        boxes |= read_boxes(annotations)
     splits = {}
     for split, part in SPLITS.items():
-      known = files['thermal_8_bit' if split.endswith('a') else 'RGB']
+      path_of = files['thermal_8_bit' if split.endswith('a') else 'RGB']
       names = read_list(self, manual, 'FLIR', part)
-      splits[split] = stills(self, manual, names, lambda x, known=known: known.get(x[:-4]), RESIZE,
-                             CROP, boxes if split.endswith('a') else None)
+      splits[split] = stills(self, manual, names, lambda x, path_of=path_of: path_of.get(x[:-4]),
+                             RESIZE, CROP, boxes if split.endswith('a') else None)
     return splits
 
 
@@ -84,11 +89,11 @@ def read_boxes(path):
                                           x['category_id']))
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
-  return {stem: tuple(found) for stem, found in boxes.items()}
+  return {stem: tuple(rows) for stem, rows in boxes.items()}
 
 
 class KaistNtir2dc(records.FrameBuilder):
-  """KAIST multispectral; the published code cuts test frames without resizing, `default` too.
+  """KAIST multispectral; as in the published code, `default` crops test frames without resizing.
 
   `test_resized` treats test frames as training frames. `detection`: the pictures of a list of
   yours, KAIST_detection_list.txt (the authors' was not published).
@@ -133,5 +138,8 @@ def kaist_path(set_folder, name, camera):
   if folder is None:
     return None
   folder = folder / f'V{int(match.group(2)):03d}' / camera
-  found = (folder / f'{match.group(3)}{ending}' for ending in ('.jpg', '.png', '.jpeg'))
-  return next((path for path in found if path.is_file()), None)
+  for ending in ('.jpg', '.png', '.jpeg'):
+    path = folder / f'{match.group(3)}{ending}'
+    if path.is_file():
+      return path
+  return None

@@ -28,17 +28,17 @@ class RecycleGan(records.FrameBuilder):
     if task not in TASKS:
       raise UserError(f'recycle_gan/{config} is unknown: flowers_PAIR, faces_PAIR or viper')
     top = places.find(manual, TASKS[task])
-    folder = places.find(top or manual, [pair]) if pair else self._only(manual, top, task)
+    folder = places.find(top or manual, [pair]) if pair else self._only_pair(top, task)
     splits = places.domain_splits(folder) if folder else {}
     if not {'train_a', 'train_b'} <= set(splits):
-      wanted = pair or ' or '.join(TASKS[task])
-      raise places.missing(self, manual, f'a folder called {wanted} with trainA and trainB in it')
+      names = pair or ' or '.join(TASKS[task])
+      raise places.missing(self, manual, f'a folder called {names} with trainA and trainB in it')
     if task != 'viper':
       warnings.warn('recycle_gan: its users report that test frames of flowers and faces look like '
                     'the training frames; scores of them may flatter', stacklevel=2)
     return splits
 
-  def _only(self, manual, top, task):
+  def _only_pair(self, top, task):
     """The folder of a task: itself a pair, or with one pair in it."""
     if top is None or places.domain_splits(top):
       return top

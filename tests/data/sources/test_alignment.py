@@ -8,8 +8,7 @@ from made_sets import build, put, read
 from window_tools import Numbered, folders_config
 
 from i2vjax import defaults
-from i2vjax.data import open_source as data_source
-from i2vjax.data import source
+from i2vjax.data import open_source, source
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.loader import batches
 from i2vjax.data.sources import alignment
@@ -24,7 +23,7 @@ def opened(place, names, data=None, split='test'):
     images.write_image(place / f'{name}.png', np.zeros((4, 6, 1), np.uint8))
   data = data or defaults.data()
   data.update(source='folders', **{f'{split}_a': str(place)})
-  return data_source(data, split, 'a')
+  return open_source(data, split, 'a')
 
 
 def apart(tmp_path, left, right):
@@ -94,7 +93,7 @@ def test_frames_of_videos_answer_by_their_place(tmp_path):
   pictures = [opened(tmp_path / name, names) for name, names in (
       ('from_0', ('f_00', 'f_01', 'f_02')), ('from_1', ('000001', '000002', '000003')))]
   for split in ('test', 'train'):
-    film_frames = data_source(data, split, 'a')
+    film_frames = open_source(data, split, 'a')
     assert all(alignment.mismatch(film_frames, x) is None for x in (film_frames, *pictures))
     gap = opened(tmp_path / 'gap', ('1', '2', '4'))
     assert 'frame 2 (from 0) of' in alignment.mismatch(film_frames, gap)
@@ -123,11 +122,11 @@ def test_sources_without_names_are_pairs_if_their_clips_are_equally_long():
 
 def test_clips_of_other_names_are_not_pairs_unless_single():
   one, other = Numbered((5, 4)), Numbered((5, 4))
-  other.clips = [('x', 0, 5), ('y', 5, 4)]
+  other.clips = [source.Clip('x', 0, 5), source.Clip('y', 5, 4)]
   assert 'clip c0 of' in alignment.mismatch(one, other)
   other.clips = one.clips[::-1]
   assert 'different order' in alignment.mismatch(one, other)
-  one.clips, other.clips = one.clips[:1], [('x', 0, 5)]
+  one.clips, other.clips = one.clips[:1], [source.Clip('x', 0, 5)]
   assert alignment.mismatch(one, other) is None
 
 

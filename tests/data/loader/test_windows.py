@@ -78,14 +78,14 @@ def test_color_in_a_gray_domain_names_the_frame():
 
 
 def test_crop_takes_the_same_place_of_all_frames_and_labels():
-  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
+  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, fields=('labels',))
   item = augment.crop(found[0], (1, 2), (4, 4))
   np.testing.assert_array_equal(item['frames'][:, 0, 0, 0], [50, 51, 52])
   np.testing.assert_array_equal(item['labels'], item['frames'][..., 0] + 100)
 
 
 def test_flip_and_reversal_hold_for_all_frames_and_labels():
-  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, extras=('labels',))
+  found = windows.WindowSource(Numbered((3,), (8, 8, 1), columns=True), 3, fields=('labels',))
   plain = augment.crop(found[0], (0, 0), (8, 8))
   item = augment.crop(found[0], (0, 0), (8, 8), flip=True, reverse=True)
   np.testing.assert_array_equal(item['frames'], plain['frames'][::-1, :, ::-1])
@@ -118,13 +118,13 @@ def test_scaling_each_frame_by_itself_warns_of_flicker():
     windows.WindowSource(Numbered((4,), dtype=np.uint16), 2, rule='frame')
 
 
-def test_clip_limits_are_read_once_and_travel_with_the_window():
+def test_the_range_of_a_clip_is_read_once_and_travels_with_the_window():
   source = Numbered((30, 30), dtype=np.uint16)
   reads = []
   found = windows.WindowSource(source, 1)
   original, source.read = source.read, lambda i: reads.append(i) or original(i)
   first, again, other = found[0], found[1], found[40]
-  np.testing.assert_array_equal(first['limits'], [10, 39])
-  np.testing.assert_array_equal(again['limits'], [10, 39])
-  np.testing.assert_array_equal(other['limits'], [40, 69])
+  np.testing.assert_array_equal(first['range'], [10, 39])
+  np.testing.assert_array_equal(again['range'], [10, 39])
+  np.testing.assert_array_equal(other['range'], [40, 69])
   assert len(reads) == 3 + 2 * 30

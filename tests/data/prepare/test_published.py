@@ -234,7 +234,7 @@ def test_names_are_compared_without_case_and_signs(tmp_path):
 
 def test_a_cut_larger_than_the_frame_is_refused():
   with pytest.raises(ValueError, match='frames of 12x8 pixels are smaller than the 360x288'):
-    shaping.shaped({'frame': np.zeros(SHAPE, np.uint8)}, crop=(56, 70, 288, 360))
+    shaping.resize_and_crop({'frame': np.zeros(SHAPE, np.uint8)}, crop=(56, 70, 288, 360))
 
 
 def test_a_label_file_must_hold_ids(tmp_path):

@@ -18,7 +18,7 @@ def boxes_after(boxes, resize, crop):
   """[N, 5] of (x, y, w, h), each its own class, in 640x512 -> the boxes that are left."""
   corners = [(x, y, x + w, y + h, k) for k, (x, y, w, h) in enumerate(boxes)]
   record = {'frame': np.zeros((512, 640, 1), np.uint8), 'boxes': np.array(corners, np.float32)}
-  return shaping.shaped(record, resize, crop)['boxes']
+  return shaping.resize_and_crop(record, resize, crop)['boxes']
 
 
 def test_flir_boxes_in_the_cropped_frame():

@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.io import ffv1, video_reader, video_writer
 from i2vjax.data.loader import batches, whole_clips
 from i2vjax.data.sources import video_cache, videos
@@ -299,28 +299,28 @@ def settings(tmp_path, path, **fields):
 
 def test_training_unpacks_a_video_once(tmp_path, mp4, capsys):
   data = settings(tmp_path, mp4)
-  first = sources.open_source(data, 'train', 'a')
+  first = open_source(data, 'train', 'a')
   assert '40 frames of 20x20' in capsys.readouterr().out
   assert first.clips == [('road', 0, COUNT)]
   expected = resize.resize_frame(list(video_reader.read_video(mp4))[7][0], (20, 20))
   np.testing.assert_array_equal(first.read(7)['frame'], expected)
-  sources.open_source(data, 'train', 'a')
+  open_source(data, 'train', 'a')
   assert capsys.readouterr().out == ''
   data.load_size = 24
-  assert sources.open_source(data, 'train', 'a').read(0)['frame'].shape == (24, 24, 3)
+  assert open_source(data, 'train', 'a').read(0)['frame'].shape == (24, 24, 3)
 
 
 def test_a_changed_video_is_unpacked_anew(tmp_path):
   path = write(tmp_path / 'x.mkv', gray, 3)
   data = settings(tmp_path, path)
-  assert len(sources.open_source(data, 'train', 'a')) == 3
+  assert len(open_source(data, 'train', 'a')) == 3
   write(path, gray, 4)
-  assert len(sources.open_source(data, 'train', 'a')) == 4
+  assert len(open_source(data, 'train', 'a')) == 4
 
 
 def test_16_bit_videos_are_unpacked_with_16_bits(tmp_path):
   data = settings(tmp_path, write(tmp_path / 'x.mkv', deep, 3), resize='none')
-  np.testing.assert_array_equal(sources.open_source(data, 'train', 'a').read(2)['frame'], deep(2))
+  np.testing.assert_array_equal(open_source(data, 'train', 'a').read(2)['frame'], deep(2))
 
 
 def test_an_interrupted_unpacking_is_not_taken_for_whole(tmp_path, mp4, monkeypatch):
@@ -347,14 +347,14 @@ def test_a_folder_of_videos_is_a_clip_each(tmp_path, mp4):
   shutil.copy(mp4, folder / 'b10.mp4')
   write(folder / 'b9.MKV', gray, 4)
   data = settings(tmp_path, folder)
-  assert sources.open_source(data, 'train', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
-  assert sources.open_source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
+  assert open_source(data, 'train', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
+  assert open_source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
 
 
 def test_test_videos_of_one_name_are_told_apart(tmp_path):
   for name in ('day', 'night'):
     write(tmp_path / 'films' / name / 'x.mkv', gray, 3)
-  found = sources.open_source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
+  found = open_source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
   assert [clip[0] for clip in found.clips] == ['day_x.mkv', 'night_x.mkv']
 
 

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.data.scenes import cameras, hashing, palette, render, source, surface, world
+from i2vjax.data.scenes import cameras, hashing, open_split, palette, render, surface, world
 from i2vjax.evaluation import class_colors
 
 # sha256 of the bytes of three frames; other bytes mean other data under the same seed.
@@ -27,7 +27,7 @@ def data(size=64, **fields):
 
 
 def frames(domain='b', split='test', **fields):
-  return source(data(**fields), split, domain)
+  return open_split(data(**fields), split, domain)
 
 
 def digest(record):
@@ -101,7 +101,7 @@ def test_frames_have_the_size_asked_for(size):
 def test_size_0_takes_the_load_size():
   settings = data(size=0)
   settings.load_size = 40
-  assert source(settings, 'test', 'a').size == (40, 40)
+  assert open_split(settings, 'test', 'a').size == (40, 40)
 
 
 def test_test_clips_show_the_same_moment_to_both_cameras():
@@ -246,7 +246,7 @@ def test_frames_are_kept_only_up_to_the_bound():
   b = frames('b', size=128, cache_mb=1)
   for i in range(24):
     b.read(i)
-  assert 0 < b.cached <= 2 ** 20
+  assert 0 < b.cached_bytes <= 2 ** 20
   assert len(b.cache) < 24
   assert b.read(0)['frame'] is b.read(0)['frame']
 
@@ -283,7 +283,7 @@ def test_long_clips_keep_their_street_and_traffic():
 def test_ceiling_of_constant_colors_is_between_gray_and_perfect():
   settings = data(size=32, weather='clear')
   told = class_colors.class_color_ceiling(settings, train_frames=48, test_frames=24)
-  b = source(settings, 'test', 'b')
+  b = open_split(settings, 'test', 'b')
   gray = np.mean([10 * np.log10(255 ** 2 / np.var(b.read(8 * k + 4)['frame'].astype(float)))
                   for k in range(24)])
   assert gray + 3 < told['psnr'] < 30

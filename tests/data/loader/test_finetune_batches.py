@@ -25,7 +25,7 @@ def config(tmp_path):
 
 
 def take(config, count):
-  iterator = batches.train_iterator(config, 2, extras=('index',))
+  iterator = batches.train_iterator(config, 2, fields=('index',))
   return [next(iterator) for _ in range(count)]
 
 

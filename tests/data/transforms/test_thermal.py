@@ -54,7 +54,7 @@ def seen_in_training(place, rule, cache, count):
   config.data.update(source='folders', train_a=place, train_b=place, frames=count, load_size=SIZE,
                      crop_size=SIZE, thermal_range=rule, cache_dir=str(cache))
   batch = next(batches.train_iterator(config, 1))
-  return np.asarray(ops.to_float(batch['a'], batch['limits_a'], 3))[0]
+  return np.asarray(ops.to_float(batch['a'], batch['range_a'], 3))[0]
 
 
 def seen_in_translation(place, rule):
@@ -89,7 +89,7 @@ def test_the_rule_clip_fills_the_range_on_both_sides_of_a_gain_jump(tmp_path):
   """And keeps the jump as it is: one scale for the clip, so a still scene does not flicker."""
   clip = radiometric(8)
   seen = seen_in_training(write(tmp_path / 'clip', clip, 'png'), 'clip', tmp_path, 8)
-  low, high = thermal.thermal_limits(clip, 'clip')
+  low, high = thermal.value_range(clip, 'clip')
   assert 26000 <= low < high <= 33000                       # the dead pixel does not set the scale
   inner = np.abs(seen) < 1
   assert inner[:4].mean() > 0.98 and inner[4:].mean() > 0.9

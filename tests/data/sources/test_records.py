@@ -10,7 +10,6 @@ from made_sets import SHAPE, build, pair, put, read, strip, values
 
 from i2vjax import defaults
 from i2vjax.data.io import images
-from i2vjax.data.loader import batches as windows
 from i2vjax.data.prepare import published
 from i2vjax.data.prepare.published import records
 
@@ -96,14 +95,14 @@ def test_direction_swaps_the_domains(own):
 def test_windows_of_records_are_those_of_folders(own):
   config = defaults.get_config()
   fields = dict(frames=2, load_size=8, crop_size=8, batch=2, frames_per_image='auto')
-  batches = {}
+  by_kind = {}
   for kind, more in (('tfds', dict(name='frames_folder/mine', root=str(own[0] / 'out'))),
                      ('folders', dict(root=str(own[0] / 'in'), name=''))):
     config.data.update(source=kind, **fields, **more)
-    batches[kind] = next(windows.train_iterator(config, 2))
-  assert batches['tfds']['a'].shape == (2, 2, 8, 8, 3)
-  for name, value in batches['folders'].items():
-    np.testing.assert_array_equal(batches['tfds'][name], value)
+    by_kind[kind] = next(batches.train_iterator(config, 2))
+  assert by_kind['tfds']['a'].shape == (2, 2, 8, 8, 3)
+  for name, value in by_kind['folders'].items():
+    np.testing.assert_array_equal(by_kind['tfds'][name], value)
 
 
 def test_records_need_no_tensorflow(own):

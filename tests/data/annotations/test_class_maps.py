@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.annotations import class_maps
 from i2vjax.data.loader import batches
 from i2vjax.losses import pseudo_labels
@@ -33,23 +33,23 @@ def config(tmp_path):
 
 
 def test_every_frame_has_its_own_map_and_only_where_it_is_asked_for(config):
-  batch = next(batches.train_iterator(config, 2, extras=('labels_b',)))
+  batch = next(batches.train_iterator(config, 2, fields=('labels_b',)))
   assert batch['labels_b'].shape == (2, 1, 8, 8) and 'labels_a' not in batch
   np.testing.assert_array_equal(batch['labels_b'], batch['b'][..., 0])
-  samples = batches.sample_windows(config, 2, 'train', extras=('labels_b',))
+  samples = batches.sample_windows(config, 2, 'train', fields=('labels_b',))
   np.testing.assert_array_equal(samples['labels_b'], samples['b'][..., 0])
 
 
 def test_mistakes_are_named(config, tmp_path):
   spare = folder(tmp_path, 'some', {'f0': np.zeros((10, 12), np.uint8)})
   with pytest.raises(ValueError, match='b/f1.png has no label map'):
-    sources.open_source(with_labels(config, spare).data, 'train', 'b')
+    open_source(with_labels(config, spare).data, 'train', 'b')
   small = folder(tmp_path, 'small', {f'f{k}': np.zeros((5, 6), np.uint8) for k in range(3)})
   with pytest.raises(ValueError, match='small/f0.png has 6x5 pixels; .* 12x10'):
-    sources.open_source(with_labels(config, small).data, 'train', 'b').read(0)
+    open_source(with_labels(config, small).data, 'train', 'b').read(0)
   wrong = folder(tmp_path, 'wrong', {f'f{k}': np.full((10, 12), 19, np.uint8) for k in range(3)})
   with pytest.raises(ValueError, match='wrong/f0.png: id 19'):
-    sources.open_source(with_labels(config, wrong).data, 'train', 'b').read(0)
+    open_source(with_labels(config, wrong).data, 'train', 'b').read(0)
 
 
 def with_labels(config, place):
@@ -68,7 +68,7 @@ def test_maps_of_two_programs_are_fused():
 def test_fusing_and_denoising_are_switches_of_the_config(config, tmp_path):
   config.data.labels_b_aux = folder(tmp_path, 'aux', {
       f'f{k}': np.full((10, 12), 0, np.uint8) for k in range(3)})
-  found = sources.open_source(config.data, 'train', 'b')
+  found = open_source(config.data, 'train', 'b')
   assert [int(found.read(k)['label'].max()) for k in range(3)] == [0, 1, 255]
 
 
@@ -99,11 +99,11 @@ def test_scenes_are_spoilt_alike_every_time():
   config = defaults.get_config()
   config.data.update(load_size=32, crop_size=32)
   config.data.scenes.update(clips=1, clip_length=2)
-  clean = sources.open_source(config.data, 'train', 'b').read(1)['label']
+  clean = open_source(config.data, 'train', 'b').read(1)['label']
   config.data.label_noise = 0.1
-  noisy = sources.open_source(config.data, 'train', 'b')
+  noisy = open_source(config.data, 'train', 'b')
   np.testing.assert_array_equal(noisy.read(1)['label'], noisy.read(1)['label'])
   assert (noisy.read(1)['label'] == 255).sum() > (clean == 255).sum()
   np.testing.assert_array_equal(
-    sources.open_source(config.data, 'train', 'a').read(1)['label'].shape, (32, 32)
+    open_source(config.data, 'train', 'a').read(1)['label'].shape, (32, 32)
   )
