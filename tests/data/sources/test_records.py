@@ -10,6 +10,7 @@ from made_sets import SHAPE, build, pair, put, read, strip, values
 
 from i2vjax import defaults
 from i2vjax.data.io import images
+from i2vjax.data.loader import batches
 from i2vjax.data.prepare import published
 from i2vjax.data.prepare.published import records
 

@@ -135,7 +135,7 @@ def test_an_unknown_rule_is_refused_by_training(tmp_path, rule):
 @pytest.mark.slow
 def test_a_run_trained_on_16_bits_translates_tiff_png_and_video_alike(tmp_path):
   """A span of 255 makes 16 bits the same floats as 8: both must give the same pictures."""
-  root = pathlib.Path(__file__).parents[2]
+  root = pathlib.Path(__file__).parents[3]
   for name, seed in (('train_a', 0), ('train_b', 1)):
     write(tmp_path / name, radiometric(4, seed), 'tif')
   work = tmp_path / 'run'
