@@ -1,4 +1,4 @@
-"""Small made-up copies of published layouts: the gray value of a frame says which one it is."""
+"""Small copies of published layouts: the gray value of a frame identifies it."""
 
 import numpy as np
 
@@ -36,6 +36,6 @@ def values(source):
 
 
 def pair(folder, first=0, **kwargs):
-  """trainA and kin with two frames each: first, first + 1; + 10; + 20; + 30."""
+  """trainA, trainB, testA, testB with two frames each: first, first + 1; + 10; + 20; + 30."""
   for k, name in enumerate(('trainA', 'trainB', 'testA', 'testB')):
     put(folder / name, ['1.png', '2.png'], first + 10 * k, **kwargs)

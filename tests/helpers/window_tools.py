@@ -1,4 +1,4 @@
-"""Frames that say by their value which one they are, for the tests of windows and batches."""
+"""Frames whose value identifies them, for the tests of windows and batches."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Checks of output paths, and folders that appear whole or not at all."""
+"""Checks of output paths; folders that appear whole or not at all."""
 
 import contextlib
 import glob

@@ -1,4 +1,4 @@
-"""Random crop, flip and time reversal, the same for all frames of a window."""
+"""Random crop, flip and time reversal of a whole window."""
 
 import grain
 import numpy as np

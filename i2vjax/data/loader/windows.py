@@ -1,4 +1,4 @@
-"""Windows: runs of T frames within a clip, resized alike, with their annotations."""
+"""Windows: T frames of a clip, resized, with their annotations."""
 
 import warnings
 from collections.abc import Callable, Iterable

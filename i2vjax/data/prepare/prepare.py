@@ -1,4 +1,4 @@
-"""The prepare command: own footage as folders of frames, published sets as records.
+"""The prepare command: own footage as frames, published sets as records.
 
 Clips go to train or test as a whole. Everything is written under a temporary name beside its place
 and renamed when it is complete.

@@ -1,4 +1,4 @@
-"""The built-in data set: a procedural street with exact labels, boxes and flow.
+"""The built-in data set: a procedural street with exact annotations.
 
 Domain a is thermal by night, b is color by day.
 """

@@ -1,4 +1,4 @@
-"""True optical flow between two frames of a clip, from the geometry alone."""
+"""True optical flow between two frames of a clip, from geometry."""
 
 import numpy as np
 
@@ -15,7 +15,7 @@ def between(scene, t, other, size):
 
   Returns:
     flow [H, W, 2] float64, (x, y) in pixels: frame_t(p) = frame_other(p + flow(p)).
-    visible [H, W] bool: the target lies in the frame, in front of the near plane, and all pixels
+    visible [H, W] bool: the target is inside the frame, in front of the near plane, and all pixels
     around it belong to the same surface (ground in shadow is one of its own).
   """
   a, b = render.raster(scene, t, size), render.raster(scene, other, size)

@@ -148,9 +148,10 @@ def _stack(at, ray, height, tops, feet, index):
   index = np.vstack([index, np.full(width, world.BEYOND), np.full(width, world.SKY)])
   tops = np.clip(tops, 0, height).astype(np.int64)
   lowest = np.minimum.accumulate(tops, axis=0)                 # lower ones farther off are hidden
-  seen = np.zeros((height + 1) * width, np.int16)
-  np.add.at(seen, (lowest * width + np.arange(width)).ravel(), 1)
-  layer = len(tops) - np.cumsum(seen.reshape(height + 1, width)[:height], axis=0, dtype=np.int16)
+  starts = np.zeros((height + 1) * width, np.int16)            # layers whose top is at a pixel
+  np.add.at(starts, (lowest * width + np.arange(width)).ravel(), 1)
+  layer = len(tops) - np.cumsum(
+      starts.reshape(height + 1, width)[:height], axis=0, dtype=np.int16)
   flat = layer * np.int64(width) + np.arange(width)
   ids = index.ravel().take(flat)
   ids[np.arange(height)[:, None] >= feet.ravel().take(flat)] = world.GROUND

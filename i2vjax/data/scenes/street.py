@@ -1,6 +1,6 @@
 """Houses and street furniture, cell by cell.
 
-The street is cut into cells of 8 m of world Z. Everything that stands in a cell is a hash of (clip
+The street is cut into cells of 8 m of world Z. Everything in a cell is a hash of (clip
 seed, cell, side), so no cell depends on another and any stretch can be built alone. Side 0 is left
 of the street (X < 0), side 1 right.
 """

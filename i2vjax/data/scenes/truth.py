@@ -1,4 +1,4 @@
-"""Ground truth of a frame: a class per pixel and boxes around objects."""
+"""Ground truth of a frame: class map and object boxes."""
 
 import numpy as np
 

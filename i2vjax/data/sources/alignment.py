@@ -1,4 +1,4 @@
-"""Frame-by-frame pairs of two sources, matched by clip and by name or number.
+"""Frame-by-frame alignment of two sources, by clip and frame name.
 
 Never by position alone: two folders of as many frames may show two streets.
 """

@@ -1,4 +1,4 @@
-"""Splitting files into clips, and counting the frames side by side in a file."""
+"""Splitting files into clips; counting the frames in a strip."""
 
 import collections
 import os

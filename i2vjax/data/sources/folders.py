@@ -1,4 +1,8 @@
-"""Frames in folders: flat, one sub-folder per clip, strips side by side, globs, videos."""
+"""Frames in folders, globs and videos as a frame source.
+
+A folder is flat, or has one sub-folder per clip; a file holds one frame, or a strip of several side
+by side.
+"""
 
 import collections
 import glob

@@ -1,4 +1,4 @@
-"""Resize and center crop of all frames of a folder, before everything else.
+"""Resize and center crop of all frames, before everything else.
 
 `data.prepare.resize` and `data.prepare.crop` are sizes as WIDTHxHEIGHT: every frame is resized
 (bicubic), then its middle is cut out; training and testing see the result. FLIR and KAIST, 640x512,

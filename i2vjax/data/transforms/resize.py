@@ -1,4 +1,4 @@
-"""Resizing frames, labels and flow on the host; the sizes for training and testing."""
+"""Resizing frames, labels and flow; sizes for training and testing."""
 
 import numpy as np
 from ml_collections import ConfigDict

@@ -1,7 +1,7 @@
-"""Domains derived from each other: gray from color, coarse from fine, masks from labels.
+"""Tasks whose domains are derived from each other (`data.task`).
 
-`data.task`: 'translate' takes both domains as they are. 'color': a is b in gray. 'superres': a is
-b at half its size, enlarged again. 'segmentation': b is a mask, white where something moves.
+'translate' takes both domains as they are. 'color': a is b in gray. 'superres': a is b at half its
+size, enlarged again. 'segmentation': b is a mask, white where objects are.
 """
 
 import functools

@@ -19,8 +19,8 @@ def test_cityscapes_label_ids_become_train_ids():
 
 
 def test_viper_lacks_wall_and_rider():
-  made = set(classes.MAPS['viper'].values())
-  assert made == set(range(19)) - {class_names.CITYSCAPES.index(x) for x in ('wall', 'rider')}
+  result = set(classes.MAPS['viper'].values())
+  assert result == set(range(19)) - {class_names.CITYSCAPES.index(x) for x in ('wall', 'rider')}
 
 
 def test_own_tables():

@@ -1,4 +1,4 @@
-"""Edge maps beside training frames: found by name, cut with their frames, mistakes named."""
+"""Edge maps of training frames: matched by name, cropped with their frames, mistakes named."""
 
 import pickle
 
@@ -29,7 +29,7 @@ def folder(root, name, pictures):
 
 
 def slopes(k, size=(10, 12)):
-  """A picture that tells its number and every place in it."""
+  """A picture whose values identify it and every place in it."""
   height, width = size
   return (100 * k + np.arange(height)[:, None] * width + np.arange(width)).astype(np.uint8)
 
@@ -79,13 +79,13 @@ def test_methods_ask_for_edges_where_a_folder_is_named(config):
 def test_the_loss_reads_what_the_loader_delivers(config):
   config.weights.sga = 0.5
   batch = next(batches.train_iterator(config, 1, fields=pearlgan.batch_fields(config)))
-  found = pearlgan.edge_maps(config, {name: jnp.asarray(x) for name, x in batch.items()})
-  np.testing.assert_allclose(found['b'][0], batch['b'][0, 0, ..., 0] / 255, rtol=1e-6)
+  result = pearlgan.edge_maps(config, {name: jnp.asarray(x) for name, x in batch.items()})
+  np.testing.assert_allclose(result['b'][0], batch['b'][0, 0, ..., 0] / 255, rtol=1e-6)
 
 
 def test_sources_with_maps_go_to_other_processes(config):
-  found = pickle.loads(pickle.dumps(open_source(config.lock().data, 'train', 'a')))
-  np.testing.assert_array_equal(found.read(2)['edges'], 255 - slopes(2))
+  result = pickle.loads(pickle.dumps(open_source(config.lock().data, 'train', 'a')))
+  np.testing.assert_array_equal(result.read(2)['edges'], 255 - slopes(2))
 
 
 def test_a_map_may_belong_to_no_frame_but_every_frame_needs_its_own(config, tmp_path):
@@ -102,12 +102,12 @@ def test_names_below_subfolders_tell_frames_apart(config, tmp_path):
     return folder(tmp_path, name, {f'{clip}/{k}': slopes(k + shift) for clip in 'xy'
                                    for k in range(2)})
   config.data.update(train_b=by_clip('clips', 0), edges_b=by_clip('clip_edges', 0))
-  found = open_source(config.data, 'train', 'b')
-  assert found.maps[0][3].endswith('clip_edges/y/1.png')
+  result = open_source(config.data, 'train', 'b')
+  assert result.maps[0][3].endswith('clip_edges/y/1.png')
   config.data.edges_b = folder(tmp_path, 'numbers', {f'{clip}/edge_{k}': slopes(k) for clip in 'xy'
                                                      for k in range(2)})
-  found = open_source(config.data, 'train', 'b')
-  assert found.maps[0][2].endswith('numbers/y/edge_0.png')
+  result = open_source(config.data, 'train', 'b')
+  assert result.maps[0][2].endswith('numbers/y/edge_0.png')
 
 
 @pytest.mark.parametrize(('picture', 'message'), [
@@ -136,8 +136,8 @@ def test_black_and_white_maps_span_the_range(tmp_path):
 def test_equal_names_in_one_folder_tell_nothing(tmp_path):
   place = folder(tmp_path, 'twins', {'f0': slopes(0)})
   Image.fromarray(slopes(0)).save(f'{place}/f0.bmp')
-  found = folders.FolderFrames(place, [('', [f'{place}/f0.png', f'{place}/f0.bmp'])])
-  assert matching.unique_stems(found) == []
+  result = folders.FolderFrames(place, [('', [f'{place}/f0.png', f'{place}/f0.bmp'])])
+  assert matching.unique_stems(result) == []
 
 
 def test_runs_from_before_the_field_go_on(config, tmp_path):
@@ -145,9 +145,9 @@ def test_runs_from_before_the_field_go_on(config, tmp_path):
   with before.unlocked():
     del before.data['edges_a']
   run_folder.write_config(tmp_path, before)
-  found = run_folder.read_config(tmp_path)
+  result = run_folder.read_config(tmp_path)
   config.data.edges_a = ''
-  assert resume_rules.compare_configs(found, config) == []
+  assert resume_rules.compare_configs(result, config) == []
   config.data.edges_a = 'folder'
   with pytest.raises(ValueError, match="data.edges_a: None -> 'folder'"):
-    resume_rules.compare_configs(found, config)
+    resume_rules.compare_configs(result, config)

@@ -117,10 +117,10 @@ class Holed(Pan):
   """The right quarter of every frame has no known motion."""
 
   def flow(self, i):
-    found = {name: x.copy() for name, x in super().flow(i).items()}
-    for x in found.values():
+    result = {name: x.copy() for name, x in super().flow(i).items()}
+    for x in result.values():
       x[:, -7:] = np.nan
-    return found
+    return result
 
 
 def test_unknown_motion_comes_out_of_the_loader_as_such():
@@ -141,8 +141,8 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  found = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
-  return batch['a'], {way: found['a', way] for way in ways}
+  result = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
+  return batch['a'], {way: result['a', way] for way in ways}
 
 
 def test_pixels_of_unknown_motion_count_in_no_mask_of_the_methods():

@@ -15,18 +15,18 @@ def test_direction_is_that_of_the_device():
   rng = np.random.default_rng(0)
   labels = rng.choice([0, 6, 7, 11, 255], size=(3, 8, 8), p=[0.5, 0.1, 0.2, 0.1, 0.1])
   labels[1] = 0
-  found = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
+  result = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
   np.testing.assert_allclose(
-    found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6
+    result, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6
   )
 
 
 def test_only_the_most_alike_are_chosen():
   rng = np.random.default_rng(1)
   vectors, vector = rng.normal(size=(50, 6)), rng.normal(size=6)
-  found = memory_sampling.most_alike(vectors, vector, 10)
-  assert len(found) == 10
-  assert (vectors @ vector)[found].min() >= np.delete(vectors @ vector, found).max()
+  result = memory_sampling.most_alike(vectors, vector, 10)
+  assert len(result) == 10
+  assert (vectors @ vector)[result].min() >= np.delete(vectors @ vector, result).max()
   np.testing.assert_array_equal(memory_sampling.most_alike(vectors[:4], vector, 10), range(4))
   least = memory_sampling.most_alike(vectors, vector, -3)
   np.testing.assert_array_equal(np.sort((vectors @ vector)[least]), np.sort(vectors @ vector)[:3])
@@ -75,16 +75,16 @@ def stream(config, table, count, position=None):
 def test_a_window_of_persons_meets_windows_of_persons_in_the_crop_of_the_table(config):
   table = table_of(config, likes=(2, 9))
   a, _ = batches.train_windows(config.data)
-  wanted = []
+  expected = []
   for i in (2, 9):
     row, col = table['corner'][i]
     cut = a[i]['frames'][:, row:row + 32, col:col + 32]
-    wanted += [cut, cut[:, :, ::-1]]
+    expected += [cut, cut[:, :, ::-1]]
   items, _ = stream(config, table, 24)
   seen = {True: 0, False: 0}
   for batch in items:
     vector = memory_sampling.rare_direction(batch['labels_b'], CLASSES)
-    fits = any(np.array_equal(batch['a'][0], x) for x in wanted)
+    fits = any(np.array_equal(batch['a'][0], x) for x in expected)
     if vector @ table['vector'][2] > 0:
       assert fits
     seen[bool(vector.any())] += fits

@@ -22,7 +22,7 @@ def test_a_single_frame_without_a_map_is_named():
   class Gap(Numbered):
     def read(self, i):
       return {name: x for name, x in super().read(i).items() if name == 'frame' or i != 2}
-  found = windows.WindowSource(Gap((4,)), 2, fields=('labels',))
-  assert found[0]['labels'].shape == (2, 8, 8)
+  source = windows.WindowSource(Gap((4,)), 2, fields=('labels',))
+  assert source[0]['labels'].shape == (2, 8, 8)
   with pytest.raises(ValueError, match='clip c0, frame 2 has no labels'):
-    found[1]
+    source[1]

@@ -65,8 +65,8 @@ def test_frames_of_the_same_name_or_number_are_pairs(tmp_path, left, right):
      'clip ir of .* and clip 000 of .* nor have frame 4 and frame 99'),
 ])
 def test_what_has_no_partner_is_named_on_both_sides(tmp_path, left, right, message):
-  found = apart(tmp_path, left, right)
-  assert np.all([x in found for x in ('not aligned', 'have no partner')])
+  result = apart(tmp_path, left, right)
+  assert np.all([x in result for x in ('not aligned', 'have no partner')])
   with pytest.raises(ValueError, match=message):
     alignment.check_frames(*(opened(tmp_path / x, ()) for x in ('ir', 'vis')))
 
@@ -101,7 +101,7 @@ def test_frames_of_videos_answer_by_their_place(tmp_path):
 
 @pytest.mark.parametrize('earlier', [False, True])
 def test_records_tell_the_names_of_their_files(tmp_path, earlier):
-  """`earlier`: records that were prepared before names stood beside them."""
+  """`earlier`: records of a version that had no list of names yet."""
   for name, numbers in (('trainA', '12'), ('trainB', '12'), ('testA', '124'), ('testB', '134')):
     put(tmp_path / f'in/{name}/clip', [f'{name}_{k}.png' for k in numbers])
   folder, _ = build(tmp_path, 'frames_folder/mine')
@@ -110,7 +110,7 @@ def test_records_tell_the_names_of_their_files(tmp_path, earlier):
     assert all(split.pop('names') for split in index.values())
     (folder / 'clips.json').write_text(json.dumps(index))
   a, b = (read(tmp_path, 'frames_folder/mine', 'test', x) for x in 'ab')
-  assert 'frame testA_2 of' in (found := alignment.mismatch(a, b)) and 'frame testB_3 of' in found
+  assert 'frame testA_2 of' in (result := alignment.mismatch(a, b)) and 'frame testB_3 of' in result
   assert alignment.mismatch(*(read(tmp_path, 'frames_folder/mine', domain=x) for x in 'ab')) is None
 
 

@@ -31,9 +31,9 @@ def values(frames_source):
 
 def test_a_flat_folder_is_one_clip_in_natural_order(tmp_path):
   put(tmp_path, ['1.png', '2.png', '10.png', '9.png'])
-  found = source(tmp_path, max_gap=7)
-  assert found.clips == [(tmp_path.name, 0, 4)]
-  assert values(found) == [0, 1, 3, 2]
+  frames = source(tmp_path, max_gap=7)
+  assert frames.clips == [(tmp_path.name, 0, 4)]
+  assert values(frames) == [0, 1, 3, 2]
 
 
 def test_names_without_numbers_are_one_clip(tmp_path):
@@ -65,8 +65,8 @@ def test_the_frame_number_is_the_last_that_varies():
 
 def test_clip_regex_names_the_clips(tmp_path):
   put(tmp_path, ['a_1_L8.png', 'a_2_L8.png', 'b_1_L8.png', 'b_2_L8.png', 'b_3_L8.png'])
-  found = source(tmp_path, clip_regex=r'^([a-z]+)_')
-  assert found.clips == [('a', 0, 2), ('b', 2, 3)]
+  frames = source(tmp_path, clip_regex=r'^([a-z]+)_')
+  assert frames.clips == [('a', 0, 2), ('b', 2, 3)]
 
 
 def test_clip_regex_that_does_not_fit_names_the_file(tmp_path):
@@ -79,9 +79,9 @@ def test_each_sub_folder_is_a_clip_at_any_depth(tmp_path):
   put(tmp_path / 'clip2', ['1.png', '100.png'])
   put(tmp_path / 'clip10', ['1.png'], first=5)
   put(tmp_path / 'set00' / 'V001' / 'lwir', ['1.png', '2.png'], first=7)
-  found = source(tmp_path)
-  assert found.clips == [('clip2', 0, 2), ('clip10', 2, 1), ('set00/V001/lwir', 3, 2)]
-  assert values(found) == [0, 1, 5, 7, 8]
+  frames = source(tmp_path)
+  assert frames.clips == [('clip2', 0, 2), ('clip10', 2, 1), ('set00/V001/lwir', 3, 2)]
+  assert values(frames) == [0, 1, 5, 7, 8]
 
 
 @pytest.mark.parametrize('count', [2, 3])
@@ -89,10 +89,10 @@ def test_strips_are_cut_into_clips_of_their_frames(tmp_path, count):
   for name in ('1', '2'):
     strip = np.concatenate([np.full(SHAPE, 10 * int(name) + k, np.uint8) for k in range(count)], 1)
     images.write_image(tmp_path / f'{name}.png', strip)
-  found = source(tmp_path, frames_per_image=str(count))
-  assert found.clips == [('1', 0, count), ('2', count, count)]
-  assert values(found) == [10 * i + k for i in (1, 2) for k in range(count)]
-  assert found.read(0)['frame'].shape == SHAPE
+  frames = source(tmp_path, frames_per_image=str(count))
+  assert frames.clips == [('1', 0, count), ('2', count, count)]
+  assert values(frames) == [10 * i + k for i in (1, 2) for k in range(count)]
+  assert frames.read(0)['frame'].shape == SHAPE
 
 
 @pytest.mark.parametrize(('width', 'count'), [(8, 1), (16, 2), (24, 3), (12, 1)])
@@ -124,9 +124,9 @@ def test_hidden_and_other_files_are_ignored_and_counted(tmp_path):
   put(tmp_path / '.thumbs', ['3.png'])
   (tmp_path / 'readme.txt').write_text('x')
   (tmp_path / '._1.png').write_text('x')
-  found = source(tmp_path)
-  assert values(found) == [0, 1]
-  assert found.ignored == 2
+  frames = source(tmp_path)
+  assert values(frames) == [0, 1]
+  assert frames.ignored == 2
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path):
@@ -136,8 +136,8 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path):
   (tmp_path / 'in/a/up').symlink_to(tmp_path / 'in')
   (tmp_path / 'in/b').symlink_to(tmp_path / 'other')
   (tmp_path / 'in/broken').symlink_to('nowhere')
-  found = folders.find_files(tmp_path / 'in')[0]
-  assert {name: len(files) for name, files in found.items()} == {'a': 2, 'b': 1}
+  frames = folders.find_files(tmp_path / 'in')[0]
+  assert {name: len(files) for name, files in frames.items()} == {'a': 2, 'b': 1}
 
 
 def test_a_glob_of_files(tmp_path):
@@ -148,18 +148,18 @@ def test_a_glob_of_files(tmp_path):
 def test_a_glob_of_folders(tmp_path):
   for k, name in enumerate(('ir_1', 'ir_2', 'vis_1')):
     put(tmp_path / name, ['1.png'], first=k)
-  found = source(tmp_path / 'ir_*')
-  assert [clip[0] for clip in found.clips] == ['ir_1', 'ir_2']
-  assert values(found) == [0, 1]
+  frames = source(tmp_path / 'ir_*')
+  assert [clip[0] for clip in frames.clips] == ['ir_1', 'ir_2']
+  assert values(frames) == [0, 1]
 
 
 def test_a_source_is_pickled_with_a_stable_repr(tmp_path):
   put(tmp_path, ['1.png', '2.png'])
-  found = source(tmp_path)
-  copy = pickle.loads(pickle.dumps(found))
-  assert values(copy) == values(found)
-  assert repr(copy) == repr(found)
-  assert '0x' not in repr(found)
+  frames = source(tmp_path)
+  copy = pickle.loads(pickle.dumps(frames))
+  assert values(copy) == values(frames)
+  assert repr(copy) == repr(frames)
+  assert '0x' not in repr(frames)
 
 
 def test_an_empty_folder_counts_what_it_ignored(tmp_path):

@@ -44,12 +44,12 @@ def config(tmp_path):
 
 def test_the_word_raw_makes_what_the_records_of_the_published_sets_hold(config):
   config.data.prepare.update(config_of('pearlgan', 'paper-raw').data.prepare)
-  found = open_source(config.data, 'train', 'a')
+  result = open_source(config.data, 'train', 'a')
   record = {'frame': picture(7, (512, 640))}
-  found.source.read = lambda i: record
+  result.source.read = lambda i: record
   expected = shaping.resize_and_crop(record, night_lists.RESIZE, night_lists.CROP)['frame']
   assert expected.shape == (288, 360, 3)
-  np.testing.assert_array_equal(found.read(0)['frame'], expected)
+  np.testing.assert_array_equal(result.read(0)['frame'], expected)
 
 
 @pytest.mark.parametrize('method', ['pearlgan', 'morngan'])
@@ -57,11 +57,11 @@ def test_kaist_cuts_test_frames_without_resizing(config, method):
   kaist = config_of(method, 'raw-kaist')
   assert config_of(method, 'paper-raw').data.prepare.resize_test
   config.data.prepare.update(kaist.data.prepare)
-  found = open_source(config.data, 'test', 'a')
+  result = open_source(config.data, 'test', 'a')
   record = {'frame': picture(7, (512, 640))}
-  found.source.read = lambda i: record
+  result.source.read = lambda i: record
   expected = shaping.resize_and_crop(record, None, night_lists.MIDDLE)['frame']
-  np.testing.assert_array_equal(found.read(0)['frame'], expected)
+  np.testing.assert_array_equal(result.read(0)['frame'], expected)
   assert open_source(config.data, 'train', 'a').size == (400, 500)
 
 
@@ -76,9 +76,9 @@ def test_test_frames_come_out_at_the_cut_size(config):
 
 def test_nothing_is_done_where_nothing_is_said(config):
   config.data.prepare.update(resize='', crop='')
-  found = open_source(config.data, 'train', 'a')
-  assert repr(found).startswith('FolderFrames')
-  np.testing.assert_array_equal(found.read(1)['frame'], picture(1))
+  result = open_source(config.data, 'train', 'a')
+  assert repr(result).startswith('FolderFrames')
+  np.testing.assert_array_equal(result.read(1)['frame'], picture(1))
 
 
 def test_random_crops_are_taken_from_what_is_left(config):
@@ -127,8 +127,8 @@ def test_videos_are_not_resized_before(config, tmp_path):
   shown = [frame for frame, _ in video_reader.read_video(path)]
   config.data.update(train_a=str(path), resize='square', load_size=(40, 50),
                      cache_dir=str(tmp_path / 'cache'))
-  found = open_source(config.data, 'train', 'a').read(1)['frame']
-  np.testing.assert_array_equal(found, resize.resize_frame(shown[1], (50, 63))[7:43, 9:54])
+  result = open_source(config.data, 'train', 'a').read(1)['frame']
+  np.testing.assert_array_equal(result, resize.resize_frame(shown[1], (50, 63))[7:43, 9:54])
 
 
 def test_mistakes_are_named(config):
@@ -147,8 +147,8 @@ def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):
   before = json.loads(path.read_text())
   del before['data']['prepare']
   path.write_text(json.dumps(before))
-  found = run_folder.read_config(tmp_path)
-  assert found.data.prepare.resize_test and resume_rules.compare_configs(found, config) == []
+  result = run_folder.read_config(tmp_path)
+  assert result.data.prepare.resize_test and resume_rules.compare_configs(result, config) == []
   config.data.prepare.crop = '45x36'
   with pytest.raises(ValueError, match="data.prepare.crop: '' -> '45x36'"):
-    resume_rules.compare_configs(found, config)
+    resume_rules.compare_configs(result, config)

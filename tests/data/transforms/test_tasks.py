@@ -59,16 +59,16 @@ def test_gray_is_luma():
 def test_half_keeps_what_half_the_size_holds():
   fine = (200 * (np.indices((16, 16)).sum(0) % 2)).astype(np.uint8)     # on, off, on
   coarse = np.full((16, 16), 90, np.uint8)
-  made = [tasks.half({'frame': x[..., None]}, lambda shape: shape) for x in (fine, coarse)]
-  assert made[0].std() < 25 < fine.std() and made[1].tolist() == coarse[..., None].tolist()
+  derived = [tasks.half({'frame': x[..., None]}, lambda shape: shape) for x in (fine, coarse)]
+  assert derived[0].std() < 25 < fine.std() and derived[1].tolist() == coarse[..., None].tolist()
 
 
 def test_half_is_half_of_what_the_networks_see():
   """A frame of 64 that is read at 16 comes by way of 8."""
   frame = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-  made = tasks.half({'frame': frame}, lambda shape: (16, 16))
+  derived = tasks.half({'frame': frame}, lambda shape: (16, 16))
   want = resize.resize_frame(resize.resize_frame(frame, (8, 8)), (16, 16))
-  assert made.shape == (16, 16, 3) and np.array_equal(made, want)
+  assert derived.shape == (16, 16, 3) and np.array_equal(derived, want)
 
 
 def test_mask_of_labels_and_of_annotations():
@@ -127,11 +127,11 @@ def test_paired_folders_keep_step(davis):
 
 
 def test_a_made_domain_travels_to_other_processes_with_its_flow():
-  made = open_source(config_of('color').data, 'train', 'a')
-  again = pickle.loads(pickle.dumps(made))
-  assert repr(again) == repr(made) and len(again) == 8 and again.has_flow
-  assert np.array_equal(again.read(3)['frame'], made.read(3)['frame'])
-  assert np.array_equal(again.flow(0)['forward'], made.source.flow(0)['forward'])
+  derived = open_source(config_of('color').data, 'train', 'a')
+  again = pickle.loads(pickle.dumps(derived))
+  assert repr(again) == repr(derived) and len(again) == 8 and again.has_flow
+  assert np.array_equal(again.read(3)['frame'], derived.read(3)['frame'])
+  assert np.array_equal(again.flow(0)['forward'], derived.source.flow(0)['forward'])
 
 
 def test_mistakes_are_named(davis):

@@ -62,8 +62,8 @@ def seen_in_translation(place, rule):
   run = stubs.make(lambda *args: (args[-2], args[-1]), stubs.config(thermal_range=rule))
   call = translator.program(run, quantize=False)
   items = [item for stream in streams.open_streams(place) for item in stream.read()]
-  found = translator.clip(call, items, run.config.data.thermal_range, chunk=4)
-  return np.stack([result for _, _, result in found])
+  actual = translator.clip(call, items, run.config.data.thermal_range, chunk=4)
+  return np.stack([result for _, _, result in actual])
 
 
 @pytest.mark.parametrize('rule', RULES)

@@ -1,4 +1,4 @@
-"""IRVI: traffic and monitoring footage of an infrared and a visible camera side by side."""
+"""IRVI: traffic and monitoring footage, infrared and visible."""
 
 from i2vjax.data.prepare.published import places, records
 

@@ -1,4 +1,4 @@
-"""FLIR and KAIST as PearlGAN and MornGAN use them: stills by published lists.
+"""FLIR and KAIST stills by the lists of PearlGAN and MornGAN.
 
 The published lists call day color A; here a is thermal, so their trainB is `train_a`. The frames
 are far apart in time, so each is a clip of its own.

@@ -1,4 +1,4 @@
-"""The sets of Recycle-GAN: flowers opening, faces of speakers, VIPER by day and at dusk."""
+"""The sets of Recycle-GAN: opening flowers, speaking faces, VIPER."""
 
 import warnings
 
