@@ -5,7 +5,8 @@ import numpy as np
 from i2vjax.data.scenes import render, world
 
 
-def between(scene, t, other, size):
+def between(scene: world.World, t: int, other: int,
+            size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
   """Flow from frame t to frame `other` (usually t + 1 or t - 1).
 
   A point at (X, Y, Z) relative to the camera is at (X + dX, Y, Z + dZ) in the other frame, d the

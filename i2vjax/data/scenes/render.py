@@ -36,7 +36,7 @@ class Raster(NamedTuple):
   dv: np.ndarray                             # [H] v - v0
 
 
-def pose(scene, t, size):
+def pose(scene: world.World, t: int, size: tuple[int, int]) -> Pose:
   """The camera at frame t for frames of (height, width) pixels."""
   view, (height, width) = scene.camera, size
   def wave(rate, phase):
@@ -69,7 +69,7 @@ def part_positions(scene, t):
   return x[parts.owner] + parts.swing * step, z[parts.owner] + parts.dz
 
 
-def raster(scene, t, size, shadows=True):
+def raster(scene: world.World, t: int, size: tuple[int, int], shadows: bool = True) -> Raster:
   """Draws frame t of a world.
 
   Args:

@@ -10,6 +10,7 @@ import numpy as np
 
 from i2vjax.data.scenes import palette as p
 from i2vjax.data.scenes import street, tiles, world
+from i2vjax.data.scenes.render import Raster
 
 LENS = 1.4                     # edges are ramps so many pixels wide, as through a real lens
 STRETCH = 3.0                  # ground texture is drawn out along the street, as wear is
@@ -25,7 +26,7 @@ class Surface(NamedTuple):
   ids: np.ndarray
 
 
-def coordinates(view):
+def coordinates(view: Raster) -> Surface:
   """`render.Raster` -> `Surface`.
 
   One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times
@@ -185,7 +186,7 @@ class Look(NamedTuple):
   facade: Facade
 
 
-def look(scene, view):
+def look(scene: world.World, view: Raster) -> Look:
   """`Look` of a `render.Raster`."""
   on = coordinates(view)
   return Look(on, ground(scene, on), facade(scene, on))

@@ -2,15 +2,19 @@
 
 import numpy as np
 
+from i2vjax.data.scenes.render import Raster
+from i2vjax.data.scenes.surface import Look
+from i2vjax.data.scenes.world import World
 
-def labels(scene, view, look):
+
+def labels(scene: World, view: Raster, look: Look) -> np.ndarray:
   """Cityscapes train ids, uint8 [H, W]."""
   label = scene.tables.label.take(view.ids.ravel())
   label[look.ground.place] = look.ground.label
   return label.reshape(view.ids.shape)
 
 
-def boxes(scene, view, min_pixels=4):
+def boxes(scene: World, view: Raster, min_pixels: int = 4) -> np.ndarray:
   """Boxes around the visible part of every object of the classes `palette.OBJECTS`.
 
   Args:

@@ -77,7 +77,7 @@ class World(NamedTuple):
     return HOUSES + 4 * len(self.cells)
 
 
-def camera(seed, kind, road):
+def camera(seed: int, kind: str, road: street.Road) -> Camera:
   """The camera of a clip. kind: 'driving' | 'monitoring'."""
   if kind == 'monitoring':
     x = hashing.between(-0.6, 0.6, seed, 601) * road.half
@@ -90,7 +90,7 @@ def camera(seed, kind, road):
       (0.005 + 0.01 * u(5), 0.03 + 0.04 * u(6)), (u(7), u(8)))
 
 
-def build(seed, kind, weather, length):
+def build(seed: int, kind: str, weather: str, length: int) -> World:
   """The world of one clip of `length` frames. kind: 'driving' | 'monitoring'."""
   road = street.road(seed)
   view = camera(seed, kind, road)

@@ -97,15 +97,16 @@ def read_flow(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
   return np.where(known[..., None], flow, np.float32(np.nan)), known.astype(np.float32)
 
 
-def resize_files(data: dict, frame: np.ndarray, boxes: np.ndarray, split, parts: int,
-                 size: tuple[int, int]) -> tuple[dict, np.ndarray]:
+def resize_files(data: dict, frame: np.ndarray, boxes: np.ndarray, parts: int,
+                 size: tuple[int, int], first_size: tuple | None = None,
+                 first_crop: tuple | None = None) -> tuple[dict, np.ndarray]:
   """The files of one record at another size.
 
   Args:
     data: {'image', 'label', 'flow', 'flow_back': bytes, empty where there is none}.
-    frame: the decoded image. boxes: [N, 5]. split: prepare.published.records.Split, whose
-      own resize and crop come first.
+    frame: the decoded image. boxes: [N, 5].
     parts: frames side by side. size: (height, width) of each.
+    first_size, first_crop: resize and crop of the set (`resize_and_crop`), before that.
 
   Returns:
     (data with PNG and .npz bytes of that size, boxes of that size).
@@ -114,7 +115,7 @@ def resize_files(data: dict, frame: np.ndarray, boxes: np.ndarray, split, parts:
   records = [{'frame': piece, 'boxes': boxes} for piece in pieces]
   if data['label']:
     records[0]['label'] = read_label(data['label'], 'label')
-  records = [resize_and_crop(record, split.resize, split.crop) for record in records]
+  records = [resize_and_crop(record, first_size, first_crop) for record in records]
   records = [resize_and_crop(record, size) for record in records]
   strip = np.concatenate([record['frame'] for record in records], axis=1)
   resized = {'image': _png(strip), 'label': b''}

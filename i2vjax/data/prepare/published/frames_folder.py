@@ -1,5 +1,7 @@
 """Own footage as records: a few files instead of a million pictures."""
 
+import pathlib
+
 from i2vjax.data.prepare.published import places, records
 
 
@@ -11,7 +13,7 @@ class FramesFolder(records.FrameBuilder):
   HOLDS = ('trainA, trainB and perhaps testA, testB (or train/A, train_ir, ir/train ...; a '
            'infrared), each a folder of frames, of strips of 2 or 3 frames, or of such folders.')
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     splits = places.domain_splits(manual)
     if not splits:

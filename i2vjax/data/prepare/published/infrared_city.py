@@ -1,5 +1,7 @@
 """InfraredCity and its parts: night-time infrared and daytime visible street footage."""
 
+import pathlib
+
 from i2vjax.data.prepare.published import places, records
 
 PAGE = ('the application form of the sensor maker InfiRay, linked in the readme of the GitHub '
@@ -21,7 +23,7 @@ class InfraredCity(records.FrameBuilder):
   PAGE, CITATION = PAGE, ROMA
   HOLDS = 'folders nighttime_infrared and daytime_visible, and perhaps nighttime_visible.'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train_a', 'train_b' and perhaps 'night': Split}."""
     names_of = {'train_a': INFRARED, 'train_b': DAY, 'night': NIGHT}
     folders = {split: places.find(manual, names) for split, names in names_of.items()}
@@ -50,7 +52,7 @@ class InfraredCityLite(records.FrameBuilder):
            'city_clearday and so on beside each other); in each trainA (infrared) and testA, and '
            'trainB (visible) there or one folder higher.')
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; city and highway join their skies."""
     scene, _, sky = config.partition('_')
     if scene == 'monitor':
@@ -95,7 +97,7 @@ class InfraredCityAdverse(records.FrameBuilder):
   PAGE, CITATION = PAGE, CPT
   HOLDS = 'folders rain and snow, each with trainA (infrared) and trainB (visible), and testA.'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     folder = places.find(manual, (config, f'{config}y', f'{config}_day'))
     splits = places.domain_splits(folder) if folder else {}

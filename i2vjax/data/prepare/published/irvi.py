@@ -1,5 +1,7 @@
 """IRVI: traffic and monitoring footage, infrared and visible."""
 
+import pathlib
+
 from i2vjax.data.prepare.published import places, records
 
 SUBS = tuple(f'monitoring_sub{k}' for k in range(1, 6))
@@ -25,7 +27,7 @@ class Irvi(records.FrameBuilder):
            'trainB, testA, testB (A infrared).')
   CITATION = 'Li et al., I2V-GAN: Unpaired Infrared-to-Visible Video Translation, ACM MM 2021'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; monitoring_all joins the five scenes."""
     if config == 'monitoring_all':
       return places.joined(self._scene(manual, name, name.removeprefix('monitoring_') + '/')

@@ -8,6 +8,7 @@ import functools
 import json
 import pathlib
 import re
+from collections.abc import Callable
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import places, records
@@ -21,7 +22,8 @@ RESIZE, CROP = (400, 500), (56, 70, 288, 360)      # then the middle, without bl
 MIDDLE = (112, 140, 288, 360)                      # the same size from the middle of 640x512
 
 
-def read_list(builder, manual, set_name, part):
+def read_list(builder: records.FrameBuilder, manual: pathlib.Path, set_name: str,
+              part: str) -> list[str]:
   """Names in SET_PART_list.txt below the manual folder."""
   file = f'{set_name}_{part}_list.txt'
   path = places.find(manual, [file], what=pathlib.Path.is_file)
@@ -30,7 +32,9 @@ def read_list(builder, manual, set_name, part):
   return [line.strip() for line in path.read_text().splitlines() if line.strip()]
 
 
-def stills(builder, manual, names, path_of, resize, crop, boxes=None):
+def stills(builder: records.FrameBuilder, manual: pathlib.Path, names: list[str],
+           path_of: Callable, resize: tuple | None, crop: tuple | None,
+           boxes: dict | None = None) -> records.Split:
   """A Split of single pictures. path_of: name in the list -> path, or None where it is missing."""
   clips, missing = [], []
   for name in names:
@@ -55,7 +59,7 @@ class FlirNtir2dc(records.FrameBuilder):
            'and ' + LISTS.format('FLIR') + '.')
   CITATION = CITATION
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; boxes (COCO ids) where thermal_annotations.json is there."""
     files, boxes = {'thermal_8_bit': {}, 'RGB': {}}, {}
     for part in ('video', 'val', 'train'):
@@ -77,7 +81,7 @@ class FlirNtir2dc(records.FrameBuilder):
     return splits
 
 
-def read_boxes(path):
+def read_boxes(path: pathlib.Path) -> dict[str, tuple]:
   """{stem of the picture: ((x0, y0, x1, y1, class), ...)} of a COCO file."""
   try:
     table = json.loads(path.read_text())
@@ -107,7 +111,7 @@ class KaistNtir2dc(records.FrameBuilder):
            + LISTS.format('KAIST') + '.')
   CITATION = CITATION
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     parts = {'test_a': 'detection'} if config == 'detection' else SPLITS
     set_folder = functools.cache(lambda name: places.find(manual, [name]))   # asked very often
@@ -125,7 +129,7 @@ class KaistNtir2dc(records.FrameBuilder):
     return splits
 
 
-def kaist_path(set_folder, name, camera):
+def kaist_path(set_folder: Callable, name: str, camera: str) -> pathlib.Path | None:
   """set4_1_I02120.png -> SET/V001/lwir/I02120.jpg; None where there is no such file.
 
   Args:

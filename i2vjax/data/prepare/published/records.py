@@ -97,7 +97,7 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """The config without the size at its end; the first one where nothing else is left."""
     return parse_config(self.builder_config.name)[0] or self.CONFIGS[0]
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, Split]:
     """{split: Split} of the files below the folder `manual`; raises MissingFiles."""
     raise UserError(f'{self.name} has no layout')
 
@@ -149,12 +149,12 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           bar.update()
 
 
-def frames_of(split):
+def frames_of(split: Split) -> int:
   """Frames in a split; strips count for each of theirs."""
   return sum(len(pictures) * parts for _, pictures, parts in split.clips)
 
 
-def shortened(split, limit):
+def shortened(split: Split, limit: int) -> Split:
   """The first `limit` files of a split, in whole clips as far as that goes; 0: all."""
   clips, left = [], limit or len(split)
   for title, pictures, parts in split.clips:
@@ -196,7 +196,7 @@ def encode(picture: Picture, split: Split, parts: int,
                      f'side cannot share. Remove it, or cut it to the width of the others.')
   boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
   if size:
-    data, boxes = shaping.resize_files(data, frame, boxes, split, parts, size)
+    data, boxes = shaping.resize_files(data, frame, boxes, parts, size, split.resize, split.crop)
   boxes = [{'bbox': box[:4], 'category': int(box[4])} for box in boxes]
   return data | {'boxes': boxes}, frame.shape[:2]
 

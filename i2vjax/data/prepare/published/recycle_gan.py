@@ -1,5 +1,6 @@
 """The sets of Recycle-GAN: opening flowers, speaking faces, VIPER."""
 
+import pathlib
 import warnings
 
 from i2vjax.core.errors import UserError
@@ -22,7 +23,7 @@ class RecycleGan(records.FrameBuilder):
            'faces/PAIR, viper, each with trainA, trainB, testA, testB.')
   CITATION = 'Bansal et al., Recycle-GAN: Unsupervised Video Retargeting, ECCV 2018'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     task, _, pair = config.partition('_')
     if task not in TASKS:

@@ -42,7 +42,7 @@ class Viper(records.FrameBuilder):
   HOLDS = 'train/img/001/001_00001.jpg and so on, val likewise; with cls, flow, flowbw beside img.'
   CITATION = 'Richter et al., Playing for Benchmarks, ICCV 2017'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train', 'validation', 'test': Split}, those that exist."""
     kind = config.removeprefix('img').lstrip('_')
     ids = tuple(classes.id_table('viper').tolist()) if kind == 'cls' else None
@@ -57,7 +57,7 @@ class Viper(records.FrameBuilder):
     return splits
 
 
-def viper_clips(folder, kind):
+def viper_clips(folder: pathlib.Path, kind: str) -> list[tuple]:
   """Clips of one split; with a `kind` only of frames that have it."""
   clips = []
   for sequence in sorted(x for x in (folder / 'img').iterdir() if x.is_dir()):
@@ -75,7 +75,8 @@ def viper_clips(folder, kind):
   return clips
 
 
-def viper_picture(folder, sequence, file, stem, kind):
+def viper_picture(folder: pathlib.Path, sequence: str, file: str, stem: str,
+                  kind: str) -> records.Picture:
   """The Picture of a frame with its label or flow files, as far as they exist."""
   picture, path = {'file': file}, f'{sequence}/{stem}'
   for name, file_kind, other in (('label', 'cls', f'cls/{path}.png'),
@@ -98,7 +99,7 @@ class CityscapesSequence(records.FrameBuilder):
   HOLDS = 'leftImg8bit_sequence/train/CITY/CITY_000000_000000_leftImg8bit.png and so on.'
   CITATION = 'Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, 2016'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train', 'validation', 'test': Split}, those that exist."""
     top = places.find(manual, ['leftImg8bit_sequence']) or pathlib.Path(manual)
     splits = {}
@@ -111,7 +112,7 @@ class CityscapesSequence(records.FrameBuilder):
     return splits
 
 
-def cityscapes_clips(folder):
+def cityscapes_clips(folder: pathlib.Path) -> list[tuple]:
   """Runs of neighboring frames of one city and sequence, in blocks of 30."""
   clips = []
   for city in sorted(x for x in folder.iterdir() if x.is_dir()):
@@ -140,7 +141,7 @@ class Davis2017Frames(records.FrameBuilder):
   HOLDS = 'DAVIS with JPEGImages/480p, Annotations/480p, ImageSets/2017/train.txt and val.txt.'
   CITATION = 'Pont-Tuset et al., The 2017 DAVIS Challenge on Video Object Segmentation, 2017'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train', 'validation' and the same with _masks: Split}."""
     top = places.find(manual, ['DAVIS']) or pathlib.Path(manual)
     splits = {}
