@@ -88,9 +88,12 @@ def split_runs(files: list[str], max_gap: int = 0) -> list[list[str]]:
 
 def frame_numbers(stems: list[str]) -> list[int]:
   """The last number in each name that is not the same in all of them; [] where there is none."""
-  numbers = [[int(x) for x in re.findall(r'\d+', stem)] for stem in stems]
-  from_the_end = [row[::-1] for row in numbers]
-  for column in zip(*from_the_end, strict=False):
+  numbers = [_numbers_from_the_end(stem) for stem in stems]
+  for column in zip(*numbers, strict=False):
     if len(set(column)) > 1:
       return list(column)
   return []
+
+
+def _numbers_from_the_end(stem):
+  return [int(x) for x in reversed(re.findall(r'\d+', stem))]
