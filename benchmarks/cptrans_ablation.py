@@ -72,7 +72,7 @@ def object_shares(run, per_clip=3):
   chosen, held = [], []
   for clip in whole_clips.test_clips(run.config, 'a'):
     at = np.linspace(0, len(clip.frames) - 1, per_clip).astype(int)
-    frames = ops.to_float(jnp.asarray(clip.frames[at][None]), jnp.asarray(clip.limits)[None],
+    frames = ops.to_float(jnp.asarray(clip.frames[at][None]), jnp.asarray(clip.value_range)[None],
                           run.config.data.channels_a)[0]
     picked = chosen_patches(run, frames)
     labels = np.stack([source.read(clip.start + t)['label'] for t in at])

@@ -29,7 +29,7 @@ def read_pairs(infrared, visible, count):
   """
   data = defaults.data()
   data.update(train_a=str(infrared), train_b=str(visible))
-  sources = [folders.source(data, 'train', domain) for domain in ('a', 'b')]
+  sources = [folders.open_split(data, 'train', domain) for domain in ('a', 'b')]
   if len(sources[0]) != len(sources[1]):
     raise ValueError(f'{infrared} has {len(sources[0])} frames, {visible} {len(sources[1])}: the '
                      'folders must hold the same moments')

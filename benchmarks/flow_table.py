@@ -24,7 +24,7 @@ import numpy as np
 from i2vjax import defaults, pretrained
 from i2vjax.core import ops
 from i2vjax.core.model import Model
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 from i2vjax.data.sources import folders
 from i2vjax.flow import estimate as flow
 from i2vjax.flow import visibility
@@ -42,7 +42,7 @@ def street(size, count, camera, weather):
                      clip_length=4)
   found = {}
   for domain, title in (('a', 'street, infrared'), ('b', 'street, visible')):
-    source = scenes(data, 'test', domain)
+    source = scenes.open_split(data, 'test', domain)
     found[title] = [(*(to_float(source.read(start + k)['frame']) for k in (1, 2)),
                      source.flow(start + 1)) for _, start, _ in source.clips]
   return found
@@ -52,7 +52,7 @@ def folder(path, size, count):
   """`count` pairs of consecutive frames evenly spread over a folder, resized; no truth."""
   data = defaults.data()
   data.train_a = str(path)
-  source = folders.source(data, 'train', 'a')
+  source = folders.open_split(data, 'train', 'a')
   starts = [i for _, start, length in source.clips for i in range(start, start + length - 1)]
   if not starts:
     raise ValueError(f'{path} holds no two frames in a row')

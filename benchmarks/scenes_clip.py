@@ -9,8 +9,8 @@ import argparse
 import pathlib
 
 from i2vjax import defaults
+from i2vjax.data import scenes
 from i2vjax.data.io import video_reader
-from i2vjax.data.scenes import source as scenes
 
 
 def write_clip(output, clip=0, size=128, frames=48, rate=12):
@@ -19,7 +19,7 @@ def write_clip(output, clip=0, size=128, frames=48, rate=12):
   data.scenes.update(size=size, clip_length=frames, test_clips=clip + 1)
   output.mkdir(parents=True, exist_ok=True)
   for domain, name in (('a', 'infrared'), ('b', 'visible')):
-    source = scenes(data, 'test', domain)
+    source = scenes.open_split(data, 'test', domain)
     _, start, length = source.clips[clip]
     with video_reader.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
       for t in range(length):

@@ -14,7 +14,7 @@ from matplotlib import colors
 from PIL import Image
 
 from i2vjax import defaults
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 
 OUTPUT = flags.DEFINE_string('output', 'scenes.png', 'picture to write (PNG)')
 SIZE = flags.DEFINE_integer('size', 256, 'side of a frame, pixels')
@@ -51,7 +51,7 @@ def column(camera, weather, clip, size, frame):
   """One clip's frame seen four ways: [4 size, size, 3] uint8."""
   data = defaults.data()
   data.scenes.update(dict(size=size, camera=camera, weather=weather))
-  a, b = (scenes(data, 'test', domain) for domain in 'ab')
+  a, b = (scenes.open_split(data, 'test', domain) for domain in 'ab')
   i = a.clips[clip][1] + frame
   seen, motion = b.read(i), b.flow(i)
   return np.vstack([np.repeat(a.read(i)['frame'], 3, axis=-1), seen['frame'],

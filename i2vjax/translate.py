@@ -66,7 +66,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
-  to_video = output_paths.as_film(output, lossless)
+  to_video = output_paths.is_video_output(output, lossless)
   output_paths.check_output(input, output, to_video, overwrite)
   clips = streams.open_streams(input)
   if to_video and clips[0].info and len(clips) > 1:
@@ -105,8 +105,8 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
   with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
     for stream in clips:
       items = usable(stream.read(on_damage), on_damage, skipped)
-      limits = streams.limits(stream, rule)
-      for (label, _, seconds), source, result in clip(call, items, rule, chunk, limits):
+      value_range = streams.value_range(stream, rule)
+      for (label, _, seconds), source, result in clip(call, items, rule, chunk, value_range):
         bar.update()
         yield label, None if result is None else finish(source, result), seconds
 
@@ -162,10 +162,10 @@ def program(run: Run, quantize: bool = True) -> Callable:
     quantize: give uint8 as a saved file would hold; otherwise floats in [-1, 1].
 
   Returns:
-    (carry, raw [1, T, H, W, C], limits [1, 2]) -> (carry, [T, H, W, C]).
+    (carry, raw [1, T, H, W, C], value_range [1, 2]) -> (carry, [T, H, W, C]).
   """
-  def translated(params, model_state, frozen, carry, raw, limits):
-    frames = ops.to_float(raw, limits, run.config.data.channels_a)
+  def translated(params, model_state, frozen, carry, raw, value_range):
+    frames = ops.to_float(raw, value_range, run.config.data.channels_a)
     carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
                                          carry, frames)
     return carry, ops.to_uint8(frames[0]) if quantize else frames[0]
@@ -173,8 +173,8 @@ def program(run: Run, quantize: bool = True) -> Callable:
   # Once, not with every chunk.
   weights = jax.device_put((run.params, run.model_state, run.model.frozen))
 
-  def call(carry, raw, limits):
-    return compiled(*weights, carry, raw, limits)
+  def call(carry, raw, value_range):
+    return compiled(*weights, carry, raw, value_range)
   return call
 
 
@@ -215,23 +215,23 @@ def _mirror(length, padded):
 
 
 def clip(call: Callable, items: Iterable[tuple], rule: str | None = 'clip', chunk: int = 8,
-         limits: np.ndarray | None = None) -> Iterator[tuple]:
+         value_range: np.ndarray | None = None) -> Iterator[tuple]:
   """Translate one clip.
 
   Args:
     call: from `program`.
     items: iterable of (label, raw frame [H, W, C] or None for a skipped one, anything ...).
-    rule: `data.thermal_range` of the run; None where limits are given.
+    rule: `data.thermal_range` of the run; None where `value_range` is given.
     chunk: frames on the device at a time.
-    limits: [2] raw values that become -1 and 1, if they are known already.
+    value_range: [2] raw values that become -1 and 1, if they are known already.
 
   Yields:
-    (item, shown, result) in order: the source as uint8 [H, W, C] between its limits, and the
+    (item, shown, result) in order: the source as uint8 [H, W, C] within that range, and the
     translated frame [H, W, C]; both None for a skipped item. One chunk is computed while the one
     before is handed out.
   """
-  if limits is None:
-    items, limits = streams.measured(items, rule)
+  if value_range is None:
+    items, value_range = streams.peek_value_range(items, rule)
   waiting, carry, size = None, None, (0, 0)
   for begins, group in streams.groups(items, chunk):
     raw = [thermal.stretch(item[1], rule) for item in group if item[1] is not None]
@@ -240,16 +240,16 @@ def clip(call: Callable, items: Iterable[tuple], rule: str | None = 'clip', chun
       waiting = group, (), ()
       continue
     if raw[0].dtype == np.uint8:
-      chunk_limits = np.array([0, 255], np.float32)
-    else:   # limits of the first 16-bit chunk serve the whole clip
-      limits = thermal.thermal_limits(raw, rule) if limits is None else limits
-      chunk_limits = limits
+      chunk_range = np.array([0, 255], np.float32)
+    else:   # the range of the first 16-bit chunk serve the whole clip
+      value_range = thermal.value_range(raw, rule) if value_range is None else value_range
+      chunk_range = value_range
     if begins:
       carry, size = None, padded_size(call, raw[0].shape, raw[0].dtype, chunk)
     filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
-    carry, result = call(carry, pad(filled, size)[None], chunk_limits[None])
+    carry, result = call(carry, pad(filled, size)[None], chunk_range[None])
     yield from _deal(waiting)
-    waiting = group, [thermal.to_display(frame, chunk_limits) for frame in raw], result
+    waiting = group, [thermal.to_display(frame, chunk_range) for frame in raw], result
   yield from _deal(waiting)
 
 

@@ -141,7 +141,7 @@ def test_sixteen_bits_by_percentiles_over_the_whole_clip_as_in_training(tmp_path
         film.write(frame)
   translator.translate(run, place, tmp_path / 'out', **QUIET)
   result = list(read_frames(tmp_path / 'out').values())
-  low, high = pictures.thermal_limits(clip[np.linspace(0, 129, 64).astype(int)], 'clip')
+  low, high = pictures.value_range(clip[np.linspace(0, 129, 64).astype(int)], 'clip')
   for t in (0, 129):
     expected = np.clip((clip[t, ..., 0] - low) / (high - low), 0, 1) * 255
     np.testing.assert_allclose(result[t][..., 0], expected, atol=1)

@@ -28,7 +28,7 @@ def translated(run: load.Run) -> Row:
 
   def row(clip):
     items = ((None, frame) for frame in clip.source)
-    results = translate.clip(call, items, None, settings.batch, clip.limits)
+    results = translate.clip(call, items, None, settings.batch, clip.value_range)
     return files.stack_stream((frame for _, _, frame in results), clip.length)
   return row
 
@@ -42,7 +42,7 @@ def reference_rows(run: load.Run, plan: Plan) -> dict[str, Row]:
   """
   config = run.config
   rows = {'source': lambda clip: eval_clips.as_saved(
-              clip.source, clip.limits, config.data.channels_b, config.eval.quantize),
+              clip.source, clip.value_range, config.data.channels_b, config.eval.quantize),
           'untrained': translated(load.untrained(run))}
   if plan.paired:
     rows['constant'] = constant(plan.clips())

@@ -86,6 +86,10 @@ def denoised(labels, features, sequence):
   Means and what occurs are read off the incoming map; then f_c alone is taken anew of what is left
   of c, if anything is, before the next class is looked at. Absent classes change nothing.
 
+  Runs inside the training step; `data.annotations.class_maps.denoise` is its NumPy twin for given
+  maps, which the loader cleans off the device. tests/data/annotations/test_class_maps.py holds the
+  two together.
+
   Args:
     labels: [H, W] integer ids of one image.
     features: [H, W, C] float32, colors or gray.
@@ -157,6 +161,9 @@ def rare_direction(labels, ids):
   """Direction of the shares of some classes in an image, less their mean (Eq. 11).
 
   Computed of whole numbers, K n_k - sum n, so that equal shares give exactly 0.
+
+  `data.loader.memory_sampling.rare_direction` is its NumPy twin for the loader, which must not
+  touch the device. tests/data/loader/test_memory_sampling.py holds the two together.
 
   Args:
     labels: [N, H, W]. ids: tuple of K classes.

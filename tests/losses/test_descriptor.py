@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 from i2vjax.losses import descriptor, similarity
 
 SMALL = {'floor': 0.03}   # below 128 pixels
@@ -27,7 +27,7 @@ def street():
   """Infrared and visible of the same moment, and a visible frame of another clip: [1, H, W, 3]."""
   data = defaults.data()
   data.scenes.update(size=64, test_clips=2, clip_length=3, weather='clear', camera='driving')
-  a, b = (scenes(data, 'test', domain) for domain in ('a', 'b'))
+  a, b = (scenes.open_split(data, 'test', domain) for domain in ('a', 'b'))
 
   def frame(source, i):
     image = np.asarray(source.read(i)['frame'], np.float32) / 127.5 - 1

@@ -1,6 +1,7 @@
-"""Classes: their names, and the lists that published tables average over.
+"""Class names, and the lists that published tables average over.
 
-Ids inside the package are the Cityscapes train ids; 255 = no class (data/class_ids.py).
+Ids inside the package are the Cityscapes train ids, 0 to 18; 255 = no class (annotations/classes.py
+converts those of files).
 """
 
 from i2vjax.core.errors import UserError
@@ -9,8 +10,8 @@ IGNORE = 255
 CITYSCAPES = ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic light',
               'traffic sign', 'vegetation', 'terrain', 'sky', 'person', 'rider', 'car', 'truck',
               'bus', 'train', 'motorcycle', 'bicycle')
-# The five classes whose mean is the 'mIoU.S' of MornGAN's ablation table (recomputed from it; its
-# text lists traffic light too).
+# The five classes whose mean is the 'mIoU.S' of MornGAN's ablation table (recomputed from it; the
+# paper's text lists traffic light too).
 SMALL = ('traffic sign', 'person', 'motorcycle', 'truck', 'bus')
 FLIR = ('road', 'building', 'sky', 'car', *SMALL)           # MornGAN, table of FLIR
 LISTS = {
@@ -24,11 +25,14 @@ LISTS = {
 }
 
 
-def class_list(text):
+def class_list(text: str) -> tuple[str, ...]:
   """Names of classes from `eval.classes`: a key of `LISTS`, or names with commas.
 
   Returns:
-    Tuple of names of CITYSCAPES. ValueError names what is unknown.
+    Tuple of names of CITYSCAPES.
+
+  Raises:
+    UserError: an unknown name.
   """
   if text in LISTS:
     return LISTS[text]

@@ -11,7 +11,7 @@ def test_there_is_one_list_of_classes():
 
 
 def test_cityscapes_label_ids_become_train_ids():
-  table = classes.table('label_ids')
+  table = classes.id_table('label_ids')
   ids = np.array([[7, 8, 11, 24], [26, 33, 0, 4]], np.uint8)
   np.testing.assert_array_equal(classes.to_train_ids(ids, table),
                                 [[0, 1, 2, 11], [13, 18, 255, 255]])
@@ -19,16 +19,16 @@ def test_cityscapes_label_ids_become_train_ids():
 
 
 def test_viper_lacks_wall_and_rider():
-  made = set(classes.MAPS['viper'].values())
-  assert made == set(range(19)) - {class_names.CITYSCAPES.index(x) for x in ('wall', 'rider')}
+  result = set(classes.MAPS['viper'].values())
+  assert result == set(range(19)) - {class_names.CITYSCAPES.index(x) for x in ('wall', 'rider')}
 
 
 def test_own_tables():
-  table = classes.table('1:11, 2:13, 9:255')
+  table = classes.id_table('1:11, 2:13, 9:255')
   np.testing.assert_array_equal(table[[1, 2, 9, 0]], [11, 13, 255, 255])
   for text in ('label', '1:99', '300:1', ''):
     with pytest.raises(ValueError, match='eval.label_map'):
-      classes.table(text)
+      classes.id_table(text)
 
 
 def test_wrong_ids_are_refused_with_the_file():

@@ -25,7 +25,7 @@ def config(tmp_path):
 
 
 def take(config, count):
-  iterator = batches.train_iterator(config, 2, extras=('index',))
+  iterator = batches.train_iterator(config, 2, fields=('index',))
   return [next(iterator) for _ in range(count)]
 
 
@@ -37,8 +37,8 @@ def whole(config, batch, i):
 
 def test_pictures_are_whole_from_the_decay_on_and_not_before(config):
   batches = take(config, 5)
-  found = [whole(config, batch, i) for batch in batches for i in range(2)]
-  assert found == [False] * 6 + [True] * 4
+  whole_or_not = [whole(config, batch, i) for batch in batches for i in range(2)]
+  assert whole_or_not == [False] * 6 + [True] * 4
 
 
 def test_runs_measured_in_steps_change_where_their_decay_begins(config):

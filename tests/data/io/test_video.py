@@ -8,8 +8,8 @@ import av
 import numpy as np
 import pytest
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.io import ffv1, video_reader, video_writer
 from i2vjax.data.loader import batches, whole_clips
 from i2vjax.data.sources import video_cache, videos
@@ -168,10 +168,10 @@ def test_a_video_without_frames_is_refused(tmp_path):
 def test_random_reading_equals_reading_in_order(tmp_path, mp4, name, codec):
   path = encode(tmp_path / name, codec) if codec else mp4
   expected = [frame for frame, _ in video_reader.read_video(path)]
-  found = videos.VideoFrames([path])
-  assert len(found) == len(expected) == COUNT
+  result = videos.VideoFrames([path])
+  assert len(result) == len(expected) == COUNT
   for i in (0, 1, 2, 30, 29, 11, 12, 39, 0, 20):
-    np.testing.assert_array_equal(found.read(i)['frame'], expected[i])
+    np.testing.assert_array_equal(result.read(i)['frame'], expected[i])
 
 
 def test_a_video_held_upright_is_read_upright(tmp_path, mp4):
@@ -195,11 +195,11 @@ def test_times_of_avi_go_by_its_rate(tmp_path):
 
 def test_several_videos_are_clips_and_pickle(tmp_path, mp4):
   other = write(tmp_path / 'x.mkv', gray, 5)
-  found = pickle.loads(pickle.dumps(videos.VideoFrames([mp4, other])))
-  assert found.clips == [('road', 0, COUNT), ('x', COUNT, 5)]
-  np.testing.assert_array_equal(found.read(COUNT + 3)['frame'], gray(3))
-  assert found.where(COUNT + 3) == f'{other}, frame 3 (from 0)'
-  assert '0x' not in repr(found)
+  result = pickle.loads(pickle.dumps(videos.VideoFrames([mp4, other])))
+  assert result.clips == [('road', 0, COUNT), ('x', COUNT, 5)]
+  np.testing.assert_array_equal(result.read(COUNT + 3)['frame'], gray(3))
+  assert result.where(COUNT + 3) == f'{other}, frame 3 (from 0)'
+  assert '0x' not in repr(result)
 
 
 def test_a_file_that_is_no_video_is_named(tmp_path):
@@ -249,7 +249,7 @@ def test_random_bytes_over_whole_slices_of_a_lossless_video_are_a_damaged_frame(
     return np.random.default_rng(k).integers(0, 256, (height, width, 1), np.uint8)
   path = write(tmp_path / 'x.mkv', static, 6, height=96, width=128)
   with av.open(str(path)) as container:
-    packet = [bytes(found) for found in container.demux(video=0) if found.size][3]
+    packet = [bytes(result) for result in container.demux(video=0) if result.size][3]
   start, stop = len(packet) // 5, 4 * len(packet) // 5   # the decoder alone notices nothing
   bad = packet[:start] + np.random.default_rng(0).bytes(stop - start) + packet[stop:]
   path.write_bytes(path.read_bytes().replace(packet, bad))
@@ -274,9 +274,9 @@ def test_frames_that_damage_swallowed_whole_are_counted(tmp_path):
   data = bytearray(path.read_bytes())
   data[len(data) // 3:2 * len(data) // 3] = bytes(2 * len(data) // 3 - len(data) // 3)
   path.write_bytes(bytes(data))
-  with pytest.warns(UserWarning) as told:
+  with pytest.warns(UserWarning) as caught:
     left = len(list(video_reader.read_video(path, damaged='skip')))
-  assert left < 25 and f'{30 - left} of about 30 frames are missing' in str(told[-1].message)
+  assert left < 25 and f'{30 - left} of about 30 frames are missing' in str(caught[-1].message)
   path.write_bytes(bytes(data[:len(data) // 3]) + bytes(2 * len(data) // 3))   # to the very end
   with pytest.raises(video_reader.UnreadableVideo, match=r'x.mkv: frame \d+ .from 0. is missing'):
     list(video_reader.read_video(path, damaged='stop'))
@@ -299,28 +299,28 @@ def settings(tmp_path, path, **fields):
 
 def test_training_unpacks_a_video_once(tmp_path, mp4, capsys):
   data = settings(tmp_path, mp4)
-  first = sources.open_source(data, 'train', 'a')
+  first = open_source(data, 'train', 'a')
   assert '40 frames of 20x20' in capsys.readouterr().out
   assert first.clips == [('road', 0, COUNT)]
   expected = resize.resize_frame(list(video_reader.read_video(mp4))[7][0], (20, 20))
   np.testing.assert_array_equal(first.read(7)['frame'], expected)
-  sources.open_source(data, 'train', 'a')
+  open_source(data, 'train', 'a')
   assert capsys.readouterr().out == ''
   data.load_size = 24
-  assert sources.open_source(data, 'train', 'a').read(0)['frame'].shape == (24, 24, 3)
+  assert open_source(data, 'train', 'a').read(0)['frame'].shape == (24, 24, 3)
 
 
 def test_a_changed_video_is_unpacked_anew(tmp_path):
   path = write(tmp_path / 'x.mkv', gray, 3)
   data = settings(tmp_path, path)
-  assert len(sources.open_source(data, 'train', 'a')) == 3
+  assert len(open_source(data, 'train', 'a')) == 3
   write(path, gray, 4)
-  assert len(sources.open_source(data, 'train', 'a')) == 4
+  assert len(open_source(data, 'train', 'a')) == 4
 
 
 def test_16_bit_videos_are_unpacked_with_16_bits(tmp_path):
   data = settings(tmp_path, write(tmp_path / 'x.mkv', deep, 3), resize='none')
-  np.testing.assert_array_equal(sources.open_source(data, 'train', 'a').read(2)['frame'], deep(2))
+  np.testing.assert_array_equal(open_source(data, 'train', 'a').read(2)['frame'], deep(2))
 
 
 def test_an_interrupted_unpacking_is_not_taken_for_whole(tmp_path, mp4, monkeypatch):
@@ -347,15 +347,15 @@ def test_a_folder_of_videos_is_a_clip_each(tmp_path, mp4):
   shutil.copy(mp4, folder / 'b10.mp4')
   write(folder / 'b9.MKV', gray, 4)
   data = settings(tmp_path, folder)
-  assert sources.open_source(data, 'train', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
-  assert sources.open_source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
+  assert open_source(data, 'train', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
+  assert open_source(data, 'test', 'a').clips == [('b9', 0, 4), ('b10', 4, COUNT)]
 
 
 def test_test_videos_of_one_name_are_told_apart(tmp_path):
   for name in ('day', 'night'):
     write(tmp_path / 'films' / name / 'x.mkv', gray, 3)
-  found = sources.open_source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
-  assert [clip[0] for clip in found.clips] == ['day_x.mkv', 'night_x.mkv']
+  result = open_source(settings(tmp_path, tmp_path / 'films'), 'test', 'a')
+  assert [clip[0] for clip in result.clips] == ['day_x.mkv', 'night_x.mkv']
 
 
 def test_a_video_trains_and_tests(tmp_path, mp4):

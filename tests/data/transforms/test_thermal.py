@@ -54,7 +54,7 @@ def seen_in_training(place, rule, cache, count):
   config.data.update(source='folders', train_a=place, train_b=place, frames=count, load_size=SIZE,
                      crop_size=SIZE, thermal_range=rule, cache_dir=str(cache))
   batch = next(batches.train_iterator(config, 1))
-  return np.asarray(ops.to_float(batch['a'], batch['limits_a'], 3))[0]
+  return np.asarray(ops.to_float(batch['a'], batch['range_a'], 3))[0]
 
 
 def seen_in_translation(place, rule):
@@ -62,8 +62,8 @@ def seen_in_translation(place, rule):
   run = stubs.make(lambda *args: (args[-2], args[-1]), stubs.config(thermal_range=rule))
   call = translator.program(run, quantize=False)
   items = [item for stream in streams.open_streams(place) for item in stream.read()]
-  found = translator.clip(call, items, run.config.data.thermal_range, chunk=4)
-  return np.stack([result for _, _, result in found])
+  actual = translator.clip(call, items, run.config.data.thermal_range, chunk=4)
+  return np.stack([result for _, _, result in actual])
 
 
 @pytest.mark.parametrize('rule', RULES)
@@ -89,7 +89,7 @@ def test_the_rule_clip_fills_the_range_on_both_sides_of_a_gain_jump(tmp_path):
   """And keeps the jump as it is: one scale for the clip, so a still scene does not flicker."""
   clip = radiometric(8)
   seen = seen_in_training(write(tmp_path / 'clip', clip, 'png'), 'clip', tmp_path, 8)
-  low, high = thermal.thermal_limits(clip, 'clip')
+  low, high = thermal.value_range(clip, 'clip')
   assert 26000 <= low < high <= 33000                       # the dead pixel does not set the scale
   inner = np.abs(seen) < 1
   assert inner[:4].mean() > 0.98 and inner[4:].mean() > 0.9
@@ -135,7 +135,7 @@ def test_an_unknown_rule_is_refused_by_training(tmp_path, rule):
 @pytest.mark.slow
 def test_a_run_trained_on_16_bits_translates_tiff_png_and_video_alike(tmp_path):
   """A span of 255 makes 16 bits the same floats as 8: both must give the same pictures."""
-  root = pathlib.Path(__file__).parents[2]
+  root = pathlib.Path(__file__).parents[3]
   for name, seed in (('train_a', 0), ('train_b', 1)):
     write(tmp_path / name, radiometric(4, seed), 'tif')
   work = tmp_path / 'run'

@@ -5,7 +5,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.data.scenes import flow, render, source, world
+from i2vjax.data.scenes import flow, open_split, render, world
 
 SIZE = (96, 128)
 
@@ -13,7 +13,7 @@ SIZE = (96, 128)
 def frames(domain='b', size=64, **fields):
   settings = defaults.data().to_dict()
   settings['scenes'].update(size=size, **fields)
-  return source(ConfigDict(settings), 'test', domain)
+  return open_split(ConfigDict(settings), 'test', domain)
 
 
 @pytest.fixture(scope='module')

@@ -1,13 +1,12 @@
 """Folders, globs and strips as frame sources. The gray value of a frame says which one it is."""
 
-import pathlib
 import pickle
 
 import numpy as np
 import pytest
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import SOURCES, open_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import clip_splitting, folders, locate
 
@@ -23,7 +22,7 @@ def put(folder, names, first=0, shape=SHAPE):
 def source(tmp_path, **fields):
   data = defaults.data()
   data.update(source='folders', train_a=str(tmp_path), **fields)
-  return sources.open_source(data, 'train', 'a')
+  return open_source(data, 'train', 'a')
 
 
 def values(frames_source):
@@ -32,9 +31,9 @@ def values(frames_source):
 
 def test_a_flat_folder_is_one_clip_in_natural_order(tmp_path):
   put(tmp_path, ['1.png', '2.png', '10.png', '9.png'])
-  found = source(tmp_path, max_gap=7)
-  assert found.clips == [(tmp_path.name, 0, 4)]
-  assert values(found) == [0, 1, 3, 2]
+  frames = source(tmp_path, max_gap=7)
+  assert frames.clips == [(tmp_path.name, 0, 4)]
+  assert values(frames) == [0, 1, 3, 2]
 
 
 def test_names_without_numbers_are_one_clip(tmp_path):
@@ -66,8 +65,8 @@ def test_the_frame_number_is_the_last_that_varies():
 
 def test_clip_regex_names_the_clips(tmp_path):
   put(tmp_path, ['a_1_L8.png', 'a_2_L8.png', 'b_1_L8.png', 'b_2_L8.png', 'b_3_L8.png'])
-  found = source(tmp_path, clip_regex=r'^([a-z]+)_')
-  assert found.clips == [('a', 0, 2), ('b', 2, 3)]
+  frames = source(tmp_path, clip_regex=r'^([a-z]+)_')
+  assert frames.clips == [('a', 0, 2), ('b', 2, 3)]
 
 
 def test_clip_regex_that_does_not_fit_names_the_file(tmp_path):
@@ -80,9 +79,9 @@ def test_each_sub_folder_is_a_clip_at_any_depth(tmp_path):
   put(tmp_path / 'clip2', ['1.png', '100.png'])
   put(tmp_path / 'clip10', ['1.png'], first=5)
   put(tmp_path / 'set00' / 'V001' / 'lwir', ['1.png', '2.png'], first=7)
-  found = source(tmp_path)
-  assert found.clips == [('clip2', 0, 2), ('clip10', 2, 1), ('set00/V001/lwir', 3, 2)]
-  assert values(found) == [0, 1, 5, 7, 8]
+  frames = source(tmp_path)
+  assert frames.clips == [('clip2', 0, 2), ('clip10', 2, 1), ('set00/V001/lwir', 3, 2)]
+  assert values(frames) == [0, 1, 5, 7, 8]
 
 
 @pytest.mark.parametrize('count', [2, 3])
@@ -90,10 +89,10 @@ def test_strips_are_cut_into_clips_of_their_frames(tmp_path, count):
   for name in ('1', '2'):
     strip = np.concatenate([np.full(SHAPE, 10 * int(name) + k, np.uint8) for k in range(count)], 1)
     images.write_image(tmp_path / f'{name}.png', strip)
-  found = source(tmp_path, frames_per_image=str(count))
-  assert found.clips == [('1', 0, count), ('2', count, count)]
-  assert values(found) == [10 * i + k for i in (1, 2) for k in range(count)]
-  assert found.read(0)['frame'].shape == SHAPE
+  frames = source(tmp_path, frames_per_image=str(count))
+  assert frames.clips == [('1', 0, count), ('2', count, count)]
+  assert values(frames) == [10 * i + k for i in (1, 2) for k in range(count)]
+  assert frames.read(0)['frame'].shape == SHAPE
 
 
 @pytest.mark.parametrize(('width', 'count'), [(8, 1), (16, 2), (24, 3), (12, 1)])
@@ -106,7 +105,7 @@ def test_single_frames_may_test_a_model_trained_on_strips(tmp_path):
   put(tmp_path, ['1.png', '2.png'], shape=(8, 8, 1))
   data = defaults.data()
   data.update(source='folders', test_a=str(tmp_path), frames_per_image='3')
-  assert values(sources.open_source(data, 'test', 'a')) == [0, 1]
+  assert values(open_source(data, 'test', 'a')) == [0, 1]
 
 
 def test_auto_cuts_a_flat_folder_of_single_frames_by_number(tmp_path):
@@ -125,9 +124,9 @@ def test_hidden_and_other_files_are_ignored_and_counted(tmp_path):
   put(tmp_path / '.thumbs', ['3.png'])
   (tmp_path / 'readme.txt').write_text('x')
   (tmp_path / '._1.png').write_text('x')
-  found = source(tmp_path)
-  assert values(found) == [0, 1]
-  assert found.ignored == 2
+  frames = source(tmp_path)
+  assert values(frames) == [0, 1]
+  assert frames.ignored == 2
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path):
@@ -137,8 +136,8 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path):
   (tmp_path / 'in/a/up').symlink_to(tmp_path / 'in')
   (tmp_path / 'in/b').symlink_to(tmp_path / 'other')
   (tmp_path / 'in/broken').symlink_to('nowhere')
-  found = folders.search(tmp_path / 'in')[0]
-  assert {name: len(files) for name, files in found.items()} == {'a': 2, 'b': 1}
+  frames = folders.find_files(tmp_path / 'in')[0]
+  assert {name: len(files) for name, files in frames.items()} == {'a': 2, 'b': 1}
 
 
 def test_a_glob_of_files(tmp_path):
@@ -149,18 +148,18 @@ def test_a_glob_of_files(tmp_path):
 def test_a_glob_of_folders(tmp_path):
   for k, name in enumerate(('ir_1', 'ir_2', 'vis_1')):
     put(tmp_path / name, ['1.png'], first=k)
-  found = source(tmp_path / 'ir_*')
-  assert [clip[0] for clip in found.clips] == ['ir_1', 'ir_2']
-  assert values(found) == [0, 1]
+  frames = source(tmp_path / 'ir_*')
+  assert [clip[0] for clip in frames.clips] == ['ir_1', 'ir_2']
+  assert values(frames) == [0, 1]
 
 
 def test_a_source_is_pickled_with_a_stable_repr(tmp_path):
   put(tmp_path, ['1.png', '2.png'])
-  found = source(tmp_path)
-  copy = pickle.loads(pickle.dumps(found))
-  assert values(copy) == values(found)
-  assert repr(copy) == repr(found)
-  assert '0x' not in repr(found)
+  frames = source(tmp_path)
+  copy = pickle.loads(pickle.dumps(frames))
+  assert values(copy) == values(frames)
+  assert repr(copy) == repr(frames)
+  assert '0x' not in repr(frames)
 
 
 def test_an_empty_folder_counts_what_it_ignored(tmp_path):
@@ -201,15 +200,15 @@ def test_the_root_is_read_in_known_layouts(tmp_path, names):
     put(tmp_path / name, ['1.png'], first=k)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
-  assert [values(sources.open_source(data, 'train', x)) for x in 'ab'] == [[0], [1]]
-  assert sources.open_source(data, 'test', 'a') is None
+  assert [values(open_source(data, 'train', x)) for x in 'ab'] == [[0], [1]]
+  assert open_source(data, 'test', 'a') is None
 
 
 def test_the_test_split_falls_back_to_val(tmp_path):
   put(tmp_path / 'valA', ['1.png'], first=4)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
-  assert values(sources.open_source(data, 'test', 'a')) == [4]
+  assert values(open_source(data, 'test', 'a')) == [4]
 
 
 def test_a_named_folder_wins_over_the_root(tmp_path):
@@ -217,7 +216,7 @@ def test_a_named_folder_wins_over_the_root(tmp_path):
   put(tmp_path / 'mine', ['1.png'], first=2)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path), train_a=str(tmp_path / 'mine'))
-  assert values(sources.open_source(data, 'train', 'a')) == [2]
+  assert values(open_source(data, 'train', 'a')) == [2]
 
 
 def test_two_layouts_in_one_root_are_refused(tmp_path):
@@ -226,14 +225,14 @@ def test_two_layouts_in_one_root_are_refused(tmp_path):
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path))
   with pytest.raises(ValueError, match='both trainA and train_ir.*data.train_a'):
-    sources.open_source(data, 'train', 'a')
+    open_source(data, 'train', 'a')
 
 
 def test_a_missing_root_is_named():
   data = defaults.data()
   data.update(source='folders', root='no/such/root')
   with pytest.raises(FileNotFoundError, match='data.root=no/such/root'):
-    sources.open_source(data, 'train', 'a')
+    open_source(data, 'train', 'a')
 
 
 def test_what_the_root_holds_is_told_where_nothing_fits(tmp_path):
@@ -251,7 +250,7 @@ def test_direction_swaps_the_domains(tmp_path):
     put(tmp_path / name, ['1.png'], first=k)
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path), direction='b2a')
-  assert values(sources.open_source(data, 'train', 'a')) == [1]
+  assert values(open_source(data, 'train', 'a')) == [1]
 
 
 @pytest.mark.parametrize('field', ['source', 'direction'])
@@ -259,15 +258,14 @@ def test_unknown_choices_are_refused(field):
   data = defaults.data()
   data[field] = 'other'
   with pytest.raises(ValueError, match=f"data.{field}='other' is unknown"):
-    sources.open_source(data, 'train', 'a')
+    open_source(data, 'train', 'a')
 
 
-def test_every_source_can_be_imported():
-  """`SOURCES` names modules; a misspelt one would only show when somebody chose it."""
-  for module in sources.SOURCES.values():
-    name = module.removeprefix('i2vjax.data.')
-    folder = pathlib.Path(sources.__file__).parent
-    assert (folder / f'{name}.py').is_file() or (folder / name).is_dir()
+def test_every_source_opens_splits():
+  """`SOURCES` holds modules; one that opens nothing would only show when somebody chose it."""
+  assert set(SOURCES) == {'scenes', 'folders', 'tfds'}
+  for module in SOURCES.values():
+    assert callable(module.open_split)
 
 
 def test_equal_stems_get_names_apart():

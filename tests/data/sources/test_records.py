@@ -10,7 +10,7 @@ from made_sets import SHAPE, build, pair, put, read, strip, values
 
 from i2vjax import defaults
 from i2vjax.data.io import images
-from i2vjax.data.loader import batches as windows
+from i2vjax.data.loader import batches
 from i2vjax.data.prepare import published
 from i2vjax.data.prepare.published import records
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings('ignore:.*published are')
 
 
 @pytest.fixture(scope='module')
-def own(tmp_path_factory):
+def folder_records(tmp_path_factory):
   """Records of a folder: a has two clips, b strips of three, test_a 16 bits; no test_b."""
   top = tmp_path_factory.mktemp('own')
   put(top / 'in/train_ir/clip2', ['1.png', '2.png', '10.png'])
@@ -34,80 +34,80 @@ def own(tmp_path_factory):
   return top, build(top, 'frames_folder/mine')
 
 
-def test_what_was_written_is_told(own):
-  folder, counts = own[1]
+def test_what_was_written_is_told(folder_records):
+  folder, counts = folder_records[1]
   assert counts == {'train_a': 5, 'train_b': 6, 'test_a': 2}
-  assert folder == own[0] / 'out/frames_folder/mine/1.0.0'
+  assert folder == folder_records[0] / 'out/frames_folder/mine/1.0.0'
 
 
-def test_records_keep_order_clips_and_kinds(own):
-  found = read(own[0], 'frames_folder/mine')
-  assert found.clips == [('clip2', 0, 3), ('clip10', 3, 2)]
-  assert values(found) == [0, 1, 2, 100, 101]
-  assert found.read(4)['frame'].shape == (16, 16, 3)
+def test_records_keep_order_clips_and_kinds(folder_records):
+  result = read(folder_records[0], 'frames_folder/mine')
+  assert result.clips == [('clip2', 0, 3), ('clip10', 3, 2)]
+  assert values(result) == [0, 1, 2, 100, 101]
+  assert result.read(4)['frame'].shape == (16, 16, 3)
 
 
-def test_strips_are_stored_once_and_read_as_frames(own):
-  found = read(own[0], 'frames_folder/mine', domain='b')
-  assert found.clips == [('0', 0, 3), ('1', 3, 3)]
-  assert values(found) == [0, 1, 2, 10, 11, 12]
-  assert found.read(5)['frame'].shape == (8, 8, 1)
-  assert len(found.records()) == 2
+def test_strips_are_stored_once_and_read_as_frames(folder_records):
+  result = read(folder_records[0], 'frames_folder/mine', domain='b')
+  assert result.clips == [('0', 0, 3), ('1', 3, 3)]
+  assert values(result) == [0, 1, 2, 10, 11, 12]
+  assert result.read(5)['frame'].shape == (8, 8, 1)
+  assert len(result.records()) == 2
 
 
-def test_16_bit_tiff_comes_back_bit_for_bit(own):
-  found = read(own[0], 'frames_folder/mine', 'test')
-  assert found.read(1)['frame'].dtype == np.uint16
-  assert values(found) == [1000, 1001]
+def test_16_bit_tiff_comes_back_bit_for_bit(folder_records):
+  result = read(folder_records[0], 'frames_folder/mine', 'test')
+  assert result.read(1)['frame'].dtype == np.uint16
+  assert values(result) == [1000, 1001]
 
 
-def test_the_bytes_are_stored_unchanged(own):
-  stored = read(own[0], 'frames_folder/mine').records()[3]
-  assert stored['image'] == (own[0] / 'in/train_ir/clip10/1.jpg').read_bytes()
+def test_the_bytes_are_stored_unchanged(folder_records):
+  stored = read(folder_records[0], 'frames_folder/mine').records()[3]
+  assert stored['image'] == (folder_records[0] / 'in/train_ir/clip10/1.jpg').read_bytes()
   assert stored['file'] == b'train_ir/clip10/1.jpg'
   assert (int(stored['clip']), int(stored['frame'])) == (1, 0)
 
 
-def test_a_source_is_pickled_with_a_stable_repr(own):
-  found = read(own[0], 'frames_folder/mine')
-  found.read(0)
-  copy = pickle.loads(pickle.dumps(found))
-  assert values(copy) == values(found)
-  assert repr(copy) == repr(found)
-  assert '0x' not in repr(found)
+def test_a_source_is_pickled_with_a_stable_repr(folder_records):
+  result = read(folder_records[0], 'frames_folder/mine')
+  result.read(0)
+  copy = pickle.loads(pickle.dumps(result))
+  assert values(copy) == values(result)
+  assert repr(copy) == repr(result)
+  assert '0x' not in repr(result)
 
 
-def test_a_split_without_frames_is_none_for_testing_and_named_for_training(own):
-  assert read(own[0], 'frames_folder/mine', 'test', 'b') is None
+def test_a_split_without_frames_is_none_for_testing_and_named_for_training(folder_records):
+  assert read(folder_records[0], 'frames_folder/mine', 'test', 'b') is None
   with pytest.raises(ValueError, match='has no split other, but train_a, train_b, test_a'):
-    read(own[0], '', train_a='frames_folder/mine:other')
+    read(folder_records[0], '', train_a='frames_folder/mine:other')
 
 
-def test_a_field_names_the_split_of_any_set(own):
-  found = read(own[0], '', train_a='frames_folder/mine:train_b')
-  assert values(found)[:3] == [0, 1, 2]
-  assert read(own[0], '') is None
+def test_a_field_names_the_split_of_any_set(folder_records):
+  result = read(folder_records[0], '', train_a='frames_folder/mine:train_b')
+  assert values(result)[:3] == [0, 1, 2]
+  assert read(folder_records[0], '') is None
 
 
-def test_direction_swaps_the_domains(own):
-  assert len(read(own[0], 'frames_folder/mine', direction='b2a')) == 6
+def test_direction_swaps_the_domains(folder_records):
+  assert len(read(folder_records[0], 'frames_folder/mine', direction='b2a')) == 6
 
 
-def test_windows_of_records_are_those_of_folders(own):
+def test_windows_of_records_are_those_of_folders(folder_records):
   config = defaults.get_config()
   fields = dict(frames=2, load_size=8, crop_size=8, batch=2, frames_per_image='auto')
-  batches = {}
-  for kind, more in (('tfds', dict(name='frames_folder/mine', root=str(own[0] / 'out'))),
-                     ('folders', dict(root=str(own[0] / 'in'), name=''))):
+  by_kind = {}
+  for kind, more in (('tfds', dict(name='frames_folder/mine', root=str(folder_records[0] / 'out'))),
+                     ('folders', dict(root=str(folder_records[0] / 'in'), name=''))):
     config.data.update(source=kind, **fields, **more)
-    batches[kind] = next(windows.train_iterator(config, 2))
-  assert batches['tfds']['a'].shape == (2, 2, 8, 8, 3)
-  for name, value in batches['folders'].items():
-    np.testing.assert_array_equal(batches['tfds'][name], value)
+    by_kind[kind] = next(batches.train_iterator(config, 2))
+  assert by_kind['tfds']['a'].shape == (2, 2, 8, 8, 3)
+  for name, value in by_kind['folders'].items():
+    np.testing.assert_array_equal(by_kind['tfds'][name], value)
 
 
-def test_records_need_no_tensorflow(own):
-  read(own[0], 'frames_folder/mine').read(0)
+def test_records_need_no_tensorflow(folder_records):
+  read(folder_records[0], 'frames_folder/mine').read(0)
   assert 'tensorflow_datasets' in sys.modules
   assert 'tensorflow' not in sys.modules
 
@@ -117,8 +117,8 @@ def test_missing_records_tell_the_command_that_makes_them(tmp_path):
     read(tmp_path, 'irvi/traffic')
 
 
-def test_a_set_without_its_config_is_found_unless_there_are_two(own, tmp_path):
-  assert len(read(own[0], 'frames_folder')) == 5
+def test_a_set_without_its_config_is_found_unless_there_are_two(folder_records, tmp_path):
+  assert len(read(folder_records[0], 'frames_folder')) == 5
   for config in ('one', 'two'):
     side = tmp_path / 'out/frames_folder' / config / '1.0.0/clips.json'
     side.parent.mkdir(parents=True)
@@ -127,9 +127,9 @@ def test_a_set_without_its_config_is_found_unless_there_are_two(own, tmp_path):
     read(tmp_path, 'frames_folder')
 
 
-def test_a_side_index_of_other_records_is_refused(own, tmp_path):
+def test_a_side_index_of_other_records_is_refused(folder_records, tmp_path):
   import shutil
-  shutil.copytree(own[0] / 'out', tmp_path / 'out')
+  shutil.copytree(folder_records[0] / 'out', tmp_path / 'out')
   path = tmp_path / 'out/frames_folder/mine/1.0.0/clips.json'
   index = json.loads(path.read_text())
   index['train_a']['clips'][0][2] = 2
@@ -144,9 +144,9 @@ def test_a_size_behind_the_config_makes_frames_smaller(tmp_path):
   _, counts = build(tmp_path, 'frames_folder/mine_12x4')
   assert counts == {'train_a': 1, 'train_b': 3}
   assert read(tmp_path, 'frames_folder/mine_12x4').read(0)['frame'].shape == (4, 12, 3)
-  found = read(tmp_path, 'frames_folder/mine_12x4', domain='b')
-  assert found.read(0)['frame'].shape == (4, 12, 1)
-  assert values(found) == [5, 6, 7]
+  result = read(tmp_path, 'frames_folder/mine_12x4', domain='b')
+  assert result.read(0)['frame'].shape == (4, 12, 1)
+  assert values(result) == [5, 6, 7]
 
 
 def test_a_limit_takes_the_first_files_of_each_split(tmp_path):
@@ -158,10 +158,10 @@ def test_a_limit_takes_the_first_files_of_each_split(tmp_path):
 # ---- what goes wrong ----------------------------------------------------------------------------
 
 
-def test_records_are_not_overwritten(own):
+def test_records_are_not_overwritten(folder_records):
   with pytest.raises(FileExistsError, match='--overwrite'):
-    build(own[0], 'frames_folder/mine')
-  assert values(read(own[0], 'frames_folder/mine')) == [0, 1, 2, 100, 101]
+    build(folder_records[0], 'frames_folder/mine')
+  assert values(read(folder_records[0], 'frames_folder/mine')) == [0, 1, 2, 100, 101]
 
 
 def test_records_are_made_anew_if_asked(tmp_path):

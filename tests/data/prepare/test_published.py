@@ -26,9 +26,9 @@ def test_irvi_takes_a_scene_or_the_union_of_five(tmp_path):
       ('train_a', 'train_b', 'test_a', 'test_b'), 2)
   assert values(read(tmp_path, 'irvi/monitoring_sub2', domain='b')) == [90, 91]
   build(tmp_path, 'irvi/monitoring_all')
-  found = read(tmp_path, 'irvi/monitoring_all')
-  assert [clip[0] for clip in found.clips] == [f'sub{k}' for k in range(1, 6)]
-  assert values(found)[2:4] == [80, 81]
+  frames = read(tmp_path, 'irvi/monitoring_all')
+  assert [clip[0] for clip in frames.clips] == [f'sub{k}' for k in range(1, 6)]
+  assert values(frames)[2:4] == [80, 81]
   assert not alignment.mismatch(*(read(tmp_path, 'irvi/monitoring_all', 'test', x) for x in 'ab'))
 
 
@@ -151,12 +151,12 @@ def test_viper_takes_runs_of_frames_that_have_what_is_asked(tmp_path):
     put_viper(tmp_path / 'in/train', number, labels=number != 5, flow=number > 3)
   counts = [build(tmp_path, f'viper/{name}')[1]['train'] for name in ('img', 'img_cls', 'img_flow')]
   assert counts == [5, 4, 3]
-  found = read(tmp_path, '', train_a='viper/img:train')
-  assert found.clips == [('001_000', 0, 2), ('001_001', 2, 3)]
-  assert 'label' not in found.read(0) and not found.has_flow
-  found = read(tmp_path, '', train_a='viper/img_cls:train')
-  assert [clip[1:] for clip in found.clips] == [(0, 2), (2, 1), (3, 1)]
-  assert (found.read(2)['label'] == 13).all()                  # car among the Cityscapes train ids
+  frames = read(tmp_path, '', train_a='viper/img:train')
+  assert frames.clips == [('001_000', 0, 2), ('001_001', 2, 3)]
+  assert 'label' not in frames.read(0) and not frames.has_flow
+  frames = read(tmp_path, '', train_a='viper/img_cls:train')
+  assert [clip[1:] for clip in frames.clips] == [(0, 2), (2, 1), (3, 1)]
+  assert (frames.read(2)['label'] == 13).all()                  # car among the Cityscapes train ids
   flow = read(tmp_path, '', train_a='viper/img_flow:train').flow(0)   # between frames 4 and 5
   assert flow['forward'][1, 1].tolist() == [4, 4] and flow['backward'][1, 1].tolist() == [-5, -5]
   assert flow['forward_visible'][0, 0] == 0 and flow['forward_visible'][1, 1] == 1
@@ -203,8 +203,8 @@ def test_cityscapes_builds_at_another_size(tmp_path):
   folder = tmp_path / 'in/leftImg8bit_sequence/train/ulm'
   put(folder, ['ulm_000000_000001_leftImg8bit.png', 'ulm_000000_000002_leftImg8bit.png'])
   assert build(tmp_path, 'cityscapes_sequence/6x4')[1] == {'train': 2}
-  found = read(tmp_path, '', train_b='cityscapes_sequence/6x4:train', domain='b')
-  assert found.read(1)['frame'].shape == (4, 6, 1)
+  frames = read(tmp_path, '', train_b='cityscapes_sequence/6x4:train', domain='b')
+  assert frames.read(1)['frame'].shape == (4, 6, 1)
   put(folder, ['ulm_1_leftImg8bit.png'])
   with pytest.raises(ValueError, match='is not named CITY_SEQUENCE_FRAME'):
     build(tmp_path, 'cityscapes_sequence/full')
@@ -234,7 +234,7 @@ def test_names_are_compared_without_case_and_signs(tmp_path):
 
 def test_a_cut_larger_than_the_frame_is_refused():
   with pytest.raises(ValueError, match='frames of 12x8 pixels are smaller than the 360x288'):
-    shaping.shaped({'frame': np.zeros(SHAPE, np.uint8)}, crop=(56, 70, 288, 360))
+    shaping.resize_and_crop({'frame': np.zeros(SHAPE, np.uint8)}, crop=(56, 70, 288, 360))
 
 
 def test_a_label_file_must_hold_ids(tmp_path):

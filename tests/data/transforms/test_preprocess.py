@@ -9,7 +9,7 @@ import pytest
 from method_tools import config_of
 from PIL import Image
 
-from i2vjax import data as sources
+from i2vjax.data import open_source
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.loader import batches, whole_clips
 from i2vjax.data.prepare.published import night_lists
@@ -44,12 +44,12 @@ def config(tmp_path):
 
 def test_the_word_raw_makes_what_the_records_of_the_published_sets_hold(config):
   config.data.prepare.update(config_of('pearlgan', 'paper-raw').data.prepare)
-  found = sources.open_source(config.data, 'train', 'a')
+  result = open_source(config.data, 'train', 'a')
   record = {'frame': picture(7, (512, 640))}
-  found.source.read = lambda i: record
-  expected = shaping.shaped(record, night_lists.RESIZE, night_lists.CROP)['frame']
+  result.source.read = lambda i: record
+  expected = shaping.resize_and_crop(record, night_lists.RESIZE, night_lists.CROP)['frame']
   assert expected.shape == (288, 360, 3)
-  np.testing.assert_array_equal(found.read(0)['frame'], expected)
+  np.testing.assert_array_equal(result.read(0)['frame'], expected)
 
 
 @pytest.mark.parametrize('method', ['pearlgan', 'morngan'])
@@ -57,12 +57,12 @@ def test_kaist_cuts_test_frames_without_resizing(config, method):
   kaist = config_of(method, 'raw-kaist')
   assert config_of(method, 'paper-raw').data.prepare.resize_test
   config.data.prepare.update(kaist.data.prepare)
-  found = sources.open_source(config.data, 'test', 'a')
+  result = open_source(config.data, 'test', 'a')
   record = {'frame': picture(7, (512, 640))}
-  found.source.read = lambda i: record
-  expected = shaping.shaped(record, None, night_lists.MIDDLE)['frame']
-  np.testing.assert_array_equal(found.read(0)['frame'], expected)
-  assert sources.open_source(config.data, 'train', 'a').resize == (400, 500)
+  result.source.read = lambda i: record
+  expected = shaping.resize_and_crop(record, None, night_lists.MIDDLE)['frame']
+  np.testing.assert_array_equal(result.read(0)['frame'], expected)
+  assert open_source(config.data, 'train', 'a').size == (400, 500)
 
 
 def test_test_frames_come_out_at_the_cut_size(config):
@@ -76,13 +76,13 @@ def test_test_frames_come_out_at_the_cut_size(config):
 
 def test_nothing_is_done_where_nothing_is_said(config):
   config.data.prepare.update(resize='', crop='')
-  found = sources.open_source(config.data, 'train', 'a')
-  assert repr(found).startswith('FolderFrames')
-  np.testing.assert_array_equal(found.read(1)['frame'], picture(1))
+  result = open_source(config.data, 'train', 'a')
+  assert repr(result).startswith('FolderFrames')
+  np.testing.assert_array_equal(result.read(1)['frame'], picture(1))
 
 
 def test_random_crops_are_taken_from_what_is_left(config):
-  whole = sources.open_source(config.data, 'train', 'a')
+  whole = open_source(config.data, 'train', 'a')
   shown = [whole.read(i)['frame'] for i in range(3)]
   assert shown[0].shape == (36, 45, 3)
   places = [x[i:i + 32, j:j + 32, :][:, ::flip] for x in shown for i in range(5)
@@ -97,14 +97,14 @@ def test_maps_follow_at_either_size(config, tmp_path):
   """Edges of the published frame are prepared with it, those of the prepared one are left."""
   grays = {f'f{i}': picture(i)[..., :1] for i in range(3)}
   config.data.train_a = folder(tmp_path, 'grays', grays)
-  extras = ('edges_a',)
+  fields = ('edges_a',)
   config.data.edges_a = config.data.train_a
-  batch = next(batches.train_iterator(config, 2, extras=extras))
+  batch = next(batches.train_iterator(config, 2, fields=fields))
   np.testing.assert_array_equal(batch['edges_a'], batch['a'][..., 0])
-  whole = sources.open_source(config.data, 'train', 'a')
+  whole = open_source(config.data, 'train', 'a')
   config.data.edges_a = folder(tmp_path, 'small', {
       f'f{i}': whole.read(i)['frame'] for i in range(3)})
-  other = next(batches.train_iterator(config, 2, extras=extras))
+  other = next(batches.train_iterator(config, 2, fields=fields))
   np.testing.assert_array_equal(other['edges_a'], batch['edges_a'])
 
 
@@ -115,7 +115,7 @@ def test_class_maps_follow_by_the_nearest_pixel(config, tmp_path):
   for i in range(3):
     Image.fromarray(ids).save(tmp_path / 'ids' / f'f{i}.png')
   config.data.labels_b = str(tmp_path / 'ids')
-  label = sources.open_source(config.data, 'train', 'b').read(0)['label']
+  label = open_source(config.data, 'train', 'b').read(0)['label']
   np.testing.assert_array_equal(label, resize.resize_labels(ids, (50, 63))[7:43, 9:54])
 
 
@@ -127,17 +127,17 @@ def test_videos_are_not_resized_before(config, tmp_path):
   shown = [frame for frame, _ in video_reader.read_video(path)]
   config.data.update(train_a=str(path), resize='square', load_size=(40, 50),
                      cache_dir=str(tmp_path / 'cache'))
-  found = sources.open_source(config.data, 'train', 'a').read(1)['frame']
-  np.testing.assert_array_equal(found, resize.resize_frame(shown[1], (50, 63))[7:43, 9:54])
+  result = open_source(config.data, 'train', 'a').read(1)['frame']
+  np.testing.assert_array_equal(result, resize.resize_frame(shown[1], (50, 63))[7:43, 9:54])
 
 
 def test_mistakes_are_named(config):
   config.data.prepare.crop = '45x60'
   with pytest.raises(ValueError, match=r'f0.png: 63x50 pixels are less than data.prepare.crop'):
-    sources.open_source(config.data, 'train', 'a').read(0)
+    open_source(config.data, 'train', 'a').read(0)
   config.data.prepare.crop = '45,36'
   with pytest.raises(ValueError, match='data.prepare.crop=45,36: write WIDTHxHEIGHT'):
-    sources.open_source(config.data, 'train', 'a')
+    open_source(config.data, 'train', 'a')
 
 
 def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):
@@ -147,8 +147,8 @@ def test_runs_from_before_the_field_are_read_and_go_on(config, tmp_path):
   before = json.loads(path.read_text())
   del before['data']['prepare']
   path.write_text(json.dumps(before))
-  found = run_folder.read_config(tmp_path)
-  assert found.data.prepare.resize_test and resume.compare_configs(found, config) == []
+  result = run_folder.read_config(tmp_path)
+  assert result.data.prepare.resize_test and resume.compare_configs(result, config) == []
   config.data.prepare.crop = '45x36'
   with pytest.raises(ValueError, match="data.prepare.crop: '' -> '45x36'"):
-    resume.compare_configs(found, config)
+    resume.compare_configs(result, config)

@@ -15,14 +15,14 @@ def test_missing_maps_name_the_field_and_what_it_must_hold(tmp_path, extra, dire
   config.data.direction = direction
   with pytest.raises(ValueError, match=rf'FolderFrames.* has no {extra[:-2]}, .*--config.data.'
                                        rf'{field}=FOLDER, 8-bit .*{meaning}'):
-    batches.train_iterator(config, 2, extras=(extra,))
+    batches.train_iterator(config, 2, fields=(extra,))
 
 
 def test_a_single_frame_without_a_map_is_named():
   class Gap(Numbered):
     def read(self, i):
       return {name: x for name, x in super().read(i).items() if name == 'frame' or i != 2}
-  found = windows.WindowSource(Gap((4,)), 2, extras=('labels',))
-  assert found[0]['labels'].shape == (2, 8, 8)
+  source = windows.WindowSource(Gap((4,)), 2, fields=('labels',))
+  assert source[0]['labels'].shape == (2, 8, 8)
   with pytest.raises(ValueError, match='clip c0, frame 2 has no labels'):
-    found[1]
+    source[1]

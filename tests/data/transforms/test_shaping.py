@@ -18,27 +18,27 @@ def boxes_after(boxes, resize, crop):
   """[N, 5] of (x, y, w, h), each its own class, in 640x512 -> the boxes that are left."""
   corners = [(x, y, x + w, y + h, k) for k, (x, y, w, h) in enumerate(boxes)]
   record = {'frame': np.zeros((512, 640, 1), np.uint8), 'boxes': np.array(corners, np.float32)}
-  return shaping.shaped(record, resize, crop)['boxes']
+  return shaping.resize_and_crop(record, resize, crop)['boxes']
 
 
 def test_flir_boxes_in_the_cropped_frame():
   """640x512 to 500x400, then the middle 360x288: x' = 0.78125 x - 70, y' = 0.78125 y - 56."""
-  found = boxes_after([(128, 128, 64, 64), (0, 0, 80, 128), (80, 128, 64, 64)],
+  result = boxes_after([(128, 128, 64, 64), (0, 0, 80, 128), (80, 128, 64, 64)],
                       night_lists.RESIZE, night_lists.CROP)
-  np.testing.assert_allclose(found, [[30, 44, 80, 94, 0], [0, 44, 42.5, 94, 2]])
+  np.testing.assert_allclose(result, [[30, 44, 80, 94, 0], [0, 44, 42.5, 94, 2]])
 
 
 def test_boxes_with_less_than_a_quarter_left_are_dropped():
   """KAIST's cut begins at (140, 112): 26 % of the first box are inside, 24 % of the second."""
-  found = boxes_after([(140 - 74, 112, 100, 10), (140 - 76, 112, 100, 10), (500, 400, 9, 9)], None,
+  result = boxes_after([(140 - 74, 112, 100, 10), (140 - 76, 112, 100, 10), (500, 400, 9, 9)], None,
                       night_lists.MIDDLE)
-  np.testing.assert_allclose(found, [[0, 0, 26, 10, 0]])
+  np.testing.assert_allclose(result, [[0, 0, 26, 10, 0]])
 
 
 def test_a_box_of_12_pixels_with_2_left_is_dropped():
-  found = boxes_after([(70 / 0.78125 - 12.8, 128, 15.36, 15.36)], night_lists.RESIZE,
+  result = boxes_after([(70 / 0.78125 - 12.8, 128, 15.36, 15.36)], night_lists.RESIZE,
                       night_lists.CROP)
-  assert found.shape == (0, 5)
+  assert result.shape == (0, 5)
 
 
 # ---- motion

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.data.scenes import cameras, hashing, palette, render, source, surface, world
+from i2vjax.data.scenes import cameras, hashing, open_split, palette, render, surface, world
 from i2vjax.evaluation import class_colors
 
 # sha256 of the bytes of three frames; other bytes mean other data under the same seed.
@@ -27,7 +27,7 @@ def data(size=64, **fields):
 
 
 def frames(domain='b', split='test', **fields):
-  return source(data(**fields), split, domain)
+  return open_split(data(**fields), split, domain)
 
 
 def digest(record):
@@ -101,7 +101,7 @@ def test_frames_have_the_size_asked_for(size):
 def test_size_0_takes_the_load_size():
   settings = data(size=0)
   settings.load_size = 40
-  assert source(settings, 'test', 'a').size == (40, 40)
+  assert open_split(settings, 'test', 'a').size == (40, 40)
 
 
 def test_test_clips_show_the_same_moment_to_both_cameras():
@@ -142,7 +142,7 @@ def test_few_classes_fill_the_frame_and_small_ones_are_rare():
 
 def test_boxes_hug_the_visible_pixels_of_objects():
   b = frames('b', size=96, camera='monitoring')
-  found = 0
+  result = 0
   for i in (0, 30, 60, 90):
     record = b.read(i)
     label, boxes = record['label'], record['boxes']
@@ -152,10 +152,10 @@ def test_boxes_hug_the_visible_pixels_of_objects():
       assert part.any(0)[[0, -1]].all()          # touches all four sides
       assert part.any(1)[[0, -1]].all()
       inside[y0:y1, x0:x1] |= part
-      found += 1
+      result += 1
     objects = np.isin(label, palette.OBJECTS)
     assert (objects & ~inside).sum() <= 4 * 20   # only objects of under four pixels have none
-  assert found > 20
+  assert result > 20
 
 
 def test_heat_does_not_know_colors():
@@ -246,7 +246,7 @@ def test_frames_are_kept_only_up_to_the_bound():
   b = frames('b', size=128, cache_mb=1)
   for i in range(24):
     b.read(i)
-  assert 0 < b.cached <= 2 ** 20
+  assert 0 < b.cached_bytes <= 2 ** 20
   assert len(b.cache) < 24
   assert b.read(0)['frame'] is b.read(0)['frame']
 
@@ -282,11 +282,11 @@ def test_long_clips_keep_their_street_and_traffic():
 
 def test_ceiling_of_constant_colors_is_between_gray_and_perfect():
   settings = data(size=32, weather='clear')
-  told = class_colors.class_color_ceiling(settings, train_frames=48, test_frames=24)
-  b = source(settings, 'test', 'b')
+  ceiling = class_colors.class_color_ceiling(settings, train_frames=48, test_frames=24)
+  b = open_split(settings, 'test', 'b')
   gray = np.mean([10 * np.log10(255 ** 2 / np.var(b.read(8 * k + 4)['frame'].astype(float)))
                   for k in range(24)])
-  assert gray + 3 < told['psnr'] < 30
-  road = told['colors'][palette.ROAD]
+  assert gray + 3 < ceiling['psnr'] < 30
+  road = ceiling['colors'][palette.ROAD]
   assert np.abs(road - road.mean()).max() < 8
-  np.testing.assert_allclose(told['share'].sum(), 1.0)
+  np.testing.assert_allclose(ceiling['share'].sum(), 1.0)

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.data.loader import batches as windows
-from i2vjax.data.loader import memory_sampling
+from i2vjax.data.loader import batches, memory_sampling
 from i2vjax.losses import pseudo_labels
 
 CLASSES = (6, 7, 11)
@@ -16,18 +15,18 @@ def test_direction_is_that_of_the_device():
   rng = np.random.default_rng(0)
   labels = rng.choice([0, 6, 7, 11, 255], size=(3, 8, 8), p=[0.5, 0.1, 0.2, 0.1, 0.1])
   labels[1] = 0
-  found = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
+  result = [memory_sampling.rare_direction(x, CLASSES) for x in labels]
   np.testing.assert_allclose(
-    found, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6
+    result, pseudo_labels.rare_direction(jnp.asarray(labels), CLASSES), atol=1e-6
   )
 
 
 def test_only_the_most_alike_are_chosen():
   rng = np.random.default_rng(1)
   vectors, vector = rng.normal(size=(50, 6)), rng.normal(size=6)
-  found = memory_sampling.most_alike(vectors, vector, 10)
-  assert len(found) == 10
-  assert (vectors @ vector)[found].min() >= np.delete(vectors @ vector, found).max()
+  result = memory_sampling.most_alike(vectors, vector, 10)
+  assert len(result) == 10
+  assert (vectors @ vector)[result].min() >= np.delete(vectors @ vector, result).max()
   np.testing.assert_array_equal(memory_sampling.most_alike(vectors[:4], vector, 10), range(4))
   least = memory_sampling.most_alike(vectors, vector, -3)
   np.testing.assert_array_equal(np.sort((vectors @ vector)[least]), np.sort(vectors @ vector)[:3])
@@ -45,20 +44,20 @@ def config():
 
 def table_of(config, likes=()):
   """A memory in which the windows `likes` hold what nobody else does."""
-  a, _ = windows.train_windows(config.data)
+  a, _ = batches.train_windows(config.data)
   vector = np.zeros((len(a), 3), np.float32)
   vector[list(likes)] = memory_sampling.rare_direction(np.array([11]), CLASSES)
-  parts = list(windows.sweep(config, 5))
+  parts = list(batches.sweep(config, 5))
   corner = np.concatenate([x['corner'] for x in parts])[:len(a)]
   return {'vector': vector, 'corner': corner, 'classes': np.array(CLASSES), 'top': np.array(2)}
 
 
 def test_every_window_is_swept_once_in_a_crop_of_its_own(config):
-  parts = list(windows.sweep(config, 5))
-  again = list(windows.sweep(config, 5))
+  parts = list(batches.sweep(config, 5))
+  again = list(batches.sweep(config, 5))
   assert [x['index'].tolist() for x in parts] == [[0, 1, 2, 3, 4], [5, 6, 7, 8, 9],
                                                  [10, 11, 11, 11, 11]]
-  a, _ = windows.train_windows(config.data)
+  a, _ = batches.train_windows(config.data)
   row, col = parts[1]['corner'][2]
   np.testing.assert_array_equal(parts[1]['a'][2], a[7]['frames'][:, row:row + 32, col:col + 32])
   assert len({tuple(x) for x in parts[0]['corner']}) > 1
@@ -66,26 +65,26 @@ def test_every_window_is_swept_once_in_a_crop_of_its_own(config):
 
 
 def stream(config, table, count, position=None):
-  feed = windows.train_iterator(config, 1, extras=('labels_b',), table=table)
+  feed = batches.train_iterator(config, 1, fields=('labels_b',), table=table)
   if position:
     feed.set_state(position)
-  batches = [next(feed) for _ in range(count)]
-  return batches, feed.get_state()
+  items = [next(feed) for _ in range(count)]
+  return items, feed.get_state()
 
 
 def test_a_window_of_persons_meets_windows_of_persons_in_the_crop_of_the_table(config):
   table = table_of(config, likes=(2, 9))
-  a, _ = windows.train_windows(config.data)
-  wanted = []
+  a, _ = batches.train_windows(config.data)
+  expected = []
   for i in (2, 9):
     row, col = table['corner'][i]
     cut = a[i]['frames'][:, row:row + 32, col:col + 32]
-    wanted += [cut, cut[:, :, ::-1]]
-  batches, _ = stream(config, table, 24)
+    expected += [cut, cut[:, :, ::-1]]
+  items, _ = stream(config, table, 24)
   seen = {True: 0, False: 0}
-  for batch in batches:
+  for batch in items:
     vector = memory_sampling.rare_direction(batch['labels_b'], CLASSES)
-    fits = any(np.array_equal(batch['a'][0], x) for x in wanted)
+    fits = any(np.array_equal(batch['a'][0], x) for x in expected)
     if vector @ table['vector'][2] > 0:
       assert fits
     seen[bool(vector.any())] += fits
@@ -101,9 +100,9 @@ def test_the_stream_goes_on_where_it_stood_and_b_is_what_it_would_have_been(conf
     for name in x:
       np.testing.assert_array_equal(x[name], y[name])
   straight, _ = stream(config, None, 7)
-  _, b = windows.train_windows(config.data)
-  streets = [[next(k for k in range(len(b)) if holds(b[k], x['b'][0])) for x in batches]
-             for batches in (first, straight[3:])]
+  _, b = batches.train_windows(config.data)
+  streets = [[next(k for k in range(len(b)) if holds(b[k], x['b'][0])) for x in items]
+             for items in (first, straight[3:])]
   assert streets[0] == streets[1] and np.array_equal(plain[0]['b'], straight[0]['b'])
 
 
@@ -116,7 +115,7 @@ def holds(window, cut):
 def test_processes_share_the_stream(config):
   table = table_of(config, likes=(1,))
   whole, _ = stream(config, table, 4)
-  parts = [windows.train_iterator(config, 1, process=(k, 2), extras=('labels_b',), table=table)
+  parts = [batches.train_iterator(config, 1, process=(k, 2), fields=('labels_b',), table=table)
            for k in range(2)]
   for k, batch in enumerate(whole):
     np.testing.assert_array_equal(next(parts[k % 2])['a'], batch['a'])

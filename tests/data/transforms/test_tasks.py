@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2vjax import data as sources
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.data import open_source
 from i2vjax.data.loader import batches
 from i2vjax.data.transforms import resize, tasks
 
@@ -59,16 +59,16 @@ def test_gray_is_luma():
 def test_half_keeps_what_half_the_size_holds():
   fine = (200 * (np.indices((16, 16)).sum(0) % 2)).astype(np.uint8)     # on, off, on
   coarse = np.full((16, 16), 90, np.uint8)
-  made = [tasks.half({'frame': x[..., None]}, lambda shape: shape) for x in (fine, coarse)]
-  assert made[0].std() < 25 < fine.std() and made[1].tolist() == coarse[..., None].tolist()
+  derived = [tasks.half({'frame': x[..., None]}, lambda shape: shape) for x in (fine, coarse)]
+  assert derived[0].std() < 25 < fine.std() and derived[1].tolist() == coarse[..., None].tolist()
 
 
 def test_half_is_half_of_what_the_networks_see():
   """A frame of 64 that is read at 16 comes by way of 8."""
   frame = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
-  made = tasks.half({'frame': frame}, lambda shape: (16, 16))
+  derived = tasks.half({'frame': frame}, lambda shape: (16, 16))
   want = resize.resize_frame(resize.resize_frame(frame, (8, 8)), (16, 16))
-  assert made.shape == (16, 16, 3) and np.array_equal(made, want)
+  assert derived.shape == (16, 16, 3) and np.array_equal(derived, want)
 
 
 def test_mask_of_labels_and_of_annotations():
@@ -85,7 +85,7 @@ def test_one_folder_is_enough_for_color_and_superres(davis):
   for task in ('color', 'superres'):
     batch = first_batch(in_folders(davis, task))
     assert batch['a'].shape[:4] == batch['b'].shape[:4] == (2, 2, 32, 32)
-    a, b = (ops.to_float(batch[x], batch[f'limits_{x}'], 3) for x in 'ab')
+    a, b = (ops.to_float(batch[x], batch[f'range_{x}'], 3) for x in 'ab')
     if task == 'color':     # same moment, same crop, same flip
       np.testing.assert_allclose(a[..., :1], ops.luma(b), atol=0.02)
     else:
@@ -103,8 +103,8 @@ def test_segmentation_of_folders_is_binary_and_aligned(davis):
 
 def test_segmentation_of_scenes_marks_what_moves():
   config = config_of('segmentation', channels_b=1)
-  a, b = (sources.open_source(config.data, 'train', x) for x in 'ab')
-  assert repr(b).startswith('Made(mask, Scenes(') and a.clips == b.clips
+  a, b = (open_source(config.data, 'train', x) for x in 'ab')
+  assert repr(b).startswith('Derived(mask, Scenes(') and a.clips == b.clips
   for i in (0, 5):
     movers = np.isin(a.read(i)['label'], tasks.MOVERS)
     assert np.array_equal(b.read(i)['frame'][..., 0] == 255, movers)
@@ -115,7 +115,7 @@ def test_paired_scenes_show_the_same_streets():
   config = config_of()
   for paired in (True, False):
     config.data.paired = paired
-    a, b = (sources.open_source(config.data, 'train', x) for x in 'ab')
+    a, b = (open_source(config.data, 'train', x) for x in 'ab')
     assert np.array_equal(a.read(0)['label'], b.read(0)['label']) == paired
 
 
@@ -127,19 +127,19 @@ def test_paired_folders_keep_step(davis):
 
 
 def test_a_made_domain_travels_to_other_processes_with_its_flow():
-  made = sources.open_source(config_of('color').data, 'train', 'a')
-  again = pickle.loads(pickle.dumps(made))
-  assert repr(again) == repr(made) and len(again) == 8 and again.has_flow
-  assert np.array_equal(again.read(3)['frame'], made.read(3)['frame'])
-  assert np.array_equal(again.flow(0)['forward'], made.source.flow(0)['forward'])
+  derived = open_source(config_of('color').data, 'train', 'a')
+  again = pickle.loads(pickle.dumps(derived))
+  assert repr(again) == repr(derived) and len(again) == 8 and again.has_flow
+  assert np.array_equal(again.read(3)['frame'], derived.read(3)['frame'])
+  assert np.array_equal(again.flow(0)['forward'], derived.source.flow(0)['forward'])
 
 
 def test_mistakes_are_named(davis):
   with pytest.raises(ValueError, match="data.task='depth' is unknown: translate, color"):
-    sources.open_source(config_of('depth').data, 'train', 'a')
+    open_source(config_of('depth').data, 'train', 'a')
   with pytest.raises(ValueError, match="data.task='color': No frames given for data.train_b"):
-    sources.open_source(config_of('color', source='folders').data, 'train', 'a')
+    open_source(config_of('color', source='folders').data, 'train', 'a')
   config = config_of('color', direction='b2a')          # the target is infrared: gray
   with pytest.raises(ValueError, match='clip train_000, frame 1: .*learns from color'):
-    sources.open_source(config.data, 'train', 'a').read(1)
-  assert sources.open_source(in_folders(davis, 'color').data, 'test', 'a') is None
+    open_source(config.data, 'train', 'a').read(1)
+  assert open_source(in_folders(davis, 'color').data, 'test', 'a') is None

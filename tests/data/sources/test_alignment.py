@@ -8,8 +8,7 @@ from made_sets import build, put, read
 from window_tools import Numbered, folders_config
 
 from i2vjax import defaults
-from i2vjax.data import open_source as data_source
-from i2vjax.data import source
+from i2vjax.data import open_source, source
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.loader import batches
 from i2vjax.data.sources import alignment
@@ -24,7 +23,7 @@ def opened(place, names, data=None, split='test'):
     images.write_image(place / f'{name}.png', np.zeros((4, 6, 1), np.uint8))
   data = data or defaults.data()
   data.update(source='folders', **{f'{split}_a': str(place)})
-  return data_source(data, split, 'a')
+  return open_source(data, split, 'a')
 
 
 def apart(tmp_path, left, right):
@@ -66,8 +65,8 @@ def test_frames_of_the_same_name_or_number_are_pairs(tmp_path, left, right):
      'clip ir of .* and clip 000 of .* nor have frame 4 and frame 99'),
 ])
 def test_what_has_no_partner_is_named_on_both_sides(tmp_path, left, right, message):
-  found = apart(tmp_path, left, right)
-  assert np.all([x in found for x in ('not aligned', 'have no partner')])
+  result = apart(tmp_path, left, right)
+  assert np.all([x in result for x in ('not aligned', 'have no partner')])
   with pytest.raises(ValueError, match=message):
     alignment.check_frames(*(opened(tmp_path / x, ()) for x in ('ir', 'vis')))
 
@@ -94,7 +93,7 @@ def test_frames_of_videos_answer_by_their_place(tmp_path):
   pictures = [opened(tmp_path / name, names) for name, names in (
       ('from_0', ('f_00', 'f_01', 'f_02')), ('from_1', ('000001', '000002', '000003')))]
   for split in ('test', 'train'):
-    film_frames = data_source(data, split, 'a')
+    film_frames = open_source(data, split, 'a')
     assert all(alignment.mismatch(film_frames, x) is None for x in (film_frames, *pictures))
     gap = opened(tmp_path / 'gap', ('1', '2', '4'))
     assert 'frame 2 (from 0) of' in alignment.mismatch(film_frames, gap)
@@ -102,7 +101,7 @@ def test_frames_of_videos_answer_by_their_place(tmp_path):
 
 @pytest.mark.parametrize('earlier', [False, True])
 def test_records_tell_the_names_of_their_files(tmp_path, earlier):
-  """`earlier`: records that were prepared before names stood beside them."""
+  """`earlier`: records of a version that had no list of names yet."""
   for name, numbers in (('trainA', '12'), ('trainB', '12'), ('testA', '124'), ('testB', '134')):
     put(tmp_path / f'in/{name}/clip', [f'{name}_{k}.png' for k in numbers])
   folder, _ = build(tmp_path, 'frames_folder/mine')
@@ -111,7 +110,7 @@ def test_records_tell_the_names_of_their_files(tmp_path, earlier):
     assert all(split.pop('names') for split in index.values())
     (folder / 'clips.json').write_text(json.dumps(index))
   a, b = (read(tmp_path, 'frames_folder/mine', 'test', x) for x in 'ab')
-  assert 'frame testA_2 of' in (found := alignment.mismatch(a, b)) and 'frame testB_3 of' in found
+  assert 'frame testA_2 of' in (result := alignment.mismatch(a, b)) and 'frame testB_3 of' in result
   assert alignment.mismatch(*(read(tmp_path, 'frames_folder/mine', domain=x) for x in 'ab')) is None
 
 
@@ -123,11 +122,11 @@ def test_sources_without_names_are_pairs_if_their_clips_are_equally_long():
 
 def test_clips_of_other_names_are_not_pairs_unless_single():
   one, other = Numbered((5, 4)), Numbered((5, 4))
-  other.clips = [('x', 0, 5), ('y', 5, 4)]
+  other.clips = [source.Clip('x', 0, 5), source.Clip('y', 5, 4)]
   assert 'clip c0 of' in alignment.mismatch(one, other)
   other.clips = one.clips[::-1]
   assert 'different order' in alignment.mismatch(one, other)
-  one.clips, other.clips = one.clips[:1], [('x', 0, 5)]
+  one.clips, other.clips = one.clips[:1], [source.Clip('x', 0, 5)]
   assert alignment.mismatch(one, other) is None
 
 

@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from i2vjax import data as sources
 from i2vjax import defaults, main
+from i2vjax.data import open_source
 from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.prepare import prepare
 from i2vjax.data.transforms import preprocess
@@ -125,10 +125,10 @@ def test_a_share_of_the_clips_goes_to_test_and_is_read_as_the_root(tmp_path):
     assert list(done.values()) == [(3, 6), (2, 4)]
   data = defaults.data()
   data.update(source='folders', root=str(tmp_path / 'out'))
-  found = {x: [clip[0] for clip in sources.open_source(data, *x).clips]
+  result = {x: [clip[0] for clip in open_source(data, *x).clips]
            for x in (('train', 'a'), ('test', 'a'), ('train', 'b'), ('test', 'b'))}
-  assert found['test', 'a'] == found['test', 'b'] == ['clip1', 'clip3']   # pairs stay pairs
-  assert found['train', 'a'] == ['clip0', 'clip2', 'clip4']
+  assert result['test', 'a'] == result['test', 'b'] == ['clip1', 'clip3']   # pairs stay pairs
+  assert result['train', 'a'] == ['clip0', 'clip2', 'clip4']
 
 
 def test_clips_are_never_shared_by_frame(tmp_path):

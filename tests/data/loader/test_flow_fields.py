@@ -10,12 +10,13 @@ from i2vjax import defaults
 from i2vjax.core import ops
 from i2vjax.core.model import Model
 from i2vjax.data.loader import augment, batches, windows
+from i2vjax.data.source import Clip, FrameSource
 from i2vjax.flow import estimate, visibility
 
 OFFSETS = ((0, 0), (3, 1), (2, -2), (6, 0))   # (x, y) of the view in the texture, frame by frame
 
 
-class Pan:
+class Pan(FrameSource):
   """A view that moves by whole pixels over a texture: every pixel's motion is known."""
 
   has_flow = True
@@ -23,10 +24,7 @@ class Pan:
   def __init__(self, size=(24, 28), zoom=1):
     texture = np.random.default_rng(0).integers(0, 255, (size[0] + 8, size[1] + 8, 1), np.uint8)
     self.texture, self.size, self.zoom = texture, size, zoom
-    self.clips = [('pan', 0, len(OFFSETS))]
-
-  def __len__(self):
-    return len(OFFSETS)
+    self.clips = [Clip('pan', 0, len(OFFSETS))]
 
   def read(self, i):
     (x, y), (H, W) = OFFSETS[i], self.size
@@ -40,7 +38,7 @@ class Pan:
 
 
 def window(source, **options):
-  return windows.WindowSource(source, len(OFFSETS), extras=('flow',), **options)[0]
+  return windows.WindowSource(source, len(OFFSETS), fields=('flow',), **options)[0]
 
 
 def errors(item):
@@ -92,7 +90,7 @@ def test_batches_name_the_flow_of_each_domain():
 
   (Not always standing still: so small, its fine texture suffers from every interpolation.)
   """
-  feed = batches.train_iterator(street(), 4, extras=('flow',))
+  feed = batches.train_iterator(street(), 4, fields=('flow',))
   batch = next(feed)
   for domain in 'ab':
     back, forward = batch[f'flow_{domain}'], batch[f'flow_fwd_{domain}']
@@ -109,20 +107,20 @@ def test_batches_name_the_flow_of_each_domain():
 def test_flow_comes_only_where_it_is_wanted_and_known():
   source = Pan()
   assert 'flow' not in windows.WindowSource(source, 3)[0]
-  assert 'flow' not in windows.WindowSource(source, 1, extras=('flow',))[0]
-  assert 'flow' not in windows.WindowSource(source, 2, step=2, extras=('flow',))[0]
+  assert 'flow' not in windows.WindowSource(source, 1, fields=('flow',))[0]
+  assert 'flow' not in windows.WindowSource(source, 2, step=2, fields=('flow',))[0]
   source.has_flow = False
-  assert set(window(source)) == {'frames', 'limits'}
+  assert set(window(source)) == {'frames', 'range'}
 
 
 class Holed(Pan):
   """The right quarter of every frame has no known motion."""
 
   def flow(self, i):
-    found = {name: x.copy() for name, x in super().flow(i).items()}
-    for x in found.values():
+    result = {name: x.copy() for name, x in super().flow(i).items()}
+    for x in result.values():
       x[:, -7:] = np.nan
-    return found
+    return result
 
 
 def test_unknown_motion_comes_out_of_the_loader_as_such():
@@ -143,8 +141,8 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  found = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
-  return batch['a'], {way: found['a', way] for way in ways}
+  result = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
+  return batch['a'], {way: result['a', way] for way in ways}
 
 
 def test_pixels_of_unknown_motion_count_in_no_mask_of_the_methods():

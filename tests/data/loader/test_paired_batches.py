@@ -35,7 +35,7 @@ def test_paired_scenes_show_the_same_moment_and_crop():
   config = defaults.get_config()
   config.data.update(load_size=40, crop_size=32, frames=2, batch=2, flip=True)
   config.data.scenes.update(paired=True, clips=2)
-  batch = next(batches.train_iterator(config, 2, extras=('labels', 'index')))
+  batch = next(batches.train_iterator(config, 2, fields=('labels', 'index')))
   np.testing.assert_array_equal(batch['labels_a'], batch['labels_b'])
   np.testing.assert_array_equal(batch['index_a'], batch['index_b'])
   assert len(np.unique(batch['labels_a'])) > 1

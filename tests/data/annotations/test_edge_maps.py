@@ -1,4 +1,4 @@
-"""Edge maps beside training frames: found by name, cut with their frames, mistakes named."""
+"""Edge maps of training frames: matched by name, cropped with their frames, mistakes named."""
 
 import pickle
 
@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.annotations import edge_maps, matching
 from i2vjax.data.loader import batches
 from i2vjax.data.sources import folders
@@ -29,7 +29,7 @@ def folder(root, name, pictures):
 
 
 def slopes(k, size=(10, 12)):
-  """A picture that tells its number and every place in it."""
+  """A picture whose values identify it and every place in it."""
   height, width = size
   return (100 * k + np.arange(height)[:, None] * width + np.arange(width)).astype(np.uint8)
 
@@ -49,7 +49,7 @@ def config(tmp_path):
 
 
 def test_edges_follow_their_frame_through_crop_and_flip(config):
-  feed = batches.train_iterator(config, 2, extras=('edges_a', 'edges_b'))
+  feed = batches.train_iterator(config, 2, fields=('edges_a', 'edges_b'))
   for batch in (next(feed) for _ in range(6)):
     assert batch['edges_a'].shape == (2, 1, 8, 8) and batch['edges_a'].dtype == np.uint8
     np.testing.assert_array_equal(batch['edges_b'], batch['b'][..., 0])
@@ -58,7 +58,7 @@ def test_edges_follow_their_frame_through_crop_and_flip(config):
 
 def test_edges_are_resized_as_frames_are(config):
   config.data.update(resize='square', load_size=20, crop_size=16)
-  batch = next(batches.train_iterator(config, 1, extras=('edges_b',)))
+  batch = next(batches.train_iterator(config, 1, fields=('edges_b',)))
   np.testing.assert_array_equal(batch['edges_b'], batch['b'][..., 0])
   assert 'edges_a' not in batch
 
@@ -70,7 +70,7 @@ def test_methods_ask_for_edges_where_a_folder_is_named(config):
   assert pearlgan.batch_fields(config) == ('edges_a',)
   config.data.direction = 'b2a'       # the fields are named after the files, the batch after roles
   assert pearlgan.batch_fields(config) == ('edges_b',)
-  batch = next(batches.train_iterator(config, 1, extras=('edges_b',)))
+  batch = next(batches.train_iterator(config, 1, fields=('edges_b',)))
   np.testing.assert_array_equal(batch['edges_b'], 255 - batch['b'][..., 0])
   config.weights.sga = 0.0
   assert pearlgan.batch_fields(config) == ()
@@ -78,23 +78,23 @@ def test_methods_ask_for_edges_where_a_folder_is_named(config):
 
 def test_the_loss_reads_what_the_loader_delivers(config):
   config.weights.sga = 0.5
-  batch = next(batches.train_iterator(config, 1, extras=pearlgan.batch_fields(config)))
-  found = pearlgan.edge_maps(config, {name: jnp.asarray(x) for name, x in batch.items()})
-  np.testing.assert_allclose(found['b'][0], batch['b'][0, 0, ..., 0] / 255, rtol=1e-6)
+  batch = next(batches.train_iterator(config, 1, fields=pearlgan.batch_fields(config)))
+  result = pearlgan.edge_maps(config, {name: jnp.asarray(x) for name, x in batch.items()})
+  np.testing.assert_allclose(result['b'][0], batch['b'][0, 0, ..., 0] / 255, rtol=1e-6)
 
 
 def test_sources_with_maps_go_to_other_processes(config):
-  found = pickle.loads(pickle.dumps(sources.open_source(config.lock().data, 'train', 'a')))
-  np.testing.assert_array_equal(found.read(2)['edges'], 255 - slopes(2))
+  result = pickle.loads(pickle.dumps(open_source(config.lock().data, 'train', 'a')))
+  np.testing.assert_array_equal(result.read(2)['edges'], 255 - slopes(2))
 
 
 def test_a_map_may_belong_to_no_frame_but_every_frame_needs_its_own(config, tmp_path):
   spare = {stem: slopes(0) for stem in (*STEMS, 'f4')}
   config.data.edges_b = folder(tmp_path, 'spare', spare)
-  assert len(sources.open_source(config.data, 'train', 'b')) == 3
+  assert len(open_source(config.data, 'train', 'b')) == 3
   config.data.edges_b = folder(tmp_path, 'two', {stem: slopes(0) for stem in STEMS[:2]})
   with pytest.raises(ValueError, match='b/f9.png has no edge map in .*two.* of the same name'):
-    sources.open_source(config.data, 'train', 'b')
+    open_source(config.data, 'train', 'b')
 
 
 def test_names_below_subfolders_tell_frames_apart(config, tmp_path):
@@ -102,12 +102,12 @@ def test_names_below_subfolders_tell_frames_apart(config, tmp_path):
     return folder(tmp_path, name, {f'{clip}/{k}': slopes(k + shift) for clip in 'xy'
                                    for k in range(2)})
   config.data.update(train_b=by_clip('clips', 0), edges_b=by_clip('clip_edges', 0))
-  found = sources.open_source(config.data, 'train', 'b')
-  assert found.maps[0][3].endswith('clip_edges/y/1.png')
+  result = open_source(config.data, 'train', 'b')
+  assert result.maps[0][3].endswith('clip_edges/y/1.png')
   config.data.edges_b = folder(tmp_path, 'numbers', {f'{clip}/edge_{k}': slopes(k) for clip in 'xy'
                                                      for k in range(2)})
-  found = sources.open_source(config.data, 'train', 'b')
-  assert found.maps[0][2].endswith('numbers/y/edge_0.png')
+  result = open_source(config.data, 'train', 'b')
+  assert result.maps[0][2].endswith('numbers/y/edge_0.png')
 
 
 @pytest.mark.parametrize(('picture', 'message'), [
@@ -118,13 +118,13 @@ def test_names_below_subfolders_tell_frames_apart(config, tmp_path):
 def test_wrong_maps_are_refused_on_opening(config, tmp_path, picture, message):
   config.data.edges_b = folder(tmp_path, 'wrong', dict.fromkeys(STEMS, picture))
   with pytest.raises(ValueError, match=message):
-    sources.open_source(config.data, 'train', 'b')
+    open_source(config.data, 'train', 'b')
 
 
 def test_a_folder_that_is_not_there_is_named(config, tmp_path):
   config.data.edges_b = str(tmp_path / 'nowhere')
   with pytest.raises(FileNotFoundError, match='nowhere'):
-    batches.train_iterator(config, 1, extras=('edges_b',))
+    batches.train_iterator(config, 1, fields=('edges_b',))
 
 
 def test_black_and_white_maps_span_the_range(tmp_path):
@@ -136,8 +136,8 @@ def test_black_and_white_maps_span_the_range(tmp_path):
 def test_equal_names_in_one_folder_tell_nothing(tmp_path):
   place = folder(tmp_path, 'twins', {'f0': slopes(0)})
   Image.fromarray(slopes(0)).save(f'{place}/f0.bmp')
-  found = folders.FolderFrames(place, [('', [f'{place}/f0.png', f'{place}/f0.bmp'])])
-  assert matching.stems(found) == []
+  result = folders.FolderFrames(place, [('', [f'{place}/f0.png', f'{place}/f0.bmp'])])
+  assert matching.unique_stems(result) == []
 
 
 def test_runs_from_before_the_field_go_on(config, tmp_path):
@@ -145,9 +145,9 @@ def test_runs_from_before_the_field_go_on(config, tmp_path):
   with before.unlocked():
     del before.data['edges_a']
   run_folder.write_config(tmp_path, before)
-  found = run_folder.read_config(tmp_path)
+  result = run_folder.read_config(tmp_path)
   config.data.edges_a = ''
-  assert resume.compare_configs(found, config) == []
+  assert resume.compare_configs(result, config) == []
   config.data.edges_a = 'folder'
   with pytest.raises(ValueError, match="data.edges_a: None -> 'folder'"):
-    resume.compare_configs(found, config)
+    resume.compare_configs(result, config)

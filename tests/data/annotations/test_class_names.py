@@ -59,10 +59,10 @@ def test_damaged_and_missing_files_are_named(tmp_path):
 
 
 def test_another_size_is_refused_by_name(tmp_path):
-  found = labeled(write(tmp_path / 'labels', ['000', '001']))
-  assert [x.shape for x in label_files.read_clip(found, [0, 1], (6, 8))] == [(6, 8)] * 2
+  result = labeled(write(tmp_path / 'labels', ['000', '001']))
+  assert [x.shape for x in label_files.read_clip(result, [0, 1], (6, 8))] == [(6, 8)] * 2
   with pytest.raises(ValueError, match=r'000\.png has 8x6 pixels, the frames 8x8'):
-    label_files.read_clip(found, [0, 1], (8, 8))
+    label_files.read_clip(result, [0, 1], (8, 8))
 
 
 # ---- matching ---------------------------------------------------------------------------------
@@ -70,10 +70,10 @@ def test_another_size_is_refused_by_name(tmp_path):
 
 def test_labels_answer_frames_by_number_never_by_position(tmp_path):
   frames = opened(write(tmp_path / 'frames' / 'one', [f'fake_{k:03d}' for k in range(8)]))
-  found = labeled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
-  matched = label_files.match(frames, found)
+  result = labeled(write(tmp_path / 'labels' / 'one', ['gt_2', 'gt_6']))
+  matched = label_files.match(frames, result)
   assert matched == [[None, None, 0, None, None, None, 1, None]]
-  values = label_files.read_clip(found, [k for k in matched[0] if k is not None], (6, 8))
+  values = label_files.read_clip(result, [k for k in matched[0] if k is not None], (6, 8))
   assert [int(x[0, 0]) for x in values] == [0, 1]
 
 
@@ -89,15 +89,15 @@ def test_cityscapes_names_match(tmp_path):
   """The last number of a frame's name is the 8 of '8bit' in all of them."""
   names = [f'aachen_000000_{k:06d}_leftImg8bit' for k in (18, 19, 20)]
   frames = opened(write(tmp_path / 'frames', names))
-  found = labeled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
-  assert label_files.match(frames, found) == [[None, 0, None]]
+  result = labeled(write(tmp_path / 'labels', ['aachen_000000_000019_gtFine_labelIds']))
+  assert label_files.match(frames, result) == [[None, 0, None]]
 
 
 def test_a_label_without_a_frame_is_named(tmp_path):
   frames = opened(write(tmp_path / 'frames', ['000', '001']))
-  found = labeled(write(tmp_path / 'labels', ['000', '007']))
+  result = labeled(write(tmp_path / 'labels', ['000', '007']))
   with pytest.raises(ValueError, match='label 007 .* has no frame .*000 to 001'):
-    label_files.match(frames, found)
+    label_files.match(frames, result)
 
 
 def test_an_unknown_clip_is_named(tmp_path):

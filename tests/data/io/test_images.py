@@ -1,4 +1,4 @@
-"""Pictures on the host: reading, writing, resizing, thermal limits."""
+"""Pictures on the host: reading, writing, resizing, thermal ranges."""
 
 import os
 
@@ -157,32 +157,32 @@ def test_an_unknown_resize_rule_is_refused():
     resize.train_size((30, 100), data)
 
 
-def test_8_bit_limits_are_0_and_255():
-  np.testing.assert_array_equal(thermal.thermal_limits([RAMP], '100,200'), [0, 255])
+def test_the_range_of_8_bits_is_0_to_255():
+  np.testing.assert_array_equal(thermal.value_range([RAMP], '100,200'), [0, 255])
 
 
-def test_clip_limits_are_the_percentiles_over_the_sample():
+def test_the_range_of_a_clip_is_its_percentiles_over_the_sample():
   values = np.random.default_rng(0).integers(3000, 9000, (4, 50, 50, 1)).astype(np.uint16)
   expected = np.percentile(values, [1, 99], method='inverted_cdf')
-  np.testing.assert_allclose(thermal.thermal_limits(values, 'clip'), expected, atol=8)
+  np.testing.assert_allclose(thermal.value_range(values, 'clip'), expected, atol=8)
 
 
 def test_at_most_64_frames_are_looked_at():
   stream = iter([DEEP] * 100)
-  thermal.thermal_limits(stream, 'clip')
-  assert len(list(stream)) == 100 - thermal.LIMIT_FRAMES
+  thermal.value_range(stream, 'clip')
+  assert len(list(stream)) == 100 - thermal.RANGE_FRAMES
 
 
-def test_a_constant_clip_has_limits_apart():
-  low, high = thermal.thermal_limits([np.full((4, 4, 1), 500, np.uint16)], 'clip')
+def test_a_constant_clip_has_a_range_that_is_not_empty():
+  low, high = thermal.value_range([np.full((4, 4, 1), 500, np.uint16)], 'clip')
   assert low == 500
   assert high == 501
 
 
-@pytest.mark.parametrize(('rule', 'limits'), [('dtype', (0, 65535)), ('7000,9500', (7000, 9500)),
+@pytest.mark.parametrize(('rule', 'expected'), [('dtype', (0, 65535)), ('7000,9500', (7000, 9500)),
                                               ((7000.0, 9500.0), (7000, 9500))])
-def test_fixed_limits(rule, limits):
-  np.testing.assert_array_equal(thermal.thermal_limits([DEEP], rule), limits)
+def test_fixed_ranges(rule, expected):
+  np.testing.assert_array_equal(thermal.value_range([DEEP], rule), expected)
 
 
 @pytest.mark.parametrize('rule', ['clips', '5', '9,3', '1,2,3', ''])
