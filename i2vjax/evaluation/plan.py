@@ -15,7 +15,7 @@ from i2vjax.data import open_source
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
-from i2vjax.data.transforms import tasks
+from i2vjax.data.transforms import tasks, thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.metrics import lpips
