@@ -67,8 +67,14 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
       partner = next(targets)
       target = as_saved(partner.frames, partner.value_range, channels, quantize)
     yield EvalClip(
-        clip.name, clip.frames, clip.value_range, thermal.to_display(clip.frames, clip.value_range), target,
-        true_motion(clip) if with_motion else None, true_labels(clip))
+      clip.name,
+      clip.frames,
+      clip.value_range,
+      thermal.to_display(clip.frames, clip.value_range),
+      target,
+      true_motion(clip) if with_motion else None,
+      true_labels(clip),
+    )
 
 
 def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[EvalClip]:

@@ -58,7 +58,10 @@ def class_map_scores(settings: ConfigDict, frames: FrameSource) -> dict[str, flo
   """
   truth = label_files.label_source(defaults.data(), settings.labels)
   predicted = label_files.label_source(defaults.data(), settings.predictions)
-  table, total = classes.id_table(settings.label_map), segmentation.init(len(class_names.CITYSCAPES))
+  table, total = (
+    classes.id_table(settings.label_map),
+    segmentation.init(len(class_names.CITYSCAPES)),
+  )
   # For each clip the numbers of its label files, None where a frame has none.
   matches = zip(frames.clips, label_files.match(frames, truth),
                 label_files.match(frames, predicted), strict=True)

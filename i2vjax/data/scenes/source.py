@@ -10,7 +10,8 @@ from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.core.ops import hw
-from i2vjax.data.scenes import cameras, flow, hashing, render, surface, truth, world
+from i2vjax.data.scenes import cameras, hashing, render, surface, truth, world
+from i2vjax.data.scenes import flow as scenes_flow
 from i2vjax.data.scenes import palette as p
 from i2vjax.data.source import Clip, FrameSource
 
@@ -120,7 +121,7 @@ class Scenes(FrameSource):
   def _motion(self, scene, t):
     record = {}
     for name, start, end in (('forward', t, t + 1), ('backward', t + 1, t)):
-      motion, visible = flow.between(scene, start, end, self.size)
+      motion, visible = scenes_flow.between(scene, start, end, self.size)
       record[name] = motion.astype(np.float32)
       record[f'{name}_visible'] = visible.astype(np.float32)
     return record

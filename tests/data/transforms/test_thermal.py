@@ -13,14 +13,13 @@ import stub_runs as stubs
 from tiny_runs import TINY
 
 from i2vjax import defaults, main
-from i2vjax import translate as translator
 from i2vjax.core import ops
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.loader import batches
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal
 from i2vjax.run import folder as run_folder
-from i2vjax.run import resume
+from i2vjax.run import resume, translator
 
 SIZE = 32
 RULES = ('clip', 'frame', 'dtype', '27000,34000')
@@ -60,9 +59,9 @@ def seen_in_training(place, rule, cache, count):
 def seen_in_translation(place, rule):
   """[T, H, W, 3] floats that reach the networks of a run with this rule in its config."""
   run = stubs.make(lambda *args: (args[-2], args[-1]), stubs.config(thermal_range=rule))
-  call = translator.program(run, quantize=False)
+  call = translator.compile_chunk(run, quantize=False)
   items = [item for stream in streams.open_streams(place) for item in stream.read()]
-  actual = translator.clip(call, items, run.config.data.thermal_range, chunk=4)
+  actual = translator.translate_clip(call, items, run.config.data.thermal_range, chunk=4)
   return np.stack([result for _, _, result in actual])
 
 
