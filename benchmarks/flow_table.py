@@ -84,7 +84,7 @@ def estimator(name, stretch):
     nets[key], fixed[key] = module, pretrained.load(weight_id, module, None, source)
 
   def estimate(fixed, a, b):
-    a, b = (ops.match_channels(x, 3) for x in flow.stretched(config, 'a', a, b))
+    a, b = (ops.match_channels(x, 3) for x in flow.stretch_contrast(config, 'a', a, b))
     return flow.estimate(Model(config, nets, frozen=fixed), a, b)
   return functools.partial(jax.jit(estimate), fixed), random
 

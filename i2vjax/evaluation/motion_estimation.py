@@ -23,7 +23,7 @@ def estimator_of(config):
   """Name of what estimates motion for the warping error: `eval.flow`, or the best that is here."""
   name = config.eval.flow
   if name != 'auto':
-    estimate.plan(name)
+    estimate.parse_name(name)
     return name
   known = [name for name in ESTIMATORS if registry.find(registry.entry(name), config)]
   return known[0] if known else 'tvl1'
@@ -33,7 +33,7 @@ def motion_of(config, name):
   """uint8 frames [T, H, W, C] of the source -> (flow [T-1, H, W, 2], visible [T-1, H, W]).
 
   Forward flow by the estimator `name`, visible where the backward flow agrees and no motion ends
-  (metrics/warping.py). Infrared pairs are stretched to the whole range first (networks/flow.py).
+  (metrics/warping.py). Infrared pairs are stretched to the whole range first (flow/estimate.py).
   """
   settings = ml_collections.FrozenConfigDict(dict(
       flow=dict(name=name, iters=20, levels=5, warps=5, inner=30, stretch=True, weights=''),
@@ -46,7 +46,7 @@ def motion_of(config, name):
 
   @jax.jit
   def both(params, now, after):
-    now, after = estimate.stretched(settings, 'a', now, after)
+    now, after = estimate.stretch_contrast(settings, 'a', now, after)
     estimator = model.replace(frozen=params)
     forward = estimate.estimate(estimator, now, after)
     backward = estimate.estimate(estimator, after, now)

@@ -14,7 +14,7 @@ def settle(config):
   """Decide once what 'auto' means, before anything is built.
 
   `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line;
-  `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (networks/flow.py). An empty `optim.lr`
+  `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (flow/estimate.py). An empty `optim.lr`
   is filled from `optim.lr_by_backbone`, because features and critic decide which rate trains.
 
   Args:

@@ -143,7 +143,7 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  found = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
+  found = estimate.flows_of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
   return batch['a'], {way: found['a', way] for way in ways}
 
 
