@@ -116,7 +116,7 @@ def load(named, config):
     config.perceptual = 'random' if random else 'vgg'
   params = {name: pretrained.load(weight_id, module, None, config)
             for name, (module, weight_id) in named.items()}
-  record = pretrained.used()
+  record = pretrained.loaded_weights()
   files = {weight_id: 'random' if random else
            f'{record[weight_id]["file"]}, {record[weight_id]["sha256"][:8]}'
            for _, weight_id in named.values()}

@@ -107,6 +107,7 @@ def test_infrared_pairs_use_the_whole_range():
 
 def test_auto_settles_to_raft_if_its_file_is_here(tmp_path, monkeypatch):
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   config = config_of('auto')
   config.pretrained_dir = str(tmp_path)

@@ -233,6 +233,7 @@ def test_channels_follow_the_files():
 
 
 def test_without_vgg_the_imported_run_does_without_and_says_so(tmp_path, monkeypatch):
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
   config = config_of('i2vgan')
