@@ -1,4 +1,4 @@
-"""One network as a folder that flax and orbax alone can read: parameters, and how to build it."""
+"""Export of one network as a folder that flax and orbax can read."""
 
 import contextlib
 import dataclasses
@@ -18,28 +18,28 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.run import averaging
 
-FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words a full disk
-TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
+DISK_FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # in messages of orbax
+TRANSLATORS = ('gen_ab', 'gen')   # the networks that translate a to b
 
 
 def export(run, network, output, overwrite=False):
   """Write the parameters of one network as an orbax checkpoint of its own.
 
   The folder holds `params/` (orbax StandardCheckpointer: a dict of arrays, no class of ours inside)
-  and `network.json` (which module with which arguments, what goes in, where it came from). Written
-  beside, read back, compared bit for bit, and only then given its name.
+  and `network.json` (module, arguments, inputs, origin). Written under a hidden name, read back,
+  compared bit for bit, and only then renamed.
 
   Args:
     run: load.Run.
     network: name of a trained network; None takes the one that translates.
     output: folder to be made.
-    overwrite: replace a folder that an earlier export made; never any other.
+    overwrite: replace the folder of an earlier export; never any other.
 
   Returns:
     pathlib.Path of the folder.
 
   Raises:
-    ValueError: no such network. FileExistsError: the output exists. OSError: the disk is full, or
+    UserError: no such network. FileExistsError: the output exists. OSError: the disk is full, or
     nothing can be written there. RuntimeError: what was read back differs from what was written.
   """
   network = choose(run.params, network)
@@ -58,9 +58,9 @@ def export(run, network, output, overwrite=False):
       shutil.rmtree(output)
     part.rename(output)
   except (OSError, ValueError) as error:   # orbax passes the system's refusal on as text
-    full = getattr(error, 'errno', None) == errno.ENOSPC or any(
-        text in str(error) for text in FULL)
-    if not full:
+    is_full = getattr(error, 'errno', None) == errno.ENOSPC or any(
+        text in str(error) for text in DISK_FULL)
+    if not is_full:
       raise
     free = shutil.disk_usage(part.parent).free // 2**20
     raise OSError(f'{output}: the disk is full ({free} MiB free); nothing of it is left') from error
@@ -70,7 +70,7 @@ def export(run, network, output, overwrite=False):
 
 
 def write(folder, params):
-  """The orbax checkpoint alone."""
+  """Write only the orbax checkpoint."""
   with quiet(logging.CRITICAL), ocp.StandardCheckpointer() as writer:   # it logs what it raises
     writer.save(folder, params)
 
@@ -88,33 +88,35 @@ def quiet(level):
 
 
 def choose(params, network=None):
-  """Name of the network to export: the one asked for, or the one that translates."""
-  there = ', '.join(sorted(params))
+  """Name of the network to export: `network`, or the one that translates."""
+  names = ', '.join(sorted(params))
   if network is None:
-    found = [name for name in TRANSLATORS if name in params]
-    if not found:
-      raise UserError(f'say which network to export with --network: {there}')
-    return found[0]
+    translators = [name for name in TRANSLATORS if name in params]
+    if not translators:
+      raise UserError(f'say which network to export with --network: {names}')
+    return translators[0]
   if network not in params:
-    raise UserError(f'--network {network}: this run has {there}')
+    raise UserError(f'--network {network}: this run has {names}')
   return network
 
 
 def _check(output, overwrite):
   if not output.exists():
     return
-  ours = (output / 'network.json').is_file() and (output / 'params').is_dir()
-  if not overwrite or not ours:
-    how = 'use --overwrite or another name' if ours else 'and is no export: use another name'
-    raise FileExistsError(f'{output} exists already, {how}')
+  is_export = (output / 'network.json').is_file() and (output / 'params').is_dir()
+  if not overwrite or not is_export:
+    remedy = 'use --overwrite or another name'
+    if not is_export:
+      remedy = 'and is no export: use another name'
+    raise FileExistsError(f'{output} exists already, {remedy}')
 
 
 def describe(run, network):
-  """How to build the network again: class, arguments, example inputs; and where it came from."""
+  """Content of network.json: class, arguments and example inputs of the network, and its origin."""
   module, examples = run.model.networks[network], run.method.example_inputs(run.config)
   arguments = {field.name: plain(getattr(module, field.name))
                for field in dataclasses.fields(module) if field.name not in ('parent', 'name')}
-  # Functions made inside functions (initializers) cannot be named, nor are they needed any more.
+  # Functions defined inside functions (initializers) have no import path; they are not needed.
   arguments = {name: value for name, value in arguments.items() if '<locals>' not in str(value)}
   return {'network': network, 'method': run.config.method, 'step': int(run.step),
           'weights': run.weights if network in averaging.names(run.method) else 'raw',
@@ -156,7 +158,7 @@ def verify(folder, params):
 
 
 def restore(folder):
-  """Parameters of an export as NumPy arrays: the same call that its users make."""
+  """Parameters of an export as NumPy arrays, by the call that its users make."""
   with quiet(logging.ERROR), ocp.StandardCheckpointer() as reader:
     # orbax warns that the devices are taken from the file
     return jax.tree.map(np.asarray, reader.restore(pathlib.Path(folder).absolute()))
