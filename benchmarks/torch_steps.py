@@ -1,8 +1,8 @@
-"""One training step of CycleGAN, CUT, Recycle-GAN and I2V-GAN in PyTorch: twins of i2vjax/methods.
+"""Training steps of CycleGAN, CUT, Recycle-GAN and I2V-GAN in PyTorch.
 
-The same config, networks, losses and number of passes as ours, written as PyTorch is used with
-care: frames folded into the batch, every image made once, targets and keys under `no_grad`, critics
-frozen while the generators learn.
+The same config, networks, losses and number of passes as in i2vjax/methods, in efficient PyTorch:
+frames folded into the batch, every image computed once, targets and keys under `no_grad`, critics
+frozen while the generators are trained.
 """
 
 import torch
@@ -12,37 +12,37 @@ from torch.nn import functional
 from torch_parts import by_layer, patches, sizes, squares
 
 SIDES = (('a', 'b'), ('b', 'a'))
-# What the twins know, {field of the config: value}; ours alone has the other values.
-KNOWN = {'gan.mode': 'lsgan', 'gan.pool': 0, 'pred.kind': 'unet', 'pred.dropout': False,
-         'gen.dropout': False, 'rec.norm': 'l1', 'vgg.input_norm': 'raw', 'nce.flip': False,
-         'nce.mlp': True, 'nce.train_projection': False, 'ins.detach_keys': True,
-         'weights.predictor_adversarial': 0.0, 'optim.accumulate': 1, 'compute': 'float32',
-         'remat': False}
+# {field of the config: the only value that is written in PyTorch}.
+SUPPORTED = {'gan.mode': 'lsgan', 'gan.pool': 0, 'pred.kind': 'unet', 'pred.dropout': False,
+             'gen.dropout': False, 'rec.norm': 'l1', 'vgg.input_norm': 'raw', 'nce.flip': False,
+             'nce.mlp': True, 'nce.train_projection': False, 'ins.detach_keys': True,
+             'weights.predictor_adversarial': 0.0, 'optim.accumulate': 1, 'compute': 'float32',
+             'remat': False}
 
 l1 = functional.l1_loss
 
 
 def check(config):
-  """Refuse what only our side does."""
+  """Refuse configs that are not written in PyTorch."""
   if config.method not in STEPS:
     raise ValueError(f'no twin in PyTorch of {config.method}: there are {", ".join(STEPS)}; '
                      '--ours_only times the others')
-  for field, known in KNOWN.items():
+  for field, supported in SUPPORTED.items():
     block = config
     for name in field.split('.'):
       block = block.get(name, None) if block is not None else None
-    if block is not None and block != known:
-      raise ValueError(f'{field}={block!r}: the twin in PyTorch knows {known!r} only')
+    if block is not None and block != supported:
+      raise ValueError(f'{field}={block!r}: the twin in PyTorch knows {supported!r} only')
 
 
 def random_places(purpose, sizes, count):
-  """Own places for each tap, without repetition: [[n_k] numbers on a map of h_k w_k]."""
+  """Random places for each tap, without repetition: [[n_k] numbers on a map of h_k w_k]."""
   del purpose
   return [torch.randperm(size)[:count] for size in sizes]
 
 
 def make(config, batch, places=random_places, optimizer=None):
-  """(networks, step): `step()` moves all players once and returns {term: number}.
+  """(networks, step): `step()` updates all players once and returns {term: number}.
 
   Args:
     config: settled config of one of `STEPS`.
@@ -91,11 +91,11 @@ def compares(config):
   return any(config.weights.get(name, 0) for name in ('nce', 'nce_identity', 'exs', 'ins'))
 
 
-# ---- What the steps share
+# ---- Shared by the steps
 
 
 def weighted(terms, weights):
-  """Sum of the terms that have a weight; these are functions without arguments."""
+  """Weighted sum of the terms, functions without arguments; those of weight 0 are not computed."""
   values = {name: term() for name, term in terms.items() if weights.get(name, 0)}
   return sum(weights[name] * value for name, value in values.items()), values
 
