@@ -1,4 +1,4 @@
-"""Time and memory of one training step, ours and the same in PyTorch.
+"""Time and memory of a training step, ours and in PyTorch.
 
   python benchmarks/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256]
       [--rounds 5] [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual]
@@ -145,8 +145,11 @@ def torch_step(config, options):
   """(one training step in PyTorch as a function without arguments, None)."""
   import torch
   import torch_steps
-  batch = {x: [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
-               for frame in frames(config, config.data.frames)] for x in 'ab'}
+
+  def clip():
+    return [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
+            for frame in frames(config, config.data.frames)]
+  batch = {'a': clip(), 'b': clip()}
   return torch_steps.make(config, batch)[1], None
 
 

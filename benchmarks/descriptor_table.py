@@ -40,8 +40,8 @@ def read_pairs(infrared, visible, count):
     clips = np.arange(len(clips))
   pairs = []
   for i in picks:
-    a, b = (to_float(source.read(int(i))['frame']) for source in sources)
-    pairs.append((clips[i], a, b))
+    frames = [to_float(source.read(int(i))['frame']) for source in sources]
+    pairs.append((clips[i], *frames))
   return pairs
 
 

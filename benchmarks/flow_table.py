@@ -63,7 +63,8 @@ def folder(path, size, count):
     raise ValueError(f'{path} holds no two frames in a row')
   pairs = []
   for k in np.unique(np.linspace(0, len(starts) - 1, count).round().astype(int)):
-    a, b = (to_float(source.read(i)['frame']) for i in (starts[k], starts[k] + 1))
+    a = to_float(source.read(starts[k])['frame'])
+    b = to_float(source.read(starts[k] + 1)['frame'])
     pairs.append((resized(a, size), resized(b, size), None))
   return pairs
 

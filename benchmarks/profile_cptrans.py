@@ -1,4 +1,4 @@
-"""Time of the parts of a CPTrans step, and accuracy of its content weights.
+"""Time of a CPTrans step by parts, accuracy of its content weights.
 
   python benchmarks/profile_cptrans.py --config configs/cptrans.py:demo [--workdir RUN] [--crop 128]
 

@@ -140,8 +140,10 @@ def step_flops(config, method, nets, frozen):
   params = {name: abstract(net, inputs[name]) for name, net in nets.items()}
   frozen_params = {name: params.pop(name) for name in frozen}
   tx = schedules.optimizers(config, method.PLAYERS, 100)
-  opt = {player: jax.eval_shape(tx[player].init, {name: params[name] for name in names})
-         for player, names in method.PLAYERS.items()}
+  opt = {}
+  for player, names in method.PLAYERS.items():
+    params_of_player = {name: params[name] for name in names}
+    opt[player] = jax.eval_shape(tx[player].init, params_of_player)
   model_state = base.hook(method, 'model_state')(config)
   device_state = base.hook(method, 'device_state')(config)
   data = config.data
@@ -181,7 +183,8 @@ def count(config):
   config = parts[0]
   rows = [dataclasses.replace(row, images=row.images * config.data.batch * framewise(config))
           for row in BY_HAND[config.method](config) if row.images]
-  each = {key: pass_flops(*parts, *key) for key in {(row.network, row.half) for row in rows}}
+  kinds = {(row.network, row.half) for row in rows}
+  each = {kind: pass_flops(*parts, *kind) for kind in kinds}
   return step_flops(*parts), [(row, each[row.network, row.half]) for row in rows]
 
 

@@ -137,7 +137,7 @@ def _data_step(a, moved, u0, limit):
 
   v = u - k g with k = r / |g|^2 or, where r is larger than that allows, +-`limit`.
   """
-  b, gx, gy = (moved[..., i] for i in range(3))
+  b, gx, gy = moved[..., 0], moved[..., 1], moved[..., 2]
   square = gx * gx + gy * gy + 1e-6
   constant = b - a - gx * u0[..., 0] - gy * u0[..., 1]
 

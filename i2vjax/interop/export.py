@@ -1,4 +1,4 @@
-"""Export of one network as a folder that flax and orbax can read."""
+"""Export of one network as a folder for flax and orbax."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""Edge maps of source frames on the device, the targets of gradient alignment.
+"""Edge maps of source frames, the targets of gradient alignment.
 
 PearlGAN reads them from files: of visible frames by Canny (the paper gives no parameters), of
 infrared ones by an external contour detector (MCI) that tells outlines from texture. Here both are

@@ -129,8 +129,11 @@ def distances(network: Callable, images: Sequence[tuple[jax.Array, Hashable]],
   """
   def features(images):
     stacked = network(jnp.concatenate([ops.match_channels(image, 3) for image in images]))
-    split = {tap: jnp.split(value, len(images)) for tap, value in stacked.items()}
-    return [{tap: values[i] for tap, values in split.items()} for i in range(len(images))]
+    by_image = [{} for _ in images]
+    for tap, value in stacked.items():
+      for image, part in zip(by_image, jnp.split(value, len(images)), strict=True):
+        image[tap] = part
+    return by_image
   of_targets = dict(zip(targets, features(list(targets.values())), strict=True))
   of_images = features([image for image, _ in images])
   return [distance(x, of_targets[name], **parts)

@@ -1,4 +1,4 @@
-"""Fusion of a frame with the warped previous frame (STC-V2V, Park et al., 2019)."""
+"""Fusion of a frame with the warped previous frame (STC-V2V)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -54,7 +54,8 @@ def block(config):
   """FusionBlock of the block `config.fuse` (`width`, `kernel`)."""
   fuse = config.fuse
   if fuse.kernel % 2 == 0:
-    raise UserError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask is aligned with its frame')
+    raise UserError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask is aligned with its '
+                    'frame')
   return FusionBlock(fuse.width, fuse.kernel, bool(config.remat),
                      kernel_init=layers.initializer(config.init),
                      dtype=layers.compute_dtype(config))

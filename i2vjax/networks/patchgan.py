@@ -1,4 +1,4 @@
-"""PatchGAN: a convolutional critic with one score per patch (Isola et al., 2017)."""
+"""PatchGAN critic with one score per patch (Isola et al., 2017)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,7 @@
-"""ViT (Dosovitskiy et al., 2021) as a frozen tokenizer, and its token critic.
+"""ViT as a frozen tokenizer, and the critic on its tokens.
 
-Parameters are named and shaped as in Google's AugReg .npz files, so those load without a table.
-The choice of tokens follows the public ROMA code.
+The network is that of Dosovitskiy et al. (2021). Parameters are named and shaped as in Google's
+AugReg .npz files, so those load without a table. The choice of tokens follows the public ROMA code.
 """
 
 import math

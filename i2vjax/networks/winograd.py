@@ -84,7 +84,8 @@ def _input_parts(x, axis):
 
 def _grad_parts(g, axis):
   """A g: n places along `axis` -> four arrays of n / 2."""
-  even, odd = (jax.lax.slice_in_dim(g, i, g.shape[axis], 2, axis) for i in (0, 1))
+  even = jax.lax.slice_in_dim(g, 0, g.shape[axis], 2, axis)
+  odd = jax.lax.slice_in_dim(g, 1, g.shape[axis], 2, axis)
   return [even, even + odd, even - odd, -odd]
 
 

@@ -182,9 +182,9 @@ def test_a_wrong_local_file_is_named_and_a_half_done_download_stays(config, item
   part.parent.mkdir(parents=True, exist_ok=True)
   part.write_bytes(b'half')
   (tmp_path / 'mine.bin').write_bytes(b'something else')
-  with pytest.raises(ValueError, match=r'mine\.bin') as told:
+  with pytest.raises(ValueError, match=r'mine\.bin') as error:
     fetch.fetch('vgg19', config, file=str(tmp_path / 'mine.bin'))
-  assert '.part' not in str(told.value)
+  assert '.part' not in str(error.value)
   assert part.read_bytes() == b'half' and (tmp_path / 'mine.bin').exists()
 
 
