@@ -1,8 +1,9 @@
-"""Writes one held-out clip of the built-in street as video files, to have something to translate.
+"""Writes a test clip of the built-in street as video files.
 
   python benchmarks/scenes_clip.py --output runs/demo/held_out [--clip 0] [--size 128] [--frames 48]
 
-infrared.mp4 is the thermal camera by night, visible.mp4 the same moments by day.
+infrared.mp4 is the thermal camera by night, an input for translate; visible.mp4 shows the same
+moments by day.
 """
 
 import argparse
@@ -10,7 +11,7 @@ import pathlib
 
 from i2vjax import defaults
 from i2vjax.data import scenes
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import video_writer
 
 
 def write_clip(output, clip=0, size=128, frames=48, rate=12):
@@ -21,7 +22,7 @@ def write_clip(output, clip=0, size=128, frames=48, rate=12):
   for domain, name in (('a', 'infrared'), ('b', 'visible')):
     source = scenes.open_split(data, 'test', domain)
     _, start, length = source.clips[clip]
-    with video_reader.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
+    with video_writer.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
       for t in range(length):
         writer.write(source.read(start + t)['frame'])
 

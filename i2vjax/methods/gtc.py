@@ -152,7 +152,7 @@ def motion(model, batch):
   """
   if not needs_flow(model.config):
     return None, None
-  flows = estimate.of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
+  flows = estimate.flows_of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
   valid = visibility.trusted(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])

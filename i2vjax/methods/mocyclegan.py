@@ -108,7 +108,7 @@ def cycle_term(config):
   `motion.cycle`: 'flow' estimates the flow of what came back, 'warp' moves that along the flow of
   the real pair. 'auto': 'flow' with a learned estimator. Which it was shows in the log.
   """
-  learned = estimate.plan(config.flow.name)[1] in estimate.LEARNED
+  learned = estimate.parse_name(config.flow.name)[1] in estimate.LEARNED
   kind = config.motion.cycle
   if kind not in ('auto', 'flow', 'warp'):
     raise UserError(f"motion.cycle={kind!r}: choose 'auto', 'flow' or 'warp'")
@@ -212,7 +212,7 @@ def motions(model, batch):
   c: going there and back returns (`visibility.occlusion`), and the target lies in the frame.
   """
   wanted = [(x, way) for x in 'ab' for way in ('backward', 'forward')]
-  found = estimate.of_clips(model, batch, wanted)
+  found = estimate.flows_of_clips(model, batch, wanted)
   flows = {}
   for x in 'ab':
     there, back = ops.fold(found[x, 'backward']), ops.fold(found[x, 'forward'])
@@ -275,7 +275,8 @@ def estimated(model, frames):
   pairs = []
   for x in 'ab':
     before, now = neighbors(config, frames[x])
-    pairs.append([ops.match_channels(y, 3) for y in estimate.stretched(config, x, now, before)])
+    pair = estimate.stretch_contrast(config, x, now, before)
+    pairs.append([ops.match_channels(y, 3) for y in pair])
   now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
   found = net.apply({'params': model.frozen['flow']}, now, before)
   return dict(zip('ab', jnp.split(found, 2), strict=True))

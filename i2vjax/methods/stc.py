@@ -147,7 +147,7 @@ def motions(model, batch):
     {x: {'flow': [B, K-1, H, W, 2], 'seen': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
     [B, K-1, H, W, C]}}, all constant.
   """
-  flows = estimate.of_clips(model, batch, [(x, 'backward') for x in 'ab'])
+  flows = estimate.flows_of_clips(model, batch, [(x, 'backward') for x in 'ab'])
   found = {}
   for (x, _), motion in flows.items():
     now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(motion)
@@ -311,7 +311,7 @@ def translate(model, params, model_state, carry, frames):
     x, g = inputs
     before = jnp.where(carry['started'] > 0, carry['x'], x)
     pair = {'a': jnp.stack([before, x], axis=1)}
-    motion = estimate.of_clips(model, pair, [('a', 'backward')])['a', 'backward'][:, 0]
+    motion = estimate.flows_of_clips(model, pair, [('a', 'backward')])['a', 'backward'][:, 0]
     moved, seen = ops.warp(carry['y'], motion), visibility(config, x, before, motion)
     _, mask = fuse(model, params, 'fuse_ab', g, moved, seen)
     mask = mask * carry['started']

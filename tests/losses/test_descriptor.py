@@ -105,7 +105,7 @@ def test_finite_gradient_on_constant_and_noise_frames(street):
 slope = jax.jit(jax.grad(lambda x, y: loss(x, y) + loss(x, y, local=True), argnums=1))
 
 
-def test_windows_are_centerd_by_themselves():
+def test_windows_are_centered_by_themselves():
   level = jax.random.normal(jax.random.key(0), (2, 6, 6, 4)) + 3.0
   tokens = descriptor.window_tokens([level], jnp.array([[0, 1, 6, 7]]))[0]
   expected = descriptor.center(level[:, :2, :2].reshape(2, 4, 4))

@@ -141,7 +141,9 @@ def trained_on(source):
   config = defaults.get_config()
   config.flow = dict(name='gt')
   ways = ('backward', 'forward')
-  result = estimate.of_clips(Model(config, {}, frozen={}), batch, [('a', way) for way in ways])
+  result = estimate.flows_of_clips(
+    Model(config, {}, frozen={}), batch, [('a', way) for way in ways]
+  )
   return batch['a'], {way: result['a', way] for way in ways}
 
 
