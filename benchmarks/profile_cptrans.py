@@ -23,7 +23,7 @@ from i2vjax.core.model import Model, apply
 from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches as windows
 from i2vjax.losses import adversarial
-from i2vjax.methods import cptrans
+from i2vjax.methods import cptrans, vit_parts
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load, schedules, settle
 
@@ -42,9 +42,9 @@ def timed(function, *inputs, repeats=5):
 def parts(config, nets, params, fixed, batch, key):
   """{name: (function, inputs)} of the parts of a step, as methods/cptrans.py composes them."""
   x, y = batch['a'][:, 0], batch['b'][:, 0]
-  see = functools.partial(cptrans.features, Model(config, nets, frozen=fixed))
-  fake = see(apply(nets, params, 'gen', x))
-  source, real = see(x), see(y)
+  features = functools.partial(vit_parts.features, Model(config, nets, frozen=fixed))
+  fake = features(apply(nets, params, 'gen', x))
+  source, real = features(x), features(y)
 
   def weights(params):
     return cptrans.content_weights(Model(config, nets), params, real, fake, key)[:2]
@@ -61,7 +61,7 @@ def parts(config, nets, params, fixed, batch, key):
 
   def structure(fake):
     return weighted(
-      cptrans.structure(Model(config, nets, frozen=fixed), source, fake, key), config.weights
+      vit_parts.structure(Model(config, nets, frozen=fixed), source, fake, key), config.weights
     )[0]
 
   def temporal(gen):
@@ -95,12 +95,11 @@ def choices(config, nets, params, fixed, batch, key, method):
   """Patches of the translated frames that `method` chooses, [B, h, w] bool."""
   config = config.copy_and_resolve_references()
   config.co.method = method
-  fake = cptrans.features(
-    Model(config, nets, frozen=fixed), apply(nets, params, 'gen', batch['a'][:, 0])
-  )
-  seen = cptrans.join(fake, cptrans.features(Model(config, nets, frozen=fixed), batch['b'][:, 0]))
+  model = Model(config, nets, frozen=fixed)
+  fake = vit_parts.features(model, apply(nets, params, 'gen', batch['a'][:, 0]))
+  both = vit_parts.join(fake, vit_parts.features(model, batch['b'][:, 0]))
   delta, _ = jax.jit(lambda params: cptrans.deviation(
-      Model(config, nets), params, seen, len(batch['a']), key))(params)
+      model, params, both, len(batch['a']), key))(params)
   return cptrans.select(config, delta)
 
 

@@ -1,11 +1,12 @@
-"""One file per method; `get` finds it by name. The contract stands in base.py."""
+"""One file per method, found by name with `get`; their contract is base.py."""
 
 import importlib
 import pkgutil
 
 from i2vjax.core.errors import UserError, did_you_mean
 
-PARTS = ('base', 'shared', 'triplets', 'morngan_memory')   # what methods are made of
+# What methods are made of; all else in this folder is a method.
+PARTS = ('base', 'shared', 'feature_terms', 'triplets', 'vit_parts', 'morngan_memory')
 
 
 def names():
