@@ -114,7 +114,7 @@ def zoom(key, count, size, *, scale):
 # ---- What has content moves (CPTrans)
 
 
-def normalize(weights, kind='minmax'):
+def normalize_weights(weights, kind='minmax'):
   """Weight maps [B, H, W, 1] to [0, 1], each image by itself (Normalize in the flow equation).
 
   'minmax': (w - min) / (max - min), so that patches without content stay where they are; a constant
@@ -182,7 +182,7 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
     gamma: gamma_stride, rms motion in pixels where the normalized weight is 1.
     sigma: pixels over which the motion keeps its direction. Both are for H = 256 and scale with H;
       gamma / sigma up to 0.35 keeps the motion from folding over.
-    normalize, smooth, unit_gain: as in `normalize` and `smooth_noise`.
+    normalize, smooth, unit_gain: as in `normalize_weights` and `smooth_noise`.
     upsample: 'linear' or 'nearest'.
 
   Returns:
@@ -191,7 +191,7 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
   scale = size[0] / 256
   # Normalized before it is enlarged: interpolation leaves a constant map constant only to rounding,
   # and the normalization would blow the rounding up.
-  amount = ops.resize(normalize(weights[..., None], normalize), size, upsample)
+  amount = ops.resize(normalize_weights(weights[..., None], normalize), size, upsample)
   return smooth_motion(key, amount * (gamma * scale), size, smooth=lambda noise: smooth_noise(
       noise, sigma * scale, smooth, unit_gain))
 
