@@ -1,4 +1,4 @@
-"""CUT and FastCUT (ECCV 2020), the one-sided image baseline of the papers of this field.
+"""CUT and FastCUT (ECCV 2020), the one-sided image baseline.
 
 python -m i2vjax.main --config configs/cut.py:demo --workdir runs/cut-demo
 

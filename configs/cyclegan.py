@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al., ICCV 2017), the image baseline of every paper of this field.
+"""CycleGAN (Zhu et al., ICCV 2017), the image baseline of this field.
 
 python -m i2vjax.main --config configs/cyclegan.py:demo --workdir runs/cyclegan-demo
 

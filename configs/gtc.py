@@ -1,4 +1,4 @@
-"""GTC (ACM MM 2018): supervised video to video, consistent from frame to frame and as a clip.
+"""GTC (ACM MM 2018): supervised video to video, consistent over time.
 
 python -m i2vjax.main --config configs/gtc.py:demo --workdir runs/gtc-demo
 python -m i2vjax.main --config configs/gtc.py:paper-color --config.data.train_b=VIDEOS

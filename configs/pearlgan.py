@@ -1,4 +1,4 @@
-"""PearlGAN (T-ITS 2022) with its ancestors ToDayGAN and ToDayGAN-TIR: thermal night to color day.
+"""PearlGAN (T-ITS 2022) and its ancestors ToDayGAN, ToDayGAN-TIR.
 
 python -m i2vjax.main --config configs/pearlgan.py:demo --workdir runs/pearlgan-demo
 python -m i2vjax.main --config configs/pearlgan.py:paper --config.data.train_a=THERMAL \

@@ -1,4 +1,4 @@
-"""STC-V2V (Park et al., ACM MM 2019): a recurrent translator fed by optical flow.
+"""STC-V2V (ACM MM 2019): a recurrent translator fed by optical flow.
 
 python -m i2vjax.main --config configs/stc.py:demo --workdir runs/stc-demo
 

@@ -1,4 +1,4 @@
-"""Unsupervised Recycle-GAN (AAAI 2022): a made-up motion in the place of the next frame.
+"""Unsupervised Recycle-GAN (AAAI 2022): synthetic motion replaces the next frame.
 
 python -m i2vjax.main --config configs/unsup_recycle.py:demo --workdir runs/unsup_recycle-demo
 

@@ -1,11 +1,13 @@
-"""One file per method, found by name with `get`; their contract is base.py."""
+"""The methods, one file each, found by name with `get`.
+
+What a method offers is in base.py; names of what methods share are in `PARTS`.
+"""
 
 import importlib
 import pkgutil
 
 from i2vjax.core.errors import UserError, did_you_mean
 
-# What methods are made of; all else in this folder is a method.
 PARTS = ('base', 'shared', 'feature_terms', 'triplets', 'vit_parts', 'morngan_memory')
 
 

@@ -1,4 +1,4 @@
-"""CUT and FastCUT (ECCV 2020): one direction only, held to its source by contrast of patches.
+"""CUT and FastCUT (ECCV 2020): one-sided translation by contrast of patches.
 
   b^ = G(a), b_idt = G(b); E = encoder half of G with its taps, F = projection
 

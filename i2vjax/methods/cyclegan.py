@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al., ICCV 2017): two translators that must undo each other.
+"""CycleGAN (Zhu et al., ICCV 2017): two translators that undo each other.
 
   L_G = gan(D_b(b'), real) + gan(D_a(a'), real)         adversarial     b' = G_ab(a), a' = G_ba(b)
       + 10 [|G_ba(b') - a| + |G_ab(a') - b|]            cycle

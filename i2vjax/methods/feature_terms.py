@@ -1,4 +1,4 @@
-"""Loss terms on features that I2V-GAN has and its ablation adds to Recycle-GAN and Mocycle-GAN.
+"""I2V-GAN's loss terms on features, for the methods of its ablation.
 
   VL(x, y) = |x - y| + content and style distance of VGG-19 features     its part behind the +
   EXS      a patch of a translation recognizes its source among other patches of the frame

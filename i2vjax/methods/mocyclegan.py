@@ -1,4 +1,4 @@
-"""Mocycle-GAN (Chen et al., ACM MM 2019), as a reconstruction: motion has to survive translation.
+"""Mocycle-GAN (ACM MM 2019), a reconstruction: motion has to survive translation.
 
 Known to us are the paper's abstract and the caption of its overview; no code is public. From there:
 two frames in a row are translated and led back; the flow of what came back must be the flow of the

@@ -1,4 +1,4 @@
-"""MornGAN (arXiv 2208.02960): night-time thermal frames to daytime color, with memory of the rare.
+"""MornGAN (arXiv 2208.02960): night thermal frames to color, with memory of rare classes.
 
 It stands on ToDayGAN-TIR with aligned gradients (methods/pearlgan.py, whose letters these are) and
 adds two segmenters: S_b reads visible frames, whose class maps M_b are given, S_a thermal ones,

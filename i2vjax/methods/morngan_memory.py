@@ -1,4 +1,4 @@
-"""MornGAN's memory: which thermal windows hold what is rare, for memory-guided sample selection.
+"""MornGAN's memory-guided sample selection: which thermal windows show rare classes.
 
 As the last phase begins every thermal window is segmented once. The table says what each holds of
 rare classes; the feed then gives each window of b one of the windows of a that are most like it.

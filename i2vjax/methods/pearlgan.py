@@ -1,4 +1,4 @@
-"""PearlGAN (T-ITS 2022): night-time thermal frames to daytime color, told where to look.
+"""PearlGAN (T-ITS 2022): night-time thermal frames to daytime color, with guided attention.
 
 ToDayGAN (ICRA 2019) is where it starts from, and a variant of this method: encoders E and renderers
 R of both domains, crossed, and a critic of three views for each. With x frames, y translations and

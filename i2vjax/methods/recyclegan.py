@@ -1,4 +1,4 @@
-"""Recycle-GAN (ECCV 2018): what is translated, predicted a frame ahead and led back must be true.
+"""Recycle-GAN (ECCV 2018): two translators and predictors of the next frame, in cycles.
 
 Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row.
 

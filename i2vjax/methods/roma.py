@@ -1,4 +1,4 @@
-"""ROMA (ACM MM 2022): cross-domain region similarity matching, night infrared to day visible video.
+"""ROMA (ACM MM 2022): night infrared to day visible video by cross-similarity.
 
 One generator, one critic, no cycle. Two neighboring frames x0 x1 are translated, y'i = G(xi), and
 seen by a frozen ViT, whose tokens S (of x) and T (of y') are compared and judged:

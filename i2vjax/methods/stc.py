@@ -1,4 +1,4 @@
-"""STC-V2V (Park et al., ACM MM 2019): a translator that carries its own output along the flow.
+"""STC-V2V (ACM MM 2019): a recurrent translator that warps its own output.
 
 One direction, x to y (a to b; b to a with networks of its own). x_1 ... x_K are frames in a row,
 f_t is the flow on x_t back to x_{t-1}, W(y, f)(p) = y(p + f(p)). I is the image generator, F the

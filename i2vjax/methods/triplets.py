@@ -1,6 +1,7 @@
-"""All images of one step on triplets of frames (Recycle-GAN, I2V-GAN), each computed once.
+"""All images of a training step on triplets of frames, each computed once.
 
-Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row:
+For Recycle-GAN and I2V-GAN. Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three
+frames in a row:
 
   y'0, y'1 = G_xy(x0), G_xy(x1)      y'2 = P_y(y'0, y'1)      x2p = P_x(x0, x1)      x~i = G_yx(y'i)
 

@@ -1,4 +1,4 @@
-"""Helpers of method tests: configs, clips, toy networks, one step, a count of passes."""
+"""Helpers of method tests: configs, clips, toy networks, one step, passes."""
 
 import importlib.util
 import math

@@ -1,4 +1,4 @@
-"""For the tests of Mocycle-GAN: clips with known flow, small networks, its motion terms."""
+"""Mocycle-GAN on clips with known flow and small networks."""
 
 import flax.linen as nn
 import jax

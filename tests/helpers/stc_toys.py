@@ -1,4 +1,4 @@
-"""STC on frames of noise with networks simple enough to be followed by hand."""
+"""STC on noise, with networks that can be followed by hand."""
 
 import flax.linen as nn
 import jax

@@ -1,4 +1,4 @@
-"""Every method keeps the contract of methods/base.py, and stands on older methods alone."""
+"""Every method keeps the contract of base.py and imports older methods only."""
 
 import ast
 import inspect

@@ -1,4 +1,4 @@
-"""CPTrans: the order of the step, what is weighed and what is constant."""
+"""CPTrans: the order of the step, its weights, its gradients."""
 
 import functools
 

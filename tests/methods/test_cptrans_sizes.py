@@ -1,4 +1,4 @@
-"""CPTrans: sizes and numbers of the paper, choices that exclude each other, translation."""
+"""CPTrans: numbers of the paper, choices that exclude each other, translation."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""GTC: its losses by hand, one forward pass for two moves, its table by config, its use."""
+"""GTC: losses by hand, one forward pass, the paper's table, translation."""
 
 import flax.linen as nn
 import jax
@@ -23,8 +23,8 @@ class ToyCritic(nn.Module):
 
   @nn.compact
   def __call__(self, frames, residuals=None):
-    seen = [frames] if residuals is None else [frames, residuals]
-    scores = [nn.Dense(1)(jnp.tanh(nn.Dense(4)(x))) for x in seen]
+    streams = [frames] if residuals is None else [frames, residuals]
+    scores = [nn.Dense(1)(jnp.tanh(nn.Dense(4)(x))) for x in streams]
     return sum(jnp.mean(score, axis=(1, 2, 3, 4)) for score in scores)
 
 

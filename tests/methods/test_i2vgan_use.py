@@ -1,4 +1,4 @@
-"""I2V-GAN in use: what is refused, how a clip is translated, either direction, no projection."""
+"""I2V-GAN in use: what is refused, translation both ways, no projection."""
 
 import jax
 import jax.numpy as jnp

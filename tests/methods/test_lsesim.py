@@ -1,4 +1,4 @@
-"""F-LSeSim: who learns from what and in which order, fixed and learned, VGG and descriptors."""
+"""F-LSeSim: who learns from what, with VGG and with descriptors."""
 
 import jax
 import jax.numpy as jnp

@@ -1,4 +1,4 @@
-"""Mocycle-GAN, as reconstructed: its terms by hand, what is traced, where gradients go."""
+"""Mocycle-GAN: terms by hand, traced pixels, gradients, translation."""
 
 import jax
 import jax.numpy as jnp

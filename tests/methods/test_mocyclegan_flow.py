@@ -1,4 +1,4 @@
-"""Mocycle-GAN's motion cycle by a learned estimator: its limit, by hand, its gradient."""
+"""Mocycle-GAN's motion cycle by a learned estimator: value and gradient."""
 
 from typing import Any
 

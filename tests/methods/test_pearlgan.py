@@ -1,4 +1,4 @@
-"""PearlGAN: its passes and terms, what moves with what, the vectors of the spectral norm."""
+"""PearlGAN: passes, terms, who moves by what, spectral norm."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""PearlGAN's configs: numbers of the public scripts, when terms begin, where edges come from."""
+"""PearlGAN's configs: numbers of the public scripts, start of terms, edge maps."""
 
 import jax
 import jax.numpy as jnp

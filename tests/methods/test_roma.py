@@ -1,4 +1,4 @@
-"""ROMA: its terms by hand on two frames, the order of the step, one code path for one frame."""
+"""ROMA: terms by hand on two frames, order of the step, single frames."""
 
 import functools
 

@@ -1,4 +1,4 @@
-"""benchmarks/torch_steps.py does the work of our steps: equal terms, gradients and arithmetic."""
+"""Our steps and those of benchmarks/torch_steps.py: equal terms, gradients, arithmetic."""
 
 import pathlib
 import sys
