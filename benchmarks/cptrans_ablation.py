@@ -20,7 +20,7 @@ from i2vjax import data
 from i2vjax.cli import parse
 from i2vjax.compare import compare, experiments, tables
 from i2vjax.core import files, ops
-from i2vjax.data.annotations.class_names import CITYSCAPES
+from i2vjax.core.class_names import CITYSCAPES
 from i2vjax.data.loader import whole_clips
 from i2vjax.methods import cptrans, vit_parts
 from i2vjax.run import load

@@ -14,8 +14,8 @@ from matplotlib import colors
 from PIL import Image
 
 from i2vjax import defaults
+from i2vjax.core.class_names import CITYSCAPES
 from i2vjax.data import scenes
-from i2vjax.data.annotations.class_names import CITYSCAPES
 
 OUTPUT = flags.DEFINE_string('output', 'scenes.png', 'picture to write (PNG)')
 SIZE = flags.DEFINE_integer('size', 256, 'side of a frame, pixels')

@@ -9,8 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
+from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations import class_names, classes, label_files
+from i2vjax.data.annotations import classes, label_files
 from i2vjax.data.source import FrameSource
 from i2vjax.metrics import boxes, detection, segmentation
 

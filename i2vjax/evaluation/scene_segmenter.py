@@ -22,10 +22,9 @@ from ml_collections import ConfigDict
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.core import files, ops
+from i2vjax.core import class_names, files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
-from i2vjax.data.annotations import class_names
 from i2vjax.data.transforms import resize, tasks
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.metrics import segmentation

@@ -23,9 +23,8 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import metrics
-from i2vjax.core import files
+from i2vjax.core import class_names, files
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations import class_names
 from i2vjax.evaluation import external, scene_segmenter, scoring_networks
 from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, score_names, segmentation
 

@@ -8,9 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-# Label of a pixel without a class. Losses may not import data, whose constant of the same value is
-# `data.annotations.class_names.IGNORE`.
-IGNORE = 255
+from i2vjax.core.class_names import IGNORE
 
 
 def rare_weights(labels: jax.Array, classes: int, pixels: int = 1024,

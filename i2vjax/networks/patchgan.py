@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
-from i2vjax.networks import layers as shared  # `layers` is a field of the critic
+from i2vjax.networks import layers as shared
 from i2vjax.networks.conv import Conv
 
 

@@ -12,9 +12,9 @@ import numpy as np
 from ml_collections import ConfigDict
 from scipy import ndimage
 
+from i2vjax.core.class_names import CITYSCAPES, IGNORE
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import label_files, matching
-from i2vjax.data.annotations.class_names import CITYSCAPES, IGNORE
 from i2vjax.data.source import FrameSource, Wrapper
 from i2vjax.data.transforms import resize
 

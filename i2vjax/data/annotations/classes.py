@@ -5,8 +5,8 @@ Inside are the Cityscapes train ids, 0 to 18; 255 = no class.
 
 import numpy as np
 
+from i2vjax.core.class_names import CITYSCAPES, IGNORE
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations.class_names import CITYSCAPES, IGNORE
 
 CLASSES = len(CITYSCAPES)
 # {id in files: train id}; ids that are not listed become 255.

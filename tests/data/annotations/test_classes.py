@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from i2vjax.data.annotations import class_names, classes
+from i2vjax.core import class_names
+from i2vjax.data.annotations import classes
 
 
 def test_there_is_one_list_of_classes():

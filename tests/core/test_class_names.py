@@ -5,7 +5,8 @@ import pytest
 from PIL import Image
 
 from i2vjax import defaults
-from i2vjax.data.annotations import class_names, label_files
+from i2vjax.core import class_names
+from i2vjax.data.annotations import label_files
 from i2vjax.data.io import images
 from i2vjax.data.scenes import palette
 from i2vjax.data.sources import folders
