@@ -1,4 +1,4 @@
-"""The page of `compare`: table, the same frames by every row, score curves."""
+"""The page of `compare`: table, frames of every row, score curves."""
 
 from __future__ import annotations
 

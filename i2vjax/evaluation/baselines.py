@@ -1,4 +1,4 @@
-"""Rows of the score table: the run's frames, and baselines to read them against.
+"""Rows of the score table: the run's frames, and baselines.
 
 A row is a function: eval_clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """

@@ -1,4 +1,4 @@
-"""Scorers: a function for each kind of score, and the table of all scores.
+"""Scorers, one for each kind of score, and their table.
 
 To add a score to `evaluate`:
 

@@ -1,4 +1,4 @@
-"""The contract of a method: all that training and translation ask of it.
+"""The contract of a method: all that is asked of it.
 
 A method is a module under `i2vjax/methods` that reads like the paper's method section. It offers
 the first six names below; the others have the defaults that `hook` fills in. Nothing else of it is

@@ -1,4 +1,4 @@
-"""I2V-GAN (ACM MM 2021): infrared to visible video by cycles and patch similarity.
+"""I2V-GAN (ACM MM 2021): cycles over time and patch similarity.
 
 Domain x is translated to y (x, y = a, b and b, a, learned together); x0 x1 x2 are three frames in
 a row, x' is a translation into x, x~ an image led back to x.

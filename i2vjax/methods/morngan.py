@@ -1,4 +1,4 @@
-"""MornGAN (arXiv 2208.02960): night thermal frames to color, with memory of rare classes.
+"""MornGAN (arXiv 2208.02960): thermal to color, with memory of rare classes.
 
 It stands on ToDayGAN-TIR with aligned gradients (methods/pearlgan.py, whose letters these are) and
 adds two segmenters: S_b reads visible frames, whose class maps M_b are given, S_a thermal ones,

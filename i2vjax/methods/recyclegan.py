@@ -1,4 +1,4 @@
-"""Recycle-GAN (ECCV 2018): two translators and predictors of the next frame, in cycles.
+"""Recycle-GAN (ECCV 2018): translators and next-frame predictors in cycles.
 
 Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row.
 

@@ -1,4 +1,4 @@
-"""All images of a training step on triplets of frames, each computed once.
+"""The images of a step on frame triplets, each computed once.
 
 For Recycle-GAN and I2V-GAN. Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three
 frames in a row:

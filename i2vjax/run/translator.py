@@ -1,5 +1,6 @@
-"""A run applied to a clip, chunk by chunk: one compiled program, constant memory.
+"""A run applied to a clip, chunk by chunk.
 
+One compiled program serves it whole, in constant memory.
 Frames are padded to what the networks need by mirroring, and cropped back.
 """
 

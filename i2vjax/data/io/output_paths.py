@@ -124,7 +124,9 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   return is_video
 
 
-def check_output(input: str, output: str, is_video: bool, overwrite: bool) -> None:
+def check_output(
+  input: str | os.PathLike, output: str | os.PathLike, is_video: bool, overwrite: bool
+) -> None:
   """Refuse to write over anything, unless asked to; never over the input."""
   path = pathlib.Path(output)
   if path.exists() and os.path.exists(input) and path.samefile(input):

@@ -65,7 +65,7 @@ def _steps_per_epoch(config, a, b):
 
 
 def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0, 1),
-                   fields: Iterable[str] = (), table: dict | None = None) -> Iterator[dict]:
+                   fields: Iterable[str] = (), table: dict | None = None) -> grain.DatasetIterator:
   """Endless training batches, prepared ahead of the device.
 
   Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Draws depend

@@ -4,6 +4,7 @@ import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import os
 import pathlib
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
@@ -41,7 +42,7 @@ class Stream:
   at: Callable[[int], Any] | None = None
 
 
-def open_streams(place: str) -> list[Stream]:
+def open_streams(place: str | os.PathLike) -> list[Stream]:
   """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
 
   A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
@@ -167,7 +168,7 @@ def groups(items: Iterable[tuple], chunk: int) -> Iterator[tuple[bool, list]]:
 # ---- value ranges of thermal clips
 
 
-def value_range(stream: Stream, rule: str | tuple) -> np.ndarray | None:
+def value_range(stream: Stream, rule: str | tuple | None) -> np.ndarray | None:
   """The raw values of a whole clip that become -1 and 1.
 
   Measured as in training, on frames spread evenly over the clip: a jump of the camera's gain late
@@ -193,7 +194,7 @@ def value_range(stream: Stream, rule: str | tuple) -> np.ndarray | None:
 
 
 def peek_value_range(items: Iterable[tuple],
-                     rule: str | tuple) -> tuple[Iterator[tuple], np.ndarray | None]:
+                     rule: str | tuple | None) -> tuple[Iterator[tuple], np.ndarray | None]:
   """(items again from the start, value range [2] or None), measured on the first frames.
 
   The percentiles of the rule 'clip' come from the first 64 frames: a stream has no others yet.
@@ -217,7 +218,7 @@ def peek_value_range(items: Iterable[tuple],
 # ---- writing
 
 
-def write_folder(output: str | pathlib.Path, results: Iterable[tuple]) -> int:
+def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
   """Write (label, uint8 frame or None, seconds) as `output/label.png`; None leaves a gap.
 
   Returns:
@@ -231,7 +232,7 @@ def write_folder(output: str | pathlib.Path, results: Iterable[tuple]) -> int:
   return count
 
 
-def write_video(output: str | pathlib.Path, results: Iterable[tuple], rate: Any) -> int:
+def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
 
   For None the frame before it is written once more (at the start: the first that exists), so that

@@ -26,7 +26,7 @@ def thermal_rule(text: str | tuple) -> str | tuple[float, float]:
   return low, high
 
 
-def value_range(sample: Iterable[np.ndarray], rule: str | tuple) -> np.ndarray:
+def value_range(sample: Iterable[np.ndarray], rule: str | tuple | None) -> np.ndarray:
   """The raw values that become -1 and 1 (`ops.to_float` clips what lies outside).
 
   Args:
@@ -58,7 +58,7 @@ def _percentiles(counts):
   return np.array([low, max(high, low + 1)], np.float32)
 
 
-def stretch(frame: np.ndarray, rule: str | tuple) -> np.ndarray:
+def stretch(frame: np.ndarray, rule: str | tuple | None) -> np.ndarray:
   """With the rule 'frame', a 16-bit frame spread over 0..65535 by its own percentiles.
 
   Neighboring frames then get different scales, which flickers: meant for single pictures.
