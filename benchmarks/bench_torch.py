@@ -1,26 +1,26 @@
-"""Time and memory of one training step, ours and the same step written in PyTorch, in turn.
+"""Time and memory of a training step, ours and in PyTorch.
 
-  python benchmarks/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256] [--rounds 5]
-      [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual] [--set FIELD=VALUE ...]
-      [--what train,forward]
+  python benchmarks/bench_torch.py [--method cyclegan,cut,recyclegan,i2vgan] [--size 256]
+      [--rounds 5] [--threads 1] [--keep_memory] [--memory] [--apart] [--perceptual]
+      [--set FIELD=VALUE ...] [--what train,forward]
   python benchmarks/bench_torch.py --method cptrans,roma --ours_only [--epoch 42]
 
-Networks and weights are those of configs/METHOD.py, changed by --set (`--set gen.width=32`); pools
-of fakes are left out and both sides see a batch of that config's size. Ours runs as in the training
-loop, from uint8 frames to the moved state; theirs is benchmarks/torch_steps.py, which knows the four
-methods above. --ours_only takes any method, without backbone and, unless --perceptual, without VGG
-(with it: random weights on both sides). --what forward: one frame through the generator. --epoch:
-of a method with phases, the one that this epoch belongs to.
+Networks and weights are those of configs/METHOD.py, changed by --set (`--set gen.width=32`); image
+pools are left out and both sides get a batch of that config's size. Ours runs as in the training
+loop, from uint8 frames to the updated state; the other is benchmarks/torch_steps.py, which has the
+four methods above. --ours_only takes any method, without backbone and, unless --perceptual, without
+VGG (with it: random weights on both sides). --what forward: one frame through the generator.
+--epoch: selects the phase of a method with several.
 
-Each round times one call of either side; minima and medians of wall time and of processor time
-divided by the threads are printed, the second of which other programs on the machine disturb less,
-least with --threads 1. The ratio is ours / PyTorch's minimum.
+Each round times one call of each side. Printed are minima and medians of wall time and of processor
+time divided by the threads; other programs on the machine disturb the second less, least with
+--threads 1. The ratio is ours / PyTorch's minimum.
 
-`buffers` is what XLA plans for our step: arguments (parameters, optimizer, batch) and temporaries.
---memory runs each side once more in a process of its own: its largest resident size, and what was
-resident before the first step. PyTorch keeps its own allocator there. --apart times the two sides
-in those processes, one after the other, where both do not fit into memory; --keep_memory holds for
-both there.
+`buffers` is XLA's plan for our step: arguments (parameters, optimizer, batch) and temporaries.
+--memory runs each side once more in a separate process: its largest resident size, and the size
+before the first step. PyTorch keeps its own allocator there. --apart times the two sides in those
+processes, one after the other, for steps that do not fit into memory together; --keep_memory holds
+for both there.
 """
 
 import argparse
@@ -37,14 +37,14 @@ import time
 
 import numpy as np
 
-# Neither jax nor torch up here: a process that measures one side's memory must not load the other.
+# No import of jax or torch here: a process that measures the memory of one must not load the other.
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 TWINS = ('cyclegan', 'cut', 'recyclegan', 'i2vgan')
 
 
 def read_config(name, options):
-  """Config of `configs/NAME.py[:VARIANT]` for built-in scenes of the size asked for."""
+  """Config of `configs/NAME.py[:VARIANT]` for built-in scenes of the size in `options`."""
   method, _, variant = name.partition(':')
   path = ROOT / 'configs' / f'{method}.py'
   if not path.is_file():
@@ -61,11 +61,11 @@ def read_config(name, options):
       config.gen[part] = getattr(options, part)
   if options.width:
     config.disc.width = options.width
-  config.update_from_flattened_dict(dict(map(change, options.set)))
+  config.update_from_flattened_dict(dict(map(parse_change, options.set)))
   return config
 
 
-def change(text):
+def parse_change(text):
   """'gen.width=32' -> ('gen.width', 32)."""
   field, _, value = text.partition('=')
   try:
@@ -99,25 +99,20 @@ def jax_step(config, options):
   method, model = load.assemble(config)
   model = model.replace(networks=with_impl(model.networks, options.impl), optimizers=(
       schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())))
-  held = [parallel.place(load.fresh_state(method, model))]
-  fixed = parallel.replicate(model.frozen)
+  state = parallel.place(load.fresh_state(method, model))
+  frozen = parallel.replicate(model.frozen)
+  fields = base.hook(method, 'batch_fields')(config)
   batch = parallel.shard(
-    batches.sample_windows(
-      config,
-      parallel.local_batch(config.data.batch),
-      'train',
-      base.hook(method, 'batch_fields')(config),
-    )
-  )
+    batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train', fields))
   phase = phases.phase_at(method, config, options.epoch - 1)
-  compiled = (
-    trainer.compile_step(method, model.replace(phase=phase)).lower(held[0], batch, fixed).compile()
-  )
+  program = trainer.compile_step(method, model.replace(phase=phase))
+  compiled = program.lower(state, batch, frozen).compile()
   plan = compiled.memory_analysis()
 
   def step():
-    held[0], terms = compiled(held[0], batch, fixed)
-    jax.block_until_ready((held[0].params, terms))
+    nonlocal state
+    state, terms = compiled(state, batch, frozen)
+    jax.block_until_ready((state.params, terms))
   return step, plan.argument_size_in_bytes + plan.temp_size_in_bytes
 
 
@@ -143,15 +138,18 @@ def frames(config, count):
           for _ in range(count)]
 
 
-# ---- Theirs
+# ---- PyTorch
 
 
 def torch_step(config, options):
   """(one training step in PyTorch as a function without arguments, None)."""
   import torch
   import torch_steps
-  batch = {x: [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
-               for frame in frames(config, config.data.frames)] for x in 'ab'}
+
+  def clip():
+    return [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
+            for frame in frames(config, config.data.frames)]
+  batch = {'a': clip(), 'b': clip()}
   return torch_steps.make(config, batch)[1], None
 
 
@@ -197,11 +195,11 @@ def resident():
   return size * (1 if sys.platform == 'darwin' else 1024)
 
 
-def hold(threads):
-  """Keep both sides to so many cores; returns how many there are. Call before either is loaded.
+def limit_cores(threads):
+  """Limit both sides to so many cores; returns their number. Call before either is loaded.
 
   PyTorch's threads wait for each other in a busy loop: on a machine with other work their
-  processor time means something with one thread only.
+  processor time is meaningful only with one thread.
   """
   cores = sorted(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else []
   if threads and cores:
@@ -209,9 +207,8 @@ def hold(threads):
   return min(threads or len(cores), len(cores)) or os.cpu_count()
 
 
-def alone(side, name, what, argv):
-  """One side in a process of its own: {'before', 'peak': bytes resident, 'times': see alternate}.
-  """
+def run_child(side, name, what, argv):
+  """One side in a separate process: {'before', 'peak': bytes resident, 'times': see alternate}."""
   command = [sys.executable, __file__, *argv, '--child', side, '--method', name, '--what', what]
   done = subprocess.run(command, capture_output=True, text=True)
   if done.returncode:
@@ -220,9 +217,9 @@ def alone(side, name, what, argv):
 
 
 def child(side, options):
-  """What `alone` starts: prints what it found as JSON."""
+  """The process of `run_child`: prints its measurements as JSON."""
   step, buffers = MAKERS[options.what][side](read_config(options.method, options), options)
-  before = resident()   # ours has compiled by now
+  before = resident()   # our step is compiled here
   times = alternate({side: step}, options.rounds if options.apart else 1, options.threads)[side]
   print(json.dumps({'before': before, 'peak': resident(), 'times': times.tolist(),
                     'buffers': buffers}))
@@ -250,13 +247,12 @@ def gigabytes(size):
 def row(name, times, buffers, sizes):
   """A line of the Markdown table: processor seconds, ratio, buffers, largest resident sizes."""
   cpu = {side: values.min(0)[1] for side, values in times.items()}
-  cells = [name, f'{cpu["jax"]:.2f} s']
-  cells += [f'{cpu["torch"]:.2f} s', f'{cpu["jax"] / cpu["torch"]:.2f}'] if 'torch' in cpu else [
-      '', '']
-  cells += [gigabytes(buffers)]
+  cells = [name, f'{cpu["jax"]:.2f} s', '', '', gigabytes(buffers)]
+  if 'torch' in cpu:
+    cells[2:4] = f'{cpu["torch"]:.2f} s', f'{cpu["jax"] / cpu["torch"]:.2f}'
   for side in ('jax', 'torch'):
-    found = sizes.get(side)
-    cells.append(f'{gigabytes(found["peak"])} ({gigabytes(found["before"])})' if found else '')
+    size = sizes.get(side)
+    cells.append(f'{gigabytes(size["peak"])} ({gigabytes(size["before"])})' if size else '')
   return f'| {" | ".join(cells)} |'
 
 
@@ -301,7 +297,7 @@ def parse(argv):
 
 def main(argv):
   options = parse(argv)
-  options.threads = hold(options.threads)
+  options.threads = limit_cores(options.threads)
   if options.keep_memory and (options.child != 'torch' or options.apart):
     from i2vjax.core import parallel
     parallel.keep_memory()
@@ -311,9 +307,10 @@ def main(argv):
   if options.child:
     return child(options.child, options)
   jobs = [(name, what) for name in options.method.split(',') for what in options.what.split(',')]
-  # Memory first: afterwards this process holds what it needed itself.
-  sizes = {job: {side: alone(side, *job, argv) for side in sides(options)}
-           if options.memory or options.apart else {} for job in jobs}
+  sizes = {job: {} for job in jobs}
+  if options.memory or options.apart:   # first: later this process itself occupies memory
+    for job in jobs:
+      sizes[job] = {side: run_child(side, *job, argv) for side in sides(options)}
   print(HEAD, *(measure(*job, options, sizes[job]) for job in jobs), sep='\n')
   return None
 

@@ -1,11 +1,12 @@
-"""CPTrans against its own ablations on the built-in street, and what its critic finds rich.
+"""Ablation table of CPTrans on the built-in street, with its selected patches.
 
   python benchmarks/cptrans_ablation.py --output runs/ablation [--seeds 0 1 2] [--config FILE]
 
-Rows: baseline (no CO, no CTN), without CO, without CTN, whole; trained, scored and laid out by
-`compare` (python -m i2vjax.main --help). This adds how many of the patches that the critic finds
-rich in content hold an object (vehicle, person, sign, light, pole) by the true labels, beside the
-share of all patches that do. Stopped, the same command goes on where it stood.
+Rows: baseline (no CO, no CTN), without CO, without CTN, whole; `compare` (python -m i2vjax.main
+--help) trains and scores them and makes the table. A second table has the share of the selected,
+content-rich patches that contain an object (vehicle, person, sign, light, pole) by the true labels,
+and that share of all patches. After an interruption the same command continues. Further arguments
+--config.FIELD=VALUE hold for all rows.
 """
 
 import argparse
@@ -19,7 +20,9 @@ from i2vjax import data
 from i2vjax.cli import parse
 from i2vjax.compare import compare, experiments, tables
 from i2vjax.core import files, ops
+from i2vjax.core.class_names import CITYSCAPES
 from i2vjax.data.loader import whole_clips
+from i2vjax.methods import cptrans, vit_parts
 from i2vjax.run import load
 
 ROWS = {
@@ -28,19 +31,20 @@ ROWS = {
     'without CTN': ('--config.weights.ctn=0',),
     'CPTrans': (),
 }
-OBJECTS = (5, 6, 7, 11, 13, 14, 15, 17)   # pole, light, sign, person, car, truck, bus, motorcycle
+OBJECTS = tuple(CITYSCAPES.index(name) for name in (
+    'pole', 'traffic light', 'traffic sign', 'person', 'car', 'truck', 'bus', 'motorcycle'))
 
 
 def holds_object(labels, grid):
-  """[B, h, w] bool: does the patch's cell of the frame hold a pixel of an object?
+  """[B, h, w] bool: whether the patch's cell of the frame contains a pixel of an object.
 
   Args:
     labels: [B, H, W] class ids.
     grid: (h, w) of the critic's map.
   """
   objects = np.isin(labels, OBJECTS)
-  rows, cols = (np.linspace(0, size, count + 1) for size, count in zip(
-      labels.shape[1:], grid, strict=True))
+  rows = np.linspace(0, labels.shape[1], grid[0] + 1)
+  cols = np.linspace(0, labels.shape[2], grid[1] + 1)
   cells = np.zeros((len(labels), *grid), bool)
   for i in range(grid[0]):
     for j in range(grid[1]):
@@ -50,50 +54,53 @@ def holds_object(labels, grid):
   return cells
 
 
-def chosen_patches(run, frames):
-  """[B, h, w] bool: the eta N patches of the translated frames that deviate most."""
-  method, config = run.method, run.config
+def selected_patches(run, frames):
+  """[B, h, w] bool: the eta N patches of the translated frames that deviate most.
 
+  Args:
+    run: load.Run of CPTrans.
+    frames: [B, H, W, C] in [-1, 1], infrared.
+  """
   @jax.jit
-  def find(params, fixed, frames):
-    fake = method.see(
-      run.model.networks, config, fixed, method.run(run.model.networks, params, 'gen', frames)
-    )
-    delta, _ = method.deviation(
-      run.model.networks, config, params, fake, len(frames), jax.random.key(0)
-    )
-    return method.select(config, delta)
-  return np.asarray(find(run.params, run.model.frozen, frames)) > 0
+  def select(params, frozen, frames):
+    model = run.model.replace(frozen=frozen)
+    fake = vit_parts.features(model, model.apply(params, 'gen', frames))
+    delta, _ = cptrans.deviation(model, params, fake, len(frames), jax.random.key(0))
+    return cptrans.select(model.config, delta)
+  return np.asarray(select(run.params, run.model.frozen, frames)) > 0
 
 
 def object_shares(run, per_clip=3):
-  """(share of chosen patches that hold an object, share of all patches that do), test frames."""
+  """(share of selected patches with an object, share of all patches with one) of test frames."""
   source = data.open_source(run.config.data, 'test', 'a')
-  chosen, held = [], []
+  selected, with_object = [], []
   for clip in whole_clips.test_clips(run.config, 'a'):
-    at = np.linspace(0, len(clip.frames) - 1, per_clip).astype(int)
-    frames = ops.to_float(jnp.asarray(clip.frames[at][None]), jnp.asarray(clip.limits)[None],
-                          run.config.data.channels_a)[0]
-    picked = chosen_patches(run, frames)
-    labels = np.stack([source.read(clip.start + t)['label'] for t in at])
-    chosen.append(picked)
-    held.append(holds_object(labels, picked.shape[1:]))
-  chosen, held = np.concatenate(chosen), np.concatenate(held)
-  return held[chosen].mean(), held.mean()
+    times = np.linspace(0, len(clip.frames) - 1, per_clip).astype(int)
+    frames = ops.to_float(
+      jnp.asarray(clip.frames[times][None]),
+      jnp.asarray(clip.value_range)[None],
+      run.config.data.channels_a,
+    )[0]
+    patches = selected_patches(run, frames)
+    labels = np.stack([source.read(clip.start + t)['label'] for t in times])
+    selected.append(patches)
+    with_object.append(holds_object(labels, patches.shape[1:]))
+  selected, with_object = np.concatenate(selected), np.concatenate(with_object)
+  return with_object[selected].mean(), with_object.mean()
 
 
 def shares(table):
-  """Markdown: share of chosen patches and of all patches that hold objects, in %, over seeds."""
-  lines = ['| | chosen patches with objects, % | all patches with objects, % |', '|---|---|---|']
+  """Markdown: share of selected patches and of all patches with objects, in %, over seeds."""
+  lines = ['| | selected patches with objects, % | all patches with objects, % |', '|---|---|---|']
   for row in table['rows']:
-    found = [object_shares(load.load(run['workdir'])) for run in row['runs']
-             if run['state'] == 'done']
-    texts = [tables.spread_text(values, 1) for values in 100 * np.transpose(found)]
+    done = [run['workdir'] for run in row['runs'] if run['state'] == 'done']
+    per_seed = [object_shares(load.load(workdir)) for workdir in done]
+    texts = [tables.spread_text(values, 1) for values in 100 * np.transpose(per_seed)]
     lines.append('| ' + ' | '.join([row['name'], *(texts or ['–', '–'])]) + ' |')
   return '\n'.join(lines) + '\n'
 
 
-def run_all():
+def main():
   """Parse the command line, fill both tables, write them beside the runs."""
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--output', type=pathlib.Path, required=True)
@@ -112,4 +119,4 @@ def run_all():
 
 
 if __name__ == '__main__':
-  run_all()
+  main()

@@ -1,11 +1,11 @@
-"""Does the structure descriptor tell aligned infrared/visible pairs from shifted or unrelated ones?
+"""Table of the structure descriptor on aligned, shifted and unrelated pairs.
 
   python benchmarks/descriptor_table.py --infrared FOLDER --visible FOLDER [--pairs 10]
 
-Both folders hold the same moments under the same names. Printed is the cross-similarity loss (a
-distance: 0 is best) of aligned crops, of crops shifted against each other to the right and down,
-and of crops of different clips; behind it the share of trials in which the aligned pair is closer.
-The loss is of use for training only where that share is near 1.
+Both folders hold the same moments under the same names. The table has the cross-similarity loss (a
+distance: 0 is best) of aligned infrared/visible crops, of crops shifted against each other to the
+right and down, and of crops of different clips; in parentheses the share of trials in which the
+aligned pair is closer. The loss is useful for training only where that share is near 1.
 """
 
 import argparse
@@ -25,20 +25,24 @@ SIDE, WINDOWS = 7, 64   # local windows, as in configs/cptrans.py
 def read_pairs(infrared, visible, count):
   """`count` pairs evenly spread over two folders: (clip, infrared, visible), [H, W, 3] in [-1, 1].
 
-  Where there is one clip only, its frames are taken for unrelated pictures, a clip each.
+  If there is only one clip, its frames are taken as unrelated images, one clip each.
   """
   data = defaults.data()
   data.update(train_a=str(infrared), train_b=str(visible))
-  sources = [folders.source(data, 'train', domain) for domain in ('a', 'b')]
+  sources = [folders.open_split(data, 'train', domain) for domain in ('a', 'b')]
   if len(sources[0]) != len(sources[1]):
     raise ValueError(f'{infrared} has {len(sources[0])} frames, {visible} {len(sources[1])}: the '
                      'folders must hold the same moments')
   picks = np.unique(np.linspace(0, len(sources[0]) - 1, count).round().astype(int))
-  clips = np.repeat(np.arange(len(sources[0].clips)), [clip[2] for clip in sources[0].clips])
-  if len(sources[0].clips) == 1:
+  lengths = [clip.length for clip in sources[0].clips]
+  clips = np.repeat(np.arange(len(lengths)), lengths)
+  if len(lengths) == 1:
     clips = np.arange(len(clips))
-  return [(clips[i], *(to_float(source.read(int(i))['frame']) for source in sources))
-          for i in picks]
+  pairs = []
+  for i in picks:
+    frames = [to_float(source.read(int(i))['frame']) for source in sources]
+    pairs.append((clips[i], *frames))
+  return pairs
 
 
 def to_float(frame):
@@ -51,7 +55,7 @@ def distances(lss, side=SIDE):
   """Function (crop, crop) -> (global, local) loss, both crops [H, W, 3]."""
   @jax.jit
   def measure(x, y):
-    S, T = (descriptor.maps(crop[None], **lss) for crop in (x, y))
+    S, T = descriptor.maps(x[None], **lss), descriptor.maps(y[None], **lss)
     places = similarity.random_windows(jax.random.key(0), S[0].shape[1:3], WINDOWS, side)
     similar = similarity.cross_similarity
     return jnp.stack([similar(descriptor.tokens(S), descriptor.tokens(T)),
@@ -76,22 +80,24 @@ def measure_all(pairs, crop, shifts, measure):
     return np.full(2, np.nan) if clip == other else measure(cut(x), cut(y))
   table = {'aligned': [[measure(cut(x), cut(y)) for _, x, y in pairs]]}
   for shift in shifts:
-    table[f'{shift} px'] = [[measure(cut(x), cut(y, *way)) for _, x, y in pairs]
-                            for way in ((0, shift), (shift, 0))]
-  table['other clip'] = [[unrelated(clip, x, other, y) for clip, x, _ in pairs]
-                         for other, _, y in pairs]
+    right = [measure(cut(x), cut(y, 0, shift)) for _, x, y in pairs]
+    down = [measure(cut(x), cut(y, shift, 0)) for _, x, y in pairs]
+    table[f'{shift} px'] = [right, down]
+  table['other clip'] = []
+  for other, _, y in pairs:
+    table['other clip'].append([unrelated(clip, x, other, y) for clip, x, _ in pairs])
   return {name: np.array(values) for name, values in table.items()}
 
 
-def show(table):
-  """The table as text: mean loss, and the share of trials that the aligned pair wins."""
+def to_text(table):
+  """The table as text: mean loss, and the share of trials in which the aligned pair is closer."""
   lines = ['| term | ' + ' | '.join(table) + ' |', '|---' * (len(table) + 1) + '|']
   for term, name in enumerate(('global', 'local')):
     aligned = table['aligned'][..., term]
     cells = [f'{np.nanmean(aligned):.3f}']
     for values in list(table.values())[1:]:
-      tried = np.isfinite(values[..., term])
-      share = np.mean((aligned < values[..., term])[tried])
+      measured = np.isfinite(values[..., term])
+      share = np.mean((aligned < values[..., term])[measured])
       cells.append(f'{np.nanmean(values[..., term]):.3f} ({share:.2f})')
     lines.append(f'| {name} | ' + ' | '.join(cells) + ' |')
   return '\n'.join(lines)
@@ -112,7 +118,7 @@ def main():
   lss = {'radii': tuple(options.radii), 'cell': options.cell, 'floor': options.floor}
   pairs = read_pairs(options.infrared, options.visible, options.pairs)
   print(f'{len(pairs)} pairs, crops of {options.crop[0]} x {options.crop[1]} pixels')
-  print(show(measure_all(pairs, options.crop, options.shifts, distances(lss))))
+  print(to_text(measure_all(pairs, options.crop, options.shifts, distances(lss))))
 
 
 if __name__ == '__main__':

@@ -1,14 +1,14 @@
-"""How well and how fast is optical flow estimated here?
+"""Table of the accuracy and speed of the optical flow estimators.
 
-  python benchmarks/flow_table.py [--size 256 256] [--pairs 8]                 on the built-in street
-  python benchmarks/flow_table.py --folders infrared=FOLDER visible=FOLDER     on frames of your own
+  on the built-in street:  python benchmarks/flow_table.py [--size 256 256] [--pairs 8]
+  on your own frames:      python benchmarks/flow_table.py --folders infrared=FOLDER visible=FOLDER
 
-On the street the true motion is known: mean end-point error in pixels over what the next frame
-shows, over all pixels, over those that move by more than a pixel, and the share that is wrong by
-more than 3 pixels and 5 %. Everywhere: what is left of the difference between a frame and the next
-one moved onto it, in thousandths of [0, 1] squared, over targets inside the frame ('zero' moves
-nothing). Speed: the fastest call on one pair, compiled before; wall and processor time.
-RAFT is measured where its weight file is here, else timed with random weights.
+On the street the true motion is known: mean end-point error in pixels over pixels that the next
+frame shows, over all pixels, over those that move by more than a pixel, and the share that is wrong
+by more than 3 pixels and 5 %. On all frames: the squared difference between a frame and the next
+one warped to it, in thousandths of [0, 1] squared, over targets inside the frame ('zero': not
+warped). Speed: the fastest call on one pair, compiled before; wall and processor time. RAFT is
+measured if its weight file is present, else only timed, with random weights.
 """
 
 import argparse
@@ -24,7 +24,7 @@ import numpy as np
 from i2vjax import defaults, pretrained
 from i2vjax.core import ops
 from i2vjax.core.model import Model
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 from i2vjax.data.sources import folders
 from i2vjax.flow import estimate as flow
 from i2vjax.flow import visibility
@@ -40,25 +40,33 @@ def street(size, count, camera, weather):
   data = defaults.data()
   data.scenes.update(size=tuple(size), camera=camera, weather=weather, test_clips=count,
                      clip_length=4)
-  found = {}
+  groups = {}
   for domain, title in (('a', 'street, infrared'), ('b', 'street, visible')):
-    source = scenes(data, 'test', domain)
-    found[title] = [(*(to_float(source.read(start + k)['frame']) for k in (1, 2)),
-                     source.flow(start + 1)) for _, start, _ in source.clips]
-  return found
+    source = scenes.open_split(data, 'test', domain)
+    groups[title] = []
+    for clip in source.clips:
+      i = clip.start + 1
+      a, b = to_float(source.read(i)['frame']), to_float(source.read(i + 1)['frame'])
+      groups[title].append((a, b, source.flow(i)))
+  return groups
 
 
 def folder(path, size, count):
   """`count` pairs of consecutive frames evenly spread over a folder, resized; no truth."""
   data = defaults.data()
   data.train_a = str(path)
-  source = folders.source(data, 'train', 'a')
-  starts = [i for _, start, length in source.clips for i in range(start, start + length - 1)]
+  source = folders.open_split(data, 'train', 'a')
+  starts = []
+  for clip in source.clips:
+    starts += range(clip.start, clip.start + clip.length - 1)
   if not starts:
     raise ValueError(f'{path} holds no two frames in a row')
-  picks = np.unique(np.linspace(0, len(starts) - 1, count).round().astype(int))
-  return [(*(resized(to_float(source.read(starts[k] + i)['frame']), size) for i in (0, 1)), None)
-          for k in picks]
+  pairs = []
+  for k in np.unique(np.linspace(0, len(starts) - 1, count).round().astype(int)):
+    a = to_float(source.read(starts[k])['frame'])
+    b = to_float(source.read(starts[k] + 1)['frame'])
+    pairs.append((resized(a, size), resized(b, size), None))
+  return pairs
 
 
 def to_float(frame):
@@ -73,49 +81,53 @@ def resized(frame, size):
 
 
 def estimator(name, stretch):
-  """(compiled function of two frames [1, H, W, 3], are its weights random)."""
+  """(compiled function of two frames [1, H, W, 3], whether its weights are random)."""
   config = defaults.get_config()
   config.flow = dict(name=name, weights='', iters=12, levels=5, warps=5, inner=30, stretch=stretch)
-  nets, fixed, random = {}, {}, False
+  networks, frozen, random = {}, {}, False
   for key, (module, weight_id) in flow.frozen_networks(config).items():
     random = registry.find(registry.entry(weight_id), config) is None
-    source = config.copy_and_resolve_references()
-    source.flow.name = 'random' if random else name
-    nets[key], fixed[key] = module, pretrained.load(weight_id, module, None, source)
+    load_config = config.copy_and_resolve_references()
+    load_config.flow.name = 'random' if random else name
+    networks[key] = module
+    frozen[key] = pretrained.load(weight_id, module, None, load_config)
 
-  def estimate(fixed, a, b):
-    a, b = (ops.match_channels(x, 3) for x in flow.stretched(config, 'a', a, b))
-    return flow.estimate(Model(config, nets, frozen=fixed), a, b)
-  return functools.partial(jax.jit(estimate), fixed), random
+  def estimate(frozen, a, b):
+    a, b = flow.stretch_contrast(config, 'a', a, b)
+    a, b = ops.match_channels(a, 3), ops.match_channels(b, 3)
+    return flow.estimate(Model(config, networks, frozen=frozen), a, b)
+  return functools.partial(jax.jit(estimate), frozen), random
 
 
-def scores(found, a, b, truth):
+def scores(estimated, a, b, truth):
   """[columns] of one pair; nan where the truth is not known."""
-  error = warping.pair_errors(*((x + 1) / 2 for x in (a, b)), found,
-                              visibility.inside(found).astype(jnp.float32))
+  inside = visibility.inside(estimated).astype(jnp.float32)
+  error = 1000 * float(warping.pair_errors((a + 1) / 2, (b + 1) / 2, estimated, inside)[0])
   if truth is None:
-    return [np.nan] * 4 + [1000 * float(error[0])]
-  true, seen = truth['forward'][None], truth['forward_visible'][None]
-  moving = seen * (np.linalg.norm(true, axis=-1) > 1)
-  of = {name: {key: float(value[0]) for key, value in motion.end_point(found, true, mask).items()}
-        for name, mask in (('seen', seen), ('all', None), ('moving', moving))}
-  return [of['seen']['epe'], of['all']['epe'], of['moving']['epe'], 100 * of['seen']['fl'],
-          1000 * float(error[0])]
+    return [np.nan] * 4 + [error]
+  true, visible = truth['forward'][None], truth['forward_visible'][None]
+  moving = visible * (np.linalg.norm(true, axis=-1) > 1)
+
+  def end_point(mask):
+    return {key: float(value[0]) for key, value in motion.end_point(estimated, true, mask).items()}
+  of_visible = end_point(visible)
+  return [of_visible['epe'], end_point(None)['epe'], end_point(moving)['epe'],
+          100 * of_visible['fl'], error]
 
 
 def measure(estimate, pairs):
   """(mean of the columns over pairs, wall and processor seconds of the fastest call)."""
   rows, times = [], []
   for k, (a, b, truth) in enumerate([pairs[0], *pairs]):
-    a, b = (jnp.asarray(x)[None] for x in (a, b))
+    a, b = jnp.asarray(a)[None], jnp.asarray(b)[None]
     began = time.perf_counter(), time.process_time()
-    found = jax.block_until_ready(estimate(a, b))
+    estimated = jax.block_until_ready(estimate(a, b))
     if k:   # the first call compiles
       times.append((time.perf_counter() - began[0], time.process_time() - began[1]))
-      rows.append(scores(found, a, b, truth))
+      rows.append(scores(estimated, a, b, truth))
   rows = np.array(rows)
-  known = np.isfinite(rows).sum(axis=0)
-  means = np.where(known, np.nansum(rows, axis=0) / np.maximum(known, 1), np.nan)
+  count = np.isfinite(rows).sum(axis=0)
+  means = np.where(count, np.nansum(rows, axis=0) / np.maximum(count, 1), np.nan)
   return means, np.min(times, axis=0)
 
 

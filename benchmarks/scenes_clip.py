@@ -1,16 +1,17 @@
-"""Writes one held-out clip of the built-in street as video files, to have something to translate.
+"""Writes a test clip of the built-in street as video files.
 
   python benchmarks/scenes_clip.py --output runs/demo/held_out [--clip 0] [--size 128] [--frames 48]
 
-infrared.mp4 is the thermal camera by night, visible.mp4 the same moments by day.
+infrared.mp4 is the thermal camera by night, an input for translate; visible.mp4 shows the same
+moments by day.
 """
 
 import argparse
 import pathlib
 
 from i2vjax import defaults
-from i2vjax.data.io import video_reader
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
+from i2vjax.data.io import video_writer
 
 
 def write_clip(output, clip=0, size=128, frames=48, rate=12):
@@ -19,9 +20,9 @@ def write_clip(output, clip=0, size=128, frames=48, rate=12):
   data.scenes.update(size=size, clip_length=frames, test_clips=clip + 1)
   output.mkdir(parents=True, exist_ok=True)
   for domain, name in (('a', 'infrared'), ('b', 'visible')):
-    source = scenes(data, 'test', domain)
+    source = scenes.open_split(data, 'test', domain)
     _, start, length = source.clips[clip]
-    with video_reader.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
+    with video_writer.VideoWriter(output / f'{name}.mp4', rate=rate) as writer:
       for t in range(length):
         writer.write(source.read(start + t)['frame'])
 

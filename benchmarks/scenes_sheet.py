@@ -1,9 +1,9 @@
-"""Writes the picture of the built-in data: four clips, one column each.
+"""Draws the built-in data: four clips, one column each.
+
+  python benchmarks/scenes_sheet.py --output docs/pictures/scenes.png --size 256
 
 From top to bottom: infrared, visible, labels, true motion to the next frame (hue: direction,
 brightness: speed, white where the next frame hides the point).
-
-  python benchmarks/scenes_sheet.py --output docs/pictures/scenes.png --size 256
 """
 
 import pathlib
@@ -14,7 +14,8 @@ from matplotlib import colors
 from PIL import Image
 
 from i2vjax import defaults
-from i2vjax.data.scenes import source as scenes
+from i2vjax.core.class_names import CITYSCAPES
+from i2vjax.data import scenes
 
 OUTPUT = flags.DEFINE_string('output', 'scenes.png', 'picture to write (PNG)')
 SIZE = flags.DEFINE_integer('size', 256, 'side of a frame, pixels')
@@ -22,17 +23,18 @@ FRAME = flags.DEFINE_integer('frame', 9, 'frame of each clip')
 # A street by day and night, a fixed camera, rain and snow: (camera, weather, test clip).
 COLUMNS = (('driving', 'clear', 1), ('monitoring', 'clear', 3), ('driving', 'rain', 6),
            ('monitoring', 'snow', 7))
-# Cityscapes colors of the classes that the street has.
-COLORS = {0: (128, 64, 128), 1: (244, 35, 232), 2: (70, 70, 70), 5: (153, 153, 153),
-           6: (250, 170, 30), 7: (220, 220, 0), 8: (107, 142, 35), 10: (70, 130, 180),
-           11: (220, 20, 60), 13: (0, 0, 142), 14: (0, 0, 70), 15: (0, 60, 100), 17: (0, 0, 230)}
+# Cityscapes colors of the classes of the street.
+COLORS = {'road': (128, 64, 128), 'sidewalk': (244, 35, 232), 'building': (70, 70, 70),
+          'pole': (153, 153, 153), 'traffic light': (250, 170, 30), 'traffic sign': (220, 220, 0),
+          'vegetation': (107, 142, 35), 'sky': (70, 130, 180), 'person': (220, 20, 60),
+          'car': (0, 0, 142), 'truck': (0, 0, 70), 'bus': (0, 60, 100), 'motorcycle': (0, 0, 230)}
 
 
 def paint_labels(label):
   """Class ids [H, W] -> RGB."""
   table = np.zeros((256, 3), np.uint8)
   for name, color in COLORS.items():
-    table[name] = color
+    table[CITYSCAPES.index(name)] = color
   return table[label]
 
 
@@ -51,11 +53,11 @@ def column(camera, weather, clip, size, frame):
   """One clip's frame seen four ways: [4 size, size, 3] uint8."""
   data = defaults.data()
   data.scenes.update(dict(size=size, camera=camera, weather=weather))
-  a, b = (scenes(data, 'test', domain) for domain in 'ab')
-  i = a.clips[clip][1] + frame
-  seen, motion = b.read(i), b.flow(i)
-  return np.vstack([np.repeat(a.read(i)['frame'], 3, axis=-1), seen['frame'],
-                    paint_labels(seen['label']),
+  a, b = scenes.open_split(data, 'test', 'a'), scenes.open_split(data, 'test', 'b')
+  i = a.clips[clip].start + frame
+  visible, motion = b.read(i), b.flow(i)
+  return np.vstack([np.repeat(a.read(i)['frame'], 3, axis=-1), visible['frame'],
+                    paint_labels(visible['label']),
                     paint_flow(motion['forward'], motion['forward_visible'])])
 
 

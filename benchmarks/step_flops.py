@@ -1,23 +1,23 @@
-"""Arithmetic of one training step, from the program that XLA is given and counted by hand.
+"""FLOPs of one training step, counted by XLA and by hand.
 
   python benchmarks/step_flops.py --config configs/i2vgan.py:paper [--config.FIELD=VALUE ...]
 
-By hand: how often a step of the method passes each network, times the arithmetic of one pass
-forward (of the network alone, as XLA counts it), times
+By hand: how often a step of the method applies each network, times the operations of one forward
+pass (of the network by itself, as XLA counts it), times
 
-  1  for the pass forward,
-  1  more where the gradient goes on to the pass's input (each layer's output gradient times its
+  1  for the forward pass,
+  1  more where the gradient reaches the input of the pass (each layer's output gradient times its
      weights, which is as much work as the layer itself),
-  1  more where it goes to the weights (output gradient times input, as much again).
+  1  more where it reaches the weights (output gradient times input, as much again).
 
-So 3 where a network learns, 2 where it only judges (a critic before the generator, VGG on
-predictions), 1 where nothing flows back (VGG on real frames). Left out are patches and their
-products, pools and Adam: 1 % of a step of 256 pixels, 6 % at 64. Too much is the input gradient of
-the first layer of a network that reads data. Of 256 pixels, program / by hand: I2V-GAN 1.011,
-Recycle-GAN (paper_cycle) 0.997, CycleGAN 0.997, CUT 1.000, FastCUT 1.000.
+So 3 where a network is trained, 2 where only its input gets a gradient (a critic in the generator's
+update, VGG on predictions), 1 without a backward pass (VGG on real frames). Not counted are patches
+and their products, pools and Adam: 1 % of a step of 256 pixels, 6 % at 64. Counted in excess is the
+input gradient of the first layer of a network that reads data. At 256 pixels, program / by hand:
+I2V-GAN 1.011, Recycle-GAN (paper_cycle) 0.997, CycleGAN 0.997, CUT 1.000, FastCUT 1.000.
 
-Nothing is compiled or run. Convolutions are in their plain form, so that what is counted is the
-definition; nothing is recomputed (`remat` is left aside).
+Nothing is compiled or run. Convolutions are in their plain form, so that the definition is counted;
+nothing is recomputed (`remat` is off).
 """
 
 import dataclasses
@@ -37,8 +37,14 @@ from i2vjax.run import schedules
 
 @dataclasses.dataclass(frozen=True)
 class Pass:
-  """Passes of one network: its name, which half ('whole', 'encode', 'features' for taps alone,
-  'decode'), how many images, and how many times the work of a pass forward."""
+  """Passes of one network.
+
+  Attributes:
+    network: its name.
+    half: 'whole', 'encode', 'features' (only taps) or 'decode'.
+    images: how many it is applied to.
+    factor: work of each, in forward passes.
+  """
 
   network: str
   half: str
@@ -60,7 +66,7 @@ def cyclegan(config):
 
 
 def cut(config):
-  """G of a and b, features of what comes out, and FastCUT's features of the unmirrored source."""
+  """G of a and b, features of its outputs, and FastCUT's features of the unmirrored source."""
   images = 1 + bool(config.weights.nce_identity)
   keys = [Pass('gen', 'features', images, 1)] if config.nce.flip else []
   return [Pass('gen', 'whole', images, 3), *keys, Pass('gen', 'features', images, 3),
@@ -68,12 +74,12 @@ def cut(config):
 
 
 def compares(config):
-  """True if features of the generators are compared, so that taps are asked for."""
+  """True if features of the generators are compared, so that taps are needed."""
   return any(config.weights.get(term, 0) for term in ('exs', 'ins', 'nce'))
 
 
 def triplets(config):
-  """Recycle-GAN and I2V-GAN: x0 and x1 translated, x2 predicted; see networks/triplets.py."""
+  """Recycle-GAN and I2V-GAN: x0 and x1 translated, x2 predicted; see methods/triplets.py."""
   weights, rows, looks = config.weights, [], compares(config)
   same = 2 * bool(weights.identity)
   back = 2 * bool(weights.cycle) + bool(weights.recycle)
@@ -132,27 +138,27 @@ def step_flops(config, method, nets, frozen):
   """Operations of one step on one device with its share of a batch of `data.batch`."""
   inputs = examples(config, method, frozen)
   params = {name: abstract(net, inputs[name]) for name, net in nets.items()}
-  fixed = {name: params.pop(name) for name in frozen}
+  frozen_params = {name: params.pop(name) for name in frozen}
   tx = schedules.optimizers(config, method.PLAYERS, 100)
-  opt = {player: jax.eval_shape(tx[player].init, {name: params[name] for name in names})
-         for player, names in method.PLAYERS.items()}
+  opt = {}
+  for player, names in method.PLAYERS.items():
+    params_of_player = {name: params[name] for name in names}
+    opt[player] = jax.eval_shape(tx[player].init, params_of_player)
   model_state = base.hook(method, 'model_state')(config)
   device_state = base.hook(method, 'device_state')(config)
   data = config.data
   batch = {x: jax.ShapeDtypeStruct((data.batch, data.frames, *ops.hw(data.crop_size),
                                     data[f'channels_{x}']), jnp.float32) for x in 'ab'}
 
-  def step(params, opt, fixed, batch):
+  def step(params, opt, frozen_params, batch):
     key = jax.random.key(0)
+    model = Model(config, nets, optimizers=tx, frozen=frozen_params)
     before = state.State(params, opt, model_state, device_state, 0, key)
-    mapped = jax.vmap(
-      lambda _: method.step(
-        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), before, batch, key
-      ),
-      axis_name=state.AXIS,
-    )
-    return mapped(jnp.arange(1))
-  return flops(step, params, opt, fixed, batch)
+
+    def on_device(_):
+      return method.step(model, before, batch, key)
+    return jax.vmap(on_device, axis_name=state.AXIS)(jnp.arange(1))
+  return flops(step, params, opt, frozen_params, batch)
 
 
 def pass_flops(config, method, nets, frozen, network, half):
@@ -177,7 +183,8 @@ def count(config):
   config = parts[0]
   rows = [dataclasses.replace(row, images=row.images * config.data.batch * framewise(config))
           for row in BY_HAND[config.method](config) if row.images]
-  each = {key: pass_flops(*parts, *key) for key in {(row.network, row.half) for row in rows}}
+  kinds = {(row.network, row.half) for row in rows}
+  each = {kind: pass_flops(*parts, *kind) for kind in kinds}
   return step_flops(*parts), [(row, each[row.network, row.half]) for row in rows]
 
 
@@ -195,14 +202,14 @@ def main(argv):
   config = parse.parse(argv)[2]
   if config.method not in BY_HAND:
     raise SystemExit(f'counted by hand are {", ".join(BY_HAND)}, not {config.method}')
-  found, rows = count(config)
+  program, rows = count(config)
   print(f'{"network":8} {"half":9} {"images":>6} {"GFLOP each":>11} {"times":>5} {"GFLOP":>9}')
   for row, each in rows:
     print(f'{row.network:8} {row.half:9} {row.images:6} {each / 1e9:11.3f} {row.factor:5} '
           f'{row.images * row.factor * each / 1e9:9.1f}')
   by_hand = total(rows)
-  print(f'by hand {by_hand / 1e9:.1f} GFLOP, program {found / 1e9:.1f}, '
-        f'program / by hand {found / by_hand:.3f}')
+  print(f'by hand {by_hand / 1e9:.1f} GFLOP, program {program / 1e9:.1f}, '
+        f'program / by hand {program / by_hand:.3f}')
 
 
 if __name__ == '__main__':

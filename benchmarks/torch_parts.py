@@ -1,8 +1,9 @@
-"""Networks and losses of i2vjax in PyTorch, for torch_steps.py: built from the same config.
+"""Networks and losses of i2vjax in PyTorch, from the same config.
 
-Layers bear our names, so that parameters can be carried over (tests/test_parity_steps.py), and
-rectifiers work in place wherever nothing else needs their input. Images are [B, 3, H, W] in
-[-1, 1]. No jax in here: the memory of a process with this file is PyTorch's alone.
+For torch_steps.py. Layers have our names, so that parameters can be copied
+(tests/parity/test_steps.py), and activations work in place where nothing else needs their input.
+Images are [B, 3, H, W] in [-1, 1]. This file does not import jax: the memory of a process with it
+is that of PyTorch.
 """
 
 from collections import OrderedDict
@@ -33,7 +34,7 @@ def blur_up(x):
 
 
 class Stage(nn.Module):
-  """(output, the convolution's before its norm); `how` it samples."""
+  """Returns (output, the convolution's output before its norm); `how`: kind of resampling."""
 
   def __init__(self, before, after, how):
     super().__init__()
@@ -81,22 +82,24 @@ class Generator(nn.Module):
     self.stages = ('stem', 'down_0', 'down_1', *(f'res_{i}' for i in range(gen.blocks)))
 
   def encode(self, x, taps=(), whole=True):
-    """(h, [feature of each tap]); ends with the last tap if not the `whole` is wanted."""
-    found = {'rgb': functional.pad(x, (3,) * 4, mode='reflect')} if 'rgb' in taps else {}
+    """(h, [feature of each tap]); ends with the last tap unless `whole`."""
+    features = {}
+    if 'rgb' in taps:
+      features['rgb'] = functional.pad(x, (3,) * 4, mode='reflect')
     for name in self.stages:
-      if not whole and found.keys() >= set(taps):
+      if not whole and features.keys() >= set(taps):
         break
       layer = getattr(self, name)
       if isinstance(layer, Stage):
-        x, found[f'{name}.conv'] = layer(x)
+        x, features[f'{name}.conv'] = layer(x)
       else:
         x = layer(x)
-      found[name] = x
+      features[name] = x
     if 'up_0.blur' in taps:
-      found['up_0.blur'] = blur_up(x)
+      features['up_0.blur'] = blur_up(x)
     if 'up_0.conv' in taps:
-      found['up_0.conv'] = self.up_0(x)[1]
-    return x, [found[tap] for tap in taps]
+      features['up_0.conv'] = self.up_0(x)[1]
+    return x, [features[tap] for tap in taps]
 
   def decode(self, h):
     return self.head(self.up_1(self.up_0(h)[0])[0])
@@ -140,7 +143,7 @@ class Predictor(nn.Module):
 
   def forward(self, h):
     n, down = self.downs, []
-    for k in range(n):   # the rectifier in place also changes what is joined below: ReLU there
+    for k in range(n):   # in place, so the concatenated map is changed too, before its ReLU
       h = functional.leaky_relu(h, 0.2, inplace=True) if k else h
       h = getattr(self, f'down_{k}')(h)
       h = norm(h) if 0 < k < n - 1 else h
@@ -178,12 +181,13 @@ class VGG(nn.Module):
         before = width * factor
 
   def forward(self, x):
-    found = {}
+    features = {}
     for block, count in enumerate(self.counts, 1):
       x = functional.max_pool2d(x, 2) if block > 1 else x
       for i in range(1, count + 1):
-        x = found[f'relu{block}_{i}'] = functional.relu(getattr(self, f'conv{block}_{i}')(x), True)
-    return found
+        x = functional.relu(getattr(self, f'conv{block}_{i}')(x), True)
+        features[f'relu{block}_{i}'] = x
+    return features
 
 
 def taps(config):
@@ -196,8 +200,8 @@ def taps(config):
 def tap_channels(config):
   """Channels of each tap."""
   w = config.gen.width
-  known = {'rgb': 3, 'down_0': 2 * w, 'down_0.conv': 2 * w, 'up_0.conv': 2 * w}
-  return [known.get(tap, 4 * w) for tap in taps(config)]
+  narrow = {'rgb': 3, 'down_0': 2 * w, 'down_0.conv': 2 * w, 'up_0.conv': 2 * w}
+  return [narrow.get(tap, 4 * w) for tap in taps(config)]
 
 
 # ---- Losses

@@ -1,9 +1,11 @@
-"""One training step of CycleGAN, CUT, Recycle-GAN and I2V-GAN in PyTorch: twins of i2vjax/methods.
+"""Training steps of CycleGAN, CUT, Recycle-GAN and I2V-GAN in PyTorch.
 
-The same config, networks, losses and number of passes as ours, written as PyTorch is used with
-care: frames folded into the batch, every image made once, targets and keys under `no_grad`, critics
-frozen while the generators learn.
+The same config, networks, losses and number of passes as in i2vjax/methods, in efficient PyTorch:
+frames folded into the batch, every image computed once, targets and keys under `no_grad`, critics
+frozen while the generators are trained.
 """
+
+import functools
 
 import torch
 import torch_parts as parts
@@ -12,37 +14,37 @@ from torch.nn import functional
 from torch_parts import by_layer, patches, sizes, squares
 
 SIDES = (('a', 'b'), ('b', 'a'))
-# What the twins know, {field of the config: value}; ours alone has the other values.
-KNOWN = {'gan.mode': 'lsgan', 'gan.pool': 0, 'pred.kind': 'unet', 'pred.dropout': False,
-         'gen.dropout': False, 'rec.norm': 'l1', 'vgg.input_norm': 'raw', 'nce.flip': False,
-         'nce.mlp': True, 'nce.train_projection': False, 'ins.detach_keys': True,
-         'weights.predictor_adversarial': 0.0, 'optim.accumulate': 1, 'compute': 'float32',
-         'remat': False}
+# {field of the config: the only value that is written in PyTorch}.
+SUPPORTED = {'gan.mode': 'lsgan', 'gan.pool': 0, 'pred.kind': 'unet', 'pred.dropout': False,
+             'gen.dropout': False, 'rec.norm': 'l1', 'vgg.input_norm': 'raw', 'nce.flip': False,
+             'nce.mlp': True, 'nce.train_projection': False, 'ins.detach_keys': True,
+             'weights.predictor_adversarial': 0.0, 'optim.accumulate': 1, 'compute': 'float32',
+             'remat': False}
 
 l1 = functional.l1_loss
 
 
 def check(config):
-  """Refuse what only our side does."""
+  """Refuse configs that are not written in PyTorch."""
   if config.method not in STEPS:
     raise ValueError(f'no twin in PyTorch of {config.method}: there are {", ".join(STEPS)}; '
                      '--ours_only times the others')
-  for field, known in KNOWN.items():
+  for field, supported in SUPPORTED.items():
     block = config
     for name in field.split('.'):
       block = block.get(name, None) if block is not None else None
-    if block is not None and block != known:
-      raise ValueError(f'{field}={block!r}: the twin in PyTorch knows {known!r} only')
+    if block is not None and block != supported:
+      raise ValueError(f'{field}={block!r}: the twin in PyTorch knows {supported!r} only')
 
 
 def random_places(purpose, sizes, count):
-  """Own places for each tap, without repetition: [[n_k] numbers on a map of h_k w_k]."""
+  """Random places for each tap, without repetition: [[n_k] numbers on a map of h_k w_k]."""
   del purpose
   return [torch.randperm(size)[:count] for size in sizes]
 
 
 def make(config, batch, places=random_places, optimizer=None):
-  """(networks, step): `step()` moves all players once and returns {term: number}.
+  """(networks, step): `step()` updates all players once and returns {term: number}.
 
   Args:
     config: settled config of one of `STEPS`.
@@ -58,8 +60,11 @@ def make(config, batch, places=random_places, optimizer=None):
              'gen': [name for name in nets if name.startswith(('gen', 'pred'))]}
   if config.method != 'cut':
     del players['proj']   # never trained, as in our default
-  tx = {player: optimizer([p for name in names for p in nets[name].parameters()])
-        for player, names in players.items() if set(names) <= set(nets)}
+  tx = {}
+  for player, names in players.items():
+    if set(names) <= set(nets):
+      trained_nets = nn.ModuleList([nets[name] for name in names])
+      tx[player] = optimizer(list(trained_nets.parameters()))
   trained = {name for player in tx for name in players[player]}
   for name, net in nets.items():
     net.requires_grad_(name in trained)
@@ -91,11 +96,11 @@ def compares(config):
   return any(config.weights.get(name, 0) for name in ('nce', 'nce_identity', 'exs', 'ins'))
 
 
-# ---- What the steps share
+# ---- Shared by the steps
 
 
 def weighted(terms, weights):
-  """Sum of the terms that have a weight; these are functions without arguments."""
+  """Weighted sum of the terms, functions without arguments; those of weight 0 are not computed."""
   values = {name: term() for name, term in terms.items() if weights.get(name, 0)}
   return sum(weights[name] * value for name, value in values.items()), values
 
@@ -180,19 +185,19 @@ def triplets(nets, tx, config, batch, places):
   """Recycle-GAN and I2V-GAN: which of the two, the weights say."""
   critics = ('disc_a', 'disc_b')
   learn(nets, critics, False)
-  made = translations(nets, batch, config)
+  outputs = translations(nets, batch, config)
   loss, terms = weighted({
-      'adversarial': lambda: sum(3 * squares(nets[f'disc_{x}'](torch.cat(made[x]['fake'])), 1)
+      'adversarial': lambda: sum(3 * squares(nets[f'disc_{x}'](torch.cat(outputs[x]['fake'])), 1)
                                  for x in 'ab'),
-      **cyclic_terms(nets, config, made, batch),
-      'exs': lambda: sum(exs(nets, config, made, x, y, places) for x, y in SIDES),
-      'ins': lambda: sum(ins(nets, config, made, x, y, places) for x, y in SIDES),
+      **cyclic_terms(nets, config, outputs, batch),
+      'exs': lambda: sum(exs(nets, config, outputs, x, y, places) for x, y in SIDES),
+      'ins': lambda: sum(ins(nets, config, outputs, x, y, places) for x, y in SIDES),
       'identity': lambda: sum(l1(image, frame) for x in 'ab' for image, frame in zip(
-          made[x]['identity'], batch[x], strict=False))}, config.weights)
+          outputs[x]['identity'], batch[x], strict=False))}, config.weights)
   move([tx['gen']], loss)
   learn(nets, critics, True)
   for x in 'ab':
-    fakes = torch.cat([*made[x]['fake'], made[x]['predicted']]).detach()
+    fakes = torch.cat([*outputs[x]['fake'], outputs[x]['predicted']]).detach()
     scores = nets[f'disc_{x}'](torch.cat([*batch[x], fakes])).unflatten(0, (7, -1))
     on_real = 2 * squares(scores[:2], 1) + 2 * squares(scores[2], 1)   # frame 2 counts twice
     terms[f'disc_{x}'] = config.gan.d_scale * (on_real + 4 * squares(scores[3:], 0))
@@ -202,46 +207,55 @@ def triplets(nets, tx, config, batch, places):
 
 def translations(nets, real, config):
   """The images and features of i2vjax/methods/triplets.py, in as many calls."""
-  weights, wanted = config.weights, parts.taps(config) if compares(config) else ()
+  weights = config.weights
+  taps = parts.taps(config) if compares(config) else ()
   back = [i for i, w in enumerate((weights.cycle, weights.cycle, weights.recycle)) if w]
-  made = {'a': {}, 'b': {}}
+  outputs = {'a': {}, 'b': {}}
 
   def encode(side, frames):
-    h, maps = nets[f'gen_{side}'].encode(torch.cat(frames), wanted)
+    h, maps = nets[f'gen_{side}'].encode(torch.cat(frames), taps)
     return h.chunk(len(frames)), [m.unflatten(0, (len(frames), -1))[:3] for m in maps]
 
   def decode(side, h):
     return list(nets[f'gen_{side}'].decode(torch.cat(h)).chunk(len(h)))
   for x, y in SIDES:
-    looked = real[x][2:] if wanted else []
+    # The third frame is only encoded, for its features: a predictor makes its translation.
+    third = real[x][2:] if taps else []
     same = real[y][:2] if weights.identity else []
-    h, made[x]['keys'] = encode(x + y, [*real[x][:2], *looked, *same])
-    images = decode(x + y, h[:2] + h[2 + len(looked):])
-    made[y]['fake'], made[y]['identity'] = images[:2], images[2:]
+    h, outputs[x]['keys'] = encode(x + y, [*real[x][:2], *third, *same])
+    images = decode(x + y, h[:2] + h[2 + len(third):])
+    outputs[y]['fake'], outputs[y]['identity'] = images[:2], images[2:]
   for x in 'ab':
-    pairs = torch.cat([torch.cat(two, 1) for two in (made[x]['fake'], real[x][:2])])
-    third, made[x]['predicted'] = nets[f'pred_{x}'](pairs).chunk(2)
-    made[x]['fake'].append(third)
+    pairs = torch.cat([torch.cat(two, 1) for two in (outputs[x]['fake'], real[x][:2])])
+    fake_third, outputs[x]['predicted'] = nets[f'pred_{x}'](pairs).chunk(2)
+    outputs[x]['fake'].append(fake_third)
   for x, y in SIDES:
-    looked = made[y]['fake'] if wanted else []
-    frames, made[y]['back'] = [*looked, *(made[x]['fake'][i] for i in back)], {}
+    fakes = outputs[y]['fake'] if taps else []
+    frames, outputs[y]['back'] = [*fakes, *(outputs[x]['fake'][i] for i in back)], {}
     if frames:
-      h, made[x]['queries'] = encode(x + y, frames)
+      h, outputs[x]['queries'] = encode(x + y, frames)
     if back:
-      made[y]['back'] = dict(zip(back, decode(x + y, h[len(looked):]), strict=True))
-  return made
+      outputs[y]['back'] = dict(zip(back, decode(x + y, h[len(fakes):]), strict=True))
+  return outputs
 
 
-def cyclic_terms(nets, config, made, real):
+def cyclic_terms(nets, config, outputs, real):
   """{term: function} of VL; VGG in two calls for all of them."""
-  pairs = {'cycle': [(x, i, made[x]['back'].get(i)) for x in 'ab' for i in (0, 1)],
-           'recycle': [(x, 2, made[x]['back'].get(2)) for x in 'ab'],
-           'recurrent': [(x, 2, made[x]['predicted']) for x in 'ab']}
-  listed = [(term, *pair) for term in pairs if config.weights[term] for pair in pairs[term]]
-  seen = perceptual(nets, config, real, [pair[1:] for pair in listed])
-  return {term: lambda term=term: sum(l1(image, real[x][i]) + more for (name, x, i, image), more in
-                                      zip(listed, seen, strict=True) if name == term)
-          for term in pairs}
+  pairs = {'cycle': [(x, i, outputs[x]['back'].get(i)) for x in 'ab' for i in (0, 1)],
+           'recycle': [(x, 2, outputs[x]['back'].get(2)) for x in 'ab'],
+           'recurrent': [(x, 2, outputs[x]['predicted']) for x in 'ab']}
+  listed = []
+  for term in pairs:
+    if config.weights[term]:
+      listed += [(term, *pair) for pair in pairs[term]]
+  distances = perceptual(nets, config, real, [pair[1:] for pair in listed])
+
+  def total(term):
+    values = [l1(image, real[x][i]) + distance
+              for (name, x, i, image), distance in zip(listed, distances, strict=True)
+              if name == term]
+    return sum(values)
+  return {term: functools.partial(total, term) for term in pairs}
 
 
 def perceptual(nets, config, real, pairs):
@@ -250,9 +264,12 @@ def perceptual(nets, config, real, pairs):
     return [0.0] * len(pairs)
   vgg, block = nets['vgg19'], config.vgg
 
-  def see(images):
-    split = {tap: x.chunk(len(images)) for tap, x in vgg(torch.cat(images)).items()}
-    return [{tap: x[i] for tap, x in split.items()} for i in range(len(images))]
+  def features(images):
+    by_image = [{} for _ in images]
+    for tap, value in vgg(torch.cat(images)).items():
+      for image, part in zip(by_image, value.chunk(len(images)), strict=True):
+        image[tap] = part
+    return by_image
 
   def distance(x, y):
     content = sum(l1(x[tap], y[tap]) for tap in block.content_taps)
@@ -261,27 +278,29 @@ def perceptual(nets, config, real, pairs):
     return block.content * content + block.style * style
   targets = sorted({(x, i) for x, i, _ in pairs})
   with torch.no_grad():
-    seen = dict(zip(targets, see([real[x][i] for x, i in targets]), strict=True))
-  predictions = see([image for _, _, image in pairs])
-  return [distance(p, seen[x, i]) for p, (x, i, _) in zip(predictions, pairs, strict=True)]
+    of_targets = dict(zip(targets, features([real[x][i] for x, i in targets]), strict=True))
+  predictions = features([image for _, _, image in pairs])
+  return [distance(p, of_targets[x, i]) for p, (x, i, _) in zip(predictions, pairs, strict=True)]
 
 
-def exs(nets, config, made, x, y, places):
+def exs(nets, config, outputs, x, y, places):
   """External similarity of three frames, each at its own places."""
-  keys, count = made[x]['keys'], config.nce.patches
+  keys, count = outputs[x]['keys'], config.nce.patches
   ids = [places(f'exs_{x}_{i}', sizes(keys), count) for i in range(3)]
 
   def project(maps):
-    frames = [patches([m[i] for m in maps], ids[i]) for i in range(3)]
+    frames = []
+    for i in range(3):
+      frames.append(patches([m[i] for m in maps], ids[i]))
     return nets[f'proj_{x}{y}']([torch.cat(layer) for layer in zip(*frames, strict=True)])
   with torch.no_grad():
     z = project(keys)
-  return 3 * by_layer(project(made[x]['queries']), z, config.nce.tau).mean()
+  return 3 * by_layer(project(outputs[x]['queries']), z, config.nce.tau).mean()
 
 
-def ins(nets, config, made, x, y, places):
+def ins(nets, config, outputs, x, y, places):
   """Internal similarity: 1 - cosine of the rates of change, all six images at the same places."""
-  ids = places(f'ins_{x}', sizes(made[x]['keys']), config.nce.patches)
+  ids = places(f'ins_{x}', sizes(outputs[x]['keys']), config.nce.patches)
 
   def rate(maps):
     z = nets[f'proj_{x}{y}'](patches([m.flatten(0, 1) for m in maps], ids))
@@ -289,8 +308,8 @@ def ins(nets, config, made, x, y, places):
     return (by_layer(second, third, config.nce.tau)
             / (by_layer(first, second, config.nce.tau) + 1e-8))
   with torch.no_grad():
-    r = rate(made[x]['keys'])
-  return (1 - functional.cosine_similarity(r, rate(made[x]['queries']), dim=1)).mean()
+    r = rate(outputs[x]['keys'])
+  return (1 - functional.cosine_similarity(r, rate(outputs[x]['queries']), dim=1)).mean()
 
 
 STEPS = {'cyclegan': cyclegan, 'cut': cut, 'recyclegan': triplets, 'i2vgan': triplets}

@@ -1,4 +1,4 @@
-"""CUT and FastCUT (ECCV 2020), the one-sided image baseline of the papers of this field.
+"""CUT and FastCUT (ECCV 2020), the one-sided image baseline.
 
 python -m i2vjax.main --config configs/cut.py:demo --workdir runs/cut-demo
 
@@ -10,9 +10,12 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: CUT at the published sizes on scenes; ':paper': on folders; ':demo': minutes.
+  """The config of a variant.
 
-  ':fastcut': FastCUT on scenes; with --config.data.source=folders on real data.
+    default  CUT at the published sizes, on scenes
+    paper    the same on folders of real data
+    fastcut  FastCUT on scenes; on folders with --config.data.source=folders
+    demo     CUT on two CPU cores, a few minutes, 64 pixels, on scenes
   """
   config = defaults.get_config()
   config.method, config.variant = 'cut', variant or 'default'

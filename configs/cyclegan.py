@@ -1,4 +1,4 @@
-"""CycleGAN (Zhu et al., ICCV 2017), the image baseline of every paper of this field.
+"""CycleGAN (Zhu et al., ICCV 2017), the image baseline of this field.
 
 python -m i2vjax.main --config configs/cyclegan.py:demo --workdir runs/cyclegan-demo
 
@@ -9,7 +9,12 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: the paper's sizes on scenes; ':paper': on folders of real data; ':demo': minutes."""
+  """The config of a variant.
+
+    default  the paper's sizes, on scenes
+    paper    the same on folders of real data
+    demo     two CPU cores, a few minutes, 64 pixels, on scenes
+  """
   config = defaults.get_config()
   config.method, config.variant = 'cyclegan', variant or 'default'
   config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=True)   # P, C

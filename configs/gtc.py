@@ -1,4 +1,4 @@
-"""GTC (ACM MM 2018): supervised video to video, consistent from frame to frame and as a clip.
+"""GTC (ACM MM 2018): supervised video to video, consistent over time.
 
 python -m i2vjax.main --config configs/gtc.py:demo --workdir runs/gtc-demo
 python -m i2vjax.main --config configs/gtc.py:paper-color --config.data.train_b=VIDEOS
@@ -18,11 +18,16 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: infrared to visible on registered clips of scenes, 256 pixels square.
+  """The config of a variant: words joined by '-' in any order, a size and a task.
 
-  Variants are words joined by '-' in any order: a size, 'paper' (folders of real data) or 'demo'
-  (minutes), and a task, 'color', 'superres', 'segmentation' or 'translate'. 'paper' alone is
-  'paper-color'.
+    default       infrared to visible on registered clips of scenes, 256 pixels square
+    paper         folders of real data; alone it is paper-color
+    demo          two CPU cores, a few minutes, 64 pixels, on scenes; alone it is demo-translate
+
+    color         gray to color
+    superres      twice the size
+    segmentation  frames to masks
+    translate     infrared to visible, on registered clips
   """
   config = defaults.get_config()
   config.method, config.variant = 'gtc', variant or 'default'

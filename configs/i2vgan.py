@@ -11,7 +11,11 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: the paper's sizes on scenes; ':paper': on folders of real data; ':demo': minutes.
+  """The config of a variant.
+
+    default  the paper's sizes, on scenes
+    paper    the same on folders of real data
+    demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
 
   Default and paper need the file of VGG-19; `--config.perceptual=none` does without.
   """

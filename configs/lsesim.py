@@ -9,10 +9,15 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: FSeSim at the published sizes on scenes; ':paper': on folders; ':demo': minutes.
+  """The config of a variant.
 
-  ':learned': LSeSim, with heads that learn what to compare; add --config.data.source=folders for
-  real data. All but the demo need the file of VGG-16; `--config.perceptual=none` does without.
+    default  FSeSim at the published sizes, on scenes
+    paper    the same on folders of real data
+    learned  LSeSim, with heads that learn what to compare, on scenes; on folders with
+             --config.data.source=folders
+    demo     FSeSim on two CPU cores, a few minutes, 64 pixels, on scenes; no weight file
+
+  All but the demo need the file of VGG-16; `--config.perceptual=none` does without.
   """
   config = defaults.get_config()
   config.method, config.variant = 'lsesim', variant or 'default'

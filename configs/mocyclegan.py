@@ -13,9 +13,12 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: 256 pixels on scenes; ':paper': on folders of real data; ':demo': minutes.
+  """The config of a variant.
 
-  The paper variant needs the file of RAFT, small (`--config.flow.name=tvl1` does without).
+    default  256 pixels, on scenes
+    paper    the same on folders of real data; needs the file of RAFT, small
+             (`--config.flow.name=tvl1` does without)
+    demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
   """
   config = defaults.get_config()
   config.method, config.variant = 'mocyclegan', variant or 'default'

@@ -21,11 +21,21 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: FLIR's numbers, on scenes, 256 pixels square.
+  """The config of a variant: words joined by '-' in any order.
 
-  Variants are words joined by '-' in any order: 'paper' (folders, FLIR), 'kaist' (folders) or
-  'demo' (minutes); 'raw' (frames as published, 640 x 512, brought to the 360 x 288 that the first
-  two expect); 'literal', 'release', 'slips'; 'todaygan_ntir', 'dlamgan'; a row of the ablation.
+    default        FLIR's numbers, on scenes, 256 pixels square
+    paper          the same on folders of prepared frames, 360 x 288
+    kaist          folders, KAIST's numbers
+    demo           two CPU cores, minutes, 64 pixels, on scenes
+    raw            with paper or kaist: frames as published, 640 x 512, made 360 x 288 on reading
+
+    literal        the paper throughout, where it and the public code differ
+    release        the public code, less its two slips
+    slips          the public code to the letter
+
+    todaygan_ntir  ToDayGAN-NTIR, the same as baseline
+    dlamgan        DlamGAN, an approximation
+    baseline, sc, sdp, mgca, cgr: rows of the ablation
   """
   config = defaults.get_config()
   config.method, config.variant = 'morngan', variant or 'default'

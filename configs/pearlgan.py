@@ -1,4 +1,4 @@
-"""PearlGAN (T-ITS 2022) with its ancestors ToDayGAN and ToDayGAN-TIR: thermal night to color day.
+"""PearlGAN (T-ITS 2022) and its ancestors ToDayGAN, ToDayGAN-TIR.
 
 python -m i2vjax.main --config configs/pearlgan.py:demo --workdir runs/pearlgan-demo
 python -m i2vjax.main --config configs/pearlgan.py:paper --config.data.train_a=THERMAL \
@@ -19,11 +19,16 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: PearlGAN as for FLIR, on scenes, 256 pixels square.
+  """The config of a variant: words joined by '-' in any order.
 
-  Variants are words joined by '-' in any order: 'paper' (folders, FLIR's numbers), 'kaist' (the
-  same with KAIST's) or 'demo' (minutes); 'raw' (frames as published, 640 x 512, brought to the
-  360 x 288 that the first two expect: paper-raw); 'todaygan' or 'todaygan_tir' for these methods.
+    default       PearlGAN as for FLIR, on scenes, 256 pixels square
+    paper         the same on folders of prepared frames, 360 x 288
+    kaist         folders, KAIST's numbers
+    demo          two CPU cores, a few minutes, 64 pixels, on scenes
+    raw           with paper or kaist: frames as published, 640 x 512, made 360 x 288 on reading
+
+    todaygan      ToDayGAN
+    todaygan_tir  ToDayGAN-TIR, with which PearlGAN and MornGAN compare
   """
   config = defaults.get_config()
   config.method, config.variant = 'pearlgan', variant or 'default'

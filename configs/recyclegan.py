@@ -12,9 +12,12 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: variant 1, the published model, on scenes; ':paper': the same on folders.
+  """The config of a variant.
 
-  ':paper_cycle': variant 2, with cycle and identity losses, on folders. ':demo': minutes.
+    default      variant 1, the published model, on scenes
+    paper        the same on folders of real data
+    paper_cycle  variant 2, with cycle and identity losses, on folders
+    demo         variant 2 on two CPU cores, minutes, 64 pixels, on scenes
   """
   config = defaults.get_config()
   config.method, config.variant = 'recyclegan', variant or 'default'

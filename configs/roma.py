@@ -12,9 +12,11 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: published sizes on scenes; ':paper': ViT and folders insisted on; ':demo': minutes.
+  """The config of a variant.
 
-  The default takes the ViT if its file is there and else does without (`backbone='auto'`).
+    default  published sizes, on scenes; with a ViT if its file is there, else without
+    paper    the same on folders of real data; insists on the ViT
+    demo     two CPU cores, a few minutes, 64 pixels, on scenes; no ViT
   """
   config = defaults.get_config()
   config.method, config.variant = 'roma', variant or 'default'

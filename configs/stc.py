@@ -1,4 +1,4 @@
-"""STC-V2V (Park et al., ACM MM 2019): a recurrent translator fed by optical flow.
+"""STC-V2V (ACM MM 2019): a recurrent translator fed by optical flow.
 
 python -m i2vjax.main --config configs/stc.py:demo --workdir runs/stc-demo
 
@@ -12,7 +12,11 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: the paper's sizes on scenes; ':paper': on folders of real data; ':demo': minutes.
+  """The config of a variant.
+
+    default  the paper's sizes, on scenes
+    paper    the same on folders of real data
+    demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
 
   Default and paper need the file of VGG-16 (`--config.perceptual=none` does without), the paper
   that of RAFT, small (`--config.flow.name=tvl1`).

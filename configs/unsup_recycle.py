@@ -1,4 +1,4 @@
-"""Unsupervised Recycle-GAN (AAAI 2022): a made-up motion in the place of the next frame.
+"""Unsupervised Recycle-GAN (AAAI 2022): synthetic motion replaces the next frame.
 
 python -m i2vjax.main --config configs/unsup_recycle.py:demo --workdir runs/unsup_recycle-demo
 
@@ -9,11 +9,15 @@ from i2vjax import defaults
 
 
 def get_config(variant=None):
-  """Default: the first command's weights on scenes, 256 pixels square.
+  """The config of a variant.
 
-  ':paper': the first command (VIPER to Cityscapes) on folders; ':labels': the second, video (a) and
-  label pictures (b), on folders; ':demo': minutes. Default and paper need the file of VGG-16;
-  `--config.perceptual=none` does without the content terms.
+    default  the first command's weights, on scenes, 256 pixels square
+    paper    the first command (VIPER to Cityscapes) on folders
+    labels   the second, video (a) and label pictures (b), on folders
+    demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
+
+  Default and paper need the file of VGG-16; `--config.perceptual=none` does without the content
+  terms.
   """
   config = defaults.get_config()
   config.method, config.variant = 'unsup_recycle', variant or 'default'

@@ -1,4 +1,4 @@
-"""Score a run, or frames of any program: one JSON file and one HTML page."""
+"""Score a run, or frames of any program: JSON and HTML."""
 
 from __future__ import annotations
 

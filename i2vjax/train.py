@@ -48,12 +48,12 @@ class Outcome:
 
 
 def on_device(raw: base.Batch, config: ConfigDict) -> dict[str, jax.Array]:
-  """Raw frames of a batch to floats in [-1, 1]; the limits have then done their work."""
+  """Raw frames of a batch to floats in [-1, 1]; their value ranges are used up by it."""
   batch = {name: value for name, value in raw.items()
-           if name not in ('a', 'b', 'limits_a', 'limits_b')}
+           if name not in ('a', 'b', 'range_a', 'range_b')}
   for side in ('a', 'b'):
     channels = config.data[f'channels_{side}']
-    batch[side] = ops.to_float(raw[side], raw[f'limits_{side}'], channels)
+    batch[side] = ops.to_float(raw[side], raw[f'range_{side}'], channels)
   return batch
 
 
@@ -274,7 +274,7 @@ def write_samples(setup: Setup, state: State, step: int) -> None:
     return
   config = setup.config
   raw = batches.sample_windows(config, config.log.samples, 'train',
-                               extras=base.hook(setup.method, 'batch_fields')(config))
+                               fields=base.hook(setup.method, 'batch_fields')(config))
   key = name_key(jax.random.key(config.seed), 'samples')
   rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}

@@ -7,10 +7,9 @@ what the networks need by mirroring, and cropped back.
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-import jax
 import numpy as np
 import tqdm
 
@@ -18,11 +17,9 @@ from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
 from i2vjax.data.sources import streams
-from i2vjax.data.transforms import thermal
+from i2vjax.run import translator
 from i2vjax.run.load import Run
 
-MIN_SIDE = 16             # pixels of a padded side: networks mirror their borders, which needs some
-SIDE_MULTIPLES = (4, 8, 16, 32, 64, 128, 256)   # tried one after the other: sides are rounded up
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
@@ -66,7 +63,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
   if fuse and run.config.data.channels_b == 1:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
-  to_video = output_paths.as_film(output, lossless)
+  to_video = output_paths.is_video_output(output, lossless)
   output_paths.check_output(input, output, to_video, overwrite)
   clips = streams.open_streams(input)
   if to_video and clips[0].info and len(clips) > 1:
@@ -99,14 +96,16 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
 
 def _results(run, clips, chunk, on_damage, skipped, show, finish):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
-  call, rule = program(run), run.config.data.thermal_range
+  call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
   total = sum(lengths) if None not in lengths else None
   with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
     for stream in clips:
       items = usable(stream.read(on_damage), on_damage, skipped)
-      limits = streams.limits(stream, rule)
-      for (label, _, seconds), source, result in clip(call, items, rule, chunk, limits):
+      value_range = streams.value_range(stream, rule)
+      for (label, _, seconds), source, result in translator.translate_clip(
+        call, items, rule, chunk, value_range
+      ):
         bar.update()
         yield label, None if result is None else finish(source, result), seconds
 
@@ -152,120 +151,6 @@ def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterat
       yield label, frame, seconds
   except video_reader.UnreadableVideo as error:
     raise UserError(f'{error}. {SKIP_HINT}' if on_damage == 'stop' else str(error)) from error
-
-
-def program(run: Run, quantize: bool = True) -> Callable:
-  """The compiled function of one chunk.
-
-  Args:
-    run: load.Run.
-    quantize: give uint8 as a saved file would hold; otherwise floats in [-1, 1].
-
-  Returns:
-    (carry, raw [1, T, H, W, C], limits [1, 2]) -> (carry, [T, H, W, C]).
-  """
-  def translated(params, model_state, frozen, carry, raw, limits):
-    frames = ops.to_float(raw, limits, run.config.data.channels_a)
-    carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
-                                         carry, frames)
-    return carry, ops.to_uint8(frames[0]) if quantize else frames[0]
-  compiled = jax.jit(translated)
-  # Once, not with every chunk.
-  weights = jax.device_put((run.params, run.model_state, run.model.frozen))
-
-  def call(carry, raw, limits):
-    return compiled(*weights, carry, raw, limits)
-  return call
-
-
-def padded_size(call: Callable, shape: tuple[int, ...], dtype: np.dtype,
-                chunk: int) -> tuple[int, int]:
-  """Smallest (height, width) that the networks take for frames of [H, W, C].
-
-  Found by tracing, not by running: the side lengths are rounded up to growing powers of two until
-  the output has the size of the input.
-  """
-  refusal, sizes = None, []
-  for multiple in SIDE_MULTIPLES:
-    height, width = (max(MIN_SIDE, -(-side // multiple) * multiple) for side in shape[:2])
-    if (height, width) not in sizes:
-      sizes.append((height, width))
-  for size in sizes:
-    raw = jax.ShapeDtypeStruct((1, chunk, *size, shape[2]), dtype)
-    try:
-      _, out = jax.eval_shape(call, None, raw, jax.ShapeDtypeStruct((1, 2), np.float32))
-    except (ValueError, TypeError) as error:
-      refusal = refusal or str(error).strip().splitlines()[0]
-      continue
-    if out.shape[1:3] == size:
-      return size
-    refusal = refusal or f'{size} comes out as {out.shape[1:3]}'
-  raise UserError(f'frames of {shape[1]}x{shape[0]} pixels do not fit this network: {refusal}')
-
-
-def pad(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """[T, H, W, C] -> [T, *size, C], mirrored at the right and lower edge."""
-  rows, columns = _mirror(frames.shape[1], size[0]), _mirror(frames.shape[2], size[1])
-  return frames[:, rows][:, :, columns]
-
-
-def _mirror(length, padded):
-  """`padded` indices 0 .. length-1, then back again, and so on; a single pixel is repeated."""
-  return np.pad(np.arange(length), (0, padded - length), mode='reflect' if length > 1 else 'edge')
-
-
-def clip(call: Callable, items: Iterable[tuple], rule: str | None = 'clip', chunk: int = 8,
-         limits: np.ndarray | None = None) -> Iterator[tuple]:
-  """Translate one clip.
-
-  Args:
-    call: from `program`.
-    items: iterable of (label, raw frame [H, W, C] or None for a skipped one, anything ...).
-    rule: `data.thermal_range` of the run; None where limits are given.
-    chunk: frames on the device at a time.
-    limits: [2] raw values that become -1 and 1, if they are known already.
-
-  Yields:
-    (item, shown, result) in order: the source as uint8 [H, W, C] between its limits, and the
-    translated frame [H, W, C]; both None for a skipped item. One chunk is computed while the one
-    before is handed out.
-  """
-  if limits is None:
-    items, limits = streams.measured(items, rule)
-  waiting, carry, size = None, None, (0, 0)
-  for begins, group in streams.groups(items, chunk):
-    raw = [thermal.stretch(item[1], rule) for item in group if item[1] is not None]
-    if not raw:
-      yield from _deal(waiting)
-      waiting = group, (), ()
-      continue
-    if raw[0].dtype == np.uint8:
-      chunk_limits = np.array([0, 255], np.float32)
-    else:   # limits of the first 16-bit chunk serve the whole clip
-      limits = thermal.thermal_limits(raw, rule) if limits is None else limits
-      chunk_limits = limits
-    if begins:
-      carry, size = None, padded_size(call, raw[0].shape, raw[0].dtype, chunk)
-    filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
-    carry, result = call(carry, pad(filled, size)[None], chunk_limits[None])
-    yield from _deal(waiting)
-    waiting = group, [thermal.to_display(frame, chunk_limits) for frame in raw], result
-  yield from _deal(waiting)
-
-
-def _deal(waiting):
-  """Fetch a chunk from the device and deal it to its items."""
-  if waiting is None:
-    return
-  group, sources, result = waiting
-  results = iter(np.asarray(result))
-  sources = iter(sources)
-  for item in group:
-    if item[1] is None:
-      yield item, None, None
-    else:
-      source, frame = next(sources), next(results)
-      yield item, source, frame[:source.shape[0], :source.shape[1]]
 
 
 def compose(source: np.ndarray, result: np.ndarray, side_by_side: bool = False,

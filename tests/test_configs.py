@@ -34,15 +34,6 @@ def test_variants_are_locked_and_name_their_method(path, variant):
 
 
 @names
-def test_method_offers_what_the_loop_asks_for(path):
-  method = methods.get(path.stem)
-  assert all(hasattr(method, part) for part in base.REQUIRED)
-  config = config_of(path, ':demo')
-  players = {name for names in method.PLAYERS.values() for name in names}
-  assert players == set(method.networks(config)) and players <= set(method.example_inputs(config))
-
-
-@names
 @pytest.mark.parametrize(('field', 'block'), settle.FEATURES.items())
 def test_configs_have_the_block_of_a_frozen_network_where_methods_have_the_network(
     path, field, block):
@@ -82,6 +73,5 @@ def test_two_steps_on_scenes(path, tmp_path):
   assert main.main(arguments) == 0
   run = load.load(tmp_path)
   frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
-  _, fake = run.method.translate(run.model, run.params, run.model_state, None,
-                                 frames)
+  _, fake = run.method.translate(run.model, run.params, run.model_state, None, frames)
   assert fake.shape[:4] == (1, 2, 32, 32) and np.isfinite(fake).all()

@@ -260,8 +260,8 @@ def test_the_example_source_keeps_the_contract(arrays, tmp_path):
     np.save(folder / f'clip{k}.npy', clip)
   settings = defaults.data()
   settings.train_a = str(folder)
-  source = arrays.source(settings, 'train', 'a')
-  assert arrays.source(settings, 'test', 'b') is None
+  source = arrays.open_split(settings, 'train', 'a')
+  assert arrays.open_split(settings, 'test', 'b') is None
   assert source.clips == [('clip0', 0, 3), ('clip1', 3, 4)] and len(source) == 7
   copy = pickle.loads(pickle.dumps(source))
   assert repr(copy) == repr(source)
@@ -283,7 +283,11 @@ def test_the_example_source_refuses_what_is_no_clip(arrays, tmp_path):
     arrays.ArrayFrames(tmp_path)
 
 
-def test_sources_are_registered_where_the_page_says():
-  assert set(data.SOURCES) == {'scenes', 'folders', 'tfds'}
-  page = text_of(ROOT / 'docs/adding_a_source.md')
-  assert 'i2vjax/data/__init__.py' in page and '`SOURCES`' in page
+def test_the_example_source_is_opened_by_its_name(arrays, tmp_path, monkeypatch):
+  """A line in `SOURCES` is all: `open_source` finds the frames."""
+  np.save(tmp_path / 'clip.npy', np.zeros((3, 20, 24), np.uint16))
+  monkeypatch.setitem(data.SOURCES, 'arrays', arrays)
+  settings = defaults.data()
+  settings.update(source='arrays', train_a=str(tmp_path))
+  assert len(data.open_source(settings, 'train', 'a')) == 3
+  assert data.open_source(settings, 'test', 'b') is None

@@ -14,6 +14,7 @@ from i2vjax import translate as translator
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal as pictures
+from i2vjax.run import translator as run_translator
 
 QUIET = {'show': False}
 
@@ -98,28 +99,30 @@ def test_one_program_whatever_the_length(tmp_path):
 def test_frames_are_padded_to_what_the_network_takes_and_cropped_back():
   run = stubs.halving_run()
   clip = footage(3, 18, 26)
-  call = translator.program(run)
-  assert translator.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
+  call = run_translator.compile_chunk(run)
+  assert run_translator.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
   items = [(i, frame) for i, frame in enumerate(clip)]
-  results = [result for _, _, result in translator.clip(call, items, chunk=2)]
+  results = [result for _, _, result in run_translator.translate_clip(call, items, chunk=2)]
   assert [result.shape for result in results] == [(18, 26, 3)] * 3
-  padded = translator.pad(clip, (24, 32))
+  padded = run_translator.pad(clip, (24, 32))
   np.testing.assert_array_equal(padded[:, :18, :26], clip)
   np.testing.assert_array_equal(padded[:, 18:, :26], clip[:, 16:10:-1])
-  whole = [result for _, _, result in translator.clip(call, enumerate(padded), chunk=2)]
+  whole = [
+    result for _, _, result in run_translator.translate_clip(call, enumerate(padded), chunk=2)
+  ]
   np.testing.assert_array_equal(results[2], whole[2][:18, :26])
 
 
 def test_a_network_that_takes_no_size_says_so():
   run = stubs.make(lambda *args: (args[-2], args[-1][:, :, ::2]))
   with pytest.raises(ValueError, match='26x18 pixels do not fit'):
-    list(translator.clip(translator.program(run), enumerate(footage(1))))
+    list(run_translator.translate_clip(run_translator.compile_chunk(run), enumerate(footage(1))))
 
 
 def test_single_pixel_and_very_large_padding():
-  np.testing.assert_array_equal(translator.pad(footage(1, 1, 1), (4, 4)),
+  np.testing.assert_array_equal(run_translator.pad(footage(1, 1, 1), (4, 4)),
                                 np.broadcast_to(footage(1, 1, 1), (1, 4, 4, 1)))
-  assert translator.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
+  assert run_translator.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
 
 
 def thermal(length, level):
@@ -141,7 +144,7 @@ def test_sixteen_bits_by_percentiles_over_the_whole_clip_as_in_training(tmp_path
         film.write(frame)
   translator.translate(run, place, tmp_path / 'out', **QUIET)
   result = list(read_frames(tmp_path / 'out').values())
-  low, high = pictures.thermal_limits(clip[np.linspace(0, 129, 64).astype(int)], 'clip')
+  low, high = pictures.value_range(clip[np.linspace(0, 129, 64).astype(int)], 'clip')
   for t in (0, 129):
     expected = np.clip((clip[t, ..., 0] - low) / (high - low), 0, 1) * 255
     np.testing.assert_allclose(result[t][..., 0], expected, atol=1)
@@ -395,8 +398,8 @@ def test_long_streams_are_not_held_in_memory():
       yield index, frame
       del frame
   run = stubs.make(stubs.negative)
-  call = translator.program(run)
-  assert sum(1 for _ in translator.clip(call, endless(), chunk=4)) == 40
+  call = run_translator.compile_chunk(run)
+  assert sum(1 for _ in run_translator.translate_clip(call, endless(), chunk=4)) == 40
   assert max(most) <= 12
 
 
@@ -437,7 +440,7 @@ def test_parameters_go_to_the_device_once():
   """Arrays that the program is called with are jax arrays, not host copies sent each time."""
   run = stubs.halving_run()
   run = type(run)(**{**vars(run), 'params': jax.tree.map(np.asarray, run.params)})
-  call = translator.program(run)
+  call = run_translator.compile_chunk(run)
   held = call.__closure__
   assert all(isinstance(leaf, jax.Array) for cell in held
              for leaf in jax.tree.leaves(cell.cell_contents) if hasattr(leaf, 'shape'))

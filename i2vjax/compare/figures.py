@@ -1,4 +1,4 @@
-"""The page of `compare`: table, the same frames by every row, score curves."""
+"""The page of `compare`: table, frames of every row, score curves."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def frames(run: load.Run) -> dict[str, list]:
   for clip in itertools.islice(test_clips, CLIPS_SHOWN):
     t = clip.length // 2
     lead = clip.source[max(0, t - FRAMES_BEFORE):t + 1]
-    translated = translate(eval_clips.EvalClip(clip.name, lead, clip.limits))
+    translated = translate(eval_clips.EvalClip(clip.name, lead, clip.value_range))
     pictures['titles'].append(f'{clip.name}, frame {t}')
     pictures['source'].append(clip.shown[t])
     pictures['translated'].append(translated[-1])

@@ -1,4 +1,4 @@
-"""The table of `compare`: mean and spread over seeds, as data and Markdown."""
+"""The table of `compare`: mean and spread over seeds."""
 
 from __future__ import annotations
 

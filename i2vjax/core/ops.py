@@ -27,19 +27,18 @@ def unfold(frames: jax.Array, length: int) -> jax.Array:
   return frames.reshape((-1, length, *frames.shape[1:]))
 
 
-def to_float(frames: jax.Array, limits: jax.Array, channels: int) -> jax.Array:
+def to_float(frames: jax.Array, value_range: jax.Array, channels: int) -> jax.Array:
   """Raw frames to the networks' range.
 
   Args:
     frames: [B, T, H, W, C] uint8 or uint16, C 1 or 3.
-    limits: [B, 2] float32: the raw values that become -1 and 1; values outside are clipped.
+    value_range: [B, 2] float32: the raw values that become -1 and 1; values outside are clipped.
     channels: 1 or 3. Gray is repeated, color becomes luma.
 
   Returns:
     [B, T, H, W, channels] float32 in [-1, 1].
   """
-  limits = limits[:, :, None, None, None, None]
-  low, high = limits[:, 0], limits[:, 1]
+  low, high = (value_range[:, i, None, None, None, None] for i in (0, 1))
   frames = (frames.astype(jnp.float32) - low) / (high - low)
   return match_channels(2 * jnp.clip(frames, 0, 1) - 1, channels)
 

@@ -1,14 +1,20 @@
-"""Frames: files, sources, annotations, transforms, the loader. `open_source` opens a split."""
+"""Frames: sources, annotations, transforms, the loader. `open_source` opens a split."""
+
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.sources import locate
+from i2vjax.data import scenes
+from i2vjax.data.annotations import class_maps, edge_maps
+from i2vjax.data.source import FrameSource
+from i2vjax.data.sources import folders, locate, records
 from i2vjax.data.transforms import preprocess, tasks
 
-SOURCES = ('scenes', 'folders', 'tfds')
+# `data.source` -> module with open_split(data, split, domain).
+SOURCES = {'scenes': scenes, 'folders': folders, 'tfds': records}
 OTHER = {'a': 'b', 'b': 'a'}
 
 
-def open_source(data, split, domain):
+def open_source(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
   """The frames of one split and domain.
 
   Args:
@@ -18,7 +24,7 @@ def open_source(data, split, domain):
     domain: 'a' (the run's source) | 'b' (its target).
 
   Returns:
-    A `source.FrameSource`, or None where the split has no such domain (no test frames of b, say).
+    A FrameSource, or None where the split has no such domain (no test frames of b, say).
 
   Raises:
     UserError: an unknown choice, or frames that do not fit; named.
@@ -28,35 +34,27 @@ def open_source(data, split, domain):
   if data.direction not in ('a2b', 'b2a'):
     raise UserError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
 
-  def given(domain):
-    domain = OTHER[domain] if data.direction == 'b2a' else domain
-    found = _plain(data, split, domain)
-    if found is not None and data.source == 'folders':
-      found = preprocess.apply(found, data, split)
-    return _annotated(found, data, domain) if found is not None and split == 'train' else found
+  def open_domain(domain):
+    return _open_field(data, split, field_domain(data, domain))
 
   def missing(split, domain):
     return locate.missing(data, split, domain)
-  return tasks.apply(data, split, domain, given, missing)
+  return tasks.apply(data, split, domain, open_domain, missing)
 
 
-def _plain(data, split, domain):
-  """The frames as the source has them. Imported when asked for: records bring a heavy library."""
-  if data.source == 'scenes':
-    from i2vjax.data import scenes as module
-  elif data.source == 'folders':
-    from i2vjax.data.sources import folders as module
-  else:
-    from i2vjax.data.sources import records as module
-  return module.source(data, split, domain)
+def field_domain(data: ConfigDict, domain: str) -> str:
+  """The letter in the fields of `data` (`train_a`, `labels_b`) for a domain of the run."""
+  return OTHER[domain] if data.direction == 'b2a' else domain
 
 
-def _annotated(found, data, domain):
-  """Training frames and the class and edge maps that `data` names, if any."""
-  if data.get(f'labels_{domain}', '') or data.get('label_noise', ''):
-    from i2vjax.data.annotations import class_maps
-    found = class_maps.apply(found, data, domain)
-  if data.get(f'edges_{domain}', ''):
-    from i2vjax.data.annotations import edge_maps
-    found = edge_maps.apply(found, data, domain)
-  return found
+def _open_field(data, split, domain):
+  """The frames of `data.<split>_<domain>`, preprocessed; in training with their annotations."""
+  source = SOURCES[data.source].open_split(data, split, domain)
+  if source is None:
+    return None
+  if data.source == 'folders':
+    source = preprocess.apply(source, data, split)
+  if split == 'train':
+    source = class_maps.apply(source, data, domain)
+    source = edge_maps.apply(source, data, domain)
+  return source

@@ -21,8 +21,8 @@ class Clip(NamedTuple):
 class FrameSource:
   """The frames of one split and domain, in clips, by random access.
 
-  A new source (docs/adding_a_source.md) inherits from this class, sets `clips` and defines `read`;
-  it needs a stable `repr` and must pickle, because reading processes get a copy.
+  A new source inherits from this class, sets `clips` and defines `read`. It needs a stable `repr`
+  (which names it in messages) and must pickle, because reading processes get a copy.
 
   Attributes:
     clips: list of `Clip`, in order; together they cover all frames.
@@ -37,34 +37,46 @@ class FrameSource:
     return self.clips[-1].start + self.clips[-1].length if self.clips else 0
 
   def read(self, i: int) -> dict[str, Any]:
-    """Frame `i`: 'frame', uint8 [H, W, 1 or 3] or uint16 [H, W, 1], and what else is known of it.
+    """Frame `i` and its annotations.
 
-    Further fields: 'label' (uint8 [H, W], class ids, 255 none), 'edges' (uint8 [H, W], 255 an
-    edge), 'boxes', 'original' ((height, width) before `Preprocessed`).
+    Returns:
+      {'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]} and, where the source has them,
+      'label' (uint8 [H, W], class ids, 255 = no class), 'edges' (uint8 [H, W], 255 an edge),
+      'boxes' (float32 [N, 5]: x0, y0, x1, y1, class) and 'original' ((height, width) before
+      `transforms.preprocess`).
     """
     raise NotImplementedError
 
   def flow(self, i: int) -> dict[str, np.ndarray]:
-    """True motion between frames `i` and `i + 1` of a clip, pixels (x, y), NaN where not known.
+    """True motion between frames `i` and `i + 1` of one clip.
 
     Returns:
-      'forward' [H, W, 2] on frame i and 'backward' on frame i + 1, and 'forward_visible' bool
-      [H, W].
+      {'forward': [H, W, 2] on frame i, 'backward': [H, W, 2] on frame i + 1}, float32 pixels
+      (x, y), NaN where the motion is unknown:
+      frame_i(p) = frame_i+1(p + forward(p)), frame_i+1(p) = frame_i(p + backward(p)).
+      'forward_visible', 'backward_visible': float32 [H, W], 1 where the other frame shows the same
+      point.
     """
     raise UserError(f'{self!r} knows no motion')
 
   def names(self, start: int, length: int) -> list[str] | None:
-    """File names of frames without folder and ending; None where they tell nothing."""
+    """File names of `length` frames from `start` on, without folder and ending.
+
+    None where the frames have no names, only a place in their clip.
+    """
     del start, length
     return None
 
-  def clip_of(self, i: int) -> Clip:
-    """The clip that frame `i` belongs to."""
-    return next(clip for clip in self.clips if clip.start <= i < clip.start + clip.length)
+  def clip_index(self, i: int) -> int:
+    """The number of the clip that frame `i` belongs to."""
+    for k, clip in enumerate(self.clips):
+      if clip.start <= i < clip.start + clip.length:
+        return k
+    raise IndexError(f'frame {i} of {len(self)} in {self!r}')
 
   def where(self, i: int) -> str:
-    """Frame `i` as text, for messages."""
-    clip = self.clip_of(i)
+    """Where frame `i` comes from, for messages."""
+    clip = self.clips[self.clip_index(i)]
     return f'clip {clip.name}, frame {i - clip.start}'
 
   @property
@@ -73,9 +85,10 @@ class FrameSource:
     return self
 
   def follow(self, picture: np.ndarray, resize: Callable) -> np.ndarray:
-    """What was done to the frames' geometry, done to a picture [H, W, ...] of their first size.
+    """A map of an original frame, resized and cropped as the wrappers resize and crop the frame.
 
     Args:
+      picture: [H, W, ...] of the size that the innermost source has.
       resize: (picture, (height, width)) -> picture.
     """
     del resize
@@ -83,32 +96,32 @@ class FrameSource:
 
 
 class Wrapper(FrameSource):
-  """A source around another, whose records it changes; all else is passed on."""
+  """A source around another: it changes the records and passes on everything else."""
 
   def __init__(self, source: FrameSource):
     self.source, self.clips, self.has_flow = source, source.clips, source.has_flow
 
-  def __len__(self):
+  def __len__(self) -> int:
     return len(self.source)
 
-  def __repr__(self):
+  def __repr__(self) -> str:
     return f'{type(self).__name__}({self.source!r})'
 
-  def read(self, i):
+  def read(self, i: int) -> dict[str, Any]:
     return self.source.read(i)
 
-  def flow(self, i):
+  def flow(self, i: int) -> dict[str, np.ndarray]:
     return self.source.flow(i)
 
-  def names(self, start, length):
+  def names(self, start: int, length: int) -> list[str] | None:
     return self.source.names(start, length)
 
-  def where(self, i):
+  def where(self, i: int) -> str:
     return self.source.where(i)
 
   @property
-  def innermost(self):
+  def innermost(self) -> FrameSource:
     return self.source.innermost
 
-  def follow(self, picture, resize):
+  def follow(self, picture: np.ndarray, resize: Callable) -> np.ndarray:
     return self.source.follow(picture, resize)

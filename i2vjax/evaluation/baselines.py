@@ -1,4 +1,4 @@
-"""Rows of the score table: the run's frames, and baselines to read them against.
+"""Rows of the score table: the run's frames, and baselines.
 
 A row is a function: eval_clips.EvalClip -> frames [T, H, W, C], uint8 or float in [-1, 1].
 """
@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax import translate
 from i2vjax.core import files, ops
 from i2vjax.evaluation import class_colors, eval_clips
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.evaluation.plan import Plan
 from i2vjax.metrics import clips
-from i2vjax.run import load
+from i2vjax.run import load, translator
 
 Row = Callable[[EvalClip], np.ndarray]
 
@@ -24,11 +23,11 @@ Row = Callable[[EvalClip], np.ndarray]
 def translated(run: load.Run) -> Row:
   """The source frames, translated by a run."""
   settings = run.config.eval
-  call = translate.program(run, settings.quantize)
+  call = translator.compile_chunk(run, settings.quantize)
 
   def row(clip):
     items = ((None, frame) for frame in clip.source)
-    results = translate.clip(call, items, None, settings.batch, clip.limits)
+    results = translator.translate_clip(call, items, None, settings.batch, clip.value_range)
     return files.stack_stream((frame for _, _, frame in results), clip.length)
   return row
 
@@ -42,7 +41,7 @@ def reference_rows(run: load.Run, plan: Plan) -> dict[str, Row]:
   """
   config = run.config
   rows = {'source': lambda clip: eval_clips.as_saved(
-              clip.source, clip.limits, config.data.channels_b, config.eval.quantize),
+              clip.source, clip.value_range, config.data.channels_b, config.eval.quantize),
           'untrained': translated(load.untrained(run))}
   if plan.paired:
     rows['constant'] = constant(plan.clips())

@@ -4,7 +4,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.scenes.source import source
+from i2vjax.data import scenes
 
 
 def class_color_ceiling(data: ConfigDict, train_frames: int = 64, test_frames: int = 0) -> dict:
@@ -27,7 +27,7 @@ def class_color_ceiling(data: ConfigDict, train_frames: int = 64, test_frames: i
   Raises:
     UserError: a split is empty.
   """
-  train, test = source(data, 'train', 'b'), source(data, 'test', 'b')
+  train, test = scenes.open_split(data, 'train', 'b'), scenes.open_split(data, 'test', 'b')
   if train is None or test is None:
     raise UserError('class_color_ceiling needs data.scenes.clips and data.scenes.test_clips > 0')
   colors, share = _mean_colors(train, train_frames)

@@ -22,7 +22,7 @@ class EvalClip:
   Attributes:
     name: of the clip.
     source: [T, H, W, C] raw frames, uint8 or uint16, that were or shall be translated, or None.
-    limits: [2], raw values of the source that become -1 and 1, or None.
+    value_range: [2], raw values of the source that become -1 and 1, or None.
     shown: the source as uint8 [T, H, W, C], or None.
     target: uint8 (or float in [-1, 1]) [T, H, W, C] in the channels of domain b, or None.
     motion: (flow [T-1, H, W, 2], visible [T-1, H, W]) of the source, at a size of its own, or
@@ -33,7 +33,7 @@ class EvalClip:
 
   name: str
   source: np.ndarray | None = None
-  limits: np.ndarray | None = None
+  value_range: np.ndarray | None = None
   shown: np.ndarray | None = None
   target: np.ndarray | None = None
   motion: tuple[np.ndarray, np.ndarray] | None = None
@@ -65,10 +65,16 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
     target = None
     if paired:
       partner = next(targets)
-      target = as_saved(partner.frames, partner.limits, channels, quantize)
+      target = as_saved(partner.frames, partner.value_range, channels, quantize)
     yield EvalClip(
-        clip.name, clip.frames, clip.limits, thermal.to_display(clip.frames, clip.limits), target,
-        true_motion(clip) if with_motion else None, true_labels(clip))
+      clip.name,
+      clip.frames,
+      clip.value_range,
+      thermal.to_display(clip.frames, clip.value_range),
+      target,
+      true_motion(clip) if with_motion else None,
+      true_labels(clip),
+    )
 
 
 def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[EvalClip]:
@@ -112,13 +118,13 @@ def _with_channels(frames, channels):
   return np.repeat(frames, channels // frames.shape[-1], axis=-1)
 
 
-def as_saved(frames: np.ndarray, limits: np.ndarray, channels: int,
+def as_saved(frames: np.ndarray, value_range: np.ndarray, channels: int,
              quantize: bool = True) -> np.ndarray:
   """Raw frames [T, H, W, C] in the networks' channels: uint8 as a file would hold, or floats."""
-  limits = np.asarray(limits)[None]
+  value_range = np.asarray(value_range)[None]
 
   def saved(frame):
-    frame = ops.to_float(frame[None, None], limits, channels)[0, 0]
+    frame = ops.to_float(frame[None, None], value_range, channels)[0, 0]
     return np.asarray(ops.to_uint8(frame) if quantize else frame)
   return files.stack_stream(map(saved, frames), len(frames))
 

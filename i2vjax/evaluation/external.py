@@ -9,8 +9,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
+from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations import class_names, classes, label_files
+from i2vjax.data.annotations import classes, label_files
 from i2vjax.data.source import FrameSource
 from i2vjax.metrics import boxes, detection, segmentation
 
@@ -58,7 +59,10 @@ def class_map_scores(settings: ConfigDict, frames: FrameSource) -> dict[str, flo
   """
   truth = label_files.label_source(defaults.data(), settings.labels)
   predicted = label_files.label_source(defaults.data(), settings.predictions)
-  table, total = classes.table(settings.label_map), segmentation.init(len(class_names.CITYSCAPES))
+  table, total = (
+    classes.id_table(settings.label_map),
+    segmentation.init(len(class_names.CITYSCAPES)),
+  )
   # For each clip the numbers of its label files, None where a frame has none.
   matches = zip(frames.clips, label_files.match(frames, truth),
                 label_files.match(frames, predicted), strict=True)

@@ -21,7 +21,7 @@ def choose_estimator(config: ml_collections.ConfigDict) -> str:
   """Name of the flow estimator for the warping error: `eval.flow`, or the best that is here."""
   name = config.eval.flow
   if name != 'auto':
-    estimate.plan(name)   # raises where the name is unknown
+    estimate.parse_name(name)   # raises where the name is unknown
     return name
   for estimator in ESTIMATORS:
     if registry.find(registry.entry(estimator), config):
@@ -47,7 +47,7 @@ def motion_estimator(config: ml_collections.ConfigDict, name: str) -> Callable:
 
   @jax.jit
   def flow_and_visibility(params, now, after):
-    now, after = estimate.stretched(settings, 'a', now, after)
+    now, after = estimate.stretch_contrast(settings, 'a', now, after)
     estimator = model.replace(frozen=params)
     forward = estimate.estimate(estimator, now, after)
     backward = estimate.estimate(estimator, after, now)

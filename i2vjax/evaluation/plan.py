@@ -15,7 +15,7 @@ from i2vjax.data import open_source
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
-from i2vjax.data.transforms import thermal
+from i2vjax.data.transforms import tasks, thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.metrics import lpips
@@ -130,7 +130,7 @@ def _missing_of_run(config, a, unaligned):
   if 'label' not in a.read(0) or config.data.direction == 'b2a':
     missing['classes'] = ('needs labels of the test frames and a target seen by day (scenes has '
                           'both)')
-  if config.data.get('task') != 'segmentation' or unaligned:
+  if tasks.task_of(config.data) != 'segmentation' or unaligned:
     missing['masks'] = unaligned or 'needs masks as target frames (data.task=segmentation)'
   missing['boxes'] = 'translate first, let a detector write a file, then evaluate --result'
   return missing | _missing_of_networks(config, min(ops.hw(config.data.crop_size)), len(a))
@@ -186,7 +186,7 @@ def _reference(config, test_b):
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):
       yield eval_clips.as_saved(
-          clip.frames, clip.limits, config.data.channels_b, config.eval.quantize)
+          clip.frames, clip.value_range, config.data.channels_b, config.eval.quantize)
   return f'{split}_b', clips_of_split
 
 

@@ -22,11 +22,10 @@ from ml_collections import ConfigDict
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.core import files, ops
+from i2vjax.core import class_names, files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
-from i2vjax.data.annotations import class_names
-from i2vjax.data.transforms import resize
+from i2vjax.data.transforms import resize, tasks
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.metrics import segmentation
 from i2vjax.networks.segmentation import SegmentationUNet, like
@@ -139,7 +138,7 @@ def examples(config: ConfigDict, split: str, count: int = 0) -> tuple[np.ndarray
     (frames uint8 [N, H, W, C] in the channels of domain b, labels uint8 [N, H, W]).
   """
   data = config.data
-  if data.get('task', 'translate') == 'segmentation':
+  if tasks.task_of(data) == 'segmentation':
     raise UserError("data.task='segmentation': the target is a mask, which no network can name "
                      'the classes of')
   source = sources.open_source(data, split, 'b')

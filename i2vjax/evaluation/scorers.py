@@ -1,4 +1,4 @@
-"""Scorers: a function for each kind of score, and the table of all scores.
+"""Scorers, one for each kind of score, and their table.
 
 To add a score to `evaluate`:
 
@@ -23,20 +23,10 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import metrics
-from i2vjax.core import files
+from i2vjax.core import class_names, files
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations import class_names
 from i2vjax.evaluation import external, scene_segmenter, scoring_networks
-from i2vjax.metrics import (
-  clips,
-  davis,
-  edges,
-  features,
-  frechet,
-  lpips,
-  score_names,
-  segmentation,
-)
+from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, score_names, segmentation
 
 
 @dataclasses.dataclass(frozen=True)

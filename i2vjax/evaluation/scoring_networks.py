@@ -119,7 +119,7 @@ def load(named: dict[str, tuple[nn.Module, str]], config: ConfigDict) -> Scoring
     config.perceptual = 'random' if random else 'vgg'
   params = {name: pretrained.load(weight_id, module, None, config)
             for name, (module, weight_id) in named.items()}
-  record = pretrained.used()
+  record = pretrained.loaded_weights()
   files = {}
   for _, weight_id in named.values():
     files[weight_id] = 'random'

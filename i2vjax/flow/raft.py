@@ -1,4 +1,4 @@
-"""RAFT (Teed and Deng, ECCV 2020), large and small: learned optical flow, frozen.
+"""RAFT (Teed and Deng, ECCV 2020), large and small: frozen optical flow.
 
 Parameters come from torchvision's or the authors' files (pretrained/raft_weights.py). Layers, sizes
 and the order of channels are those of torchvision's `raft_large` and `raft_small`.
@@ -8,7 +8,6 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core import ops
-from i2vjax.core.errors import UserError
 from i2vjax.flow import raft_blocks
 from i2vjax.networks.conv import Conv
 
@@ -29,7 +28,7 @@ class RAFT(nn.Module):
 
   Attributes:
     kind: 'large' (5.3 M parameters) or 'small' (1.0 M).
-    iterations: corrections; 12 as trained, 6 will do while something else trains (ours).
+    iterations: corrections; 12 as trained, 6 are enough while another network trains (ours).
   """
 
   kind: str = 'small'
@@ -37,7 +36,7 @@ class RAFT(nn.Module):
 
   @nn.compact
   def __call__(self, a, b):
-    """a(p) = b(p + flow(p)).
+    """Flow with a(p) = b(p + flow(p)).
 
     Args:
       a, b: [B, H, W, 1 or 3] in [-1, 1], of any size: edges are repeated up to a multiple of 8,
@@ -47,29 +46,31 @@ class RAFT(nn.Module):
       [B, H, W, 2] float32 pixels, [..., 0] to the right, [..., 1] down.
     """
     sizes, (H, W) = _sizes(self.kind), a.shape[1:3]
-    a, b = (_padded(ops.match_channels(x.astype(jnp.float32), 3)) for x in (a, b))
+    a = _pad_to_eighths(ops.match_channels(a.astype(jnp.float32), 3))
+    b = _pad_to_eighths(ops.match_channels(b.astype(jnp.float32), 3))
     shape = dict(widths=sizes['widths'], bottleneck=sizes['bottleneck'])
-    see = raft_blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
-    f1, f2 = jnp.split(see(jnp.concatenate([a, b])), 2)
+    encode = raft_blocks.Encoder(out=sizes['features'], norm='instance', name='feature', **shape)
+    f1, f2 = jnp.split(encode(jnp.concatenate([a, b])), 2)
     context = raft_blocks.Encoder(
       out=sizes['hidden'] + sizes['context'], norm=sizes['context_norm'], name='context', **shape
     )(a)
-    hidden, context = (jnp.tanh(context[..., :sizes['hidden']]),
-                       nn.relu(context[..., sizes['hidden']:]))
+    hidden = jnp.tanh(context[..., :sizes['hidden']])
+    context = nn.relu(context[..., sizes['hidden']:])
     start = raft_blocks.grid(*f1.shape[1:3])
-    # Each correction is computed again where a gradient is taken. For two pairs of 256 pixels that
-    # is 226 MB instead of 262 with 4 of them and 233 instead of 368 with 12, a fifth more time.
+    # Each correction is computed again where a gradient is taken (remat). For two pairs of 256
+    # pixels that needs 226 MB instead of 262 with 4 corrections, 233 instead of 368 with 12, and a
+    # fifth more time.
     update = nn.scan(nn.remat(raft_blocks.Update, prevent_cse=False), variable_broadcast='params',
                      split_rngs={'params': False}, in_axes=(nn.broadcast, nn.broadcast),
                      length=self.iterations)
-    (hidden, found), _ = update(sizes, name='update')(
-        (hidden, jnp.broadcast_to(start, (len(a), *start.shape[1:]))), context,
-        raft_blocks.correlation(f1, f2))
-    flow = self._enlarged(found - start, hidden, sizes)
+    first = hidden, jnp.broadcast_to(start, (len(a), *start.shape[1:]))
+    (hidden, targets), _ = update(sizes, name='update')(
+        first, context, raft_blocks.correlation(f1, f2))
+    flow = self._upsample(targets - start, hidden, sizes)
     top, left = (flow.shape[1] - H) // 2, (flow.shape[2] - W) // 2
     return flow[:, top:top + H, left:left + W]
 
-  def _enlarged(self, flow, hidden, sizes):
+  def _upsample(self, flow, hidden, sizes):
     if not sizes['mask_head']:
       return raft_blocks.upsample_corners(flow)
     mask = raft_blocks.Unit(sizes['mask_head'], 3, name='mask_0')(hidden)
@@ -79,11 +80,11 @@ class RAFT(nn.Module):
 
 def _sizes(kind):
   if kind not in SIZES:
-    raise UserError(f"RAFT of kind {kind!r}: choose 'large' or 'small'")
+    raise ValueError(f"RAFT of kind {kind!r}: choose 'large' or 'small'")
   return SIZES[kind]
 
 
-def _padded(x):
+def _pad_to_eighths(x):
   """Edges repeated up to a multiple of 8, the odd pixel below and to the right."""
   extra = [-size % 8 for size in x.shape[1:3]]
   return jnp.pad(x, ((0, 0), *((n // 2, n - n // 2) for n in extra), (0, 0)), mode='edge')

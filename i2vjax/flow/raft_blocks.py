@@ -1,4 +1,4 @@
-"""Parts of RAFT (Teed and Deng, ECCV 2020): encoders, correlation, one update of the flow.
+"""Parts of RAFT (Teed and Deng, ECCV 2020): encoders, correlation, update.
 
 All convolutions have a bias and zero padding of half the kernel, also those of stride 2. Norms:
 'instance' (no parameters), 'batch' with frozen statistics, 'none'. Coordinates are (x, y) in pixels
@@ -9,28 +9,29 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 from i2vjax.networks import layers
 from i2vjax.networks.conv import DIMENSIONS, Conv
 
-HE = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')   # torchvision, for training anew
+# torchvision's, for training from scratch.
+HE = nn.initializers.variance_scaling(2.0, 'fan_out', 'normal')
 LEVELS = 4   # of the correlation pyramid
 
 
 class FrozenBatchNorm(nn.Module):
-  """Batch norm with the statistics of its file; all four are parameters of a frozen network."""
+  """Batch norm with the statistics of a weight file; all four arrays are frozen parameters."""
 
   @nn.compact
   def __call__(self, x):
     """[B, H, W, C] -> the same."""
     zeros, ones = nn.initializers.zeros, nn.initializers.ones
-    scale, bias, mean, var = (self.param(name, init, (x.shape[-1],)) for name, init in (
-        ('scale', ones), ('bias', zeros), ('mean', zeros), ('var', ones)))
+    shape = (x.shape[-1],)
+    scale, bias = self.param('scale', ones, shape), self.param('bias', zeros, shape)
+    mean, var = self.param('mean', zeros, shape), self.param('var', ones, shape)
     return (x - mean) * (scale * jax.lax.rsqrt(var + layers.EPSILON)) + bias
 
 
 class Unit(nn.Module):
-  """Convolution, norm and, unless told otherwise, ReLU."""
+  """Convolution, norm and, unless `relu` is False, ReLU."""
 
   features: int
   kernel: int
@@ -103,7 +104,7 @@ class Encoder(nn.Module):
 # ---- Correlation
 
 
-def correlation(f1, f2):
+def correlation(f1: jax.Array, f2: jax.Array) -> list[jax.Array]:
   """All pairs of features, and their means over 2x2, 4x4 and 8x8 places of the second frame.
 
   c_0[b, i, j, k, l] = <f1[b, i, j], f2[b, k, l]> / sqrt(C). Memory 1.33 (h w)^2 floats per pair.
@@ -123,7 +124,7 @@ def correlation(f1, f2):
   return levels
 
 
-def tents(centers, radius, size):
+def tents(centers: jax.Array, radius: int, size: int) -> jax.Array:
   """Weights of bilinear sampling at center - radius ... center + radius, 0 outside the line.
 
   [B, h, w] -> [B, h, w, 2 radius + 1, size]: max(0, 1 - |place - index|).
@@ -132,7 +133,7 @@ def tents(centers, radius, size):
   return jnp.maximum(0, 1 - jnp.abs(places[..., None] - jnp.arange(size)))
 
 
-def look_up(levels, coordinates, radius):
+def look_up(levels: list[jax.Array], coordinates: jax.Array, radius: int) -> jax.Array:
   """Correlations around where each pixel is thought to have gone.
 
   A product with two tent matrices instead of a gather: exact, differentiable, and on every device
@@ -147,14 +148,15 @@ def look_up(levels, coordinates, radius):
     [B, h, w, 4 (2 r + 1)^2]: channel n (2r+1)^2 + (dx + r) (2r+1) + (dy + r), sampled on level n at
     coordinates / 2^n + (dx, dy); the outer of the two counts columns.
   """
-  found = []
+  windows = []
   for n, level in enumerate(levels):
-    x, y = (tents(coordinates[..., axis] / 2 ** n, radius, size)
-            for axis, size in enumerate(level.shape[:2:-1]))
+    height, width = level.shape[3:]
+    x = tents(coordinates[..., 0] / 2 ** n, radius, width)
+    y = tents(coordinates[..., 1] / 2 ** n, radius, height)
     rows = jnp.einsum('bijek,bijkl->bijel', y, level, precision=jax.lax.Precision.HIGHEST)
     window = jnp.einsum('bijal,bijel->bijae', x, rows, precision=jax.lax.Precision.HIGHEST)
-    found.append(window.reshape(*window.shape[:3], -1))
-  return jnp.concatenate(found, axis=-1)
+    windows.append(window.reshape(*window.shape[:3], -1))
+  return jnp.concatenate(windows, axis=-1)
 
 
 # ---- Update
@@ -170,7 +172,7 @@ class Line(nn.Module):
   def __call__(self, x):
     """[B, H, W, I] -> [B, H, W, features]."""
     if self.kernel[0] == self.kernel[1]:
-      raise UserError(f'Line of {self.kernel}: a square kernel is conv.Conv')
+      raise ValueError(f'Line of {self.kernel}: a square kernel is conv.Conv')
     kernel = self.param('kernel', HE, (*self.kernel, x.shape[-1], self.features))
     bias = self.param('bias', nn.initializers.zeros, (self.features,))
     sides = [(side // 2, side // 2) for side in self.kernel]
@@ -197,9 +199,10 @@ class GRU(nn.Module):
 
 
 class Update(nn.Module):
-  """One iteration, shaped for `nn.scan`: (hidden, coordinates) move, context and levels stay.
+  """One iteration for `nn.scan`: carries (hidden, coordinates), reads context and levels.
 
-  Attributes: sizes: of `raft.SIZES`.
+  Attributes:
+    sizes: one of `raft.SIZES`.
   """
 
   sizes: dict
@@ -218,9 +221,9 @@ class Update(nn.Module):
     step = Conv(2, 3, kernel_init=HE, name='head_1')(step)
     return (hidden, coordinates + step), None
 
-  def _motion(self, seen, flow):
+  def _motion(self, correlations, flow):
     """Features of correlation and flow, and the flow itself behind them."""
-    parts = {'corr': seen, 'flow': flow}
+    parts = {'corr': correlations, 'flow': flow}
     for part, kernels in (('corr', (1, 3)), ('flow', (7, 3))):
       for i, (width, kernel) in enumerate(zip(self.sizes[part], kernels, strict=False)):
         parts[part] = Unit(width, kernel, name=f'{part}_{i}')(parts[part])
@@ -228,7 +231,7 @@ class Update(nn.Module):
     return jnp.concatenate([Unit(self.sizes['merge'], 3, name='merge')(merged), flow], -1)
 
 
-def grid(rows, cols):
+def grid(rows: int, cols: int) -> jax.Array:
   """[1, rows, cols, 2] coordinates (x, y) of the pixels."""
   x, y = jnp.meshgrid(jnp.arange(cols, dtype=jnp.float32), jnp.arange(rows, dtype=jnp.float32))
   return jnp.stack([x, y], -1)[None]
@@ -237,18 +240,17 @@ def grid(rows, cols):
 # ---- Eight times larger
 
 
-def upsample_corners(flow):
-  """Bilinear, corners on corners, eight times as large and as long: [B, h, w, 2] -> [B, 8h, 8w, 2].
-  """
+def upsample_corners(flow: jax.Array) -> jax.Array:
+  """Bilinear with aligned corners, vectors eight times as long: [B, h, w, 2] -> [B, 8h, 8w, 2]."""
   def matrix(size):
     places = jnp.linspace(0, size - 1, 8 * size) if size > 1 else jnp.zeros(8)
     return jnp.maximum(0, 1 - jnp.abs(places[:, None] - jnp.arange(size)))
-  rows, cols = (matrix(size) for size in flow.shape[1:3])
-  return 8 * jnp.einsum('yh,xw,bhwc->byxc', rows, cols, flow,
+  _, h, w, _ = flow.shape
+  return 8 * jnp.einsum('yh,xw,bhwc->byxc', matrix(h), matrix(w), flow,
                         precision=jax.lax.Precision.HIGHEST)
 
 
-def upsample_convex(flow, mask):
+def upsample_convex(flow: jax.Array, mask: jax.Array) -> jax.Array:
   """Each fine pixel a convex mixture of the nine coarse ones around it.
 
   Args:

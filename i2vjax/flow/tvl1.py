@@ -1,11 +1,13 @@
-"""Optical flow without a weight file: TV-L1 (Zach, Pock, Bischof, 2007) and pyramidal Lucas-Kanade.
+"""Optical flow without weights: TV-L1 and pyramidal Lucas-Kanade.
 
-Both answer a(p) = b(p + u(p)) with u [B, H, W, 2] in pixels, [..., 0] to the right, [..., 1] down,
-coarse to fine, the whole batch in one program. TV-L1 keeps the edges of moving objects;
-Lucas-Kanade is a little better, and faster, where everything moves smoothly. No gradient passes.
+TV-L1 is that of Zach, Pock and Bischof (2007). Both solve a(p) = b(p + u(p)) for u [B, H, W, 2] in
+pixels, [..., 0] to the right, [..., 1] down, coarse to fine, the whole batch in one program. TV-L1
+keeps the edges of moving objects; Lucas-Kanade is a little better, and faster, where everything
+moves smoothly. No gradient passes.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -18,57 +20,61 @@ MEDIAN_9 = ((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 
 PYRAMID_SIGMA = 0.6 * math.sqrt(1 / 0.5 ** 2 - 1)   # blur before halving (as OpenCV's TV-L1)
 
 
-# ---- What both share
+# ---- Shared by both methods
 
 
-def intensities(*frames):
+def intensities(*frames: jax.Array) -> tuple[jax.Array, ...]:
   """Frames [B, H, W, 1 or 3] in [-1, 1] as float32 gray values [B, H, W, 1] of 0 to 255."""
-  return tuple(127.5 * (ops.luma(x.astype(jnp.float32)) + 1) for x in frames)
+  return tuple(127.5 * (ops.luma(frame.astype(jnp.float32)) + 1) for frame in frames)
 
 
-def level_count(size, levels=5):
+def level_count(size: tuple[int, int], levels: int = 5) -> int:
   """Pyramid levels for frames (H, W): the coarsest has a short side of 12 or more."""
   return max(1, min(levels, 1 + math.floor(math.log2(max(min(size), 12) / 12))))
 
 
-def pyramid(x, levels, sigma):
+def pyramid(x: jax.Array, levels: int, sigma: float) -> list[jax.Array]:
   """[x, half, quarter, ...]: blurred (edges repeated), then halved; odd sizes are rounded."""
-  found = [x]
+  images = [x]
   for _ in range(levels - 1):
-    H, W = found[-1].shape[1:3]
-    smooth = ops.gaussian_blur(found[-1], sigma, mode='edge')
-    found.append(ops.resize(smooth, ((H + 1) // 2, (W + 1) // 2)))
-  return found
+    H, W = images[-1].shape[1:3]
+    smooth = ops.gaussian_blur(images[-1], sigma, mode='edge')
+    images.append(ops.resize(smooth, ((H + 1) // 2, (W + 1) // 2)))
+  return images
 
 
-def coarse_to_fine(a, b, levels, sigma, refine):
+def coarse_to_fine(a: jax.Array, b: jax.Array, levels: int, sigma: float,
+                   refine: Callable) -> jax.Array:
   """Flow by `refine(a, b, u) -> u` on each level, from the coarsest down.
 
   Args:
     a, b: [B, H, W, 1].
-    levels: at most so many.
+    levels: of the pyramid, at most.
     sigma: blur of the pyramid.
+    refine: function of a, b [B, h, w, 1] and u [B, h, w, 2], which gives a better u.
 
   Returns:
     [B, H, W, 2].
   """
   count = level_count(a.shape[1:3], levels)
-  pairs = list(zip(pyramid(a, count, sigma), pyramid(b, count, sigma), strict=True))[::-1]
-  u = jnp.zeros((*pairs[0][0].shape[:3], 2))
-  for a, b in pairs:
+  pairs = list(zip(pyramid(a, count, sigma), pyramid(b, count, sigma), strict=True))
+  coarsest, _ = pairs[-1]
+  u = jnp.zeros((*coarsest.shape[:3], 2))
+  for a, b in reversed(pairs):
     (H, W), (h, w) = a.shape[1:3], u.shape[1:3]
+    # Vectors grow with the map.
     u = refine(a, b, ops.resize(u, (H, W)) * jnp.array([W / w, H / h]))
   return u
 
 
-def central_gradient(x):
+def central_gradient(x: jax.Array) -> jax.Array:
   """Half central differences (d/dx, d/dy), 0 on the frame's edge: [B, H, W, 1] -> [B, H, W, 2]."""
   gx = jnp.pad(x[:, 1:-1, 2:] - x[:, 1:-1, :-2], ((0, 0), (1, 1), (1, 1), (0, 0)))
   gy = jnp.pad(x[:, 2:, 1:-1] - x[:, :-2, 1:-1], ((0, 0), (1, 1), (1, 1), (0, 0)))
   return jnp.concatenate([gx, gy], -1) / 2
 
 
-def median(x):
+def median(x: jax.Array) -> jax.Array:
   """Median of 3 x 3 pixels, edges repeated; by exchanges, not sorting. [B, H, W, C] -> same."""
   H, W = x.shape[1:3]
   x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)), mode='edge')
@@ -81,12 +87,12 @@ def median(x):
 # ---- TV-L1, on planes [B, H, W]: on a CPU five times as fast as on [B, H, W, 2]
 
 
-def forward_difference(x, axis):
+def forward_difference(x: jax.Array, axis: int) -> jax.Array:
   """x(p + 1) - x(p) along an axis, 0 at the end."""
   return jnp.diff(x, axis=axis, append=jax.lax.slice_in_dim(x, x.shape[axis] - 1, None, axis=axis))
 
 
-def backward_difference(x, axis):
+def backward_difference(x: jax.Array, axis: int) -> jax.Array:
   """x(p) - x(p - 1) along an axis, x taken as 0 before its beginning.
 
   On fields that are 0 at the end this is minus the adjoint of `forward_difference`.
@@ -95,8 +101,9 @@ def backward_difference(x, axis):
   return x - jax.lax.slice_in_dim(jnp.pad(x, before), 0, x.shape[axis], axis=axis)
 
 
-def tvl1(a, b, *, levels=5, warps=5, inner=30, lam=0.15, theta=0.3, tau=0.25):
-  """Minimises sum_p lam |b(p + u) - a(p)| + |grad u_x| + |grad u_y|.
+def tvl1(a: jax.Array, b: jax.Array, *, levels: int = 5, warps: int = 5, inner: int = 30,
+         lam: float = 0.15, theta: float = 0.3, tau: float = 0.25) -> jax.Array:
+  """Minimizes sum_p lam |b(p + u) - a(p)| + |grad u_x| + |grad u_y|.
 
   The data term is linearized around the warped frame and coupled to the smooth part by `theta`; the
   smooth part is solved by dual fields that are kept over the warps of a level. A 3x3 median after
@@ -130,7 +137,7 @@ def _data_step(a, moved, u0, limit):
 
   v = u - k g with k = r / |g|^2 or, where r is larger than that allows, +-`limit`.
   """
-  b, gx, gy = (moved[..., i] for i in range(3))
+  b, gx, gy = moved[..., 0], moved[..., 1], moved[..., 2]
   square = gx * gx + gy * gy + 1e-6
   constant = b - a - gx * u0[..., 0] - gy * u0[..., 1]
 
@@ -169,7 +176,8 @@ def _smooth(data, u, dual, steps, theta, tau):
 # ---- Lucas-Kanade
 
 
-def lucas_kanade(a, b, *, levels=5, steps=5, sigma=2.5, ridge=4.0):
+def lucas_kanade(a: jax.Array, b: jax.Array, *, levels: int = 5, steps: int = 5, sigma: float = 2.5,
+                 ridge: float = 4.0) -> jax.Array:
   """Gauss-Newton on each pixel's Gaussian neighborhood, with a's gradients.
 
   Args:
@@ -177,7 +185,7 @@ def lucas_kanade(a, b, *, levels=5, steps=5, sigma=2.5, ridge=4.0):
     levels: pyramid levels at most.
     steps: on each level; a step is at most 2 pixels, a 3x3 median follows it.
     sigma: of the neighborhood, pixels.
-    ridge: added to the diagonal of the structure tensor: where nothing is seen, nothing moves.
+    ridge: added to the diagonal of the structure tensor: without texture nothing moves.
 
   Returns:
     [B, H, W, 2] float32.

@@ -1,1 +1,1 @@
-"""Networks to and from other programs: exports, and checkpoints of public PyTorch code."""
+"""Exchange with other programs: exports, and imports of public PyTorch checkpoints."""

@@ -1,4 +1,6 @@
-"""One network as a folder that flax and orbax alone can read: parameters, and how to build it."""
+"""Export of one network: parameters, and how to build it.
+
+flax and orbax alone can read the folder."""
 
 import contextlib
 import dataclasses

@@ -1,8 +1,8 @@
-"""Key tables of the public PyTorch checkpoints of CycleGAN, Recycle-GAN, I2V-GAN and CUT.
+"""Key tables of public CycleGAN, Recycle-GAN, I2V-GAN and CUT checkpoints.
 
-The layouts are computed as the public classes build their flat lists of layers, and chosen from the
-keys and shapes found: the files carry no settings, and published ones are known to differ from the
-documented flags.
+The layouts are computed as the public PyTorch classes build their flat lists of layers, and
+selected by the keys and shapes of a file: the files carry no settings, and some published ones
+differ from the documented flags.
 """
 
 import dataclasses
@@ -18,14 +18,14 @@ def resnet(arrays):
   """Layout of a ResNet generator, by its keys.
 
   Raises:
-    ValueError: it is none.
+    UserError: it is none.
   """
-  found = sorted({tuple(map(int, match.groups())) for match in (
-      re.match(r'model\.(\d+)\.conv_block\.(\d+)\.weight$', name) for name in arrays) if match})
-  if not found:
+  matches = [re.match(r'model\.(\d+)\.conv_block\.(\d+)\.weight$', name) for name in arrays]
+  pairs = sorted({(int(match[1]), int(match[2])) for match in matches if match})
+  if not pairs:
     raise UserError('is no ResNet generator: it has no conv_block')
-  first, blocks = found[0][0], len({block for block, _ in found})
-  second = max(place for _, place in found)
+  first, blocks = pairs[0][0], len({block for block, _ in pairs})
+  second = max(place for _, place in pairs)
   down = 'blur' if first == 12 else 'stride'
   up = 'deconv' if f'model.{first + blocks}.weight' in arrays else 'blur'
   layers, filters = resnet_layers(blocks, down, up, second)
@@ -75,10 +75,10 @@ def patchgan(arrays):
   """Layout of a PatchGAN discriminator, by its keys.
 
   Raises:
-    ValueError: it is none.
+    UserError: it is none.
   """
-  places = sorted(int(match.group(1)) for match in (
-      re.match(r'model\.(\d+)\.weight$', name) for name in arrays) if match)
+  matches = [re.match(r'model\.(\d+)\.weight$', name) for name in arrays]
+  places = sorted(int(match[1]) for match in matches if match)
   for down in ('stride', 'blur'):
     layers, filters = patchgan_layers(len(places) - 2, down)
     if len(places) > 2 and [f'model.{place}' for place in places] == list(layers.values()):
@@ -96,9 +96,9 @@ def patchgan(arrays):
 def patchgan_layers(count, down):
   """({our layer: their entry}, filters) of a PatchGAN of `count` layers."""
   stage = 4 if down == 'blur' else 3
-  layers = {'conv_0': 'model.0', **{f'conv_{i}': f'model.{stage * i - 1}'
-                                    for i in range(1, count + 1)},
-            'head': f'model.{stage * count + 2}'}
+  layers = {'conv_0': 'model.0'}
+  layers |= {f'conv_{i}': f'model.{stage * i - 1}' for i in range(1, count + 1)}
+  layers['head'] = f'model.{stage * count + 2}'
   filters = {f'model.{4 * i + 2}.filt': 3 for i in range(count)} if down == 'blur' else {}
   return layers, filters
 
@@ -110,12 +110,12 @@ def predictor(arrays):
   """Layout of a predictor: U-Net, two-stream 'prediction', or ResNet on two frames.
 
   Raises:
-    ValueError: it is none.
+    UserError: it is none.
   """
   if any('.conv_block.' in name for name in arrays):
-    found = resnet(arrays)
-    return dataclasses.replace(found, fields={**found.fields, 'pred.kind': 'resnet'},
-                               channels=(found.channels[1],) * 2)
+    layout = resnet(arrays)
+    return dataclasses.replace(layout, fields={**layout.fields, 'pred.kind': 'resnet'},
+                               channels=(layout.channels[1],) * 2)
   if 'model1.1.weight' in arrays:
     return prediction(arrays)
   downs = unet_downs(arrays, 'model.model.')
@@ -166,7 +166,7 @@ def projector(arrays):
   """Layout of the patch projection ('netF'), by its keys.
 
   Raises:
-    ValueError: it is none.
+    UserError: it is none.
   """
   count = len({name.split('.')[0] for name in arrays if re.match(r'mlp_\d+\.', name)})
   if not count:

@@ -1,8 +1,9 @@
-"""Key tables of the public checkpoints of ToDayGAN, PearlGAN and MornGAN: halves of generators.
+"""Key tables of public ToDayGAN, PearlGAN and MornGAN checkpoints (generator halves).
 
 A file is an encoder or a renderer of one domain (networks/combogan.py), a list `model` of layers.
-PearlGAN's attention ends that of the encoder, whose residual blocks are then `model_postfix`, and
-is `model_att` in the renderer. Instance norms have no entries, a PReLU has `weight` alone.
+With PearlGAN's attention the encoder's list ends with it and the residual blocks are
+`model_postfix`; in the renderer it is `model_att`. Instance norms have no entries, a PReLU has only
+`weight`.
 """
 
 import re
@@ -10,7 +11,7 @@ import re
 from i2vjax.core.errors import UserError
 from i2vjax.interop.layouts import Layout, shape
 
-GROUPS = 32   # of their group norms, which a file does not tell
+GROUPS = 32   # of their group norms; the files do not contain it
 
 
 def encoder(arrays):
@@ -51,17 +52,24 @@ def _what(name, blocks, width, attention):
 
 
 def residuals(arrays, prefix, first, half):
-  """(number of residual blocks from `first` on, place of the second convolution in one: 5, or 6
-  after dropout).
+  """Number of residual blocks, and place of the second convolution in a block.
+
+  Args:
+    prefix, first: entries of the first block are called PREFIX.FIRST.conv_block.
+    half: 'encoder' or 'renderer', for the message.
+
+  Returns:
+    (number, place: 5, or 6 after dropout).
 
   Raises:
-    ValueError: there are none, or elsewhere.
+    UserError: there are none, or the first has another number.
   """
-  found = [tuple(map(int, match.groups())) for match in (
-      re.match(rf'{prefix}\.(\d+)\.conv_block\.(\d+)\.bias$', name) for name in arrays) if match]
-  if not found or min(found)[0] != first:
+  pattern = rf'{prefix}\.(\d+)\.conv_block\.(\d+)\.bias$'
+  matches = [re.match(pattern, name) for name in arrays]
+  pairs = [(int(match[1]), int(match[2])) for match in matches if match]
+  if not pairs or min(pairs)[0] != first:
     raise UserError(f'is no {half}: it has no entry {prefix}.{first}.conv_block')
-  return len({block for block, _ in found}), max(place for _, place in found)
+  return len({block for block, _ in pairs}), max(place for _, place in pairs)
 
 
 # ---- Tables: ({our layer: their entry}, {our leaf: their entry}) --------------------------------
@@ -81,7 +89,7 @@ def encoder_layers(blocks, attention, second=5):
 
 
 def renderer_layers(blocks, attention, norm, second=5):
-  """Of a renderer. norm: of its doublings, 'group' | 'instance'."""
+  """Of a renderer. norm: after its upsampling, 'group' | 'instance'."""
   layers, leaves = {}, {}
   if attention:
     _attention(layers, leaves, 'model_att')

@@ -1,4 +1,4 @@
-"""From the entries of a public PyTorch state dict to our parameters, and back.
+"""Conversion between public PyTorch state dicts and our parameters.
 
 A `Layout` says which of our layers is which entry (tables: key_tables.py, key_tables_halves.py).
 
@@ -15,7 +15,7 @@ from i2vjax.core.errors import UserError
 
 STATISTICS = ('.running_mean', '.running_var', '.num_batches_tracked')   # unused by instance norm
 BINOMIAL = {3: (1, 2, 1), 4: (1, 3, 3, 1)}   # blurs of 3 x 3 and 4 x 4; their products over 16
-SHOWN = 4                                    # keys in a message
+MAX_LISTED = 4                               # keys in a message
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,13 +23,13 @@ class Layout:
   """One network of a public code base.
 
   Attributes:
-    what: in words, for the person.
+    what: description for the user.
     layers: {our layer: their entry}, both without the leaf ('stem/conv': 'model.1').
     filters: {their constant blur filter: its side}.
     fields: {config field: value} that make our network this one.
     channels: (in, out) of frames.
-    leaves: {our leaf: their entry} of what is no convolution ('act/negative_slope':
-      'model.3.weight'); stored alike, a single number as [1] there.
+    leaves: {our leaf: their entry} of other parameters ('act/negative_slope': 'model.3.weight');
+      same shape in both, except that a single number is [1] there.
   """
 
   what: str
@@ -41,7 +41,7 @@ class Layout:
 
 
 def clean(arrays):
-  """Entries without the 'module.' of parallel training and the statistics that nothing reads."""
+  """Entries without the prefix 'module.' of parallel training and without unused statistics."""
   return {name.removeprefix('module.'): array for name, array in arrays.items()
           if not name.endswith(STATISTICS)}
 
@@ -57,16 +57,16 @@ def parameters(arrays, layout):
     {'stem/conv/kernel': array, ...}.
 
   Raises:
-    ValueError: entries missing, unknown, or a blur filter other than the binomial one; all named.
+    UserError: entries missing, unknown, or a blur filter other than the binomial one; all named.
   """
-  theirs = {f'{entry}.{leaf}' for entry in layout.layers.values() for leaf in ('weight', 'bias')}
-  theirs.update(layout.leaves.values())
+  expected = {f'{entry}.{leaf}' for entry in layout.layers.values() for leaf in ('weight', 'bias')}
+  expected.update(layout.leaves.values())
   problems = {
-      'missing': sorted(theirs - arrays.keys()),
-      'unknown': sorted(arrays.keys() - theirs - layout.filters.keys()),
+      'missing': sorted(expected - arrays.keys()),
+      'unknown': sorted(arrays.keys() - expected - layout.filters.keys()),
       'filters of another kind': [name for name, side in layout.filters.items()
                                   if name in arrays and not _is_blur(arrays[name], side)]}
-  lines = [f'{kind} ({len(names)}): {", ".join(names[:SHOWN])}'
+  lines = [f'{kind} ({len(names)}): {", ".join(names[:MAX_LISTED])}'
            for kind, names in problems.items() if names]
   if lines:
     raise UserError(f'does not fit {layout.what}:\n  ' + '\n  '.join(lines))
@@ -97,11 +97,13 @@ def state_dict(params, layout):
 
 
 def _channels_before(theirs, name):
-  """Channels of what a filter blurs: those of the last convolution before it."""
+  """Channels of the input of a blur filter: those of the last convolution before it."""
   place = int(name.split('.')[1])
-  before = [(int(re.match(r'model\.(\d+)', key).group(1)), array.shape[0])
-            for key, array in theirs.items() if key.endswith('.bias')]
-  return max(pair for pair in before if pair[0] < place)[1]
+  channels = {}
+  for key, array in theirs.items():
+    if key.endswith('.bias'):
+      channels[int(re.match(r'model\.(\d+)', key).group(1))] = array.shape[0]
+  return channels[max(index for index in channels if index < place)]
 
 
 def blur(side):
@@ -114,7 +116,7 @@ def _is_blur(array, side):
 
 
 def shape(arrays, entry):
-  """Shape of the weight of one of their layers; refused where there is none."""
+  """Shape of the weight of one of their layers; a missing one is refused."""
   if f'{entry}.weight' not in arrays:
     raise UserError(f'has no entry {entry}.weight')
   return arrays[f'{entry}.weight'].shape

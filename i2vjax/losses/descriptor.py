@@ -1,15 +1,17 @@
-"""Local self-similarity: tokens that describe layout across sensors, without any weights.
+"""Local self-similarity descriptors: layout across sensors, without weights.
 
-How a patch resembles its own surroundings, never its gray values, so that polarity and gain drop
-out: the family of Shechtman and Irani (CVPR 2007) in the dense, differentiable form of MIND
-(Heinrich et al., 2012). It stands in for a ViT's tokens in the cross-similarity losses of CPTrans
-and ROMA, and for a VGG's features in LSeSim, where no weight file is there; sizes, pooling and
-centring are ours.
+A descriptor says how a patch resembles its surroundings and ignores its gray values, so polarity
+and gain cancel: the family of Shechtman and Irani (CVPR 2007) in the dense, differentiable form of
+MIND (Heinrich et al., 2012). Where no weight file is present it replaces a ViT's tokens in the
+cross-similarity losses of CPTrans and ROMA, and a VGG's features in LSeSim; sizes, pooling and
+centering are ours.
 
 r radius of a level, h w the grid of cells.
 """
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,8 @@ from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 
 
-def sizes(height, radii, sigma, cell):
+def sizes(height: int, radii: Sequence[int], sigma: float,
+          cell: int | Sequence[int]) -> dict[str, Any]:
   """Sizes in pixels of a frame of this height, from those given for 256 pixels.
 
   Args:
@@ -34,23 +37,23 @@ def sizes(height, radii, sigma, cell):
 
   def cell_size(size):
     return max(4, round(size * scale))
-  return dict(radii=tuple(max(2 ** level, round(r * scale)) for level, r in enumerate(radii)),
-              sigma=sigma if height >= 128 else sigma / 2,
-              cell=cell_size(cell) if isinstance(cell, int) else tuple(map(cell_size, cell)))
+  scaled = tuple(max(2 ** level, round(radius * scale)) for level, radius in enumerate(radii))
+  cells = cell_size(cell) if isinstance(cell, int) else tuple(map(cell_size, cell))
+  return dict(radii=scaled, sigma=sigma if height >= 128 else sigma / 2, cell=cells)
 
 
-def offsets(radius, angles):
+def offsets(radius: int, angles: int) -> list[tuple[int, int]]:
   """`angles` whole-pixel steps (dy, dx) around a circle."""
   turns = [2 * math.pi * k / angles for k in range(angles)]
   return [(round(radius * math.sin(t)), round(radius * math.cos(t))) for t in turns]
 
 
-def self_similarity(frames, radius, angles, sigma, floor):
+def self_similarity(frames: jax.Array, radius: int, angles: int, sigma: float,
+                    floor: float) -> jax.Array:
   """exp(-d_k / V) with the neighbors k on a circle (MIND).
 
   d_k is the squared difference to the frame moved by offset k, summed over a Gaussian patch; V its
-  mean over k. Where a region is flat V would be noise alone: `floor` times the frame's mean of V
-  is added.
+  mean over k. In a flat region V would be noise only: `floor` times the frame's mean of V is added.
 
   Args:
     frames: [B, H, W, 1 or 3] in [-1, 1].
@@ -63,14 +66,14 @@ def self_similarity(frames, radius, angles, sigma, floor):
     [B, H, W, angles] float32 in (0, 1].
   """
   Y = ops.luma(frames.astype(jnp.float32))
-  moved = [ops.shift(Y, dy, dx) for dy, dx in offsets(radius, angles)]
-  d = ops.gaussian_blur(jnp.square(jnp.concatenate(moved, axis=-1) - Y), sigma, mode='edge')
+  neighbors = [ops.shift(Y, dy, dx) for dy, dx in offsets(radius, angles)]
+  d = ops.gaussian_blur(jnp.square(jnp.concatenate(neighbors, axis=-1) - Y), sigma, mode='edge')
   V = jnp.mean(d, axis=-1, keepdims=True)
   V = V + floor * jnp.mean(V, axis=(1, 2), keepdims=True) + 1e-4   # 1e-4: a constant frame
   return jnp.exp(-d / V)
 
 
-def pool(similarity, cell, sub):
+def pool(similarity: jax.Array, cell: int, sub: int) -> jax.Array:
   """Cells of the frame as vectors: the means of their sub x sub parts, side by side.
 
   Args:
@@ -90,41 +93,45 @@ def pool(similarity, cell, sub):
   return s.mean(axis=(3, 6)).transpose(0, 1, 3, 2, 4, 5).reshape(B, h, w, sub * sub * K)
 
 
-def maps(frames, *, radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, sub=2):
-  """Descriptor maps of all levels, before centring.
+def maps(frames: jax.Array, *, radii: Sequence[int] = (2, 4, 8), angles: int = 8,
+         sigma: float = 2.0, floor: float = 0.01, cell: int | Sequence[int] = 16,
+         sub: int = 2) -> list[jax.Array]:
+  """Descriptor maps of all levels, before centering.
 
   Args:
     frames: [B, H, W, 1 or 3] in [-1, 1].
-    radii, sigma, cell: for frames of 256 pixels; scaled by `sizes`. One cell for each level makes
-      maps of different sizes, as those of a pyramid are (LSeSim).
+    radii, sigma, cell: for frames of 256 pixels; scaled by `sizes`. A cell size for each level
+      makes maps of different sizes, as in a pyramid (LSeSim).
     angles, floor: as in `self_similarity`.
     sub: as in `pool`.
 
   Returns:
     List over the radii of [B, h, w, sub * sub * angles] float32, differentiable.
   """
-  own = sizes(frames.shape[1], radii, sigma, cell)
-  cells = (own['cell'],) * len(radii) if isinstance(own['cell'], int) else own['cell']
-  return [pool(self_similarity(frames, radius, angles, own['sigma'], floor), cell, sub)
-          for radius, cell in zip(own['radii'], cells, strict=True)]
+  scaled = sizes(frames.shape[1], radii, sigma, cell)
+  cells = scaled['cell']
+  if isinstance(cells, int):
+    cells = (cells,) * len(radii)
+  return [pool(self_similarity(frames, radius, angles, scaled['sigma'], floor), cell, sub)
+          for radius, cell in zip(scaled['radii'], cells, strict=True)]
 
 
-def center(tokens):
+def center(tokens: jax.Array) -> jax.Array:
   """Tokens [..., M, C] without their mean and at unit length.
 
-  All cells resemble their surroundings in much the same way. With that common part left in, any
-  two images look alike to the cross-similarity (measured: 0.015 aligned against 0.034 unrelated).
+  All cells resemble their surroundings in much the same way. If that common part is kept, the
+  cross-similarity finds any two images alike (measured: 0.015 aligned against 0.034 unrelated).
   """
   tokens = tokens - jnp.mean(tokens, axis=-2, keepdims=True)
   return tokens * jax.lax.rsqrt(jnp.sum(jnp.square(tokens), axis=-1, keepdims=True) + 1e-8)
 
 
-def tokens(levels):
-  """Maps [B, h, w, C] of all levels -> centerd tokens [B, h * w, C] of all levels."""
+def tokens(levels: Sequence[jax.Array]) -> list[jax.Array]:
+  """Maps [B, h, w, C] of all levels -> centered tokens [B, h * w, C] of all levels."""
   return [center(level.reshape(level.shape[0], -1, level.shape[-1])) for level in levels]
 
 
-def window_tokens(levels, places):
-  """Maps of all levels cut at places [K, S] -> [B, K, S, C] each, centerd inside each window."""
+def window_tokens(levels: Sequence[jax.Array], places: jax.Array) -> list[jax.Array]:
+  """Maps of all levels cut at places [K, S] -> [B, K, S, C] each, centered inside each window."""
   flat = [level.reshape(level.shape[0], -1, level.shape[-1]) for level in levels]
   return [center(level[:, places]) for level in flat]

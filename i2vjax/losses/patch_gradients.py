@@ -1,13 +1,16 @@
-"""Which patches are rich in content: content-aware optimization (CPTrans, CVPR 2023).
+"""Per-patch critic gradients as content weights: content-aware optimization (CPTrans, CVPR 2023).
 
-A critic scores N patches of one image. The gradient that one patch asks for, compared with what all
-patches ask for together, tells whether the patch is one of many alike (sky, road) or something rare
-(a person, a sign). The rare ones get more weight.
+A critic scores N patches of one image. The gradient of one patch's loss, compared with the mean
+gradient, tells whether the patch is one of many similar ones (sky, road) or a rare one (a person,
+a sign). Rare patches get more weight.
 
 theta the critic's parameters; s_i the logit of patch i; l_i its loss; v_i = d s_i / d theta;
-V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor. `patch_gradients_fast.py`
-computes the same numbers in cheaper ways.
+V = sum_j |d l_j / d s_j| v_j, the gradient of the mean loss up to a factor.
+`patch_gradients_fast.py` computes the same numbers in cheaper ways.
 """
+
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -18,11 +21,11 @@ TINY = 1e-12      # a gradient below this has no direction
 ORDERS = ('lowest', 'lowest_abs')
 
 
-def slopes(logits, label, mode):
-  """d l / d s of every patch, as a direction over the critic's channels and a size.
+def slopes(logits: jax.Array, label: float, mode: str | None) -> tuple[jax.Array, jax.Array]:
+  """d l / d s of every patch, as a direction over the critic's channels and an amplitude.
 
-  grad l_i = amplitude_i * v_i with v_i = sum_c direction_ic * grad s_ic. The size falls out of the
-  patch's own side of the cosine, so a saturated critic (p near 0 or 1) does no harm there.
+  grad l_i = amplitude_i * v_i with v_i = sum_c direction_ic * grad s_ic. A patch's cosine does not
+  depend on its own amplitude, so a saturated critic (p near 0 or 1) does no harm.
 
   Args:
     logits: [N, C] of one image.
@@ -33,7 +36,9 @@ def slopes(logits, label, mode):
   Returns:
     (direction [N, C], amplitude [N]); a common factor of the amplitudes is left out.
   """
-  if mode == 'vanilla':   # |c| = 1 - p or p in logarithms: no underflow; equal signs cancel
+  if mode == 'vanilla':
+    # |d l / d s| = 1 - p or p, as logarithms so that nothing underflows. The sign is the same for
+    # all patches and cancels in the cosine.
     size = jax.nn.log_sigmoid((1 - 2 * label) * logits)
     largest = jnp.max(size, axis=-1)
     return jnp.exp(size - largest[:, None]), jnp.exp(largest - jnp.max(largest))
@@ -44,25 +49,27 @@ def slopes(logits, label, mode):
   return direction, amplitude
 
 
-def mean_gradient(logit_fn, params, x, direction, amplitude):
+def mean_gradient(logit_fn: Callable, params: Any, x: jax.Array, direction: jax.Array,
+                  amplitude: jax.Array) -> Any:
   """V, the gradient of sum_j amplitude_j * <direction_j, s_j>: one ordinary backward pass."""
   def total(p):
     return jnp.sum(amplitude[:, None] * direction * channels(logit_fn(p, x)))
   return jax.grad(total)(params)
 
 
-def channels(logits):
+def channels(logits: jax.Array) -> jax.Array:
   """[N] -> [N, 1]; [N, C] passes."""
   return logits[:, None] if logits.ndim == 1 else logits
 
 
-def inner(u, v):
+def inner(u: Any, v: Any) -> jax.Array:
   """Inner product of two trees of arrays, in float32."""
   dots = jax.tree.map(lambda a, b: jnp.vdot(a, b, precision=jax.lax.Precision.HIGHEST), u, v)
   return sum(jax.tree.leaves(dots))
 
 
-def patch_products(logit_fn, params, x, direction, V, ids, chunk=32):
+def patch_products(logit_fn: Callable, params: Any, x: jax.Array, direction: jax.Array, V: Any,
+                   ids: jax.Array, chunk: int = 32) -> tuple[jax.Array, jax.Array]:
   """<v_i, V> and |v_i|^2 of the patches `ids`, from the gradients themselves.
 
   `jax.vmap(jax.grad)` over `chunk` patches at a time: the gradients of a chunk are reduced to two
@@ -91,24 +98,25 @@ def patch_products(logit_fn, params, x, direction, V, ids, chunk=32):
     v = patch_gradients(params, some)
     return jax.vmap(inner, in_axes=(0, None))(v, V), jax.vmap(inner)(v, v)
   chunk = min(chunk, len(ids))
-  pieces = jnp.resize(ids, (-(-len(ids) // chunk), chunk))   # the last is filled up with repeats
+  pieces = jnp.resize(ids, (-(-len(ids) // chunk), chunk))   # repeated ids fill the last chunk
   return jax.tree.map(lambda y: y.reshape(-1)[:len(ids)], jax.lax.map(reduce, pieces))
 
 
-def cosine(products, squares, V_square):
+def cosine(products: jax.Array, squares: jax.Array, V_square: jax.Array) -> jax.Array:
   """delta_i = <v_i, V> / (|v_i| |V|), clipped to [-1, 1]; 1 where a gradient vanishes.
 
-  A patch without a gradient cannot be made to count more, so it is not to be selected (ours).
+  A weight has no effect on a patch without a gradient, so it must not be selected (ours).
   """
   v, V = jnp.sqrt(squares), jnp.sqrt(V_square)
-  void = (v < TINY) | (V < TINY)
-  return jnp.where(void, 1.0, jnp.clip(products / jnp.where(void, 1.0, v * V), -1, 1))
+  vanishes = (v < TINY) | (V < TINY)
+  return jnp.where(vanishes, 1.0, jnp.clip(products / jnp.where(vanishes, 1.0, v * V), -1, 1))
 
 
-def patch_grad_cosine(logit_fn, params, x, label=1.0, mode=None, chunk=32):
+def patch_grad_cosine(logit_fn: Callable, params: Any, x: jax.Array, label: float = 1.0,
+                      mode: str | None = None, chunk: int = 32) -> jax.Array:
   """delta_i = cos(grad l_i, mean_j grad l_j) over the patches of one image: the definition.
 
-  (CPTrans, content-aware optimization.) Every other way to get delta is tested against this one.
+  (CPTrans, content-aware optimization.) All cheaper methods are tested against this one.
 
   Args:
     logit_fn, params, x, chunk: as in `patch_products`.
@@ -125,19 +133,19 @@ def patch_grad_cosine(logit_fn, params, x, label=1.0, mode=None, chunk=32):
   return cosine(products, squares, inner(V, V))
 
 
-def selected(delta, eta, order='lowest', border=0):
+def selected(delta: jax.Array, eta: float, order: str = 'lowest', border: int = 0) -> jax.Array:
   """U: the floor(eta * N) patches of each image that deviate most from the mean (eta_ratio).
 
   Args:
     delta: [B, h, w].
     eta: share of the N = h * w patches.
     order: 'lowest' delta, or 'lowest_abs' |delta|.
-    border: rings of patches at the border that are never taken. There a PatchGAN sees its own
-      zero padding and deviates for that reason alone (ours).
+    border: rings of patches at the border that are never selected. There a PatchGAN sees its own
+      zero padding and deviates for that reason only (ours).
 
   Returns:
-    [B, h, w] bool, exactly floor(eta * N) of each image (fewer only if `border` leaves fewer); of
-    equal ones the first.
+    [B, h, w] bool, exactly floor(eta * N) of each image (fewer only if `border` leaves fewer);
+    among equal values the first.
   """
   if order not in ORDERS:
     raise UserError(f'co.select={order!r}: choose one of {", ".join(ORDERS)}')
@@ -150,16 +158,16 @@ def selected(delta, eta, order='lowest', border=0):
   return jax.vmap(lambda i: jnp.zeros(h * w, bool).at[i].set(True))(ids).reshape(B, h, w)
 
 
-def weights(delta, chosen, increase):
+def weights(delta: jax.Array, chosen: jax.Array, increase: float) -> jax.Array:
   """w_i = lambda_inc / exp(|delta_i|) on U, 1 elsewhere (CPTrans), constant for every gradient.
 
-  No patch of U falls below 1 (ours): with lambda_inc up to e the printed formula would turn the
-  idea round, rich patches counting least and standing still while all others move.
+  No weight in U falls below 1 (ours): with lambda_inc up to e the formula of the paper would
+  reverse the idea, as rich patches would count least and stand still while all others move.
 
   Args:
     delta: [B, h, w].
     chosen: [B, h, w] bool, U.
-    increase: lambda_inc. Above e every chosen patch gains weight, up to 1 none does.
+    increase: lambda_inc. Above e every chosen patch gains weight, at 1 or below none does.
 
   Returns:
     [B, h, w] float32 without gradient: only then is w * grad l the gradient of w * l.
@@ -168,16 +176,19 @@ def weights(delta, chosen, increase):
   return jax.lax.stop_gradient(w.astype(jnp.float32))
 
 
-def weighted_mean(weight, losses):
+def weighted_mean(weight: jax.Array | None, losses: jax.Array) -> jax.Array:
   """(1 / N) sum_i w_i l_i, mean over images; divided by N, not by the sum of w (CPTrans).
 
   Args:
-    weight: [B, h, w], or None: all count alike.
+    weight: [B, h, w], or None for equal weights.
     losses: [B, h, w, C]; the mean over C is a patch's loss.
+
+  Returns:
+    Scalar.
   """
   losses = jnp.mean(losses, axis=-1)
   if weight is None:
     return jnp.mean(losses)
   if losses.shape != weight.shape:
-    raise UserError(f'weights {weight.shape} for patch losses {losses.shape}')
+    raise ValueError(f'weights {weight.shape} for patch losses {losses.shape}')
   return jnp.mean(weight * losses)

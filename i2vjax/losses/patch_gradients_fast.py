@@ -1,11 +1,14 @@
-"""Cheaper ways to the cosines of `patch_gradients.py`, each tested against the definition there.
+"""Fast methods for the cosines of `patch_gradients.py`, tested against it.
 
 'closed_form' for a two-layer critic on tokens, exact. 'jvp_last' and 'jvp_probe' for a PatchGAN,
 whose instance norms couple all patches: numerators <v_i, V> exact, by one forward-mode pass;
-norms |v_i| from the last two convolutions, or from random probes. Letters as in `patch_gradients.py`.
+norms |v_i| from the last two convolutions, or from random probes. Symbols as in
+`patch_gradients.py`.
 """
 
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,7 +20,8 @@ dot = functools.partial(jnp.matmul, precision=jax.lax.Precision.HIGHEST)
 EPSILON = 1e-5   # of the critic's instance norm
 
 
-def closed_form(x, first, second, label, mode, last=False):
+def closed_form(x: jax.Array, first: dict[str, jax.Array], second: dict[str, jax.Array],
+                label: float, mode: str | None, last: bool = False) -> jax.Array:
   """delta of a critic s = gelu(x w1 + b1) w2 + b2 that scores every token by itself.
 
   Gradients of dense layers are outer products, so their norms and inner products factor; the cost
@@ -28,7 +32,7 @@ def closed_form(x, first, second, label, mode, last=False):
     first: {'kernel': [D, H], 'bias': [H]} of the hidden layer; exact GELU.
     second: {'kernel': [H, C], 'bias': [C]} of the output layer.
     label, mode: as in `patch_gradients.slopes`.
-    last: gradients of the output layer alone.
+    last: only the gradients of the output layer.
 
   Returns:
     [N] in [-1, 1].
@@ -41,7 +45,7 @@ def closed_form(x, first, second, label, mode, last=False):
   )
   back = dot(direction, second['kernel'].T) * rise
   products, squares, V_square = 0.0, 0.0, 0.0
-  # A layer that rows u_i enter and signals r_i come back to has the gradient (u_i r_i^T, r_i).
+  # A dense layer with input rows u_i and output gradients r_i has the gradient (u_i r_i^T, r_i).
   for u, r in ((a, direction),) if last else ((a, direction), (x, back)):
     V_kernel, V_bias = dot(u.T, amplitude[:, None] * r), dot(amplitude, r)
     products += jnp.sum((dot(u, V_kernel) + V_bias) * r, axis=-1)
@@ -50,7 +54,8 @@ def closed_form(x, first, second, label, mode, last=False):
   return patch_gradients.cosine(products, squares, V_square)
 
 
-def forward_products(logit_fn, params, x, direction, V):
+def forward_products(logit_fn: Callable, params: Any, x: jax.Array, direction: jax.Array,
+                     V: Any) -> jax.Array:
   """<v_i, V> of all patches at once: the derivative of the logits along V, one forward-mode pass.
 
   Args:
@@ -66,7 +71,7 @@ def forward_products(logit_fn, params, x, direction, V):
   return jnp.sum(direction * change, axis=-1)
 
 
-def windows(x, fill=0):
+def windows(x: jax.Array, fill: float = 0) -> jax.Array:
   """The 4 x 4 input of each output of a convolution of kernel 4, stride 1, padding 1.
 
   Args:
@@ -82,20 +87,21 @@ def windows(x, fill=0):
   return jnp.stack(shifted, axis=2).reshape(-1, 16, C)
 
 
-def head_squares(head_in, direction):
+def head_squares(head_in: jax.Array, direction: jax.Array) -> jax.Array:
   """|v_i|^2 of the last convolution: |window|^2 + 1 (its bias), times |direction|^2. [N]."""
   window = jnp.sum(jnp.square(windows(head_in)), axis=(1, 2))
   return jnp.sum(jnp.square(direction), axis=-1) * (window + 1)
 
 
-def normed_squares(before, norm, variance, head_kernel, direction, chunk=32):
+def normed_squares(before: jax.Array, norm: jax.Array, variance: jax.Array, head_kernel: jax.Array,
+                   direction: jax.Array, chunk: int = 32) -> jax.Array:
   """|v_i|^2 of the convolution before the last, which an instance norm and a leaky ReLU follow.
 
-  Patch i reads 16 positions q of the normed map x. With u_i(q, c) what comes back to x(q, c) and
-  P_q the window of position q, the gradient of channel c's kernel is
+  Patch i reads 16 positions q of the normalized map x. With u_i(q, c) the gradient that arrives at
+  x(q, c) and P_q the window of position q, the gradient of channel c's kernel is
   (sum_q u P_q - a m - b n_c) / sigma_c, a = mean_q u, b = mean_q u x, m = sum_q P_q,
-  n_c = sum_q x(q, c) P_q: the norm's own derivative takes the mean and the part along x away. Its
-  square needs the windows' Gram matrix K = P P^T alone, since m and n_c are sums of windows too.
+  n_c = sum_q x(q, c) P_q: the derivative of the norm removes the mean and the part along x. Its
+  square needs only the windows' Gram matrix K = P P^T, since m and n_c are sums of windows too.
   The bias before a norm has gradient 0. Exact.
 
   Args:
@@ -120,29 +126,31 @@ def normed_squares(before, norm, variance, head_kernel, direction, chunk=32):
 
   def square(patch):
     q, r = patch
-    there = x[q]                                                      # [16, C]
-    u = jnp.where(there >= 0, 1.0, 0.2) * dot(kernel, r)
+    values = x[q]                                                     # [16, C]
+    u = jnp.where(values >= 0, 1.0, 0.2) * dot(kernel, r)             # leaky ReLU
     u = jnp.where(q[:, None] >= 0, u, 0)                              # padding
-    a, b = jnp.sum(u, axis=0) / M, jnp.sum(u * there, axis=0) / M
-    own = dot(K[q[:, None], q[None]], u) - 2 * a * K1[q][:, None]
-    own = jnp.sum(u * (own - 2 * b * Kx[q]), axis=0)
-    return jnp.sum((own + a * a * mm + b * b * nn + 2 * a * b * mn) / (variance + EPSILON))
+    a, b = jnp.sum(u, axis=0) / M, jnp.sum(u * values, axis=0) / M
+    inner = dot(K[q[:, None], q[None]], u) - 2 * a * K1[q][:, None]
+    inner = jnp.sum(u * (inner - 2 * b * Kx[q]), axis=0)
+    return jnp.sum((inner + a * a * mm + b * b * nn + 2 * a * b * mn) / (variance + EPSILON))
   return jnp.maximum(jax.lax.map(square, (places, direction), batch_size=chunk), 0)
 
 
-def probe_squares(logit_fn, params, x, direction, key, probes=64):
+def probe_squares(logit_fn: Callable, params: Any, x: jax.Array, direction: jax.Array,
+                  key: jax.Array, probes: int = 64) -> jax.Array:
   """|v_i|^2 as the mean over Gaussian directions e of <v_i, e>^2. [N]; `probes` forward passes."""
   leaves, tree = jax.tree.flatten(params)
 
-  def one(k):
-    keys = jax.random.split(k, len(leaves))
-    e = [jax.random.normal(k, p.shape) for k, p in zip(keys, leaves, strict=True)]
+  def one_probe(key):
+    keys = jax.random.split(key, len(leaves))
+    e = [jax.random.normal(k, leaf.shape) for k, leaf in zip(keys, leaves, strict=True)]
     return jnp.square(forward_products(logit_fn, params, x, direction, tree.unflatten(e)))
-  return jnp.mean(jax.lax.map(one, jax.random.split(key, probes)), axis=0)
+  return jnp.mean(jax.lax.map(one_probe, jax.random.split(key, probes)), axis=0)
 
 
-def jvp_probe(logit_fn, params, x, label, mode, key, probes=64):
-  """delta of one image, all norms from random probes. Arguments as `jvp_last`."""
+def jvp_probe(logit_fn: Callable, params: Any, x: jax.Array, label: float, mode: str | None,
+              key: jax.Array, probes: int = 64) -> jax.Array:
+  """delta [N] of one image, all norms from random probes. Arguments as in `jvp_last`."""
   direction, amplitude = patch_gradients.slopes(logit_fn(params, x), label, mode)
   V = patch_gradients.mean_gradient(logit_fn, params, x, direction, amplitude)
   products = forward_products(logit_fn, params, x, direction, V)
@@ -150,18 +158,20 @@ def jvp_probe(logit_fn, params, x, label, mode, key, probes=64):
   return patch_gradients.cosine(products, squares, patch_gradients.inner(V, V))
 
 
-def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrate=2, chunk=32):
+def jvp_last(logit_fn: Callable, parts: dict[str, jax.Array], head_kernel: jax.Array, params: Any,
+             x: jax.Array, label: float, mode: str | None, key: jax.Array, calibrate: int = 2,
+             chunk: int = 32) -> tuple[jax.Array, jax.Array]:
   """delta of one image of a PatchGAN, norms from its last two convolutions.
 
-  The order of these norms is nearly that of the full ones. One factor per image brings them to full
-  size: the mean ratio of full to partial norm over `calibrate` random patches, whose gradients are
-  taken in full. It moves all |delta_i| together and leaves the selection as it was. (Over the
-  patches of one image the ratio varies by 7 to 12 %, measured on street frames, so 2 will do.)
+  The order of these norms is nearly that of the full ones. One factor per image scales them: the
+  mean ratio of full to partial norm over `calibrate` random patches, whose gradients are computed
+  in full. It changes all |delta_i| together and not which are selected. (Over the patches of one
+  image the ratio varies by 7 to 12 %, measured on street frames, so 2 patches are enough.)
 
   Args:
     logit_fn: (theta, x) -> [N, C].
-    parts: what the last two convolutions see of this image, by the names of
-      `patchgan.PatchDiscriminator`, without batch axis. Without 'norm' the head alone counts, which
+    parts: inputs of the last two convolutions for this image, by the names of
+      `patchgan.PatchDiscriminator`, without batch axis. Without 'norm' only the head counts, which
       is exact where `params` are the head's; then set `calibrate` to 0.
     head_kernel: [4, 4, C, O] of the last convolution.
     params: the part of theta that gradients are taken of.
@@ -169,7 +179,7 @@ def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrat
     calibrate: 0 leaves the norms as they are.
 
   Returns:
-    (delta [N], mean absolute error that remains on the calibrated patches).
+    (delta [N], mean absolute error left on the calibrated patches).
   """
   direction, amplitude = patch_gradients.slopes(logit_fn(params, x), label, mode)
   V = patch_gradients.mean_gradient(logit_fn, params, x, direction, amplitude)
@@ -189,15 +199,16 @@ def jvp_last(logit_fn, parts, head_kernel, params, x, label, mode, key, calibrat
   return delta, jnp.mean(jnp.abs(delta[ids] - true))
 
 
-def chosen(method, grad_params, known):
-  """Name of the way to delta, 'auto' being the first of `known`."""
-  if method not in ('auto', *known) or grad_params not in ('all', 'last'):
+def settled_method(method: str, grad_params: str, available: tuple[str, ...]) -> str:
+  """Name of the method for delta; 'auto' is the first one `available`."""
+  if method not in ('auto', *available) or grad_params not in ('all', 'last'):
     raise UserError(f'co.method={method!r} with co.grad_params={grad_params!r}: for this critic '
-                     f"choose 'auto' or {', '.join(known)}, and 'all' or 'last'")
-  return known[0] if method == 'auto' else method
+                    f"choose 'auto' or {', '.join(available)}, and 'all' or 'last'")
+  return available[0] if method == 'auto' else method
 
 
-def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='all', chunk=32):
+def token_critic(apply: Callable, theta: Any, x: jax.Array, label: float, mode: str | None, *,
+                 method: str = 'auto', grad_params: str = 'all', chunk: int = 32) -> jax.Array:
   """delta of one image under a critic of two dense layers.
 
   Args:
@@ -206,53 +217,55 @@ def token_critic(apply, theta, x, label, mode, *, method='auto', grad_params='al
     x: [N, D] tokens.
     label, mode: as in `patch_gradients.slopes`.
     method: 'closed_form' ('auto'), or 'vmap_grad' for the definition.
-    grad_params: 'all', or 'last' for the gradients of the output layer alone.
+    grad_params: 'all', or 'last' for only the gradients of the output layer.
     chunk: as in `patch_gradients.patch_products`.
 
   Returns:
     [N].
   """
-  method = chosen(method, grad_params, ('closed_form', 'vmap_grad'))
+  method = settled_method(method, grad_params, ('closed_form', 'vmap_grad'))
   last = grad_params == 'last'
   if method == 'closed_form':
     return closed_form(x, theta['dense_0'], theta['dense_1'], label, mode, last)
-  own = {'dense_1': theta['dense_1']} if last else theta
-  return patch_gradients.patch_grad_cosine(
-    lambda part, x: apply({**theta, **part}, x), own, x, label, mode, chunk
-  )
+  counted = {'dense_1': theta['dense_1']} if last else theta
+
+  def logits(part, x):
+    return apply({**theta, **part}, x)
+  return patch_gradients.patch_grad_cosine(logits, counted, x, label, mode, chunk)
 
 
-def patch_critic(apply, theta, x, label, mode, key, *, method='auto', grad_params='all', chunk=32,
-                 calibrate=2, probes=64):
+def patch_critic(apply: Callable, theta: Any, x: jax.Array, label: float, mode: str | None,
+                 key: jax.Array, *, method: str = 'auto', grad_params: str = 'all', chunk: int = 32,
+                 calibrate: int = 2, probes: int = 64) -> tuple[jax.Array, jax.Array]:
   """delta of one image under a PatchGAN.
 
   Args:
-    apply: (theta, x) -> (logits [N, C], parts as `jvp_last` takes them). Its convolutions should
-      be matrix products (conv.py, 'matmul'): per-patch and forward-mode derivatives of the others
-      are slow or not defined, and so are theirs inside `jax.lax.map` on a CPU.
+    apply: (theta, x) -> (logits [N, C], parts as in `jvp_last`). Its convolutions should be matrix
+      products (conv.py, 'matmul'): per-patch and forward-mode derivatives of the other forms are
+      slow or not defined, also inside `jax.lax.map` on a CPU.
     theta: all parameters of the critic.
     x: [H, W, C] frame.
     label, mode: as in `patch_gradients.slopes`.
-    key: for the choice of patches to calibrate with, and for probes.
+    key: for the random choice of patches to calibrate with, and for probes.
     method: 'jvp_last' ('auto'), 'jvp_probe', or 'vmap_grad' for the definition.
-    grad_params: 'all', or 'last' for the gradients of the last convolution alone.
+    grad_params: 'all', or 'last' for only the gradients of the last convolution.
     chunk, calibrate, probes: as in the functions above.
 
   Returns:
-    (delta [N], mean error of 'jvp_last' on the patches it was calibrated with; else 0).
+    (delta [N], mean error of 'jvp_last' on its calibration patches; 0 for other methods).
   """
-  method = chosen(method, grad_params, ('jvp_last', 'jvp_probe', 'vmap_grad'))
+  method = settled_method(method, grad_params, ('jvp_last', 'jvp_probe', 'vmap_grad'))
   last = grad_params == 'last'
-  own = {'head': theta['head']} if last else theta
+  counted = {'head': theta['head']} if last else theta
 
   def logits(part, x):
     return apply({**theta, **part}, x)[0]
   if method == 'vmap_grad':
-    return patch_gradients.patch_grad_cosine(logits, own, x, label, mode, chunk), jnp.zeros(())
+    return patch_gradients.patch_grad_cosine(logits, counted, x, label, mode, chunk), jnp.zeros(())
   if method == 'jvp_probe':
-    return jvp_probe(logits, own, x, label, mode, key, probes), jnp.zeros(())
+    return jvp_probe(logits, counted, x, label, mode, key, probes), jnp.zeros(())
   _, parts = apply(theta, x)
-  if last:   # then the head's norms are exact and nothing is left to calibrate
+  if last:   # the head's norms are exact, so there is nothing to calibrate
     parts, calibrate = {'conv_in_last': parts['conv_in_last']}, 0
-  return jvp_last(logits, parts, theta['head']['kernel'], own, x, label, mode, key, calibrate,
+  return jvp_last(logits, parts, theta['head']['kernel'], counted, x, label, mode, key, calibrate,
                   chunk)

@@ -1,4 +1,6 @@
-"""Distances in the features of a frozen network (VGG), as functions of feature lists."""
+"""Perceptual distances between features of a frozen network (VGG)."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -7,8 +9,8 @@ from i2vjax.core import ops
 from i2vjax.losses import pixel
 
 
-def gram(features):
-  """F F^T / (C h w) of each image, F [C, h w]: which channels fire together, wherever they do.
+def gram(features: jax.Array) -> jax.Array:
+  """F F^T / (C h w) of each image, F [C, h w]: which channels are active together, at any place.
 
   Args:
     features: [B, h, w, C].
@@ -21,10 +23,10 @@ def gram(features):
   return jnp.einsum('bnc,bnd->bcd', F, F, precision=jax.lax.Precision.HIGHEST) / (C * h * w)
 
 
-def standardize(features, eps=1e-5):
-  """IN(V): each channel of each image less its mean over the frame, at unit variance.
+def standardize(features: jax.Array, eps: float = 1e-5) -> jax.Array:
+  """IN(V): each channel of each image minus its mean over the frame, at unit variance.
 
-  What is left is where a feature fires, not how strongly: the two domains differ in the latter.
+  What remains is where a feature is active, not how strongly: the domains differ in the latter.
 
   Args:
     features: [B, h, w, C].
@@ -38,11 +40,11 @@ def standardize(features, eps=1e-5):
   return x * jax.lax.rsqrt(jnp.mean(jnp.square(x), axis=(1, 2), keepdims=True) + eps)
 
 
-def standardized_distance(x, y):
+def standardized_distance(x: jax.Array, y: jax.Array) -> jax.Array:
   """mean (IN(V(x)) - IN(V(y)))^2 (STC-V2V Eq. 6; public code of Unsupervised Recycle-GAN).
 
-  STC prints a norm without saying over what it is reduced; as a mean the value lies in 0 to 4 and a
-  weight of 1 means something.
+  The STC paper does not say over what its norm is reduced; as a mean the value is between 0 and 4,
+  and a weight of 1 is meaningful.
 
   Args:
     x, y: features [B, h, w, C] of equal shape.
@@ -53,8 +55,8 @@ def standardized_distance(x, y):
   return jnp.mean(jnp.square(standardize(x) - standardize(y)))
 
 
-def content_distance(x, y):
-  """Sum over layers of mean |x_l - y_l| (public I2V-GAN code, there of relu4_1 alone).
+def content_distance(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> jax.Array:
+  """Sum over layers of mean |x_l - y_l| (public I2V-GAN code, which takes only relu4_1).
 
   Args:
     x: [[B, h_l, w_l, C_l] for each layer l].
@@ -66,11 +68,12 @@ def content_distance(x, y):
   return sum(pixel.l1(a, b) for a, b in zip(x, y, strict=True))
 
 
-def style_distance(x, y, weights):
+def style_distance(x: Sequence[jax.Array], y: Sequence[jax.Array],
+                   weights: Sequence[float]) -> jax.Array:
   """sum_l w_l mean_ij (Gram_l(x) - Gram_l(y))_ij^2 (public I2V-GAN code).
 
-  Gram matrices are made image by image and then averaged; the public code multiplies all images of
-  a batch into one matrix, which is the same for one image.
+  Each image has its own Gram matrix, and the distances are averaged; the public code makes one
+  matrix of all images of a batch, which is the same for one image.
 
   Args:
     x: [[B, h_l, w_l, C_l] for each layer l].
@@ -84,36 +87,39 @@ def style_distance(x, y, weights):
   return sum(w * jnp.mean(jnp.square(gram(a) - gram(b))) for a, b, w in layers)
 
 
-def distance(x, y, *, content, content_taps, style, style_taps, style_taps_weights):
+def distance(x: Mapping[str, jax.Array], y: Mapping[str, jax.Array], *, content: float,
+             content_taps: Sequence[str], style: float, style_taps: Sequence[str],
+             style_taps_weights: Sequence[float]) -> jax.Array:
   """The perceptual part of I2V-GAN's VL: content * content_distance + style * style_distance.
 
   Args:
     x: {tap: [B, h, w, C]} of the prediction.
     y: the same of the target.
     content, style: weights, 1 and 100 in the public code; 1 and 1 in the paper, whose distances are
-      scaled otherwise. A part of weight 0 is not computed.
+      scaled differently. A part of weight 0 is not computed.
     content_taps, style_taps: names of the taps compared.
     style_taps_weights: w_l of each style tap.
 
   Returns:
     Scalar, 0 with a finite gradient where x = y.
   """
-  def of(features, taps):
+  def select(features, taps):
     return [features[tap] for tap in taps]
   total = jnp.zeros(())
   if content:
-    total += content * content_distance(of(x, content_taps), of(y, content_taps))
+    total += content * content_distance(select(x, content_taps), select(y, content_taps))
   if style:
-    total += style * style_distance(of(x, style_taps), of(y, style_taps), style_taps_weights)
+    total += style * style_distance(select(x, style_taps), select(y, style_taps),
+                                    style_taps_weights)
   return total
 
 
-def distances(see, images, targets, **parts):
-  """`distance` of each image to its target: the network sees all images in one call, all targets
-  in another.
+def distances(network: Callable, images: Sequence[tuple[jax.Array, Hashable]],
+              targets: Mapping[Hashable, jax.Array], **parts) -> list[jax.Array]:
+  """`distance` of each image to its target, with one call of the network for each of both lists.
 
   Args:
-    see: the frozen network, [N, H, W, 3] -> {tap: [N, h, w, C]}.
+    network: the frozen network, [N, H, W, 3] -> {tap: [N, h, w, C]}.
     images: [(image [B, H, W, 1 or 3], name of its target), ...].
     targets: {name: image}; one may serve several images.
     **parts: of `distance`.
@@ -122,9 +128,13 @@ def distances(see, images, targets, **parts):
     [scalar for each image].
   """
   def features(images):
-    stacked = see(jnp.concatenate([ops.match_channels(image, 3) for image in images]))
-    split = {tap: jnp.split(value, len(images)) for tap, value in stacked.items()}
-    return [{tap: values[i] for tap, values in split.items()} for i in range(len(images))]
-  truth = dict(zip(targets, features(list(targets.values())), strict=True))
-  found = features([image for image, _ in images])
-  return [distance(x, truth[name], **parts) for x, (_, name) in zip(found, images, strict=True)]
+    stacked = network(jnp.concatenate([ops.match_channels(image, 3) for image in images]))
+    by_image = [{} for _ in images]
+    for tap, value in stacked.items():
+      for image, part in zip(by_image, jnp.split(value, len(images)), strict=True):
+        image[tap] = part
+    return by_image
+  of_targets = dict(zip(targets, features(list(targets.values())), strict=True))
+  of_images = features([image for image, _ in images])
+  return [distance(x, of_targets[name], **parts)
+          for x, (_, name) in zip(of_images, images, strict=True)]

@@ -1,11 +1,10 @@
-"""Distances between two frames, pixel by pixel."""
+"""Pixel-wise distance of two frames (L1)."""
 
+import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 
-
-def l1(x, y):
+def l1(x: jax.Array, y: jax.Array) -> jax.Array:
   """Mean over all elements of |x - y|, in float32.
 
   Args:
@@ -19,5 +18,5 @@ def l1(x, y):
     ValueError: the shapes differ.
   """
   if x.shape != y.shape:
-    raise UserError(f'l1 of shapes {x.shape} and {y.shape}: they must be equal')
+    raise ValueError(f'l1 of shapes {x.shape} and {y.shape}: they must be equal')
   return jnp.mean(jnp.abs(x.astype(jnp.float32) - y.astype(jnp.float32)))

@@ -1,29 +1,33 @@
-"""Labels for frames that nobody labeled: mined from two predictions, denoised, filled.
+"""Pseudo-labels for unlabeled frames: mining, semantic denoising, filling (MornGAN).
 
-MornGAN (arXiv 2208.02960). A network that reads visible frames and one that reads infrared frames
-look at the same moment, the second at the frame itself, the first at its translation; a label is
-believed where both are sure of the same class. A label map is [..., H, W] integer ids, 255 = no
-class. No gradient passes anything here.
+MornGAN is arXiv 2208.02960. One segmentation network sees the infrared frame, another one its
+visible translation; a pixel gets a label where both are sure of the same class. A label map is
+[..., H, W] integer ids, 255 = no class (`segmentation.IGNORE`). Nothing here passes a gradient.
 """
+
+from collections.abc import Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
 
-IGNORE = 255
+from i2vjax.losses.segmentation import IGNORE
 
 
-def thresholds(classes, foreground, theta_fg, theta_bg):
-  """[K] least confidence: `theta_fg` for the ids in `foreground`, `theta_bg` for the others."""
+def thresholds(classes: int, foreground: Sequence[int], theta_fg: float,
+               theta_bg: float) -> jax.Array:
+  """[K] smallest confidence: `theta_fg` for the ids in `foreground`, `theta_bg` for the others."""
   ids = jnp.arange(classes)
   return jnp.where(jnp.isin(ids, jnp.asarray(foreground)), theta_fg, theta_bg)
 
 
-def agreed(first, second, least_first, least_second):
-  """Class of which both predictions are sure (Eq. 8 and 9 of the paper).
+def agreed(first: jax.Array, second: jax.Array, least_first: jax.Array,
+           least_second: jax.Array) -> jax.Array:
+  """Class of which both predictions are sure (MornGAN, Eq. 8 and 9).
 
   Args:
     first, second: [..., H, W, K] probabilities.
-    least_first, least_second: [K] confidence that a class needs in each; 0: the largest will do.
+    least_first, least_second: [K] confidence that a class needs in each; with 0 any largest
+      probability is enough.
 
   Returns:
     [..., H, W] int32: c where c is the largest of both and each reaches its threshold, else 255.
@@ -35,113 +39,141 @@ def agreed(first, second, least_first, least_second):
   return jnp.where(sure, label, IGNORE).astype(jnp.int32)
 
 
-def sure_of(labels, probability, least):
-  """The labels whose own class has at least the confidence `least` [K], others 255.
+def sure_of(labels: jax.Array, probability: jax.Array, least: jax.Array) -> jax.Array:
+  """The labels of which a prediction is sure, 255 elsewhere.
 
   Args:
-    labels: [..., H, W]. probability: [..., H, W, K].
+    labels: [..., H, W].
+    probability: [..., H, W, K].
+    least: [K] confidence that each class needs.
+
+  Returns:
+    [..., H, W], same type.
   """
-  known = labels != IGNORE
-  place = jnp.where(known, labels, 0)
-  own = jnp.take_along_axis(jax.lax.stop_gradient(probability), place[..., None], -1)[..., 0]
-  return jnp.where(known & (own >= least[place]), labels, IGNORE)
+  labeled = labels != IGNORE
+  index = jnp.where(labeled, labels, 0)
+  probability = jax.lax.stop_gradient(probability)
+  confidence = jnp.take_along_axis(probability, index[..., None], -1)[..., 0]
+  return jnp.where(labeled & (confidence >= least[index]), labels, IGNORE)
 
 
-def confident(probability, theta):
+def confident(probability: jax.Array, theta: float) -> jax.Array:
   """Class of the largest probability where that exceeds `theta`, else 255. [..., H, W] int32."""
   probability = jax.lax.stop_gradient(probability)
   label = jnp.argmax(probability, axis=-1).astype(jnp.int32)
   return jnp.where(jnp.max(probability, axis=-1) > theta, label, IGNORE)
 
 
-def filled(labels, probability, theta):
-  """Given labels, with the holes filled where a network is sure (public MornGAN code)."""
+def filled(labels: jax.Array, probability: jax.Array, theta: float) -> jax.Array:
+  """Labels [..., H, W] with their gaps (255) filled where a prediction is sure (MornGAN's code)."""
   return jnp.where(labels == IGNORE, confident(probability, theta), labels)
 
 
-def shares(labels, count, truth=None):
-  """Figures to log: share of the pixels with a label, 'mined/all', and with each of `count` ids,
-  'mined/ID'; with the truth, how many labels are right where it has one, 'mined/precision' (0
-  without any label)."""
-  found = jnp.mean(labels[..., None] == jnp.arange(count), axis=tuple(range(labels.ndim)))
-  figures = {'mined/all': jnp.sum(found)} | {f'mined/{k}': found[k] for k in range(count)}
+def shares(labels: jax.Array, count: int, truth: jax.Array | None = None) -> dict[str, jax.Array]:
+  """Shares of labeled pixels and precision of the labels, to be logged.
+
+  Args:
+    labels: [..., H, W].
+    count: number of ids.
+    truth: [..., H, W] or None.
+
+  Returns:
+    {'mined/all': share of the pixels with a label, 'mined/ID': with each id}, and with `truth`
+    'mined/precision': share of right labels where the truth has one too (0 without any).
+  """
+  share = jnp.mean(labels[..., None] == jnp.arange(count), axis=tuple(range(labels.ndim)))
+  figures = {'mined/all': jnp.sum(share)} | {f'mined/{k}': share[k] for k in range(count)}
   if truth is None:
     return figures
-  judged = (labels != IGNORE) & (truth != IGNORE)
-  right = jnp.sum(judged & (labels == truth)) / jnp.maximum(jnp.sum(judged), 1)
+  compared = (labels != IGNORE) & (truth != IGNORE)
+  right = jnp.sum(compared & (labels == truth)) / jnp.maximum(jnp.sum(compared), 1)
   return figures | {'mined/precision': right}
 
 
 # ---- Semantic denoising
 
 
-def denoised(labels, features, sequence):
-  """Labels less those whose pixel looks more like another class (semantic denoising, Eq. 5 to 7).
+def denoised(labels: jax.Array, features: jax.Array, sequence: tuple) -> jax.Array:
+  """Labels without pixels that resemble another class more (semantic denoising, Eq. 5 to 7).
 
   In the order of `sequence`, a pixel v of class c is rejected if for a class k that c is confused
   with and that occurs
 
     |v - f_c|^2 > |v - f_k|^2        f: mean feature of a class
 
-  Means and what occurs are read off the incoming map; then f_c alone is taken anew of what is left
-  of c, if anything is, before the next class is looked at. Absent classes change nothing.
+  Means and the classes that occur are those of the input map; after class c, only f_c is computed
+  again from the remaining pixels of c, if there are any. Absent classes change nothing. The same
+  in NumPy, for files of visible frames: `data.annotations.class_maps.denoise`.
+
+  Runs inside the training step; `data.annotations.class_maps.denoise` is its NumPy twin for given
+  maps, which the loader cleans off the device. tests/data/annotations/test_class_maps.py holds the
+  two together.
 
   Args:
     labels: [H, W] integer ids of one image.
     features: [H, W, C] float32, colors or gray.
-    sequence: tuple of (c, (k, ...)) or (c, (k, ...), other). With `other`, if it occurs, c is
-      measured from half way between its mean and the first mean of `other` (public MornGAN code).
+    sequence: tuple of (c, (k, ...)) or (c, (k, ...), other). With `other`, if it occurs, f_c is
+      replaced by the midpoint of it and the first mean of `other` (public MornGAN code).
 
   Returns:
     [H, W], same type.
   """
   features = jax.lax.stop_gradient(features.astype(jnp.float32))
-  classes = sorted({k for c, near, *other in sequence for k in (c, *near, *other)})
-  count = {k: jnp.sum(labels == k) for k in classes}
-  mean = {k: mean_of(features, labels == k) for k in classes}
-  start = dict(mean)
+  classes = set()
   for c, near, *other in sequence:
-    own = mean[c]
+    classes |= {c, *near, *other}
+  count = {k: jnp.sum(labels == k) for k in sorted(classes)}
+  mean = {k: mean_of(features, labels == k) for k in sorted(classes)}
+  first_mean = dict(mean)
+  for c, near, *other in sequence:
+    center = mean[c]
     for k in other:
-      own = jnp.where(count[k] > 0, (own + start[k]) / 2, own)
+      center = jnp.where(count[k] > 0, (center + first_mean[k]) / 2, center)
     reject = jnp.zeros(labels.shape, bool)
     for k in near:
-      closer = _distance(features, own) > _distance(features, mean[k])
+      closer = _distance(features, center) > _distance(features, mean[k])
       reject |= closer & (count[k] > 0)
-    left = (labels == c) & ~reject
-    mean[c] = jnp.where(jnp.any(left), mean_of(features, left), mean[c])
+    remaining = (labels == c) & ~reject
+    mean[c] = jnp.where(jnp.any(remaining), mean_of(features, remaining), mean[c])
     labels = jnp.where((labels == c) & reject, IGNORE, labels).astype(labels.dtype)
   return labels
 
 
-def all_denoised(labels, features, sequence):
+def all_denoised(labels: jax.Array, features: jax.Array, sequence: tuple) -> jax.Array:
   """`denoised` for each image. labels: [N, H, W]; features: [N, H, W, C]."""
   return jax.vmap(lambda x, y: denoised(x, y, sequence))(labels, features)
 
 
-def confusions(roles, domain, release=False):
+def confusions(roles: Mapping[str, int], domain: str, release: bool = False) -> tuple:
   """The sequence of `denoised` for visible (b) or infrared (a) frames.
 
   Args:
     roles: {'vegetation', 'pole', 'sky', 'person': id}, -1 for a class that a list lacks.
     domain: 'a' | 'b'.
-    release: a: as public MornGAN code has it instead of the paper.
+    release: domain a as in the public MornGAN code instead of the paper.
 
   Returns:
-    Tuple for `denoised`, without classes that are lacking.
+    Tuple for `denoised`, without the lacking classes.
   """
   vegetation, pole, sky, person = (roles[x] for x in ('vegetation', 'pole', 'sky', 'person'))
-  table = {
-      'b': ((vegetation, (sky,)), (pole, (sky,)), (sky, (vegetation, pole))),
-      'a': ((sky, (vegetation,) if release else (vegetation, pole)),
-            (pole, (sky,), *((sky,) if release else ())),
-            (person, (vegetation,)), (vegetation, (sky, person)))}[domain]
-  kept = ((c, tuple(k for k in near if k >= 0), *(k for k in other if k >= 0))
-          for c, near, *other in table if c >= 0)
-  return tuple(entry for entry in kept if entry[1])
+  if domain == 'b':
+    table = ((vegetation, (sky,)), (pole, (sky,)), (sky, (vegetation, pole)))
+  elif release:
+    table = ((sky, (vegetation,)), (pole, (sky,), sky),
+             (person, (vegetation,)), (vegetation, (sky, person)))
+  else:
+    table = ((sky, (vegetation, pole)), (pole, (sky,)),
+             (person, (vegetation,)), (vegetation, (sky, person)))
+  sequence = []
+  for c, near, *other in table:
+    near = tuple(k for k in near if k >= 0)
+    other = [k for k in other if k >= 0]
+    if c >= 0 and near:
+      sequence.append((c, near, *other))
+  return tuple(sequence)
 
 
-def mean_of(features, mask):
+def mean_of(features: jax.Array, mask: jax.Array) -> jax.Array:
   """[C] mean of [H, W, C] over the pixels of a mask [H, W]; 0 where it is empty."""
   return jnp.sum(features * mask[..., None], axis=(0, 1)) / jnp.maximum(jnp.sum(mask), 1)
 
@@ -150,19 +182,24 @@ def _distance(features, mean):
   return jnp.sum(jnp.square(features - mean), axis=-1)
 
 
-# ---- What of rare classes an image holds
+# ---- Rare classes
 
 
-def rare_direction(labels, ids):
-  """Direction of the shares of some classes in an image, less their mean (Eq. 11).
+def rare_direction(labels: jax.Array, ids: tuple[int, ...]) -> jax.Array:
+  """Direction of the vector of class shares of an image, minus their mean (MornGAN, Eq. 11).
 
-  Computed of whole numbers, K n_k - sum n, so that equal shares give exactly 0.
+  Computed from integers, K n_k - sum n, so that equal shares give exactly 0. The same in NumPy:
+  `data.loader.memory_sampling`.
+
+  `data.loader.memory_sampling.rare_direction` is its NumPy twin for the loader, which must not
+  touch the device. tests/data/loader/test_memory_sampling.py holds the two together.
 
   Args:
-    labels: [N, H, W]. ids: tuple of K classes.
+    labels: [N, H, W].
+    ids: tuple of K classes.
 
   Returns:
-    [N, K] float32 of length 1; 0 where no pixel, or the same number of pixels, has each class.
+    [N, K] float32 of length 1; 0 where all K classes have the same number of pixels, or none.
   """
   counts = jnp.stack([jnp.sum(labels == k, axis=(1, 2), dtype=jnp.int32) for k in ids], axis=-1)
   v = (len(ids) * counts - jnp.sum(counts, axis=-1, keepdims=True)).astype(jnp.float32)

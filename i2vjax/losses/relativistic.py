@@ -1,22 +1,23 @@
-"""Relativistic losses: how much more real than the fakes the real frames are."""
+"""Relativistic adversarial losses: scores of real frames minus scores of fakes."""
 
+from collections.abc import Mapping, Sequence
+
+import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 
-
-def multipliers(count):
-  """(1, 2, ..., L - 1, L + 1): what a map of scores counts, the head's one step more than its turn
-  (public ToDayGAN code)."""
+def multipliers(count: int) -> tuple[int, ...]:
+  """(1, 2, ..., L - 1, L + 1): weights of L maps of scores, the last of the head (ToDayGAN's code).
+  """
   return (*range(1, count), count + 1)
 
 
-def least_squares(real, fake, shift):
+def least_squares(real: Sequence[jax.Array], fake: Sequence[jax.Array], shift: float) -> jax.Array:
   """sum_i m_i mean (r_i - f_i + t)^2 / (L sum_i m_i), m of `multipliers` (public ToDayGAN code).
 
-  The mean over the maps weighted by m, and once more over their number L, as published. Sample n of
-  r is compared with sample n of f. A critic asks for t = -1 (real ones score 1 more than fakes), a
-  generator for t = 1.
+  The mean over the maps weighted by m, divided once more by their number L, as in the public code.
+  Sample n of r is compared with sample n of f. For the critic t = -1 (real frames shall score 1
+  more than fakes), for the generator t = 1.
 
   Args:
     real, fake: the L maps of scores [B, h_i, w_i] of one critic on real and on translated frames.
@@ -26,10 +27,10 @@ def least_squares(real, fake, shift):
     Scalar: a mean over samples and places. Both sides have a gradient.
 
   Raises:
-    ValueError: maps that do not belong together.
+    ValueError: maps of different shapes.
   """
   if [r.shape for r in real] != [f.shape for f in fake]:
-    raise UserError(f'scores of shapes {[r.shape for r in real]} and {[f.shape for f in fake]}: '
+    raise ValueError(f'scores of shapes {[r.shape for r in real]} and {[f.shape for f in fake]}: '
                      'a relativistic loss needs as many real as translated frames, of equal size')
   m = multipliers(len(real))
   total = sum(k * jnp.mean(jnp.square(r.astype(jnp.float32) - f.astype(jnp.float32) + shift))
@@ -37,6 +38,7 @@ def least_squares(real, fake, shift):
   return total / (len(m) * sum(m))
 
 
-def over_branches(real, fake, shift):
+def over_branches(real: Mapping[str, Sequence[jax.Array]], fake: Mapping[str, Sequence[jax.Array]],
+                  shift: float) -> jax.Array:
   """Mean over the branches of a critic of `least_squares`. real, fake: {branch: its maps}."""
   return sum(least_squares(real[name], fake[name], shift) for name in real) / len(real)

@@ -1,11 +1,13 @@
-"""Self-similarity maps and how they are compared: the spatially-correlative loss (LSeSim).
+"""Self-similarity maps and their spatially-correlative loss (LSeSim).
 
-A row of a map says how one place of a feature map resembles the others. Translation may change all
-features of an image; where they resemble each other is its layout, which must stay (Zheng et al.,
-CVPR 2021; numbers of the public code).
+A row of a map holds the similarities of one place of a feature map to the others. Translation may
+change all features of an image; which of them are similar is its layout, which must stay (Zheng et
+al., CVPR 2021; numbers of the public code).
 
 n queried places, K places each is compared with.
 """
+
+from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
@@ -15,10 +17,10 @@ from i2vjax.core.errors import UserError
 from i2vjax.losses import descriptor, similarity
 
 MODES = ('cos', 'l1')
-SOFTNESS = 10.0   # products of features are divided by it before their tanh
+TANH_SCALE = 10.0   # divides products of features before their tanh
 
 
-def places(key, features, count):
+def places(key: jax.Array, features: Sequence[jax.Array], count: int) -> list[jax.Array]:
   """Query places of each layer, the same for all images of a step.
 
   Args:
@@ -34,21 +36,22 @@ def places(key, features, count):
           for key, size in zip(jax.random.split(key, len(sizes)), sizes, strict=True)]
 
 
-def similarity_map(features, ids, side=64, unit=False):
-  """How places `ids` resemble the places around them, or all where the map is small.
+def similarity_map(features: jax.Array, ids: jax.Array, side: int = 64,
+                   unit: bool = False) -> jax.Array:
+  """Similarities of places `ids` to the places around them, or to all where the map is small.
 
-  Features are centerd over the image. s = tanh(<q, k> / (10 C)), or <q, k> of unit vectors.
+  Features are centered over the image. s = tanh(<q, k> / (10 C)), or <q, k> of unit vectors.
 
   Args:
     features: [B, h, w, C].
     ids: [n] query places.
-    side: keys lie in a side x side window around the query, shifted inwards at the border; on maps
-      that are not larger both ways they are the whole map.
-    unit: compare directions alone.
+    side: keys are those of a side x side window around the query, shifted inwards at the border; on
+      maps that are not larger than it in both directions they are the whole map.
+    unit: normalize features to unit length.
 
   Returns:
-    [B, n, K] float32, K = side^2 or h w. The products with the whole map are made either way, one
-    matrix product of n x h w; a window only picks from them.
+    [B, n, K] float32, K = side^2 or h w. The products with the whole map, one matrix product of n x
+    h w, are computed in both cases; a window selects from them.
   """
   B, h, w, C = features.shape
   f = features.astype(jnp.float32).reshape(B, h * w, C)
@@ -56,13 +59,13 @@ def similarity_map(features, ids, side=64, unit=False):
   s = similarity.products(f[:, ids], f)
   if side < h and side < w:
     s = s[:, jnp.arange(len(ids))[:, None], ops.window_places(ids, (h, w), side)]
-  return s if unit else jnp.tanh(s / SOFTNESS)
+  return s if unit else jnp.tanh(s / TANH_SCALE)
 
 
-def strongest(source, target):
-  """Both rows with zeros where the target is not among its own largest quarter.
+def strongest(source: jax.Array, target: jax.Array) -> tuple[jax.Array, jax.Array]:
+  """Both rows with zeros where the target's value is not in the largest quarter of its row.
 
-  The floor(K / 4) + 1 largest stay (more only if equal). Which ones they are is a constant.
+  The floor(K / 4) + 1 largest stay (more only if equal). The choice is a constant.
 
   Args:
     source, target: [B, n, K].
@@ -76,12 +79,13 @@ def strongest(source, target):
   return jnp.where(keep, source, 0), jnp.where(keep, target, 0)
 
 
-def difference(source, target, mode='cos', unit=False):
-  """How differently places of two images resemble their surroundings.
+def difference(source: jax.Array, target: jax.Array, mode: str = 'cos',
+               unit: bool = False) -> jax.Array:
+  """Difference of the self-similarity maps of two images.
 
-  'cos': 1 - cosine of the rows. 'l1': differences of the rows times K / floor(K / 4). Of each
-  |x| is taken with `unit`, else its smooth form, x^2 / 2 below 1 and |x| - 1/2 above (which one
-  hangs on `unit` in the public code).
+  'cos': 1 - cosine of the rows. 'l1': differences of the rows times K / floor(K / 4). Of each value
+  x the loss is |x| with `unit`, else its smooth form, x^2 / 2 below 1 and |x| - 1/2 above (the
+  public code decides it by `unit` too).
 
   Args:
     source: [B, n, K], a constant.
@@ -93,7 +97,7 @@ def difference(source, target, mode='cos', unit=False):
     Scalar: mean over images and rows.
 
   Raises:
-    ValueError: the mode is not known.
+    UserError: the mode is not known.
   """
   if mode not in MODES:
     raise UserError(f'lsesim.loss_mode={mode!r}: choose one of {", ".join(MODES)}')
@@ -107,12 +111,13 @@ def difference(source, target, mode='cos', unit=False):
   return jnp.mean(gap if unit else jnp.where(gap < 1, 0.5 * jnp.square(gap), gap - 0.5))
 
 
-def contrast(source, target, other, temperature=0.07):
-  """Cross-entropy with which a row of the source picks its own place in the target.
+def contrast(source: jax.Array, target: jax.Array, other: jax.Array,
+             temperature: float = 0.07) -> jax.Array:
+  """Cross-entropy of finding the target's row of the same place for a row of the source.
 
-  Against it stand the target's other rows, and both images' rows with those of an unrelated image:
-  logits [s_i t_j | s_i o_j | t_i o_j] / temperature over j, the right one s_i t_i. Gradients reach
-  all three: what is learned is the space they lie in.
+  Negatives are the target's other rows, and products of both images' rows with those of an
+  unrelated image: logits [s_i t_j | s_i o_j | t_i o_j] / temperature over j, the positive s_i t_i.
+  Gradients reach all three: the loss trains the heads that compute the features.
 
   Args:
     source, target, other: [B, n, K], same places of the three images.
@@ -121,9 +126,13 @@ def contrast(source, target, other, temperature=0.07):
   Returns:
     Scalar: mean over images and rows.
   """
-  s, t, o = (x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + similarity.EPS)
-             for x in (source, target, other))
+  s, t, o = _unit(source), _unit(target), _unit(other)
   pairs = ((s, t), (s, o), (t, o))
   logits = jnp.concatenate([similarity.products(*pair) for pair in pairs], axis=-1) / temperature
-  right = jnp.diagonal(logits[..., :s.shape[1]], axis1=-2, axis2=-1)
-  return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - right)
+  positive = jnp.diagonal(logits[..., :s.shape[1]], axis1=-2, axis2=-1)
+  return jnp.mean(jax.nn.logsumexp(logits, axis=-1) - positive)
+
+
+def _unit(x):
+  """Rows of unit length."""
+  return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + similarity.EPS)

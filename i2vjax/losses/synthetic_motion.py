@@ -1,10 +1,12 @@
-"""Temporal consistency from single frames: a random smooth motion stands in for the next frame.
+"""Temporal consistency from single frames, by a random smooth motion.
 
-Translation must commute with it. In Unsupervised Recycle-GAN the whole frame moves (`drift`), in
-CPTrans what has content (`content_flow`); both are `smooth_motion`.
+The moved frame replaces the next frame of a video, and translation must commute with the motion.
+In Unsupervised Recycle-GAN the whole frame moves (`drift`), in CPTrans patches that are rich in
+content (`content_flow`); both are `smooth_motion`.
 """
 
 import math
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -19,8 +21,10 @@ ZOOM_TABLE, ZOOM_STEP = 600, 0.01   # entries -3.00, -2.99, ... of the zoom (pub
 # ---- The motion
 
 
-def smooth_motion(key, amount, size, *, smooth, cells=None, offset=0.0):
-  """F = Smooth(amount * z + offset), z normal noise: a random motion without tears.
+def smooth_motion(key: jax.Array, amount: jax.Array, size: tuple[int, int], *, smooth: Callable,
+                  cells: tuple[int, int] | None = None,
+                  offset: jax.Array | float = 0.0) -> jax.Array:
+  """F = Smooth(amount * z + offset), z normal noise: a random motion without jumps.
 
   Args:
     key: PRNG key; the samples of the batch draw from it independently.
@@ -39,18 +43,21 @@ def smooth_motion(key, amount, size, *, smooth, cells=None, offset=0.0):
   return jax.lax.stop_gradient(smooth(amount * noise + offset))
 
 
-def move(frames, flow):
-  """W(I, F)(p) = I(p - F(p)): what is seen moves along F; the frame's edge is repeated.
+def move(frames: jax.Array, flow: jax.Array) -> jax.Array:
+  """W(I, F)(p) = I(p - F(p)): the contents of frames move along F; the edge is repeated.
 
   Args:
     frames: [B, H, W, C].
     flow: [B, H, W, 2] pixels.
+
+  Returns:
+    [B, H, W, C].
   """
   return ops.warp(frames, -flow)
 
 
-def add_noise(key, frames, std, spread=0.0):
-  """Frames plus normal noise of one size per frame, drawn from [std, (1 + spread) std]."""
+def add_noise(key: jax.Array, frames: jax.Array, std: float, spread: float = 0.0) -> jax.Array:
+  """Frames [B, H, W, C] plus normal noise; its deviation is drawn from [std, (1 + spread) std]."""
   if not std:
     return frames
   if spread:
@@ -59,21 +66,22 @@ def add_noise(key, frames, std, spread=0.0):
   return frames + std * jax.random.normal(key, frames.shape)
 
 
-# ---- Everything moves (Unsupervised Recycle-GAN)
+# ---- Motion of the whole frame (Unsupervised Recycle-GAN)
 
 
-def drift(key, count, size, *, motion=8.0, shift=10.0, scale=0.0, cell=100):
+def drift(key: jax.Array, count: int, size: tuple[int, int], *, motion: float = 8.0,
+          shift: float = 10.0, scale: float = 0.0, cell: int = 100) -> jax.Array:
   """A random smooth motion of the whole frame (public code of Unsupervised Recycle-GAN).
 
-  Noise of `motion` pixels on a grid of some 2 x 2 cells, enlarged to the frame; plus one shift of
-  whole pixels; then a box blur as wide as a cell. `scale` > 0 zooms instead.
+  Noise of `motion` pixels on a grid of about 2 x 2 cells, enlarged to the frame; plus one shift of
+  whole pixels; then a box blur as wide as a cell. With `scale` > 0 a zoom instead.
 
   Args:
     key: PRNG key.
     count: B, samples; each has a motion of its own (ours; the public code has one for all).
     size: (H, W) of the frames.
     motion, shift, scale, cell: pixels on frames of 256 rows, the size they were chosen for; they
-      scale with H (ours). Shifts are whole numbers from -shift to shift. motion 0: shift alone.
+      scale with H (ours). Shifts are whole numbers from -shift to shift. motion 0: only the shift.
 
   Returns:
     [B, H, W, 2] pixels, without gradient.
@@ -89,12 +97,19 @@ def drift(key, count, size, *, motion=8.0, shift=10.0, scale=0.0, cell=100):
                        cells=tuple(max(1, side // width) for side in size))
 
 
-def zoom(key, count, size, *, scale):
+def zoom(key: jax.Array, count: int, size: tuple[int, int], *, scale: float) -> jax.Array:
   """The zoom of Unsupervised Recycle-GAN: F_x = c a[x0 + x], F_y = c a[y0 + y], a from -3 to 2.99.
 
   c is drawn from [-scale, scale], the window of the 600 entries of `a` from those that fit; a frame
-  with more than 600 columns (or rows) takes the whole table, stretched. The table belongs to frames
-  of 256 rows: others read it at as many places, further apart, and move in proportion (ours).
+  with more than 600 columns (or rows) takes the whole table, stretched. The table is made for
+  frames of 256 rows: others read it in proportionally larger or smaller steps, and move in
+  proportion (ours).
+
+  Args:
+    key: PRNG key.
+    count: B.
+    size: (H, W) of the frames.
+    scale: largest |c|.
 
   Returns:
     [B, H, W, 2] pixels, without gradient.
@@ -111,10 +126,10 @@ def zoom(key, count, size, *, scale):
   return jax.lax.stop_gradient(jnp.stack(jnp.broadcast_arrays(c * x, c * y), axis=-1))
 
 
-# ---- What has content moves (CPTrans)
+# ---- Motion of patches that are rich in content (CPTrans)
 
 
-def normalize(weights, kind='minmax'):
+def normalize_weights(weights: jax.Array, kind: str = 'minmax') -> jax.Array:
   """Weight maps [B, H, W, 1] to [0, 1], each image by itself (Normalize in the flow equation).
 
   'minmax': (w - min) / (max - min), so that patches without content stay where they are; a constant
@@ -129,12 +144,12 @@ def normalize(weights, kind='minmax'):
   return (weights - low) / (top - low + 1e-8)
 
 
-def box_width(sigma):
+def box_width(sigma: float) -> int:
   """Odd width in pixels of the box whose standard deviation is nearest to `sigma`."""
   return 2 * round((sigma * math.sqrt(12) - 1) / 2) + 1
 
 
-def box_blur(x, width):
+def box_blur(x: jax.Array, width: int) -> jax.Array:
   """Mean over width x width pixels, reflected edges. [B, H, W, C] -> same.
 
   An even width reaches one pixel further up and to the left (OpenCV's anchor).
@@ -142,24 +157,29 @@ def box_blur(x, width):
   return ops.blur(x, box_taps(width))
 
 
-def box_taps(width):
+def box_taps(width: int) -> tuple[float, ...]:
   """A mean over `width` pixels, as the taps of `ops.blur`."""
   return (1 / width,) * width
 
 
-def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
-  """White noise made smooth, at the size it had (Smooth in the flow equation).
+def smooth_noise(noise: jax.Array, sigma: float, kind: str = 'gaussian',
+                 unit_gain: bool = True) -> jax.Array:
+  """Smoothed white noise of the same standard deviation (Smooth in the flow equation).
 
-  Smoothing n independent values leaves 1 / sqrt(n) of their size: with sigma 16, 1/57. Taken
+  Smoothing n independent values leaves 1 / sqrt(n) of their deviation: with sigma 16, 1/57. Taken
   literally a motion of 4 pixels would become one of 0.07, hence `unit_gain` (ours). Near an edge
-  the mirrored taps fall on the same values twice, so the loss is smaller there: each pixel has its
-  own gain.
+  the mirrored taps read the same values twice, so the loss is smaller there: each pixel has its own
+  gain.
 
   Args:
     noise: [B, H, W, C].
     sigma: of the smoothing, pixels.
     kind: 'gaussian' (cut at 3 sigma) or 'box' of the same standard deviation.
-    unit_gain: undo the loss, far from edges times 2 sigma sqrt(pi), or the box's width.
+    unit_gain: restore the deviation: far from edges a factor of 2 sigma sqrt(pi), or of the box's
+      width.
+
+  Returns:
+    [B, H, W, C].
   """
   if kind == 'gaussian':
     taps = ops.gaussian_taps(sigma)
@@ -171,8 +191,9 @@ def smooth_noise(noise, sigma, kind='gaussian', unit_gain=True):
   return smooth / ops.blur_deviation(noise.shape[1:3], taps) if unit_gain else smooth
 
 
-def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax',
-                 upsample='linear', smooth='gaussian', unit_gain=True):
+def content_flow(key: jax.Array, weights: jax.Array, size: tuple[int, int], *, gamma: float = 4.0,
+                 sigma: float = 16.0, normalize: str = 'minmax', upsample: str = 'linear',
+                 smooth: str = 'gaussian', unit_gain: bool = True) -> jax.Array:
   """F = Smooth(Normalize(w) * gamma * z), z normal noise: motion where there is content (CPTrans).
 
   Args:
@@ -182,7 +203,7 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
     gamma: gamma_stride, rms motion in pixels where the normalized weight is 1.
     sigma: pixels over which the motion keeps its direction. Both are for H = 256 and scale with H;
       gamma / sigma up to 0.35 keeps the motion from folding over.
-    normalize, smooth, unit_gain: as in `normalize` and `smooth_noise`.
+    normalize, smooth, unit_gain: as in `normalize_weights` and `smooth_noise`.
     upsample: 'linear' or 'nearest'.
 
   Returns:
@@ -191,19 +212,21 @@ def content_flow(key, weights, size, *, gamma=4.0, sigma=16.0, normalize='minmax
   scale = size[0] / 256
   # Normalized before it is enlarged: interpolation leaves a constant map constant only to rounding,
   # and the normalization would blow the rounding up.
-  amount = ops.resize(normalize(weights[..., None], normalize), size, upsample)
-  return smooth_motion(key, amount * (gamma * scale), size, smooth=lambda noise: smooth_noise(
-      noise, sigma * scale, smooth, unit_gain))
+  amount = ops.resize(normalize_weights(weights[..., None], normalize), size, upsample)
+
+  def smooth_field(noise):
+    return smooth_noise(noise, sigma * scale, smooth, unit_gain)
+  return smooth_motion(key, amount * (gamma * scale), size, smooth=smooth_field)
 
 
 # ---- The distance
 
 
-def distance(x, y, norm='mse'):
-  """|| x - y || of two frames as a mean over samples, in the reading asked for.
+def distance(x: jax.Array, y: jax.Array, norm: str = 'mse') -> jax.Array:
+  """|| x - y || of two frames as a mean over samples, with a choice of norm.
 
-  'mse': mean of the squares, the usual coding of a printed L2 norm. 'l1': mean of |x - y| (public
-  code of Unsupervised Recycle-GAN). 'pixel_l2': mean over pixels of the norm over channels.
+  'mse': mean of the squares, the usual code for an L2 norm in a paper. 'l1': mean of |x - y|
+  (public code of Unsupervised Recycle-GAN). 'pixel_l2': mean over pixels of the norm over channels.
   'frobenius': norm over the whole frame, some 440 times larger at 256 pixels.
 
   Args:

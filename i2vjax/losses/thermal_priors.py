@@ -1,4 +1,4 @@
-"""Losses on a translation that use what is known of heat (MornGAN and its baseline)."""
+"""Thermal priors: losses from knowledge about heat (MornGAN and its baseline)."""
 
 import jax
 import jax.numpy as jnp
@@ -6,14 +6,14 @@ import jax.numpy as jnp
 from i2vjax.core import ops
 
 
-def conditional_gradient(source, fake, background):
-  """Strong gradients of the source's background must not be lost (Eq. 18 and 19 of the paper).
+def conditional_gradient(source: jax.Array, fake: jax.Array, background: jax.Array) -> jax.Array:
+  """Strong gradients of the source's background are preserved (MornGAN, Eq. 18 and 19).
 
     sum max(h (g_s - g_f), 0) / sum h g_s,    h = 1 where g_s exceeds its mean over the background
 
   Args:
     source, fake: [N, H, W] gradient magnitudes; `source` is a constant.
-    background: [N, H, W], true where the frame is to be kept.
+    background: [N, H, W], true where gradients are to be preserved.
 
   Returns:
     Scalar: mean over the images, of which those without a strong gradient count 0.
@@ -25,28 +25,35 @@ def conditional_gradient(source, fake, background):
     return jnp.sum(x, axis=(1, 2))
   mean = total(g_s) / jnp.maximum(total(b), 1)
   h = (g_s > mean[:, None, None]).astype(jnp.float32)
-  whole = total(h * g_s)
+  strong = total(h * g_s)
   lost = total(jax.nn.relu(h * (g_s - g_f)))
-  return jnp.mean(jnp.where(whole > 0, lost / jnp.where(whole > 0, whole, 1), 0.0))
+  return jnp.mean(jnp.where(strong > 0, lost / jnp.where(strong > 0, strong, 1), 0.0))
 
 
-def monochrome(frames):
+def monochrome(frames: jax.Array) -> jax.Array:
   """A thermal frame is gray: largest difference between channels, mean over the images.
 
   Args:
     frames: [N, H, W, 3] in [-1, 1]; one channel gives 0.
+
+  Returns:
+    Scalar.
   """
   return jnp.mean(jnp.max(jnp.max(frames, axis=-1) - jnp.min(frames, axis=-1), axis=(1, 2)))
 
 
-def warmth(frames, labels, road, person, eps=1e-4):
+def warmth(frames: jax.Array, labels: jax.Array, road: int, person: int,
+           eps: float = 1e-4) -> jax.Array:
   """A person is warmer than the road: max(r - p, 0) / (r + eps), mean over the images.
 
-  r, a constant, is the mean of the road and p the minimum of the persons in gray of [0, 1] (public
-  MornGAN code; the paper has the same without eps).
+  r, a constant, is the mean of the road and p the minimum of the persons in gray values of [0, 1]
+  (public MornGAN code; the paper has the same without eps).
 
   Args:
-    frames: [N, H, W, C] thermal, in [-1, 1]. labels: [N, H, W] ids. road, person: ids.
+    frames: [N, H, W, C] thermal, in [-1, 1].
+    labels: [N, H, W] ids.
+    road, person: ids of these classes.
+    eps: keeps the ratio finite for a black road.
 
   Returns:
     Scalar; an image without road or without persons counts 0.

@@ -1,11 +1,14 @@
-"""One file per method; `get` finds it by name. The contract stands in base.py."""
+"""The methods, one file each, found by name with `get`.
+
+What a method offers is in base.py; names of what methods share are in `PARTS`.
+"""
 
 import importlib
 import pkgutil
 
 from i2vjax.core.errors import UserError, did_you_mean
 
-PARTS = ('base', 'shared', 'triplets', 'morngan_memory')   # what methods are made of
+PARTS = ('base', 'shared', 'feature_terms', 'triplets', 'vit_parts', 'morngan_memory')
 
 
 def names():

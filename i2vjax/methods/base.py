@@ -1,8 +1,8 @@
-"""The contract of a method file: `Method`, a Protocol with every hook.
+"""The contract of a method: all that is asked of it.
 
 A method is a module under `i2vjax/methods` that reads like the paper's method section. It offers
-the first seven names below; the others have the defaults that `hook` fills in. Nothing else of it
-is known to training, translation, evaluation or export.
+the first six names below; the others have the defaults that `hook` fills in. Nothing else of it is
+known to training, translation, evaluation or export.
 
 Shapes: B clips, T frames, H W C; frames are NHWC float32 in [-1, 1]. Domain a is the source, b the
 target.

@@ -10,80 +10,52 @@ One generator, one critic, no cycle, and three ideas, here in the paper's order:
 
   L = L_co-adv + 6 L_cs + 10 L_ctn
 
-No official code is public. Where the paper is silent this follows the code of its predecessor ROMA,
-else our own choice stands in configs/cptrans.py with its reason.
+No official code is public. Where the paper is silent this follows the code of its predecessor ROMA
+(what both share is in vit_parts.py), else our own choice is in configs/cptrans.py with its reason.
 
 x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
 patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
 """
 
 import functools
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
-from i2vjax.core.errors import UserError
-from i2vjax.core.state import apply_gradients, name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import (
   adversarial,
-  descriptor,
   patch_gradients,
   patch_gradients_fast,
   pixel,
-  similarity,
   synthetic_motion,
 )
-from i2vjax.networks import patchgan, resnet, vit
+from i2vjax.methods import shared, vit_parts
+from i2vjax.methods.base import Batch, Params
+from i2vjax.networks import resnet
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
+example_inputs = vit_parts.example_inputs
+frozen_networks = vit_parts.frozen_networks   # the ViT
+translate = shared.framewise('gen')
 
 
-def critic_kind(config):
-  """'token_mlp' on a ViT's tokens, or 'patchgan' on frames; `disc.kind='auto'` follows `backbone`.
-
-  The paper's critic is a PatchGAN after ROMA, less its multiscale part. ROMA's code has no
-  convolutional critic: what remains of it is an MLP on the frozen ViT's 24 x 24 tokens.
-  """
-  auto = 'patchgan' if config.backbone == 'none' else 'token_mlp'
-  kind = auto if config.disc.kind == 'auto' else config.disc.kind
-  if kind not in ('token_mlp', 'patchgan'):
-    raise UserError(f"disc.kind={kind!r}: choose 'auto', 'token_mlp' or 'patchgan'")
-  if kind == 'token_mlp' and config.backbone == 'none':
-    raise UserError("disc.kind='token_mlp' scores a ViT's tokens: set --config.backbone=vit, or "
-                     'take --config.disc.kind=patchgan')
-  return kind
-
-
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
   a, b = config.data.channels_a, config.data.channels_b
-  if critic_kind(config) == 'token_mlp':
-    critic = vit.TokenCritic(config.disc.hidden, config.disc.out_channels)
-  else:
-    critic = patchgan.discriminator(config, b)
-  return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
-
-
-def example_inputs(config):
-  """One frame for each network; one token for a critic on tokens."""
-  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-          for channels in (config.data.channels_a, config.data.channels_b))
-  if critic_kind(config) == 'token_mlp':
-    b = jnp.zeros((1, 1, vit.backbone(config).width))
-  return {'gen': (a,), 'disc_b': (b,)}
-
-
-def frozen_networks(config):
-  """The frozen ViT, unless the run does without."""
-  return {} if config.backbone == 'none' else {'vit': (vit.backbone(config), 'vit_b16_384')}
+  return {'gen': resnet.generator(config, a, b), 'disc_b': vit_parts.critic(config)}
 
 
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The critic moves, then the generator against the critic just moved (order of ROMA's code).
 
   Passes: G(x) once, value and gradient shared by all terms; G(W(x, F)) once; the ViT once on x and
@@ -91,13 +63,14 @@ def step(model, state, batch, key):
   """
   config = model.config
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
-  fake, pull = jax.vjp(lambda gen: features(model, model.apply({'gen': gen}, 'gen', x)),
-                       state.params['gen'])
-  source, real = halves(features(model, jnp.concatenate([x, y])))
+  fake, pull_back = jax.vjp(
+      lambda gen: vit_parts.features(model, model.apply({'gen': gen}, 'gen', x)),
+      state.params['gen'])
+  source, real = vit_parts.halves(vit_parts.features(model, jnp.concatenate([x, y])))
   w, w_fake, figures = content_weights(model, state.params, real, fake, key)
 
   def critic_loss(params):   # y' is a constant here, like everything but the critic
-    on_real, on_fake = halves(scores(model, params, join(real, fake)))
+    on_real, on_fake = vit_parts.halves(scores(model, params, vit_parts.join(real, fake)))
     return config.gan.d_scale * (
         patch_mean(config, w, adversarial.patch_losses(on_real, True, config.gan.mode))
         + patch_mean(config, w_fake, adversarial.patch_losses(on_fake, False, config.gan.mode)))
@@ -116,55 +89,36 @@ def step(model, state, batch, key):
           on_fake, config.gan.mode, config.gan.g_form))
     return weighted({
         'adversarial': adversarial_term,
-        **structure(model, source, fake, key),
+        **vit_parts.structure(model, source, fake, key),   # L_cs
         'ctn': lambda: commutation(config, generate, x, fake['frames'], flow, key),
         'identity': lambda: pixel.l1(generate(y), y),   # ours, off as published
     }, config.weights)
 
-  # G(x) lies behind `fake`: its gradient comes back through `pull`, that of G(W(x, F)) directly.
-  (grads, back), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(state.params['gen'], fake)
-  grads = jax.tree.map(jnp.add, grads, *pull(back))
+  # The gradient of G(x) comes through `fake` and `pull_back`, that of G(W(x, F)) directly.
+  (grads, of_fake), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(
+      state.params['gen'], fake)
+  grads = jax.tree.map(jnp.add, grads, *pull_back(of_fake))
   state = apply_gradients(model, state, 'gen', {'gen': grads})
   return state, {**terms, 'disc_b': disc_term, **figures, **motion_figures}
-
-
-def features(model, frames):
-  """What critic and structure loss look at: the frames, and their ViT tokens if there is a ViT."""
-  config = model.config
-  tokens = (
-    []
-    if config.backbone == 'none'
-    else model.apply(
-      model.frozen, 'vit', ops.match_channels(frames, 3), tuple(config.cs.layers), method='tokens'
-    )
-  )
-  return {'frames': frames, 'tokens': tokens}
-
-
-def join(*trees):
-  """One batch of several."""
-  return jax.tree.map(lambda *v: jnp.concatenate(v), *trees)
-
-
-def halves(tree):
-  """Both halves of a batch."""
-  count = len(jax.tree.leaves(tree)[0]) // 2
-  return jax.tree.map(lambda v: v[:count], tree), jax.tree.map(lambda v: v[count:], tree)
 
 
 # ---- CO
 
 
-def critic_input(config, seen):
+def critic_input(config, features):
   """What the critic takes: tokens [B, N, C] of the last listed layer, or frames [B, H, W, C]."""
-  return seen['tokens'][-1] if critic_kind(config) == 'token_mlp' else seen['frames']
+  if vit_parts.critic_kind(config) == 'token_mlp':
+    return features['tokens'][-1]
+  return features['frames']
 
 
-def scores(model, params, seen):
+def scores(model, params, features):
   """Logits [B, h, w, C] of all patches."""
-  s = model.apply(params, 'disc_b', critic_input(model.config, seen))
-  side = round(s.shape[1] ** 0.5)
-  return s if s.ndim == 4 else s.reshape(-1, side, side, s.shape[-1])
+  s = model.apply(params, 'disc_b', critic_input(model.config, features))
+  if s.ndim == 4:
+    return s
+  side = round(s.shape[1] ** 0.5)   # tokens of a square frame
+  return s.reshape(-1, side, side, s.shape[-1])
 
 
 def content_weights(model, params, real, fake, key):
@@ -181,8 +135,8 @@ def content_weights(model, params, real, fake, key):
   co, count = config.co, len(fake['frames'])
   if not (co.enabled or config.weights.ctn):
     return None, None, {}
-  seen = join(fake, real) if co.enabled else fake
-  delta, error = deviation(model, params, seen, count, name_key(key, 'calibration'))
+  judged = vit_parts.join(fake, real) if co.enabled else fake
+  delta, error = deviation(model, params, judged, count, name_key(key, 'calibration'))
   chosen = select(config, delta)
   w = patch_gradients.weights(delta, chosen, co.lambda_inc)
   w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
@@ -194,18 +148,18 @@ def content_weights(model, params, real, fake, key):
 
 def select(config, delta):
   """U: the patches [B, h, w] that count more. A ViT's tokens have no padding, hence no border."""
-  border = config.co.border_exclude if critic_kind(config) == 'patchgan' else 0
+  border = config.co.border_exclude if vit_parts.critic_kind(config) == 'patchgan' else 0
   return patch_gradients.selected(delta, config.co.eta, config.co.select, border)
 
 
-def deviation(model, params, seen, fakes, key):
+def deviation(model, params, features, fakes, key):
   """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 
-  Float32 whatever `config.compute` says. The definition is `patch_gradients.patch_grad_cosine`, cheaper
-  ways to it are in losses/cosines.py.
+  Float32 whatever `config.compute` says. The definition is `patch_gradients.patch_grad_cosine`,
+  cheaper ways to it are in losses/patch_gradients_fast.py.
 
   Args:
-    seen: as `see` returns it; its first `fakes` images are translated, the others real.
+    features: `vit_parts.features`; the first `fakes` images are translated, the others real.
 
   Returns:
     (delta [B, h, w], mean error [B] where the way is not exact, else 0).
@@ -224,15 +178,14 @@ def deviation(model, params, seen, fakes, key):
 
   def one(image):
     x, label, key = image
-    if critic_kind(config) == 'token_mlp':
+    if vit_parts.critic_kind(config) == 'token_mlp':
       return patch_gradients_fast.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
-    return patch_gradients_fast.patch_critic(
-      on_frame, theta, x, label, mode, key, calibrate=co.calibrate, probes=co.probes, **options
-    )
-  x = jax.lax.stop_gradient(critic_input(config, seen)).astype(jnp.float32)
+    return patch_gradients_fast.patch_critic(on_frame, theta, x, label, mode, key, probes=co.probes,
+                                             calibrate=co.calibrate, **options)
+  x = jax.lax.stop_gradient(critic_input(config, features)).astype(jnp.float32)
   label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
   delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
-  grid = jax.eval_shape(functools.partial(scores, model), params, seen).shape[:3]
+  grid = jax.eval_shape(functools.partial(scores, model), params, features).shape[:3]
   return delta.reshape(grid), error
 
 
@@ -263,65 +216,29 @@ def content_motion(config, w_fake, frames, key):
 def commutation(config, generate, x, fake, flow, key):
   """L_ctn = || W(G(x), F) - G(W(x, F)) ||, gradient through both sides (as Unsup. Recycle-GAN)."""
   ctn = config.ctn
-  moved = synthetic_motion.add_noise(
-    name_key(key, 'noise'), synthetic_motion.move(x, flow), ctn.noise_std
-  )
+  moved = synthetic_motion.add_noise(name_key(key, 'noise'), synthetic_motion.move(x, flow),
+                                     ctn.noise_std)
   target = synthetic_motion.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
   return synthetic_motion.distance(target, generate(moved), ctn.norm)
-
-
-# ---- L_cs
-
-
-def structure(model, source, fake, key):
-  """{'cs_global', 'cs_local'}: L_cs on all tokens, and on small windows, the same for x and y'.
-
-  With a ViT its tokens, in windows those of each window by itself (ROMA); without one the
-  training-free descriptors of losses/descriptor.py, `maps` if the caller has them already.
-  """
-  config = model.config
-  cs, similar, key = config.cs, similarity.cross_similarity, name_key(key, 'windows')
-  if config.backbone == 'none':
-    S, T = (seen.get('maps') or descriptor.maps(seen['frames'], **config.lss)
-            for seen in (source, fake))
-    places = similarity.random_windows(key, S[0].shape[1:3], cs.local_nums, cs.side)
-    return {'cs_global': lambda: similar(descriptor.tokens(S), descriptor.tokens(T)),
-            'cs_local': lambda: similar(descriptor.window_tokens(S, places),
-                                        descriptor.window_tokens(T, places))}
-  ids = similarity.random_ids(key, model.networks['vit'].grid ** 2, cs.local_nums)
-
-  def windows(seen):
-    frames = ops.match_channels(seen['frames'], 3)
-    return model.apply(
-      model.frozen, 'vit', frames, ids, tuple(cs.layers), cs.side, method='tokens_local'
-    )
-
-  return {'cs_global': lambda: similar(source['tokens'], fake['tokens']),
-          'cs_local': lambda: similar(windows(source), windows(fake))}
 
 
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
-  """Frame by frame. [B, T, H, W, C] -> the same, visible; nothing is carried."""
-  del model_state
-  fake = model.apply(params, 'gen', ops.fold(frames))
-  return carry, ops.unfold(fake, frames.shape[1])
-
-
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: x, y', some y, the chosen patches of y', the motion F."""
-  config = model.config
   del model_state
-  x, y, co = batch['a'][:, 0], batch['b'][:, 0], config.co
-  fake = features(model, model.apply(params, 'gen', x))
+  config, co = model.config, model.config.co
+  x, y = batch['a'][:, 0], batch['b'][:, 0]
+  fake = vit_parts.features(model, model.apply(params, 'gen', x))
   rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
   if co.enabled or config.weights.ctn:
     delta, _ = deviation(model, params, fake, len(x), key)
     chosen = select(config, delta)
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)
-    flow, _ = content_motion(config, patch_gradients.weights(delta, chosen, co.lambda_inc), x, key)
+    w_fake = patch_gradients.weights(delta, chosen, co.lambda_inc)
+    flow, _ = content_motion(config, w_fake, x, key)
     rows |= {} if flow is None else {'motion': ops.flow_colors(flow)}
-  return {label: ops.match_channels(images, 3) for label, images in rows.items()}
+  return shared.in_color(rows)

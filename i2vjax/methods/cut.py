@@ -1,4 +1,4 @@
-"""CUT and FastCUT (ECCV 2020): one direction only, held to its source by contrast of patches.
+"""CUT and FastCUT (ECCV 2020): one-sided translation by contrast of patches.
 
   b^ = G(a), b_idt = G(b); E = encoder half of G with its taps, F = projection
 
@@ -14,41 +14,48 @@ learn from the queries alone; b_idt learns from its NCE alone.
 Public code: taesungp/contrastive-unpaired-translation.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import apply_gradients, name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive
-from i2vjax.methods import cyclegan
+from i2vjax.methods import shared
+from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, projector, resnet
 
 PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
 INFERENCE_NETWORKS = ('gen',)
+translate = shared.framewise('gen')
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Generator, critic of domain b, projection."""
   a, b = config.data.channels_a, config.data.channels_b
   if a != b:
     raise UserError(f'the encoder of gen reads frames of both domains, so data.channels_a={a} '
-                     f'must equal data.channels_b={b}')
+                    f'must equal data.channels_b={b}')
   return {'gen': resnet.generator(config, a, b), 'disc_b': patchgan.discriminator(config, b),
           'proj_ab': projector.projector(config)}
 
 
-def example_inputs(config):
-  """A frame, or patches of it for the projection."""
-  channels = config.data.channels_a
-  frame = jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-  return {'gen': (frame,), 'disc_b': (frame,), 'proj_ab': (projector.example(config, channels),)}
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
+  """A frame, or patches of its features for the projection."""
+  a, b = shared.example_frames(config)
+  patches = projector.example(config, config.data.channels_a)
+  return {'gen': (a,), 'disc_b': (b,), 'proj_ab': (patches,)}
 
 
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The critic moves on b^; then generator and projection, against the critic just moved.
 
   b^ is made once although the critic comes first: what G's gradient owes to b^ is pulled back
@@ -59,15 +66,15 @@ def step(model, state, batch, key):
   a, b = ops.fold(batch['a']), ops.fold(batch['b'])
   source = jnp.concatenate([a, b]) if config.weights.nce_identity else a
   mirrored, coin = mirror_at_random(config, source, name_key(key, 'mirror'))
-  images, pull, keys = jax.vjp(
+  images, pull_back, keys = jax.vjp(
       lambda gen: translated(model, gen, mirrored), state.params['gen'], has_aux=True)
-  if config.nce.flip:   # keys come from the unmirrored source whichever way the coin fell
+  if config.nce.flip:   # keys come from the source before mirroring whichever way the coin fell
     keys = features(model, state.params['gen'], source)
   fake = images[:len(a)]
 
   state, disc_term = update(
       model, state, 'disc_b', PLAYERS['disc_b'],
-      lambda params: cyclegan.critic_loss(model, params, 'disc_b', b, fake))
+      lambda params: shared.critic_loss(model, params, 'disc_b', b, fake))
 
   def loss(gen, proj, images):
     queries = mirror(coin, features(model, gen, images))
@@ -77,9 +84,9 @@ def step(model, state, batch, key):
         **nce_terms(model, proj, keys, queries, len(a), key),
     }, config.weights)
 
-  (direct, proj, back), terms = jax.grad(loss, (0, 1, 2), has_aux=True)(
+  (direct, proj, of_images), terms = jax.grad(loss, (0, 1, 2), has_aux=True)(
       state.params['gen'], state.params['proj_ab'], images)
-  gen = jax.tree.map(jnp.add, direct, *pull(back))
+  gen = jax.tree.map(jnp.add, direct, *pull_back(of_images))
   state = apply_gradients(model, state, 'gen', {'gen': gen})
   state = apply_gradients(model, state, 'proj', {'proj_ab': proj})
   return state, {**terms, 'disc_b': disc_term}
@@ -87,22 +94,21 @@ def step(model, state, batch, key):
 
 def translated(model, gen, frames):
   """G(frames), and E's features of them on the way."""
-  config = model.config
-  params = {'gen': gen}
-  h, maps = model.apply(params, 'gen', frames, projector.taps(config), method='encode')
-  return model.apply(params, 'gen', h, method='decode'), list_of(config, maps)
+  params, taps = {'gen': gen}, projector.taps(model.config)
+  h, maps = model.apply(params, 'gen', frames, taps, method='encode')
+  return model.apply(params, 'gen', h, method='decode'), in_order(maps, taps)
 
 
 def features(model, gen, frames):
   """E(frames): [[B, h, w, C] for each tap]."""
-  config = model.config
-  taps = projector.taps(config)
-  return list_of(config, model.apply({'gen': gen}, 'gen', frames, taps, method='encode')[1])
+  taps = projector.taps(model.config)
+  _, maps = model.apply({'gen': gen}, 'gen', frames, taps, method='encode')
+  return in_order(maps, taps)
 
 
-def list_of(config, maps):
+def in_order(maps, taps):
   """Features in the order of `nce.taps`, where a name may occur twice."""
-  return [maps[tap] for tap in projector.taps(config)]
+  return [maps[tap] for tap in taps]
 
 
 def mirror_at_random(config, frames, key):
@@ -120,13 +126,16 @@ def mirror(coin, maps):
 
 def nce_terms(model, proj, keys, queries, count, key):
   """NCE(a, b^) of the first `count` images and NCE(b, b_idt) of the others, own places for each."""
-  config = model.config
+  settings = model.config.nce
+
+  def project(maps, ids):
+    return model.apply({'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
+
   def nce(part, purpose):
-    x, y = ([maps[part] for maps in kind] for kind in (keys, queries))
-    ids = projector.places(name_key(key, purpose), y, config.nce.patches)
-    z, z_fake = (model.apply({'proj_ab': proj}, 'proj_ab', projector.patches(maps, ids))
-                 for maps in (x, y))
-    return contrastive.external_similarity(z_fake, z, config.nce.tau)
+    x, y = [maps[part] for maps in keys], [maps[part] for maps in queries]
+    ids = projector.places(name_key(key, purpose), y, settings.patches)
+    z, z_fake = project(x, ids), project(y, ids)
+    return contrastive.external_similarity(z_fake, z, settings.tau)
   return {'nce': lambda: nce(slice(0, count), 'nce'),
           'nce_identity': lambda: nce(slice(count, None), 'nce_identity')}
 
@@ -134,17 +143,10 @@ def nce_terms(model, proj, keys, queries, count, key):
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
-  """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
-  del model_state
-  fake = model.apply(params, 'gen', ops.fold(frames))
-  return carry, ops.unfold(fake, frames.shape[1])
-
-
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: source, translation, a target frame and what becomes of it."""
   del model_state, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
-  rows = {'a': a, 'a to b': model.apply(params, 'gen', a), 'b': b,
-          'b translated': model.apply(params, 'gen', b)}
-  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
+  return shared.in_color({'a': a, 'a to b': model.apply(params, 'gen', a), 'b': b,
+                          'b translated': model.apply(params, 'gen', b)})

@@ -14,36 +14,43 @@ trusted (V_t):
 
   L_G = L_temp + 100 L_spatial + L_adv
 
-No code is public, and print cannot be meant in three places. It samples the frame before along the
-flow from I_{t-1} to I_t; as that lies on the wrong frame, the one from I_t to I_{t-1} is taken. It
-multiplies the residual by the maps of detected occlusions and motion boundaries, which would keep
-just the pixels that nothing can be said of: V_t is 1 on the others. Its norms are sums over pixels,
-with weights that it does not give: they are means here. Where it is silent, this follows pix2pix,
-else configs/gtc.py names the choice.
+No code is public, and the printed formulas cannot be meant in three places. They sample the frame
+before along the flow from I_{t-1} to I_t; as that belongs to the wrong frame, the one from I_t to
+I_{t-1} is taken. They multiply the residual by the maps of detected occlusions and motion
+boundaries; we take the complement V_t, which must be what is meant. Their norms are sums over
+pixels, with weights that the paper does not give: they are means here. Where it is silent, this
+follows pix2pix, else configs/gtc.py names the choice.
 
-The paper's tasks make one domain from the other (`data.task`, data/tasks.py): a gray or a coarse
-from the frames b, or b, a mask, from labels.
+The paper's tasks make one domain from the other (`data.task`, data/transforms/tasks.py): a, gray or
+coarse, from the frames b; or b, a mask, from labels.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import AXIS, apply_gradients, name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import AXIS, State, apply_gradients, name_key, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel, temporal_residuals
+from i2vjax.methods import shared
+from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import layers, recurrent
 
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The recurrent U-Net and the two-stream critic of clips.
 
   Raises:
-    ValueError: a crop that cannot be halved so often, residuals of single frames, or an unknown
+    UserError: a crop that cannot be halved so often, residuals of single frames, or an unknown
       norm.eval.
   """
   gen, disc, data = config.gen, config.disc, config.data
@@ -62,14 +69,13 @@ def networks(config):
       'disc': recurrent.ClipCritic(disc.width, disc.hidden, recurrent=disc.recurrent, **rest)}
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """A clip of one frame for the generator; what the critic sees of it."""
-  size, data = ops.hw(config.data.crop_size), config.data
-  a, b = (jnp.zeros((1, 1, *size, channels)) for channels in (data.channels_a, data.channels_b))
-  return {'gen': (a,), 'disc': seen(config, a, b, b)}
+  a, b = (frame[None] for frame in shared.example_frames(config))
+  return {'gen': (a,), 'disc': critic_inputs(config, a, b, b)}
 
 
-def model_state(config):
+def model_state(config: ConfigDict) -> Any:
   """Running means 0 and variances 1 of the generator's batch norms."""
   net, example = networks(config)['gen'], example_inputs(config)['gen']
   shapes = jax.eval_shape(net.init, jax.random.key(0), *example)['batch_stats']
@@ -80,29 +86,29 @@ def model_state(config):
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The critic moves, then the generator against the critic just moved, on one forward pass."""
   config = model.config
   a, b = batch['a'], batch['b']
-  along, valid = motion(model, batch)
+  flow, valid = motion(model, batch)
   dropout = name_key(key, 'dropout')
 
   def forward(params):
-    (_, out), moved = model.networks['gen'].apply(
+    (_, out), statistics = model.networks['gen'].apply(
         {'params': params, 'batch_stats': state.model_state['gen']}, a, moments='train',
         rngs={'dropout': dropout}, mutable=['batch_stats'])
-    return out, moved['batch_stats']
-  out, pull, stats = jax.vjp(forward, state.params['gen'], has_aux=True)
+    return out, statistics['batch_stats']
+  out, pull_back, statistics = jax.vjp(forward, state.params['gen'], has_aux=True)
 
   def residuals(frames):
-    return None if along is None else temporal_residuals.residuals(frames, along, valid)
+    return None if flow is None else temporal_residuals.residuals(frames, flow, valid)
 
-  def judge(params, frames):
-    return model.apply(params, 'disc', *seen(config, a, frames, residuals(frames)))
+  def logit(params, frames):
+    return model.apply(params, 'disc', *critic_inputs(config, a, frames, residuals(frames)))
 
   def critic_loss(params):   # `out` is a constant here. Two calls: each has moments of its own
     return config.gan.d_scale * adversarial.discriminator_loss(
-        judge(params, b), judge(params, out), config.gan.mode)
+        logit(params, b), logit(params, out), config.gan.mode)
   terms = {}
   if config.weights.adversarial:
     state, terms['disc'] = update(model, state, 'disc', PLAYERS['disc'], critic_loss)
@@ -111,17 +117,17 @@ def step(model, state, batch, key):
     return weighted({
         'temporal': lambda: temporal_residuals.local(residuals(out)),
         'spatial': lambda: pixel.l1(out, b),
-        'adversarial': lambda: adversarial.generator_loss(judge(state.params, out),
+        'adversarial': lambda: adversarial.generator_loss(logit(state.params, out),
                                                           config.gan.mode),
     }, config.weights)
-  back, gen_terms = jax.grad(generator_loss, has_aux=True)(out)
-  state = apply_gradients(model, state, 'gen', {'gen': pull(back)[0]})
-  figures = {} if along is None else {'flow/valid': jnp.mean(valid)}
-  return state.replace(model_state={'gen': stats}), {**terms, **gen_terms, **figures}
+  of_out, gen_terms = jax.grad(generator_loss, has_aux=True)(out)
+  state = apply_gradients(model, state, 'gen', {'gen': pull_back(of_out)[0]})
+  figures = {} if flow is None else {'flow/valid': jnp.mean(valid)}
+  return state.replace(model_state={'gen': statistics}), {**terms, **gen_terms, **figures}
 
 
-def seen(config, a, frames, residuals):
-  """What the critic looks at: the frames, beside their input; and the residuals, or None."""
+def critic_inputs(config, a, frames, residuals):
+  """(frames, beside their input if `disc.conditional`; their residuals, or None)."""
   if config.disc.conditional:
     frames = jnp.concatenate([frames, a], axis=-1)
   return frames, residuals if config.disc.residual else None
@@ -131,16 +137,16 @@ def seen(config, a, frames, residuals):
 
 
 def needs_flow(config):
-  """True if a residual is looked at."""
+  """True if a term or the critic takes residuals."""
   return bool(config.weights.temporal or (config.disc.residual and config.weights.adversarial))
 
 
-def frozen_networks(config):
+def frozen_networks(config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
   """The estimator of flow, where it has parameters and there is a use for it."""
   return estimate.frozen_networks(config) if needs_flow(config) else {}
 
 
-def batch_fields(config):
+def batch_fields(config: ConfigDict) -> tuple[str, ...]:
   """Known flow, where `flow.name` takes it and there is a use for it."""
   return estimate.batch_fields(config) if needs_flow(config) else ()
 
@@ -148,11 +154,11 @@ def batch_fields(config):
 def motion(model, batch):
   """b_t and V_t of the input clip, constants: [B, T-1, H, W, 2] and [B, T-1, H, W, 1].
 
-  (None, None) where no residual is looked at.
+  (None, None) where nothing takes residuals.
   """
   if not needs_flow(model.config):
     return None, None
-  flows = estimate.of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
+  flows = estimate.flows_of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
   valid = visibility.trusted(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])
@@ -161,7 +167,8 @@ def motion(model, batch):
 # ---- In use
 
 
-def translate(model, params, model_state, carry, frames):
+def translate(model: Model, params: Params, model_state: Any, carry: Any,
+              frames: jax.Array) -> tuple[Any, jax.Array]:
   """A clip, or its next chunk. No flow is needed.
 
   The carry is the memory's state [B, h, w, hidden]. With `norm.eval='batch'` frames depend on what
@@ -177,25 +184,22 @@ def translate(model, params, model_state, carry, frames):
   config = model.config
   if config.data.task == 'color':
     frames = ops.match_channels(ops.luma(frames), frames.shape[-1])
-  carry, out = model.networks['gen'].apply(
-    {'params': params['gen'], 'batch_stats': model_state['gen']},
-    frames,
-    carry,
-    moments=config.norm.eval,
-  )
+  variables = {'params': params['gen'], 'batch_stats': model_state['gen']}
+  carry, out = model.networks['gen'].apply(variables, frames, carry, moments=config.norm.eval)
   if config.data.task == 'segmentation':
     out = jnp.where(out > 0, 1.0, -1.0)
   return carry, out
 
 
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: the last frame of each clip, and the size of the residuals there."""
   del key
   _, out = translate(model, params, model_state, None, batch['a'])
   rows = {'a': batch['a'], 'a to b': out, 'b': batch['b']}
-  along, valid = motion(model, batch)
-  if along is not None:
+  flow, valid = motion(model, batch)
+  if flow is not None:
     for name in ('a to b', 'b'):
-      left = temporal_residuals.residuals(rows[name], along, valid)
-      rows[f'residual of {name}'] = jnp.minimum(jnp.abs(left), 2) - 1
-  return {name: ops.match_channels(frames[:, -1], 3) for name, frames in rows.items()}
+      residuals = temporal_residuals.residuals(rows[name], flow, valid)
+      rows[f'residual of {name}'] = jnp.minimum(jnp.abs(residuals), 2) - 1
+  return shared.in_color({name: frames[:, -1] for name, frames in rows.items()})

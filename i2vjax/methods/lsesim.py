@@ -18,54 +18,52 @@ half a circle; with `lsesim.augment` also that of a under other colors.
 Public code: lyndonzheng/F-LSeSim.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.errors import UserError
-from i2vjax.core.state import apply_gradients, name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
-from i2vjax.methods import cyclegan
+from i2vjax.methods import shared
+from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, resnet, selfsim_heads, vgg
 
 PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
+translate = shared.framewise('gen')
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Generator, critic of domain b, heads (without parameters unless they are learned)."""
+  shared.check_identity(config)
   a, b = config.data.channels_a, config.data.channels_b
-  cyclegan.readable(config)
   return {'heads': selfsim_heads.SelfSimilarityHeads(config.lsesim.learned),
           'disc_b': patchgan.discriminator(config, b), 'gen': resnet.generator(config, a, b)}
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """A frame, or the features of one pixel for the heads."""
-  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-          for channels in (config.data.channels_a, config.data.channels_b))
-  if uses_vgg(config):
+  a, b = shared.example_frames(config)
+  if shared.uses_vgg(config):
     channels = vgg.tap_channels(config.lsesim.taps, config.vgg.width)
   else:
     channels = [config.lss.angles * config.lss.sub**2] * len(config.lss.radii)
   return {'gen': (a,), 'disc_b': (b,), 'heads': ([jnp.zeros((1, 1, 1, c)) for c in channels],)}
 
 
-def uses_vgg(config):
-  """True with features of a VGG; False with the training-free descriptors that stand in for it."""
-  if config.perceptual not in ('vgg', 'none', 'random'):
-    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
-  return config.perceptual != 'none'
-
-
-def frozen_networks(config):
-  """The frozen VGG-16, unless descriptors do."""
-  if not uses_vgg(config):
+def frozen_networks(config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
+  """The frozen VGG-16, unless training-free descriptors take its place (`perceptual='none'`)."""
+  if not shared.uses_vgg(config):
     return {}
   return {'vgg16': (vgg.perceptual(config, config.lsesim.taps, depth=16), 'vgg16')}
 
 
-def device_state(config):
+def device_state(config: ConfigDict) -> Any:
   """The pool of earlier fakes, one per device."""
   size = ops.hw(config.data.crop_size)
   return {'pool_b': image_pool.create(config.gan.pool, (*size, config.data.channels_b))}
@@ -74,30 +72,27 @@ def device_state(config):
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The heads move if they are learned, then the critic, then the generator against both.
 
-  b' is made and seen once: its features serve the heads as constants, and what G's gradient owes
+  b' and its features are made once: these serve the heads as constants, and what G's gradient owes
   to them is pulled back through that one pass.
   """
   config = model.config
   a, b = ops.fold(batch['a']), ops.fold(batch['b'])
-  (fake, same), pull = jax.vjp(lambda gen: translated(model, gen, a, b),
-                               state.params['gen'])
-  teaches = config.lsesim.learned and config.weights.heads
-  constant = features(model, head_batch(config, a, b, key) if teaches else a)
+  (fake, same), pull_back = jax.vjp(lambda gen: translated(model, gen, a, b),
+                                    state.params['gen'])
+  heads_learn = config.lsesim.learned and config.weights.heads
+  constant = features(model, head_batch(config, a, b, key) if heads_learn else a)
   terms = {}
-  if teaches:
+  if heads_learn:
     state, terms = update(model, state, 'heads', PLAYERS['heads'], lambda params: heads_loss(
         model, params, constant, fake['features'], name_key(key, 'heads')))
 
-  pools = dict(state.device_state)
-  pools['pool_b'], shown = image_pool.query(
-    pools['pool_b'], name_key(key, 'pool_b'), fake['frames']
-  )
+  state, shown = shared.through_pools(state, key, {'b': fake['frames']})
   state, terms['disc_b'] = update(
-      model, state.replace(device_state=pools), 'disc_b', PLAYERS['disc_b'],
-      lambda params: cyclegan.critic_loss(model, params, 'disc_b', b, shown))
+      model, state, 'disc_b', PLAYERS['disc_b'],
+      lambda params: shared.critic_loss(model, params, 'disc_b', b, shown['b']))
 
   def generator_loss(fake, same):
     source = [f[:len(a)] for f in constant]
@@ -109,8 +104,8 @@ def step(model, state, batch, key):
         'identity': lambda: pixel.l1(same, b),
     }, config.weights)
 
-  back, gen_terms = jax.grad(generator_loss, (0, 1), has_aux=True)(fake, same)
-  state = apply_gradients(model, state, 'gen', {'gen': pull(back)[0]})
+  of_images, gen_terms = jax.grad(generator_loss, (0, 1), has_aux=True)(fake, same)
+  state = apply_gradients(model, state, 'gen', {'gen': pull_back(of_images)[0]})
   return state, {**gen_terms, **terms}
 
 
@@ -125,35 +120,37 @@ def translated(model, gen, a, b):
 def features(model, frames):
   """What is compared: [[B, h_l, w_l, C_l] for each layer], of a VGG or of the descriptors."""
   config = model.config
-  if not uses_vgg(config):
+  if not shared.uses_vgg(config):
     return descriptor.maps(frames, **config.lss)
-  taps = model.apply(model.frozen, 'vgg16', ops.match_channels(frames, 3))
-  return [taps[tap] for tap in config.lsesim.taps]
+  maps = model.apply(model.frozen, 'vgg16', ops.match_channels(frames, 3))
+  return [maps[tap] for tap in config.lsesim.taps]
 
 
 # ---- Self-similarity
 
 
-def maps(model, params, seen, ids):
+def similarity_maps(model, params, features, ids):
   """Self-similarity maps [[B, n, K] for each layer] of features through the heads, at `ids`."""
-  config = model.config
-  return [selfsim.similarity_map(f, i, config.lsesim.patch_size, normalizes(config))
-          for f, i in zip(model.apply(params, 'heads', seen), ids, strict=True)]
+  size, unit = model.config.lsesim.patch_size, normalizes(model.config)
+  layers = zip(model.apply(params, 'heads', features), ids, strict=True)
+  return [selfsim.similarity_map(layer, places, size, unit) for layer, places in layers]
 
 
 def normalizes(config):
-  """Directions alone are compared: by wish, and always with descriptors, whose values are small."""
-  return bool(config.lsesim.use_norm or not uses_vgg(config))
+  """Whether features become unit vectors: if asked (`use_norm`), and always for descriptors."""
+  return bool(config.lsesim.use_norm or not shared.uses_vgg(config))
 
 
 def spatial(model, params, source, fake, key):
   """L_spatial, mean over the layers; neither heads nor the features of a learn from it."""
-  config = model.config
-  ids = selfsim.places(key, fake, config.lsesim.patch_nums)
+  settings, unit = model.config.lsesim, normalizes(model.config)
+  ids = selfsim.places(key, fake, settings.patch_nums)
   params = jax.lax.stop_gradient(params)
-  S, T = (maps(model, params, seen, ids) for seen in (source, fake))
-  return sum(selfsim.difference(s, t, config.lsesim.loss_mode, normalizes(config))
-             for s, t in zip(S, T, strict=True)) / len(S)
+  S = similarity_maps(model, params, source, ids)
+  T = similarity_maps(model, params, fake, ids)
+  layers = [selfsim.difference(s, t, settings.loss_mode, unit)
+            for s, t in zip(S, T, strict=True)]
+  return sum(layers) / len(layers)
 
 
 def head_batch(config, a, b, key):
@@ -169,47 +166,41 @@ def heads_loss(model, params, constant, fake, key):
   """Contrast of (a, b', b) and, with `augment`, of (a, a under other colors, b likewise).
 
   Args:
-    constant: features of `lessons`.
+    constant: features of `head_batch`.
     fake: features of b', constants here.
   """
-  config = model.config
+  settings = model.config.lsesim
   images = len(constant[0]) // len(fake[0]) + 1
-  seen = [jnp.concatenate([f, jax.lax.stop_gradient(g)])
-          for f, g in zip(constant, fake, strict=True)]
-  ids = selfsim.places(key, seen, config.lsesim.patch_nums)
+  together = [jnp.concatenate([layer, jax.lax.stop_gradient(of_fake)])
+              for layer, of_fake in zip(constant, fake, strict=True)]
+  ids = selfsim.places(key, together, settings.patch_nums)
 
   def contrast(rows):
     a, b, *recolored, fake = jnp.split(rows, images)
     groups = [(a, fake, b), (a, *recolored)] if recolored else [(a, fake, b)]
-    return sum(selfsim.contrast(*group, config.lsesim.temperature)
-               for group in groups) / len(groups)
-  layers = [contrast(rows) for rows in maps(model, params, seen, ids)]
-  return weighted({'heads': lambda: sum(layers) / len(layers)}, config.weights)
+    values = [selfsim.contrast(*group, settings.temperature) for group in groups]
+    return sum(values) / len(values)
+  layers = [contrast(rows) for rows in similarity_maps(model, params, together, ids)]
+  return weighted({'heads': lambda: sum(layers) / len(layers)}, model.config.weights)
 
 
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
-  """Frame by frame. [B, T, H, W, C] -> the same; nothing is carried."""
-  del model_state
-  fake = model.apply(params, 'gen', ops.fold(frames))
-  return carry, ops.unfold(fake, frames.shape[1])
-
-
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: a, b', some b, and where the middle of a and of b' finds its like."""
   del model_state, key
   a, b = batch['a'][:, 0], batch['b'][:, 0]
   fake = model.apply(params, 'gen', a)
   rows = {'a': a, 'a to b': fake, 'b': b}
   for name, images in (('like the middle, a', a), ('like the middle, a to b', fake)):
-    seen = features(model, images)
-    rows[name] = likeness(model.apply(params, 'heads', seen)[0], images.shape[1:3])
-  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
+    first_layer = model.apply(params, 'heads', features(model, images))[0]
+    rows[name] = likeness_to_middle(first_layer, images.shape[1:3])
+  return shared.in_color(rows)
 
 
-def likeness(f, size):
+def likeness_to_middle(f, size):
   """Picture [B, H, W, 1] of how much all places resemble the middle one, white where most."""
   h, w = f.shape[1:3]
   row = selfsim.similarity_map(f, jnp.array([h // 2 * w + w // 2]), max(h, w), unit=True)

@@ -1,4 +1,4 @@
-"""Mocycle-GAN (Chen et al., ACM MM 2019), as a reconstruction: motion has to survive translation.
+"""Mocycle-GAN (ACM MM 2019), a reconstruction: motion has to survive translation.
 
 Known to us are the paper's abstract and the caption of its overview; no code is public. From there:
 two frames in a row are translated and led back; the flow of what came back must be the flow of the
@@ -11,7 +11,7 @@ the flow on x_2 back to x_1, W(y, f)(p) = y(p + f(p)), c = 1 where x_1 shows wha
 marks what was translated, a ' what was led back.
 
   L = sum over both directions of
-        mean_k gan(D(x^_k), real)                                   gan
+        mean_k gan(D(x^_k), real)                                   adversarial
     + 10  mean_k |x'_k - x_k|                                       cycle
     + 1   c |Flow(x'_2, x'_1) - Flow(x_2, x_1)|     in pixels       motion_cycle        either this
     + 10  c |x'_2 - W(x'_1, f)|                                     motion_cycle_warp   or that
@@ -19,13 +19,14 @@ marks what was translated, a ' what was led back.
     + .01 |M(f)|                           in pixels                motion_anchor
 
 The caption warps the first frame along the forward flow. To fetch frame 2 from frame 1 takes the
-flow that lies on frame 2, as everywhere in this package. The first form of the motion cycle needs
+flow defined on frame 2, as everywhere in this package. The first form of the motion cycle needs
 gradients through the estimator, which only a learned one has to give (`motion.cycle`); both of its
 flows are made by the same few corrections, f by as many as it takes or by who drew the frames. M
 starts at 0; the anchor keeps it from explaining away flicker that is smooth. f, c and the flows of
 real frames are constants.
 
-I2V-GAN's ablation adds each of its terms to this method and does not say how (all ours):
+I2V-GAN's ablation adds each of its terms (feature_terms.py) to this method and does not say how
+(all ours):
 
   `perceptual`     the cycle is VL, as there: also a distance of VGG-19 features, mean over frames
   `weights.exs`    + .1  sum_k EXS(x_k, x^_k), features of the generator's encoder, as there
@@ -36,25 +37,32 @@ I2V-GAN's ablation adds each of its terms to this method and does not say how (a
 Their projections stay random, as in that paper's public code. Without them nothing changes.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, update, weighted
 from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
-from i2vjax.methods import i2vgan
-from i2vjax.networks import motion_translator, patchgan, projector, resnet
+from i2vjax.methods import feature_terms, shared
+from i2vjax.methods.base import Batch, Params
+from i2vjax.methods.shared import SIDES
+from i2vjax.networks import motion_translator, patchgan, resnet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains
-SIDES = i2vgan.SIDES
+translate = shared.framewise('gen_ab')   # motion is for training alone
 MOTION_TERMS = ('motion_cycle', 'motion_cycle_warp', 'motion_transfer', 'motion_anchor')
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Two ResNet generators, two motion translators, two PatchGAN critics."""
   frames, a, b = config.data.frames, config.data.channels_a, config.data.channels_b
   if config.weights.get('ins', 0) and frames != 3:
@@ -63,7 +71,7 @@ def networks(config):
   if frames not in (2, 3):
     raise UserError(f'data.frames={frames}: this method is trained on two frames in a row, set '
                      '--config.data.frames=2 (or 3, as weights.ins needs)')
-  if a != b and i2vgan.uses_nce(config):
+  if a != b and feature_terms.uses_nce(config):
     raise UserError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
                      f'data.channels_a={a} must equal data.channels_b={b}')
   return {
@@ -76,11 +84,11 @@ def networks(config):
   }
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """One frame of the domain each network reads, or a flow."""
-  a, b, field = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-                 for channels in (config.data.channels_a, config.data.channels_b, 2))
-  return {'gen_ab': (a,), 'gen_ba': (b,), 'motion_ab': (field,), 'motion_ba': (field,),
+  a, b = shared.example_frames(config)
+  flow = jnp.zeros((1, *ops.hw(config.data.crop_size), 2))
+  return {'gen_ab': (a,), 'gen_ba': (b,), 'motion_ab': (flow,), 'motion_ba': (flow,),
           'disc_a': (a,), 'disc_b': (b,)}
 
 
@@ -89,15 +97,13 @@ def uses_flow(config):
   return any(config.weights[term] for term in MOTION_TERMS)
 
 
-def frozen_networks(config):
+def frozen_networks(config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
   """The estimator of flow, where it has parameters and motion counts; VGG-19 with `perceptual`."""
-  return {
-    **i2vgan.frozen_networks(config),
-    **(estimate.frozen_networks(config) if uses_flow(config) else {}),
-  }
+  estimator = estimate.frozen_networks(config) if uses_flow(config) else {}
+  return {**feature_terms.frozen_networks(config), **estimator}
 
 
-def batch_fields(config):
+def batch_fields(config: ConfigDict) -> tuple[str, ...]:
   """Known flow, where motion counts and `flow.name` takes it."""
   return estimate.batch_fields(config) if uses_flow(config) else ()
 
@@ -108,7 +114,7 @@ def cycle_term(config):
   `motion.cycle`: 'flow' estimates the flow of what came back, 'warp' moves that along the flow of
   the real pair. 'auto': 'flow' with a learned estimator. Which it was shows in the log.
   """
-  learned = estimate.plan(config.flow.name)[1] in estimate.LEARNED
+  learned = estimate.parse_name(config.flow.name)[1] in estimate.LEARNED
   kind = config.motion.cycle
   if kind not in ('auto', 'flow', 'warp'):
     raise UserError(f"motion.cycle={kind!r}: choose 'auto', 'flow' or 'warp'")
@@ -122,42 +128,36 @@ def cycle_term(config):
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """Generators and motion translators move together; then both critics, on fakes made before."""
   config = model.config
   real = {x: ops.fold(batch[x]) for x in 'ab'}
   flows = motions(model, batch) if uses_flow(config) else {}
-  nets, heads = i2vgan.with_projections(model, state.key)
+  model, projections = feature_terms.with_projections(model, state.key)
 
   def gen_loss(params):
-    params = {**params, **heads}
+    params = {**params, **projections}
     fake, back, features = translations(model, params, real)
-    seen = i2vgan.perceptual_distances(model, {x: [real[x]] for x in 'ab'},
-                                       [(x, 0, back[x]) for x in 'ab'])
-    total, terms = weighted(
-      {
-        'adversarial': lambda: sum(
-          adversarial.generator_loss(model.apply(params, f'disc_{x}', fake[x]), config.gan.mode)
-          for x in 'ab'
-        ),
-        'cycle': lambda: sum(pixel.l1(back[x], real[x]) + seen[k] for k, x in enumerate('ab')),
+    perceived = feature_terms.perceptual_distances(
+        model, {x: [real[x]] for x in 'ab'}, [(x, 0, back[x]) for x in 'ab'])
+
+    def adversarial_term(x):
+      scores = model.apply(params, f'disc_{x}', fake[x])
+      return adversarial.generator_loss(scores, config.gan.mode)
+    total, terms = weighted({
+        'adversarial': lambda: sum(adversarial_term(x) for x in 'ab'),
+        'cycle': lambda: sum(pixel.l1(back[x], real[x]) + perceived[k]
+                             for k, x in enumerate('ab')),
         **motion_terms(model, params, flows, real, fake, back),
-        **i2vgan.similarity_terms(model, params, features, key),
-      },
-      config.weights,
-    )
+        **feature_terms.similarity_terms(model, params, features, key),
+    }, config.weights)
     return total, (terms, fake)
 
-  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
-
-  pools = dict(state.device_state)
-  for x in 'ab':
-    name = f'pool_{x}'
-    pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
-  state = state.replace(device_state=pools)
+  state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  state, fakes = shared.through_pools(state, key, fakes)
 
   def disc_loss(params):
-    losses = {f'disc_{x}': critic_loss(model, params, f'disc_{x}', real[x], fake[x])
+    losses = {f'disc_{x}': shared.critic_loss(model, params, f'disc_{x}', real[x], fakes[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(model, state, 'disc', PLAYERS['disc'], disc_loss)
@@ -168,8 +168,8 @@ def step(model, state, batch, key):
 def translations(model, params, real):
   """All frames there and back, and their features where EXS or INS asks for them.
 
-  Two calls of each generator. In the second, gen_xy leads x' back and its encoder also looks at
-  the y^ that it made.
+  Two calls of each generator. In the second, gen_xy leads x' back and its encoder also reads the
+  y^ that it made.
 
   Args:
     real: {x: [B T, H, W, C]}.
@@ -178,14 +178,13 @@ def translations(model, params, real):
     (fake, back, features): {domain it looks like: frames} twice, and {x: {'keys', 'queries'}} of
     gen_xy on x and on y^, [T, B, h, w, C] for each tap, as I2V-GAN's terms read them.
   """
-  config = model.config
-  taps = projector.taps(config) if i2vgan.uses_nce(config) else ()
+  length, taps = model.config.data.frames, feature_terms.taps(model.config)
   fake, back, features = {}, {}, {'a': {}, 'b': {}}
 
   def encode(x, y, images):
     h, maps = model.apply(params, f'gen_{x}{y}', images, taps, method='encode')
-    own = [ops.unfold(maps[tap][:len(real[x])], config.data.frames) for tap in taps]
-    return h, [jnp.moveaxis(clips, 1, 0) for clips in own]
+    of_first = [ops.unfold(maps[tap][:len(real[x])], length) for tap in taps]
+    return h, [jnp.moveaxis(clips, 1, 0) for clips in of_first]
 
   for x, y in SIDES:
     h, features[x]['keys'] = encode(x, y, real[x])
@@ -197,25 +196,17 @@ def translations(model, params, real):
   return fake, back, features
 
 
-def critic_loss(model, params, name, real, fake):
-  """Half of (real towards 1 + fake towards 0), as CycleGAN has it, both judged in one call."""
-  config = model.config
-  scores = model.apply(params, name, jnp.concatenate([real, fake]))
-  return config.gan.d_scale * adversarial.discriminator_loss(
-      scores[:len(real)], scores[len(real):], config.gan.mode)
-
-
 def motions(model, batch):
   """{x: (f [B (T - 1), H, W, 2], c [B (T - 1), H, W, 1])}: flow back to the frame before, and where
   it is traced.
 
-  c: going there and back returns (`visibility.occlusion`), and the target lies in the frame.
+  c: going there and back returns (`visibility.occlusion`), and the target is inside the frame.
   """
-  wanted = [(x, way) for x in 'ab' for way in ('backward', 'forward')]
-  found = estimate.of_clips(model, batch, wanted)
+  estimates = estimate.flows_of_clips(
+      model, batch, [(x, way) for x in 'ab' for way in ('backward', 'forward')])
   flows = {}
   for x in 'ab':
-    there, back = ops.fold(found[x, 'backward']), ops.fold(found[x, 'forward'])
+    there, back = ops.fold(estimates[x, 'backward']), ops.fold(estimates[x, 'forward'])
     traced = ~visibility.occlusion(there, back) & visibility.inside(there)
     flows[x] = there, jax.lax.stop_gradient(traced.astype(jnp.float32))
   return flows
@@ -231,12 +222,12 @@ def motion_terms(model, params, flows, real, fake, back):
   """{term: function} of what moves, each the sum of both directions.
 
   Args:
-    flows: of `motions`; {} where no term is in use.
+    flows: as `motions` returns them; {} where no term is in use.
     real, fake, back: {domain it looks like: all frames of each clip [B T, H, W, C]}.
   """
-  config = model.config
   if not flows:
     return {}
+  config = model.config
   added = {x: model.apply(params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
 
   def motion_cycle():
@@ -248,15 +239,18 @@ def motion_terms(model, params, flows, real, fake, back):
     """c |x_2 - W(x_1, f)|."""
     before, now = neighbors(config, frames)
     return pixel.l1(traced * now, traced * ops.warp(before, f))
-  cycles = {
-      'motion_cycle': motion_cycle,
-      'motion_cycle_warp': lambda: sum(agreement(back[x], *flows[x]) for x in 'ab')}
-  chosen = cycle_term(config)
-  return {
-      chosen: cycles[chosen],
-      'motion_transfer': lambda: sum(agreement(
-          fake[y], flows[x][0] + added[x], flows[x][1]) for x, y in SIDES),
-      'motion_anchor': lambda: sum(jnp.mean(jnp.abs(added[x])) for x in 'ab')}
+
+  def motion_cycle_warp():
+    return sum(agreement(back[x], *flows[x]) for x in 'ab')
+
+  def motion_transfer():
+    return sum(agreement(fake[y], flows[x][0] + added[x], flows[x][1]) for x, y in SIDES)
+
+  def motion_anchor():
+    return sum(jnp.mean(jnp.abs(added[x])) for x in 'ab')
+  cycle = cycle_term(config)
+  return {cycle: motion_cycle if cycle == 'motion_cycle' else motion_cycle_warp,
+          'motion_transfer': motion_transfer, 'motion_anchor': motion_anchor}
 
 
 def estimated(model, frames):
@@ -272,28 +266,23 @@ def estimated(model, frames):
   """
   config = model.config
   net = model.networks['flow'].clone(iterations=config.motion.iters)
-  pairs = []
+  firsts, seconds = [], []
   for x in 'ab':
-    before, now = neighbors(config, frames[x])
-    pairs.append([ops.match_channels(y, 3) for y in estimate.stretched(config, x, now, before)])
-  now, before = (jnp.concatenate(side) for side in zip(*pairs, strict=True))
-  found = net.apply({'params': model.frozen['flow']}, now, before)
-  return dict(zip('ab', jnp.split(found, 2), strict=True))
+    first, second = neighbors(config, frames[x])
+    second, first = estimate.stretch_contrast(config, x, second, first)
+    firsts.append(ops.match_channels(first, 3))
+    seconds.append(ops.match_channels(second, 3))
+  flows = net.apply({'params': model.frozen['flow']}, jnp.concatenate(seconds),
+                    jnp.concatenate(firsts))
+  return dict(zip('ab', jnp.split(flows, 2), strict=True))
 
 
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
-  """Frame by frame with gen_ab. [B, T, H, W, C] -> the same. Motion is for training alone."""
-  del model_state
-  fake = model.apply(params, 'gen_ab', ops.fold(frames))
-  return carry, ops.unfold(fake, frames.shape[1])
-
-
-def sample_rows(model, params, model_state, batch, key):
-  """Rows of the sample sheet: the second frame there and back, its motion, that of the other side.
-  """
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
+  """Rows of the sample sheet: the second frame there and back, its motion, the other side's."""
   del model_state, key
   flows, rows = motions(model, batch) if uses_flow(model.config) else {}, {}
   for x, y in SIDES:
@@ -301,9 +290,9 @@ def sample_rows(model, params, model_state, batch, key):
     fake = model.apply(params, f'gen_{x}{y}', now)
     rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': model.apply(params, f'gen_{y}{x}', fake)}
     if flows:
-      f, traced = (ops.unfold(y, batch[x].shape[1] - 1)[:, 0] for y in flows[x])
+      f, traced = (ops.unfold(part, batch[x].shape[1] - 1)[:, 0] for part in flows[x])
       other = f + model.apply(params, f'motion_{x}{y}', f)
       limit = jnp.max(jnp.linalg.norm(f, axis=-1))
       rows |= {f'motion of {x}': ops.flow_colors(f, limit), f'traced in {x}': 2 * traced - 1,
                f'motion of {x} to {y}': ops.flow_colors(other, limit)}
-  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
+  return shared.in_color(rows)

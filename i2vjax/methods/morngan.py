@@ -1,4 +1,4 @@
-"""MornGAN (arXiv 2208.02960): night-time thermal frames to daytime color, with memory of the rare.
+"""MornGAN (arXiv 2208.02960): thermal to color, with memory of rare classes.
 
 It stands on ToDayGAN-TIR with aligned gradients (methods/pearlgan.py, whose letters these are) and
 adds two segmenters: S_b reads visible frames, whose class maps M_b are given, S_a thermal ones,
@@ -23,60 +23,66 @@ each step, in the last phase as they are. Public code: FuyaLuo/MornGAN, whose do
 where it and the paper differ, configs/morngan.py says which is followed.
 """
 
-import functools
+from collections.abc import Iterator
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import apply_gradients, name_key, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, apply_gradients, name_key, weighted
 from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.methods import morngan_memory, pearlgan
+from i2vjax.methods.base import Batch, Params
+from i2vjax.methods.shared import SIDES
 from i2vjax.networks import atrous_segmenter
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 PHASES = ('translation', 'visible', 'both', 'mining', 'frozen')
-TERMS = {   # of the segmenters and of what rests on them
+TERMS = {   # on classes: of the segmenters, and of generators through them
     'translation': (), 'visible': ('ce_real_b', 'boundary'),
     'both': ('ce_real_b', 'boundary', 'ce_fake_a'),
     'mining': ('ce_real_b', 'boundary', 'ce_fake_a', 'ce_real_a'),
     'frozen': ('ce_fake_a', 'ce_fake_b', 'aca', 'cgr')}
 TERMS_OF_PLAYER = {'seg_b': ('ce_real_b', 'boundary'), 'seg_a': ('ce_fake_a', 'ce_real_a')}
-device_state, model_state, translate = (
-  pearlgan.device_state,
-  pearlgan.model_state,
-  pearlgan.translate,
-)
+CHOICES = {'mining.phase3': ('both_confident', 'first_confident'),
+           'mining.phase4': ('thermal_only', 'both_confident'),
+           'mining.sdp': ('paper', 'release', 'none'), 'sr.coin': ('step', 'epoch'),
+           'data.direction': ('a2b',)}   # class maps and heat belong to one domain each
+MINED_TERMS = {'ce_real_a', 'ce_fake_b', 'aca', 'cgr'}   # those that need M_a
+device_state = pearlgan.device_state
+model_state = pearlgan.model_state
+translate = pearlgan.translate
 
 
-def networks(config):
-  """Two generators, two critics of three views, two segmenters. ValueError: see `check`."""
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
+  """Two generators, two critics of three views, two segmenters. UserError: see `check`."""
   check(config)
   segmenter = atrous_segmenter.segmenter(config, config.data.label_classes)
   return {**pearlgan.networks(config), 'seg_a': segmenter, 'seg_b': segmenter}
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """One frame of the domain each network reads."""
-  known = pearlgan.example_inputs(config)
-  return {**known, 'seg_a': known['disc_a'], 'seg_b': known['disc_b']}
+  examples = pearlgan.example_inputs(config)
+  return {**examples, 'seg_a': examples['disc_a'], 'seg_b': examples['disc_b']}
 
 
 def check(config):
-  """Refuse what cannot be meant."""
-  for block, field, *allowed in (
-      ('mining', 'phase3', 'both_confident', 'first_confident'),
-      ('mining', 'phase4', 'thermal_only', 'both_confident'),
-      ('mining', 'sdp', 'paper', 'release', 'none'), ('sr', 'coin', 'step', 'epoch'),
-      ('data', 'direction', 'a2b')):   # class maps and heat belong to one domain each
-    if config[block][field] not in allowed:
-      raise UserError(f'{block}.{field}={config[block][field]!r}: choose '
-                       + ' or '.join(map(repr, allowed)))
+  """Refuse choices and sizes that cannot be meant."""
+  for field, choices in CHOICES.items():
+    block, name = field.split('.')
+    if config[block][name] not in choices:
+      raise UserError(f'{field}={config[block][name]!r}: choose '
+                      + ' or '.join(map(repr, choices)))
   sides = (*ops.hw(config.data.crop_size), *config.seg.sizes)
   if any(side % 8 for side in sides):
     raise UserError(f'data.crop_size and seg.sizes {sides}: multiples of 8 are needed')
@@ -85,15 +91,19 @@ def check(config):
 # ---- Phases
 
 
-def phases(config):
+def phases(config: ConfigDict) -> list[tuple[int, str]]:
   """[(first step, name)]: phase i begins with epoch `start.phases[i - 1]`, counted from 1."""
   firsts = [(epoch - 1) * config.train.per_epoch for epoch in (1, *config.start.phases)]
   return list(zip(firsts, PHASES, strict=False))
 
 
-def step_variant(config, step):
-  """Side of what segmenters see in this step, the same on all hosts and after a resume; 0: all."""
-  if [name for first, name in phases(config) if first <= step][-1] in ('translation', 'frozen'):
+def step_variant(config: ConfigDict, step: int) -> int:
+  """Side of what segmenters see in this step, 0 for frames as they are.
+
+  The same on all hosts and after a resume.
+  """
+  phase = [name for first, name in phases(config) if first <= step][-1]
+  if phase in ('translation', 'frozen'):
     return 0
   return int(np.random.default_rng((config.seed, step)).choice(config.seg.sizes))
 
@@ -101,73 +111,81 @@ def step_variant(config, step):
 def terms_of(config, phase):
   """Names of the segmentation terms with a weight that a phase has."""
   late = ('boundary',) if phase == 'visible' and not config.seg.boundary_first else ()
-  return tuple(x for x in TERMS[phase] if config.weights[x] and x not in late)
+  return tuple(term for term in TERMS[phase] if config.weights[term] and term not in late)
 
 
 def movers(config, phase):
-  """Players that a phase moves, besides the critics: those that one of its terms teaches."""
-  taught = () if phase == 'frozen' else terms_of(config, phase)
-  return ('gen', *(player for player, by in TERMS_OF_PLAYER.items() if set(by) & set(taught)))
+  """Players that a phase moves, besides the critics: those with a term in it."""
+  terms = set() if phase == 'frozen' else set(terms_of(config, phase))
+  segmenters = [player for player, names in TERMS_OF_PLAYER.items() if terms & set(names)]
+  return ('gen', *segmenters)
 
 
-def batch_fields(config):
-  """Class maps of b, where something looks at them; of a, if known, to judge M_a by; edge maps.
+def batch_fields(config: ConfigDict) -> tuple[str, ...]:
+  """Class maps of b, where a term needs them; of a, if known, to judge M_a by; edge maps.
 
-  Folders without maps lose `temp`; ValueError where classes are needed for more than that.
+  Folders without maps lose the term `temp`.
+
+  Raises:
+    UserError: a folder without maps, and classes are needed for more than that.
   """
-  reads = any(terms_of(config, name) for _, name in phases(config))
-  given = config.data.source != 'folders' or config.data.labels_b
-  if reads and not given:
+  uses_classes = any(terms_of(config, name) for _, name in phases(config))
+  has_maps = config.data.source != 'folders' or config.data.labels_b
+  if uses_classes and not has_maps:
     raise UserError('class maps of data.train_b are needed: --config.data.labels_b=FOLDER, 8-bit '
-                     'PNGs of the same names, Cityscapes train ids (only baseline does without)')
-  a = ('labels_a',) if reads and config.data.source == 'scenes' else ()
-  b = ('labels_b',) if given and (reads or config.weights.temp) else ()
+                    'PNGs of the same names, Cityscapes train ids (only baseline does without)')
+  a = ('labels_a',) if uses_classes and config.data.source == 'scenes' else ()
+  b = ('labels_b',) if has_maps and (uses_classes or config.weights.temp) else ()
   return b + a + pearlgan.batch_fields(config)
 
 
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """Generators and the segmenters that learn move together, then the critics."""
-  config = model.config
-  name, size = model.phase
+  config, (phase, _) = model.config, model.phase
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  given = {x: ops.fold(batch[f'labels_{x}']).astype(jnp.int32)
-           for x in 'ab' if f'labels_{x}' in batch}
-  critics, after = pearlgan.in_use(config, state.params, state.model_state)
-  scores, pull = pearlgan.real_scores(model, state, real)
-  found = pearlgan.edge_maps(config, batch)
+  labels = {x: ops.fold(batch[f'labels_{x}']).astype(jnp.int32)
+            for x in 'ab' if f'labels_{x}' in batch}
+  critics, model_state = pearlgan.normalized_critics(config, state.params, state.model_state)
+  scores, pull_back = pearlgan.real_scores(model, state, real)
+  edges_of = pearlgan.edge_maps(config, batch)
 
-  def loss(own):
-    params = {**state.params, **own}
-    made = pearlgan.translations(model, params, real)
-    read, figures = semantics(model, params, real, made, given, key)
+  def loss(trained):
+    params = {**state.params, **trained}
+    outputs = pearlgan.translations(model, params, real)
+    on_classes, figures = class_terms(model, params, real, outputs, labels, key)
     total, terms = weighted({
-        **pearlgan.objectives(model, critics, state.step, real, made, scores, found, key),
-        **heat(config, state.step, made['fake']['a'], given), **read}, config.weights)
-    return total, ({**terms, **figures()}, made['fake'])
+        **pearlgan.adversarial_term(model, critics, scores, outputs['fake']),
+        **pearlgan.cycle_terms(config, state.step, real, outputs['back']),
+        **pearlgan.gradient_terms(config, outputs['fake'], edges_of, key),
+        **pearlgan.attention_terms(config, state.step, outputs),
+        **heat_terms(config, state.step, outputs['fake']['a'], labels),
+        **on_classes,
+    }, config.weights)
+    return total, ({**terms, **figures}, outputs['fake'])
 
-  players = movers(config, name)
-  own = {net: state.params[net] for player in players for net in PLAYERS[player]}
-  grads, (terms, fake) = jax.grad(loss, has_aux=True)(own)
-  if name in ('mining', 'frozen') and (config.weights.sr_l1 or config.weights.sr_ssim):
-    more, of_sizes = robustness(model, state, real, fake)
+  players = movers(config, phase)
+  trained = {net: state.params[net] for player in players for net in PLAYERS[player]}
+  grads, (terms, fakes) = jax.grad(loss, has_aux=True)(trained)
+  if phase in ('mining', 'frozen') and (config.weights.sr_l1 or config.weights.sr_ssim):
+    more, robustness_terms = robustness(model, state, real, fakes)
     grads |= jax.tree.map(jnp.add, {net: grads[net] for net in more}, more)
-    terms |= of_sizes
+    terms |= robustness_terms
   for player in players:
     state = apply_gradients(model, state, player, {net: grads[net] for net in PLAYERS[player]})
-  state, terms['disc'] = pearlgan.critic_move(model, state, scores, pull, fake, key)
-  return state.replace(model_state=after), terms
+  state, terms['disc'] = pearlgan.update_critics(model, state, scores, pull_back, fakes, key)
+  return state.replace(model_state=model_state), terms
 
 
-def heat(config, step, fake_a, given):
-  """{'mono', 'temp'}: what is known of thermal frames (ToDayGAN-NTIR)."""
-  ids = config.classes.road, config.classes.person
+def heat_terms(config, step, fake_a, labels):
+  """{'mono', 'temp'}: what is known of thermal frames (ToDayGAN-NTIR); `temp` needs M_b."""
+  road, person = config.classes.road, config.classes.person
   terms = {'mono': lambda: thermal_priors.monochrome(fake_a)}
-  if 'b' in given and min(ids) >= 0:
+  if 'b' in labels and min(road, person) >= 0:
     terms['temp'] = lambda: pearlgan.ramp(config, step, 'temp') * thermal_priors.warmth(
-        fake_a, given['b'], *ids)
+        fake_a, labels['b'], road, person)
   return terms
 
 
@@ -179,15 +197,20 @@ def robustness(model, state, real, fake):
   inside the branches: one outside would keep what both leave behind.
   """
   config = model.config
-  def at(factor):
-    def loss(own):
-      def pair(x, y):
-        H, W = real[x].shape[1:3]
-        side = int(H * factor), int(W * factor)
-        out = model.apply(own, f'gen_{x}{y}', ops.resize(real[x], side))
-        target = jax.lax.stop_gradient(fake[y])
-        return (out, ops.resize(target, side)) if factor < 1 else (ops.resize(out, (H, W)), target)
-      pairs = [pair(x, y) for x, y in pearlgan.SIDES]
+
+  def pair(params, x, y, factor):
+    """(translation of the resized frame, translation of the frame), at the smaller size of both."""
+    H, W = real[x].shape[1:3]
+    side = int(H * factor), int(W * factor)
+    out = model.apply(params, f'gen_{x}{y}', ops.resize(real[x], side))
+    target = jax.lax.stop_gradient(fake[y])
+    if factor < 1:
+      return out, ops.resize(target, side)
+    return ops.resize(out, (H, W)), target
+
+  def gradient_at(factor):
+    def loss(params):
+      pairs = [pair(params, x, y, factor) for x, y in SIDES]
       return weighted({
           'sr_l1': lambda: sum(reconstruction.smooth_l1(*pair) for pair in pairs),
           'sr_ssim': lambda: sum(reconstruction.dissimilarity(*pair) for pair in pairs),
@@ -195,67 +218,100 @@ def robustness(model, state, real, fake):
     return jax.grad(loss, has_aux=True)
   count = state.step // (config.train.per_epoch if config.sr.coin == 'epoch' else 1)
   coin = jax.random.bernoulli(name_key(jax.random.fold_in(state.key, count), 'sizes'))
-  own = {net: state.params[net] for net in PLAYERS['gen']}
-  return jax.lax.cond(coin, at(config.sr.small), at(config.sr.large), own)
+  params = {net: state.params[net] for net in PLAYERS['gen']}
+  return jax.lax.cond(coin, gradient_at(config.sr.small), gradient_at(config.sr.large), params)
 
 
 # ---- Classes
 
 
-def semantics(model, params, real, made, given, key):
-  """What rests on the segmenters: ({term: function}, function -> figures to log).
+def class_terms(model, params, real, outputs, labels, key):
+  """Terms on classes, those of the phase that have a weight.
 
-  phase: (name, side of what the segmenters see; 0: frames as they are). given: {'b': M_b
-  [B, H, W], 'a': the truth that M_a is judged by, if it is known}.
+  Args:
+    model: its phase is (name, side of what segmenters see; 0: frames as they are).
+    real: {x: [B, H, W, C]}.
+    outputs: as `pearlgan.translations` returns them.
+    labels: {'b': M_b [B, H, W], 'a': the truth that M_a is judged by, if it is known}.
+    key: of the step and device.
+
+  Returns:
+    ({term: function that computes it}, {figure to log: value}).
   """
-  config = model.config
-  name, size = model.phase
-  terms, seg, cgr = terms_of(config, name), config.seg, config.cgr
-  frames = {**{f'real_{x}': real[x] for x in 'ab'}, **{f'fake_{x}': made['fake'][x] for x in 'ab'}}
-  if name == 'both':   # S_a learns from y_a, which does not learn from S_a yet
-    frames['fake_a'] = jax.lax.stop_gradient(frames['fake_a'])
+  config, (name, size) = model.config, model.phase
+  terms = terms_of(config, name)
+  frames = frames_of_segmenters(real, outputs['fake'], name, size)
   if size:
-    frames = {image: ops.resize(x, size) for image, x in frames.items()}
-    given = {x: feature_coverage.reduced(ids, ops.hw(size)) for x, ids in given.items()}
+    labels = {x: feature_coverage.reduced(ids, ops.hw(size)) for x, ids in labels.items()}
   logits = atrous_segmenter.reader(model, params, frames, name_key(key, 'dropout'))
+  labels_b = visible_labels(config, name, logits, labels['b']) if terms else None
+  labels_a, figures = None, {}
+  if MINED_TERMS & set(terms):
+    labels_a = thermal_labels(config, name, logits, frames['real_a'])
+    figures = pseudo_labels.shares(labels_a, config.data.label_classes, labels.get('a'))
 
-  def sure(net, image):
-    return jax.nn.softmax(jax.lax.stop_gradient(logits(net, image)))
+  def cross_entropy(net, image, ids):
+    scores = logits(net, image, name != 'frozen')
+    weights = seg_losses.rare_weights(ids, scores.shape[-1], config.seg.small_pixels,
+                                      config.seg.small_weight)
+    return seg_losses.cross_entropy(scores, ids, weights)
 
-  @functools.cache
-  def labels_b():
-    filled = seg.fill and name != 'visible'
-    return (
-      pseudo_labels.filled(given['b'], sure('seg_b', 'real_b'), seg.fill) if filled else given['b']
-    )
+  def boundary():
+    return seg_losses.boundary(logits('seg_b', 'real_b', True), labels_b)
 
-  @functools.cache
-  def labels_a():
-    return mined(config, name, frames['real_a'], sure('seg_a', 'real_a'),
-                 lambda: sure('seg_b', 'fake_b'))
+  def aca():
+    return feature_coverage.of_batch(outputs['code']['b'], outputs['again']['b'], labels_b,
+                                     labels_a, name_key(key, 'clusters'), **config.aca)
 
-  def entropy(net, image, labels):
-    read = logits(net, image, name != 'frozen')
-    weights = seg_losses.rare_weights(labels, read.shape[-1], seg.small_pixels, seg.small_weight)
-    return seg_losses.cross_entropy(read, labels, weights)
+  def cgr():
+    return gradient_repair(config, real['a'], outputs['fake']['b'], labels_a)
+  functions = {
+      'ce_real_b': lambda: cross_entropy('seg_b', 'real_b', labels_b),
+      'boundary': boundary,
+      'ce_fake_a': lambda: cross_entropy('seg_a', 'fake_a', labels_b),
+      'ce_real_a': lambda: cross_entropy('seg_a', 'real_a', labels_a),
+      'ce_fake_b': lambda: cross_entropy('seg_b', 'fake_b', labels_a),
+      'aca': aca,
+      'cgr': cgr}
+  return {term: functions[term] for term in terms}, figures
 
-  def repaired():
-    kept = (*config.classes.background, *((pseudo_labels.IGNORE,) if cgr.unlabeled else ()))
-    return thermal_priors.conditional_gradient(
-        *map(gradients.magnitude, (real['a'], made['fake']['b'])),
-        jnp.isin(labels_a(), jnp.asarray(kept)))
-  known = {
-      'ce_real_b': lambda: entropy('seg_b', 'real_b', labels_b()),
-      'boundary': lambda: seg_losses.boundary(logits('seg_b', 'real_b', True), labels_b()),
-      'ce_fake_a': lambda: entropy('seg_a', 'fake_a', labels_b()),
-      'ce_real_a': lambda: entropy('seg_a', 'real_a', labels_a()),
-      'ce_fake_b': lambda: entropy('seg_b', 'fake_b', labels_a()),
-      'aca': lambda: feature_coverage.of_batch(made['code']['b'], made['again']['b'], labels_b(),
-                                        labels_a(), name_key(key, 'clusters'), **config.aca),
-      'cgr': repaired}
-  mines, count = {'ce_real_a', 'ce_fake_b', 'aca', 'cgr'} & set(terms), config.data.label_classes
-  return ({term: known[term] for term in terms},
-          lambda: pseudo_labels.shares(labels_a(), count, given.get('a')) if mines else {})
+
+def frames_of_segmenters(real, fake, phase, size):
+  """{'real_a', 'real_b', 'fake_a', 'fake_b'}: frames as segmenters see them, at side `size`."""
+  frames = {**{f'real_{x}': real[x] for x in 'ab'}, **{f'fake_{x}': fake[x] for x in 'ab'}}
+  if phase == 'both':   # S_a learns from y_a, which does not learn from S_a yet
+    frames['fake_a'] = jax.lax.stop_gradient(frames['fake_a'])
+  if not size:
+    return frames
+  return {image: ops.resize(x, size) for image, x in frames.items()}
+
+
+def probabilities(logits, net, image):
+  """[B, H, W, K] of a segmenter on an image, constants, without dropout."""
+  return jax.nn.softmax(jax.lax.stop_gradient(logits(net, image)))
+
+
+def visible_labels(config, phase, logits, labels_b):
+  """M_b [B, H, W], its holes filled where S_b is sure (`seg.fill`), from phase 'both' on."""
+  if not config.seg.fill or phase == 'visible':
+    return labels_b
+  return pseudo_labels.filled(labels_b, probabilities(logits, 'seg_b', 'real_b'), config.seg.fill)
+
+
+def thermal_labels(config, phase, logits, frames):
+  """M_a [B, H, W] of thermal frames [B, H, W, C] as segmenters see them."""
+  return mined(config, phase, frames, probabilities(logits, 'seg_a', 'real_a'),
+               lambda: probabilities(logits, 'seg_b', 'fake_b'))
+
+
+def gradient_repair(config, real_a, fake_b, labels_a):
+  """L_cgr: strong gradients of the thermal background are kept in the translation."""
+  background = config.classes.background
+  if config.cgr.unlabeled:
+    background = (*background, pseudo_labels.IGNORE)
+  return thermal_priors.conditional_gradient(
+      gradients.magnitude(real_a), gradients.magnitude(fake_b),
+      jnp.isin(labels_a, jnp.asarray(background)))
 
 
 def mined(config, phase, frames, sure_a, sure_b):
@@ -269,26 +325,30 @@ def mined(config, phase, frames, sure_a, sure_b):
   if rule.sdp != 'none':
     sequence = pseudo_labels.confusions(classes, 'a', rule.sdp == 'release')
   if phase == 'frozen' and rule.phase4 == 'thermal_only':
-    return pseudo_labels.all_denoised(
-      pseudo_labels.confident(sure_a, rule.theta_fg), gray, sequence
-    )
-  least = pseudo_labels.thresholds(
-    sure_a.shape[-1], classes.foreground, rule.theta_fg, rule.theta_bg
-  )
-  early = jnp.full_like(least, rule.theta_fg) if rule.background_last else least
-  heard = phase == 'frozen' or rule.phase3 == 'both_confident'
-  labels = pseudo_labels.agreed(sure_a, sure_b(), early, early * heard)
-  return pseudo_labels.sure_of(pseudo_labels.all_denoised(labels, gray, sequence), sure_a, least)
+    labels = pseudo_labels.confident(sure_a, rule.theta_fg)
+    return pseudo_labels.all_denoised(labels, gray, sequence)
+  thresholds = pseudo_labels.thresholds(sure_a.shape[-1], classes.foreground, rule.theta_fg,
+                                        rule.theta_bg)
+  early = jnp.full_like(thresholds, rule.theta_fg) if rule.background_last else thresholds
+  both_confident = phase == 'frozen' or rule.phase3 == 'both_confident'
+  labels = pseudo_labels.agreed(sure_a, sure_b(), early, early * both_confident)
+  labels = pseudo_labels.all_denoised(labels, gray, sequence)
+  return pseudo_labels.sure_of(labels, sure_a, thresholds)
 
 
-def batches(model, feed, state, step):
-  """The feed: in the last phase windows of a are chosen by the memory (morngan_memory.py)."""
+# ---- Use
+
+
+def batches(model: Model, feed: Iterator, state: State, step: int) -> Iterator:
+  """The feed; in the last phase the memory chooses windows of a for it (morngan_memory.py)."""
   return morngan_memory.batches(model, feed, state, step, mined, phases)
 
 
-def sample_rows(model, params, model_state, batch, key):
-  """Those of pearlgan, and what the segmenters read."""
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
+  """Those of pearlgan, and the classes that segmenters see."""
   rows = pearlgan.sample_rows(model, params, model_state, batch, key)
-  read = {x: jnp.argmax(model.apply(params, f'seg_{x}', batch[x][:, 0]), axis=-1) for x in 'ab'}
-  return rows | {f'classes of {x}': atrous_segmenter.painted(ids, model.config.data.label_classes)
-                 for x, ids in read.items()}
+  for x in 'ab':
+    ids = jnp.argmax(model.apply(params, f'seg_{x}', batch[x][:, 0]), axis=-1)
+    rows[f'classes of {x}'] = atrous_segmenter.painted(ids, model.config.data.label_classes)
+  return rows

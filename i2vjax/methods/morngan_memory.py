@@ -1,9 +1,9 @@
-"""MornGAN's memory: which thermal windows hold what is rare, for memory-guided sample selection.
+"""MornGAN's memory-guided sample selection: which thermal windows show rare classes.
 
-As the last phase begins every thermal window is looked at once. The table says what each holds of
-rare classes; the feed then gives each window of b one of the most alike windows of a. S_a stands
-still in that phase, so that a window's labels do not depend on when they are mined; where they need
-S_b's word on the translation too, it is that of now.
+As the last phase begins every thermal window is segmented once. The table says what each holds of
+rare classes; the feed then gives each window of b one of the windows of a that are most like it.
+S_a is frozen in that phase, so that a window's labels do not depend on when they are mined; where
+they also need S_b, it reads the translation by the generator of that moment.
 """
 
 import jax
@@ -19,7 +19,7 @@ def batches(model, feed, state, step, mined, phases):
   """The feed from `step` on: by the memory in the last phase, any pairs before.
 
   Args:
-    model, feed, state, step: of the hook (base.py).
+    model, feed, state, step: as the hook `batches` gets them (base.py).
     mined: `morngan.mined`. phases: `morngan.phases`.
   """
   first = max(begin for begin, _ in phases(model.config) if begin <= step)
@@ -46,16 +46,16 @@ def table(model, params, windows, mined):
   config = model.config
 
   @jax.jit
-  def look(params, clips):
-    def sure(name, images):
+  def rare_classes(params, clips):
+    def probabilities(name, images):
       return jax.nn.softmax(model.apply(params, name, images))
     frames = ops.fold(clips)
-    labels = mined(config, 'frozen', frames, sure('seg_a', frames),
-                   lambda: sure('seg_b', model.apply(params, 'gen_ab', frames)))
+    labels = mined(config, 'frozen', frames, probabilities('seg_a', frames),
+                   lambda: probabilities('seg_b', model.apply(params, 'gen_ab', frames)))
     whole = labels.reshape(len(clips), -1, labels.shape[-1])   # frames one below the other
     return pseudo_labels.rare_direction(whole, config.classes.small)
-  seen = [(part['index'], part['corner'], look(params, part['a'])) for part in windows]
-  index, corner, vector = map(np.concatenate, zip(*seen, strict=True))
+  rows = [(batch['index'], batch['corner'], rare_classes(params, batch['a'])) for batch in windows]
+  index, corner, vector = map(np.concatenate, zip(*rows, strict=True))
   _, once = np.unique(index, return_index=True)   # the last batch was filled up
   return {'vector': vector[once], 'corner': corner[once],
           'classes': np.array(config.classes.small), 'top': np.array(config.memory.top_k)}

@@ -1,4 +1,4 @@
-"""PearlGAN (T-ITS 2022): night-time thermal frames to daytime color, told where to look.
+"""PearlGAN (T-ITS 2022): night-time thermal frames to daytime color, with guided attention.
 
 ToDayGAN (ICRA 2019) is where it starts from, and a variant of this method: encoders E and renderers
 R of both domains, crossed, and a critic of three views for each. With x frames, y translations and
@@ -12,7 +12,7 @@ z what came back,
     + 5 TV(y)                    tv: thermal noise is not to become texture
     + 0.5 L_sga(edges(x), y)     sga: structured gradient alignment, y is steep where x has an edge
     + L_ad(W)                    ad: the attention maps W of E(x) share out the frame
-    + L_accs(E(x), E(y), W)      accs: and look at alike things in both domains, from an epoch on
+    + L_accs(E(x), E(y), W)      accs: and attend to like things in both domains, from an epoch on
 
 each summed over both domains. `gen_ab` holds E_a and R_b, `gen_ba` E_b and R_a (networks/combogan).
 ToDayGAN is the first two lines; with smooth frames, group norm and spectral norm it is the
@@ -25,40 +25,42 @@ Public code: FuyaLuo/PearlGAN and AAnoosheh/ToDayGAN, whose domain A, visible, i
 """
 
 import functools
+from typing import Any
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import image_pool, ops
-from i2vjax.core.state import apply_gradients, name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import attention_maps, edges, gradients, reconstruction, relativistic
+from i2vjax.methods import shared
+from i2vjax.methods.base import Batch, Params
+from i2vjax.methods.shared import SIDES
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains
-SIDES = (('a', 'b'), ('b', 'a'))   # read, drawn
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Two generators, two critics of three views."""
   a, b = config.data.channels_a, config.data.channels_b
-  return {
-    'gen_ab': combogan.generator(config, a, b),
-    'gen_ba': combogan.generator(config, b, a),
-    'disc_a': multi_view_critic.critics(config, a),
-    'disc_b': multi_view_critic.critics(config, b),
-  }
+  return {'gen_ab': combogan.generator(config, a, b), 'gen_ba': combogan.generator(config, b, a),
+          'disc_a': multi_view_critic.critics(config, a),
+          'disc_b': multi_view_critic.critics(config, b)}
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """One frame of the domain each network reads."""
-  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-          for channels in (config.data.channels_a, config.data.channels_b))
+  a, b = shared.example_frames(config)
   return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,)}
 
 
-def model_state(config):
+def model_state(config: ConfigDict) -> Any:
   """The vectors of the spectral norm, {'spectral': {critic: vectors}}; {} without that norm."""
   if config.disc.norm != 'spectral':
     return {}
@@ -69,103 +71,142 @@ def model_state(config):
                        for name, tree in shapes.items()}}
 
 
-def batch_fields(config):
+def batch_fields(config: ConfigDict) -> tuple[str, ...]:
   """Edge maps of the domains that have a folder of them; its field is named after the files."""
+  if not config.weights.sga:
+    return ()
   swapped = config.data.direction == 'b2a'
-  return tuple(f'edges_{x}' for x, y in SIDES
-               if config.weights.sga and config.data.get(f'edges_{y if swapped else x}', ''))
+  folders = {x: config.data.get(f'edges_{y if swapped else x}', '') for x, y in SIDES}
+  return tuple(f'edges_{x}' for x in 'ab' if folders[x])
 
 
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The generators move against the critics as they are, then both critics.
 
   The critics judge real frames once, for both moves, and earlier fakes or those just made.
   """
   config = model.config
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  critics, after = in_use(config, state.params, state.model_state)
-  scores, pull = real_scores(model, state, real)
-  found = edge_maps(config, batch)
+  critics, model_state = normalized_critics(config, state.params, state.model_state)
+  scores, pull_back = real_scores(model, state, real)
+  edges_of = edge_maps(config, batch)
 
   def gen_loss(params):
-    made = translations(model, params, real)
-    total, terms = weighted(
-        objectives(model, critics, state.step, real, made, scores, found, key),
-        config.weights)
-    return total, (terms, made['fake'])
-  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
-  state, terms['disc'] = critic_move(model, state, scores, pull, fake, key)
-  return state.replace(model_state=after), terms
+    outputs = translations(model, params, real)
+    total, terms = weighted({
+        **adversarial_term(model, critics, scores, outputs['fake']),
+        **cycle_terms(config, state.step, real, outputs['back']),
+        **gradient_terms(config, outputs['fake'], edges_of, key),
+        **attention_terms(config, state.step, outputs),
+    }, config.weights)
+    return total, (terms, outputs['fake'])
+  state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  state, terms['disc'] = update_critics(model, state, scores, pull_back, fakes, key)
+  return state.replace(model_state=model_state), terms
 
 
 def translations(model, params, real):
-  """All that the generators draw of a batch, and what they see on the way, in three calls.
+  """All images and features that the generators make of a batch, in three calls of encoders.
 
   Args:
     real: {'a': x_a [B, H, W, C], 'b': x_b}, as many of one as of the other.
 
   Returns:
-    {kind: {domain of what is read or drawn: array}}: 'code' E_d(x_d), 'maps' its four attention
-    maps (None without attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
+    {kind: {domain d: array}}: 'code' E_d(x_d), 'maps' its four attention maps (None without
+    attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
   """
   ab, ba = (functools.partial(model.apply, params, f'gen_{x}{y}') for x, y in SIDES)
   code_b, maps_b = ba(real['b'], method='encode')
   fake_a = ba(code_b, method='decode')
   both, maps = ab(jnp.concatenate([real['a'], fake_a]), method='encode')   # E_a reads x_a and y_a
-  seen, drawn = (jnp.split(x, 2) for x in (both, ab(both, method='decode')))
-  again_b, _ = ba(drawn[0], method='encode')
-  return {'code': {'a': seen[0], 'b': code_b},
+  code_a, again_a = jnp.split(both, 2)
+  fake_b, back_b = jnp.split(ab(both, method='decode'), 2)
+  again_b, _ = ba(fake_b, method='encode')
+  return {'code': {'a': code_a, 'b': code_b},
           'maps': {'a': None if maps is None else jnp.split(maps, 2)[0], 'b': maps_b},
-          'fake': {'a': fake_a, 'b': drawn[0]},
-          'again': {'a': seen[1], 'b': again_b},
-          'back': {'a': ba(again_b, method='decode'), 'b': drawn[1]}}
+          'fake': {'a': fake_a, 'b': fake_b},
+          'again': {'a': again_a, 'b': again_b},
+          'back': {'a': ba(again_b, method='decode'), 'b': back_b}}
 
 
-def objectives(model, critics, step, real, made, scores, found, key):
-  """{term: function that computes it}, of the generators.
+# ---- Terms of the generators, each the sum of both domains: {term: function that computes it}
+
+
+def adversarial_term(model, critics, scores, fake):
+  """y is to be more real than x, on every map of scores.
 
   Args:
-    critics: parameters of the critics as of `in_use`, constants.
-    step: steps done, for what begins at an epoch.
-    made: of `translations`. scores: of `judged`. found: of `edge_maps`.
+    critics: parameters as `normalized_critics` returns them, constants.
+    scores: of real frames, as `real_scores` returns them; constants here.
+    fake: {d: y_d}.
+  """
+  def of_domain(d):
+    return relativistic.over_branches(
+        jax.lax.stop_gradient(scores[d]), model.apply(critics, f'disc_{d}', fake[d]), 1)
+  return {'adversarial': lambda: of_domain('b') + of_domain('a')}
+
+
+def cycle_terms(config, step, real, back):
+  """What came back equals the frame it began with.
+
+  Args:
+    step: steps done; `cycle_ssim` begins with an epoch.
+    real, back: {d: x_d} and {d: z_d}.
+  """
+  def cycle():
+    return sum(reconstruction.smooth_l1(back[d], real[d]) for d in 'ab')
+
+  def cycle_ssim():
+    differences = sum(reconstruction.dissimilarity(back[d], real[d]) for d in 'ab')
+    return ramp(config, step, 'ssim') * differences
+  return {'cycle': cycle, 'cycle_ssim': cycle_ssim}
+
+
+def gradient_terms(config, fake, edges_of, key):
+  """Translations are smooth, but steep where their source has an edge.
+
+  Args:
+    fake: {d: y_d}.
+    edges_of: as `edge_maps` returns them.
     key: of the step and device.
   """
-  config = model.config
-  sga = config.sga
+  def tv():
+    return sum(gradients.total_variation(fake[y]) for _, y in SIDES)
 
-  def both(term):
-    return sum(term(x, y) for x, y in SIDES)
+  def alignment(x, y):
+    return gradients.alignment(name_key(key, f'patch_{x}'), edges_of[x],
+                               gradients.magnitude(fake[y]), config.sga.grid, config.sga.threshold)
 
-  def aligned(x, y):
-    return gradients.alignment(name_key(key, f'patch_{x}'), found[x],
-                               gradients.magnitude(made['fake'][y]), sga.grid, sga.threshold)
-  return {
-      'adversarial': lambda: both(lambda x, y: relativistic.over_branches(
-          jax.lax.stop_gradient(scores[y]), model.apply(critics, f'disc_{y}', made['fake'][y]), 1)),
-      'cycle': lambda: both(lambda x, y: reconstruction.smooth_l1(made['back'][x], real[x])),
-      'cycle_ssim': lambda: ramp(config, step, 'ssim') * both(
-          lambda x, y: reconstruction.dissimilarity(made['back'][x], real[x])),
-      'tv': lambda: both(lambda x, y: gradients.total_variation(made['fake'][y])),
-      'sga': lambda: both(aligned),
-      **attentional(config, step, made)}
+  def sga():
+    return sum(alignment(x, y) for x, y in SIDES)
+  return {'tv': tv, 'sga': sga}
 
 
-def attentional(config, step, made):
-  """{'ad', 'accs'}, of the maps of real frames alone; without attention there are none.
+def attention_terms(config, step, outputs):
+  """On the attention maps of real frames alone; {} for generators without attention.
 
-  Features are constants: W of the other domain lies over E(y) because y keeps its frame's geometry.
+  Features are constants: W of the other domain fits E(y) because y keeps its frame's geometry.
+
+  Args:
+    step: steps done; `accs` begins with an epoch.
+    outputs: as `translations` returns them.
   """
   if not config.gen.attention:
     return {}
-  W = {x: maps[..., 1:] for x, maps in made['maps'].items()}   # M2, M3, M4: not the coarsest
-  return {
-      'ad': lambda: sum(attention_maps.diversity(W[x]) for x in 'ab'),
-      'accs': lambda: ramp(config, step, 'accs') * sum(
-          attention_maps.conditional_similarity(made['code'][x], W[x], made['again'][x], W[y])
-          for x, y in SIDES)}
+  code, again = outputs['code'], outputs['again']
+  W = {x: maps[..., 1:] for x, maps in outputs['maps'].items()}   # M2, M3, M4: not the coarsest
+
+  def ad():
+    return sum(attention_maps.diversity(W[x]) for x in 'ab')
+
+  def accs():
+    similarities = sum(attention_maps.conditional_similarity(code[x], W[x], again[x], W[y])
+                       for x, y in SIDES)
+    return ramp(config, step, 'accs') * similarities
+  return {'ad': ad, 'accs': accs}
 
 
 def ramp(config, step, name):
@@ -179,102 +220,103 @@ def edge_maps(config, batch):
     return None
   infrared = 'a' if config.data.direction == 'a2b' else 'b'
 
-  def one(x):
+  def of_domain(x):
     if f'edges_{x}' in batch:
       return ops.fold(batch[f'edges_{x}']).astype(jnp.float32) / 255
-    return (edges.contours if x == infrared else edges.canny)(ops.fold(batch[x]))
-  return {x: one(x) for x in 'ab'}
+    detect = edges.contours if x == infrared else edges.canny
+    return detect(ops.fold(batch[x]))
+  return {x: of_domain(x) for x in 'ab'}
 
 
 # ---- The critics
 
 
-def in_use(config, params, extra):
-  """The critics' parameters as they judge, and `extra` after the step that this is part of.
+def normalized_critics(config, params, model_state):
+  """(the critics' parameters with spectral norm, `model_state` after this step).
 
   Every pass of a step starts from the same vectors, so that all see the same norm (public code
   moves them three times).
 
   Args:
-    params: with those of the critics. extra: of the state.
+    params: with those of the critics. model_state: of the state.
   """
+  critics = {name: params[name] for name in PLAYERS['disc']}
   if config.disc.norm != 'spectral':
-    return {name: params[name] for name in PLAYERS['disc']}, extra
-  found = {name: spectral.normalize(params[name], extra['spectral'][name])
-           for name in PLAYERS['disc']}
-  weights, vectors = ({name: pair[i] for name, pair in found.items()} for i in (0, 1))
-  return weights, {**extra, 'spectral': vectors}
+    return critics, model_state
+  vectors = {}
+  for name, weights in critics.items():
+    critics[name], vectors[name] = spectral.normalize(weights, model_state['spectral'][name])
+  return critics, {**model_state, 'spectral': vectors}
 
 
 def real_scores(model, state, real):
   """Scores of real frames, and the way back from their gradient to the critics' parameters.
 
   Returns:
-    ({domain: {view: maps}}, function of as much that returns ({critic: gradient},)).
+    ({domain: {view: maps}}, function of their gradients that returns ({critic: gradient},)).
   """
-  def scores(own):
-    critics, _ = in_use(model.config, own, state.model_state)
+  def scores(params):
+    critics, _ = normalized_critics(model.config, params, state.model_state)
     return {x: model.apply(critics, f'disc_{x}', real[x]) for x in 'ab'}
   return jax.vjp(scores, {name: state.params[name] for name in PLAYERS['disc']})
 
 
-def critic_move(model, state, scores, pull, fake, key):
+def update_critics(model, state, scores, pull_back, fakes, key):
   """Both critics move: real frames score more than fakes from the pools, by 1.
 
   Args:
-    scores, pull: of `judged`, with the parameters that the critics still have.
-    fake: {domain: [B, H, W, C]}, just made.
+    scores, pull_back: as `real_scores` returns them, of the parameters that critics still have.
+    fakes: {domain: [B, H, W, C]}, just made.
 
   Returns:
     (state, loss).
   """
   config = model.config
-  pools, shown = dict(state.device_state), {}
-  for x in 'ab':
-    name = f'pool_{x}'
-    pools[name], shown[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
+  state, shown = shared.through_pools(state, key, {x: fakes[x] for x in 'ab'})
 
-  def loss(own, scores):
-    critics, _ = in_use(config, own, state.model_state)
+  def loss(params, scores):
+    critics, _ = normalized_critics(config, params, state.model_state)
     return config.gan.d_scale * sum(relativistic.over_branches(
         scores[x], model.apply(critics, f'disc_{x}', shown[x]), -1) for x in 'ab')
-  own = {name: state.params[name] for name in PLAYERS['disc']}
-  value, (grads, back) = jax.value_and_grad(loss, (0, 1))(own, scores)
-  grads = jax.tree.map(jnp.add, grads, *pull(back))
-  return apply_gradients(model, state.replace(device_state=pools), 'disc', grads), value
+  params = {name: state.params[name] for name in PLAYERS['disc']}
+  value, (grads, of_scores) = jax.value_and_grad(loss, (0, 1))(params, scores)
+  grads = jax.tree.map(jnp.add, grads, *pull_back(of_scores))
+  return apply_gradients(model, state, 'disc', grads), value
 
 
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
+def translate(model: Model, params: Params, model_state: Any, carry: Any,
+              frames: jax.Array) -> tuple[Any, jax.Array]:
   """Frame by frame with gen_ab. [B, T, H, W, C] -> the same.
 
   With `eval.stretch='minmax'` each frame is stretched to the whole range, as the published scores
   have it; over time that flickers.
   """
   del model_state
-  fake = model.apply(params, 'gen_ab', ops.fold(frames))
+  fake = shared.per_frame(model, params, 'gen_ab', frames)
   if model.config.eval.stretch == 'minmax':
-    low, high = (f(fake, axis=(1, 2, 3), keepdims=True) for f in (jnp.min, jnp.max))
+    low = jnp.min(fake, axis=(2, 3, 4), keepdims=True)
+    high = jnp.max(fake, axis=(2, 3, 4), keepdims=True)
     fake = 2 * (fake - low) / jnp.maximum(high - low, 1e-6) - 1
-  return carry, ops.unfold(fake, frames.shape[1])
+  return carry, fake
 
 
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: both ways and back, edges, and the finest attention."""
-  config = model.config
   del model_state, key
+  config = model.config
   first = {x: batch[x][:, :1] for x in 'ab'}
   first |= {name: value[:, :1] for name, value in batch.items() if name.startswith('edges_')}
   real = {x: first[x][:, 0] for x in 'ab'}
-  made, found = translations(model, params, real), edge_maps(config, first)
-  rows = {}
+  outputs, edges_of, rows = translations(model, params, real), edge_maps(config, first), {}
   for x, y in SIDES:
-    rows |= {x: real[x], f'{x} to {y}': made['fake'][y], f'back to {x}': made['back'][x]}
-    if found:
-      rows[f'edges of {x}'] = 2 * found[x][..., None] - 1
+    rows |= {x: real[x], f'{x} to {y}': outputs['fake'][y], f'back to {x}': outputs['back'][x]}
+    if edges_of:
+      rows[f'edges of {x}'] = 2 * edges_of[x][..., None] - 1
     if config.gen.attention:
-      finest = ops.resize(made['maps'][x][..., 3:], real[x].shape[1:3])
+      finest = ops.resize(outputs['maps'][x][..., 3:], real[x].shape[1:3])
       rows[f'attention of {x}'] = 2 * finest - 1
-  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
+  return shared.in_color(rows)

@@ -1,4 +1,4 @@
-"""Recycle-GAN (ECCV 2018): what is translated, predicted a frame ahead and led back must be true.
+"""Recycle-GAN (ECCV 2018): translators and next-frame predictors in cycles.
 
 Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row.
 
@@ -11,60 +11,133 @@ Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in
     + 10 [|G_yx(y'0) - x0| + |G_yx(y'1) - x1|]                     cycle     (variant 2 only)
     + 5  [|G_xy(y0) - y0| + |G_xy(y1) - y1|]                       identity  (variant 2 only)
 
-Public code: aayushbansal/Recycle-GAN, whose G_A is our `gen_ab` and whose D_A, the judge of domain
+Public code: aayushbansal/Recycle-GAN, whose G_A is our `gen_ab` and whose D_A, the critic of domain
 b, is our `disc_b`; variant 1 is its 'recycle_gan', variant 2 its 'recycle_gan_cycle', on which
-I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method: `perceptual`,
-`weights.exs`, `weights.ins`; images and terms are therefore those of i2vgan.py.
+I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method (feature_terms.py):
+`perceptual`, `weights.exs`, `weights.ins`.
 """
 
-from i2vjax.core import ops
+import functools
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from i2vjax.core import image_pool
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import update, weighted
-from i2vjax.losses import pixel, synthetic_motion
-from i2vjax.methods import i2vgan
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, name_key, update, weighted
+from i2vjax.losses import adversarial, pixel, synthetic_motion
+from i2vjax.methods import feature_terms, shared, triplets
+from i2vjax.methods.base import Batch, Params
+from i2vjax.methods.shared import SIDES
+from i2vjax.networks import patchgan, resnet, unet
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
-frozen_networks = (
-  i2vgan.frozen_networks
-)  # VGG-19 with `perceptual`, which makes every distance I2V-GAN's VL
-device_state = i2vgan.device_state
-sample_rows = i2vgan.sample_rows
+frozen_networks = feature_terms.frozen_networks   # VGG-19 with `perceptual`: VL in place of |.|
+device_state = image_pool.of_both_domains
+translate = shared.framewise('gen_ab')            # nothing looks back in time
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Two generators, predictors and critics."""
-  nets = i2vgan.networks(config)
-  return {name: nets[name] for names in PLAYERS.values() for name in names}
+  a, b = config.data.channels_a, config.data.channels_b
+  if a != b and (config.weights.identity or feature_terms.uses_nce(config)):
+    raise UserError(f'gen_ab reads frames of both domains, so data.channels_a={a} must equal '
+                    f'data.channels_b={b}, unless weights.identity, exs and ins are 0')
+  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+          'pred_a': unet.predictor(config, a), 'pred_b': unet.predictor(config, b),
+          'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 
 
-def example_inputs(config):
-  """A frame, or two frames side by side, as each network reads."""
-  examples = i2vgan.example_inputs(config)
-  return {name: examples[name] for names in PLAYERS.values() for name in names}
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
+  """A frame, or two frames side by side. UserError: a feature of `nce.taps` that is not there."""
+  feature_terms.taps(config)
+  a, b = shared.example_frames(config)
+  return {'gen_ab': (a,), 'gen_ba': (b,), 'disc_a': (a,), 'disc_b': (b,),
+          'pred_a': (jnp.concatenate([a, a], -1),), 'pred_b': (jnp.concatenate([b, b], -1),)}
 
 
-def step(model, state, batch, key):
+# ---- The step
+
+
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """Generators and predictors move together; then both critics, with the fakes made before that."""
   config = model.config
-  real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
-  nets, heads = i2vgan.with_projections(model, state.key)
+  real = {x: triplets.three_frames(batch[x]) for x in 'ab'}
+  model, projections = feature_terms.with_projections(model, state.key)
 
   def gen_loss(params):
-    params = {**params, **heads}
-    made = i2vgan.translations(model, params, real, key)
+    params = {**params, **projections}
+    outputs = translations(model, params, real, key)   # every image and feature, once
     total, terms = weighted({
-        **i2vgan.adversarial_terms(model, params, made),
-        **i2vgan.cyclic_terms(model, made, real, pixel_distance(config)),
-        **i2vgan.similarity_terms(model, params, made, key),
-        **i2vgan.identity_term(made, real),
+        **adversarial_terms(model, params, outputs),
+        **cyclic_terms(model, outputs, real, pixel_distance(config)),
+        **feature_terms.similarity_terms(model, params, outputs, key),
+        **identity_term(outputs, real),
     }, config.weights)
-    return total, (terms, i2vgan.for_critics(made))
+    return total, (terms, fakes_for_critics(outputs))
 
   state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
-  state, critic_terms = i2vgan.critics(model, state, real, fakes, key)
+  state, critic_terms = update_critics(model, state, real, fakes, key)
   return state, {**terms, **critic_terms}
+
+
+def translations(model, params, real, key):
+  """The images and features of a step that the terms in use ask for (triplets.py)."""
+  config, weights = model.config, model.config.weights
+  weight_of_frame = (weights.cycle, weights.cycle, weights.recycle)
+  back = [i for i, weight in enumerate(weight_of_frame) if weight]
+
+  def call(purpose, name, *inputs, **options):
+    block = config.pred if name.startswith('pred') else config.gen
+    if block.get('dropout', False):
+      options['rngs'] = {'dropout': name_key(key, purpose)}
+    return model.apply(params, name, *inputs, **options)
+  return triplets.translations(call, real, back, bool(weights.identity), feature_terms.taps(config))
+
+
+# ---- Terms, each the sum of both directions; `outputs` as triplets.translations returns them
+
+
+def adversarial_terms(model, params, outputs):
+  """gan(D_x(x'i), real) summed over three frames; that of predicted real frames is optional."""
+  def term(x, images):
+    scores = model.apply(params, f'disc_{x}', jnp.concatenate(images))
+    return len(images) * adversarial.generator_loss(scores, model.config.gan.mode)
+  # The second is off as published, although the critics are trained on these images as fakes.
+  return {
+      'adversarial': lambda: sum(term(x, outputs[x]['fake']) for x in 'ab'),
+      'predictor_adversarial': lambda: sum(term(x, [outputs[x]['predicted']]) for x in 'ab')}
+
+
+def cyclic_terms(model, outputs, real, distance=pixel.l1):
+  """{'cycle', 'recycle', 'recurrent'} of what came back and of what was predicted from real frames.
+
+  With `perceptual` distances are VL (feature_terms.py); VGG in two calls for all.
+
+  Args:
+    distance: of two images [B, H, W, C].
+  """
+  terms = [term for term in feature_terms.VL_TERMS if model.config.weights[term]]
+  pairs = [(term, *pair) for term in terms for pair in cyclic_pairs(outputs, term)]
+  added = feature_terms.perceptual_distances(model, real, [pair for _, *pair in pairs])
+  values = dict.fromkeys(terms, 0.0)
+  for (term, x, i, image), more in zip(pairs, added, strict=True):
+    values[term] += distance(image, real[x][i]) + more
+  return {term: functools.partial(values.get, term) for term in terms}
+
+
+def cyclic_pairs(outputs, term):
+  """[(domain, frame, image that should equal it)] of one of the cyclic terms."""
+  if term == 'recurrent':
+    return [(x, 2, outputs[x]['predicted']) for x in 'ab']
+  frames = (0, 1) if term == 'cycle' else (2,)
+  return [(x, i, outputs[x]['back'][i]) for x in 'ab' for i in frames]
 
 
 def pixel_distance(config):
@@ -75,8 +148,62 @@ def pixel_distance(config):
   return norms[config.rec.norm]
 
 
-def translate(model, params, model_state, carry, frames):
-  """Frame by frame with gen_ab; nothing looks back in time. [B, T, H, W, C] -> the same."""
-  del model_state
-  fake = model.apply(params, 'gen_ab', ops.fold(frames))
-  return carry, ops.unfold(fake, frames.shape[1])
+def identity_term(outputs, real):
+  """A frame of the target domain passes unchanged; L1 alone, frames 0 and 1."""
+  def of_domain(x):
+    pairs = zip(outputs[x]['identity'], real[x][:2], strict=True)
+    return [pixel.l1(image, frame) for image, frame in pairs]
+  return {'identity': lambda: sum([*of_domain('a'), *of_domain('b')])}
+
+
+# ---- Critics
+
+
+def fakes_for_critics(outputs):
+  """{x: [4 B, H, W, C]}: x'0, x'1, x'2 and the prediction of real frames, in this order."""
+  return {x: jnp.concatenate([*outputs[x]['fake'], outputs[x]['predicted']]) for x in 'ab'}
+
+
+def update_critics(model, state, real, fakes, key):
+  """Both critics move, on fakes that went through the pools. Returns (state, {critic: loss})."""
+  state, shown = shared.through_pools(state, key, fakes)
+  terms = {}
+  for x in 'ab':
+    name = f'disc_{x}'
+    state, terms[name] = update(model, state, name, PLAYERS[name], functools.partial(
+        critic_loss, model, name=name, real=real[x], fakes=shown[x]))
+  return state, terms
+
+
+def critic_loss(model, params, name, real, fakes):
+  """Sum over the pairs (x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p) of half real + half fake.
+
+  One call for seven images: the real frame 2 counts twice.
+  """
+  gan = model.config.gan
+  scores = model.apply(params, name, jnp.concatenate([*real, fakes]))
+  count = len(scores) * 3 // 7
+  on_real = adversarial.patch_losses(scores[:count], True, gan.mode).reshape(3, -1).mean(1)
+  on_fake = adversarial.patch_losses(scores[count:], False, gan.mode)
+  return gan.d_scale * (on_real @ jnp.array([1.0, 1.0, 2.0]) + 4 * jnp.mean(on_fake))
+
+
+# ---- Use
+
+
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
+  """Rows of the sample sheet: both directions, the way back, and the predicted frame 2."""
+  del model_state, key
+  rows = {}
+  for x, y in SIDES:
+    first, second, third = (batch[x][:, i] for i in range(3))
+    fake = [model.apply(params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
+    rows |= {
+        x: third,
+        f'{x} to {y}': fake[2],
+        f'{x} to {y}, predicted': model.apply(params, f'pred_{y}',
+                                              jnp.concatenate(fake[:2], -1)),
+        f'back to {x}': model.apply(params, f'gen_{y}{x}', fake[2]),
+        f'{x}, predicted': model.apply(params, f'pred_{x}', jnp.concatenate([first, second], -1))}
+  return shared.in_color(rows)

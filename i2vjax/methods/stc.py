@@ -1,4 +1,4 @@
-"""STC-V2V (Park et al., ACM MM 2019): a translator that carries its own output along the flow.
+"""STC-V2V (ACM MM 2019): a recurrent translator that warps its own output.
 
 One direction, x to y (a to b; b to a with networks of its own). x_1 ... x_K are frames in a row,
 f_t is the flow on x_t back to x_{t-1}, W(y, f)(p) = y(p + f(p)). I is the image generator, F the
@@ -28,31 +28,38 @@ fusion network and the content loss; the visibility O_t is that of fast_blind_vi
 config names the source of every number.
 """
 
+from typing import Any
+
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from ml_collections import ConfigDict
 
 from i2vjax.core import image_pool, ops
 from i2vjax.core.errors import UserError
-from i2vjax.core.state import name_key, update, weighted
+from i2vjax.core.model import Model
+from i2vjax.core.state import State, update, weighted
 from i2vjax.flow import estimate
 from i2vjax.flow import visibility as masks
 from i2vjax.losses import adversarial, perceptual, pixel
-from i2vjax.methods import cyclegan
+from i2vjax.methods import shared
+from i2vjax.methods.base import Batch, Params
+from i2vjax.methods.shared import SIDES
 from i2vjax.networks import fusion, patchgan, resnet, vgg
 
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba', 'flow')
 device_state = image_pool.of_both_domains   # empty as the paper has none
-SIDES = (('a', 'b'), ('b', 'a'))
+batch_fields = estimate.batch_fields        # known flow, where `flow.name` takes it
 BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
 CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
            'cycle.prev': ('real', 'recon')}
 
 
-def networks(config):
+def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """Two ResNet generators, two fusion blocks, two PatchGAN critics.
 
-  With `fuse.kind` 'average' or 'mask' the fusion blocks are there, but neither used nor moved.
+  With `fuse.kind` 'average' or 'mask' the fusion blocks are neither used nor trained.
   """
   check(config)
   a, b = config.data.channels_a, config.data.channels_b
@@ -63,31 +70,28 @@ def networks(config):
 
 def check(config):
   """Refuse unknown choices, and windows of single frames."""
-  for field, known in CHOICES.items():
+  for field, choices in CHOICES.items():
     block, name = field.split('.')
-    if config[block][name] not in known:
-      raise UserError(f'{field}={config[block][name]!r}: choose one of {", ".join(known)}')
+    if config[block][name] not in choices:
+      raise UserError(f'{field}={config[block][name]!r}: choose one of {", ".join(choices)}')
   if config.data.frames < 2:
     raise UserError(f'data.frames={config.data.frames}: this method is trained on frames in a '
-                     'row, set --config.data.frames=3')
+                    'row, set --config.data.frames=3')
 
 
-def example_inputs(config):
+def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """One frame of the domain each network reads; a fusion block reads a difference in the target."""
-  a, b = (jnp.zeros((1, *ops.hw(config.data.crop_size), channels))
-          for channels in (config.data.channels_a, config.data.channels_b))
+  a, b = shared.example_frames(config)
   return {'gen_ab': (a,), 'gen_ba': (b,), 'fuse_ab': (b,), 'fuse_ba': (a,), 'disc_a': (a,),
           'disc_b': (b,)}
 
 
 def uses_vgg(config):
   """True if contents are compared."""
-  if config.perceptual not in ('vgg', 'none', 'random'):
-    raise UserError(f"perceptual={config.perceptual!r}: choose 'vgg', 'none' or 'random'")
-  return bool(config.perceptual != 'none' and config.weights.content)
+  return shared.uses_vgg(config, config.weights.content)
 
 
-def frozen_networks(config):
+def frozen_networks(config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
   """The estimator of flow, where it has parameters, and the frozen VGG."""
   frozen = estimate.frozen_networks(config)
   if uses_vgg(config):
@@ -98,13 +102,10 @@ def frozen_networks(config):
   return frozen
 
 
-batch_fields = estimate.batch_fields   # known flow, where `flow.name` takes it
-
-
 # ---- The step
 
 
-def step(model, state, batch, key):
+def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """Generators and fusion blocks move together; then both critics, on frames made before that."""
   config = model.config
   real = {x: batch[x] for x in 'ab'}
@@ -112,28 +113,25 @@ def step(model, state, batch, key):
   cycles = [term for term in BACK if config.weights[term]]
 
   def gen_loss(params):
-    made = {x: translation(model, params, x, y, real[x], motion[x], cycles)
-            for x, y in SIDES}
+    clips = {x: translation(model, params, x, y, real[x], motion[x], cycles)
+             for x, y in SIDES}   # by the domain they start from
+    fake = {x: clips[x]['fake'] for x in 'ab'}
     total, terms = weighted({
-        'adversarial': lambda: sum(adversarial_term(model, params, y, made[x]['fake'])
-                           for x, y in SIDES),
-        'cycle_2d': lambda: sum(pixel.l1(made[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
-        'cycle_3d': lambda: sum(pixel.l1(made[x]['again'], real[x][:, 1:]) for x in 'ab'),
-        **content_term(model, {x: made[x]['fake'] for x in 'ab'}, real),
-        'temporal': lambda: sum(temporal_term(made[x], motion[x]) for x in 'ab'),
+        'adversarial': lambda: sum(adversarial_term(model, params, y, fake[x]) for x, y in SIDES),
+        'cycle_2d': lambda: sum(pixel.l1(clips[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
+        'cycle_3d': lambda: sum(pixel.l1(clips[x]['again'], real[x][:, 1:]) for x in 'ab'),
+        **content_term(model, fake, real),
+        'temporal': lambda: sum(temporal_term(clips[x], motion[x]) for x in 'ab'),
     }, config.weights)
-    return total, (terms | figures(made, motion), {y: ops.fold(made[x]['fake']) for x, y in SIDES})
+    fakes = {y: ops.fold(fake[x]) for x, y in SIDES}   # by the domain they look like
+    return total, (terms | figures(clips, motion), fakes)
 
-  state, (terms, fake) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
-
-  pools = dict(state.device_state)
-  for x in 'ab':
-    name = f'pool_{x}'
-    pools[name], fake[x] = image_pool.query(pools[name], name_key(key, name), fake[x])
-  state, seen = state.replace(device_state=pools), {x: ops.fold(real[x]) for x in 'ab'}
+  state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
+  state, fakes = shared.through_pools(state, key, fakes)
+  frames = {x: ops.fold(real[x]) for x in 'ab'}
 
   def disc_loss(params):
-    losses = {f'disc_{x}': cyclegan.critic_loss(model, params, f'disc_{x}', seen[x], fake[x])
+    losses = {f'disc_{x}': shared.critic_loss(model, params, f'disc_{x}', frames[x], fakes[x])
               for x in 'ab'}
     return sum(losses.values()), losses
   state, critic_terms = update(model, state, 'disc', PLAYERS['disc'], disc_loss)
@@ -141,26 +139,26 @@ def step(model, state, batch, key):
 
 
 def motions(model, batch):
-  """What is known of the motion before anything is translated, for each domain.
+  """Flow, visibility and moved real frames of each domain, before anything is translated.
 
   Returns:
-    {x: {'flow': [B, K-1, H, W, 2], 'seen': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
+    {x: {'flow': [B, K-1, H, W, 2], 'visible': O_t [B, K-1, H, W, 1], 'moved': W(x_{t-1}, f_t)
     [B, K-1, H, W, C]}}, all constant.
   """
-  flows = estimate.of_clips(model, batch, [(x, 'backward') for x in 'ab'])
-  found = {}
-  for (x, _), motion in flows.items():
-    now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(motion)
-    parts = {'flow': along, 'seen': visibility(model.config, now, before, along),
+  flows = estimate.flows_of_clips(model, batch, [(x, 'backward') for x in 'ab'])
+  motion = {}
+  for (x, _), flow in flows.items():
+    now, before, along = ops.fold(batch[x][:, 1:]), ops.fold(batch[x][:, :-1]), ops.fold(flow)
+    parts = {'flow': along, 'visible': visibility(model.config, now, before, along),
              'moved': ops.warp(before, along)}
-    found[x] = {name: ops.unfold(part, motion.shape[1]) for name, part in parts.items()}
-  return jax.lax.stop_gradient(found)
+    motion[x] = {name: ops.unfold(part, flow.shape[1]) for name, part in parts.items()}
+  return jax.lax.stop_gradient(motion)
 
 
-def visibility(config, now, before, motion):
+def visibility(config, now, before, flow):
   """O_t of frames [B, H, W, C] and the flow from the first to the second: [B, H, W, 1]."""
   mask = config.mask
-  return masks.photometric(now, before, motion, alpha=mask.alpha, norm=mask.norm,
+  return masks.photometric(now, before, flow, alpha=mask.alpha, norm=mask.norm,
                            in_frame=mask.in_frame)
 
 
@@ -171,25 +169,24 @@ def translation(model, params, x, y, real, motion, terms=BACK):
     {'fake': y_t [B, K, H, W, C], 'moved': p_t, 'mask': m_t; with a term of BACK 'back': h_t; with
     'cycle_3d' 'again': r_t, 'mask_back': m'_t}; p, m, r and m' from t = 2 on.
   """
-  length = real.shape[1]
-  there = ops.unfold(model.apply(params, f'gen_{x}{y}', ops.fold(real)), length)
+  there = shared.per_frame(model, params, f'gen_{x}{y}', real)
   fake, moved, mask = recurrence(model, params, f'fuse_{x}{y}', there, motion)
-  made = {'fake': fake, 'moved': moved, 'mask': mask}
+  clips = {'fake': fake, 'moved': moved, 'mask': mask}
   if not terms:
-    return made
-  back = ops.unfold(model.apply(params, f'gen_{y}{x}', ops.fold(fake)), length)
-  made['back'] = back
+    return clips
+  back = clips['back'] = shared.per_frame(model, params, f'gen_{y}{x}', fake)
   if 'cycle_3d' not in terms:
-    return made
+    return clips
   name = f'fuse_{y}{x}'
   if model.config.cycle.prev == 'recon':
     again, _, mask_back = recurrence(model, params, name, back, motion)
     again = again[:, 1:]
   else:   # nothing waits for anything: all frames in one call
-    again, mask_back = (ops.unfold(part, length - 1) for part in fuse(
-        model, params, name, ops.fold(back[:, 1:]), ops.fold(motion['moved']),
-        ops.fold(motion['seen'])))
-  return {**made, 'again': again, 'mask_back': mask_back}
+    later = (back[:, 1:], motion['moved'], motion['visible'])
+    again, mask_back = fuse(model, params, name, *map(ops.fold, later))
+    length = real.shape[1] - 1
+    again, mask_back = ops.unfold(again, length), ops.unfold(mask_back, length)
+  return {**clips, 'again': again, 'mask_back': mask_back}
 
 
 def recurrence(model, params, name, new, motion):
@@ -198,42 +195,42 @@ def recurrence(model, params, name, new, motion):
   Returns:
     (y [B, K, H, W, C], p and m from t = 2 on [B, K-1, ...]).
   """
-  shown, moved, kept = [new[:, 0]], [], []
+  images, moved, masks = [new[:, 0]], [], []
   for t in range(1, new.shape[1]):
-    moved.append(ops.warp(shown[-1], motion['flow'][:, t - 1]))
-    image, mask = fuse(model, params, name, new[:, t], moved[-1], motion['seen'][:, t - 1])
-    shown.append(image)
-    kept.append(mask)
-  return tuple(jnp.stack(images, axis=1) for images in (shown, moved, kept))
+    moved.append(ops.warp(images[-1], motion['flow'][:, t - 1]))
+    image, mask = fuse(model, params, name, new[:, t], moved[-1], motion['visible'][:, t - 1])
+    images.append(image)
+    masks.append(mask)
+  return jnp.stack(images, axis=1), jnp.stack(moved, axis=1), jnp.stack(masks, axis=1)
 
 
-def fuse(model, params, name, new, moved, seen):
+def fuse(model, params, name, new, moved, visible):
   """m p + (1 - m) g, and the mask m.
 
   Text and formula of the paper differ on the input, |g - p| or g - p (`fuse.input`): only the size
-  says how far the moved frame can be trusted. Ablations: m = 0.5, or m = O_t, the rule
-  (`fuse.kind`). `fuse.detach` keeps the gradient from what the mask looks at, and from p.
+  says how far the moved frame can be trusted. Ablations (`fuse.kind`): m = 0.5, or m = O_t, the
+  rule. `fuse.detach` stops the gradient at the input of the mask, and at p.
 
   Args:
     name: of the fusion block.
     new, moved: g and p, [B, H, W, C].
-    seen: O_t [B, H, W, 1].
+    visible: O_t [B, H, W, 1].
 
   Returns:
     ([B, H, W, C], [B, H, W, 1]), float32.
   """
-  config = model.config
-  if config.fuse.detach:
+  settings = model.config.fuse
+  if settings.detach:
     moved = jax.lax.stop_gradient(moved)
-  if config.fuse.kind == 'learned':
+  if settings.kind == 'learned':
     difference = new - moved
-    if config.fuse.input == 'abs':
+    if settings.input == 'abs':
       difference = jnp.abs(difference)
-    if config.fuse.detach:
+    if settings.detach:
       difference = jax.lax.stop_gradient(difference)
     mask = model.apply(params, name, difference)
   else:
-    mask = seen if config.fuse.kind == 'mask' else jnp.full_like(seen, 0.5)
+    mask = visible if settings.kind == 'mask' else jnp.full_like(visible, 0.5)
   return mask * moved + (1 - mask) * new, mask
 
 
@@ -257,28 +254,28 @@ def content_term(model, fake, real):
   def features(clips):
     length = clips['a'].shape[1]
     stacked = jnp.concatenate([ops.match_channels(ops.fold(clips[x]), 3) for x in 'ab'])
-    seen = model.apply(model.frozen, 'vgg', stacked)[config.vgg.layer]
-    return [ops.unfold(part, length) for part in jnp.split(seen, 2)]
+    maps = model.apply(model.frozen, 'vgg', stacked)[config.vgg.layer]
+    return [ops.unfold(part, length) for part in jnp.split(maps, 2)]
+
+  def distance(translated, source):
+    return perceptual.standardized_distance(ops.fold(translated), ops.fold(source))
 
   def content():
     pairs = zip(features(fake), features(real), strict=True)
-    parts = [(a[:, :1], b[:, :1], a[:, 1:], b[:, 1:]) for a, b in pairs]
-    distance = perceptual.standardized_distance
-    return sum(distance(*map(ops.fold, part[:2])) + distance(*map(ops.fold, part[2:]))
-               for part in parts)
+    return sum(distance(y[:, :1], x[:, :1]) + distance(y[:, 1:], x[:, 1:]) for y, x in pairs)
   return {'content': content}
 
 
-def temporal_term(made, motion):
+def temporal_term(clips, motion):
   """sum_t>1 mean(O_t |y_t - W(y_{t-1}, f_t)|): Eq. 7, whose norm is taken as a mean (ours)."""
-  seen = motion['seen']
-  return seen.shape[1] * pixel.l1(seen * made['fake'][:, 1:], seen * made['moved'])
+  visible = motion['visible']
+  return visible.shape[1] * pixel.l1(visible * clips['fake'][:, 1:], visible * clips['moved'])
 
 
-def figures(made, motion):
+def figures(clips, motion):
   """What is worth watching: means of m, m' (where there is a way back) and O_t, both directions."""
-  names = {'mask/kept': (made, 'mask'), 'mask/kept_back': (made, 'mask_back'),
-           'mask/visible': (motion, 'seen')}
+  names = {'mask/kept': (clips, 'mask'), 'mask/kept_back': (clips, 'mask_back'),
+           'mask/visible': (motion, 'visible')}
   return {name: sum(jnp.mean(parts[x][part]) for x in 'ab') / 2
           for name, (parts, part) in names.items() if part in parts['a']}
 
@@ -286,7 +283,8 @@ def figures(made, motion):
 # ---- Use
 
 
-def translate(model, params, model_state, carry, frames):
+def translate(model: Model, params: Params, model_state: Any, carry: Any,
+              frames: jax.Array) -> tuple[Any, jax.Array]:
   """A clip, or its next chunk, with its own output of the frame before in memory.
 
   Carry: the last frame `x`, its translation `y`, and `started`, 0 before the first frame, which
@@ -300,9 +298,9 @@ def translate(model, params, model_state, carry, frames):
   Returns:
     (carry, [B, T, H, W, C]).
   """
-  config = model.config
   del model_state
-  new = ops.unfold(model.apply(params, 'gen_ab', ops.fold(frames)), frames.shape[1])
+  config = model.config
+  new = shared.per_frame(model, params, 'gen_ab', frames)
   if carry is None:
     carry = {'x': jnp.zeros_like(frames[:, 0]), 'y': jnp.zeros_like(new[:, 0]),
              'started': jnp.zeros((len(frames), 1, 1, 1))}
@@ -311,12 +309,12 @@ def translate(model, params, model_state, carry, frames):
     x, g = inputs
     before = jnp.where(carry['started'] > 0, carry['x'], x)
     pair = {'a': jnp.stack([before, x], axis=1)}
-    motion = estimate.of_clips(model, pair, [('a', 'backward')])['a', 'backward'][:, 0]
-    moved, seen = ops.warp(carry['y'], motion), visibility(config, x, before, motion)
-    _, mask = fuse(model, params, 'fuse_ab', g, moved, seen)
+    flow = estimate.flows_of_clips(model, pair, [('a', 'backward')])['a', 'backward'][:, 0]
+    moved, visible = ops.warp(carry['y'], flow), visibility(config, x, before, flow)
+    _, mask = fuse(model, params, 'fuse_ab', g, moved, visible)
     mask = mask * carry['started']
     if config.mask.cut:
-      mask *= jnp.mean(seen, axis=(1, 2, 3), keepdims=True) >= config.mask.cut
+      mask *= jnp.mean(visible, axis=(1, 2, 3), keepdims=True) >= config.mask.cut
     y = mask * moved + (1 - mask) * g
     return {'x': x, 'y': y, 'started': jnp.ones_like(carry['started'])}, y
 
@@ -324,15 +322,16 @@ def translate(model, params, model_state, carry, frames):
   return carry, shown.swapaxes(0, 1)
 
 
-def sample_rows(model, params, model_state, batch, key):
+def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
+                key: jax.Array) -> dict[str, jax.Array]:
   """Rows of the sample sheet: the last frame of each clip there and back, and what was kept."""
   del model_state, key
   motion, rows = motions(model, batch), {}
   for x, y in SIDES:
-    made = translation(model, params, x, y, batch[x], motion[x])
-    rows |= {x: batch[x][:, -1], f'{x} to {y}': made['fake'][:, -1],
-             f'kept in {y}': 2 * made['mask'][:, -1] - 1,
+    clips = translation(model, params, x, y, batch[x], motion[x])
+    rows |= {x: batch[x][:, -1], f'{x} to {y}': clips['fake'][:, -1],
+             f'kept in {y}': 2 * clips['mask'][:, -1] - 1,
              f'flow of {x}': ops.flow_colors(motion[x]['flow'][:, -1]),
-             f'visible in {x}': 2 * motion[x]['seen'][:, -1] - 1,
-             f'back to {x}': made['again'][:, -1]}
-  return {name: ops.match_channels(images, 3) for name, images in rows.items()}
+             f'visible in {x}': 2 * motion[x]['visible'][:, -1] - 1,
+             f'back to {x}': clips['again'][:, -1]}
+  return shared.in_color(rows)

@@ -1,6 +1,7 @@
-"""The images of one step on triplets of frames (Recycle-GAN, I2V-GAN), each computed once.
+"""The images of a step on frame triplets, each computed once.
 
-Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row:
+For Recycle-GAN and I2V-GAN. Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three
+frames in a row:
 
   y'0, y'1 = G_xy(x0), G_xy(x1)      y'2 = P_y(y'0, y'1)      x2p = P_x(x0, x1)      x~i = G_yx(y'i)
 
@@ -10,7 +11,16 @@ each predictor one. No gradient is stopped anywhere.
 
 import jax.numpy as jnp
 
-SIDES = (('a', 'b'), ('b', 'a'))
+from i2vjax.core.errors import UserError
+from i2vjax.methods.shared import SIDES
+
+
+def three_frames(clips):
+  """[B, 3, H, W, C] -> [x0, x1, x2] of [B, H, W, C]."""
+  if clips.shape[1] != 3:
+    raise UserError(f'data.frames={clips.shape[1]}: this method is trained on three frames in a '
+                    'row, set --config.data.frames=3')
+  return [clips[:, i] for i in range(3)]
 
 
 def translations(call, real, back=(0, 1, 2), identity=True, taps=()):
@@ -31,54 +41,61 @@ def translations(call, real, back=(0, 1, 2), identity=True, taps=()):
     'keys': features of x0..2, 'queries': of y'0..2}}, images [B, H, W, C], features by gen_xy,
     [3, B, h, w, C] for each tap.
   """
-  made = {'a': {}, 'b': {}}
-  for side in SIDES:
-    _translate(call, real, made, side, identity, taps)
+  outputs = {'a': {}, 'b': {}}
+  for x, y in SIDES:
+    images, outputs[x]['keys'] = _translate(call, real, x, y, identity, taps)
+    outputs[y]['fake'], outputs[y]['identity'] = images[:2], images[2:]
   for x in 'ab':
-    _predict(call, real, made, x)
-  for side in SIDES:
-    _lead_back(call, made, side, back, taps)
-  return made
+    first_two = outputs[x]['fake']
+    third, outputs[x]['predicted'] = _predict(call, x, first_two, real[x][:2])
+    outputs[x]['fake'] = [*first_two, third]
+  fake = {x: outputs[x]['fake'] for x in 'ab'}
+  for x, y in SIDES:
+    outputs[y]['back'], outputs[x]['queries'] = _lead_back(call, fake, x, y, back, taps)
+  return outputs
 
 
-def _translate(call, real, made, side, identity, taps):
-  """x0 and x1 to y; y0 and y1 to themselves; x2 is only looked at."""
-  x, y = side
-  looked, same = real[x][2:] if taps else [], real[y][:2] if identity else []
-  h, made[x]['keys'] = _encode(call, 'translate', side, [*real[x][:2], *looked, *same], taps)
-  images = _decode(call, 'translate', side, h[:2] + h[2 + len(looked):])
-  made[y]['fake'], made[y]['identity'] = images[:2], images[2:]
+def _translate(call, real, x, y, identity, taps):
+  """([y'0, y'1] and, for identity, y0 and y1 by gen_xy; features of x0..2).
+
+  x2 passes the encoder alone, for its features: the predictor makes y'2.
+  """
+  encoded_only = real[x][2:] if taps else []
+  same = real[y][:2] if identity else []
+  h, keys = _encode(call, 'translate', x, y, [*real[x][:2], *encoded_only, *same], taps)
+  decoded = [*h[:2], *h[2 + len(encoded_only):]]
+  return _decode(call, 'translate', x, y, decoded), keys
 
 
-def _predict(call, real, made, x):
-  """Frame 2 of domain x from its generated frames 0 and 1, and from the real ones."""
-  pairs = jnp.concatenate([jnp.concatenate(two, -1) for two in (made[x]['fake'], real[x][:2])])
-  third, made[x]['predicted'] = jnp.split(call(f'predict_{x}', f'pred_{x}', pairs), 2)
-  made[x]['fake'] = [*made[x]['fake'], third]
+def _predict(call, x, fake, real):
+  """(x'2 of x'0 and x'1, x2p of x0 and x1), in one call of pred_x."""
+  pairs = [jnp.concatenate(frames, -1) for frames in (fake, real)]
+  return jnp.split(call(f'predict_{x}', f'pred_{x}', jnp.concatenate(pairs)), 2)
 
 
-def _lead_back(call, made, side, back, taps):
-  """gen_xy leads x' back to y, and its encoder looks at y', which it made itself."""
-  x, y = side
-  looked = made[y]['fake'] if taps else []
-  frames = [*looked, *(made[x]['fake'][i] for i in back)]
-  made[x]['queries'], made[y]['back'] = [], {}
-  if frames:
-    h, made[x]['queries'] = _encode(call, 'back', side, frames, taps)
-  if back:
-    images = _decode(call, 'back', side, h[len(looked):])
-    made[y]['back'] = dict(zip(back, images, strict=True))
+def _lead_back(call, fake, x, y, back, taps):
+  """gen_xy leads x' back to y, {i: y~i}, and encodes y', which it made itself: (images, features).
+  """
+  encoded_only = fake[y] if taps else []
+  frames = [*encoded_only, *(fake[x][i] for i in back)]
+  if not frames:
+    return {}, []
+  h, queries = _encode(call, 'back', x, y, frames, taps)
+  if not back:
+    return {}, queries
+  images = _decode(call, 'back', x, y, h[len(encoded_only):])
+  return dict(zip(back, images, strict=True)), queries
 
 
-def _encode(call, purpose, side, frames, taps):
+def _encode(call, purpose, x, y, frames, taps):
   """One encoder call: ([h] of each frame, features of the first three)."""
-  h, features = call(f'{purpose}_{side[0]}', f'gen_{"".join(side)}', jnp.concatenate(frames), taps,
+  h, features = call(f'{purpose}_{x}', f'gen_{x}{y}', jnp.concatenate(frames), taps,
                      method='encode')
   maps = [features[tap].reshape(len(frames), -1, *features[tap].shape[1:])[:3] for tap in taps]
   return jnp.split(h, len(frames)), maps
 
 
-def _decode(call, purpose, side, h):
+def _decode(call, purpose, x, y, h):
   """One decoder call: [h] of each frame -> [image]."""
-  images = call(f'{purpose}_{side[0]}', f'gen_{"".join(side)}', jnp.concatenate(h), method='decode')
+  images = call(f'{purpose}_{x}', f'gen_{x}{y}', jnp.concatenate(h), method='decode')
   return jnp.split(images, len(h))

@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.class_names import IGNORE
 from i2vjax.core.errors import UserError
-from i2vjax.data.annotations.class_names import IGNORE
 from i2vjax.metrics import score_names
 
 ABSENT = ('ignore', 'zero')

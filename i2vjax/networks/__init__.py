@@ -1,1 +1,1 @@
-"""Networks: flax modules whose parameters are named as in the checkpoints' key tables."""
+"""Networks: flax modules; exports and key tables name their parameters."""

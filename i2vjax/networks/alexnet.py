@@ -1,6 +1,7 @@
-"""AlexNet (Krizhevsky's one-weird-trick form of 2014) up to its features, and the heads of LPIPS.
+"""AlexNet up to its features, and the heads of LPIPS; both frozen.
 
-Frozen: a distance between frames is measured in these features (Zhang et al., CVPR 2018).
+The form of Krizhevsky (2014, "one weird trick"). LPIPS measures a distance between frames in these
+features (Zhang et al., CVPR 2018).
 """
 
 from collections.abc import Callable
@@ -15,11 +16,11 @@ from i2vjax.networks.conv import Conv
 CHANNELS = (64, 192, 384, 256, 256)
 TAPS = tuple(f'relu{i}' for i in range(1, 6))
 KERNELS = ((11, 4, 2), (5, 1, 2), (3, 1, 1), (3, 1, 1), (3, 1, 1))   # size, stride, padding
-SMALLEST = 31                                # side of a frame that the second pooling still halves
+MIN_SIDE = 31                                # side of a frame that the second pooling still halves
 
 
 class AlexNet(nn.Module):
-  """Five convolutions with ReLU; maxima of 3x3 places, every second one, before the first two more.
+  """Five convolutions with ReLU; 3x3 max pooling of stride 2 before the second and the third.
 
   Attributes:
     width: channels of the first convolution; 64 in the published file.
@@ -39,14 +40,15 @@ class AlexNet(nn.Module):
       x: [B, H, W, 3 or 1], in the range the weights want; gray is repeated.
 
     Returns:
-      {'relu1': [B, H / 4, W / 4, width], ..., 'relu5': [B, H / 16, W / 16, 4 width]}, sides about.
+      {'relu1': [B, H / 4, W / 4, width], ..., 'relu5': [B, H / 16, W / 16, 4 width]}, where sides
+      are approximate.
 
     Raises:
-      ValueError: frames too small.
+      UserError: frames too small.
     """
-    if min(x.shape[1:3]) < SMALLEST:
+    if min(x.shape[1:3]) < MIN_SIDE:
       raise UserError(f'alexnet: frames {x.shape} are too small, H and W must be at least '
-                       f'{SMALLEST}')
+                      f'{MIN_SIDE}')
     x, features = ops.match_channels(x, 3), {}
     for i, (channels, (kernel, stride, padding)) in enumerate(zip(CHANNELS, KERNELS, strict=True)):
       if i in (1, 2):
@@ -59,14 +61,14 @@ class AlexNet(nn.Module):
 
 
 def not_negative(key, shape, dtype=jnp.float32):
-  """Random head of a smoke test: like a published one it adds distances, never subtracts."""
+  """Random initial weights of a head: not negative, as in the published files."""
   return nn.initializers.uniform(2 / shape[0])(key, shape, dtype)
 
 
 class Heads(nn.Module):
-  """How much each channel of each feature counts in a distance: one weight a channel, at least 0.
+  """Weights of the channels of each feature in a distance, at least 0.
 
-  Parameters `lin0` [C_0], `lin1` ... by the place of the feature in the list.
+  Parameters `lin0` [C_0], `lin1` ... by the index of the feature in the list.
   """
 
   @nn.compact

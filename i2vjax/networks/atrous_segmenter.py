@@ -1,7 +1,8 @@
-"""Segmenter with a residual trunk and an atrous head at full resolution (public MornGAN code).
+"""Segmentation network with a residual trunk and an atrous head (MornGAN).
 
-The head is that of DeepLab v3 (Chen et al., 2017): the same features seen at four reaches and as a
-whole. No convolution has a bias but the last.
+From the public MornGAN code, at full resolution. The head is that of DeepLab v3 (Chen et al.,
+2017): convolutions of four dilations and a global mean of the same features. Only the last
+convolution has a bias.
 """
 
 import functools
@@ -16,7 +17,7 @@ from i2vjax.networks import layers
 from i2vjax.networks.combogan import prelu
 from i2vjax.networks.conv import DIMENSIONS, conv, transposed
 
-REACHES = (6, 12, 18)   # dilations
+DILATIONS = (6, 12, 18)
 BLOCKS = 4
 
 
@@ -53,8 +54,8 @@ class Layer(nn.Module):
     if self.up:
       x = transposed(x, kernel, self.impl)
     elif self.dilation > 1:
-      sides, spread = (self.dilation, self.dilation), (self.dilation, self.dilation)
-      x = jax.lax.conv_general_dilated(x, kernel, (1, 1), (sides, sides), rhs_dilation=spread,
+      d = self.dilation
+      x = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((d, d), (d, d)), rhs_dilation=(d, d),
                                        dimension_numbers=DIMENSIONS)
     else:
       x = conv(x, kernel, self.stride, self.pad, k // 2, self.impl)
@@ -68,7 +69,7 @@ class AtrousSegmenter(nn.Module):
   Attributes:
     classes: K.
     width: channels of the stem and of each branch of the head; 4 width inside.
-    dropout: share of `features` left out where a key is given.
+    dropout: share of `features` dropped where a key is given.
     remat: recompute each layer in the backward pass.
     impl, kernel_init, dtype: see conv.Conv. Logits come back in float32.
   """
@@ -89,7 +90,7 @@ class AtrousSegmenter(nn.Module):
     self.down = [kind(2 * w, stride=2, **rest), kind(4 * w, stride=2, **rest)]
     self.res = [(kind(4 * w, **rest), kind(4 * w, act=False, **rest)) for _ in range(BLOCKS)]
     self.up = [kind(2 * w, up=True, **rest), kind(w, up=True, **rest)]
-    self.reach = [kind(w, 1, **rest), *(kind(w, dilation=d, **rest) for d in REACHES)]
+    self.reach = [kind(w, 1, **rest), *(kind(w, dilation=d, **rest) for d in DILATIONS)]
     self.whole = kind(w, 1, norm=False, **rest)
     self.join = kind(4 * w, 1, **rest)
     self.head = nn.Dense(self.classes, kernel_init=self.kernel_init, dtype=self.dtype)
@@ -108,14 +109,14 @@ class AtrousSegmenter(nn.Module):
     for layer in self.up:
       x = layer(x)
     mean = self.whole(jnp.mean(x, axis=(1, 2), keepdims=True))
-    seen = [layer(x) for layer in self.reach] + [jnp.broadcast_to(mean, x.shape)]
-    return self.join(jnp.concatenate(seen, axis=-1))
+    branches = [layer(x) for layer in self.reach] + [jnp.broadcast_to(mean, x.shape)]
+    return self.join(jnp.concatenate(branches, axis=-1))
 
   def classify(self, h, key=None):
-    """Features -> logits; with a key, some of the features are left out."""
+    """Features [B, H, W, 4 width] -> logits [B, H, W, K]; with a key, by dropout."""
     if key is not None and self.dropout:
-      kept = jax.random.bernoulli(key, 1 - self.dropout, h.shape)
-      h = jnp.where(kept, h / (1 - self.dropout), 0)
+      mask = jax.random.bernoulli(key, 1 - self.dropout, h.shape)
+      h = jnp.where(mask, h / (1 - self.dropout), 0)
     return self.head(h).astype(jnp.float32)
 
 
@@ -127,21 +128,24 @@ def with_coordinates(x):
   return jnp.concatenate([x, grid], axis=-1)
 
 
-def segmenter(config, classes, impl='auto'):
+def segmenter(config, classes):
   """Segmenter of the block `config.seg` (`width`, `dropout`)."""
-  return AtrousSegmenter(classes, config.seg.width, config.seg.dropout, bool(config.remat), impl,
-                         layers.initializer(config.init), layers.compute_dtype(config))
+  return AtrousSegmenter(classes, config.seg.width, config.seg.dropout, bool(config.remat),
+                         kernel_init=layers.initializer(config.init),
+                         dtype=layers.compute_dtype(config))
 
 
 def reader(model, params, frames, key):
-  """Logits of several segmenters on several images, each trunk run once on an image.
+  """Logits of several segmenters on several images; each trunk runs once per image.
 
   Args:
-    nets: {name: AtrousSegmenter}. params: {name: parameters}.
-    frames: {image: [B, H, W, C]}. key: PRNG key of the dropout.
+    model: `core.model.Model` whose networks include the segmenters.
+    params: {name: parameters}.
+    frames: {image: [B, H, W, C]}.
+    key: PRNG key of the dropout.
 
   Returns:
-    Function (net, image, learns=False) -> [B, H, W, K]; with dropout where it learns.
+    Function (net, image, learns=False) -> [B, H, W, K]; with dropout where the network learns.
   """
   keys = {image: jax.random.fold_in(key, k) for k, image in enumerate(sorted(frames))}
 
@@ -151,13 +155,14 @@ def reader(model, params, frames, key):
 
   @functools.cache
   def logits(net, image, learns=False):
-    return model.networks[net].apply({'params': params[net]}, features(net, image),
-                           keys[image] if learns else None, method='classify')
+    dropout_key = keys[image] if learns else None
+    return model.networks[net].apply({'params': params[net]}, features(net, image), dropout_key,
+                                     method='classify')
   return logits
 
 
 def painted(labels, count):
-  """[N, H, W] ids -> [N, H, W, 3] in [-1, 1], a color for each; what is no class is black."""
+  """[N, H, W] ids -> [N, H, W, 3] in [-1, 1], one color per class, no class is black."""
   hue = 2 * jnp.pi * 0.618 * jnp.arange(count)[:, None]
   colors = jnp.cos(hue + jnp.array([0.0, 2.0, 4.0]) * jnp.pi / 3)
   return jnp.where((labels < count)[..., None], colors[jnp.minimum(labels, count - 1)], -1.0)

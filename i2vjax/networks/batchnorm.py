@@ -1,4 +1,4 @@
-"""Batch norm with running averages, over one device or all, and the convolution before it."""
+"""Batch norm with running averages across devices, and its convolution."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 from i2vjax.networks.conv import conv, transposed
 
 MOMENTS = ('train', 'batch', 'running')
@@ -18,7 +17,7 @@ class BatchNorm(nn.Module):
   """Batch norm over B, H and W, with scale and bias, float32 inside.
 
   Attributes:
-    axis: mapped axis over whose devices the moments are taken too; None: each device its own.
+    axis: mapped axis over whose devices the moments are taken; None: each device has its own.
     running: keep running averages in the collection `batch_stats` (variance unbiased, as PyTorch).
   """
 
@@ -35,22 +34,22 @@ class BatchNorm(nn.Module):
         device alone), 'running' (the averages).
     """
     if moments not in MOMENTS:
-      raise UserError(f'moments={moments!r}: choose one of {", ".join(MOMENTS)}')
+      raise ValueError(f'moments={moments!r}: choose one of {", ".join(MOMENTS)}')
     C, wide = x.shape[-1], x.astype(jnp.float32)
     scale = self.param('scale', _near_one, (C,))
     bias = self.param('bias', nn.initializers.zeros, (C,))
     if self.running:
-      average = [self.variable('batch_stats', name, fill, (C,), jnp.float32)
-                 for name, fill in (('mean', jnp.zeros), ('var', jnp.ones))]
+      average_mean = self.variable('batch_stats', 'mean', jnp.zeros, (C,), jnp.float32)
+      average_var = self.variable('batch_stats', 'var', jnp.ones, (C,), jnp.float32)
     if moments == 'running':
-      mean, variance = (a.value for a in average)
+      mean, variance = average_mean.value, average_var.value
     else:
       axis = None if self.is_initializing() or moments == 'batch' else self.axis
       mean, variance, count = batch_moments(wide, axis)
       if self.running and moments == 'train' and not self.is_initializing():
         unbiased = variance * (count / max(count - 1, 1))
-        for a, new in zip(average, (mean, unbiased), strict=True):
-          a.value = MOMENTUM * a.value + (1 - MOMENTUM) * jax.lax.stop_gradient(new)
+        for average, new in ((average_mean, mean), (average_var, unbiased)):
+          average.value = MOMENTUM * average.value + (1 - MOMENTUM) * jax.lax.stop_gradient(new)
     return ((wide - mean) * (jax.lax.rsqrt(variance + EPSILON) * scale) + bias).astype(x.dtype)
 
 
@@ -62,7 +61,7 @@ def _near_one(key, shape):
 def batch_moments(x, axis=None):
   """(mean [C], biased variance [C], number of values) of [B, H, W, C], over the devices of `axis`.
 
-  In two passes, like the instance norm here: flat maps keep their digits.
+  In two passes, like the instance norm here, for precision on flat maps.
   """
   def mean(v):
     v = jnp.mean(v, axis=(0, 1, 2))
@@ -73,10 +72,12 @@ def batch_moments(x, axis=None):
 
 
 class ConvNorm(nn.Module):
-  """Convolution 4x4 that halves, or transposed one that doubles, without bias; then batch norm.
+  """Convolution 4x4 that halves H and W, or transposed one that doubles them; then batch norm.
+
+  The convolution has no bias.
 
   Attributes:
-    features: channels that come out.
+    features: output channels.
     up: double instead of halve.
     axis, running: see BatchNorm.
     impl, kernel_init, dtype: see conv.Conv.

@@ -1,7 +1,8 @@
-"""Encoder and renderer halves (ComboGAN; ToDayGAN, ICRA 2019), with PearlGAN's attention by wish.
+"""Encoder and renderer halves of ComboGAN, ToDayGAN and PearlGAN generators.
 
-Public code keeps four halves, an encoder E and a renderer R for each domain, and crosses them. As E
-of a domain is only ever followed by R of the other one, the two of a direction are one module here:
+ToDayGAN is ICRA 2019; PearlGAN's attention block is optional. Public code keeps four halves, an
+encoder E and a renderer R for each domain, and crosses them. As E of a domain is always followed by
+R of the other one, the two of a direction are one module here:
 `gen_ab` holds E_a and R_b, `gen_ba` holds E_b and R_a. Parameters: `encoder` and `renderer`, in
 them `stem/conv`, `down_i/conv`, `res_i/conv_j`, `up_i/conv`, `up_i/norm`, `head/conv`, `act` with
 the slope of a PReLU, and `attention`.
@@ -19,12 +20,12 @@ from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 from i2vjax.networks.resnet import Head, check_size
 
-STRIDES = (2, 4, 8, 16)   # at which the attention block looks at its four groups of channels
-LEAST = 12                # pixels a side that attention needs: one window of 3 at stride 4
+STRIDES = (2, 4, 8, 16)   # of the pooling of the attention block's four groups of channels
+MIN_SIDE = 12             # pixels per side that attention needs: one window of 3 at stride 4
 
 
 def prelu(name):
-  """max(x, 0) + a min(x, 0) with one learned slope a, 0.25 to begin with (as PyTorch)."""
+  """max(x, 0) + a min(x, 0) with one learned slope a, initially 0.25 (as PyTorch)."""
   return nn.PReLU(negative_slope_init=0.25, name=name)
 
 
@@ -56,7 +57,7 @@ class Stage(nn.Module):
       x = ConvTranspose(self.features, 4, **rest)(x)
     else:
       x = Conv(self.features, self.kernel, self.stride, self.pad, **rest)(x)
-    if self.groups:   # moments in two passes and float32, as everywhere here
+    if self.groups:   # moments in two passes and float32, as in instance_norm
       x = nn.GroupNorm(self.groups, epsilon=layers.EPSILON, dtype=self.dtype,
                        use_fast_variance=False, name='norm')(x)
     else:
@@ -83,17 +84,17 @@ class Residual(nn.Module):
   def __call__(self, x):
     """[B, H, W, C] -> same."""
     rest = dict(impl=self.impl, kernel_init=self.kernel_init, dtype=self.dtype)
-    first, second = (Conv(self.features, 3, pad=self.pad, name=name, **rest)
-                     for name in ('conv_0', 'conv_1'))
+    first = Conv(self.features, 3, pad=self.pad, name='conv_0', **rest)
+    second = Conv(self.features, 3, pad=self.pad, name='conv_1', **rest)
     y = prelu('act')(layers.instance_norm(first(x)))
     return x + layers.instance_norm(second(y))
 
 
 class Attention(nn.Module):
-  """Top-down guided attention (PearlGAN, TDGA): where to look, from coarse to fine.
+  """Top-down guided attention (PearlGAN, TDGA), from coarse to fine.
 
-  A quarter of the channels s_i is looked at on each scale, p_i its mean in windows of 3 x 3 at
-  stride 2, 4, 8, 16. U resizes, B_i = sigmoid(norm(conv(.))) gives one channel:
+  Each scale has a quarter of the channels s_i; p_i is its mean in windows of 3 x 3 at stride 2, 4,
+  8, 16. U resizes, B_i = sigmoid(norm(conv(.))) gives one channel:
 
     m1 = B_1(p_3)   m2 = B_2(p_2 (1 + U m1))   m3 = B_3(p_1 (1 + U m2))   m4 = B_4(p_0 (1 + U m3))
     out = x + concat(M4 s_0, M3 s_1, M2 s_2, M1 s_3)      M_i = U m_i at the size of x
@@ -118,8 +119,8 @@ class Attention(nn.Module):
       logit = Conv(1, 3, pad='reflect', name=f'gate_{i}', **rest)(p)
       gate = nn.sigmoid(layers.instance_norm(logit))
       maps.append(ops.resize(gate, x.shape[1:3]))
-    seen = [m * part for m, part in zip(reversed(maps), parts, strict=True)]
-    return x + jnp.concatenate(seen, -1), jnp.concatenate(maps, -1).astype(jnp.float32)
+    weighted = [m * part for m, part in zip(reversed(maps), parts, strict=True)]
+    return x + jnp.concatenate(weighted, -1), jnp.concatenate(maps, -1).astype(jnp.float32)
 
 
 class Encoder(nn.Module):
@@ -134,7 +135,7 @@ class Encoder(nn.Module):
   @nn.compact
   def __call__(self, x):
     """[B, H, W, C] -> (h [B, H/4, W/4, 4 width], maps [B, H/4, W/4, 4] or None)."""
-    stage, residual, attention = made(self.remat)
+    stage, residual, attention = stage_kinds(self.remat)
     x = stage(self.width, 7, pad='reflect', name='stem', **self.rest)(x.astype(self.rest['dtype']))
     for i, factor in enumerate((2, 4)):
       x = stage(self.width * factor, stride=2, name=f'down_{i}', **self.rest)(x)
@@ -160,7 +161,7 @@ class Renderer(nn.Module):
   @nn.compact
   def __call__(self, h):
     """[B, h, w, 4 width] -> [B, 4h, 4w, out_channels] in [-1, 1], float32."""
-    stage, residual, attention = made(self.remat)
+    stage, residual, attention = stage_kinds(self.remat)
     if self.attention:
       h, _ = attention(name='attention', **self.rest)(h)
     for i in range(self.blocks):
@@ -173,8 +174,8 @@ class Renderer(nn.Module):
     return Head(self.out_channels, name='head', **self.rest)(h)
 
 
-def made(remat):
-  """The three kinds of stages, recomputed in the backward pass by wish."""
+def stage_kinds(remat):
+  """The three kinds of stages; with `remat` they are recomputed in the backward pass."""
   kinds = Stage, Residual, Attention
   return tuple(map(nn.remat, kinds)) if remat else kinds
 
@@ -224,8 +225,8 @@ class ComboGenerator(nn.Module):
       coarse to fine; None without attention).
     """
     check_size(x.shape)
-    if self.attention and min(x.shape[1:3]) < LEAST:
-      raise UserError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {LEAST}')
+    if self.attention and min(x.shape[1:3]) < MIN_SIDE:
+      raise UserError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {MIN_SIDE}')
     return self.encoder(x)
 
   def decode(self, h):
@@ -233,18 +234,17 @@ class ComboGenerator(nn.Module):
     return self.renderer(h)
 
 
-def generator(config, in_channels=3, out_channels=3, impl='auto'):
-  """Generator of the block `config.gen` (`width`, `blocks_enc`, `blocks_dec`, `attention`,
-  `up_norm` 'group' | 'instance', `groups`).
+def generator(config, in_channels=3, out_channels=3):
+  """Generator of the block `config.gen`.
 
-  `in_channels` is read off the input when parameters are made, and only checked here.
+  Its fields: `width`, `blocks_enc`, `blocks_dec`, `attention`, `up_norm` 'group' | 'instance',
+  `groups`. `in_channels` is for the reader: flax takes it from the input.
   """
+  del in_channels
   gen = config.gen
   if gen.up_norm not in ('group', 'instance'):
     raise UserError(f"gen.up_norm={gen.up_norm!r}: choose 'group' or 'instance'")
-  if in_channels < 1:
-    raise UserError(f'gen: {in_channels} input channels')
   return ComboGenerator(
       out_channels, gen.width, gen.blocks_enc, gen.blocks_dec, bool(gen.attention),
-      gen.groups if gen.up_norm == 'group' else 0, bool(config.remat), impl,
-      layers.initializer(config.init), layers.compute_dtype(config))
+      gen.groups if gen.up_norm == 'group' else 0, bool(config.remat),
+      kernel_init=layers.initializer(config.init), dtype=layers.compute_dtype(config))

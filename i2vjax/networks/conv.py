@@ -1,14 +1,14 @@
-"""The one place that chooses how a convolution is computed.
+"""Convolutions in several equivalent forms; 'auto' chooses one by device.
 
-Every form takes the same parameters and gives the same values to rounding:
+All forms take the same parameters and give the same values up to rounding:
 
   'plain'   one `lax.conv_general_dilated` on an explicitly padded input. Any derivative.
   'matmul'  k*k strided slices side by side, times one matrix. For `vmap` over per-patch weight
-            gradients: there the plain form becomes a grouped convolution, which XLA runs a
-            hundred times slower. Any derivative.
+            gradients: there the plain form becomes a grouped convolution, which is a hundred times
+            slower in XLA. Any derivative.
   'fast'    CPU forms of `conv_fast.py` with a hand-written backward pass. First reverse-mode
             derivatives only.
-  'auto'    'fast' on a CPU, 'plain' elsewhere, settled when the function is traced.
+  'auto'    'fast' on a CPU, 'plain' elsewhere, decided when the function is traced.
 
 Padding is always explicit: 'SAME' pads a strided convolution on the other side than PyTorch does.
 """
@@ -20,7 +20,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 from i2vjax.networks import conv_fast
 from i2vjax.networks.conv_fast import pad_hw
 
@@ -29,9 +28,9 @@ FORMS = ('auto', 'plain', 'fast', 'matmul')
 
 
 def settled(impl):
-  """The form that 'auto' stands for here; other names pass, unknown ones are refused."""
+  """The form that 'auto' means on this device; other known names are returned as they are."""
   if impl not in FORMS:
-    raise UserError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
+    raise ValueError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
   if impl == 'auto':
     return 'fast' if jax.default_backend() == 'cpu' else 'plain'
   return impl
@@ -46,7 +45,7 @@ def plain(x, kernel, stride):
 def matmul(x, kernel, stride):
   """`plain` as one matrix product of the k*k shifted inputs, O(k*k * |x|) memory."""
   k = kernel.shape[0]
-  rows, cols = ((size - k) // stride + 1 for size in x.shape[1:3])
+  rows, cols = (x.shape[1] - k) // stride + 1, (x.shape[2] - k) // stride + 1
   shifted = [x[:, i:i + stride * (rows - 1) + 1:stride, j:j + stride * (cols - 1) + 1:stride]
              for i in range(k) for j in range(k)]
   return jnp.concatenate(shifted, axis=-1) @ kernel.reshape(-1, kernel.shape[-1])
@@ -61,7 +60,7 @@ def conv(x, kernel, stride=1, pad='zero', padding=0, impl='auto'):
     stride: 1 or 2.
     pad: 'zero' | 'reflect' | 'none'.
     padding: pixels added on each side.
-    impl: form, see the file's head.
+    impl: form, see the module's docstring.
 
   Returns:
     [B, (H + 2 padding - k) // stride + 1, ..., O].
@@ -103,7 +102,7 @@ class Conv(nn.Module):
     stride: 1 or 2.
     pad: 'zero' | 'reflect' | 'none'.
     padding: pixels on each side; None = (k - 1) // 2, or 0 with pad 'none'.
-    impl: form, see the file's head.
+    impl: form, see the module's docstring.
     kernel_init, bias_init: initializers.
     dtype: of the computation; parameters stay float32. None computes in the input's type.
   """

@@ -1,16 +1,17 @@
-"""Forms of a convolution that XLA runs fast on a CPU. Same values as the plain form, to rounding.
+"""Convolutions in forms that are fast in XLA on CPUs.
 
-Figures: 2 cores of a Zen 5 server, jax 0.10.2, one 3x3 convolution 256 -> 256 channels at 64x64
-pixels; PyTorch 2.13 takes 10.7 ms forward and 35 ms with its backward pass.
+Their values equal those of the plain form up to rounding. Figures: 2 cores of a Zen 5 server, jax
+0.10.2, one 3x3 convolution 256 -> 256 channels at 64x64 pixels; PyTorch 2.13 takes 10.7 ms forward
+and 35 ms with its backward pass.
 
   forward     unpadded 52 ms; zero-padded by half the kernel and cropped 11.5 ms; Winograd 7.5 ms
   weights     XLA's own derivative about 50 ms; a product per tap 17 ms; Winograd 9.5 ms
   transposed  XLA's derivative computes on the zeros between pixels; by output phase it does not
 
 Winograd's form F(2x2, 3x3) (Lavin and Gray, 2016) needs 16 products where the sum needs 36; its
-constants are 1 and 1/2, so nothing is lost (relative error 3e-6 against 1e-6). It is used while its
-intermediate arrays fit the cache. The backward passes are written by hand: a convolution with the
-kernel turned round for the input, and products over all positions for the weights.
+constants are 1 and 1/2, so little precision is lost (relative error 3e-6 against 1e-6). It is used
+where its intermediate arrays fit the cache. The backward passes are written by hand: a convolution
+with the rotated kernel for the input, and products over all positions for the weights.
 """
 
 import functools
@@ -21,8 +22,8 @@ import jax.numpy as jnp
 from i2vjax.networks import winograd
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-BAND = 32      # rows of a weight gradient summed at a time on large maps, to stay in the cache
-FEW = 16       # with fewer channels than this a product per tap is all overhead
+BAND_ROWS = 32      # rows of a weight gradient summed at a time on large maps, to stay in the cache
+MIN_CHANNELS = 16   # with fewer channels a product per tap is mostly overhead
 
 
 def pad_hw(x, mode, size):
@@ -82,8 +83,8 @@ def _forward(x, kernel, stride, padding):
     return winograd.conv(pad_hw(x, 'zero', padding), kernel)
   sides, crop = padding, 0
   if stride == 1:
-    # XLA's fast routine takes padding of half the kernel alone: more is added before (the barrier
-    # keeps XLA from folding it back), less is made by cropping.
+    # XLA's fast routine accepts only padding of half the kernel: more padding is added before it
+    # (the barrier keeps XLA from merging the two), less is achieved by cropping the output.
     sides = (k - 1) // 2
     crop = max(sides - padding, 0)
     if padding > sides:
@@ -96,15 +97,15 @@ def _forward(x, kernel, stride, padding):
 def _adjoint(g, kernel, stride, padding, shape):
   """Gradient [B, H, W, C] = `shape` of the input of `_forward`, from that of its output."""
   if stride == 1:
-    turned = kernel[::-1, ::-1].swapaxes(2, 3)
-    return _forward(g, turned, 1, kernel.shape[0] - 1 - padding)
+    rotated = kernel[::-1, ::-1].swapaxes(2, 3)
+    return _forward(g, rotated, 1, kernel.shape[0] - 1 - padding)
   return _phases(g, kernel, padding, shape)
 
 
 def _phases(g, kernel, padding, shape):
-  """Adjoint of a convolution of stride 2, each of the four parities of the output by itself.
+  """Adjoint of a convolution of stride 2, computed for each of the four output parities.
 
-  Row 2q + a of the padded input met the rows q - s of the output through the taps 2s + a.
+  Row 2q + a of the padded input contributed to the rows q - s of the output by the taps 2s + a.
 
   Args:
     g: [B, h, w, O].
@@ -116,22 +117,26 @@ def _phases(g, kernel, padding, shape):
   rows, cols, reach = -(-H // 2), -(-W // 2), k // 2 + padding
   most = max(rows - g.shape[1], cols - g.shape[2], 0) + reach
   padded = jnp.pad(g, ((0, 0), (reach, most), (reach, most), (0, 0)))
-  few = C < FEW
-  if few:
+  few_channels = C < MIN_CHANNELS
+  if few_channels:   # one product for all taps
     padded = jnp.einsum('bhwo,ijco->bhwijc', padded, kernel)
 
   def tap(i, j, y, x):
-    here = padded[:, reach + y:reach + y + rows, reach + x:reach + x + cols]
-    return here[:, :, :, i, j] if few else jnp.einsum('bhwo,co->bhwc', here, kernel[i, j])
+    window = padded[:, reach + y:reach + y + rows, reach + x:reach + x + cols]
+    if few_channels:
+      return window[:, :, :, i, j]
+    return jnp.einsum('bhwo,co->bhwc', window, kernel[i, j])
 
-  def reads(parity):
-    """(tap, offset of the output row it meets) for input rows of this parity."""
+  def taps_of(parity):
+    """[(tap, offset of the output row that it reads)] for input rows of this parity."""
     first, offset = (parity + padding) % 2, (parity + padding) // 2
     return [(2 * s + first, offset - s) for s in range((k - first + 1) // 2)]
 
   def phase(a, b):
-    taps = [tap(i, j, y, x) for i, y in reads(a) for j, x in reads(b)]
-    return sum(taps) if taps else jnp.zeros((len(g), rows, cols, C), g.dtype)   # a 1x1 kernel
+    taps = [tap(i, j, y, x) for i, y in taps_of(a) for j, x in taps_of(b)]
+    if not taps:   # a 1x1 kernel
+      return jnp.zeros((len(g), rows, cols, C), g.dtype)
+    return sum(taps)
   lines = [winograd.interleave(phase(a, 0), phase(a, 1), 2) for a in (0, 1)]
   return winograd.interleave(*lines, 1)[:, :H, :W]
 
@@ -148,23 +153,25 @@ def _weight_grad(x, g, kernel, stride):
   k, C, O = kernel.shape[0], *kernel.shape[2:]
   if winograd.pays(x.shape, kernel, stride, 0):
     return winograd.weight_grad(x, g)
-  if C < FEW:
+  if C < MIN_CHANNELS:
     return _rows_grad(x, g, k, stride).astype(kernel.dtype)
-  if O < FEW and stride == 1:
-    turned = _rows_grad(pad_hw(g, 'zero', k - 1), x, k, 1)
-    return turned[::-1, ::-1].swapaxes(2, 3).astype(kernel.dtype)
-  if g.shape[1] <= BAND or g.shape[1] % BAND:
+  if O < MIN_CHANNELS and stride == 1:   # the same with the roles of x and g exchanged
+    rotated = _rows_grad(pad_hw(g, 'zero', k - 1), x, k, 1)
+    return rotated[::-1, ::-1].swapaxes(2, 3).astype(kernel.dtype)
+  bands, left_over = divmod(g.shape[1], BAND_ROWS)
+  if bands <= 1 or left_over:
     return _taps_grad(x, g, k, stride).astype(kernel.dtype)
 
-  def add(i, total):
-    xs = jax.lax.dynamic_slice_in_dim(x, stride * BAND * i, stride * (BAND - 1) + k, 1)
-    return total + _taps_grad(xs, jax.lax.dynamic_slice_in_dim(g, BAND * i, BAND, 1), k, stride)
+  def add_band(i, total):
+    xs = jax.lax.dynamic_slice_in_dim(x, stride * BAND_ROWS * i, stride * (BAND_ROWS - 1) + k, 1)
+    gs = jax.lax.dynamic_slice_in_dim(g, BAND_ROWS * i, BAND_ROWS, 1)
+    return total + _taps_grad(xs, gs, k, stride)
   zeros = jnp.zeros(kernel.shape, jnp.float32)
-  return jax.lax.fori_loop(0, g.shape[1] // BAND, add, zeros).astype(kernel.dtype)
+  return jax.lax.fori_loop(0, bands, add_band, zeros).astype(kernel.dtype)
 
 
 def _shifted(x, i, j, size, stride):
-  """x [B, H, W, C] as tap (i, j) meets it: [B, *size, C]."""
+  """The values of x [B, H, W, C] that tap (i, j) reads: [B, *size, C]."""
   h, w = size
   return x[:, i:i + stride * (h - 1) + 1:stride, j:j + stride * (w - 1) + 1:stride]
 
@@ -185,6 +192,8 @@ def _taps_grad(x, g, k, stride):
 def _rows_grad(x, g, k, stride):
   """One product per row of taps, for few channels in x."""
   size = g.shape[1:3]
-  rows = [jnp.concatenate([_shifted(x, i, j, size, stride) for j in range(k)], -1)
-          for i in range(k)]
-  return jnp.stack([_correlate(row, g) for row in rows]).reshape(k, k, x.shape[-1], g.shape[-1])
+  rows = []
+  for i in range(k):
+    row = jnp.concatenate([_shifted(x, i, j, size, stride) for j in range(k)], -1)
+    rows.append(_correlate(row, g))
+  return jnp.stack(rows).reshape(k, k, x.shape[-1], g.shape[-1])

@@ -1,4 +1,4 @@
-"""Fusion of a new frame with the one before, moved along the flow (STC-V2V, Park et al., 2019)."""
+"""Fusion of a frame with the warped previous frame (STC-V2V)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,11 +12,11 @@ from i2vjax.networks.conv import Conv
 
 
 class FusionBlock(nn.Module):
-  """Where the moved frame can be kept: conv, norm, ReLU, conv, norm, ReLU, conv, sigmoid.
+  """Mask of where the warped frame is kept: conv, norm, ReLU, conv, norm, ReLU, conv, sigmoid.
 
-  The paper gives the three reflected convolutions, not their size: kernel and width are those of
-  the fusion network in the public code of Unsupervised Recycle-GAN. 213,377 parameters for three
-  channels.
+  The paper says three convolutions with reflected padding, but not their size: kernel and width are
+  those of the fusion network in the public code of Unsupervised Recycle-GAN. 213,377 parameters for
+  three channels.
 
   Attributes:
     width: channels between the convolutions.
@@ -40,7 +40,7 @@ class FusionBlock(nn.Module):
     self.head = Conv(1, self.kernel, **rest)
 
   def __call__(self, difference):
-    """[B, H, W, C], values from -2 to 2 -> mask [B, H, W, 1] float32: 1 keeps the moved frame."""
+    """[B, H, W, C], values from -2 to 2 -> mask [B, H, W, 1] float32: 1 keeps the warped frame."""
     return (nn.remat(_mask) if self.remat else _mask)(self, difference)
 
 
@@ -54,7 +54,8 @@ def block(config):
   """FusionBlock of the block `config.fuse` (`width`, `kernel`)."""
   fuse = config.fuse
   if fuse.kernel % 2 == 0:
-    raise UserError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask lies on its frame')
+    raise UserError(f'fuse.kernel={fuse.kernel} must be odd, so that the mask is aligned with its '
+                    'frame')
   return FusionBlock(fuse.width, fuse.kernel, bool(config.remat),
                      kernel_init=layers.initializer(config.init),
                      dtype=layers.compute_dtype(config))

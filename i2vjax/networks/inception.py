@@ -1,9 +1,9 @@
-"""Inception-v3 with the weights of FID, up to the features that are compared.
+"""Inception-v3 of FID, up to the compared features.
 
 The network of the first FID code (Heusel et al., NeurIPS 2017), which came from a TensorFlow graph
-of 2015; names as in its PyTorch port (pytorch-fid). It is not torchvision's Inception (Szegedy et
-al., CVPR 2016): averages do not count the padding, the last block takes a maximum where all others
-average, and the classifier, left out here, had 1008 classes.
+of 2015; names as in its PyTorch port (pytorch-fid). It differs from torchvision's Inception
+(Szegedy et al., CVPR 2016): average pooling does not count the padding, the last block has max
+pooling where all others have average pooling, and the classifier, left out here, had 1008 classes.
 """
 
 from collections.abc import Callable
@@ -19,11 +19,11 @@ from i2vjax.core.errors import UserError
 EPSILON = 1e-3
 SIDE = 299                       # of the frames the network was trained on
 DIMS = (64, 192, 768, 2048)      # channels of the features that may be compared
-SMALLEST = 75                    # side of a frame that leaves one place for the last block
+MIN_SIDE = 75                    # of a frame that leaves one place for the last block
 
-# A step of a branch is 'average', 'maximum' or 'halve' (of 3x3 places), a convolution
-# (name, channels, kernel, stride), or a tuple of convolutions side by side. Branches of a block,
-# and convolutions side by side, are put together along the channels, in the order written.
+# A step of a branch is 'average', 'maximum' or 'halve' (3x3 pooling), a convolution
+# (name, channels, kernel, stride), or a tuple of parallel convolutions. Branches of a block, and
+# parallel convolutions, are concatenated along the channels in the order written.
 
 
 def _conv(name, features, kernel=1, stride=1):
@@ -95,10 +95,10 @@ class Unit(nn.Module):
   """Convolution without bias, batch norm with the statistics of its file, ReLU.
 
   Attributes:
-    features: channels that come out.
+    features: output channels.
     kernel: (rows, columns).
     stride: 1 or 2.
-    padded: by half the kernel on each side, or not at all.
+    padded: by half the kernel on each side, or without padding.
     kernel_init, dtype: as in conv.Conv.
   """
 
@@ -115,8 +115,8 @@ class Unit(nn.Module):
     shape = (*self.kernel, x.shape[-1], self.features)
     kernel = self.param('kernel', self.kernel_init, shape)
     ones, zeros = nn.initializers.ones, nn.initializers.zeros
-    scale, bias, mean, var = (self.param(name, init, shape[-1:]) for name, init in (
-        ('scale', ones), ('bias', zeros), ('mean', zeros), ('var', ones)))
+    scale, bias = self.param('scale', ones, shape[-1:]), self.param('bias', zeros, shape[-1:])
+    mean, var = self.param('mean', zeros, shape[-1:]), self.param('var', ones, shape[-1:])
     factor = scale * jax.lax.rsqrt(var + EPSILON)
     sides = [(k // 2, k // 2) if self.padded else (0, 0) for k in self.kernel]
     y = jax.lax.conv_general_dilated(
@@ -126,10 +126,10 @@ class Unit(nn.Module):
 
 
 class Block(nn.Module):
-  """Branches side by side, put together along the channels.
+  """Parallel branches, concatenated along the channels.
 
   Attributes:
-    branches: of `BLOCKS`.
+    branches: a value of `BLOCKS`.
     width: multiplies all channels.
     dtype: see Unit.
   """
@@ -149,7 +149,7 @@ class Inception(nn.Module):
 
   Attributes:
     dims: 64 and 192 (after the first and second pooling), 768 (after Mixed_6e) or 2048 (the last):
-      which features. What lies behind them is not built.
+      which features. Later blocks are not built.
     width: multiplies all channels; 1 in the published file.
     dtype: of the computation.
   """
@@ -163,19 +163,19 @@ class Inception(nn.Module):
     """Features of frames.
 
     Args:
-      x: [B, H, W, 3 or 1] in [-1, 1], 299 x 299 for figures that are compared; gray is repeated.
+      x: [B, H, W, 3 or 1] in [-1, 1], 299 x 299 for comparable scores; gray is repeated.
 
     Returns:
       [B, dims * width] float32.
 
     Raises:
-      ValueError: features that do not exist, or frames too small.
+      UserError: features that do not exist, or frames too small.
     """
     if self.dims not in DIMS:
       raise UserError(f'inception dims={self.dims}: choose one of {", ".join(map(str, DIMS))}')
-    if min(x.shape[1:3]) < SMALLEST:
+    if min(x.shape[1:3]) < MIN_SIDE:
       raise UserError(f'inception: frames {x.shape} are too small, H and W must be at least '
-                       f'{SMALLEST}')
+                      f'{MIN_SIDE}')
     x = ops.match_channels(x, 3).astype(self.dtype)
     for steps in STEM[:1 + (self.dims > 64)]:
       x = run(x, steps, self.width, self.dtype)
@@ -191,7 +191,7 @@ def block_names(dims):
 
 
 def run(x, steps, width, dtype):
-  """One branch. Its convolutions become submodules of the module that calls."""
+  """One branch. Its convolutions become submodules of the calling module."""
   for step in steps:
     if step in POOLS:
       x = POOLS[step](x)
@@ -212,17 +212,17 @@ def _unit(x, step, width, dtype):
 
 
 def average(x):
-  """Mean of the 3x3 places around each, of those that lie in the map."""
+  """Mean over 3x3 places, of those inside the map."""
   return nn.avg_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1)), count_include_pad=False)
 
 
 def maximum(x):
-  """Maximum of the 3x3 places around each."""
+  """Maximum over 3x3 places."""
   return nn.max_pool(x, (3, 3), (1, 1), ((1, 1), (1, 1)))
 
 
 def halve(x):
-  """Maximum of 3x3 places, every second one, without padding."""
+  """Maximum over 3x3 places, stride 2, without padding."""
   return nn.max_pool(x, (3, 3), (2, 2))
 
 

@@ -1,4 +1,4 @@
-"""What the networks share: norm, anti-aliased sampling, initializers, compute type."""
+"""Shared parts of networks: norm, anti-aliased sampling, initializers, compute type."""
 
 import flax.linen as nn
 import jax
@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
 
-EPSILON = 1e-5   # instance norm, as PyTorch; xavier-initialized networks start small and feel it
+EPSILON = 1e-5   # instance norm, as PyTorch; it matters for the small values after 'xavier'
 
 
 def initializer(init):
@@ -36,7 +36,7 @@ def compute_dtype(config):
 
 
 def normalize(x):
-  """Instance norm and the variance it divided by.
+  """Instance norm, and the variance it divides by.
 
   Statistics in float32 over H and W of each sample and channel, biased variance in two passes: the
   one-pass form E[x^2] - E[x]^2 loses all digits on flat maps, which thermal frames have.
@@ -48,9 +48,9 @@ def normalize(x):
     (x normalized [B, H, W, C] in x's type, variance [B, C] float32).
   """
   wide = x.astype(jnp.float32)
-  centerd = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
-  variance = jnp.mean(jnp.square(centerd), axis=(1, 2), keepdims=True)
-  return (centerd * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype), variance[:, 0, 0]
+  centered = wide - jnp.mean(wide, axis=(1, 2), keepdims=True)
+  variance = jnp.mean(jnp.square(centered), axis=(1, 2), keepdims=True)
+  return (centered * jax.lax.rsqrt(variance + EPSILON)).astype(x.dtype), variance[:, 0, 0]
 
 
 def instance_norm(x):
@@ -85,7 +85,8 @@ def blur_down(x):
 def _blur_up_axis(x, axis):
   """n -> 2n along `axis`: 3/4 of the nearer and 1/4 of the farther neighbor, edges repeated."""
   n = x.shape[axis]
-  first, last = (jax.lax.slice_in_dim(x, i, i + 1, axis=axis) for i in (0, n - 1))
+  first = jax.lax.slice_in_dim(x, 0, 1, axis=axis)
+  last = jax.lax.slice_in_dim(x, n - 1, n, axis=axis)
   before = jnp.concatenate([first, jax.lax.slice_in_dim(x, 0, n - 1, axis=axis)], axis)
   after = jnp.concatenate([jax.lax.slice_in_dim(x, 1, n, axis=axis), last], axis)
   pair = jnp.stack([0.25 * before + 0.75 * x, 0.75 * x + 0.25 * after], axis + 1)

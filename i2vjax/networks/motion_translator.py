@@ -1,7 +1,7 @@
-"""A translator of motion: optical flow in, what must be added to it out (Mocycle-GAN).
+"""Motion translator of Mocycle-GAN: optical flow to its correction.
 
-Only that such a network exists is known of the paper. Its layers are ours: the ResNet generator of
-the frames, small, without norm and without tanh.
+The paper says only that such a network exists. Its layers are ours: a small version of the frames'
+ResNet generator, without norm and without tanh.
 """
 
 from collections.abc import Callable
@@ -20,14 +20,14 @@ NORMS = {'none': lambda x: x, 'instance': layers.instance_norm}
 class MotionTranslator(nn.Module):
   """Stem, two halvings, residual blocks, two doublings, head; 1,076,418 parameters.
 
-  The head begins with zeros, so that no motion is changed at first: both domains show the same
-  geometry. The other kernels keep the size of what passes (He et al., 2015), as no norm does.
+  The head is initialized with zeros, so that no motion is changed at first: both domains show the
+  same geometry. The other kernels preserve the variance (He et al., 2015), as there is no norm.
 
   Attributes:
     width: channels of the stem; the residual blocks have four times as many.
     blocks: residual blocks.
-    norm: 'none', or 'instance', which takes away what moves the whole frame.
-    scale: pixels that count as 1 inside.
+    norm: 'none', or 'instance', which removes a motion of the whole frame.
+    scale: pixels that are 1 inside the network.
     impl, kernel_init, dtype: see conv.Conv.
   """
 

@@ -1,4 +1,7 @@
-"""Three critics in one: of colors, of texture, of outlines (ToDayGAN, ICRA 2019; public code)."""
+"""Critic of three views of a frame: colors, texture, outlines (ToDayGAN).
+
+ToDayGAN is ICRA 2019; details are those of its public code.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -11,21 +14,22 @@ from i2vjax.core.errors import UserError
 from i2vjax.networks import combogan, layers
 from i2vjax.networks.conv import Conv
 
-# Public code blurs a single pixel by a Gaussian of deviation 3 in a window of 5 mirrored pixels:
-# next to a mean over the window.
+# The public code's window: a single pixel blurred by a Gaussian of deviation 3 in 5 mirrored
+# pixels, which is nearly a mean over the window.
 BLUR = (0.1997292, 0.2001045, 0.2003327, 0.2001045, 0.1997292)
 
 
 class Branch(nn.Module):
   """A patch critic that judges on several scales: `conv_0` .. `conv_n`, `head`, an `act_i` each.
 
-  Kernel 4, zero padding 2. conv_0 .. conv_{n-1} halve. From conv_1 on the LAST channel of what
-  comes out of the activation is a map of scores, the others go on.
+  Kernel 4, zero padding 2. conv_0 .. conv_{n-1} halve H and W. From conv_1 on, the LAST channel
+  after the activation is a map of scores, the others are the input of the next convolution.
 
   Attributes:
     stages: n.
     width: channels of conv_0; conv_i passes on width * min(2^i, 8).
-    norm: instance norm after conv_1 .. conv_n (ToDayGAN), or none (spectral norm, outside).
+    norm: instance norm after conv_1 .. conv_n (ToDayGAN), or none (spectral norm is applied to the
+      parameters, see `spectral.py`).
     impl, kernel_init, dtype: see conv.Conv. Scores come back in float32.
   """
 
@@ -38,17 +42,17 @@ class Branch(nn.Module):
 
   @nn.compact
   def __call__(self, x):
-    """[B, H, W, C] -> n maps of scores [B, h_i, w_i], from fine to coarse, the last one from the
-    head."""
+    """[B, H, W, C] -> n score maps [B, h_i, w_i], from fine to coarse, the last from the head."""
     def layer(name, features, stride, x):
       return Conv(features, 4, stride, padding=2, impl=self.impl, kernel_init=self.kernel_init,
                   dtype=self.dtype, name=name)(x)
     maps = []
     for i in range(self.stages + 1):
-      judges = 0 < i < self.stages
-      x = layer(f'conv_{i}', self.width * min(2**i, 8) + judges, 1 + (i < self.stages), x)
+      has_scores = 0 < i < self.stages
+      stride = 2 if i < self.stages else 1
+      x = layer(f'conv_{i}', self.width * min(2**i, 8) + has_scores, stride, x)
       x = combogan.prelu(f'act_{i}')(layers.instance_norm(x) if self.norm and i else x)
-      if judges:
+      if has_scores:
         x, score = x[..., :-1], x[..., -1]
         maps.append(score.astype(jnp.float32))
     return [*maps, layer('head', 1, 1, x)[..., 0].astype(jnp.float32)]
@@ -73,9 +77,10 @@ class ThreeCritics(nn.Module):
   def __call__(self, x):
     """[B, H, W, 1 or 3] in [-1, 1] -> {'rgb', 'gray', 'grad': maps of scores, see Branch}."""
     gray = ops.luma(x)
-    views = {'rgb': (blurred(x), 0), 'gray': (gray, 0), 'grad': (differences(gray), 1)}
-    return {name: Branch(self.stages - fewer, self.width, self.norm, self.impl, self.kernel_init,
-                         self.dtype, name=name)(view) for name, (view, fewer) in views.items()}
+    views = {'rgb': (blurred(x), self.stages), 'gray': (gray, self.stages),
+             'grad': (differences(gray), self.stages - 1)}
+    return {name: Branch(stages, self.width, self.norm, self.impl, self.kernel_init, self.dtype,
+                         name=name)(view) for name, (view, stages) in views.items()}
 
 
 def blurred(x):
@@ -98,16 +103,18 @@ def differences(gray):
   return jnp.concatenate([right, x[:, 2:, 1:-1] - x[:, :-2, 1:-1]], axis=-1)
 
 
-def critics(config, in_channels, impl='auto'):
+def critics(config, in_channels):
   """Three critics of the block `config.disc` (`width`, `stages`, `norm` 'spectral' | 'instance').
 
-  With 'spectral' the weights are normalized outside, by `spectral.normalize`.
+  With 'spectral' the caller normalizes the weights, by `spectral.normalize`. `in_channels` is for
+  the reader: flax takes it from the input.
   """
+  del in_channels
   disc = config.disc
   if disc.norm not in ('spectral', 'instance'):
     raise UserError(f"disc.norm={disc.norm!r}: choose 'spectral' or 'instance'")
-  if in_channels < 1 or disc.stages < 2:
-    raise UserError(f'disc: {in_channels} input channels, disc.stages={disc.stages}; at least 1 '
-                     'and 2 are needed')
-  return ThreeCritics(disc.width, disc.stages, disc.norm == 'instance', impl,
-                      layers.initializer(config.init), layers.compute_dtype(config))
+  if disc.stages < 2:
+    raise UserError(f'disc.stages={disc.stages}: at least 2 are needed')
+  return ThreeCritics(disc.width, disc.stages, disc.norm == 'instance',
+                      kernel_init=layers.initializer(config.init),
+                      dtype=layers.compute_dtype(config))

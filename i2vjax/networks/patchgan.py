@@ -1,4 +1,4 @@
-"""PatchGAN: a convolutional critic whose every output judges one patch (Isola et al., 2017)."""
+"""PatchGAN critic with one score per patch (Isola et al., 2017)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import flax.linen as nn
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
-from i2vjax.networks import layers as networks_layers
+from i2vjax.networks import layers as shared
 from i2vjax.networks.conv import Conv
 
 
@@ -51,22 +51,22 @@ class PatchDiscriminator(nn.Module):
 
     Args:
       x: [B, H, W, C] in [-1, 1].
-      intermediates: also return what the last two convolutions saw, from which the norms of the
-        per-patch gradients of their weights follow exactly.
+      intermediates: also return the inputs of the last two convolutions, from which the norms of
+        the per-patch gradients of their weights follow exactly.
 
     Returns:
       logits [B, h, w, out_channels] float32, or (logits, dict) with `conv_in_prev` [B, h', w', C']
       the input of conv_L, `norm` [B, h'', w'', C''] its normalized output, `var` [B, C''] the
-      variance that norm divided by, `conv_in_last` the input of the head (norm after its leaky
-      ReLU). Inputs are given before the convolution's own padding.
+      variance that the norm divides by, `conv_in_last` the input of the head (`norm` after its
+      leaky ReLU). Inputs are those before the convolution's padding.
     """
     self._check(x.shape)
     for i in range(self.layers):
       x = self.conv[i](x)
-      x = networks_layers.leaky_relu(networks_layers.instance_norm(x) if i else x)
-      x = networks_layers.blur_down(x) if self.down == 'blur' else x
-    norm, variance = networks_layers.normalize(self.conv[self.layers](x))
-    last = networks_layers.leaky_relu(norm)
+      x = shared.leaky_relu(shared.instance_norm(x) if i else x)
+      x = shared.blur_down(x) if self.down == 'blur' else x
+    norm, variance = shared.normalize(self.conv[self.layers](x))
+    last = shared.leaky_relu(norm)
     logits = self.head(last).astype(jnp.float32)
     if intermediates:
       return logits, {'conv_in_prev': x, 'norm': norm, 'var': variance, 'conv_in_last': last}
@@ -74,22 +74,20 @@ class PatchDiscriminator(nn.Module):
 
   def _check(self, shape):
     """Refuse frames too small for one logit: each side must be at least 3 * 2^layers."""
-    least = 3 * 2**self.layers
-    if min(shape[1:3]) < least:
+    min_side = 3 * 2**self.layers
+    if min(shape[1:3]) < min_side:
       raise UserError(f'PatchGAN with disc.layers={self.layers} needs frames of at least '
-                       f'{least}x{least} pixels, got {shape[1]}x{shape[2]}: enlarge '
-                       'data.crop_size or use fewer disc.layers')
+                      f'{min_side}x{min_side} pixels, got {shape[1]}x{shape[2]}: enlarge '
+                      'data.crop_size or use fewer disc.layers')
 
 
-def discriminator(config, in_channels, impl='auto'):
+def discriminator(config, in_channels):
   """PatchGAN of the block `config.disc` (`width`, `layers`, `down`, optional `out_channels`).
 
-  `in_channels` is read off the input when parameters are made; it is checked here against what a
-  frame can have, because a wrong one fails far from its cause.
+  `in_channels` is for the reader: flax takes it from the input.
   """
-  if in_channels < 1:
-    raise UserError(f'disc: {in_channels} input channels')
+  del in_channels
   disc = config.disc
   return PatchDiscriminator(
-      disc.width, disc.layers, disc.down, disc.get('out_channels', 1), impl,
-      networks_layers.initializer(config.init), networks_layers.compute_dtype(config))
+      disc.width, disc.layers, disc.down, disc.get('out_channels', 1),
+      kernel_init=shared.initializer(config.init), dtype=shared.compute_dtype(config))

@@ -1,7 +1,7 @@
-"""Patches of feature maps as unit vectors: what the contrastive losses compare (CUT's 'netF').
+"""Patch projection for contrastive losses: features to unit vectors (CUT's 'netF').
 
-Features are taken at the same random places of two images, and a small MLP per tap (or none) leads
-to the space where they are compared.
+Features are taken at the same random places of two images, and a small MLP per tap (or none) maps
+them to the space where they are compared. A tap is a named feature map of the generator.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ class PatchMLP(nn.Module):
 
 
 class PatchProjector(nn.Module):
-  """`mlp_k` for the k-th tap, then unit length. In float32 whatever the features' type.
+  """`mlp_k` for the k-th tap, then unit length. In float32 for features of any type.
 
   Attributes:
     width: of both layers of each MLP.
@@ -70,7 +70,7 @@ def taps(config):
   """The taps of `config.nce.taps` by their full names, checked; for a generator of `config.gen`.
 
   Raises:
-    ValueError: a tap the generator does not have.
+    UserError: a tap the generator does not have.
   """
   names = full_names(config)
   resnet.check_taps(names, config.gen.blocks, config.gen.up)
@@ -78,32 +78,33 @@ def taps(config):
 
 
 def full_names(config):
-  """`config.nce.taps` written out, whether or not the generator has them.
+  """`config.nce.taps` with full names, whether or not the generator has them.
 
-  Three names stand for what depends on the generator: 'res_mid' is the middle residual block
-  (res_2 of 6, res_4 of 9), 'up_0' is 'up_0.blur' or 'up_0.conv' as `gen.up` says, 'cut_like' the
-  five taps of CUT with the middle block last (ours: I2V-GAN's list was written for CUT's layers and
-  falls on a decoder layer by accident).
+  Three names depend on the generator: 'res_mid' is the middle residual block (res_2 of 6, res_4 of
+  9), 'up_0' is 'up_0.blur' or 'up_0.conv' according to `gen.up`, 'cut_like' the five taps of CUT
+  with the middle block last (ours: I2V-GAN's list has the layer numbers of CUT, the last of which
+  is a decoder layer in its generator).
   """
   gen, names = config.gen, []
+  middle = f'res_{(gen.blocks - 1) // 2}'
   relative = {
-      'res_mid': (f'res_{(gen.blocks - 1) // 2}',), 'up_0': (f'up_0.{upsampling(gen.up)}',),
-      'cut_like': ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', f'res_{(gen.blocks - 1) // 2}')}
+      'res_mid': (middle,), 'up_0': (f'up_0.{upsampling(gen.up)}',),
+      'cut_like': ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', middle)}
   for name in config.nce.taps:
     names += relative.get(name, (name,))
   return tuple(names)
 
 
 def upsampling(up):
-  """Suffix of the tap of up_0: what comes before its norm."""
+  """Suffix of the tap of up_0, the feature before its norm."""
   return 'blur' if up == 'blur' else 'conv'
 
 
 def example(config, in_channels, used=True):
   """Patches to initialize a projector with: [[1, 1, C_k], ...].
 
-  A projector that is not `used` may ask for taps the generator does not have: it has the shapes
-  that it always has, and nobody reads them.
+  A projector that is not `used` may have taps that the generator lacks: its parameters still have
+  their shapes, but are never read.
   """
   names = taps(config) if used else full_names(config)
   channels = resnet.tap_channels(names, config.gen.width, in_channels)
@@ -123,13 +124,13 @@ def places(key, maps, count):
   """
   keys = jax.random.split(key, len(maps))
   sizes = [x.shape[-3] * x.shape[-2] for x in maps]
-  # The largest of uniform draws: a random set without the two sorts of `jax.random.choice`.
+  # The largest of uniform draws are a random set, without the two sorts of `jax.random.choice`.
   return [jax.lax.top_k(jax.random.uniform(key, (size,)), min(count, size))[1]
           for key, size in zip(keys, sizes, strict=True)]
 
 
 def patches(maps, ids):
   """Features [[..., h_k, w_k, C_k]] at the places [[n_k]] -> [[..., n_k, C_k]]."""
-  def one(x, ids):
-    return jnp.take(x.reshape(*x.shape[:-3], -1, x.shape[-1]), ids, axis=-2)
-  return [one(x, i) for x, i in zip(maps, ids, strict=True)]
+  def at(x, places):
+    return jnp.take(x.reshape(*x.shape[:-3], -1, x.shape[-1]), places, axis=-2)
+  return [at(x, places) for x, places in zip(maps, ids, strict=True)]

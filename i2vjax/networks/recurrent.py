@@ -1,7 +1,7 @@
-"""Networks that look back in time (GTC): a U-Net with a memory, and a critic of whole clips.
+"""Recurrent U-Net and clip critic of GTC.
 
-Everything is computed on all frames of a clip at once but the memory's own line, a scan over time
-of one matrix product per frame: compiled once, whatever the length.
+Everything is computed for all frames of a clip at once, except the recurrence of the memory, a scan
+over time with one matrix product per frame: compiled once for any length.
 """
 
 from collections.abc import Callable
@@ -19,18 +19,19 @@ from i2vjax.networks.conv import Conv
 
 
 class Memory(nn.Module):
-  """Recurrent cell of two 1x1 convolutions on the input beside the state before (GTC, 3.2.3).
+  """Recurrent cell of two 1x1 convolutions on input and previous state (GTC, 3.2.3).
 
     o_t = A [x_t, h_{t-1}] + a        h_t = act(B [x_t, h_{t-1}] + c)        h_0 = 0
 
-  The parts of A and B that see x are applied to all frames at once, and the part of A that sees h
-  after the scan, in which only h = act(g_t + B_h h) remains.
+  The parts of A and B for x are applied to all frames at once, and the part of A for h after the
+  scan, in which only h = act(g_t + B_h h) remains.
 
   Attributes:
-    features: channels of o. hidden: channels of h.
+    features: channels of o.
+    hidden: channels of h.
     act: 'tanh' or 'none', of the state; the paper names none. Ours: tanh, since a linear recurrence
       trained on 5 frames may grow without bound over the hundreds of a test video.
-    recurrent: False leaves the 1x1 convolution o_t = A x_t + a (image2image of the paper's table).
+    recurrent: False: only the 1x1 convolution o_t = A x_t + a (image2image in the paper's table).
     kernel_init, dtype: see conv.Conv; the state stays float32.
   """
 
@@ -43,7 +44,7 @@ class Memory(nn.Module):
 
   @nn.compact
   def __call__(self, x, carry=None):
-    """(h_T, o).
+    """Returns (last state h_T, outputs o).
 
     Args:
       x: [B, T, h, w, C].
@@ -58,17 +59,18 @@ class Memory(nn.Module):
     out, out_bias = self._weights('out', C, self.features)
     if not self.recurrent:
       return None, x @ out + out_bias
-    own, own_bias = self._weights('state', C, self.hidden)
+    state, state_bias = self._weights('state', C, self.hidden)
     act = jnp.tanh if self.act == 'tanh' else lambda h: h
 
-    def move(h, seen):
-      return act((seen + h.astype(self.dtype) @ own[C:]).astype(jnp.float32)), h
+    def advance(h, from_input):
+      """(h_t, h_{t-1})."""
+      return act((from_input + h.astype(self.dtype) @ state[C:]).astype(jnp.float32)), h
     if carry is None:
       carry = jnp.zeros((x.shape[0], *x.shape[2:4], self.hidden))
-    seen = jnp.moveaxis(x @ own[:C] + own_bias, 1, 0)
-    carry, before = jax.lax.scan(move, carry, seen)
-    before = jnp.moveaxis(before, 0, 1).astype(self.dtype)
-    return carry, x @ out[:C] + before @ out[C:] + out_bias
+    from_input = jnp.moveaxis(x @ state[:C] + state_bias, 1, 0)   # scan runs over the first axis
+    carry, previous = jax.lax.scan(advance, carry, from_input)
+    previous = jnp.moveaxis(previous, 0, 1).astype(self.dtype)
+    return carry, x @ out[:C] + previous @ out[C:] + out_bias
 
   def _weights(self, name, channels, features):
     """(kernel [C + hidden, features], bias [features]) of one of the two convolutions."""
@@ -81,9 +83,10 @@ class Memory(nn.Module):
 class RecurrentUNet(nn.Module):
   """Clip to clip: `down_0` .. `down_{n-1}`, `memory`, `up_{n-1}` .. `up_0`, `head` (GTC, 3.2.3).
 
-  Kernel 4, stride 2, padding 1; leaky ReLU on the way down, ReLU on the way up, batch norm on all
-  but down_0. up_k is joined to what down_{k-1} gave after its activation. The paper's list ends
-  with up_0, at the size of the frame: the head that paints is ours, 3x3 with stride 1.
+  Kernel 4, stride 2, padding 1; leaky ReLU in the encoder, ReLU in the decoder, batch norm on all
+  but down_0. The output of up_k is concatenated with that of down_{k-1} after its activation. The
+  paper's list ends with up_0, at the size of the frame: the output convolution `head` is ours, 3x3
+  with stride 1.
 
   Attributes:
     out_channels: of the frames that come out.
@@ -114,11 +117,11 @@ class RecurrentUNet(nn.Module):
 
   @nn.compact
   def __call__(self, x, carry=None, moments='running'):
-    """(carry, frames).
+    """Returns (carry, frames).
 
     Args:
       x: [B, T, H, W, C] in [-1, 1], sides multiples of 2^levels.
-      carry: what the call before returned, or None at a clip's start.
+      carry: as returned by the previous call, or None at a clip's start.
       moments: of the batch norms, see BatchNorm.
 
     Returns:
@@ -153,22 +156,23 @@ class RecurrentUNet(nn.Module):
 
 
 def check_size(size, levels):
-  """Refuse sides that cannot be halved `levels` times, and say which could."""
-  side = 2**levels
-  if any(n % side for n in size):
-    near = ' x '.join('/'.join(str(m) for m in (n // side * side, -(-n // side) * side) if m)
-                      for n in size)
+  """Refuse sides that cannot be halved `levels` times, and name the nearest that can."""
+  unit = 2**levels
+  if any(side % unit for side in size):
+    nearest = []
+    for side in size:
+      multiples = (side // unit * unit, -(-side // unit) * unit)
+      nearest.append('/'.join(str(n) for n in multiples if n))
     raise UserError(f'frames of {size[0]}x{size[1]} (height x width) cannot be halved {levels} '
-                     f'times: sides must be multiples of {side}, such as {near}; change '
-                     'data.crop_size, or take fewer gen.levels')
+                    f'times: sides must be multiples of {unit}, such as {" x ".join(nearest)}; '
+                    'change data.crop_size, or take fewer gen.levels')
 
 
 class Stream(nn.Module):
   """One stream of the clip critic: `conv_0` .. `conv_3`, `memory` with one output; the mean of it.
 
-  Batch norm on conv_1 .. conv_3 with the moments of the batch: a critic is used in training only.
-
-  Attributes: as of ClipCritic.
+  Batch norm on conv_1 .. conv_3 with the moments of the batch: a critic is used only in training.
+  Attributes as in ClipCritic.
   """
 
   width: int = 64
@@ -197,9 +201,9 @@ class Stream(nn.Module):
 class ClipCritic(nn.Module):
   """One logit for a whole clip, from its frames and from its residuals (GTC, 3.2.3).
 
-  The two streams are alike, with weights of their own. The paper joins their outputs, averages them
-  and takes a sigmoid; as the memory's output is linear, one output channel per stream and a
-  weighted sum of the two means are the same functions.
+  The two streams have the same layers and separate weights. The paper concatenates their outputs,
+  averages them and takes a sigmoid; as the memory's output is linear, one output channel per stream
+  and a weighted sum of the two means are the same functions.
 
   Attributes:
     width: channels of conv_0; conv_k has width * 2^k.
@@ -222,7 +226,7 @@ class ClipCritic(nn.Module):
 
     Args:
       frames: [B, T, H, W, C], the clip, with its input beside it in channels where conditional.
-      residuals: [B, T, H, W, C'] of the clip; None: judged by the frames alone.
+      residuals: [B, T, H, W, C'] of the clip; None: the score is that of the frames.
     """
     fields = {name: getattr(self, name) for name in (
         'width', 'hidden', 'hidden_act', 'recurrent', 'axis', 'impl', 'kernel_init', 'dtype')}

@@ -1,4 +1,4 @@
-"""ResNet generator (Johnson et al., 2016; in the form of CycleGAN, I2V-GAN and CUT)."""
+"""ResNet generator of CycleGAN, CUT and I2V-GAN (Johnson et al., 2016)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -72,8 +72,8 @@ class Residual(nn.Module):
   def __call__(self, x):
     """[B, H, W, C] -> [B, H, W, C]."""
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
-    first, second = (Conv(self.features, 3, pad='reflect', name=name, **rest)
-                     for name in ('conv_0', 'conv_1'))
+    first = Conv(self.features, 3, pad='reflect', name='conv_0', **rest)
+    second = Conv(self.features, 3, pad='reflect', name='conv_1', **rest)
     y = nn.relu(layers.instance_norm(first(x)))
     if self.dropout:
       y = nn.Dropout(0.5, deterministic=not self.has_rng('dropout'))(y)
@@ -138,27 +138,27 @@ class ResnetGenerator(nn.Module):
         (up='deconv': its transposed convolution before the norm).
 
     Returns:
-      (h [B, H/4, W/4, 4*width], {tap: feature}). Under jit what is not used is not computed, so a
-      call for early taps alone costs only their layers.
+      (h [B, H/4, W/4, 4*width], {tap: feature}). Under jit, unused features are not computed, so a
+      call for early taps costs only their layers.
 
     Raises:
-      ValueError: a size or a tap this network does not have.
+      UserError: a size or a tap this network does not have.
     """
     check_size(x.shape)
     check_taps(taps, self.blocks, self.up)
-    feats = {'rgb': pad_hw(x, 'reflect', 3)}
+    features = {'rgb': pad_hw(x, 'reflect', 3)}
     h = x.astype(self.dtype)
     stages = {'stem': self.stem, 'down_0': self.down_stage[0], 'down_1': self.down_stage[1]}
     for name, stage in stages.items():
-      h, feats[f'{name}.conv'] = stage(h)
-      feats[name] = h
+      h, features[f'{name}.conv'] = stage(h)
+      features[name] = h
     for i, block in enumerate(self.res):
-      h = feats[f'res_{i}'] = block(h)
+      h = features[f'res_{i}'] = block(h)
     if 'up_0.blur' in taps:
-      feats['up_0.blur'] = layers.blur_up(h)
+      features['up_0.blur'] = layers.blur_up(h)
     if 'up_0.conv' in taps:
-      feats['up_0.conv'] = self.up_stage[0](h)[1]
-    return h, {tap: feats[tap] for tap in taps}
+      features['up_0.conv'] = self.up_stage[0](h)[1]
+    return h, {tap: features[tap] for tap in taps}
 
   def decode(self, h):
     """[B, h, w, 4*width] of `encode` -> frame [B, 4h, 4w, out_channels] in [-1, 1]."""
@@ -192,7 +192,7 @@ def check_size(shape):
 
 
 def tap_names(blocks, up):
-  """All taps that a generator with so many blocks has."""
+  """All taps of a generator with `blocks` residual blocks."""
   stages = ('stem', 'down_0', 'down_1')
   return ('rgb', *stages, *(f'{stage}.conv' for stage in stages),
           *(f'res_{i}' for i in range(blocks)), 'up_0.blur' if up == 'blur' else 'up_0.conv')
@@ -200,27 +200,28 @@ def tap_names(blocks, up):
 
 def check_taps(taps, blocks, up):
   """Refuse taps that the network does not have."""
-  known = tap_names(blocks, up)
-  unknown = [tap for tap in taps if tap not in known]
+  available = tap_names(blocks, up)
+  unknown = [tap for tap in taps if tap not in available]
   if unknown:
     raise UserError(f'nce.taps: {", ".join(unknown)} not in a generator with gen.blocks={blocks} '
-                     f'and gen.up={up!r}; it has {", ".join(known)}')
+                    f'and gen.up={up!r}; it has {", ".join(available)}')
 
 
 def tap_channels(taps, width, in_channels=3):
   """Channels of each tap, for the heads that read them: [int, ...]."""
-  known = {'rgb': in_channels, 'stem': width, 'down_0': 2 * width, 'up_0.conv': 2 * width}
-  return [known.get(tap, known.get(tap.removesuffix('.conv'), 4 * width)) for tap in taps]
+  narrow = {'rgb': in_channels, 'stem': width, 'stem.conv': width, 'down_0': 2 * width,
+            'down_0.conv': 2 * width, 'up_0.conv': 2 * width}
+  return [narrow.get(tap, 4 * width) for tap in taps]
 
 
-def generator(config, in_channels=3, out_channels=3, impl='auto'):
+def generator(config, in_channels=3, out_channels=3):
   """ResNet generator of the block `config.gen` (`width`, `blocks`, `down`, `up`).
 
-  `in_channels` is read off the input when parameters are made, and only checked here.
+  `in_channels` is for the reader: flax takes it from the input.
   """
-  if in_channels < 1:
-    raise UserError(f'gen: {in_channels} input channels')
+  del in_channels
   gen = config.gen
   return ResnetGenerator(
       out_channels, gen.width, gen.blocks, gen.down, gen.up, bool(gen.get('dropout', False)),
-      bool(config.remat), impl, layers.initializer(config.init), layers.compute_dtype(config))
+      bool(config.remat), kernel_init=layers.initializer(config.init),
+      dtype=layers.compute_dtype(config))

@@ -1,8 +1,8 @@
-"""A small encoder-decoder that names the class of every pixel.
+"""Small segmentation U-Net that scores translated frames of `scenes`.
 
-The judge of translated `scenes` frames (ours; the layout is that of Ronneberger et al., MICCAI
-2015, with a norm and strided convolutions). It sees no coordinates: it must read a class from the
-picture, not from where such a thing usually stands in a street.
+Ours; the layout is that of Ronneberger et al. (MICCAI 2015), with a norm and strided convolutions.
+It has no coordinates as input: it must recognize a class from the image, not from where such
+objects usually are in a street.
 """
 
 from collections.abc import Callable
@@ -17,12 +17,12 @@ from i2vjax.networks.layers import instance_norm
 
 
 class SegmentationUNet(nn.Module):
-  """`stem`, then `down_k` and `deep_k` for each halving, back by `up_k` and `join_k`, `head`.
+  """`stem`, `down_k` and `deep_k` for each halving, `up_k` and `join_k` for each doubling, `head`.
 
   The first halving folds 2x2 pixels into channels and the head unfolds its logits again: layers at
   full size would take most of the time on a CPU. Every convolution but the head is followed by
-  instance norm and ReLU. All levels below the first have 2 width channels; each is joined to what
-  comes back from the one below it.
+  instance norm and ReLU. All levels below the first have 2 width channels; skip connections
+  concatenate encoder and decoder on each level.
 
   Attributes:
     classes: K.

@@ -1,8 +1,8 @@
 """Spectral norm (Miyato et al., ICLR 2018) as a function of parameters.
 
 Each kernel is divided by an estimate of its largest singular value, which one step of the power
-method brings up to date from a vector u kept between the steps. It depends on the weights alone: so
-it is done once for all passes, outside the networks, and is equal on all devices.
+method updates from a vector u that is stored between training steps. It depends only on the
+weights: so it is computed once for all passes, outside the networks, and is equal on all devices.
 """
 
 import jax
@@ -20,7 +20,7 @@ def vectors(params, key):
     key: typed PRNG key.
 
   Returns:
-    Nested dict as `params`, with u [O] in the place of each layer that has a kernel [..., O].
+    Nested dict like `params`, with u [O] in place of each layer that has a kernel [..., O].
   """
   kernels = _kernels(params)
   keys = jax.random.split(key, len(kernels))
@@ -32,27 +32,27 @@ def vectors(params, key):
 def normalize(params, u):
   """Every kernel over sigma = v^T W u', with v = W u / |W u| and u' = W^T v / |W^T v|.
 
-  Biases and slopes pass. u' and v are constants, sigma has a gradient through W: that of a kernel
-  is at right angles to it. In float32.
+  Biases and slopes are unchanged. u' and v are constants, sigma has a gradient through W, so that
+  the gradient of a kernel is orthogonal to it. In float32.
 
   Args:
     params: of one network.
-    u: of `vectors`, or from an earlier call.
+    u: as returned by `vectors` or by the previous call.
 
   Returns:
     (params, u').
   """
-  out, moved = traverse_util.flatten_dict(params), {}
-  start = traverse_util.flatten_dict(u)
+  normalized, updated = traverse_util.flatten_dict(params), {}
+  u = traverse_util.flatten_dict(u)
   for path, kernel in _kernels(params).items():
     W = kernel.astype(jnp.float32).reshape(-1, kernel.shape[-1])
-    moved[path], v = _power(jax.lax.stop_gradient(W), start[path])
-    sigma = _product(v, _product(W, moved[path]))
-    out[(*path, 'kernel')] = kernel / sigma
-  return traverse_util.unflatten_dict(out), traverse_util.unflatten_dict(moved)
+    updated[path], v = _power_step(jax.lax.stop_gradient(W), u[path])
+    sigma = _product(v, _product(W, updated[path]))
+    normalized[(*path, 'kernel')] = kernel / sigma
+  return traverse_util.unflatten_dict(normalized), traverse_util.unflatten_dict(updated)
 
 
-def _power(W, u):
+def _power_step(W, u):
   """(u', v) of one step of the power method. W: [K, O], u: [O]."""
   v = _unit(_product(W, jax.lax.stop_gradient(u)))
   return _unit(_product(W.T, v)), v

@@ -1,6 +1,6 @@
-"""Predictors of a domain's next frame from the two before (Recycle-GAN, I2V-GAN).
+"""Predictors of the next frame from two previous ones (Recycle-GAN, I2V-GAN).
 
-All of them take the two frames side by side in channels, in time order: [B, H, W, 2 C].
+All of them take the two frames concatenated in channels, in time order: [B, H, W, 2 C].
 """
 
 from collections.abc import Callable
@@ -15,21 +15,21 @@ from i2vjax.networks import layers, resnet
 from i2vjax.networks.conv import Conv, ConvTranspose
 
 KINDS = ('unet', 'prediction', 'resnet')
-LARGEST = 8   # downs that the public codes know at most ('unet_256')
+MAX_DOWNS = 8   # of the public code bases ('unet_256')
 
 
 class UNetPredictor(nn.Module):
-  """U-Net of the public pix2pix code: `down_0` .. `down_{n-1}`, back by `up_{n-1}` .. `up_0`.
+  """U-Net of the public pix2pix code: `down_0` .. `down_{n-1}`, then `up_{n-1}` .. `up_0`.
 
-  Kernel 4, stride 2, padding 1 throughout. A level's input is joined to what comes back from the
-  level below, except at the outermost. No norm on the outermost convolution, nor on the innermost,
-  whose map may be one pixel, which a norm would turn to zero.
+  Kernel 4, stride 2, padding 1 throughout. The input of each level but the outermost is
+  concatenated with the output of the level below. No norm on the outermost convolution, nor on the
+  innermost, whose map may be one pixel, which a norm would set to zero.
 
   Attributes:
     out_channels: of the predicted frame.
     width: channels of level 0; level k has width * min(2^k, 8).
     downs: n, at least 2; 7 is 'unet_128' and 8 'unet_256' of the public codes.
-    dropout: 0.5 on the way up on levels 4 .. n-2, where the call is given an rng named 'dropout'.
+    dropout: 0.5 in the decoder on levels 4 .. n-2, where the call is given an rng named 'dropout'.
     impl, kernel_init, dtype: see conv.Conv. The frame comes back in float32.
   """
 
@@ -67,8 +67,8 @@ class UNetPredictor(nn.Module):
 class TwoStreamPredictor(nn.Module):
   """The 'prediction' network of the public Recycle-GAN code: 117 million parameters at width 8.
 
-  `stem_0` .. `stem_2` read each frame by itself, a U-Net of 6 halvings joins them, `tail_0` ..
-  `tail_2` paint.
+  `stem_0` .. `stem_2` process each frame separately, a U-Net of 6 halvings processes both, `tail_0`
+  .. `tail_2` make the frame.
 
   Attributes:
     out_channels: of the predicted frame.
@@ -104,12 +104,12 @@ class TwoStreamPredictor(nn.Module):
 
 
 def check_size(size, downs, what):
-  """Refuse sides that cannot be halved `downs` times, and say which number would do."""
+  """Refuse sides that cannot be halved `downs` times, and say which number of halvings fits."""
   if downs < 2:
     raise UserError(f'pred.downs={downs}: at least 2')
   H, W = size
   if H % 2**downs or W % 2**downs:
-    fits = next((n for n in range(LARGEST, 1, -1) if not (H % 2**n or W % 2**n)), None)
+    fits = next((n for n in range(MAX_DOWNS, 1, -1) if not (H % 2**n or W % 2**n)), None)
     remedy = (f'{fits} halvings would do (pred.downs={fits})' if fits else
               'no number of halvings fits them')
     raise UserError(f'{what} are {H}x{W}, but a predictor with {downs} halvings takes sides that '
@@ -117,7 +117,7 @@ def check_size(size, downs, what):
 
 
 def any_size(predict, pairs, multiple):
-  """`predict` on [B, H, W, 2 C] of any size, mirrored outwards to a multiple and cropped back."""
+  """`predict` on [B, H, W, 2 C] of any size: mirrored up to a multiple, then cropped."""
   H, W = pairs.shape[1:3]
   sides = ((0, 0), (0, -H % multiple), (0, -W % multiple), (0, 0))
   return predict(jnp.pad(pairs, sides, mode='symmetric'))[:, :H, :W]
@@ -135,7 +135,7 @@ def predictor(config, channels):
   generator of `config.gen` on two frames; an option of the public code); `dropout`.
 
   Raises:
-    ValueError: an unknown kind, or a `data.crop_size` that the network cannot halve so often.
+    UserError: an unknown kind, or a `data.crop_size` that the network cannot halve so often.
   """
   pred = config.pred
   if pred.kind not in KINDS:

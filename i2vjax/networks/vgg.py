@@ -1,4 +1,4 @@
-"""VGG-16 and VGG-19 (Simonyan and Zisserman, 2015) up to the features a loss asks for.
+"""VGG-16 and VGG-19 (Simonyan and Zisserman, 2015) up to the requested features.
 
 Frozen; the parameters come from torchvision's files through `pretrained`. Convolutions are named by
 block and place, `conv4_1`, and so are features, `conv4_1` before their ReLU and `relu4_1` after it:
@@ -34,15 +34,15 @@ def tap_channels(taps, width=64):
 
 
 class VGG(nn.Module):
-  """3x3 convolutions with ReLU, halved by 2x2 maxima between blocks; ends with the last tap.
+  """3x3 convolutions with ReLU, 2x2 max pooling between blocks; ends with the last tap.
 
   Attributes:
     depth: 16 or 19.
-    taps: features to return, 'relu4_1' and the like, or 'conv4_1' for what goes into that ReLU.
-    input_norm: 'raw' feeds frames as they are, in [-1, 1] (public I2V-GAN code); 'imagenet' gives
-      the network the mean and scale it was trained with.
+    taps: features to return, such as 'relu4_1', or 'conv4_1' for the input of that ReLU.
+    input_norm: 'raw' takes frames in [-1, 1] without change (public I2V-GAN code); 'imagenet'
+      gives them the mean and scale of the network's training.
     width: channels of block 1; 64 in every published file.
-    remat: keep only the blocks' inputs for the backward pass and compute the rest again.
+    remat: store only the blocks' inputs for the backward pass and compute the rest again.
     impl, dtype: see conv.Conv. Features come back in `dtype`.
   """
 
@@ -57,20 +57,20 @@ class VGG(nn.Module):
 
   def setup(self):
     self._check()
-    wanted = tap_names(self.depth)
-    last = max(wanted.index(tap.replace('conv', 'relu')) for tap in self.taps)
-    self.conv = {name: self._conv(name) for name in wanted[:last + 1]}
+    names = tap_names(self.depth)
+    last = max(names.index(tap.replace('conv', 'relu')) for tap in self.taps)
+    self.conv = {name: self._conv(name) for name in names[:last + 1]}
 
   def _check(self):
     if self.depth not in BLOCKS:
       raise UserError(f'vgg.depth={self.depth}: choose 16 or 19')
     if self.input_norm not in ('raw', 'imagenet'):
       raise UserError(f"vgg.input_norm={self.input_norm!r}: choose 'raw' or 'imagenet'")
-    known = tap_names(self.depth)
-    unknown = [tap for tap in self.taps if tap.replace('conv', 'relu') not in known]
+    available = tap_names(self.depth)
+    unknown = [tap for tap in self.taps if tap.replace('conv', 'relu') not in available]
     if unknown or not self.taps:
       raise UserError(f'VGG-{self.depth} has no feature {", ".join(unknown) or "without a name"}; '
-                       f'it has {", ".join(known)}')
+                      f'it has {", ".join(available)}')
 
   def _conv(self, tap):
     return Conv(*tap_channels([tap], self.width), 3, impl=self.impl, kernel_init=self.kernel_init,
@@ -81,7 +81,7 @@ class VGG(nn.Module):
 
     Args:
       x: [B, H, W, 3 or 1] in [-1, 1]; gray is repeated. H and W at least 2^(last block - 1); what
-        halving leaves over at the right and lower edge is not seen, as in PyTorch.
+        pooling leaves over at the right and lower edge is ignored, as in PyTorch.
 
     Returns:
       {tap: [B, H / 2^(block - 1), W / 2^(block - 1), channels]}.
@@ -93,17 +93,15 @@ class VGG(nn.Module):
       if not taps:
         break
       x = halve(x) if block > 1 else x
-      run = nn.remat(_block, static_argnums=(2,)) if self.remat else _block
-      found = run(self, x, tuple(taps))
-      x = found[taps[-1]]
-      features |= found
+      run_block = nn.remat(_block, static_argnums=(2,)) if self.remat else _block
+      features |= run_block(self, x, tuple(taps))
+      x = features[taps[-1]]
     return {tap: features[tap] for tap in self.taps}
 
   def _normalize(self, x):
     if self.input_norm == 'raw':
       return x
-    mean, std = (np.asarray(value, np.float32) for value in (MEAN, STD))
-    return ((x + 1) / 2 - mean) / std
+    return ((x + 1) / 2 - np.asarray(MEAN, np.float32)) / np.asarray(STD, np.float32)
 
 
 def _block(module, x, taps):
@@ -118,9 +116,9 @@ def _block(module, x, taps):
 def halve(x):
   """Maxima of 2x2 pixels: [B, H, W, C] -> [B, H // 2, W // 2, C].
 
-  As maxima of rows, then of columns: on a CPU forward and gradient take a seventh of the time of
-  the windowed maximum (11 against 77 ms for [4, 128, 128, 64]). Where inputs are equal the gradient
-  is shared between them, in PyTorch the first gets all; after a ReLU that matters only for equal
+  Computed as maxima of rows, then of columns: on a CPU forward and gradient take a seventh of the
+  time of the windowed maximum (11 against 77 ms for [4, 128, 128, 64]). Equal inputs share the
+  gradient, while in PyTorch the first one gets all of it; after a ReLU that matters only for equal
   positive numbers.
   """
   B, H, W, C = x.shape

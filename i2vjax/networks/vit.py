@@ -1,7 +1,7 @@
-"""ViT (Dosovitskiy et al., 2021) as a frozen tokeniser, and the critic on its tokens.
+"""ViT as a frozen tokenizer, and the critic on its tokens.
 
-Parameters are named and shaped as in Google's AugReg .npz files, so those load without a table.
-Which tokens are taken, and how, follows the public ROMA code.
+The network is that of Dosovitskiy et al. (2021). Parameters are named and shaped as in Google's
+AugReg .npz files, so those load without a table. The choice of tokens follows the public ROMA code.
 """
 
 import math
@@ -50,9 +50,10 @@ class Attention(nn.Module):
   def __call__(self, x):
     """[B, M, width] -> [B, M, width]."""
     split = (self.heads, self.width // self.heads)
-    q, k, v = (nn.DenseGeneral(split, kernel_init=HE, dtype=self.dtype, name=name)(x)
-               for name in ('query', 'key', 'value'))
-    mixed = jax.nn.dot_product_attention(q, k, v)
+
+    def project(name):
+      return nn.DenseGeneral(split, kernel_init=HE, dtype=self.dtype, name=name)(x)
+    mixed = jax.nn.dot_product_attention(project('query'), project('key'), project('value'))
     return nn.DenseGeneral(self.width, axis=(-2, -1), kernel_init=HE, dtype=self.dtype,
                            name='out')(mixed)
 
@@ -125,22 +126,22 @@ class Transformer(nn.Module):
 
   def __call__(self, x, taps):
     """[B, M, width] -> one float32 [B, M, width] per block of `taps`, final norm applied."""
-    out = {}
+    outputs = {}
     for i in range(max(taps) + 1):
       x = self.encoderblock[i](x)
       if i in taps:
-        out[i] = self.encoder_norm(x.astype(jnp.float32))
-    return [out[i] for i in taps]
+        outputs[i] = self.encoder_norm(x.astype(jnp.float32))
+    return [outputs[i] for i in taps]
 
 
 class ViT(nn.Module):
-  """Tokeniser with square input `image_size`, patches of 16 pixels.
+  """Tokenizer with square input `image_size`, patches of 16 pixels.
 
   Attributes:
     width, heads, hidden: of the blocks (ViT-B: 768, 12, 3072).
-    depth: blocks that exist here. Blocks after the last tap are never built nor loaded.
+    depth: number of blocks. Blocks after the last tap are neither built nor loaded.
     image_size: frames are resized to it (bilinear, half-pixel centers).
-    remat: recompute each block in the backward pass; local windows make many tokens.
+    remat: recompute each block in the backward pass; local windows have many tokens.
     dtype: of the computation; tokens come back in float32.
   """
 
@@ -172,7 +173,7 @@ class ViT(nn.Module):
     """Tokens of whole frames.
 
     Args:
-      img: [B, H, W, 3] in [-1, 1], which is the published weights' own normalization.
+      img: [B, H, W, 3] in [-1, 1], the normalization of the published weights.
       layers: blocks counted from 0.
 
     Returns:
@@ -186,7 +187,7 @@ class ViT(nn.Module):
     return [tokens[:, 1:] for tokens in self.Transformer(x, layers)]
 
   def tokens_local(self, img, ids, layers=(1, 3, 5), side=7):
-    """Tokens of small windows, each a sequence of its own, without the class token.
+    """Tokens of small windows, each a separate sequence, without the class token.
 
     Args:
       img: [B, H, W, 3] in [-1, 1].
@@ -195,8 +196,8 @@ class ViT(nn.Module):
       side: tokens along a window's side; windows at the border are shifted inwards.
 
     Returns:
-      One [B*K, side^2, width] float32 per layer, the K windows of a frame together.
-      O(B * K * side^2) tokens are kept for the backward pass unless `remat`.
+      One [B*K, side^2, width] float32 per layer, the K windows of a frame in a row.
+      O(B * K * side^2) tokens are stored for the backward pass unless `remat`.
     """
     self._check(layers)
     if side > self.grid:
@@ -243,10 +244,10 @@ def _uniform(fan_in):
 
 
 class TokenCritic(nn.Module):
-  """Two dense layers on each token by itself (public ROMA code).
+  """Two dense layers on each token separately (public ROMA code).
 
-  Weights and biases start uniform, whatever `config.init` says: at the small rates published for
-  this critic a small start would hardly move.
+  Weights and biases are initialized uniformly, independent of `config.init`: at the small published
+  learning rates of this critic small initial weights would hardly change.
 
   Attributes:
     width: hidden units.
@@ -268,13 +269,14 @@ class TokenCritic(nn.Module):
 
 
 def regions(tokens, scales, extra_row=False):
-  """Tokens, followed by means of ever larger square regions of them: ROMA's multiscale regions.
+  """Tokens, followed by their means over larger and larger square regions (ROMA, multiscale).
 
   Args:
     tokens: [B, M, C] of a square map, row by row.
     scales: sides of the regions in tokens; the regions of a scale tile the map, those at its right
       and lower edge are cut off there.
-    extra_row: a region takes one row more below it, where there is one (the public code's slip).
+    extra_row: a region includes one more row below it, where there is one (a slip of the public
+      code).
 
   Returns:
     [B, M + regions, C] float32: with 24 x 24 tokens and scales 2, 4, 6, 8, 12 it is
@@ -282,17 +284,17 @@ def regions(tokens, scales, extra_row=False):
   """
   side = math.isqrt(tokens.shape[1])
   if side * side != tokens.shape[1]:
-    raise UserError(f'{tokens.shape[1]} tokens are no square map')
-  rows = []
+    raise ValueError(f'{tokens.shape[1]} tokens are no square map')
+  areas = []
   for scale in scales:
-    starts = range(0, side, scale)
-    tall, wide = (np.array([[start <= i < start + reach for i in range(side)] for start in starts])
-                  for reach in (scale + bool(extra_row), scale))
-    area = tall[:, None, :, None] & wide[None, :, None, :]
-    rows.append(area.reshape(len(starts) ** 2, side * side))
-  if not rows:
+    starts, places = np.arange(0, side, scale)[:, None], np.arange(side)
+    rows = (starts <= places) & (places < starts + scale + bool(extra_row))
+    columns = (starts <= places) & (places < starts + scale)
+    area = rows[:, None, :, None] & columns[None, :, None, :]
+    areas.append(area.reshape(len(starts) ** 2, side * side))
+  if not areas:
     return tokens
-  area = np.concatenate(rows).astype(np.float32)
+  area = np.concatenate(areas).astype(np.float32)
   means = jnp.einsum('rm,bmc->brc', area / area.sum(1, keepdims=True), tokens,
                      precision=jax.lax.Precision.HIGHEST)
   return jnp.concatenate([tokens, means], axis=1)

@@ -1,15 +1,15 @@
-"""Winograd's F(2x2, 3x3): two by two outputs of a 3x3 convolution from 16 products instead of 36.
+"""Winograd convolution F(2x2, 3x3): 16 products per 2x2 outputs instead of 36.
 
-Tiles of 4x4 inputs that overlap by 2 are transformed to and fro with sums and halves (Lavin and
-Gray, 2016): y = A^T [ (G w G^T) * (B^T x B) ] A. All is written with slices and sums, which XLA
-fuses, around one batch of 16 matrix products.
+Tiles of 4x4 inputs that overlap by 2 are transformed and transformed back with sums and halves
+(Lavin and Gray, 2016): y = A^T [ (G w G^T) * (B^T x B) ] A. Everything is written with slices and
+sums, which XLA fuses, around one batch of 16 matrix products.
 """
 
 import jax
 import jax.numpy as jnp
 
-BYTES = 40e6   # of the two transformed arrays of one sample; beyond it the cache is lost
-LEAST = 64     # channels; below, the transforms cost more than they save
+MAX_BYTES = 40e6    # of the two transformed arrays of one sample; more does not fit the cache
+MIN_CHANNELS = 64   # with fewer the transforms cost more than they save
 
 
 def pays(shape, kernel, stride, padding):
@@ -21,10 +21,10 @@ def pays(shape, kernel, stride, padding):
     stride, padding: of the convolution.
   """
   k, _, C, O = kernel.shape
-  if k != 3 or stride != 1 or min(C, O) < LEAST or kernel.dtype != jnp.float32:
+  if k != 3 or stride != 1 or min(C, O) < MIN_CHANNELS or kernel.dtype != jnp.float32:
     return False
-  h, w = (size + 2 * padding - 2 for size in shape[1:3])
-  return 16 * h * w * (C + O) <= BYTES
+  h, w = shape[1] + 2 * padding - 2, shape[2] + 2 * padding - 2
+  return 16 * h * w * (C + O) <= MAX_BYTES
 
 
 def interleave(even, odd, axis):
@@ -36,27 +36,27 @@ def interleave(even, odd, axis):
 
 def conv(x, kernel):
   """Unpadded convolution. x: [B, H, W, C], kernel: [3, 3, C, O] -> [B, H - 2, W - 2, O]."""
-  h, w = (size - 2 for size in x.shape[1:3])
+  h, w = x.shape[1] - 2, x.shape[2] - 2
   x = _even(x)
   weights = _kernel(kernel)
 
-  def one(x):
+  def one_sample(x):
     tiles = _two_axes(_input_parts, x)
     return _output(jnp.einsum('khwc,kco->khwo', tiles, weights))
-  return _each(one, x)[:, :h, :w]
+  return _each(one_sample, x)[:, :h, :w]
 
 
 def weight_grad(x, g):
   """Gradient [3, 3, C, O] of the kernel of `conv`, from its input and its output's gradient."""
   x, g = _even(x), _even(g)
 
-  def one(x, g):
+  def one_sample(x, g):
     return jnp.einsum('khwc,khwo->kco', _two_axes(_input_parts, x), _two_axes(_grad_parts, g))
-  return _kernel_grad(jnp.sum(_each(one, x, g), axis=0))
+  return _kernel_grad(jnp.sum(_each(one_sample, x, g), axis=0))
 
 
 def _each(function, *arrays):
-  """`function` of one sample at a time: what it holds in between stays in the cache."""
+  """`function` of one sample at a time, so that its intermediate arrays stay in the cache."""
   if arrays[0].shape[0] == 1:
     return function(*(array[0] for array in arrays))[None]
   return jax.lax.map(lambda samples: function(*samples), arrays)
@@ -69,7 +69,10 @@ def _even(x):
 
 def _two_axes(parts, x):
   """The four `parts` along H and of each the four along W: [H, W, C] -> [16, h, w, C]."""
-  return jnp.stack([part for rows in parts(x, 0) for part in parts(rows, 1)])
+  pieces = []
+  for rows in parts(x, 0):
+    pieces += parts(rows, 1)
+  return jnp.stack(pieces)
 
 
 def _input_parts(x, axis):
@@ -81,7 +84,8 @@ def _input_parts(x, axis):
 
 def _grad_parts(g, axis):
   """A g: n places along `axis` -> four arrays of n / 2."""
-  even, odd = (jax.lax.slice_in_dim(g, i, g.shape[axis], 2, axis) for i in (0, 1))
+  even = jax.lax.slice_in_dim(g, 0, g.shape[axis], 2, axis)
+  odd = jax.lax.slice_in_dim(g, 1, g.shape[axis], 2, axis)
   return [even, even + odd, even - odd, -odd]
 
 
@@ -93,7 +97,10 @@ def _kernel_parts(w):
 
 def _kernel(w):
   """G w G^T: [3, 3, C, O] -> [16, C, O]."""
-  return jnp.stack([part for row in _kernel_parts(w) for part in _kernel_parts(row)])
+  pieces = []
+  for row in _kernel_parts(w):
+    pieces += _kernel_parts(row)
+  return jnp.stack(pieces)
 
 
 def _taps(m):

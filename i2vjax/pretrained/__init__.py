@@ -1,6 +1,7 @@
-"""Parameters of frozen networks: from a file that is here, or random for smoke tests.
+"""Parameters of frozen networks, from weight files or random for smoke tests.
 
-Nothing here downloads. `registry` knows names and places, one module per network knows its file.
+Nothing here downloads (`fetch` does). `registry` has names and search folders; one module per
+network reads its file.
 """
 
 import functools
@@ -23,20 +24,20 @@ from i2vjax.pretrained import (
 )
 from i2vjax.pretrained.registry import MissingWeights
 
-__all__ = ['MissingWeights', 'load', 'settle', 'used']
+__all__ = ['MissingWeights', 'fit', 'load', 'loaded_weights']
 
-# id -> read(path, {wanted name: shape}) -> {name: array}
+# {weight id: function (path, {our name: shape}) -> {our name: array}}
 READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS,
            **inception_weights.READERS, **lpips_weights.READERS}
-_USED = {}
+_LOADED = {}
 
 
-def used():
+def loaded_weights():
   """{weight id: {'file', 'sha256'} or {'random': True}} of all `load` calls of this process.
 
-  Goes into reports: scores that rest on random weights must say so.
+  For reports: they must mark scores from networks with random weights.
   """
-  return {weight_id: dict(record) for weight_id, record in _USED.items()}
+  return {weight_id: dict(record) for weight_id, record in _LOADED.items()}
 
 
 def load(weight_id, module, example, config):
@@ -46,14 +47,14 @@ def load(weight_id, module, example, config):
     weight_id: key of `registry.ENTRIES`.
     module: flax module that will use them.
     example: arrays (or shapes with a type) the module is called with; None takes the registry's.
-    config: ConfigDict; says where files lie and whether random weights were asked for.
+    config: ConfigDict; names a folder or file of weights and whether random weights are wanted.
 
   Returns:
     Parameter tree, float32.
 
   Raises:
-    MissingWeights: no file; the text says where it may lie and what does without it.
-    ValueError: a damaged file, another file, or one that does not fit the network.
+    MissingWeights: no file; the text says where it may be put and which override needs none.
+    UserError: a damaged file, another file, or one that does not fit the network.
   """
   entry = registry.entry(weight_id)
   if example is None:
@@ -65,13 +66,13 @@ def load(weight_id, module, example, config):
     return _random(entry, init)
   if weight_id not in READERS:
     raise UserError(f'{weight_id}: this version reads no file of that network; it has '
-                     f'{", ".join(READERS)}')
+                    f'{", ".join(READERS)}')
   path = registry.require(entry, config)
   digest = registry.verify(entry, path)
-  wanted = flax.traverse_util.flatten_dict(jax.eval_shape(init, jax.random.key(0)), sep='/')
-  shapes = {name: leaf.shape for name, leaf in wanted.items()}
+  leaves = flax.traverse_util.flatten_dict(jax.eval_shape(init, jax.random.key(0)), sep='/')
+  shapes = {name: leaf.shape for name, leaf in leaves.items()}
   params = fit(READERS[weight_id](path, shapes), shapes, path)
-  _USED[weight_id] = {'file': path.name, 'sha256': digest}
+  _LOADED[weight_id] = {'file': path.name, 'sha256': digest}
   return params
 
 
@@ -81,11 +82,11 @@ def _init(module, example, key):
 
 
 def _random(entry, init):
-  """Fixed draws, so that two smoke tests agree; warns once per process."""
-  if entry.id not in _USED:
+  """Random parameters, the same in every process; warns once per process."""
+  if entry.id not in _LOADED:
     logging.warning('RANDOM weights for %s (%s=random): results are meaningless, for smoke tests '
                     'only', entry.id, entry.field)
-  _USED[entry.id] = {'random': True}
+  _LOADED[entry.id] = {'random': True}
   return init_compiled(init, name_key(jax.random.key(0), entry.id))
 
 
@@ -101,13 +102,14 @@ def fit(arrays, shapes, path):
     Nested float32 tree.
 
   Raises:
-    ValueError: names the first leaves that are missing, unexpected or of another shape.
+    UserError: names the first leaves that are missing, unexpected or of another shape.
   """
-  wrong = [f'{name}: file {arrays[name].shape}, network {shape}' for name, shape in shapes.items()
-           if name in arrays and arrays[name].shape != shape]
+  other_shape = [f'{name}: file {arrays[name].shape}, network {shape}'
+                 for name, shape in shapes.items()
+                 if name in arrays and arrays[name].shape != shape]
   problems = {'missing in the file': [name for name in shapes if name not in arrays],
               'unexpected in the file': [name for name in arrays if name not in shapes],
-              'of another shape': wrong}
+              'of another shape': other_shape}
   lines = [f'{kind} ({len(names)}): {"; ".join(names[:3])}'
            for kind, names in problems.items() if names]
   if lines:

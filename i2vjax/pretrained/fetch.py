@@ -1,7 +1,7 @@
-"""Known weight files onto this machine: the only code that opens a network connection.
+"""Download of known weight files: the only code that opens network connections.
 
-A download is written as NAME.part, goes on where an earlier attempt stopped, and gets its name only
-after its hash fits and it can be read. A local file is looked at where it lies, then copied.
+A download is written as NAME.part, continues where an earlier attempt stopped, and gets its name
+only after its hash fits and it can be read. A local file is checked in its place, then copied.
 """
 
 import http.client
@@ -18,61 +18,61 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.files import save_atomic
 from i2vjax.pretrained import files, registry
 
-PIECE = 1 << 20   # bytes at a time
-SILENCE = 60      # seconds without a byte before the connection counts as broken
-OWN_DISK = 'on a machine without a network, bring the file and use --file PATH'
+CHUNK_BYTES = 1 << 20
+TIMEOUT = 60   # seconds without a byte before the connection counts as broken
+OFFLINE_HINT = 'on a machine without a network, bring the file and use --file PATH'
 
 
 def listing(config):
   """Text: every known file with its size, license, and where it is or that it is missing."""
   lines = [f'{"id":15}{"MB":>6}  {"present":9}license; file']
   for item in registry.ENTRIES.values():
-    here = registry.find(item, config)
-    lines.append(f'{item.id:15}{item.megabytes:6.3g}  {"yes" if here else "-":9}{item.license}; '
-                 f'{here or item.file}')
+    path = registry.find(item, config)
+    lines.append(f'{item.id:15}{item.megabytes:6.3g}  {"yes" if path else "-":9}{item.license}; '
+                 f'{path or item.file}')
   lines += ['get one:   python -m i2vjax.main fetch ID [--file PATH | --url URL]',
-            'they lie in ' + ', '.join(map(str, registry.places(config)))]
+            'searched:  ' + ', '.join(map(str, registry.search_folders(config)))]
   return '\n'.join(lines)
 
 
 def fetch(weight_id, config, file=None, url=None, show=True):
-  """Bring a weight file to its place.
+  """Download a weight file, or copy a local one, into the folder for weights.
 
   Args:
     weight_id: key of `registry.ENTRIES`.
-    config: ConfigDict; the first of `registry.places` is where the file goes.
+    config: ConfigDict; the first of `registry.search_folders` is where the file goes.
     file: local file to take instead of a download, under any name.
-    url: another address than the known one.
+    url: an address to use instead of the known one.
     show: progress bar.
 
   Returns:
     pathlib.Path of the file, verified.
 
   Raises:
-    ValueError: an unknown id, a file that is not the published one, or one that cannot be read.
+    UserError: an unknown id, a file that is not the published one, or one that cannot be read.
     FileNotFoundError: `file` does not exist.
-    OSError: no connection, an answer other than the file, or no space; what has come is kept.
+    OSError: no connection, an answer other than the file, or no space; the received part is kept.
   """
   item = registry.entry(weight_id)
-  places = [folder / item.file for folder in registry.places(config)]
-  here = next((path for path in places if path.is_file()), None)
-  if here and not file:
-    registry.verify(item, here)
-    return here
-  target = places[0]
+  candidates = [folder / item.file for folder in registry.search_folders(config)]
+  present = next((path for path in candidates if path.is_file()), None)
+  if present and not file:
+    registry.verify(item, present)
+    return present
+  target = candidates[0]
   target.parent.mkdir(parents=True, exist_ok=True)
   if file:
-    _take(item, pathlib.Path(file).expanduser(), target)
+    _copy(item, pathlib.Path(file).expanduser(), target)
   else:
     part, origin = target.with_name(target.name + '.part'), url or item.url + item.file
     download(origin, part, show, f'python -m i2vjax.main fetch {weight_id}')
     _accept(item, part, target, origin)
-  registry.verify(item, target)   # notes the hash of a file whose name has none
+  registry.verify(item, target)   # stores the hash of a file whose name has none
   return target
 
 
-def _take(item, source, target):
-  """Copy a local file to its place if it is the published one."""
+def _copy(item, source, target):
+  """Copy a local file to `target` if it is the published one."""
   if not source.is_file():
     raise FileNotFoundError(f'--file {source}: no such file')
   _check(item, source, target.suffix, f'--file {source}')
@@ -80,7 +80,7 @@ def _take(item, source, target):
 
 
 def _check(item, path, suffix, origin):
-  """Raises ValueError if a file cannot be read or is not the published one."""
+  """Refuse a file that cannot be read or is not the published one."""
   files.read(path, lambda name: False, suffix=suffix)
   digest, expected = registry.sha256(path), registry.published(item)
   if expected and not digest.startswith(expected):
@@ -89,10 +89,10 @@ def _check(item, path, suffix, origin):
 
 
 def _accept(item, part, target, origin):
-  """Give the part its name if it can be read and is the published file; else delete it."""
+  """Rename the part if it can be read and is the published file; else delete it."""
   try:
     _check(item, part, target.suffix, origin)
-  except ValueError as error:
+  except UserError as error:
     part.unlink()
     raise UserError(f'{error}. What came was deleted') from error
   os.replace(part, target)
@@ -102,7 +102,7 @@ def _accept(item, part, target, origin):
 
 
 def download(url, part, show, command):
-  """Get `url` into `part`, going on from the bytes that are there.
+  """Download `url` into `part`, continuing after the bytes that it has.
 
   Proxies are those of the environment (`https_proxy`, `no_proxy`).
 
@@ -110,11 +110,11 @@ def download(url, part, show, command):
     url: http or https address.
     part: pathlib.Path of the unfinished file.
     show: progress bar.
-    command: what to type again; for messages.
+    command: the command that continues the download, for messages.
 
   Raises:
-    ValueError: not an address of that kind.
-    OSError: says what went wrong, how much has come, and what to do.
+    UserError: not an address of that kind.
+    OSError: says what went wrong, how much was received, and what to do.
   """
   if not url.startswith(('https://', 'http://')):
     raise UserError(f'--url {url}: addresses begin with https:// or http://; for a local file use '
@@ -126,14 +126,14 @@ def download(url, part, show, command):
   except KeyboardInterrupt as stop:
     raise KeyboardInterrupt(f'{_so_far(part)}. Start again to go on:\n  {command}') from stop
   except urllib.error.HTTPError as error:
-    if error.code == 416:   # nothing lies beyond what we have: whole, or of another file
+    if error.code == 416:   # no bytes after ours: the part is whole, or of another file
       return
     raise OSError(f'{url} answers {error.code} {error.reason}. Try another address with --url; or, '
-                  f'{OWN_DISK}') from error
+                  f'{OFFLINE_HINT}') from error
   except (OSError, ValueError, http.client.HTTPException) as error:
     reason = getattr(error, 'reason', error)
     raise OSError(f'{url} could not be fetched ({reason}); {_so_far(part)}. Start again to go on:\n'
-                  f'  {command}\nor, {OWN_DISK}') from error
+                  f'  {command}\nor, {OFFLINE_HINT}') from error
   if total is not None and part.stat().st_size < total:
     raise OSError(f'{url} broke off: {_so_far(part)} of {total}. Start again to go on:\n'
                   f'  {command}')
@@ -141,8 +141,9 @@ def download(url, part, show, command):
 
 def _connect(url, have):
   headers = {'User-Agent': 'i2vjax', **({'Range': f'bytes={have}-'} if have else {})}
-  opener = urllib.request.build_opener()   # reads the proxies now, urlopen's once and for all
-  return opener.open(urllib.request.Request(url, headers=headers), timeout=SILENCE)
+  # Reads the proxies now; urlopen reads them only once per process.
+  opener = urllib.request.build_opener()
+  return opener.open(urllib.request.Request(url, headers=headers), timeout=TIMEOUT)
 
 
 def _so_far(part):
@@ -150,18 +151,18 @@ def _so_far(part):
 
 
 def _receive(answer, part, have, show):
-  """Write the answer behind the bytes that are there. Returns the whole length, None if unknown."""
+  """Append the answer to the bytes of `part`. Returns the whole length, None if unknown."""
   span = re.match(r'bytes (\d+)-\d+/(\d+|\*)', answer.headers.get('Content-Range', ''))
   start = int(span.group(1)) if answer.status == 206 and span else 0
   if start not in (0, have):
-    raise UserError(f'asked for bytes from {have}, got them from {start}')
+    raise ValueError(f'asked for bytes from {have}, got them from {start}')
   length = answer.headers.get('Content-Length')
   total = start + int(length) if length else None
   bar = tqdm(total=total, initial=start, unit='B', unit_scale=True, desc=part.stem,
              disable=not show)
   with bar, open(part, 'r+b' if start else 'wb') as file:
     file.seek(start)
-    while piece := answer.read(PIECE):
-      file.write(piece)
-      bar.update(len(piece))
+    while chunk := answer.read(CHUNK_BYTES):
+      file.write(chunk)
+      bar.update(len(chunk))
   return total

@@ -1,4 +1,4 @@
-"""Arrays by name from weight files of any known kind, told apart by suffix."""
+"""Arrays by name from weight files; the suffix gives the format."""
 
 import pathlib
 import zipfile
@@ -17,22 +17,22 @@ def read(path, keep=None, suffix=None):
   Args:
     path: .pth, .pt (state dict of PyTorch), .safetensors, or .npz.
     keep: name -> bool; the numbers of other arrays are never read. None keeps all.
-    suffix: kind of the file where its name does not tell.
+    suffix: format of a file without such a name.
 
   Returns:
     {name: NumPy array} in the file's own layout and types.
 
   Raises:
     FileNotFoundError: no such file.
-    ValueError: another suffix, a damaged file, or one that holds more than arrays.
+    UserError: another suffix, a damaged file, or one that holds more than arrays.
   """
   path = pathlib.Path(path)
   if not path.is_file():
     raise FileNotFoundError(f'{path}: no such file')
   suffix = suffix or path.suffix
-  if suffix not in READERS:
-    raise UserError(f'{path}: weights are read from {", ".join(sorted(READERS))}')
-  return READERS[suffix](path, keep or (lambda name: True))
+  if suffix not in FORMATS:
+    raise UserError(f'{path}: weights are read from {", ".join(sorted(FORMATS))}')
+  return FORMATS[suffix](path, keep or (lambda name: True))
 
 
 def read_safetensors(path, keep):
@@ -45,21 +45,26 @@ def read_safetensors(path, keep):
 
 
 def read_npz(path, keep):
-  """`read` of .npz; arrays of two opaque bytes a number are bfloat16, which NumPy cannot name."""
+  """`read` of .npz; arrays of two opaque bytes per number are bfloat16, unknown to NumPy."""
   try:
     with np.load(path, allow_pickle=False) as archive:
-      return {name: _plain(archive[name]) for name in archive.files if keep(name)}
+      return {name: _typed(archive[name]) for name in archive.files if keep(name)}
   except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
     raise UserError(f'{path} is no whole .npz file ({error}): {guess(path)}') from error
 
 
-def _plain(array):
+def _typed(array):
   opaque = array.dtype.kind == 'V' and array.dtype.itemsize == 2
   return array.view(ml_dtypes.bfloat16) if opaque else array
 
 
+def from_torch(array):
+  """A PyTorch convolution kernel [O, I, kh, kw] as ours [kh, kw, I, O]; other arrays unchanged."""
+  return array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
+
+
 def guess(path):
-  """What a file that cannot be read probably is."""
+  """A guess, for messages, why a file cannot be read."""
   with open(path, 'rb') as file:
     head = file.read(256).lstrip().lower()
   if head.startswith(b'<'):
@@ -67,5 +72,5 @@ def guess(path):
   return 'the download was cut off, or it is another file; delete it and fetch it again'
 
 
-READERS = {'.pth': torch_file.read, '.pt': torch_file.read,
+FORMATS = {'.pth': torch_file.read, '.pt': torch_file.read,
            '.safetensors': read_safetensors, '.npz': read_npz}

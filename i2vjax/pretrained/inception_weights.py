@@ -1,7 +1,7 @@
-"""pytorch-fid's file of the FID Inception under the names of `networks/inception.py`.
+"""Reader of pytorch-fid's file of the FID Inception.
 
-Names differ only in how a convolution and its batch norm are called; the classifier, and blocks
-behind the features asked for, stay on disk.
+Arrays get the names of `networks/inception.py`. Names differ only in those of a convolution and its
+batch norm; the classifier, and blocks after the requested features, are not read.
 """
 
 from i2vjax.core.errors import UserError
@@ -13,7 +13,7 @@ LEAVES = {'conv.weight': 'kernel', 'bn.weight': 'scale', 'bn.bias': 'bias',
 IGNORED = ('fc.', 'AuxLogits.')   # classifiers
 
 
-def ours(name):
+def our_name(name):
   """'Mixed_5b/branch1x1/kernel' for 'Mixed_5b.branch1x1.conv.weight'; other names stay."""
   for theirs, leaf in LEAVES.items():
     if name.endswith(f'.{theirs}'):
@@ -21,36 +21,36 @@ def ours(name):
   return name
 
 
-def read(path, wanted):
+def read(path, shapes):
   """Arrays of the file by our names.
 
   Args:
     path: .pth, .safetensors or .npz with pytorch-fid's names.
-    wanted: our names; of the other blocks nothing is read.
+    shapes: {our name: shape}; arrays of other blocks are not read.
 
   Returns:
-    {name: array}; kernels [rows, columns, I, O]. Names that belong to no block of this network come
-    too, so that the caller can refuse them.
+    {our name: array}; kernels [rows, columns, I, O]. Names that belong to no block of this network
+    are included, so that the caller can refuse them.
 
   Raises:
-    ValueError: torchvision's Inception, which gives other features; see also `files.read`.
+    UserError: torchvision's Inception, which gives other features; see also `files.read`.
   """
-  later = _later(wanted)
+  later = _later_blocks(shapes)
 
   def keep(name):
     return not name.startswith(IGNORED + later) and not name.endswith('num_batches_tracked')
   classes = files.read(path, lambda name: name == 'fc.bias').get('fc.bias')
   if classes is not None and len(classes) == 1000:
     raise UserError(f'{path} is the Inception of torchvision (1000 classes): FID is defined by '
-                     'another one; get it by: python -m i2vjax.main fetch inception_fid')
-  return {ours(name): array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-          for name, array in files.read(path, keep).items()}
+                    'another one; get it by: python -m i2vjax.main fetch inception_fid')
+  arrays = files.read(path, keep)
+  return {our_name(name): files.from_torch(array) for name, array in arrays.items()}
 
 
-def _later(wanted):
-  """How names in the file begin that lie behind the last part wanted."""
-  asked = {name.split('/')[0] for name in wanted}
-  last = max((i for i, part in enumerate(inception.PARTS) if part in asked), default=-1)
+def _later_blocks(shapes):
+  """Prefixes of the file's names of the blocks after the last one in `shapes`."""
+  blocks = {name.split('/')[0] for name in shapes}
+  last = max((i for i, part in enumerate(inception.PARTS) if part in blocks), default=-1)
   return tuple(f'{part}.' for part in inception.PARTS[last + 1:])
 
 

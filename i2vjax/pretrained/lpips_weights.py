@@ -1,4 +1,4 @@
-"""Files of LPIPS: torchvision's AlexNet, and the authors' heads of version 0.1.
+"""Readers of LPIPS files: torchvision's AlexNet, and the authors' heads (0.1).
 
 VGG-16, the other network with heads, has its own module (`vgg_weights`).
 """
@@ -11,43 +11,45 @@ LAYERS = {'features.0': 'conv1', 'features.3': 'conv2', 'features.6': 'conv3',
 LEAVES = {'weight': 'kernel', 'bias': 'bias'}
 
 
-def read_alexnet(path, wanted):
+def read_alexnet(path, shapes):
   """Arrays of torchvision's AlexNet by the names of `networks/alexnet.py`.
 
   Args:
     path: .pth, .safetensors or .npz with torchvision's names.
-    wanted: our names; all convolutions are read, whatever is wanted.
+    shapes: {our name: shape}; not used, as all convolutions are read.
 
   Returns:
-    {name: array}; kernels [k, k, I, O]. Strange names come too, so that the caller can refuse them.
+    {our name: array}; kernels [k, k, I, O]. Unknown names are included, so that the caller can
+    refuse them.
 
   Raises:
-    ValueError: see `files.read`.
+    UserError: see `files.read`.
   """
-  del wanted
-  names = {f'{theirs}.{leaf}': f'{ours}/{own}' for theirs, ours in LAYERS.items()
-           for leaf, own in LEAVES.items()}
+  del shapes
+  our_names = {f'{theirs}.{leaf}': f'{ours}/{our_leaf}' for theirs, ours in LAYERS.items()
+               for leaf, our_leaf in LEAVES.items()}
   arrays = files.read(path, lambda name: not name.startswith('classifier.'))
-  return {names.get(name, name): array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-          for name, array in arrays.items()}
+  return {our_names.get(name, name): files.from_torch(array) for name, array in arrays.items()}
 
 
-def read_heads(path, wanted):
-  """Arrays of a file of heads, `lin{i}.model.1.weight` [1, C, 1, 1] in it, as `lin{i}` [C].
+def read_heads(path, shapes):
+  """Arrays of a file of heads: `lin{i}.model.1.weight` [1, C, 1, 1] as `lin{i}` [C].
 
   Args:
     path: .pth, .safetensors or .npz.
-    wanted: our names; all heads are read, whatever is wanted.
+    shapes: {our name: shape}; not used, as all heads are read.
 
   Returns:
-    {name: array}. Strange names come too, so that the caller can refuse them.
+    {our name: array}. Unknown names are included, so that the caller can refuse them.
 
   Raises:
-    ValueError: a negative weight, with which LPIPS would be no distance; see also `files.read`.
+    UserError: a negative weight, with which LPIPS would not be a distance; see also `files.read`.
   """
-  del wanted
-  arrays = {name.removesuffix('.model.1.weight'): array.reshape(-1) if array.ndim == 4 else array
-            for name, array in files.read(path).items()}
+  del shapes
+  arrays = {}
+  for name, array in files.read(path).items():
+    name = name.removesuffix('.model.1.weight')
+    arrays[name] = array.reshape(-1) if array.ndim == 4 else array
   negative = [name for name, array in arrays.items() if array.size and array.min() < 0]
   if negative:
     raise UserError(f'{path} holds no heads of LPIPS: negative weights in {", ".join(negative)}')

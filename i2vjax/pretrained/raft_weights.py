@@ -1,8 +1,9 @@
-"""RAFT's files under the names of `networks/raft.py`: torchvision's, and the authors' own.
+"""Reader of RAFT files: torchvision's, and those of RAFT's authors.
 
-The authors' files (raft-things.pth, raft-sintel.pth, raft-small.pth ...) come in one archive and
-have no hash in their names: `--config.flow.weights=PATH` names one. Which of the two it is, is seen
-from its arrays' names.
+Arrays get the names of `flow/raft.py`. The authors' files (raft-things.pth, raft-sintel.pth,
+raft-small.pth ...) come in one archive and have no hash in their names:
+`--config.flow.weights=PATH` names one. The names of the arrays tell which of the two kinds a file
+is.
 """
 
 import functools
@@ -15,13 +16,13 @@ CONV = {'weight': 'kernel', 'bias': 'bias'}
 
 
 def blocks(kind):
-  """[(stage, block, units in it, has it a shortcut of its own)] of an encoder."""
+  """[(stage, block, number of units, whether its shortcut has parameters)] of an encoder."""
   units = 3 if raft.SIZES[kind]['bottleneck'] else 2
   return [(stage, i, units, bool(stage and not i)) for stage in range(3) for i in range(2)]
 
 
-def torchvision(kind):
-  """{our module: torchvision's module}, all convolutions and norms."""
+def torchvision_table(kind):
+  """{our module: torchvision's module} of all convolutions and norms."""
   table = {}
   for ours, theirs in (('feature', 'feature_encoder'), ('context', 'context_encoder')):
     table |= _unit(f'{ours}/stem', f'{theirs}.convnormrelu')
@@ -44,7 +45,7 @@ def torchvision(kind):
   return table | _mask(sizes, 'mask_predictor.convrelu.0', 'mask_predictor.conv')
 
 
-def authors(kind):
+def authors_table(kind):
   """{our module: the authors' module}, without the prefix `module.` of their files."""
   table = {}
   for ours, theirs in (('feature', 'fnet'), ('context', 'cnet')):
@@ -56,13 +57,14 @@ def authors(kind):
       if shortcut:
         table |= _unit(f'{here}/skip', f'{there}.downsample')
     table[f'{ours}/head'] = f'{theirs}.conv2'
-  sizes, lines = raft.SIZES[kind], len(raft.SIZES[kind]['gru']) > 1
+  sizes = raft.SIZES[kind]
+  numbered = len(sizes['gru']) > 1   # two units of the large network
   for part in ('corr', 'flow'):
     for k in range(len(sizes[part])):
       table[f'update/{part}_{k}/conv'] = f'update_block.encoder.conv{part[0]}{k + 1}'
   table['update/merge/conv'] = 'update_block.encoder.conv'
   for k in range(len(sizes['gru'])):
-    number = k + 1 if lines else ''
+    number = k + 1 if numbered else ''
     table |= {f'update/gru_{k}/{gate}': f'update_block.gru.conv{gate}{number}' for gate in 'zrq'}
   table |= _head('update_block.flow_head.conv1', 'update_block.flow_head.conv2')
   return table | _mask(sizes, 'update_block.mask.0', 'update_block.mask.2')
@@ -80,36 +82,38 @@ def _mask(sizes, first, second):
   return {'mask_0/conv': first, 'mask_1': second} if sizes['mask_head'] else {}
 
 
-def read(path, wanted, kind):
+def read(path, shapes, kind):
   """Arrays of a RAFT file by our names.
 
   Args:
     path: .pth, .safetensors or .npz, with torchvision's names or the authors'.
-    wanted: our names; all are read, whatever is wanted.
+    shapes: {our name: shape}; not used, as all arrays are read.
     kind: 'large' or 'small'.
 
   Returns:
-    {name: array}; kernels [k, k, I, O]. Names that belong to no RAFT of this kind come too, so that
-    the caller can refuse them.
+    {our name: array}; kernels [k, k, I, O]. Names that belong to no RAFT of this kind are included,
+    so that the caller can refuse them.
 
   Raises:
-    ValueError: see `files.read`.
+    UserError: see `files.read`.
   """
-  del wanted
+  del shapes
   arrays = files.read(path, lambda name: not name.endswith('num_batches_tracked'))
   arrays = {name.removeprefix('module.'): array for name, array in arrays.items()}
-  own = any(name.startswith('fnet.') for name in arrays)
-  names = {f'{theirs}.{leaf}': f'{ours}/{own_leaf}'
-           for ours, theirs in (authors if own else torchvision)(kind).items()
-           for leaf, own_leaf in (NORM if ours.endswith('/norm') else CONV).items()}
-  return {names.get(name, name): array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-          for name, array in arrays.items() if not (own and _twice(name, arrays))}
+  from_authors = any(name.startswith('fnet.') for name in arrays)
+  if from_authors:
+    arrays = {name: array for name, array in arrays.items() if not _is_duplicate(name, arrays)}
+  our_names = {}
+  for ours, theirs in (authors_table if from_authors else torchvision_table)(kind).items():
+    for leaf, our_leaf in (NORM if ours.endswith('/norm') else CONV).items():
+      our_names[f'{theirs}.{leaf}'] = f'{ours}/{our_leaf}'
+  return {our_names.get(name, name): files.from_torch(array) for name, array in arrays.items()}
 
 
-def _twice(name, arrays):
+def _is_duplicate(name, arrays):
   """True for the norm of a shortcut where the authors' files hold it a second time.
 
-  Their blocks keep it as `norm3` (of three units: `norm4`) and again inside `downsample`.
+  Their blocks store it as `norm3` (of three units: `norm4`) and again inside `downsample`.
   """
   block, _, leaf = name.rpartition('.')
   block, _, norm = block.rpartition('.')

@@ -1,7 +1,7 @@
-"""Known weight files: names, licenses, addresses, and the places where they may lie.
+"""Known weight files: names, licenses, addresses, and search folders.
 
 The eight hex digits in a name are the first of the file's SHA-256 (the rule of PyTorch's hub). For
-files without them the first use is trusted: its hash is kept in `meta.json` beside the file and
+files without them the first use is trusted: its hash is stored in `meta.json` beside the file and
 compared from then on.
 """
 
@@ -15,6 +15,7 @@ import re
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
 TORCH = 'https://download.pytorch.org/models/'
@@ -22,10 +23,15 @@ LPIPS = 'https://github.com/richzhang/PerceptualSimilarity/raw/master/lpips/weig
 RESEARCH = 'code BSD-3-Clause; weights trained on ImageNet (research terms)'
 FRAME = jax.ShapeDtypeStruct((1, 64, 64, 3), jnp.float32)
 LARGE_FRAME = jax.ShapeDtypeStruct((1, 128, 128, 3), jnp.float32)
-# What LPIPS's heads are called with: the features of AlexNet, and of VGG-16.
-ALEX_MAPS, VGG_MAPS = (tuple(jax.ShapeDtypeStruct((1, 4, 4, channels), jnp.float32)
-                             for channels in counts)
-                       for counts in ((64, 192, 384, 256, 256), (64, 128, 256, 512, 512)))
+
+
+def _maps(*channels):
+  """Shapes of feature maps, the inputs of LPIPS's heads."""
+  return tuple(jax.ShapeDtypeStruct((1, 4, 4, c), jnp.float32) for c in channels)
+
+
+ALEX_MAPS = _maps(64, 192, 384, 256, 256)   # of AlexNet
+VGG_MAPS = _maps(64, 128, 256, 512, 512)    # of VGG-16
 
 
 class MissingWeights(FileNotFoundError):
@@ -37,15 +43,15 @@ class Entry:
   """One weight file.
 
   Attributes:
-    id: what `load` and `fetch` call it.
+    id: its name for `load` and `fetch`.
     file: its public name.
-    url: where `fetch` gets it, all but the file's name.
-    megabytes: about.
+    url: where `fetch` gets it, without the file's name.
+    megabytes: approximate size.
     license: as its authors state it.
-    field: config field that asks for it; the value 'random' there gives random weights.
-    without: the override that does without the file.
-    path_field: config field that may name the file outright, or ''.
-    example: what the network is called with when its shapes are asked for.
+    field: config field that requests it; the value 'random' there gives random weights.
+    without: the override with which the file is not needed.
+    path_field: config field that may hold the file's path, or ''.
+    example: shapes of the inputs from which the network's parameter shapes are computed.
   """
 
   id: str
@@ -91,7 +97,7 @@ FIELDS = tuple(sorted({item.field for item in ENTRIES.values()}))
 
 
 def entry(weight_id):
-  """Entry of an id; unknown ones are refused with the known."""
+  """Entry of an id; an unknown one is refused with a list of all."""
   if weight_id not in ENTRIES:
     raise UserError(f'unknown weights {weight_id!r}: known are {", ".join(ENTRIES)}')
   return ENTRIES[weight_id]
@@ -104,28 +110,35 @@ def lookup(config, field):
   return config
 
 
-def places(config):
-  """Folders searched for weight files, in order."""
-  named = [lookup(config, 'pretrained_dir'), os.environ.get('I2VJAX_PRETRAINED'),
-           '~/.cache/i2vjax/pretrained']
-  return [pathlib.Path(name).expanduser() for name in named if name]
+def search_folders(config):
+  """Folders searched for weight files, in order; the first one is where `fetch` puts them."""
+  named = [lookup(config, 'pretrained_dir'), os.environ.get('I2VJAX_PRETRAINED')]
+  folders = [pathlib.Path(name).expanduser() for name in named if name]
+  return [*folders, files.cache('pretrained')]
+
+
+def _named_path(item, config):
+  """The path that the config gives for the file of an Entry, or None."""
+  value = lookup(config, item.path_field) if item.path_field else None
+  return pathlib.Path(value) if value else None
 
 
 def find(item, config):
-  """Path of the file of an Entry, or None. A file named outright in the config is taken as is."""
-  named = lookup(config, item.path_field) if item.path_field else None
-  candidates = [pathlib.Path(named).expanduser()] if named else [
-      folder / item.file for folder in places(config)]
+  """Path of the file of an Entry, or None. A path in the config is taken without a search."""
+  named = _named_path(item, config)
+  candidates = [folder / item.file for folder in search_folders(config)]
+  if named:
+    candidates = [named.expanduser()]
   return next((path for path in candidates if path.is_file()), None)
 
 
 def require(item, config):
-  """Path of the file of an Entry; MissingWeights tells all that helps to get it."""
+  """Path of the file of an Entry; MissingWeights says how to get it."""
   path = find(item, config)
   if path is not None:
     return path
-  named = lookup(config, item.path_field) if item.path_field else None
-  searched = [pathlib.Path(named)] if named else places(config)
+  named = _named_path(item, config)
+  searched = [named] if named else search_folders(config)
   command = f'python -m i2vjax.main fetch {item.id}'
   raise MissingWeights('\n'.join([
       f'weights {item.id} are missing, asked for by {item.field}={lookup(config, item.field)}',
@@ -146,34 +159,32 @@ def sha256(path):
 
 
 def published(item):
-  """First digits of a file's SHA-256 as its name gives them, or None."""
-  known = re.search(r'-([0-9a-f]{8})\.', item.file)
-  return known.group(1) if known else None
+  """First digits of a file's SHA-256 as part of its name, or None."""
+  match = re.search(r'-([0-9a-f]{8})\.', item.file)
+  return match.group(1) if match else None
 
 
 def verify(item, path):
   """Digest of the file, after comparing it with its name or with the digest of its first use.
 
-  A file the config names outright under another name is somebody's own and is not compared.
+  A file of another name, whose path the config gives, is the user's own and is not compared.
   """
   digest = sha256(path)
-  known = published(item)
   if path.name != item.file:
     return digest
-  expected = known or _first_use(path, digest)
+  expected, origin = published(item), '...'
+  if expected is None:
+    expected, origin = _first_use(path, digest), ' (its first use here)'
   if not digest.startswith(expected):
     raise UserError(f'{path} is not the published file: SHA-256 is {digest}, expected '
-                     f'{expected}{"..." if known else " (its first use here)"}. Delete it and run '
-                     f'python -m i2vjax.main fetch {item.id}')
+                    f'{expected}{origin}. Delete it and run python -m i2vjax.main fetch {item.id}')
   return digest
 
 
 def _first_use(path, digest):
   """Digest in `meta.json` beside the file; written there the first time, if the folder allows."""
   meta = path.with_name('meta.json')
-  known = json.loads(meta.read_text()) if meta.is_file() else {}
-  if path.name not in known and os.access(path.parent, os.W_OK):
-    part = meta.with_name(f'meta.json.{os.getpid()}')
-    part.write_text(json.dumps({**known, path.name: digest}, indent=1))
-    part.rename(meta)
-  return known.get(path.name, digest)
+  digests = json.loads(meta.read_text()) if meta.is_file() else {}
+  if path.name not in digests and os.access(path.parent, os.W_OK):
+    files.save_text(meta, json.dumps({**digests, path.name: digest}, indent=1))
+  return digests.get(path.name, digest)

@@ -1,6 +1,7 @@
-"""Tensors of PyTorch files (.pth, .pt), read without PyTorch and without running what they say.
+"""Tensors of PyTorch files (.pth, .pt), read without PyTorch.
 
-Both formats of `torch.save` are known: the zip archive (since 1.6) and the plain file before it.
+No code in the file is run. Both formats of `torch.save` are read: the zip archive (since 1.6) and
+the plain file before it.
 """
 
 import io
@@ -15,7 +16,8 @@ from i2vjax.core.errors import UserError
 from i2vjax.pretrained.torch_pickle import ALONE, Refused, Tensor, describe, walk
 
 MAGIC = 0x1950A86A20F9469CFC6C   # first object of the plain format
-LARGEST = 2**24                  # numbers in a tensor that repeats its storage (`expand`)
+MAX_EXPANDED = 2**24             # numbers in a tensor that repeats its storage (`expand`)
+# What reading a damaged file can raise.
 DAMAGE = (zipfile.BadZipFile, ValueError, TypeError, KeyError, IndexError, AttributeError,
           EOFError, OSError, OverflowError, RuntimeError, struct.error)
 
@@ -31,8 +33,8 @@ def read(path, keep=None):
     {name: NumPy array}, contiguous and writable; bfloat16 as `ml_dtypes.bfloat16`.
 
   Raises:
-    ValueError: damaged, a web page, a TorchScript archive, or something in it that is no tensor,
-      by name.
+    UserError: damaged, a web page, a TorchScript archive, or with an entry that is no tensor, which
+      is named.
   """
   with open(path, 'rb') as file:
     try:
@@ -49,7 +51,7 @@ def read(path, keep=None):
 
 
 def _open(file):
-  """({name: Tensor}, function that fetches the bytes of a storage) by what a file begins with."""
+  """({name: Tensor}, function that reads the bytes of a storage), by the first bytes of a file."""
   head = file.read(64)
   file.seek(0)
   if head.startswith(b'PK'):
@@ -77,7 +79,7 @@ def _open_zip(file):
     raise Refused('was packed again: PyTorch never compresses. Take the original file')
   end = file.seek(0, 2)
   if any(max(info.file_size, info.compress_size) > end for info in members.values()):
-    raise UserError('a member is larger than the file')
+    raise ValueError('a member is larger than the file')
   _little(archive.read(members['byteorder']) != b'big' if 'byteorder' in members else True)
   tensors = _state_dict(walk(io.BytesIO(archive.read(members['data.pkl']))))
   for tensor in tensors.values():
@@ -87,7 +89,7 @@ def _open_zip(file):
 
 
 def _open_plain(file):
-  # A map, because a file would set memory aside for any length that a damaged pickle names.
+  # A memory map: reading from a file would allocate any length that a damaged pickle names.
   file = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
   if walk(file) != MAGIC:
     raise Refused('is a pickle but none of PyTorch')
@@ -115,7 +117,7 @@ def _places(file, keys, sizes):
     places[key] = (place + 8, count)
     place += 8 + count * sizes[key]
     if count < 0 or place > end:
-      raise UserError(f'storage {key} ends at byte {place}, the file at {end}')
+      raise ValueError(f'storage {key} ends at byte {place}, the file at {end}')
   return places
 
 
@@ -135,29 +137,28 @@ def _state_dict(value):
 
 
 def _check_storage(storage, count):
-  """The file must have the numbers that its pickle promises."""
+  """Refuse a storage with more numbers than the file has."""
   if type(storage.start) is not int or type(storage.count) is not int or storage.start < 0:
-    raise UserError(f'storage {storage.key} without a length')
+    raise ValueError(f'storage {storage.key} without a length')
   if storage.start + storage.count > count:
-    raise UserError(f'storage {storage.key} should have {storage.start + storage.count} numbers, '
+    raise ValueError(f'storage {storage.key} should have {storage.start + storage.count} numbers, '
                      f'there are {count}')
 
 
 def _check(name, tensor):
-  """A tensor must lie inside its storage, and be no bigger than a file can mean."""
+  """Refuse a tensor that exceeds its storage or has an implausible size."""
   numbers = (tensor.offset, *tensor.shape, *tensor.strides)
   if (len(tensor.shape) != len(tensor.strides) or len(tensor.shape) > 32
       or any(type(n) is not int or n < 0 for n in numbers)):
-    raise UserError(f'tensor {name}: shape {tensor.shape}, strides {tensor.strides}, offset '
+    raise ValueError(f'tensor {name}: shape {tensor.shape}, strides {tensor.strides}, offset '
                      f'{tensor.offset}')
   last = tensor.offset + sum((n - 1) * s for n, s in
                              zip(tensor.shape, tensor.strides, strict=True))
   if 0 not in tensor.shape and last >= tensor.storage.count:
-    raise UserError(f'tensor {name} reaches number {last} of a storage of '
+    raise ValueError(f'tensor {name} reaches number {last} of a storage of '
                      f'{tensor.storage.count}')
-  if math.prod(tensor.shape) > max(tensor.storage.count, LARGEST):
-    raise UserError(f'tensor {name} repeats {tensor.storage.count} numbers into '
-                     f'{tensor.shape}')
+  if math.prod(tensor.shape) > max(tensor.storage.count, MAX_EXPANDED):
+    raise ValueError(f'tensor {name} repeats {tensor.storage.count} numbers into {tensor.shape}')
 
 
 def _array(name, tensor, raw):
@@ -167,7 +168,7 @@ def _array(name, tensor, raw):
     return np.zeros(tensor.shape, storage.dtype)
   numbers = np.frombuffer(raw, storage.dtype)[storage.start:storage.start + storage.count]
   if len(numbers) != storage.count:
-    raise UserError(f'the numbers of {name} end early')
+    raise ValueError(f'the numbers of {name} end early')
   strides = [s * storage.dtype.itemsize for s in tensor.strides]
   window = np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides)
   return np.array(window, order='C')

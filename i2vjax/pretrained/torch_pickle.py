@@ -1,9 +1,9 @@
-"""The pickle inside a PyTorch file, followed without unpickling.
+"""Safe interpreter of the pickle inside a PyTorch file.
 
-Unpickling runs whatever the file says. Here the pickle's instructions are listed one by one
-(`pickletools.genops` of the standard library), the few that describe tensors by name are followed,
-and any other instruction, and any class or function but those that rebuild a tensor, ends the
-reading. Nothing is imported or called.
+Unpickling may run any code that the file contains. Here the pickle's instructions are listed one by
+one (`pickletools.genops` of the standard library), the few that describe tensors by name are
+interpreted, and any other instruction, class or function is refused. Nothing of the file is
+imported or called.
 """
 
 import pickletools
@@ -25,7 +25,7 @@ ALONE = 'only state dicts are read: in PyTorch, save module.state_dict() alone'
 
 
 class Refused(UserError):
-  """What a file asks for is none of the things that tensors need."""
+  """The file contains something that a dict of tensors does not need."""
 
 
 class Global(NamedTuple):
@@ -80,11 +80,11 @@ def walk(file):
       memo[len(memo) if argument is None else argument] = stack[-1]
     elif name not in ('PROTO', 'FRAME'):
       raise Refused(f'holds the pickle instruction {name}, which could run code; {ALONE}')
-  raise UserError('a pickle without an end')
+  raise ValueError('a pickle without an end')
 
 
 def describe(value):
-  """A pickled thing in words."""
+  """A pickled value as text, for messages."""
   return '.'.join(value) if isinstance(value, Global) else f'a {type(value).__name__}'
 
 
@@ -99,16 +99,16 @@ MADE = {
 
 
 def _take(stack, count):
-  """The upper `count` things."""
+  """Pop the upper `count` values."""
   if len(stack) < count:
-    raise UserError('a pickle that takes more than it has')
+    raise ValueError('a pickle that takes more than it has')
   items = stack[-count:]
   del stack[-count:]
   return items
 
 
 def _since_mark(stack):
-  """What lies above the last mark; the mark goes too."""
+  """Pop the values above the last mark, and the mark."""
   place = max(i for i, item in enumerate(stack) if item is MARK)   # none: ValueError
   items = stack[place + 1:]
   del stack[place:]
@@ -146,16 +146,16 @@ def _set_items(stack, _):
 
 
 def _build(stack, _):
-  """Attributes of an object (`_metadata` of a state dict): of no interest."""
+  """Attributes of an object (`_metadata` of a state dict), which are ignored."""
   _take(stack, 1)
 
 
 def _name(stack, module, name):
   """A class or function, if it is one of the few that rebuild a tensor."""
-  known = ((module in ('torch', 'torch.cuda') and name in STORAGES)
-           or (module == 'torch._utils' and name in (*TENSORS, PARAMETER))
-           or (module, name) == ('collections', 'OrderedDict'))
-  if not known:
+  allowed = ((module in ('torch', 'torch.cuda') and name in STORAGES)
+             or (module == 'torch._utils' and name in (*TENSORS, PARAMETER))
+             or (module, name) == ('collections', 'OrderedDict'))
+  if not allowed:
     raise Refused(f'asks for {module}.{name}, which is no plain tensor; loaded in PyTorch it could '
                   f'run code. Here {ALONE}')
   stack.append(Global(module, name))
@@ -170,10 +170,10 @@ def _stack_global(stack, _):
 
 
 def _reduce(stack, _):
-  """What a call of one of the known names would give."""
+  """The result that a call of one of the allowed names would have."""
   function, arguments = _take(stack, 2)
   if not isinstance(function, Global) or not isinstance(arguments, tuple):
-    raise UserError('a pickle that calls what is no function')
+    raise ValueError('a pickle that calls what is no function')
   if function.name == 'OrderedDict':     # Python 2 wrote the items into the call
     stack.append(dict(*arguments))
   elif function.name == PARAMETER:
@@ -182,7 +182,7 @@ def _reduce(stack, _):
     storage, offset, shape, strides = arguments[:4]
     stack.append(Tensor(storage, offset, tuple(shape), tuple(strides)))
   else:
-    raise UserError(f'a pickle that calls {function.name}')
+    raise ValueError(f'a pickle that calls {function.name}')
 
 
 def _storage(stack, _):

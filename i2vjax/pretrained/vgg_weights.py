@@ -1,8 +1,8 @@
-"""torchvision's VGG files under the names of `networks/vgg.py`.
+"""Reader of torchvision's VGG files.
 
-torchvision numbers the layers of `features` (convolution, ReLU and pooling each count one); we name
-convolutions by block. The classifier, and convolutions after the last one the network has, stay on
-disk.
+Arrays get the names of `networks/vgg.py`. torchvision numbers the layers of `features`
+(convolution, ReLU and pooling each count one); we name convolutions by block. The classifier, and
+convolutions after the network's last one, are not read.
 """
 
 import functools
@@ -26,28 +26,30 @@ def table(depth):
   return names
 
 
-def read(path, wanted, depth):
+def read(path, shapes, depth):
   """Arrays of a VGG file by our names.
 
   Args:
     path: .pth, .safetensors or .npz with torchvision's names.
-    wanted: our names, 'conv1_1/kernel' and so on; others of the same network are left out.
+    shapes: {our name such as 'conv1_1/kernel': shape}; others of the same network are not read.
     depth: 16 or 19.
 
   Returns:
-    {name: array}; kernels [3, 3, I, O]. Names that belong to no VGG of this depth come too, so that
-    the caller can refuse them.
+    {our name: array}; kernels [3, 3, I, O]. Names that belong to no VGG of this depth are included,
+    so that the caller can refuse them.
 
   Raises:
-    ValueError: see `files.read`.
+    UserError: see `files.read`.
   """
-  ours = {f'{theirs}.{leaf}': f'{name}/{kind}' for name, theirs in table(depth).items()
-          for leaf, kind in (('weight', 'kernel'), ('bias', 'bias'))}
+  our_names = {}
+  for ours, theirs in table(depth).items():
+    our_names |= {f'{theirs}.weight': f'{ours}/kernel', f'{theirs}.bias': f'{ours}/bias'}
 
   def keep(name):
-    return not name.startswith('classifier.') and (name not in ours or ours[name] in wanted)
-  return {ours.get(name, name): array.transpose(2, 3, 1, 0) if array.ndim == 4 else array
-          for name, array in files.read(path, keep).items()}
+    is_classifier = name.startswith('classifier.')
+    return not is_classifier and (name not in our_names or our_names[name] in shapes)
+  arrays = files.read(path, keep)
+  return {our_names.get(name, name): files.from_torch(array) for name, array in arrays.items()}
 
 
 READERS = {f'vgg{depth}': functools.partial(read, depth=depth) for depth in vgg.BLOCKS}

@@ -1,7 +1,8 @@
-"""Readers of ViT files: AugReg's .npz, named and laid out as our network, and PyTorch state dicts.
+"""Reader of ViT files: AugReg's .npz, and PyTorch state dicts.
 
-The latter are those of timm and DINO: one matrix for query, key and value, linear weights
-[out, in]. Which of the two a file is, its names tell. Positions of another grid are interpolated.
+AugReg's arrays have the names and shapes of our network. PyTorch state dicts are those of timm and
+DINO: one matrix for query, key and value, linear weights [out, in]. The names of the arrays tell
+which of the two a file is. Positions of another grid are interpolated.
 """
 
 import re
@@ -12,7 +13,7 @@ import numpy as np
 
 from i2vjax.pretrained import files
 
-PREFIX = 'opt/target/'                 # of files saved with their optimizer
+PREFIX = 'opt/target/'                 # in files saved with their optimizer
 UNUSED = ('head/', 'pre_logits/', 'head.', 'head_dist.', 'fc_norm.', 'pre_logits.')
 POSITIONS = 'Transformer/posembed_input/pos_embedding'
 WHOLE = {'cls_token': 'cls', 'pos_embed': POSITIONS, 'patch_embed.proj': 'embedding',
@@ -22,39 +23,38 @@ IN_BLOCK = {'norm1': 'LayerNorm_0', 'norm2': 'LayerNorm_2', 'attn.proj': f'{ATTE
             'mlp.fc1': 'MlpBlock_3/Dense_0', 'mlp.fc2': 'MlpBlock_3/Dense_1'}
 
 
-def read(path, wanted):
-  """Arrays of the network's own names.
+def read(path, shapes):
+  """Arrays of a ViT file by our names.
 
-  Arrays that are not wanted are not loaded where the file allows it: the blocks after the last one
-  the network has, and the classifier, stay on disk.
+  Blocks after the network's last one, and the classifier, are not read where the format allows it.
 
   Args:
-    path: .npz of AugReg's names; .pth, .safetensors or .npz of timm's.
-    wanted: {'Transformer/encoderblock_0/LayerNorm_0/scale': shape, ...}.
+    path: .npz with AugReg's names; .pth, .safetensors or .npz with timm's.
+    shapes: {'Transformer/encoderblock_0/LayerNorm_0/scale': shape, ...}.
 
   Returns:
-    {name: array}. Names that are neither wanted nor known to be unused come with the array too, so
-    that the caller can refuse them.
+    {our name: array}. Unknown names are included, so that the caller can refuse them.
 
   Raises:
-    ValueError: not a whole file of its kind.
+    UserError: see `files.read`.
   """
   def keep(stored):
-    return any(name in wanted for name in ours(stored)) or not _unused(ours(stored)[0], wanted)
-  found = {}
+    names = our_names(stored)
+    return any(name in shapes for name in names) or not _is_unused(names[0], shapes)
+  arrays = {}
   for stored, array in files.read(path, keep).items():
-    names = ours(stored)
-    if names == [stored.removeprefix(PREFIX)]:   # laid out as ours, or nobody knows it
-      found[names[0]] = array
+    names = our_names(stored)
+    if names == [stored.removeprefix(PREFIX)]:   # our layout, or an unknown array
+      arrays[names[0]] = array
       continue
     for name, part in zip(names, np.array_split(array, len(names)), strict=True):
-      found[name] = arranged(part, wanted.get(name))
-  if POSITIONS in found and POSITIONS in wanted:
-    found[POSITIONS] = on_grid(found[POSITIONS], wanted[POSITIONS][1])
-  return found
+      arrays[name] = from_torch(part, shapes.get(name))
+  if POSITIONS in arrays and POSITIONS in shapes:
+    arrays[POSITIONS] = resize_positions(arrays[POSITIONS], shapes[POSITIONS][1])
+  return arrays
 
 
-def ours(stored):
+def our_names(stored):
   """Our names of a stored array: three for timm's query, key and value in one, else one."""
   name = stored.removeprefix(PREFIX)
   if name in WHOLE:
@@ -73,22 +73,19 @@ def ours(stored):
   return [f'{root}/{IN_BLOCK[layer]}/{leaf}'] if layer in IN_BLOCK else [name]
 
 
-def arranged(array, shape):
-  """A PyTorch array in our layout: kernels turned, heads apart where `shape` has them apart."""
-  if array.ndim == 4:
-    array = array.transpose(2, 3, 1, 0)
-  elif array.ndim == 2:
-    array = array.T
+def from_torch(array, shape):
+  """A PyTorch array in our layout: kernels transposed, heads separated as in `shape`."""
+  array = array.T if array.ndim == 2 else files.from_torch(array)
   fits = shape is not None and array.size == np.prod(shape)
-  return array.reshape(shape) if fits else array   # what does not fit is refused by its own shape
+  return array.reshape(shape) if fits else array   # `pretrained.fit` refuses what does not fit
 
 
-def on_grid(positions, count):
-  """Positions [1, 1 + n^2, C] for `count` tokens: the class token's stays, the map is resized.
+def resize_positions(positions, count):
+  """Positions [1, 1 + n^2, C] for `count` tokens: the map is resized, the class token's stays.
 
   Cubic, half-pixel centers, as timm does since its version 0.8. [1, count, C].
   """
-  old, new = (round((number - 1)**0.5) for number in (positions.shape[1], count))
+  old, new = round((positions.shape[1] - 1)**0.5), round((count - 1)**0.5)
   if old == new or 1 + old**2 != positions.shape[1] or 1 + new**2 != count:
     return positions
   C = positions.shape[2]
@@ -97,8 +94,8 @@ def on_grid(positions, count):
   return np.concatenate([np.asarray(positions[:, :1], np.float32), np.asarray(grid)], axis=1)
 
 
-def _unused(name, wanted):
-  """Classifier, or a block that the network does not have."""
+def _is_unused(name, shapes):
+  """True for the classifier, and for a block that the network does not have."""
   block = re.match(r'Transformer/encoderblock_\d+/', name)
   return name.startswith(UNUSED) or bool(
-      block and not any(other.startswith(block.group()) for other in wanted))
+      block and not any(other.startswith(block.group()) for other in shapes))

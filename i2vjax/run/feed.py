@@ -36,7 +36,7 @@ class Feed:
     self.config, self.fields, self.workdir = config, fields, pathlib.Path(workdir)
     self._iterator = batches.train_iterator(
         config, parallel.local_batch(config.data.batch), process=parallel.process(),
-        extras=fields, table=table)
+        fields=fields, table=table)
 
   def __iter__(self) -> Feed:
     return self
@@ -61,7 +61,7 @@ class Feed:
   def sweep(self) -> Iterator[dict[str, Any]]:
     """Every training window of a once, frames as floats: see `batches.sweep`."""
     for raw in batches.sweep(self.config, self.config.eval.batch):
-      yield {**raw, 'a': ops.to_float(raw['a'], raw['limits_a'], self.config.data.channels_a)}
+      yield {**raw, 'a': ops.to_float(raw['a'], raw['range_a'], self.config.data.channels_a)}
 
   def kept_pairs(self, first: int, make: Callable[[], Table | None], known: bool) -> Table | None:
     """The table of the phase that begins at step `first`: made once, on the main process.

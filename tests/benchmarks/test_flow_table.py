@@ -47,6 +47,7 @@ def test_one_frame_a_clip_is_refused(footage, tmp_path):
 
 def test_missing_weights_leave_the_time_alone(street, monkeypatch, tmp_path):
   monkeypatch.setenv('I2VJAX_PRETRAINED', str(tmp_path))
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setattr(flow_table.pretrained, 'load', lambda *args: args[-1].flow.name)
   assert flow_table.estimator('raft_small', False)[1]

@@ -8,7 +8,7 @@ from PIL import Image
 
 from i2vjax import defaults
 from i2vjax import evaluate as evaluator
-from i2vjax.data.annotations import class_names
+from i2vjax.core import class_names
 from i2vjax.data.io import images
 from i2vjax.data.sources import folders
 from i2vjax.evaluation import eval_clips, external, scorers

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax.data.annotations import class_names
+from i2vjax.core import class_names
 from i2vjax.evaluation import scene_segmenter
 from i2vjax.networks import segmentation as networks
 

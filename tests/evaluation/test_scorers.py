@@ -6,7 +6,7 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import defaults, evaluate
-from i2vjax.data.annotations import class_names
+from i2vjax.core import class_names
 from i2vjax.data.io import images
 from i2vjax.evaluation import (
   eval_clips,

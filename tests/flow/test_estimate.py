@@ -37,19 +37,19 @@ BATCH = {'a': panning(), 'b': panning(1)}
     ('raft_large', False, 'raft_large'), ('gt+raft_small', True, 'raft_small')])
 def test_names(name, known, estimator):
   config = config_of(name)
-  assert estimate.plan(name) == (known, estimator)
+  assert estimate.parse_name(name) == (known, estimator)
   assert estimate.batch_fields(config) == (('flow',) if known else ())
   assert set(estimate.frozen_networks(config)) == ({'flow'} if 'raft' in name else set())
 
 
 def test_unknown_names_are_refused_with_the_known():
   with pytest.raises(ValueError, match="'flownet2'.*tvl1"):
-    estimate.plan('flownet2')
+    estimate.parse_name('flownet2')
 
 
 def test_backward_points_to_the_frame_before_and_forward_to_the_next():
   """The picture moves right: its place in the frame before lies to the left."""
-  found = estimate.of_clips(Model(config_of('lk'), {}, frozen={}), BATCH, WANTED)
+  found = estimate.flows_of_clips(Model(config_of('lk'), {}), BATCH, WANTED)
   assert all(found[key].shape == (1, 2, 24, 24, 2) for key in WANTED)
   inner = {key: np.median(found[key][..., 6:-6, 6:-6, :], axis=(0, 2, 3)) for key in WANTED}
   for key, x in ((WANTED[0], -1), (WANTED[1], 1), (WANTED[2], -1)):
@@ -59,30 +59,31 @@ def test_backward_points_to_the_frame_before_and_forward_to_the_next():
 def test_all_pairs_are_estimated_in_one_call(monkeypatch):
   calls = []
 
-  def counted(nets, config, fixed, a, b):
+  def counted(model, a, b):
     calls.append(len(a))
     return jnp.zeros((*a.shape[:3], 2))
   monkeypatch.setattr(estimate, 'estimate', counted)
-  estimate.of_clips(Model(config_of('lk'), {}, frozen={}), BATCH, WANTED)
+  estimate.flows_of_clips(Model(config_of('lk'), {}), BATCH, WANTED)
   assert calls == [6]
 
 
 def test_known_flow_is_taken_where_the_batch_has_it():
   known = {'flow_a': jnp.full((1, 2, 24, 24, 2), 5.0),
            'flow_fwd_a': jnp.full((1, 2, 24, 24, 2), 7.0)}
-  found = estimate.of_clips(Model(config_of('gt+zero'), {}, frozen={}), {**BATCH, **known}, WANTED)
+  model, batch = Model(config_of('gt+zero'), {}), {**BATCH, **known}
+  found = estimate.flows_of_clips(model, batch, WANTED)
   assert [float(found[key].mean()) for key in WANTED] == [5, 7, 0]
-  alone = estimate.of_clips(Model(config_of('zero'), {}, frozen={}), {**BATCH, **known}, WANTED[:1])
+  alone = estimate.flows_of_clips(Model(config_of('zero'), {}), batch, WANTED[:1])
   assert not np.any(alone['a', 'backward'])
 
 
 def test_insisting_on_known_flow_names_the_way_out():
   with pytest.raises(ValueError, match=r"flow.name='gt'.*--config.flow.name=tvl1"):
-    estimate.of_clips(Model(config_of('gt'), {}, frozen={}), BATCH, WANTED)
+    estimate.flows_of_clips(Model(config_of('gt'), {}), BATCH, WANTED)
 
 
 def test_raft_takes_the_parameters_it_is_handed():
-  """Values: test_parity_raft.py. Frames of one channel, of no multiple of 8."""
+  """Values: tests/parity/test_raft.py. Frames of one channel, of no multiple of 8."""
   config = config_of('raft_small')
   (module, weight_id), = estimate.frozen_networks(config).values()
   assert weight_id == 'raft_small' and (module.kind, module.iterations) == ('small', 1)
@@ -96,16 +97,17 @@ def test_raft_takes_the_parameters_it_is_handed():
 def test_infrared_pairs_use_the_whole_range():
   x = jnp.linspace(-0.5, -0.3, 1000).reshape(1, 10, 100, 1)
   config = config_of('lk', stretch=True)
-  low, high = estimate.stretched(config, 'a', x[:, :, :50], x[:, :, 50:])
+  low, high = estimate.stretch_contrast(config, 'a', x[:, :, :50], x[:, :, 50:])
   np.testing.assert_allclose([low.min(), high.max()], [-1, 1], atol=1e-5)
   np.testing.assert_allclose(jnp.mean(jnp.concatenate([low, high])), 0, atol=1e-3)
-  assert estimate.stretched(config, 'b', x, x)[0] is x
+  assert estimate.stretch_contrast(config, 'b', x, x)[0] is x
   config.data.direction = 'b2a'
-  assert estimate.stretched(config, 'a', x, x)[0] is x
+  assert estimate.stretch_contrast(config, 'a', x, x)[0] is x
 
 
 def test_auto_settles_to_raft_if_its_file_is_here(tmp_path, monkeypatch):
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   config = config_of('auto')
   config.pretrained_dir = str(tmp_path)

@@ -7,8 +7,8 @@ import pytest
 
 from i2vjax import defaults
 from i2vjax.core import ops
+from i2vjax.data import scenes
 from i2vjax.data.scenes import flow as motion
-from i2vjax.data.scenes import source as scenes
 from i2vjax.flow import visibility
 
 
@@ -17,7 +17,7 @@ def source():
   data = defaults.data()
   data.update(load_size=96)
   data.scenes.update(clips=2, clip_length=12, camera='driving')
-  return scenes(data, 'train', 'b')
+  return scenes.open_split(data, 'train', 'b')
 
 
 @pytest.fixture(scope='module')

@@ -1,9 +1,9 @@
-"""Small made-up copies of published layouts: the gray value of a frame says which one it is."""
+"""Small copies of published layouts: the gray value of a frame identifies it."""
 
 import numpy as np
 
-from i2vjax import data as sources
 from i2vjax import defaults
+from i2vjax.data import open_source
 from i2vjax.data.io import images
 from i2vjax.data.prepare import published
 
@@ -28,7 +28,7 @@ def build(tmp_path, name, **options):
 def read(tmp_path, name, split='train', domain='a', **fields):
   data = defaults.data()
   data.update(source='tfds', name=name, root=str(tmp_path / 'out'), **fields)
-  return sources.open_source(data, split, domain)
+  return open_source(data, split, domain)
 
 
 def values(source):
@@ -36,6 +36,6 @@ def values(source):
 
 
 def pair(folder, first=0, **kwargs):
-  """trainA and kin with two frames each: first, first + 1; + 10; + 20; + 30."""
+  """trainA, trainB, testA, testB with two frames each: first, first + 1; + 10; + 20; + 30."""
   for k, name in enumerate(('trainA', 'trainB', 'testA', 'testB')):
     put(folder / name, ['1.png', '2.png'], first + 10 * k, **kwargs)

@@ -1,6 +1,7 @@
-"""For tests of methods: configs, clips, networks that compile in no time, and a count of passes."""
+"""Helpers of method tests: configs, clips, toy networks, one step, passes."""
 
 import importlib.util
+import math
 import pathlib
 
 import flax.linen as nn
@@ -11,6 +12,7 @@ import pytest
 
 from i2vjax.core import state
 from i2vjax.core.model import Model
+from i2vjax.methods import base
 from i2vjax.networks import resnet
 from i2vjax.run import load
 
@@ -38,10 +40,10 @@ def drift(shift, size, *batch):
 
 def drifting(frames, batch, size, shift, signs=(1, 1)):
   """`clips` with their flow, the same everywhere; `signs`: which way in a and in b."""
-  found, flow = clips(frames, batch=batch, size=size), drift(shift, size, batch, frames - 1)
+  fields, flow = clips(frames, batch=batch, size=size), drift(shift, size, batch, frames - 1)
   for x, sign in zip('ab', signs, strict=True):
-    found |= {f'flow_{x}': sign * flow, f'flow_fwd_{x}': -sign * flow}
-  return found
+    fields |= {f'flow_{x}': sign * flow, f'flow_fwd_{x}': -sign * flow}
+  return fields
 
 
 class ToyGenerator(nn.Module):
@@ -90,7 +92,7 @@ class ToyVGG(nn.Module):
 
 
 def toy_networks(method, config):
-  """The method's networks, all but the projections replaced by toys. Sets `gen.width` to 2."""
+  """The method's networks, generators, predictors and critics as toys. Sets `gen.width` to 2."""
   config.gen.width = 2
   toys = {'gen': ToyGenerator, 'pred': ToyPredictor, 'disc': ToyCritic}
   return {name: toys[name.split('_')[0]]() if name.split('_')[0] in toys else net
@@ -98,40 +100,63 @@ def toy_networks(method, config):
 
 
 def toy_setup(method, config):
-  """(nets, tx, state without a device axis, parameters of the frozen networks)."""
-  nets = toy_networks(method, config)
-  tx = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
-  fresh = load.fresh_state(method, Model(config, nets, tx))
-  fresh = fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
-  frozen = method.frozen_networks(config) if hasattr(method, 'frozen_networks') else {}
+  """(Model of toys that learn by plain descent, state without a device axis).
+
+  Sets `gen.width` to 2, and `train.ema` to 0: a step alone leaves averages as they are.
+  """
+  config.train.ema = 0.0
+  optimizers = dict.fromkeys(method.PLAYERS, optax.sgd(0.01))
+  model = Model(config, toy_networks(method, config), optimizers)
+  before = fresh_state(method, model)
+  frozen = base.hook(method, 'frozen_networks')(config)
   toys = {name: ToyVGG(tuple(net.taps)) for name, (net, _) in frozen.items()}
-  fixed = {name: net.init(jax.random.key(5), jnp.zeros((1, 8, 8, 3)))['params']
-           for name, net in toys.items()}
-  return {**nets, **toys}, tx, fresh, fixed
+  params = {name: net.init(jax.random.key(5), jnp.zeros((1, 8, 8, 3)))['params']
+            for name, net in toys.items()}
+  return model.replace(networks={**model.networks, **toys}, frozen=params), before
 
 
-def one_step(method, config, setup, batch, key=0):
+def fresh_state(method, model):
+  """The state of step 0 as a step sees it, without a device axis."""
+  fresh = load.fresh_state(method, model)
+  return fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
+
+
+def with_networks(method, model, before, networks, params):
+  """(model, state) with other networks, all parameters `params` and optimizers that begin anew."""
+  opt = {player: model.optimizers[player].init({name: params[name] for name in names})
+         for player, names in method.PLAYERS.items()}
+  return (model.replace(networks={**model.networks, **networks}),
+          before.replace(params=params, opt=opt))
+
+
+def one_step(method, model, before, batch, key=0):
   """(state, terms) after one step on one device."""
-  nets, tx, fresh, fixed = setup
-  model = Model(config, nets, tx, fixed)
-  step = jax.vmap(lambda _: method.step(model, fresh, batch, jax.random.key(key)),
-                  axis_name=state.AXIS)
-  return jax.tree.map(lambda x: x[0], jax.jit(step)(jnp.arange(1)))
+  return on_one_device(method.step, model, before, batch, jax.random.key(key))
+
+
+def on_one_device(step, model, *inputs):
+  """`step(model, *inputs)`, compiled, with the axis of devices that steps expect, of length one."""
+  mapped = jax.vmap(lambda _: step(model, *inputs), axis_name=state.AXIS)
+  return jax.tree.map(lambda x: x[0], jax.jit(mapped)(jnp.arange(1)))
+
+
+def on_devices(method, model, before, batches, key):
+  """(states, terms) after one step on as many devices as there are batches, stacked."""
+  step = jax.vmap(lambda batch: method.step(model, before, batch, key), axis_name=state.AXIS)
+  return jax.jit(step)(jax.tree.map(lambda *x: jnp.stack(x), *batches))
 
 
 def passes(method, config, batch):
   """{(network, 'encode' | 'decode' | 'whole'): [images in each call]} of one step, by tracing."""
-  calls = {}
-
-  setup = toy_setup(method, config)
-  for name, how, images in recorded(lambda: one_step(method, config, setup, batch)):
+  calls, setup = {}, toy_setup(method, config)
+  for name, how, images in recorded(lambda: one_step(method, *setup, batch)):
     if images is not None:
       calls.setdefault((name, how or 'whole'), []).append(images)
   return calls
 
 
-def recorded(trace):
-  """[(network, method or None, images or None)] of every `Model.apply` in `trace()`, traced."""
+def recorded(function, *inputs):
+  """[(network, method or None, images or None)] of each `Model.apply` in a call, by tracing."""
   calls, apply = [], Model.apply
 
   def counted(self, params, name, x, *inputs, **options):
@@ -140,8 +165,18 @@ def recorded(trace):
     return apply(self, params, name, x, *inputs, **options)
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(Model, 'apply', counted)
-    jax.eval_shape(trace)
+    jax.eval_shape(function, *inputs)
   return calls
+
+
+def parameter_counts(method, config):
+  """{network: number of trained parameters}, without drawing any."""
+  nets, inputs = method.networks(config), method.example_inputs(config)
+  counts = {}
+  for name, net in nets.items():
+    params = jax.eval_shape(net.init, jax.random.key(0), *inputs[name])['params']
+    counts[name] = sum(math.prod(x.shape) for x in jax.tree.leaves(params))
+  return counts
 
 
 def moved(before, after):

@@ -1,11 +1,10 @@
-"""For the tests of Mocycle-GAN: clips with known flow, small networks, its motion terms."""
+"""Mocycle-GAN on clips with known flow and small networks."""
 
 import flax.linen as nn
 import jax
-from method_tools import config_of, drifting, toy_setup
+from method_tools import config_of, drifting, toy_setup, with_networks
 
 from i2vjax.core import ops
-from i2vjax.core.model import Model
 from i2vjax.methods import mocyclegan
 
 KEY = jax.random.key(0)
@@ -28,22 +27,19 @@ def tiny(variant='demo', **weights):
   return config
 
 
-def terms_of(config, nets, params, batch=BATCH, fixed=None, fake=None, back=None):
-  """{motion term: value}; translations that are not given are the frames themselves."""
+def terms_of(model, params, batch=BATCH, fake=None, back=None):
+  """{motion term: value}; without translations these are the frames themselves."""
   real = {x: ops.fold(batch[x]) for x in 'ab'}
-  flows = mocyclegan.motions(Model(config, nets, frozen=fixed or {}), batch)
-  terms = mocyclegan.motion_terms(
-    Model(config, nets, frozen=fixed), params, flows, real, fake or real, back or real
-  )
+  flows = mocyclegan.motions(model, batch)
+  terms = mocyclegan.motion_terms(model, params, flows, real, fake or real, back or real)
   return {name: term() for name, term in terms.items()}
 
 
 def toys_of(config):
   """`toy_setup` as if some way into the training: M, here pixel by pixel, adds something."""
-  nets, tx, fresh, fixed = toy_setup(mocyclegan, config)
-  nets |= {'motion_ab': nn.Dense(2), 'motion_ba': nn.Dense(2)}
-  params = {name: nets[name].init(jax.random.key(k), BATCH['flow_a'][:, 0])['params']
-            for k, name in enumerate(('motion_ab', 'motion_ba'))}
-  opt = {player: tx[player].init({name: {**fresh.params, **params}[name] for name in names})
-         for player, names in mocyclegan.PLAYERS.items()}
-  return nets, tx, fresh.replace(params={**fresh.params, **params}, opt=opt), fixed
+  model, fresh = toy_setup(mocyclegan, config)
+  translators = {'motion_ab': nn.Dense(2), 'motion_ba': nn.Dense(2)}
+  params = dict(fresh.params)
+  for k, (name, net) in enumerate(translators.items()):
+    params[name] = net.init(jax.random.key(k), BATCH['flow_a'][:, 0])['params']
+  return with_networks(mocyclegan, model, fresh, translators, params)

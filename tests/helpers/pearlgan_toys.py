@@ -5,12 +5,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from method_tools import clips, config_of
+from method_tools import clips, config_of, fresh_state
 
-from i2vjax.core import state
 from i2vjax.core.model import Model
 from i2vjax.methods import pearlgan
-from i2vjax.run import load
 
 KEY, RATE = jax.random.key(0), 0.01
 EDGES = np.random.default_rng(0).choice(np.uint8([0, 0, 0, 51, 255]), (2, 2, 1, 16, 16))
@@ -54,19 +52,7 @@ def tiny(words='demo', **weights):
 
 
 def setup_of(config):
-  """(nets, tx, state without a device axis)."""
-  nets, tx = pearlgan.networks(config), dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
-  fresh = load.fresh_state(pearlgan, Model(config, nets, tx))
-  return nets, tx, fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
-
-
-def on_devices(config, setup, batches, key=KEY):
-  """(states, terms) after one step on as many devices as there are batches, stacked."""
-  nets, tx, fresh = setup
-  step = jax.vmap(
-    lambda batch: pearlgan.step(
-      Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, batch, key
-    ),
-    axis_name=state.AXIS,
-  )
-  return jax.jit(step)(jax.tree.map(lambda *x: jnp.stack(x), *batches))
+  """(model that learns by plain descent, state without a device axis)."""
+  optimizers = dict.fromkeys(pearlgan.PLAYERS, optax.sgd(RATE))
+  model = Model(config, pearlgan.networks(config), optimizers)
+  return model, fresh_state(pearlgan, model)

@@ -1,10 +1,9 @@
-"""STC on frames of noise with networks simple enough to be followed by hand."""
+"""STC on noise, with networks that can be followed by hand."""
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import optax
-from method_tools import config_of, drifting, toy_setup
+from method_tools import config_of, drifting, toy_setup, with_networks
 
 from i2vjax.core.model import Model
 from i2vjax.methods import stc
@@ -50,26 +49,25 @@ class Mask(nn.Module):
                       + jnp.sum(difference, -1, keepdims=True))
 
 
-def linear(bias_ab=-0.3, bias_ba=0.2):
-  """(nets, params) simple enough to be followed by hand."""
+def linear(config, bias_ab=-0.3, bias_ba=0.2):
+  """(model, params) simple enough to be followed by hand."""
   nets = {'gen_ab': Gain(0.5), 'gen_ba': Gain(0.8), 'fuse_ab': Mask(bias_ab),
           'fuse_ba': Mask(bias_ba)}
-  return nets, {name: net.init(KEY, BATCH['a'][:, 0])['params'] for name, net in nets.items()}
+  params = {name: net.init(KEY, BATCH['a'][:, 0])['params'] for name, net in nets.items()}
+  return Model(config, nets), params
 
 
-def made_of(config, nets, params, batch=BATCH, x='a', y='b'):
-  motion = stc.motions(Model(config, nets, frozen={}), batch)
-  return stc.translation(Model(config, nets), params, x, y, batch[x], motion[x]), motion[x]
+def translation_of(model, params, batch=BATCH, x='a', y='b'):
+  """(`stc.translation` of the clip of domain x, its motion)."""
+  motion = stc.motions(model, batch)[x]
+  return stc.translation(model, params, x, y, batch[x], motion), motion
 
 
 def toys_of(config):
   """`toy_setup` with blocks simple enough to compile in no time."""
-  nets, _, fresh, fixed = toy_setup(stc, config)
-  nets |= {'fuse_ab': Mask(0.3), 'fuse_ba': Mask(-0.2)}
+  model, fresh = toy_setup(stc, config)
+  blocks = {'fuse_ab': Mask(0.3), 'fuse_ba': Mask(-0.2)}
   params = dict(fresh.params)
-  for name in ('fuse_ab', 'fuse_ba'):
-    params[name] = nets[name].init(KEY, BATCH['a'][:, 0])['params']
-  tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.01))
-  opt = {player: tx[player].init({name: params[name] for name in names})
-         for player, names in stc.PLAYERS.items()}
-  return nets, tx, fresh.replace(params=params, opt=opt), fixed
+  for name, block in blocks.items():
+    params[name] = block.init(KEY, BATCH['a'][:, 0])['params']
+  return with_networks(stc, model, fresh, blocks, params)

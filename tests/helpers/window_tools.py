@@ -1,24 +1,20 @@
-"""Frames that say by their value which one they are, for the tests of windows and batches."""
+"""Frames whose value identifies them, for the tests of windows and batches."""
 
 import numpy as np
 
 from i2vjax import defaults
 from i2vjax.data.io import images
+from i2vjax.data.source import Clip, FrameSource
 
 CLIPS = {'a': (5, 4), 'b': (7,)}     # frames of each clip
 
 
-class Numbered:
+class Numbered(FrameSource):
   """Frames whose value is their index + 10; `label` is that of the frame, plus 100."""
 
-  has_flow = False
-
   def __init__(self, lengths, shape=(8, 8, 1), dtype=np.uint8, columns=False):
-    self.clips = [(f'c{k}', sum(lengths[:k]), n) for k, n in enumerate(lengths)]
+    self.clips = [Clip(f'c{k}', sum(lengths[:k]), n) for k, n in enumerate(lengths)]
     self.shape, self.dtype, self.columns = shape, dtype, columns
-
-  def __len__(self):
-    return sum(clip[2] for clip in self.clips)
 
   def __repr__(self):
     return f'Numbered({self.clips})'

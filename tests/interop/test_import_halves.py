@@ -8,7 +8,13 @@ import torch_files
 from official_files import flat, frame, random_params
 
 from i2vjax import main
-from i2vjax.interop import import_torch, key_tables_halves, layouts
+from i2vjax.interop import (
+  import_config,
+  import_torch,
+  key_tables_halves,
+  layouts,
+  torch_checkpoints,
+)
 from i2vjax.networks import combogan
 from i2vjax.run import load
 
@@ -104,7 +110,7 @@ def write(folder, source, names=tuple(NAMES)):
 
 def imported(folder, source, tmp_path):
   file = import_torch.config_path(source)
-  config = import_torch.load_config(file)
+  config = import_config.load_config(file)
   config.data.update(load_size=32, crop_size=32)
   config.disc.width = 4
   if 'seg' in config:
@@ -137,10 +143,10 @@ def test_four_files_become_a_run(source, tmp_path):
 def test_the_way_to_day_may_come_alone_but_never_half(tmp_path):
   names = import_torch.SOURCES['pearlgan'][1]
   write(tmp_path, 'pearlgan', ('G1', 'G2'))
-  assert set(import_torch.find(tmp_path, '80', names)) == {'gen_ab/encoder', 'gen_ab/renderer'}
+  assert set(torch_checkpoints.find(tmp_path, '80', names)) == {'gen_ab/encoder', 'gen_ab/renderer'}
   write(tmp_path, 'pearlgan', ('G0',))
   with pytest.raises(FileNotFoundError, match='gen_ba lacks a half, 80_net_G3.pth'):
-    import_torch.find(tmp_path, '80', names)
+    torch_checkpoints.find(tmp_path, '80', names)
 
 
 def test_channels_of_halves():
@@ -148,7 +154,7 @@ def test_channels_of_halves():
   layout = layouts.Layout('', {}, {}, {}, (1, 1))
   for name, domain in (('gen_ab/encoder', 'a'), ('gen_ab/renderer', 'b'), ('gen_ba/encoder', 'b'),
                        ('gen_ba/renderer', 'a')):
-    assert import_torch.channels(name, layout) == {f'data.channels_{domain}': 1}
+    assert import_config.channels(name, layout) == {f'data.channels_{domain}': 1}
 
 
 @pytest.mark.parametrize(('source', 'file'), [

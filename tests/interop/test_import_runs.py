@@ -20,7 +20,8 @@ LEADS = {'i2vgan': 'G_B', 'recyclegan': 'G_A', 'cut': 'G'}   # their generator f
 SMALL = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.eval.max_clips=1',
          '--config.data.source=folders', '--show=false')
 sources = pytest.mark.parametrize('source', NAMES)
-pytestmark = pytest.mark.slow   # compiles networks of three code bases; test_importer.py has one
+# Compiles networks of three code bases; test_import_torch.py has one.
+pytestmark = pytest.mark.slow
 
 
 def command(*arguments):

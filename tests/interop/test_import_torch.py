@@ -14,7 +14,7 @@ from official_files import flat, frame, patchgan_layout, random_params, resnet_l
 from i2vjax import methods
 from i2vjax.core import parallel
 from i2vjax.core.model import Model
-from i2vjax.interop import import_torch, key_tables, layouts
+from i2vjax.interop import import_config, import_torch, key_tables, layouts, torch_checkpoints
 from i2vjax.networks import patchgan, projector, resnet, unet
 from i2vjax.run import checkpoint, load
 from i2vjax.run import folder as run_folder
@@ -147,7 +147,7 @@ def checkpoints(tmp_path_factory):
 
 
 def config_of(source='cyclegan', **data):
-  config = import_torch.load_config(import_torch.config_path(source))
+  config = import_config.load_config(import_torch.config_path(source))
   config.data.update(load_size=SIZE, crop_size=SIZE, **data)
   return config
 
@@ -205,7 +205,8 @@ def test_training_starts_from_the_imported_state(checkpoints, imported):
 
 def test_one_published_generator_is_found_as_gen_ab(checkpoints, tmp_path):
   path = shutil.copy(checkpoints[0] / 'latest_net_G_A.pth', tmp_path / '5_net_G.pth')
-  assert import_torch.find(tmp_path, '5', import_torch.SOURCES['cyclegan'][1]) == {'gen_ab': path}
+  names = import_torch.SOURCES['cyclegan'][1]
+  assert torch_checkpoints.find(tmp_path, '5', names) == {'gen_ab': path}
 
 
 def test_directions_of_the_sources():
@@ -224,19 +225,20 @@ def test_directions_of_the_sources():
 
 def test_channels_follow_the_files():
   layout = layouts.Layout('', {}, {}, {}, (1, 3))
-  assert import_torch.channels('gen_ba', layout) == {'data.channels_b': 1, 'data.channels_a': 3}
-  assert import_torch.channels('gen', layout) == {'data.channels_a': 1, 'data.channels_b': 3}
+  assert import_config.channels('gen_ba', layout) == {'data.channels_b': 1, 'data.channels_a': 3}
+  assert import_config.channels('gen', layout) == {'data.channels_a': 1, 'data.channels_b': 3}
   two = layouts.Layout('', {}, {}, {}, (1, 1))
-  assert import_torch.channels('pred_b', two) == {'data.channels_b': 1}
+  assert import_config.channels('pred_b', two) == {'data.channels_b': 1}
   with pytest.raises(ValueError, match='1 or 3'):
-    import_torch.channels('disc_a', layouts.Layout('', {}, {}, {}, (4, 4)))
+    import_config.channels('disc_a', layouts.Layout('', {}, {}, {}, (4, 4)))
 
 
 def test_without_vgg_the_imported_run_does_without_and_says_so(tmp_path, monkeypatch):
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
   config = config_of('i2vgan')
-  settled, notes = import_torch.configured(config, {})
+  settled, notes = import_config.configure(config, {})
   assert (config.perceptual, settled.perceptual) == ('vgg', 'none')
   assert "perceptual='none'" in notes[0]
 
@@ -260,14 +262,14 @@ def test_a_file_of_another_network_is_named(checkpoints, tmp_path):
   path = tmp_path / 'latest_net_G_A.pth'
   path.write_bytes((checkpoints[0] / 'latest_net_D_A.pth').read_bytes())
   with pytest.raises(ValueError, match='latest_net_G_A.pth, for gen_ab, is no ResNet generator'):
-    import_torch.load('gen_ab', path)
+    torch_checkpoints.load('gen_ab', path)
 
 
 def test_two_directions_of_different_architecture_are_refused(checkpoints, tmp_path):
-  found = {name: import_torch.load(name, checkpoints[0] / f'latest_net_{theirs}.pth')
+  found = {name: torch_checkpoints.load(name, checkpoints[0] / f'latest_net_{theirs}.pth')
            for name, theirs in (('gen_ab', 'G_A'), ('gen_ba', 'G_B'))}
   other = found['gen_ba'].layout
-  found['gen_ba'] = import_torch.Found(tmp_path / 'other.pth', layouts.Layout(
+  found['gen_ba'] = torch_checkpoints.TorchNetwork(tmp_path / 'other.pth', layouts.Layout(
       '', other.layers, other.filters, {**other.fields, 'gen.blocks': 9}, (3, 3)), {})
   with pytest.raises(ValueError, match='other.pth asks for gen.blocks=9'):
-    import_torch.configured(config_of(), found)
+    import_config.configure(config_of(), found)

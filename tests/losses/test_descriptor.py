@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 from i2vjax.losses import descriptor, similarity
 
 SMALL = {'floor': 0.03}   # below 128 pixels
@@ -27,7 +27,7 @@ def street():
   """Infrared and visible of the same moment, and a visible frame of another clip: [1, H, W, 3]."""
   data = defaults.data()
   data.scenes.update(size=64, test_clips=2, clip_length=3, weather='clear', camera='driving')
-  a, b = (scenes(data, 'test', domain) for domain in ('a', 'b'))
+  a, b = (scenes.open_split(data, 'test', domain) for domain in ('a', 'b'))
 
   def frame(source, i):
     image = np.asarray(source.read(i)['frame'], np.float32) / 127.5 - 1
@@ -105,7 +105,7 @@ def test_finite_gradient_on_constant_and_noise_frames(street):
 slope = jax.jit(jax.grad(lambda x, y: loss(x, y) + loss(x, y, local=True), argnums=1))
 
 
-def test_windows_are_centerd_by_themselves():
+def test_windows_are_centered_by_themselves():
   level = jax.random.normal(jax.random.key(0), (2, 6, 6, 4)) + 3.0
   tokens = descriptor.window_tokens([level], jnp.array([[0, 1, 6, 7]]))[0]
   expected = descriptor.center(level[:, :2, :2].reshape(2, 4, 4))

@@ -43,10 +43,10 @@ def test_every_frame_has_thresholds_of_its_own():
 def test_weak_ridges_stay_only_where_they_reach_a_strong_one():
   """Against labeled regions (SciPy) of the same ridges."""
   x = square(noise=0.15)
-  down, right = edges.slopes(x, edges.CANNY_SIGMA)
+  down, right = edges.gradient(x, edges.CANNY_SIGMA)
   size = np.hypot(down, right)
   size = size / size.max()
-  ridge = (size * np.asarray(edges.thin(size, down, right)))[0, ..., 0]
+  ridge = (size * np.asarray(edges.local_maxima(size, down, right)))[0, ..., 0]
   high = next(k / 64 for k in range(1, 65) if (size < k / 64).mean() > 0.7)
   groups, _ = ndimage.label(ridge > 0.4 * high, np.ones((3, 3)))
   kept = np.isin(groups, np.unique(groups[ridge > high])) & (groups > 0)
@@ -57,8 +57,8 @@ def test_weak_ridges_stay_only_where_they_reach_a_strong_one():
 def test_thin_lines_are_one_pixel_wide_across_a_slope():
   """A ramp that is steepest at column 16."""
   x = np.broadcast_to(np.tanh((np.arange(32) - 16) / 3), (1, 32, 32))[..., None]
-  down, right = edges.slopes(x.astype(np.float32), 1.4)
-  kept = np.asarray(edges.thin(np.hypot(down, right), down, right))[0, ..., 0]
+  down, right = edges.gradient(x.astype(np.float32), 1.4)
+  kept = np.asarray(edges.local_maxima(np.hypot(down, right), down, right))[0, ..., 0]
   np.testing.assert_array_equal(kept[8], np.arange(32) == 16)
   assert not kept[0].any()                                 # the outermost pixels have no neighbors
 

@@ -137,7 +137,7 @@ def test_a_small_lambda_never_turns_content_round():
     w = patch_gradients.weights(delta, chosen, increase)
     assert np.asarray(w)[chosen].min() >= 1
     np.testing.assert_array_equal(
-        np.asarray(synthetic_motion.normalize(w[..., None]))[..., 0][~chosen], 0)
+        np.asarray(synthetic_motion.normalize_weights(w[..., None]))[..., 0][~chosen], 0)
 
 
 def test_eta_0_weighs_all_alike():

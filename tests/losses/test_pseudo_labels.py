@@ -18,7 +18,7 @@ denoised = jax.jit(pseudo_labels.denoised, static_argnums=2)
 
 
 def loop(labels, features, sequence):
-  """`denoised` as it is told, pixel by pixel, in 64 bits."""
+  """`denoised` by its definition, pixel by pixel, in 64 bits."""
   features = features.astype(np.float64)
   first = {k: features[labels == k].mean(axis=0) for k in range(4) if (labels == k).any()}
   means, labels = dict(first), labels.copy()

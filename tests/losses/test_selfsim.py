@@ -14,7 +14,7 @@ IDS = jnp.array([0, 7, 40, 47, 20])
 
 @pytest.mark.parametrize('unit', [False, True])
 def test_map_by_hand(unit):
-  """tanh(<q, k> / 10 C) of centerd features, or their cosines."""
+  """tanh(<q, k> / 10 C) of centered features, or their cosines."""
   f = np.asarray(F - F.mean((1, 2), keepdims=True)).reshape(2, 48, 4)
   if unit:
     f = f / np.linalg.norm(f, axis=-1, keepdims=True)

@@ -18,14 +18,14 @@ WEIGHTS = jnp.ones((1, 6, 6)).at[:, 2:4, 2:4].set(2.5)
 
 def test_minmax_spans_zero_to_one_per_image():
   w = jnp.stack([WEIGHTS[0], 2 * WEIGHTS[0]])[..., None]
-  n = synthetic_motion.normalize(w)
+  n = synthetic_motion.normalize_weights(w)
   np.testing.assert_allclose(n.min((1, 2, 3)), 0, atol=1e-6)
   np.testing.assert_allclose(n.max((1, 2, 3)), 1, atol=1e-6)
 
 
 def test_max_leaves_poor_patches_some_motion():
   np.testing.assert_allclose(
-    synthetic_motion.normalize(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6
+    synthetic_motion.normalize_weights(WEIGHTS[..., None], 'max').min(), 0.4, rtol=1e-6
   )
 
 
@@ -132,7 +132,7 @@ def test_gradient_is_finite_where_frames_agree(norm):
 
 
 @pytest.mark.parametrize(('call', 'field'), [
-    (lambda: synthetic_motion.normalize(WEIGHTS[..., None], 'sum'), 'ctn.normalize'),
+    (lambda: synthetic_motion.normalize_weights(WEIGHTS[..., None], 'sum'), 'ctn.normalize'),
     (lambda: synthetic_motion.smooth_noise(WEIGHTS[..., None], 1.0, 'median'), 'ctn.smooth'),
     (lambda: synthetic_motion.distance(WEIGHTS, WEIGHTS, 'l3'), 'ctn.norm')])
 def test_unknown_choices_name_the_field(call, field):

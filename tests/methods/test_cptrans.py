@@ -1,4 +1,4 @@
-"""CPTrans: the order of the step, what is weighed and what is constant."""
+"""CPTrans: the order of the step, its weights, its gradients."""
 
 import functools
 
@@ -10,9 +10,8 @@ import pytest
 from cptrans_toys import KEY, tiny
 from method_tools import clips, moved, recorded
 
-from i2vjax.core import model, state
-from i2vjax.core.model import Model
-from i2vjax.methods import cptrans
+from i2vjax.core import state
+from i2vjax.methods import cptrans, vit_parts
 from i2vjax.run import load
 
 # Each program here runs once or twice on tiny frames: compile fast, run slow.
@@ -22,19 +21,23 @@ BATCH = clips(1, batch=2, size=32)
 
 
 def setup(config, rate=0.01):
-  """(nets, tx, fresh state, parameters of frozen networks)."""
+  """(model that learns by plain descent, fresh state)."""
   _, model = load.assemble(config)
-  nets, fixed = model.networks, model.frozen
-  tx = dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate))
-  return nets, tx, load.fresh_state(cptrans, Model(config, nets, tx)), fixed
+  model = model.replace(optimizers=dict.fromkeys(cptrans.PLAYERS, optax.sgd(rate)))
+  return model, load.fresh_state(cptrans, model)
 
 
-def step_on(devices, config, nets, tx, fixed):
+def changed(model, **fields):
+  """The model under a copy of its config with other fields, {'block__field': value}."""
+  config = model.config.copy_and_resolve_references()
+  config.update_from_flattened_dict({name.replace('__', '.'): x for name, x in fields.items()})
+  return model.replace(config=config)
+
+
+def step_on(devices, model):
   """Compiled (state, batch, key) -> (state, terms) on simulated devices that share the batch."""
   def one(s, batch, key):
-    return cptrans.step(
-      Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), s, batch, key
-    )
+    return cptrans.step(model, s, batch, key)
 
   def step(s, batch, key):
     parts = jax.tree.map(lambda x: x.reshape(devices, -1, *x.shape[1:]), batch)
@@ -45,30 +48,24 @@ def step_on(devices, config, nets, tx, fixed):
 
 @pytest.fixture(scope='module')
 def stepped():
-  """A step without ViT: config, networks, state before and after, terms."""
-  config = tiny()
-  nets, tx, before, fixed = setup(config)
-  after, terms = step_on(1, config, nets, tx, fixed)(before, BATCH, KEY)
-  return config, nets, before, after, terms
+  """A step without ViT: model, state before and after, terms."""
+  model, before = setup(tiny())
+  return model, before, *step_on(1, model)(before, BATCH, KEY)
 
 
 @pytest.fixture(scope='module')
 def translated(stepped):
-  """What the step saw before it moved anything: (real, fake) as `see` returns them."""
-  config, nets, before, _, _ = stepped
-  fake = model.apply(nets, before.params, 'gen', BATCH['a'][:, 0])
-  return (
-    cptrans.features(Model(config, nets, frozen={}), BATCH['b'][:, 0]),
-    cptrans.features(Model(config, nets, frozen={}), fake),
-  )
+  """Features of (y, y') before anything moved."""
+  model, before, _, _ = stepped
+  fake = model.apply(before.params, 'gen', BATCH['a'][:, 0])
+  return vit_parts.features(model, BATCH['b'][:, 0]), vit_parts.features(model, fake)
 
 
 @pytest.fixture(scope='module')
 def weights(stepped, translated):
   """(w, w~) of the critic before its move."""
-  config, nets, before, _, _ = stepped
-  return compiled(lambda p: cptrans.content_weights(nets, config, p, *translated, KEY)[:2])(
-      before.params)
+  model, before, _, _ = stepped
+  return compiled(lambda p: cptrans.content_weights(model, p, *translated, KEY)[:2])(before.params)
 
 
 # ---- The step
@@ -91,8 +88,8 @@ def test_both_players_move(stepped):
 def test_generator_and_vit_run_no_more_than_needed():
   """G(x) and G(W(x, F)); the ViT on x with y, and on y'."""
   config = tiny('random')
-  nets, tx, before, fixed = setup(config)
-  calls = recorded(lambda: step_on(1, config, nets, tx, fixed)(before, BATCH, KEY))
+  model, before = setup(config)
+  calls = recorded(step_on(1, model), before, BATCH, KEY)
   assert [c for c in calls if c[0] == 'gen'] == [('gen', None, 2)] * 2
   assert [c for c in calls if c[1] == 'tokens'] == [('vit', 'tokens', 2), ('vit', 'tokens', 4)]
   assert [c for c in calls if c[1] == 'tokens_local'] == [('vit', 'tokens_local', 2)] * 2
@@ -100,49 +97,44 @@ def test_generator_and_vit_run_no_more_than_needed():
 
 def test_critic_loss_is_the_weighted_sum_of_both_kinds(stepped, translated, weights):
   """L_D = 1/2 [(1/N) sum w l(real) + (1/N) sum w~ l(fake)], with the critic before its move."""
-  config, nets, before, _, terms = stepped
-  value = 0.5 * sum(jnp.mean(weight * jnp.square(
-      cptrans.scores(Model(config, nets), before.params, seen)[..., 0] - label))
-                    for weight, seen, label in zip(weights, translated, (1, 0), strict=True))
+  model, before, _, terms = stepped
+  value = 0.0
+  for weight, features, label in zip(weights, translated, (1, 0), strict=True):
+    scores = cptrans.scores(model, before.params, features)[..., 0]
+    value += 0.5 * jnp.mean(weight * jnp.square(scores - label))
   assert terms['disc_b'] == pytest.approx(float(value), rel=1e-3)
 
 
 def test_generator_meets_the_moved_critic_with_the_weights_before(stepped, translated, weights):
-  config, nets, before, after, terms = stepped
-  values = [
-    float(
-      jnp.mean(
-        weights[1]
-        * jnp.square(cptrans.scores(Model(config, nets), s.params, translated[1])[..., 0] - 1)
-      )
-    )
-    for s in (before, after)
-  ]
+  model, before, after, terms = stepped
+
+  def loss(params):
+    scores = cptrans.scores(model, params, translated[1])[..., 0]
+    return float(jnp.mean(weights[1] * jnp.square(scores - 1)))
+  values = loss(before.params), loss(after.params)
   assert terms['adversarial'] == pytest.approx(values[1], rel=1e-4)
   assert abs(values[0] - values[1]) > 1e-3 * values[1]
 
 
 def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
   """The step's gradient equals that of the whole loss written as one function of G."""
-  config, nets, before, after, _ = stepped
+  model, before, after, _ = stepped
   w_fake, x = weights[1], BATCH['a'][:, 0]
-  flow, _ = cptrans.content_motion(config, w_fake, x, KEY)
+  flow, _ = cptrans.content_motion(model.config, w_fake, x, KEY)
 
   def loss(gen):
     def generate(frames):
-      return model.apply(nets, {'gen': gen}, 'gen', frames)
-    seen = cptrans.features(Model(config, nets, frozen={}), generate(x))
-    scores = cptrans.scores(Model(config, nets), after.params, seen)
-    terms = cptrans.structure(
-      Model(config, nets, frozen={}), cptrans.features(Model(config, nets, frozen={}), x), seen, KEY
-    )
+      return model.apply({'gen': gen}, 'gen', frames)
+    fake = vit_parts.features(model, generate(x))
+    scores = cptrans.scores(model, after.params, fake)
+    terms = vit_parts.structure(model, vit_parts.features(model, x), fake, KEY)
     return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
             + 6 * terms['cs_global']() + 6 * terms['cs_local']()
-            + 10 * cptrans.commutation(config, generate, x, seen['frames'], flow, KEY))
+            + 10 * cptrans.commutation(model.config, generate, x, fake['frames'], flow, KEY))
   gradient = compiled(jax.grad(loss))(before.params['gen'])
-  made = jax.tree.map(lambda old, new: (old - new) / 0.01, before.params['gen'],
-                      after.params['gen'])
-  for expected, value in zip(jax.tree.leaves(gradient), jax.tree.leaves(made), strict=True):
+  moves = jax.tree.map(lambda old, new: (old - new) / 0.01, before.params['gen'],
+                       after.params['gen'])
+  for expected, value in zip(jax.tree.leaves(gradient), jax.tree.leaves(moves), strict=True):
     np.testing.assert_allclose(value, expected, atol=2e-3 * (1 + np.abs(expected).max()))
 
 
@@ -151,8 +143,8 @@ def test_two_devices_equal_one():
   """Means over samples: two devices with a frame each move as one device with both."""
   config = tiny(cs_local=0.0, ctn=0.0)   # what draws at random differs by device
   config.co.grad_params = 'last'         # compiles faster
-  nets, tx, before, fixed = setup(config)
-  one, two = (step_on(n, config, nets, tx, fixed)(before, BATCH, KEY) for n in (1, 2))
+  model, before = setup(config)
+  one, two = (step_on(n, model)(before, BATCH, KEY) for n in (1, 2))
   for name in ('adversarial', 'cs_global', 'disc_b', 'co/w_mean'):
     assert two[1][name] == pytest.approx(float(one[1][name]), rel=1e-4)
   for x, y in zip(jax.tree.leaves(one[0].params), jax.tree.leaves(two[0].params), strict=True):
@@ -161,9 +153,8 @@ def test_two_devices_equal_one():
 
 def test_vit_run_takes_the_exact_weights_and_learns(stepped):
   """Token critic and ViT structure on random features: every term is there, both players move."""
-  config = tiny('random')
-  nets, tx, before, fixed = setup(config)
-  after, terms = step_on(1, config, nets, tx, fixed)(before, BATCH, KEY)
+  model, before = setup(tiny('random'))
+  after, terms = step_on(1, model)(before, BATCH, KEY)
   assert set(terms) == set(stepped[-1]) and terms['co/delta_error'] == 0
   assert all(np.isfinite(value) for value in terms.values())
   assert moved(before, after) == {'gen', 'disc_b'}
@@ -172,10 +163,10 @@ def test_vit_run_takes_the_exact_weights_and_learns(stepped):
 def test_training_lowers_structure_and_temporal_loss():
   config = tiny(adversarial=0.0)
   config.co.update(enabled=False, grad_params='last')
-  nets, _, _, fixed = setup(config)
-  tx = dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3))
-  s = load.fresh_state(cptrans, Model(config, nets, tx))
-  step, history = step_on(1, config, nets, tx, fixed), []
+  model, _ = setup(config)
+  model = model.replace(optimizers=dict.fromkeys(cptrans.PLAYERS, optax.adam(2e-3)))
+  s = load.fresh_state(cptrans, model)
+  step, history = step_on(1, model), []
   for _ in range(25):
     s, terms = step(s, BATCH, KEY)
     history.append(terms)
@@ -187,39 +178,35 @@ def test_training_lowers_structure_and_temporal_loss():
 
 
 def test_without_co_the_losses_are_those_of_a_plain_gan(stepped, translated):
-  config, nets, before, _, _ = stepped
-  plain = config.copy_and_resolve_references()
-  plain.co.enabled = False
-  w, w_fake, _ = jax.eval_shape(functools.partial(cptrans.content_weights, Model(plain, nets)),
+  model, before, _, _ = stepped
+  plain = changed(model, co__enabled=False)
+  w, w_fake, _ = jax.eval_shape(functools.partial(cptrans.content_weights, plain),
                                 before.params, *translated, KEY)
   assert w is None and w_fake.shape == (2, 14, 14)   # the motion still asks for w~
   losses = jax.random.uniform(KEY, (2, 6, 6, 1))
   weight = jnp.full((2, 6, 6), 3.0)
-  assert cptrans.patch_mean(plain, weight, losses) == pytest.approx(float(losses.mean()))
-  assert cptrans.patch_mean(config, weight, losses) == pytest.approx(3 * float(losses.mean()))
+  mean = float(losses.mean())
+  assert cptrans.patch_mean(plain.config, weight, losses) == pytest.approx(mean)
+  assert cptrans.patch_mean(model.config, weight, losses) == pytest.approx(3 * mean)
 
 
 def test_without_co_and_ctn_no_weights_are_computed(stepped, translated):
-  config, nets, before, _, _ = stepped
-  baseline = tiny(ctn=0.0)
-  baseline.co.enabled = False
-  made = cptrans.content_weights(nets, baseline, before.params, *translated, KEY)
-  assert made == (None, None, {})
-  assert cptrans.content_motion(baseline, None, BATCH['a'][:, 0], KEY) == (None, {})
+  model, before, _, _ = stepped
+  baseline = changed(model, weights__ctn=0.0, co__enabled=False)
+  weights = cptrans.content_weights(baseline, before.params, *translated, KEY)
+  assert weights == (None, None, {})
+  assert cptrans.content_motion(baseline.config, None, BATCH['a'][:, 0], KEY) == (None, {})
 
 
 def test_eta_0_weighs_nothing(stepped, translated):
-  config, nets, before, _, _ = stepped
-  none = config.copy_and_resolve_references()
-  none.co.update(eta=0.0, grad_params='last')
-  w, w_fake, figures = cptrans.content_weights(nets, none, before.params, *translated, KEY)
+  model, before, _, _ = stepped
+  none = changed(model, co__eta=0.0, co__grad_params='last')
+  w, w_fake, figures = cptrans.content_weights(none, before.params, *translated, KEY)
   assert np.all(w == 1) and np.all(w_fake == 1) and figures['co/share'] == 0
 
 
 def test_gamma_0_costs_nothing(stepped):
-  config = stepped[0]
-  still = config.copy_and_resolve_references()
-  still.ctn.gamma = 0.0
+  still = changed(stepped[0], ctn__gamma=0.0).config
   x = BATCH['a'][:, 0]
   flow, _ = cptrans.content_motion(still, jnp.ones((2, 6, 6)).at[:, 2].set(2.0), x, KEY)
   generate = functools.partial(jnp.roll, shift=1, axis=1)
@@ -230,13 +217,9 @@ def test_gamma_0_costs_nothing(stepped):
 
 
 def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
-  config, nets, before, _, _ = stepped
-  config = config.copy_and_resolve_references()
-  config.co.grad_params = 'last'
-  fake = translated[1]
-  delta = compiled(
-    lambda seen: cptrans.deviation(Model(config, nets), before.params, seen, 2, KEY)[0]
-  )
+  model, before, _, _ = stepped
+  model, fake = changed(model, co__grad_params='last'), translated[1]
+  delta = compiled(lambda features: cptrans.deviation(model, before.params, features, 2, KEY)[0])
   both = delta(fake)
   for i in range(2):
     alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))
@@ -244,29 +227,22 @@ def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
 
 
 def test_weights_are_float32_under_bfloat16(stepped, translated):
-  config, nets, before, _, _ = stepped
-  half = config.copy_and_resolve_references()
-  half.compute = 'bfloat16'
-  low = {**nets, **cptrans.networks(half)}
-  assert low['disc_b'].dtype == jnp.bfloat16
-  made = []
-  for some, its in ((low, half), (nets, config)):
-    its = its.copy_and_resolve_references()
-    its.co.grad_params = 'last'
-    made.append(cptrans.deviation(Model(its, some), before.params, translated[1], 2, KEY)[0])
-  np.testing.assert_array_equal(*made)
+  model, before, _, _ = stepped
+  full = changed(model, co__grad_params='last')
+  half = changed(full, compute='bfloat16')
+  half = half.replace(networks={**full.networks, **cptrans.networks(half.config)})
+  assert half.networks['disc_b'].dtype == jnp.bfloat16
+  deltas = [cptrans.deviation(m, before.params, translated[1], 2, KEY)[0] for m in (half, full)]
+  np.testing.assert_array_equal(*deltas)
 
 
 # ---- Use
 
 
 def test_sample_rows_show_input_output_patches_and_motion(stepped):
-  config, nets, before, _, _ = stepped
-  config = config.copy_and_resolve_references()
-  config.co.grad_params = 'last'
-  rows = compiled(lambda p: cptrans.sample_rows(Model(config, nets, frozen={}), p, {}, BATCH, KEY))(
-    before.params
-  )
+  model, before, _, _ = stepped
+  model = changed(model, co__grad_params='last')
+  rows = compiled(lambda p: cptrans.sample_rows(model, p, {}, BATCH, KEY))(before.params)
   assert set(rows) == {'infrared', 'translated', 'visible, not of this scene',
                        'content-rich patches', 'motion'}
   for images in rows.values():

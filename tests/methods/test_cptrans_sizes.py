@@ -1,19 +1,18 @@
-"""CPTrans: sizes and numbers of the paper, choices that exclude each other, translation."""
+"""CPTrans: numbers of the paper, choices that exclude each other, translation."""
 
 import functools
-import math
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from cptrans_toys import KEY, tiny
-from method_tools import ToyGenerator, config_of
+from method_tools import ToyGenerator, config_of, parameter_counts
 
-from i2vjax.core import model
 from i2vjax.core.model import Model
 from i2vjax.losses import adversarial
-from i2vjax.methods import cptrans
+from i2vjax.methods import cptrans, vit_parts
+from i2vjax.run import load
 
 
 @pytest.mark.parametrize(('backbone', 'critic', 'grid'), [
@@ -21,14 +20,11 @@ from i2vjax.methods import cptrans
 def test_parameters_and_patches_of_the_paper(backbone, critic, grid):
   config = config_of('cptrans')
   config.backbone = backbone
-  nets, examples = cptrans.networks(config), cptrans.example_inputs(config)
-  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *examples[name])['params']
-            for name in nets}
-  count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
-           for name, tree in shapes.items()}
-  assert count == {'gen': 11_378_179, 'disc_b': critic}
-  seen = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
-  scores = jax.eval_shape(functools.partial(cptrans.scores, Model(config, nets)), shapes, seen)
+  assert parameter_counts(cptrans, config) == {'gen': 11_378_179, 'disc_b': critic}
+  model = Model(config, cptrans.networks(config))
+  params = jax.eval_shape(lambda: load.fresh_params(cptrans, model))
+  features = {'frames': jnp.zeros((1, 256, 256, 3)), 'tokens': [jnp.zeros((1, 576, 768))]}
+  scores = jax.eval_shape(functools.partial(cptrans.scores, model), params, features)
   assert scores.shape == (1, *grid)
 
 
@@ -50,7 +46,7 @@ def test_a_patchgan_may_stand_beside_a_vit():
   config = tiny('random')
   config.disc.kind = 'patchgan'
   assert set(cptrans.frozen_networks(config)) == {'vit'}
-  assert cptrans.critic_kind(config) == 'patchgan'
+  assert vit_parts.critic_kind(config) == 'patchgan'
 
 
 def test_minimax_form_is_the_printed_one():
@@ -62,9 +58,9 @@ def test_minimax_form_is_the_printed_one():
 
 
 def test_translate_is_frame_by_frame():
-  nets = {'gen': ToyGenerator()}
+  model = Model(config_of('cptrans'), {'gen': ToyGenerator()})
   frames = jax.random.uniform(KEY, (1, 3, 8, 8, 3), minval=-1)
-  params = {'gen': nets['gen'].init(KEY, frames[0])['params']}
-  carry, fake = cptrans.translate(Model(None, nets, frozen={}), params, {}, None, frames)
+  params = {'gen': model.networks['gen'].init(KEY, frames[0])['params']}
+  carry, fake = cptrans.translate(model, params, {}, None, frames)
   assert carry is None and fake.shape == frames.shape
-  np.testing.assert_allclose(fake[:, 1], model.apply(nets, params, 'gen', frames[:, 1]), atol=1e-6)
+  np.testing.assert_allclose(fake[:, 1], model.apply(params, 'gen', frames[:, 1]), atol=1e-6)

@@ -1,15 +1,21 @@
 """CUT and FastCUT: one forward pass in exact gradients, mirroring, players."""
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import (
+  clips,
+  config_of,
+  moved,
+  one_step,
+  parameter_counts,
+  passes,
+  toy_setup,
+)
 
-from i2vjax.core.model import Model, apply
+from i2vjax.core.model import Model
 from i2vjax.core.state import name_key
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import cut
@@ -29,21 +35,16 @@ def stepped():
   """Config, set-up, batch of two, state and terms after one step."""
   config = tiny()
   setup, batch = toy_setup(cut, config), clips(1, batch=2)
-  return config, setup, batch, *one_step(cut, config, setup, batch)
+  return config, setup, batch, *one_step(cut, *setup, batch)
 
 
 def test_trainable_parameters_of_the_paper():
-  config = config_of('cut', 'paper')
-  nets, inputs = cut.networks(config), cut.example_inputs(config)
-  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
-            for name in nets}
-  counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
-            for name, tree in shapes.items()}
+  counts = parameter_counts(cut, config_of('cut', 'paper'))
   assert counts == {'gen': 11_378_179, 'disc_b': 2_764_737, 'proj_ab': 560_384}
 
 
 def test_every_network_moves_the_projection_too(stepped):
-  _, (_, _, before, _), _, after, terms = stepped
+  _, (_, before), _, after, terms = stepped
   assert moved(before, after) == {'gen', 'disc_b', 'proj_ab'}
   assert set(terms) == {'adversarial', 'nce', 'nce_identity', 'disc_b'}
 
@@ -54,53 +55,52 @@ def mirrored():
   assert jax.random.bernoulli(name_key(jax.random.key(0), 'mirror'))
   config = tiny('fastcut')
   setup, batch = toy_setup(cut, config), clips(1, batch=2)
-  return config, setup, batch, *one_step(cut, config, setup, batch)
+  return config, setup, batch, *one_step(cut, *setup, batch)
 
 
-def plain_loss(config, setup, batch, critic, params):
+def plain_loss(model, batch, critic, params):
   """L_G written without any saving: G(a) and G(b) as functions of its parameters.
 
   FastCUT: 10 times the contrast of a with G(mirrored a), whose features are mirrored back.
   """
-  nets, taps, fast = setup[0], projector.taps(config), config.variant == 'fastcut'
+  config, taps = model.config, projector.taps(model.config)
+  fast = config.variant == 'fastcut'
   a, b = batch['a'][:, 0], batch['b'][:, 0]
 
   def turn(x):
     return x[:, :, ::-1] if fast else x
 
   def nce(x, purpose):
-    y = apply(nets, params, 'gen', turn(x))
-    maps = [apply(nets, params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
+    y = model.apply(params, 'gen', turn(x))
+    maps = [model.apply(params, 'gen', v, taps, method='encode')[1] for v in (x, y)]
     keys, queries = [maps[0][tap] for tap in taps], [turn(maps[1][tap]) for tap in taps]
     ids = projector.places(name_key(jax.random.key(0), purpose), keys, config.nce.patches)
-    z, z_fake = (apply(nets, params, 'proj_ab', projector.patches(maps, ids))
-                 for maps in (jax.lax.stop_gradient(keys), queries))
+    z = model.apply(params, 'proj_ab', projector.patches(jax.lax.stop_gradient(keys), ids))
+    z_fake = model.apply(params, 'proj_ab', projector.patches(queries, ids))
     return contrastive.external_similarity(z_fake, z, config.nce.tau)
-  score = apply(nets, {'disc_b': critic}, 'disc_b', apply(nets, params, 'gen', turn(a)))
+  score = model.apply({'disc_b': critic}, 'disc_b', model.apply(params, 'gen', turn(a)))
   contrast = 10 * nce(a, 'nce') if fast else 0.5 * nce(a, 'nce') + 0.5 * nce(b, 'nce_identity')
   return adversarial.generator_loss(score, 'lsgan') + contrast
 
 
-@pytest.mark.parametrize('found', ['stepped', 'mirrored'])
-def test_gradients_through_one_forward_pass_are_those_of_the_plain_loss(found, request):
+@pytest.mark.parametrize('which', ['stepped', 'mirrored'])
+def test_gradients_through_one_forward_pass_are_those_of_the_plain_loss(which, request):
   """Generator and projection, against the critic after its own update."""
-  config, setup, batch, after, _ = request.getfixturevalue(found)
-  before, own = setup[2], ('gen', 'proj_ab')
-  grads = jax.jit(jax.grad(lambda p: plain_loss(config, setup, batch, after.params['disc_b'], p)))(
-      {name: before.params[name] for name in own})
-  expected = jax.tree.map(lambda p, g: p - 0.01 * g,   # the toy set-up takes steps of 0.01
-                          {name: before.params[name] for name in own}, grads)
+  _, (model, before), batch, after, _ = request.getfixturevalue(which)
+  params = {name: before.params[name] for name in ('gen', 'proj_ab')}
+  grads = jax.jit(jax.grad(lambda p: plain_loss(model, batch, after.params['disc_b'], p)))(params)
+  expected = jax.tree.map(lambda p, g: p - 0.01 * g, params, grads)   # toys take steps of 0.01
   jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-4, atol=3e-6), expected,
-               {name: after.params[name] for name in own})
+               {name: after.params[name] for name in params})
 
 
 def test_critic_moves_first_and_is_halved(stepped):
-  config, (nets, _, before, _), batch, after, terms = stepped
+  _, (model, before), batch, after, terms = stepped
   a, b = batch['a'][:, 0], batch['b'][:, 0]
 
   def loss(critic):
-    real, fake = (apply(nets, {'disc_b': critic}, 'disc_b', x)
-                  for x in (b, apply(nets, before.params, 'gen', a)))
+    real = model.apply({'disc_b': critic}, 'disc_b', b)
+    fake = model.apply({'disc_b': critic}, 'disc_b', model.apply(before.params, 'gen', a))
     return 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake**2))
   value, grads = jax.value_and_grad(loss)(before.params['disc_b'])
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
@@ -109,9 +109,9 @@ def test_critic_moves_first_and_is_halved(stepped):
 
 
 def test_generator_faces_the_critic_just_moved(stepped):
-  _, (nets, _, before, _), batch, after, terms = stepped
-  fake = apply(nets, before.params, 'gen', batch['a'][:, 0])
-  score = apply(nets, {'disc_b': after.params['disc_b']}, 'disc_b', fake)
+  _, (model, before), batch, after, terms = stepped
+  fake = model.apply(before.params, 'gen', batch['a'][:, 0])
+  score = model.apply({'disc_b': after.params['disc_b']}, 'disc_b', fake)
   np.testing.assert_allclose(terms['adversarial'], jnp.mean((score - 1) ** 2), rtol=1e-5)
 
 
@@ -140,24 +140,24 @@ def test_mirroring_does_not_matter_to_a_generator_that_keeps_its_place():
   """FastCUT's coin turns the frame, and the features of its translation back."""
   config = tiny('fastcut')
   a = clips(1, batch=2)['a'][:, 0]
-  nets = {'gen': Same(), 'proj_ab': projector.PatchProjector(mlp=False)}
+  model = Model(config, {'gen': Same(), 'proj_ab': projector.PatchProjector(mlp=False)})
 
   def nce(coin):
-    images = cut.translated(Model(config, nets), {}, cut.mirror(coin, [a])[0])[0]
-    queries = cut.mirror(coin, cut.features(Model(config, nets), {}, images))
-    keys = cut.features(Model(config, nets), {}, a)
-    terms = cut.nce_terms(Model(config, nets), {}, keys, queries, 2, jax.random.key(0))
+    images = cut.translated(model, {}, cut.mirror(coin, [a])[0])[0]
+    queries = cut.mirror(coin, cut.features(model, {}, images))
+    keys = cut.features(model, {}, a)
+    terms = cut.nce_terms(model, {}, keys, queries, 2, jax.random.key(0))
     return terms['nce'](), images
   (up, mirrored), (down, straight) = nce(jnp.array(True)), nce(jnp.array(False))
   np.testing.assert_array_equal(mirrored, straight[:, :, ::-1])
   np.testing.assert_allclose(up, down, rtol=1e-6)
-  assert up < nce_of_wrong_places(nets, config, a)
+  assert up < nce_of_wrong_places(model, a)
 
 
-def nce_of_wrong_places(nets, config, a):
-  keys = cut.features(Model(config, nets), {}, a)
+def nce_of_wrong_places(model, a):
+  keys = cut.features(model, {}, a)
   queries = [x[:, :, ::-1] for x in keys]
-  return cut.nce_terms(Model(config, nets), {}, keys, queries, 2, jax.random.key(0))['nce']()
+  return cut.nce_terms(model, {}, keys, queries, 2, jax.random.key(0))['nce']()
 
 
 def test_the_coin_falls_both_ways():
@@ -169,7 +169,7 @@ def test_the_coin_falls_both_ways():
 
 def test_fastcut_steps(mirrored):
   _, setup, _, after, terms = mirrored
-  assert moved(setup[2], after) == {'gen', 'disc_b', 'proj_ab'}
+  assert moved(setup[1], after) == {'gen', 'disc_b', 'proj_ab'}
   assert set(terms) == {'adversarial', 'nce', 'disc_b'}
   assert all(np.isfinite(value) for value in terms.values())
 
@@ -178,8 +178,8 @@ def test_contrast_without_projection():
   config = tiny()
   config.nce.mlp = False
   setup = toy_setup(cut, config)
-  after, terms = one_step(cut, config, setup, clips(1))
-  assert moved(setup[2], after) == {'gen', 'disc_b'} and np.isfinite(terms['nce'])
+  after, terms = one_step(cut, *setup, clips(1))
+  assert moved(setup[1], after) == {'gen', 'disc_b'} and np.isfinite(terms['nce'])
 
 
 def test_unequal_channels_are_refused():
@@ -191,17 +191,15 @@ def test_unequal_channels_are_refused():
 
 def test_translates_frame_by_frame():
   config = tiny()
-  nets, _, fresh, _ = toy_setup(cut, config)
+  model, fresh = toy_setup(cut, config)
   frames = clips(3, batch=2)['a']
-  carry, out = cut.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
+  carry, out = cut.translate(model, fresh.params, {}, None, frames)
   assert carry is None and out.shape == frames.shape
-  np.testing.assert_allclose(out[:, 1], apply(nets, fresh.params, 'gen', frames[:, 1]), atol=1e-6)
+  np.testing.assert_allclose(out[:, 1], model.apply(fresh.params, 'gen', frames[:, 1]), atol=1e-6)
 
 
 def test_samples_show_source_translation_and_target():
   config = tiny()
-  nets, _, fresh, _ = toy_setup(cut, config)
-  rows = cut.sample_rows(
-    Model(config, nets, frozen={}), fresh.params, {}, clips(1, batch=2), jax.random.key(0)
-  )
+  model, fresh = toy_setup(cut, config)
+  rows = cut.sample_rows(model, fresh.params, {}, clips(1, batch=2), jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'b translated']

@@ -1,33 +1,20 @@
 """CycleGAN: its loss by hand, its passes counted, its players apart."""
 
-import importlib.util
-import math
-import pathlib
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import recorded
+from method_tools import clips, config_of, fresh_state, one_step, parameter_counts, recorded
 
-from i2vjax.core import model, parallel, state
+from i2vjax.core import parallel
 from i2vjax.core.model import Model
 from i2vjax.methods import cyclegan
 from i2vjax.run import load
 
-ROOT = pathlib.Path(__file__).parents[2]
-
-
-def config_of(variant=None):
-  spec = importlib.util.spec_from_file_location('cyclegan_config', ROOT / 'configs/cyclegan.py')
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(variant)
-
 
 def tiny():
-  config = config_of('demo')
+  config = config_of('cyclegan', 'demo')
   config.data.update(load_size=32, crop_size=32)
   config.gen.update(width=4, blocks=1)
   config.disc.update(width=4)
@@ -35,57 +22,44 @@ def tiny():
   return config
 
 
-def batch(seed=0):
-  frames = jax.random.uniform(jax.random.key(seed), (2, 2, 1, 32, 32, 3), minval=-1)
-  return {'a': frames[0], 'b': frames[1]}
+BATCH = clips(1, batch=2, size=32)
 
 
-def on_one_device(config, nets):
-  """(fresh state, step) with plain SGD, without the input pipeline."""
-  tx = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
-  fresh = load.fresh_state(cyclegan, Model(config, nets, tx))
-
-  def step(s, data, fixed, key):
-    return cyclegan.step(
-      Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), s, data, key
-    )
-
-  return fresh, step
+def model_of(config):
+  """The method's networks, which learn by plain descent."""
+  optimizers = dict.fromkeys(cyclegan.PLAYERS, optax.sgd(0.01))
+  return Model(config, cyclegan.networks(config), optimizers)
 
 
 @pytest.fixture(scope='module')
 def stepped():
-  """State before and after one step, and the step's terms."""
-  config = tiny()
-  before, step = on_one_device(config, cyclegan.networks(config))
+  """Model, state before and after one step as `train` maps it, and the step's terms."""
+  model = model_of(tiny())
+  before = load.fresh_state(cyclegan, model)
   # As they begin, critics differ neither from each other nor between frames: all scores are near 0.
   louder = {'gen_ab': 1, 'gen_ba': 1, 'disc_a': 20, 'disc_b': 40}
   before = before.replace(params={name: jax.tree.map(lambda x, k=k: k * x, before.params[name])
                                   for name, k in louder.items()})
-  kept = before.replace(params=parallel.to_host(before.params))   # the step takes its state
-  mapped = parallel.map_step(step)
-  after, terms = mapped(parallel.place(before), parallel.shard(batch()), {})
-  return config, kept, after, terms
+  before = before.replace(params=parallel.to_host(before.params))   # the step takes its state
+  step = parallel.map_step(lambda s, batch, frozen, key: cyclegan.step(model, s, batch, key))
+  after, terms = step(parallel.place(before), parallel.shard(BATCH), {})
+  return model, before, after, terms
 
 
 def test_trainable_parameters_of_the_paper():
-  config = config_of('paper')
-  nets = cyclegan.networks(config)
-  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *example)['params']
-            for name, example in cyclegan.example_inputs(config).items()}
-  assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == 28_285_832
+  counts = parameter_counts(cyclegan, config_of('cyclegan', 'paper'))
+  assert sum(counts.values()) == 28_285_832
 
 
 @pytest.fixture(scope='module')
 def translated(stepped):
   """(function of a network's name and frames, a, b, gen_ab(a), gen_ba(b)) before the step."""
-  config, before, _, _ = stepped
-  nets, data = cyclegan.networks(config), batch()
+  model, before, _, _ = stepped
 
-  def see(name, x):
-    return model.apply(nets, before.params, name, x)
-  a, b = data['a'][:, 0], data['b'][:, 0]
-  return see, a, b, see('gen_ab', a), see('gen_ba', b)
+  def apply(name, x):
+    return model.apply(before.params, name, x)
+  a, b = BATCH['a'][:, 0], BATCH['b'][:, 0]
+  return apply, a, b, apply('gen_ab', a), apply('gen_ba', b)
 
 
 def test_terms_are_finite(stepped):
@@ -96,10 +70,10 @@ def test_terms_are_finite(stepped):
 
 def test_adversarial_terms_and_critics_by_hand(stepped, translated):
   """mean (D_b(b') - 1)^2 + mean (D_a(a') - 1)^2; 1/2 [mean (D(x) - 1)^2 + mean D(x')^2]."""
-  terms, (see, a, b, fake_b, fake_a) = stepped[3], translated
+  terms, (apply, a, b, fake_b, fake_a) = stepped[3], translated
 
   def apart(name, x, target):
-    return float(jnp.mean((see(name, x) - target) ** 2))
+    return float(jnp.mean((apply(name, x) - target) ** 2))
   np.testing.assert_allclose(
       terms['adversarial'], apart('disc_b', fake_b, 1) + apart('disc_a', fake_a, 1), rtol=1e-4)
   for name, real, fake in (('disc_a', a, fake_a), ('disc_b', b, fake_b)):
@@ -129,14 +103,12 @@ def test_every_network_moved_and_the_pools_took_the_fakes(stepped):
 
 
 def passes(identity):
-  """{generator: [batch sizes of its calls]} of one step, found by tracing."""
+  """{generator: [batch sizes of its calls]} of one step, by tracing."""
   config = tiny()
   config.weights.identity = identity
-  nets, calls = cyclegan.networks(config), {'gen_ab': [], 'gen_ba': []}
-  fresh, step = on_one_device(config, nets)
-  one = fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
-  for name, _, images in recorded(lambda: jax.vmap(
-      lambda _: step(one, batch(), {}, jax.random.key(0))[1], axis_name=state.AXIS)(jnp.arange(1))):
+  model, calls = model_of(config), {'gen_ab': [], 'gen_ba': []}
+  before = fresh_state(cyclegan, model)
+  for name, _, images in recorded(lambda: one_step(cyclegan, model, before, BATCH)):
     if name in calls:
       calls[name].append(images)
   return calls
@@ -151,13 +123,12 @@ def test_identity_weight_zero_skips_two_passes():
 
 
 def test_clip_in_chunks_equals_the_clip_whole():
-  config = tiny()
-  nets = cyclegan.networks(config)
-  params = load.fresh_params(cyclegan, Model(config, nets))
+  model = model_of(tiny())
+  params = load.fresh_params(cyclegan, model)
   frames = jax.random.uniform(jax.random.key(1), (1, 4, 32, 32, 3))
 
   def translated(part):
-    return cyclegan.translate(Model(config, nets, frozen={}), params, {}, None, part)[1]
+    return cyclegan.translate(model, params, {}, None, part)[1]
   whole = translated(frames)
   parts = jnp.concatenate([translated(frames[:, :1]), translated(frames[:, 1:])], 1)
   np.testing.assert_allclose(whole, parts, atol=1e-5)
@@ -169,15 +140,9 @@ def test_samples_show_both_directions():
   with pytest.raises(ValueError, match='channels_a=1 and data.channels_b=3.*weights.identity=0'):
     cyclegan.networks(config)
   config.weights.identity = 0.0
-  nets = cyclegan.networks(config)
-  params = load.fresh_params(cyclegan, Model(config, nets))
-  data = batch()
-  rows = cyclegan.sample_rows(
-    Model(config, nets, frozen={}),
-    params,
-    {},
-    {'a': data['a'][..., :1], 'b': data['b']},
-    jax.random.key(0),
-  )
+  model = model_of(config)
+  params = load.fresh_params(cyclegan, model)
+  batch = {'a': BATCH['a'][..., :1], 'b': BATCH['b']}
+  rows = cyclegan.sample_rows(model, params, {}, batch, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'back to a', 'b', 'b to a', 'back to b']
   assert all(images.shape == (2, 32, 32, 3) for images in rows.values())

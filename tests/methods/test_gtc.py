@@ -1,6 +1,4 @@
-"""GTC: its losses by hand, one forward pass for two moves, its table by config, its use."""
-
-import math
+"""GTC: losses by hand, one forward pass, the paper's table, translation."""
 
 import flax.linen as nn
 import jax
@@ -8,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import config_of, moved
+from method_tools import config_of, moved, on_one_device, one_step, parameter_counts
 
 from i2vjax.core import ops, state
 from i2vjax.core.model import Model
@@ -25,8 +23,8 @@ class ToyCritic(nn.Module):
 
   @nn.compact
   def __call__(self, frames, residuals=None):
-    seen = [frames] if residuals is None else [frames, residuals]
-    scores = [nn.Dense(1)(jnp.tanh(nn.Dense(4)(x))) for x in seen]
+    streams = [frames] if residuals is None else [frames, residuals]
+    scores = [nn.Dense(1)(jnp.tanh(nn.Dense(4)(x))) for x in streams]
     return sum(jnp.mean(score, axis=(1, 2, 3, 4)) for score in scores)
 
 
@@ -36,6 +34,7 @@ def tiny(**weights):
   config.gen.update(width=4, levels=2, hidden=4)
   config.disc.update(width=4, hidden=4)
   config.flow.name = 'gt'
+  config.train.ema = 0.0   # a step alone leaves averages as they are
   config.weights.update(weights)
   return config
 
@@ -50,72 +49,62 @@ def batch(frames=3, size=32):
           'flow_fwd_a': -flow.at[:, :, :4].multiply(3)}
 
 
-def on_one_device(function, *args):
-  """`function(*args)` with an axis of one device."""
-  out = jax.jit(jax.vmap(lambda _: function(*args), axis_name=state.AXIS))(jnp.arange(1))
-  return jax.tree.map(lambda x: x[0], out)
-
-
-def one_step(config, data, key=0):
-  """(networks, state before, state after, terms) of one step with plain descent."""
-  nets = gtc.networks(config) | {'disc': ToyCritic()}
-  tx = dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  before = load.fresh_state(gtc, Model(config, nets, tx))
-  after, terms = on_one_device(
-    lambda s: gtc.step(
-      Model(config, nets, optimizers=tx, frozen={}, phase='train'), s, data, jax.random.key(key)
-    ),
-    before,
-  )
-  return nets, before, after, terms
+def setup_of(config, **networks):
+  """(model that learns by plain descent, with other networks by name; state before a step)."""
+  nets = {**gtc.networks(config), **networks}
+  model = Model(config, nets, dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE)))
+  return model, load.fresh_state(gtc, model)
 
 
 @pytest.fixture(scope='module')
 def stepped():
-  config, data = tiny(), batch()
-  return (config, data, *one_step(config, data))
+  """Model, batch, state before and after a step, terms; the critic is a toy."""
+  model, before = setup_of(tiny(), disc=ToyCritic())
+  data = batch()
+  return model, data, before, *one_step(gtc, model, before, data)
 
 
 @pytest.fixture(scope='module')
 def again(stepped):
   """The same step written out, every gradient through a forward pass of its own."""
-  config, data, nets, before, after, _ = stepped
+  model, data, before, after, _ = stepped
+  gen, disc = model.networks['gen'], model.networks['disc']
   a, b, flow = data['a'], data['b'], data['flow_a']
   valid = visibility.trusted(flow[0], data['flow_fwd_a'][0])[None]
   dropout = {'dropout': state.name_key(jax.random.key(0), 'dropout')}
 
-  def forward(gen):
-    variables = {'params': gen, 'batch_stats': before.model_state['gen']}
-    (_, out), stats = nets['gen'].apply(variables, a, moments='train', rngs=dropout,
-                                        mutable=['batch_stats'])
+  def forward(params):
+    variables = {'params': params, 'batch_stats': before.model_state['gen']}
+    (_, out), stats = gen.apply(variables, a, moments='train', rngs=dropout,
+                                mutable=['batch_stats'])
     return out, stats['batch_stats']
 
   def residual(x):                         # E_t = V_t (x_t - x_{t-1}(p + b_t)), E_1 = 0
     late = [valid[:, t - 1] * (x[:, t] - ops.warp(x[:, t - 1], flow[:, t - 1])) for t in (1, 2)]
     return jnp.stack([0 * x[:, 0], *late], 1)
 
-  def logit(disc, x):
-    seen = jnp.concatenate([x, a], -1)
-    return nets['disc'].apply({'params': disc}, seen, residual(x))
+  def logit(params, x):
+    return disc.apply({'params': params}, jnp.concatenate([x, a], -1), residual(x))
 
-  def critic(disc):
+  def critic(params):
     out, _ = forward(before.params['gen'])
-    real, fake = logit(disc, b), logit(disc, out)
+    real, fake = logit(params, b), logit(params, out)
     return jnp.mean(-jnp.log(jax.nn.sigmoid(real)) - jnp.log(1 - jax.nn.sigmoid(fake))) / 2
 
-  def generator(gen):
-    out, stats = forward(gen)
+  def generator(params):
+    out, stats = forward(params)
     parts = {'temporal': sum(jnp.mean(jnp.abs(residual(out)[:, t])) for t in range(3)) / 3,
              'spatial': sum(jnp.mean(jnp.abs(out - b)[:, t]) for t in range(3)) / 3,
              'adversarial': jnp.mean(-jnp.log(jax.nn.sigmoid(logit(after.params['disc'], out))))}
     total = parts['temporal'] + 100 * parts['spatial'] + parts['adversarial']
     return total, (parts, stats, jnp.mean(valid))
-  return on_one_device(lambda: (jax.value_and_grad(critic)(before.params['disc']),
-                                jax.value_and_grad(generator, has_aux=True)(before.params['gen'])))
+  return on_one_device(lambda _: (
+      jax.value_and_grad(critic)(before.params['disc']),
+      jax.value_and_grad(generator, has_aux=True)(before.params['gen'])), model)
 
 
 def test_terms_by_hand(stepped, again):
-  _, _, _, _, _, terms = stepped
+  terms = stepped[-1]
   (disc, _), ((_, (parts, _, valid)), _) = again
   assert set(terms) == {'disc', 'temporal', 'spatial', 'adversarial', 'flow/valid'}
   for name, value in {**parts, 'disc': disc, 'flow/valid': valid}.items():
@@ -124,16 +113,16 @@ def test_terms_by_hand(stepped, again):
 
 
 def test_the_critic_moves_by_its_own_loss_alone(stepped, again):
-  _, _, _, before, after, _ = stepped
+  _, _, before, after, _ = stepped
   (_, grads), _ = again
-  want = jax.tree.map(lambda p, g: p - RATE * g, before.params['disc'], grads)
-  for found, value in zip(*map(jax.tree.leaves, (after.params['disc'], want)), strict=True):
-    np.testing.assert_allclose(found, value, atol=1e-6)
+  expected = jax.tree.map(lambda p, g: p - RATE * g, before.params['disc'], grads)
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), after.params['disc'],
+               expected)
 
 
 def test_shared_forward_pass_gives_the_gradient_of_a_fresh_one(stepped, again):
   """Same dropout, the critic after its move; the generator moves by nothing else."""
-  _, _, _, before, after, _ = stepped
+  _, _, before, after, _ = stepped
   _, (_, grads) = again
   size = max(float(jnp.max(jnp.abs(g))) for g in jax.tree.leaves(grads))
   parts = map(jax.tree.leaves, (before.params['gen'], after.params['gen'], grads))
@@ -142,29 +131,18 @@ def test_shared_forward_pass_gives_the_gradient_of_a_fresh_one(stepped, again):
 
 
 def test_running_averages_move_once(stepped, again):
-  _, _, _, before, after, _ = stepped
+  _, _, before, after, _ = stepped
   _, ((_, (_, stats, _)), _) = again
-  for found, value in zip(*map(jax.tree.leaves, (after.model_state['gen'], stats)), strict=True):
-    np.testing.assert_allclose(found, value, atol=1e-6)
+  jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, atol=1e-6), after.model_state['gen'],
+               stats)
   assert jax.tree.structure(before.model_state) == jax.tree.structure(after.model_state)
   first = before.model_state['gen']['up_0']['norm']
   assert not first['mean'].any() and first['var'].tolist() == [1] * 4
 
 
-def traced(config, data):
+def terms_of(config, data):
   """Terms of a step, by tracing."""
-  nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-
-  def whole():
-    fresh = load.fresh_state(gtc, Model(config, nets, tx))
-    step = jax.vmap(
-      lambda _: gtc.step(
-        Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)
-      ),
-      axis_name=state.AXIS,
-    )
-    return step(jnp.arange(1))
-  return jax.eval_shape(whole)[1]
+  return set(jax.eval_shape(lambda: one_step(gtc, *setup_of(config), data))[1])
 
 
 VIDEO = {'disc.residual': False, 'weights.temporal': 0.0}
@@ -184,7 +162,8 @@ def test_rows_of_the_table_by_config(row):
   config = tiny()
   config.update_from_flattened_dict(changes)
   config.data.frames = frames
-  assert set(traced(config, batch(frames) if 'temporal' in terms else clips_only(frames))) == terms
+  data = batch(frames) if 'temporal' in terms else clips_only(frames)
+  assert terms_of(config, data) == terms
   assert bool(gtc.batch_fields(config)) == ('temporal' in terms)
 
 
@@ -195,10 +174,7 @@ def clips_only(frames):
 
 def test_parameters_of_the_paper():
   config = config_of('gtc', 'paper')
-  nets, inputs = gtc.networks(config), gtc.example_inputs(config)
-  counts = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(jax.eval_shape(
-      net.init, jax.random.key(0), *inputs[name])['params'])) for name, net in nets.items()}
-  assert counts == {'gen': 49_888_643, 'disc': 6_569_605}
+  assert parameter_counts(gtc, config) == {'gen': 49_888_643, 'disc': 6_569_605}
 
 
 @pytest.mark.slow
@@ -206,20 +182,16 @@ def test_two_devices_move_like_one():
   """Batch norm over both devices: half of the batch on each is the whole batch on one."""
   config = tiny(adversarial=0.0)
   config.gen.dropout = 0.0
-  nets, tx = gtc.networks(config), dict.fromkeys(gtc.PLAYERS, optax.sgd(RATE))
-  fresh = load.fresh_state(gtc, Model(config, nets, tx))
-  one = batch()
-  both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), one)
+  model, fresh = setup_of(config)
+  both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), batch())
 
   def step(data):
-    return gtc.step(
-      Model(config, nets, optimizers=tx, frozen={}, phase=''), fresh, data, jax.random.key(0)
-    )[0]
+    return gtc.step(model, fresh, data, jax.random.key(0))[0]
 
   mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
   whole = mapped(jax.tree.map(lambda x: x[None], both))
   halves = mapped(jax.tree.map(lambda x: x[:, None], both))
-  for name in ('params', 'extra'):
+  for name in ('params', 'model_state'):
     for x, y in zip(*(jax.tree.leaves(getattr(s, name)) for s in (whole, halves)), strict=True):
       np.testing.assert_allclose(y[0], y[1], atol=1e-7)
       np.testing.assert_allclose(x[0], y[0], atol=2e-5)
@@ -260,16 +232,15 @@ def test_variants_are_words():
 
 @pytest.fixture(scope='module')
 def used(stepped):
-  """(config, function of (carry, frames)) of the generator after a step."""
-  config, _, nets, _, after, _ = stepped
+  """Function of (carry, frames, task): the generator after a step."""
+  model, _, _, after, _ = stepped
+  config = model.config
 
   def use(carry, frames, task='translate'):
     config.data.task = task
-    found = gtc.translate(
-      Model(config, nets, frozen={}), after.params, after.model_state, carry, frames
-    )
+    result = gtc.translate(model, after.params, after.model_state, carry, frames)
     config.data.task = 'translate'
-    return found
+    return result
   return jax.jit(use, static_argnames='task')
 
 
@@ -293,10 +264,8 @@ def test_what_comes_out_of_the_tasks(used):
 
 
 def test_samples_show_the_residuals(stepped):
-  config, data, nets, _, after, _ = stepped
-  rows = gtc.sample_rows(
-    Model(config, nets, frozen={}), after.params, after.model_state, data, jax.random.key(0)
-  )
+  model, data, _, after, _ = stepped
+  rows = gtc.sample_rows(model, after.params, after.model_state, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
   valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]
@@ -309,20 +278,14 @@ def test_one_clip_is_learned_by_heart():
   config = tiny(adversarial=0.0, temporal=0.0)
   config.data.update(crop_size=64, frames=5)
   config.gen.update(width=16, levels=5, hidden=64, dropout=0.0)
-  nets = gtc.networks(config)
-  tx = {name: optax.adam(2e-3, b1=0.5) for name in gtc.PLAYERS}
-  s = load.fresh_state(gtc, Model(config, nets, tx))
+  optimizers = {name: optax.adam(2e-3, b1=0.5) for name in gtc.PLAYERS}
+  model = Model(config, gtc.networks(config), optimizers)
+  s = load.fresh_state(gtc, model)
   a = jax.random.uniform(jax.random.key(0), (1, 5, 8, 8, 3), minval=-1)
   a = jax.image.resize(a, (1, 5, 64, 64, 3), 'linear')
   data = {'a': a, 'b': -a[..., ::-1]}
-  step = jax.jit(
-    jax.vmap(
-      lambda s: gtc.step(
-        Model(config, nets, optimizers=tx, frozen={}, phase=''), s, data, jax.random.key(0)
-      ),
-      axis_name=state.AXIS,
-    )
-  )
+  step = jax.jit(jax.vmap(lambda s: gtc.step(model, s, data, jax.random.key(0)),
+                          axis_name=state.AXIS))
   s, terms = jax.tree.map(lambda x: x[None], s), None
   first = jax.tree.map(lambda x: x[0], s)
   for _ in range(300):

@@ -1,17 +1,24 @@
 """I2V-GAN: terms by hand, passes counted, what is trained by what."""
 
-import math
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import (
+  clips,
+  config_of,
+  moved,
+  one_step,
+  parameter_counts,
+  passes,
+  toy_setup,
+)
 
-from i2vjax.core import model, state
+from i2vjax.core import state
 from i2vjax.core.model import Model
 from i2vjax.losses import contrastive, perceptual
-from i2vjax.methods import i2vgan
+from i2vjax.methods import feature_terms, i2vgan
+from i2vjax.methods.shared import SIDES
 from i2vjax.networks import projector
 
 TERMS = {'adversarial', 'cycle', 'recycle', 'recurrent', 'exs', 'ins', 'identity', 'disc_a',
@@ -34,46 +41,38 @@ def stepped():
   """Config, set-up, batch of two, state and terms after one step."""
   config = tiny(predictor_adversarial=0.5)
   setup, batch = toy_setup(i2vgan, config), clips(3, batch=2)
-  return config, setup, batch, *one_step(i2vgan, config, setup, batch)
+  return config, setup, batch, *one_step(i2vgan, *setup, batch)
 
 
 @pytest.fixture(scope='module')
 def images(stepped):
   """Every image of that step, made one by one from the parameters before it."""
-  _, (nets, _, before, _), batch, *_ = stepped
+  _, (model, before), batch, *_ = stepped
 
   def call(name, *frames):
-    return model.apply(nets, before.params, name, jnp.concatenate(frames, -1))
-  made = {}
-  for x, y in i2vgan.SIDES:
+    return model.apply(before.params, name, jnp.concatenate(frames, -1))
+  images = {}
+  for x, y in SIDES:
     real = [batch[x][:, i] for i in range(3)]
     fake = [call(f'gen_{x}{y}', frame) for frame in real[:2]]
     fake.append(call(f'pred_{y}', *fake))
-    made[x] = dict(real=real, fake=fake, predicted=call(f'pred_{x}', *real[:2]),
-                   back=[call(f'gen_{y}{x}', frame) for frame in fake],
-                   same=[call(f'gen_{y}{x}', frame) for frame in real[:2]])
-  return made
+    images[x] = dict(real=real, fake=fake, predicted=call(f'pred_{x}', *real[:2]),
+                     back=[call(f'gen_{y}{x}', frame) for frame in fake],
+                     same=[call(f'gen_{y}{x}', frame) for frame in real[:2]])
+  return images
 
 
 def vl(stepped, x, y):
-  config, (nets, _, _, fixed), *_ = stepped
-  seen = [model.apply(nets, fixed, 'vgg19', images) for images in (x, y)]
-  fields = {name: config.vgg[name] for name in i2vgan.VL_FIELDS}
-  return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*seen, **fields)
-
-
-def count(*names):
-  config = config_of('i2vgan')
-  nets, inputs = i2vgan.networks(config), i2vgan.example_inputs(config)
-  trees = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
-           for name in names or nets}
-  return sum(math.prod(x.shape) for x in jax.tree.leaves(trees))
+  config, (model, _), *_ = stepped
+  features = [model.apply(model.frozen, 'vgg19', images) for images in (x, y)]
+  fields = {name: config.vgg[name] for name in feature_terms.VL_FIELDS}
+  return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*features, **fields)
 
 
 def test_parameters_of_the_paper():
-  heads = ('proj_ab', 'proj_ba')
-  assert count(*heads) == 1_120_768
-  assert count() == 104_862_350 + 1_120_768
+  counts = parameter_counts(i2vgan, config_of('i2vgan'))
+  assert counts['proj_ab'] + counts['proj_ba'] == 1_120_768
+  assert sum(counts.values()) == 104_862_350 + 1_120_768
 
 
 def test_all_terms_are_there_and_finite(stepped):
@@ -103,32 +102,32 @@ def test_identity_by_hand(stepped, images):
 
 def test_adversarial_terms_by_hand(stepped, images):
   """Sum over three translated frames of mean (D - 1)^2; the prediction of real frames apart."""
-  _, (nets, _, before, _), _, _, terms = stepped
+  _, (model, before), _, _, terms = stepped
   into = {'a': images['b'], 'b': images['a']}   # translations into a come from b
 
-  def judged(x, image):
-    return jnp.mean((model.apply(nets, before.params, f'disc_{x}', image) - 1) ** 2)
+  def score(x, image):
+    return jnp.mean((model.apply(before.params, f'disc_{x}', image) - 1) ** 2)
   np.testing.assert_allclose(terms['adversarial'], sum(
-      judged(x, image) for x in 'ab' for image in into[x]['fake']), rtol=1e-4)
+      score(x, image) for x in 'ab' for image in into[x]['fake']), rtol=1e-4)
   np.testing.assert_allclose(terms['predictor_adversarial'], sum(
-      judged(x, images[x]['predicted']) for x in 'ab'), rtol=1e-4)
+      score(x, images[x]['predicted']) for x in 'ab'), rtol=1e-4)
 
 
 def test_critic_sums_four_pairs(stepped, images):
   """(x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p): half real + half fake, fakes before the update."""
-  _, (nets, _, before, _), _, _, terms = stepped
-  for x, other in i2vgan.SIDES:
+  _, (model, before), _, _, terms = stepped
+  for x, other in SIDES:
     real, fakes = images[x]['real'], [*images[other]['fake'], images[x]['predicted']]
 
     def mean(target, image, name=f'disc_{x}'):
-      return jnp.mean((model.apply(nets, before.params, name, image) - target) ** 2)
+      return jnp.mean((model.apply(before.params, name, image) - target) ** 2)
     by_hand = sum(0.5 * mean(1, real[min(i, 2)]) + 0.5 * mean(0, fakes[i]) for i in range(4))
     np.testing.assert_allclose(terms[f'disc_{x}'], by_hand, rtol=1e-4)
 
 
 def test_projections_stay_as_they_were_drawn(stepped):
   """The public code clears their gradients before their optimizer moves."""
-  _, (_, _, before, _), _, after, _ = stepped
+  _, (_, before), _, after, _ = stepped
   assert moved(before, after) == set(before.params) - {'proj_ab', 'proj_ba'}
 
 
@@ -138,10 +137,10 @@ def pooled():
   config = tiny(cycle=0.0, ins=0.0, identity=0.0)
   config.nce.train_projection, config.gan.pool, config.perceptual = True, 6, 'none'
   setup = toy_setup(i2vgan, config)
-  return setup[2], one_step(i2vgan, config, setup, clips(3))[0]
+  return setup[1], one_step(i2vgan, *setup, clips(3))[0]
 
 
-def test_projections_are_trained_by_wish(pooled):
+def test_projections_are_trained_if_asked(pooled):
   before, after = pooled
   assert moved(before, after) == set(after.params)
 
@@ -149,9 +148,7 @@ def test_projections_are_trained_by_wish(pooled):
 def test_pools_take_four_fakes_of_each_domain(pooled):
   before, after = pooled
   assert before.device_state['pool_a']['buf'].shape == (6, 8, 8, 3)
-  assert (
-    int(after.device_state['pool_a']['count']) == int(after.device_state['pool_b']['count']) == 4
-  )
+  assert [int(after.device_state[f'pool_{x}']['count']) for x in 'ab'] == [4, 4]
 
 
 # ---- Similarity on features
@@ -159,22 +156,30 @@ def test_pools_take_four_fakes_of_each_domain(pooled):
 
 @pytest.fixture(scope='module')
 def features():
-  """Config, projections with their parameters, and features of two sources and translations."""
+  """Model of the projections, their parameters, features of two sources and translations."""
   config = tiny()
   config.gen.width = 1
-  nets = {name: net for name, net in i2vgan.networks(config).items() if name.startswith('proj')}
-  params = state.init_params(nets, i2vgan.example_inputs(config), jax.random.key(0))
-  made = {x: {kind: [jax.random.normal(state.name_key(jax.random.key(i), x + kind), (3, 2, 5, 5, c))
-                     for i, c in enumerate((3, 2, 4, 4, 4))] for kind in ('keys', 'queries')}
-          for x in 'ab'}
-  return config, nets, params, made
+  model = Model(config, feature_terms.projections(config))
+  params = state.init_params(model.networks, i2vgan.example_inputs(config), jax.random.key(0))
+
+  def maps(name):
+    keys = (state.name_key(jax.random.key(i), name) for i in range(5))
+    return [jax.random.normal(key, (3, 2, 5, 5, channels))
+            for key, channels in zip(keys, (3, 2, 4, 4, 4), strict=True)]
+  return model, params, {x: {'keys': maps(f'{x}keys'), 'queries': maps(f'{x}queries')}
+                         for x in 'ab'}
+
+
+def similarity(model, params, maps, term):
+  """Value of a similarity term."""
+  return feature_terms.similarity_terms(model, params, maps, jax.random.key(1))[term]()
 
 
 def gradient(features, term):
   """Of a similarity term, with respect to (projections, features)."""
-  config, nets, params, made = features
-  return jax.jit(jax.grad(lambda params, made: i2vgan.similarity_terms(
-      Model(config, nets), params, made, jax.random.key(1))[term](), (0, 1)))(params, made)
+  model, params, maps = features
+  return jax.jit(jax.grad(lambda params, maps: similarity(model, params, maps, term), (0, 1)))(
+      params, maps)
 
 
 def reached(maps):
@@ -198,32 +203,34 @@ def test_internal_similarity_teaches_the_generator_alone(features):
   assert reached(maps['b']['keys']) == [False, False, False]
 
 
-def test_internal_similarity_reaches_the_predicted_frame_by_wish(features):
-  config = features[0].copy_and_resolve_references()
+def test_internal_similarity_reaches_the_predicted_frame_if_asked(features):
+  model, *others = features
+  config = model.config.copy_and_resolve_references()
   config.ins.detach_keys = False
-  assert reached(gradient((config, *features[1:]), 'ins')[1]['b']['queries']) == [True, True, True]
+  _, maps = gradient((model.replace(config=config), *others), 'ins')
+  assert reached(maps['b']['queries']) == [True, True, True]
 
 
 def test_equal_translations_cost_no_internal_similarity(features):
-  config, nets, params, made = features
-  same = {x: {'keys': maps['keys'], 'queries': maps['keys']} for x, maps in made.items()}
-  term = i2vgan.similarity_terms(Model(config, nets), params, same, jax.random.key(1))['ins']
-  np.testing.assert_allclose(term(), 0, atol=1e-6)
+  model, params, maps = features
+  same = {x: {'keys': maps[x]['keys'], 'queries': maps[x]['keys']} for x in 'ab'}
+  np.testing.assert_allclose(similarity(model, params, same, 'ins'), 0, atol=1e-6)
 
 
 def test_external_similarity_by_hand(features):
   """On maps no larger than the sample every place is used, so the draw does not matter."""
-  config, nets, params, made = features
-  config = config.copy_and_resolve_references()
+  model, params, features_of = features
+  config = model.config.copy_and_resolve_references()
   config.nce.patches = 25
-  total = 0.0
-  for x, y in i2vgan.SIDES:
-    flat = {kind: [m.reshape(3, 2, 25, -1) for m in maps] for kind, maps in made[x].items()}
-    z = {kind: model.apply(nets, params, f'proj_{x}{y}', maps) for kind, maps in flat.items()}
+  model, total = model.replace(config=config), 0.0
+  for x, y in SIDES:
+    z = {}
+    for kind, maps in features_of[x].items():
+      flat = [layer.reshape(3, 2, 25, -1) for layer in maps]
+      z[kind] = model.apply(params, f'proj_{x}{y}', flat)
     total += sum(contrastive.patch_nce(q[i], k[i]).mean() / 5 for i in range(3)
                  for q, k in zip(z['queries'], z['keys'], strict=True))
-  term = i2vgan.similarity_terms(Model(config, nets), params, made, jax.random.key(1))['exs']
-  np.testing.assert_allclose(term(), total, rtol=1e-4)
+  np.testing.assert_allclose(similarity(model, params, features_of, 'exs'), total, rtol=1e-4)
 
 
 def test_taps_and_projections_fit_each_other():

@@ -1,4 +1,4 @@
-"""I2V-GAN in use: what is refused, how a clip is translated, either direction, no projection."""
+"""I2V-GAN in use: what is refused, translation both ways, no projection."""
 
 import jax
 import jax.numpy as jnp
@@ -6,9 +6,7 @@ import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
-from i2vjax.core import model
-from i2vjax.core.model import Model
-from i2vjax.methods import i2vgan
+from i2vjax.methods import i2vgan, triplets
 from i2vjax.run import checkpoint, direction, load
 
 
@@ -23,7 +21,7 @@ def tiny():
 
 def test_other_than_three_frames_are_refused():
   with pytest.raises(ValueError, match='data.frames=2.*data.frames=3'):
-    i2vgan.three_frames(jnp.zeros((1, 2, 8, 8, 3)))
+    triplets.three_frames(jnp.zeros((1, 2, 8, 8, 3)))
 
 
 def test_unequal_channels_are_refused_where_encoders_read_both():
@@ -38,12 +36,12 @@ def test_unequal_channels_are_refused_where_encoders_read_both():
 def translated(mode, frames, chunks):
   config = tiny()
   config.eval.mode = mode
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  model, fresh = toy_setup(i2vgan, config)
   carry, parts = None, []
   for part in jnp.split(frames, chunks, axis=1):
-    carry, out = i2vgan.translate(Model(config, nets, frozen={}), fresh.params, {}, carry, part)
+    carry, out = i2vgan.translate(model, fresh.params, {}, carry, part)
     parts.append(out)
-  return nets, fresh.params, jnp.concatenate(parts, 1)
+  return model, fresh.params, jnp.concatenate(parts, 1)
 
 
 @pytest.mark.parametrize('mode', ['generator', 'predictor', 'average'])
@@ -57,11 +55,12 @@ def test_clip_in_chunks_equals_the_clip_whole(mode):
 def test_average_mode_predicts_from_the_generators_own_frames():
   """Not from averaged ones; the first two frames are the generator's. 6 x 7 pixels are padded."""
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 6, 7, 3), minval=-1)
-  nets, params, out = translated('average', frames, ())
-  fake = [model.apply(nets, params, 'gen_ab', frames[:, i]) for i in range(4)]
+  model, params, out = translated('average', frames, ())
+  fake = [model.apply(params, 'gen_ab', frames[:, i]) for i in range(4)]
   for i in range(4):
-    predicted = model.apply(nets, params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1)) if i > 1 \
-        else fake[i]
+    predicted = fake[i]
+    if i > 1:
+      predicted = model.apply(params, 'pred_b', jnp.concatenate(fake[i - 2:i], -1))
     np.testing.assert_allclose(out[:, i], (fake[i] + predicted) / 2, atol=1e-5)
 
 
@@ -72,10 +71,8 @@ def test_an_unknown_mode_names_the_field():
 
 def test_samples_show_both_directions_and_predictions():
   config = tiny()
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
-  rows = i2vgan.sample_rows(
-    Model(config, nets, frozen={}), fresh.params, {}, clips(3, batch=2), jax.random.key(0)
-  )
+  model, fresh = toy_setup(i2vgan, config)
+  rows = i2vgan.sample_rows(model, fresh.params, {}, clips(3, batch=2), jax.random.key(0))
   assert list(rows)[:5] == ['a', 'a to b', 'a to b, predicted', 'back to a', 'a, predicted']
   assert len(rows) == 10 and all(images.shape == (2, 8, 8, 3) for images in rows.values())
 
@@ -85,30 +82,26 @@ def test_only_the_generators_frames_are_carried(mode):
   """Neither predicted nor averaged ones, which are all that is shown from frame 2 on."""
   config = tiny()
   config.eval.mode = mode
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
+  model, fresh = toy_setup(i2vgan, config)
   frames = jax.random.uniform(jax.random.key(3), (1, 4, 8, 8, 3), minval=-1)
-  (before, count), out = i2vgan.translate(
-    Model(config, nets, frozen={}), fresh.params, {}, None, frames
-  )
-  fake = [model.apply(nets, fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
+  (before, count), out = i2vgan.translate(model, fresh.params, {}, None, frames)
+  fake = [model.apply(fresh.params, 'gen_ab', frames[:, i]) for i in (2, 3)]
   np.testing.assert_allclose(before, jnp.stack(fake, 1), atol=1e-6)
   assert count == 4 and float(jnp.abs(out[:, 2:] - before).max()) > 1e-3
 
 
-def test_turned_run_predicts_in_the_other_domain():
-  """b to a: the frames of gen_ba, and pred_a on them."""
+def test_run_used_from_b_to_a_predicts_in_the_other_domain():
+  """The frames of gen_ba, and pred_a on them."""
   config = tiny()
   config.eval.mode = 'predictor'
-  nets, _, fresh, _ = toy_setup(i2vgan, config)
-  run = direction.swap_domains(load.Run(i2vgan, Model(config, nets), fresh.params, {}, 0))
+  model, fresh = toy_setup(i2vgan, config)
+  run = direction.swap_domains(load.Run(i2vgan, model, fresh.params, {}, 0))
   frames = jax.random.uniform(jax.random.key(3), (1, 3, 8, 8, 3), minval=-1)
-  _, out = i2vgan.translate(
-    Model(run.config, run.model.networks, frozen={}), run.params, {}, None, frames
-  )
-  fake = [model.apply(nets, fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
+  _, out = i2vgan.translate(run.model, run.params, {}, None, frames)
+  fake = [model.apply(fresh.params, 'gen_ba', frames[:, i]) for i in range(2)]
   np.testing.assert_allclose(out[:, 0], fake[0], atol=1e-6)
   np.testing.assert_allclose(
-      out[:, 2], model.apply(nets, fresh.params, 'pred_a', jnp.concatenate(fake, -1)), atol=1e-6)
+      out[:, 2], model.apply(fresh.params, 'pred_a', jnp.concatenate(fake, -1)), atol=1e-6)
 
 
 def test_features_themselves_are_compared_without_a_projection(tmp_path):
@@ -116,19 +109,19 @@ def test_features_themselves_are_compared_without_a_projection(tmp_path):
   config = tiny()
   config.nce.update(mlp=False, train_projection=True)
   setup = toy_setup(i2vgan, config)
-  after, terms = one_step(i2vgan, config, setup, clips(3))
+  after, terms = one_step(i2vgan, *setup, clips(3))
   assert after.params['proj_ab'] == after.params['proj_ba'] == {}
-  assert moved(setup[2], after) == set(after.params) - {'proj_ab', 'proj_ba'}
+  assert moved(setup[1], after) == set(after.params) - {'proj_ab', 'proj_ba'}
   assert np.isfinite(terms['exs']) and np.isfinite(terms['ins'])
   checkpoints = checkpoint.manager(tmp_path)
   checkpoint.save(checkpoints, after.replace(step=np.int32(1), device_state={}), {})
   checkpoint.finish(checkpoints)
-  found, _ = checkpoint.restore(checkpoints, setup[2].replace(device_state={}))
-  jax.tree.map(np.testing.assert_array_equal, found.params, after.params)
+  restored, _ = checkpoint.restore(checkpoints, setup[1].replace(device_state={}))
+  jax.tree.map(np.testing.assert_array_equal, restored.params, after.params)
 
 
-def test_projections_that_nobody_reads_keep_their_shapes_whatever_the_generator():
-  """Their parameters stay part of a run; taps are checked where a term looks."""
+def test_unused_projections_keep_their_shapes_whatever_the_generator():
+  """Their parameters stay part of a run; taps are checked where a term needs them."""
   config = config_of('i2vgan')
   expected = [x.shape for x in i2vgan.example_inputs(config)['proj_ab'][0]]
   config.gen.blocks = 2

@@ -1,14 +1,20 @@
-"""F-LSeSim: who learns from what and in which order, fixed and learned, VGG and descriptors."""
-
-import math
+"""F-LSeSim: who learns from what, with VGG and with descriptors."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import (
+  clips,
+  config_of,
+  moved,
+  one_step,
+  parameter_counts,
+  passes,
+  toy_setup,
+)
 
-from i2vjax.core.model import Model, apply
+from i2vjax.core.model import Model
 from i2vjax.core.state import name_key
 from i2vjax.losses import selfsim
 from i2vjax.methods import lsesim
@@ -30,10 +36,10 @@ def tiny(learned=False, perceptual='vgg', **weights):
 
 def stepped_with(config):
   """Config, set-up, state and terms after one step; heads that are loud enough to be felt."""
-  nets, tx, fresh, frozen = toy_setup(lsesim, config)
+  model, fresh = toy_setup(lsesim, config)
   loud = jax.tree.map(lambda x: 20 * x, fresh.params['heads'])
-  setup = nets, tx, fresh.replace(params={**fresh.params, 'heads': loud}), frozen
-  return config, setup, *one_step(lsesim, config, setup, BATCH)
+  setup = model, fresh.replace(params={**fresh.params, 'heads': loud})
+  return config, setup, *one_step(lsesim, *setup, BATCH)
 
 
 @pytest.fixture(scope='module')
@@ -49,8 +55,8 @@ def learned():
 
 
 def fake_of(setup):
-  nets, _, before, _ = setup
-  return apply(nets, before.params, 'gen', BATCH['a'][:, 0])
+  model, before = setup
+  return model.apply(before.params, 'gen', BATCH['a'][:, 0])
 
 
 # ---- Players and passes
@@ -58,14 +64,14 @@ def fake_of(setup):
 
 def test_fixed_features_train_generator_and_critic(fixed):
   _, setup, after, terms = fixed
-  assert moved(setup[2], after) == {'gen', 'disc_b'}
+  assert moved(setup[1], after) == {'gen', 'disc_b'}
   assert set(terms) == {'adversarial', 'spatial', 'disc_b'}
   assert all(np.isfinite(value) for value in terms.values())
 
 
 def test_learned_features_train_the_heads_too(learned):
   _, setup, after, terms = learned
-  assert moved(setup[2], after) == {'gen', 'disc_b', 'heads'}
+  assert moved(setup[1], after) == {'gen', 'disc_b', 'heads'}
   assert set(terms) == {'adversarial', 'spatial', 'disc_b', 'heads'}
   assert all(np.isfinite(value) for value in terms.values())
 
@@ -86,13 +92,11 @@ def test_identity_rides_in_the_same_pass():
 # ---- The generator
 
 
-def spatial_of(setup, config, params, fake):
+def spatial_of(model, params, fake):
   """L_spatial with fresh features, written for one layer after the other."""
-  nets, _, _, fixed = setup
-  key = name_key(KEY, 'spatial')
-  seen = [lsesim.features(Model(config, nets, frozen=fixed), x) for x in (BATCH['a'][:, 0], fake)]
-  ids = selfsim.places(key, seen[0], config.lsesim.patch_nums)
-  headed = [apply(nets, params, 'heads', features) for features in seen]
+  features = [lsesim.features(model, x) for x in (BATCH['a'][:, 0], fake)]
+  ids = selfsim.places(name_key(KEY, 'spatial'), features[0], model.config.lsesim.patch_nums)
+  headed = [model.apply(params, 'heads', maps) for maps in features]
   values = [selfsim.difference(*(selfsim.similarity_map(headed[image][k], ids[k], 5)
                                  for image in range(2))) for k in range(2)]
   return sum(values) / 2
@@ -100,8 +104,8 @@ def spatial_of(setup, config, params, fake):
 
 @pytest.mark.parametrize('which', ['fixed', 'learned'])
 def test_spatial_term_is_the_mean_over_layers_with_the_heads_just_moved(which, request):
-  config, setup, after, terms = request.getfixturevalue(which)
-  value = spatial_of(setup, config, after.params, fake_of(setup))
+  _, setup, after, terms = request.getfixturevalue(which)
+  value = spatial_of(setup[0], after.params, fake_of(setup))
   assert terms['spatial'] == pytest.approx(float(value), rel=1e-4)
   assert 0.01 < value < 0.49   # 1/2: rows too faint to have a direction
 
@@ -109,31 +113,30 @@ def test_spatial_term_is_the_mean_over_layers_with_the_heads_just_moved(which, r
 @pytest.mark.parametrize('which', ['fixed', 'learned'])
 def test_gradient_through_one_pass_is_that_of_the_whole_loss(which, request):
   """gan(D(G(a)), real) + 10 L_spatial, critic and heads as they are after their own moves."""
-  config, setup, after, _ = request.getfixturevalue(which)
-  nets, _, before, _ = setup
+  _, (model, before), after, _ = request.getfixturevalue(which)
 
   def loss(gen):
-    fake = apply(nets, {'gen': gen}, 'gen', BATCH['a'][:, 0])
-    return (jnp.mean((apply(nets, after.params, 'disc_b', fake) - 1)**2)
-            + 10 * spatial_of(setup, config, after.params, fake))
+    fake = model.apply({'gen': gen}, 'gen', BATCH['a'][:, 0])
+    return (jnp.mean((model.apply(after.params, 'disc_b', fake) - 1)**2)
+            + 10 * spatial_of(model, after.params, fake))
   gradient = jax.jit(jax.grad(loss))(before.params['gen'])
   jax.tree.map(lambda p, g, q: np.testing.assert_allclose(p - 0.01 * g, q, atol=2e-6),
                before.params['gen'], gradient, after.params['gen'])
 
 
 def test_equal_images_cost_nothing(fixed):
-  config, (nets, _, before, frozen), _, _ = fixed
-  seen = lsesim.features(Model(config, nets, frozen=frozen), BATCH['a'][:, 0])
-  assert lsesim.spatial(Model(config, nets), before.params, seen, seen, KEY) < 1e-5
+  _, (model, before), _, _ = fixed
+  features = lsesim.features(model, BATCH['a'][:, 0])
+  assert lsesim.spatial(model, before.params, features, features, KEY) < 1e-5
 
 
 # ---- The critic
 
 
 def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
-  _, (nets, _, before, _), after, terms = fixed[0], fixed[1], fixed[2], fixed[3]
-  real, fake = (apply(nets, before.params, 'disc_b', x)
-                for x in (BATCH['b'][:, 0], fake_of(fixed[1])))
+  _, (model, before), after, terms = fixed
+  real = model.apply(before.params, 'disc_b', BATCH['b'][:, 0])
+  fake = model.apply(before.params, 'disc_b', fake_of((model, before)))
   value = 0.5 * (jnp.mean((real - 1)**2) + jnp.mean(fake**2))   # the pool is filling
   np.testing.assert_allclose(terms['disc_b'], value, rtol=1e-5)
   assert int(after.device_state['pool_b']['count']) == 2
@@ -142,7 +145,7 @@ def test_critic_sees_the_fakes_of_the_pool_and_is_halved(fixed):
 # ---- The heads
 
 
-def test_lessons_are_a_then_b_turned_then_both_recolored():
+def test_heads_learn_from_a_then_b_turned_then_both_recolored():
   a, b = BATCH['a'][:, 0], BATCH['b'][:, 0]
   frames = lsesim.head_batch(tiny(learned=True), a, b, KEY)
   assert frames.shape == (8, 8, 8, 3)
@@ -159,17 +162,16 @@ def test_lessons_are_a_then_b_turned_then_both_recolored():
 def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
   """Mean over layers of contrast(a, b', b turned) and contrast(a, recolored a, recolored b)."""
   config, setup, after, terms = learned
-  nets, _, before, frozen = setup
-  lessons = lsesim.head_batch(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
-  a, b, a_again, b_again = (
-      lsesim.features(Model(config, nets, frozen=frozen), x) for x in jnp.split(lessons, 4))
-  fake = lsesim.features(Model(config, nets, frozen=frozen), fake_of(setup))
+  model, before = setup
+  images = lsesim.head_batch(config, BATCH['a'][:, 0], BATCH['b'][:, 0], KEY)
+  a, b, a_again, b_again = (lsesim.features(model, x) for x in jnp.split(images, 4))
+  fake = lsesim.features(model, fake_of(setup))
   ids = selfsim.places(name_key(KEY, 'heads'), a, 20)
 
   def loss(heads):
     def rows(features):
       return [selfsim.similarity_map(f, i, 5)
-              for f, i in zip(apply(nets, {'heads': heads}, 'heads', features), ids, strict=True)]
+              for f, i in zip(model.apply({'heads': heads}, 'heads', features), ids, strict=True)]
     layers = zip(*map(rows, (a, fake, b, a_again, b_again)), strict=True)
     return jnp.mean(jnp.stack([(selfsim.contrast(s, t, o) + selfsim.contrast(s, t2, o2)) / 2
                                for s, t, o, t2, o2 in layers]))
@@ -181,7 +183,7 @@ def test_heads_learn_to_tell_places_apart_and_from_nothing_else(learned):
 
 def test_heads_of_weight_0_stay_as_they_were_drawn():
   config, setup, after, terms = stepped_with(tiny(learned=True, heads=0.0))
-  assert moved(setup[2], after) == {'gen', 'disc_b'} and 'heads' not in terms
+  assert moved(setup[1], after) == {'gen', 'disc_b'} and 'heads' not in terms
 
 
 # ---- Without a VGG
@@ -192,17 +194,16 @@ def test_descriptors_take_the_place_of_the_vgg():
   config.lsesim.augment = False   # compiles faster
   assert lsesim.frozen_networks(config) == {} and lsesim.normalizes(config)
   _, setup, after, terms = stepped_with(config)
-  assert moved(setup[2], after) == {'gen', 'disc_b', 'heads'}
+  assert moved(setup[1], after) == {'gen', 'disc_b', 'heads'}
   assert all(np.isfinite(value) for value in terms.values())
 
 
 def test_descriptors_at_256_pixels_have_the_sizes_of_the_features():
   config = config_of('lsesim')
   config.perceptual = 'none'
-  seen = jax.eval_shape(
-    lambda x: lsesim.features(Model(config, {}, frozen={}), x), jnp.zeros((1, 256, 256, 3))
-  )
-  assert [x.shape for x in seen] == [(1, 64, 64, 8), (1, 32, 32, 8), (1, 32, 32, 8)]
+  maps = jax.eval_shape(lambda x: lsesim.features(Model(config, {}), x),
+                        jnp.zeros((1, 256, 256, 3)))
+  assert [x.shape for x in maps] == [(1, 64, 64, 8), (1, 32, 32, 8), (1, 32, 32, 8)]
 
 
 def test_an_unknown_choice_is_refused():
@@ -215,13 +216,8 @@ def test_an_unknown_choice_is_refused():
 
 @pytest.mark.parametrize(('variant', 'heads'), [('paper', 0), ('learned', 184_960)])
 def test_trainable_parameters_of_the_public_code(variant, heads):
-  config = config_of('lsesim', variant)
-  nets, inputs = lsesim.networks(config), lsesim.example_inputs(config)
-  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
-            for name in nets}
-  count = {name: sum(math.prod(x.shape) for x in jax.tree.leaves(tree))
-           for name, tree in shapes.items()}
-  assert count == {'gen': 11_378_179, 'disc_b': 2_764_737, 'heads': heads}
+  counts = parameter_counts(lsesim, config_of('lsesim', variant))
+  assert counts == {'gen': 11_378_179, 'disc_b': 2_764_737, 'heads': heads}
 
 
 def test_config_holds_the_numbers_of_the_public_code():
@@ -233,16 +229,17 @@ def test_config_holds_the_numbers_of_the_public_code():
 
 
 def test_translates_frame_by_frame(fixed):
-  config, (nets, _, before, _), _, _ = fixed
+  _, (model, before), _, _ = fixed
   frames = clips(3, batch=2)['a']
-  carry, out = lsesim.translate(Model(config, nets, frozen={}), before.params, {}, None, frames)
+  carry, out = lsesim.translate(model, before.params, {}, None, frames)
   assert carry is None and out.shape == frames.shape
-  np.testing.assert_allclose(out[:, 1], apply(nets, before.params, 'gen', frames[:, 1]), atol=1e-6)
+  expected = model.apply(before.params, 'gen', frames[:, 1])
+  np.testing.assert_allclose(out[:, 1], expected, atol=1e-6)
 
 
 def test_samples_show_where_the_middle_finds_its_like(learned):
-  config, (nets, _, before, frozen), _, _ = learned
-  rows = lsesim.sample_rows(Model(config, nets, frozen=frozen), before.params, {}, BATCH, KEY)
+  _, (model, before), _, _ = learned
+  rows = lsesim.sample_rows(model, before.params, {}, BATCH, KEY)
   assert list(rows) == ['a', 'a to b', 'b', 'like the middle, a', 'like the middle, a to b']
   like = rows['like the middle, a']
   assert like.shape == (2, 8, 8, 3)

@@ -10,9 +10,9 @@ from method_tools import config_of, drifting, moved, one_step, passes
 from mocyclegan_toys import toys_of
 
 from i2vjax.core import ops
-from i2vjax.core.model import Model, apply
 from i2vjax.losses import contrastive, perceptual
-from i2vjax.methods import i2vgan, mocyclegan
+from i2vjax.methods import feature_terms, mocyclegan
+from i2vjax.methods.shared import SIDES
 from i2vjax.networks import projector
 
 B, SIZE = 2, 8
@@ -42,74 +42,72 @@ def stepped():
   config = tiny(exs=0.1, ins=40.0, **dict.fromkeys(mocyclegan.MOTION_TERMS, 0.0))
   config.perceptual = 'random'
   setup = toys_of(config)
-  return config, setup, *one_step(mocyclegan, config, setup, BATCH)
+  return config, setup, *one_step(mocyclegan, *setup, BATCH)
 
 
 @pytest.fixture(scope='module')
 def images(stepped):
   """{x: (x_k, x^_k in the other domain, x'_k)}, lists of three frames made one by one."""
-  _, (nets, _, before, _), *_ = stepped
-  made = {}
-  for x, y in mocyclegan.SIDES:
+  _, (model, before), *_ = stepped
+  images = {}
+  for x, y in SIDES:
     real = [BATCH[x][:, k] for k in range(3)]
-    fake = [apply(nets, before.params, f'gen_{x}{y}', frame) for frame in real]
-    made[x] = real, fake, [apply(nets, before.params, f'gen_{y}{x}', frame) for frame in fake]
-  return made
+    fake = [model.apply(before.params, f'gen_{x}{y}', frame) for frame in real]
+    images[x] = real, fake, [model.apply(before.params, f'gen_{y}{x}', frame) for frame in fake]
+  return images
 
 
 def test_cycle_is_the_mean_of_vl_over_three_frames(stepped, images):
-  config, (nets, _, _, fixed), _, terms = stepped
-  fields = {name: config.vgg[name] for name in i2vgan.VL_FIELDS}
+  config, (model, _), _, terms = stepped
+  fields = {name: config.vgg[name] for name in feature_terms.VL_FIELDS}
 
   def vl(x, y):
-    seen = [apply(nets, fixed, 'vgg19', image) for image in (x, y)]
-    return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*seen, **fields)
+    features = [model.apply(model.frozen, 'vgg19', image) for image in (x, y)]
+    return jnp.mean(jnp.abs(x - y)) + perceptual.distance(*features, **fields)
   by_hand = sum(vl(again, frame) for real, _, back in images.values()
                 for again, frame in zip(back, real, strict=True)) / 3
   np.testing.assert_allclose(terms['cycle'], by_hand, rtol=1e-4)
 
 
 def test_similarity_of_all_fakes_by_hand(stepped, images):
-  """EXS is summed over three frames and INS looks at them, all made by the generator."""
-  config, (nets, _, before, _), _, terms = stepped
-  nets, heads = i2vgan.with_projections(Model(config, nets), before.key)
+  """EXS is summed over three frames and INS compares them, all made by the generator."""
+  config, (model, before), _, terms = stepped
+  model, heads = feature_terms.with_projections(model, before.key)
   taps = projector.taps(config)
 
   @functools.partial(jax.jit, static_argnums=0)
   def of_side(side, real, fake):
     def z(frame):
-      _, maps = apply(nets, before.params, f'gen_{side}', frame, taps, method='encode')
+      _, maps = model.apply(before.params, f'gen_{side}', frame, taps, method='encode')
       flat = [maps[tap].reshape(B, SIZE * SIZE, -1) for tap in taps]
-      return apply(nets, heads, f'proj_{side}', flat)
+      return model.apply(heads, f'proj_{side}', flat)
     real, fake = ([z(frame) for frame in frames] for frames in (real, fake))
     return (sum(contrastive.external_similarity(q, k) for q, k in zip(fake, real, strict=True)),
             contrastive.internal_similarity(real, fake))
-  exs, ins = map(sum, zip(*(of_side(f'{x}{y}', *images[x][:2]) for x, y in mocyclegan.SIDES),
-                          strict=True))
+  values = [of_side(f'{x}{y}', *images[x][:2]) for x, y in SIDES]
+  exs, ins = map(sum, zip(*values, strict=True))
   np.testing.assert_allclose(terms['exs'], exs, rtol=1e-4)
   np.testing.assert_allclose(terms['ins'], ins, rtol=1e-3)
   assert exs > 0 and ins > 0
 
 
 def test_same_networks_as_without_and_what_is_taught_moves(stepped):
-  _, (_, _, before, _), after, _ = stepped
+  _, (_, before), after, _ = stepped
   players = {name for names in mocyclegan.PLAYERS.values() for name in names}
   assert set(before.params) == players
   assert moved(before, after) == players - {'motion_ab', 'motion_ba'}   # no term has them move
 
 
 def test_motion_of_three_frames_is_the_mean_of_both_pairs(stepped):
-  _, (nets, _, before, _), *_ = stepped
+  _, (model, before), *_ = stepped
 
   @functools.partial(jax.jit, static_argnums=0)
   def terms_of(frames, batch):
-    config, real = tiny(frames), {x: ops.fold(batch[x]) for x in 'ab'}
-    fake, back, _ = mocyclegan.translations(Model(config, nets), before.params, real)
-    flows = mocyclegan.motions(Model(config, nets, frozen={}), batch)
-    found = mocyclegan.motion_terms(
-      Model(config, nets, frozen={}), before.params, flows, real, fake, back
-    )
-    return {name: term() for name, term in found.items()}
+    of_length, real = model.replace(config=tiny(frames)), {x: ops.fold(batch[x]) for x in 'ab'}
+    fake, back, _ = mocyclegan.translations(of_length, before.params, real)
+    flows = mocyclegan.motions(of_length, batch)
+    terms = mocyclegan.motion_terms(of_length, before.params, flows, real, fake, back)
+    return {name: term() for name, term in terms.items()}
   scale = jnp.array([1.0, 0.2])[:, None, None, None]   # one pair moves less than the other
   batch = {name: x * scale if 'flow' in name else x for name, x in BATCH.items()}
   first, second = (terms_of(2, frames_of({name: x[:, k:] for name, x in batch.items()}, 2))
@@ -166,13 +164,10 @@ def test_unequal_channels_are_refused_where_encoders_read_both():
 
 
 def test_samples_of_three_frames_show_the_second(stepped):
-  _, (nets, _, before, _), *_ = stepped
-  config = tiny(3)
-  rows = jax.jit(
-    lambda batch: mocyclegan.sample_rows(
-      Model(config, nets, frozen={}), before.params, {}, batch, jax.random.key(0)
-    )
-  )(BATCH)
+  _, (model, before), *_ = stepped
+  model = model.replace(config=tiny(3))
+  rows = jax.jit(lambda batch: mocyclegan.sample_rows(
+      model, before.params, {}, batch, jax.random.key(0)))(BATCH)
   np.testing.assert_array_equal(rows['a'], BATCH['a'][:, 1])
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
 
@@ -183,4 +178,4 @@ def test_runs_older_than_the_additions_can_still_be_opened():
     del config[block]
   del config.weights['exs'], config.weights['ins']
   assert mocyclegan.frozen_networks(config) == {} and 'gen_ab' in mocyclegan.networks(config)
-  assert not i2vgan.uses_nce(config)
+  assert not feature_terms.uses_nce(config)

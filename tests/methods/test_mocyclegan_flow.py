@@ -1,4 +1,4 @@
-"""Mocycle-GAN's motion cycle by a learned estimator: its limit, by hand, its gradient."""
+"""Mocycle-GAN's motion cycle by a learned estimator: value and gradient."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ class ToyFlow(nn.Module):
 
 
 def learned(known=False):
-  """(config, nets, parameters, frozen ones) with an estimator that has a gradient."""
+  """(model, parameters) with an estimator that has a gradient; `known`: flow of the batch first."""
   config = tiny(motion_cycle=1.0)
   config.flow.update(name='gt+raft_small' if known else 'raft_small', stretch=False)
   nets = {'flow': ToyFlow(iterations=2), 'motion_ab': nn.Dense(2), 'motion_ba': nn.Dense(2)}
@@ -37,29 +37,29 @@ def learned(known=False):
   frozen = {'flow': nets['flow'].init(KEY, frame, frame)['params']}
   params = {name: nets[name].init(KEY, BATCH['flow_a'][:, 0])['params']
             for name in ('motion_ab', 'motion_ba')}
-  return config, nets, params, frozen
+  return Model(config, nets, frozen=frozen), params
 
 
 @pytest.mark.parametrize('known', [False, True])
 def test_a_perfect_cycle_costs_no_motion_whatever_made_f(known):
   """x' = x: f by 2 corrections or by who drew the frames, both flows of the term by 3."""
-  config, nets, params, frozen = learned(known)
-  config.motion.iters = 3
-  assert terms_of(config, nets, params, fixed=frozen)['motion_cycle'] == 0
+  model, params = learned(known)
+  model.config.motion.iters = 3
+  assert terms_of(model, params)['motion_cycle'] == 0
   back = {x: ops.fold(BATCH[x]) * 0.5 for x in 'ab'}
-  assert terms_of(config, nets, params, fixed=frozen, back=back)['motion_cycle'] > 0
+  assert terms_of(model, params, back=back)['motion_cycle'] > 0
 
 
 def test_motion_cycle_with_a_learned_estimator_by_hand():
   """c |Flow(x'_2, x'_1) - Flow(x_2, x_1)|, c from estimates with `flow.iters` corrections."""
-  config, nets, params, frozen = learned()
-  config.motion.iters = 3
+  model, params = learned()
+  model.config.motion.iters = 3
   back = {x: ops.fold(BATCH[x]) * 0.5 for x in 'ab'}
-  value = terms_of(config, nets, params, fixed=frozen, back=back)['motion_cycle']
+  value = terms_of(model, params, back=back)['motion_cycle']
 
   def flow(now, before, corrections):
     pair = jnp.concatenate([now, before], -1)
-    return corrections * jnp.tanh(pair @ frozen['flow']['Dense_0']['kernel'])
+    return corrections * jnp.tanh(pair @ model.frozen['flow']['Dense_0']['kernel'])
   expected = 0.0
   for x in 'ab':
     first, second = BATCH[x][:, 0], BATCH[x][:, 1]
@@ -72,11 +72,11 @@ def test_motion_cycle_with_a_learned_estimator_by_hand():
 
 
 def test_motion_cycle_moves_what_was_led_back_through_the_estimator_and_no_real_frame():
-  config, nets, params, frozen = learned()
+  model, params = learned()
 
   def term(real_a, back_a):
     batch, back = {**BATCH, 'a': real_a}, {'a': back_a, 'b': ops.fold(BATCH['b'])}
-    return terms_of(config, nets, params, batch, frozen, back=back)['motion_cycle']
+    return terms_of(model, params, batch, back=back)['motion_cycle']
   real, back = jax.grad(term, argnums=(0, 1))(BATCH['a'], 0.5 * ops.fold(BATCH['a']))
   assert not jnp.any(real) and jnp.any(back != 0)
 
@@ -92,15 +92,16 @@ def raft():
   frames = {x: jax.random.uniform(jax.random.key(k), (2, 64, 64, 3), minval=-1)
             for k, x in enumerate('ab')}
   params = net.init(KEY, frames['a'][:1], frames['a'][1:])['params']
-  fixed = {'flow': jax.tree.map(lambda weight: 0.5 * weight, params)}
+  frozen = {'flow': jax.tree.map(lambda weight: 0.5 * weight, params)}
+  model = Model(config, {'flow': net}, frozen=frozen)
   probe = jax.random.normal(KEY, (1, 64, 64, 2))
 
   def after(corrections):
     config.motion.iters = corrections
 
     def total(frames):
-      found = mocyclegan.estimated(Model(config, {'flow': net}, frozen=fixed), frames)
-      return sum(jnp.mean(probe * found[x]) for x in 'ab')
+      flows = mocyclegan.estimated(model, frames)
+      return sum(jnp.mean(probe * flows[x]) for x in 'ab')
     return jax.jit(jax.value_and_grad(total)).lower(frames).compile()
   return frames, after
 

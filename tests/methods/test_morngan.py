@@ -6,14 +6,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import ToyGenerator, clips, config_of, moved
+from method_tools import ToyGenerator, clips, config_of, fresh_state, moved, one_step
 
 from i2vjax.core import state
-from i2vjax.core.model import Model, apply
+from i2vjax.core.model import Model
 from i2vjax.losses import pseudo_labels
 from i2vjax.methods import morngan, pearlgan
 from i2vjax.networks import atrous_segmenter, combogan, multi_view_critic
-from i2vjax.run import load
 
 KEY, RATE, SIDE = jax.random.key(0), 1e-3, 8
 BATCH = clips(1, batch=2, size=SIDE)
@@ -78,10 +77,10 @@ def tiny(words='demo', **weights):
 
 
 def setup_of(config):
-  """(nets, tx, state without a device axis)."""
-  nets, tx = morngan.networks(config), dict.fromkeys(morngan.PLAYERS, optax.adam(RATE))
-  fresh = load.fresh_state(morngan, Model(config, nets, tx))
-  return nets, tx, fresh.replace(device_state=jax.tree.map(lambda x: x[0], fresh.device_state))
+  """(model, state without a device axis)."""
+  optimizers = dict.fromkeys(morngan.PLAYERS, optax.adam(RATE))
+  model = Model(config, morngan.networks(config), optimizers)
+  return model, fresh_state(morngan, model)
 
 
 @pytest.fixture(scope='module')
@@ -92,16 +91,10 @@ def ready(toys):
 
 def stepped(ready, phase, batch=None):
   """(state, terms) after a step of a phase on one device."""
-  config, nets, tx, fresh = ready
+  _, model, fresh = ready
   size = 0 if phase in ('translation', 'frozen') else SIDE
-  step = jax.vmap(
-    lambda batch: morngan.step(
-      Model(config, nets, optimizers=tx, frozen={}, phase=(phase, size)), fresh, batch, KEY
-    ),
-    axis_name=state.AXIS,
-  )
-  batches = jax.tree.map(lambda x: x[None], BATCH if batch is None else batch)
-  return jax.tree.map(lambda x: x[0], jax.jit(step)(batches))
+  return one_step(morngan, model.replace(phase=(phase, size)), fresh,
+                  BATCH if batch is None else batch)
 
 
 # ---- Phases
@@ -182,7 +175,7 @@ def test_class_maps_are_asked_for_where_something_looks_at_them():
 def test_folders_without_class_maps_lose_the_temperature_and_what_needs_classes_is_refused():
   baseline = config_of('morngan', 'paper-todaygan_ntir')
   assert baseline.weights.temp and morngan.batch_fields(baseline) == ()
-  assert set(morngan.heat(baseline, 0, REAL['a'], {})) == {'mono'}
+  assert set(morngan.heat_terms(baseline, 0, REAL['a'], {})) == {'mono'}
   baseline.data.labels_b = 'maps'
   assert morngan.batch_fields(baseline) == ('labels_b',)
   with pytest.raises(ValueError, match='--config.data.labels_b=FOLDER, 8-bit PNGs'):
@@ -253,15 +246,14 @@ def real_networks(config):
 
 def slopes(ready, phase, term):
   """Names of the networks that a term of a phase has a gradient for."""
-  config, nets, _, fresh = ready
-  size = 0 if phase == 'frozen' else SIDE
-  given = {'b': BATCH['labels_b'][:, 0]}
+  _, model, fresh = ready
+  model = model.replace(phase=(phase, 0 if phase == 'frozen' else SIDE))
+  labels = {'b': BATCH['labels_b'][:, 0]}
 
   def loss(params):
-    made = pearlgan.translations(Model(networks=nets), params, REAL)
-    return morngan.semantics(
-      Model(config, nets, phase=(phase, size)), params, REAL, made, given, KEY
-    )[0][term]()
+    outputs = pearlgan.translations(model, params, REAL)
+    terms, _ = morngan.class_terms(model, params, REAL, outputs, labels, KEY)
+    return terms[term]()
 
   params = {name: fresh.params[name] for name in ALL}
   grads = jax.jit(jax.grad(loss))(params)
@@ -282,27 +274,26 @@ def test_labels_of_thermal_frames_follow_the_rule_of_the_phase():
   config, first = tiny(), tiny()
   first.mining.phase3 = 'first_confident'
   sequence = pseudo_labels.confusions(config.classes, 'a')
-  least = pseudo_labels.thresholds(19, config.classes.foreground, 0.8, 0.9)
-  asked = []
+  thresholds = pseudo_labels.thresholds(19, config.classes.foreground, 0.8, 0.9)
+  calls = []
 
   @jax.jit
-  def found(frames, sure_a, sure_b):
+  def labels(frames, sure_a, sure_b):
     gray = frames @ jnp.array([[0.299], [0.587], [0.114]])
 
     def other():
-      asked.append(1)
+      calls.append(1)
       return sure_b
     alone = morngan.mined(config, 'frozen', frames, sure_a, other)
-    assert not asked
-    both, one = (morngan.mined(x, 'mining', frames, sure_a, other) for x in (config, first))
-    expected = (
-      pseudo_labels.confident(sure_a, 0.8),
-      pseudo_labels.agreed(sure_a, sure_b, least, least),
-    )
+    assert not calls
+    both = morngan.mined(config, 'mining', frames, sure_a, other)
+    one = morngan.mined(first, 'mining', frames, sure_a, other)
+    expected = (pseudo_labels.confident(sure_a, 0.8),
+                pseudo_labels.agreed(sure_a, sure_b, thresholds, thresholds))
     return alone, both, one, [pseudo_labels.all_denoised(x, gray, sequence) for x in expected]
   sure_a, sure_b = (jax.nn.softmax(8 * jax.random.normal(key, (2, SIDE, SIDE, 19)))
                     for key in jax.random.split(KEY))
-  alone, both, one, expected = found(REAL['a'], sure_a, 0.5 * (sure_a + sure_b))
+  alone, both, one, expected = labels(REAL['a'], sure_a, 0.5 * (sure_a + sure_b))
   np.testing.assert_array_equal(alone, expected[0])
   np.testing.assert_array_equal(both, expected[1])
   assert 0 < (both != 255).sum() < (alone != 255).sum()
@@ -321,31 +312,32 @@ class Identity(nn.Module):
 
 
 def test_scale_robustness_of_an_identity_on_flat_frames_is_0_at_both_sizes():
-  config = tiny()
-  nets = {name: Identity() for name in morngan.PLAYERS['gen']}
-  params = {name: {'one': jnp.ones(())} for name in nets}
+  model = Model(tiny(), {name: Identity() for name in morngan.PLAYERS['gen']})
+  params = {name: {'one': jnp.ones(())} for name in model.networks}
   flat = {x: jnp.full((1, SIDE, SIDE, 3), 0.3) for x in 'ab'}
-  shaped = jax.jit(lambda key, real: morngan.robustness(Model(config, nets), state.State(
-      params, {}, {}, {}, jnp.int32(3), key), real,
-      {'a': real['b'], 'b': real['a']}))
-  seen = {}
+
+  @jax.jit
+  def robustness(key, real):
+    before = state.State(params, {}, {}, {}, jnp.int32(3), key)
+    return morngan.robustness(model, before, real, {'a': real['b'], 'b': real['a']})
+  values = {}
   for k in range(8):
-    grads, terms = shaped(jax.random.key(k), flat)
+    grads, terms = robustness(jax.random.key(k), flat)
     np.testing.assert_allclose(jnp.stack(list(terms.values())), 0, atol=1e-5)
     coin = bool(jax.random.bernoulli(state.name_key(jax.random.fold_in(jax.random.key(k), 3),
                                                     'sizes')))
-    grads, terms = shaped(jax.random.key(k), REAL)
+    grads, terms = robustness(jax.random.key(k), REAL)
     assert set(grads) == GEN and all(np.isfinite(x) for x in jax.tree.leaves(grads))
-    seen.setdefault(coin, float(terms['sr_l1']))
-  assert set(seen) == {True, False}
+    values.setdefault(coin, float(terms['sr_l1']))
+  assert set(values) == {True, False}
   # Made small first, an identity is exact; made large and small again, it is not.
-  assert seen[True] < 1e-6 < seen[False]
+  assert values[True] < 1e-6 < values[False]
 
 
 # ---- Memory
 
 
-class Asked:
+class ToyFeed:
   """A feed that shows what it is asked to keep: (table, whether it may be known already)."""
 
   def __init__(self, source):
@@ -362,34 +354,32 @@ class Asked:
 
 
 def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
-  config, nets, _, fresh = ready
+  config, model, fresh = ready
   frames = jax.random.uniform(jax.random.key(7), (5, 2, SIDE, SIDE, 3), minval=-1)
   index = np.array([0, 1, 2, 3, 4, 4])
   source = [{'a': frames[index[k:k + 3]], 'index': index[k:k + 3],
              'corner': np.stack([index[k:k + 3], 9 - index[k:k + 3]], axis=1)} for k in (0, 3)]
-  asked = Asked(source)
-  early = Model(config, nets, phase=('mining', 8))
-  assert morngan.batches(early, asked, fresh, 0) == (None, False)
-  late = Model(config, nets, phase=('frozen', 0))
-  table, known = morngan.batches(late, asked, fresh, 10 ** 6)
-  assert known
+  feed = ToyFeed(source)
+  early = model.replace(phase=('mining', 8))
+  assert morngan.batches(early, feed, fresh, 0) == (None, False)
+  late = model.replace(phase=('frozen', 0))
+  table, may_be_stored = morngan.batches(late, feed, fresh, 10 ** 6)
+  assert may_be_stored
   assert table['top'] == 10 and tuple(table['classes']) == config.classes.small
   np.testing.assert_array_equal(table['corner'], [[k, 9 - k] for k in range(5)])
   for k in range(5):
-    sure = jax.nn.softmax(apply(nets, fresh.params, 'seg_a', frames[k]))
+    sure = jax.nn.softmax(model.apply(fresh.params, 'seg_a', frames[k]))
     labels = morngan.mined(config, 'frozen', frames[k], sure, None)
-    found = pseudo_labels.rare_direction(labels.reshape(1, -1, SIDE), config.classes.small)
-    np.testing.assert_allclose(table['vector'][k], found[0], atol=1e-6)
+    direction = pseudo_labels.rare_direction(labels.reshape(1, -1, SIDE), config.classes.small)
+    np.testing.assert_allclose(table['vector'][k], direction[0], atol=1e-6)
   assert table['vector'].any()
-  config = tiny('demo-sdp')
-  assert morngan.batches(Model(config, nets, phase=('frozen', 0)), asked, fresh, 0)[0] is None
+  without_memory = late.replace(config=tiny('demo-sdp'))
+  assert morngan.batches(without_memory, feed, fresh, 0)[0] is None
 
 
 @pytest.mark.slow
-def test_sample_sheet_shows_what_is_read(ready):
-  config, nets, _, fresh = ready
-  rows = morngan.sample_rows(
-    Model(config, nets, frozen={}), fresh.params, fresh.model_state, BATCH, KEY
-  )
+def test_sample_sheet_shows_classes(ready):
+  _, model, fresh = ready
+  rows = morngan.sample_rows(model, fresh.params, fresh.model_state, BATCH, KEY)
   assert {'a to b', 'back to a', 'classes of a', 'classes of b'} <= set(rows)
   assert all(x.shape == (2, SIDE, SIDE, 3) for x in rows.values())

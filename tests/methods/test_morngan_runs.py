@@ -1,4 +1,4 @@
-"""MornGAN from the first phase to the last, stopped in the middle, and on two devices."""
+"""MornGAN through all phases: stopped and resumed, and on two devices."""
 
 import json
 import os

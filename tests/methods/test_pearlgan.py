@@ -1,4 +1,4 @@
-"""PearlGAN: its passes and terms, what moves with what, the vectors of the spectral norm."""
+"""PearlGAN: passes, terms, who moves by what, spectral norm."""
 
 import functools
 
@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, moved, passes
+from method_tools import clips, moved, on_devices, one_step, passes
 from pearlgan_toys import (
   BATCH,
   EDGES,
@@ -16,12 +16,10 @@ from pearlgan_toys import (
   REAL,
   ToyCritics,
   ToyGenerator,
-  on_devices,
   setup_of,
   tiny,
 )
 
-from i2vjax.core.model import Model, apply
 from i2vjax.core.state import name_key
 from i2vjax.losses import attention_maps, gradients, reconstruction, relativistic
 from i2vjax.methods import pearlgan
@@ -39,65 +37,54 @@ def toys():
 
 @pytest.fixture(scope='module')
 def stepped():
-  """(config, nets, state before, state after, terms) with all losses."""
+  """(config, model, state before, state after, terms) with all losses."""
   config = tiny()
-  setup = setup_of(config)
-  after, terms = jax.tree.map(lambda x: x[0], on_devices(config, setup, [BATCH]))
-  return config, setup[0], setup[2], after, terms
+  model, before = setup_of(config)
+  return config, model, before, *one_step(pearlgan, model, before, BATCH)
 
 
 @pytest.fixture(scope='module')
 def again(stepped):
   """Loss, terms and gradient of both players, written out without sharing anything."""
-  config, nets, before, _, _ = stepped
-  found = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
+  _, model, before, _, _ = stepped
+  edges = {'a': EDGES[0, :, 0] / 255.0, 'b': EDGES[1, :, 0] / 255.0}
 
-  def judge(params, x, frames):
-    weights, _ = spectral.normalize(
-      params[f'disc_{x}'], before.model_state['spectral'][f'disc_{x}']
-    )
-    return nets[f'disc_{x}'].apply({'params': weights}, frames)
+  def scores(params, x, frames):
+    name = f'disc_{x}'
+    weights, _ = spectral.normalize(params[name], before.model_state['spectral'][name])
+    return model.apply({name: weights}, name, frames)
 
-  def drawn(params):
-    ab, ba = (functools.partial(apply, nets, params, name) for name in ('gen_ab', 'gen_ba'))
+  def translated(params):
+    ab, ba = (functools.partial(model.apply, params, name) for name in ('gen_ab', 'gen_ba'))
     return ab, ba, {'b': ab(REAL['a']), 'a': ba(REAL['b'])}
 
   def generators(own):
     params = {**before.params, **own}
-    ab, ba, fake = drawn(params)
+    ab, ba, fake = translated(params)
     back = {'a': ba(fake['b']), 'b': ab(fake['a'])}
     E = {'a': functools.partial(ab, method='encode'), 'b': functools.partial(ba, method='encode')}
     W = {x: E[x](REAL[x])[1][..., 1:] for x in 'ab'}
     parts = {
-      'adversarial': sum(
-        relativistic.over_branches(
-          judge(before.params, x, REAL[x]), judge(before.params, x, fake[x]), 1
-        )
-        for x in 'ab'
-      ),
-      'cycle': sum(reconstruction.smooth_l1(back[x], REAL[x]) for x in 'ab'),
-      'cycle_ssim': sum(reconstruction.dissimilarity(back[x], REAL[x]) for x in 'ab'),
-      'tv': sum(gradients.total_variation(fake[x]) for x in 'ab'),
-      'sga': sum(
-        gradients.alignment(
-          name_key(KEY, f'patch_{x}'), found[x], gradients.magnitude(fake[y]), 4, 0.8
-        )
-        for x, y in ('ab', 'ba')
-      ),
-      'ad': sum(attention_maps.diversity(W[x]) for x in 'ab'),
-      'accs': sum(
-        attention_maps.conditional_similarity(E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y])
-        for x, y in ('ab', 'ba')
-      ),
-    }
+        'adversarial': sum(relativistic.over_branches(
+            scores(before.params, x, REAL[x]), scores(before.params, x, fake[x]), 1)
+                           for x in 'ab'),
+        'cycle': sum(reconstruction.smooth_l1(back[x], REAL[x]) for x in 'ab'),
+        'cycle_ssim': sum(reconstruction.dissimilarity(back[x], REAL[x]) for x in 'ab'),
+        'tv': sum(gradients.total_variation(fake[x]) for x in 'ab'),
+        'sga': sum(gradients.alignment(
+            name_key(KEY, f'patch_{x}'), edges[x], gradients.magnitude(fake[y]), 4, 0.8)
+                   for x, y in ('ab', 'ba')),
+        'ad': sum(attention_maps.diversity(W[x]) for x in 'ab'),
+        'accs': sum(attention_maps.conditional_similarity(
+            E[x](REAL[x])[0], W[x], E[x](fake[x])[0], W[y]) for x, y in ('ab', 'ba'))}
     total = (parts['adversarial'] + 10 * parts['cycle'] + parts['cycle_ssim'] + 5 * parts['tv']
              + 0.5 * parts['sga'] + parts['ad'] + parts['accs'])
     return total, parts
 
   def critics(own):
-    _, _, fake = drawn(before.params)
-    return 0.5 * sum(relativistic.over_branches(judge(own, x, REAL[x]), judge(own, x, fake[x]), -1)
-                     for x in 'ab')
+    _, _, fake = translated(before.params)
+    return 0.5 * sum(relativistic.over_branches(
+        scores(own, x, REAL[x]), scores(own, x, fake[x]), -1) for x in 'ab')
   gen, disc = ({name: before.params[name] for name in names}
                for names in pearlgan.PLAYERS.values())
   return jax.jit(lambda: (jax.value_and_grad(generators, has_aux=True)(gen),
@@ -144,8 +131,8 @@ def passes_of(config):
 
 
 def test_fakes_of_the_pools_are_those_before_the_move(stepped):
-  config, nets, before, after, _ = stepped
-  fake = apply(nets, before.params, 'gen_ab', REAL['a'])
+  _, model, before, after, _ = stepped
+  fake = model.apply(before.params, 'gen_ab', REAL['a'])
   pool = after.device_state['pool_b']
   assert int(pool['count']) == 2
   np.testing.assert_allclose(pool['buf'][:2], fake, atol=1e-6)
@@ -155,12 +142,11 @@ def test_fakes_of_the_pools_are_those_before_the_move(stepped):
 
 
 def test_vectors_move_one_step_of_the_power_method(stepped):
-  config, _, before, after, _ = stepped
+  _, _, before, after, _ = stepped
   for name in ('disc_a', 'disc_b'):
     _, u = spectral.normalize(before.params[name], before.model_state['spectral'][name])
-    for found, value in zip(*map(jax.tree.leaves, (after.model_state['spectral'][name], u)),
-                            strict=True):
-      np.testing.assert_allclose(found, value, rtol=1e-5)
+    jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, rtol=1e-5),
+                 after.model_state['spectral'][name], u)
   assert jax.tree.structure(before.model_state) == jax.tree.structure(after.model_state)
 
 
@@ -173,9 +159,9 @@ def test_two_devices_move_like_one():
   config.gan.pool = 0
   setup = setup_of(config)
   halves = [jax.tree.map(lambda x, i=i: x[i:i + 1], FRAMES) for i in (0, 1)]
-  both, _ = on_devices(config, setup, halves)
-  whole, _ = on_devices(config, setup, [FRAMES])
-  for part in ('extra', 'params'):
+  both, _ = on_devices(pearlgan, *setup, halves, KEY)
+  whole, _ = on_devices(pearlgan, *setup, [FRAMES], KEY)
+  for part in ('model_state', 'params'):
     for x, y in zip(*(jax.tree.leaves(getattr(s, part)) for s in (whole, both)), strict=True):
       np.testing.assert_array_equal(y[0], y[1])
       np.testing.assert_allclose(x[0], y[0], atol=1e-6)
@@ -193,7 +179,7 @@ def test_the_same_seed_draws_the_same_vectors():
 def terms_of(config, batch=FRAMES):
   """Terms of a step, by tracing."""
   setup = setup_of(config)
-  return set(jax.eval_shape(lambda: on_devices(config, setup, [batch]))[1])
+  return set(jax.eval_shape(lambda: one_step(pearlgan, *setup, batch))[1])
 
 
 def test_ancestors_have_fewer_terms():
@@ -203,13 +189,13 @@ def test_ancestors_have_fewer_terms():
 
 
 def test_terms_that_have_not_begun_have_no_gradient(stepped):
-  config, nets, before, _, _ = stepped
+  config, model, before, _, _ = stepped
   config = config.copy_and_resolve_references()
   config.train.per_epoch, config.start.accs = 5, 2
 
   def accs(params, step):
-    made = pearlgan.translations(Model(networks=nets), params, REAL)
-    return pearlgan.attentional(config, step, made)['accs']()
+    outputs = pearlgan.translations(model, params, REAL)
+    return pearlgan.attention_terms(config, step, outputs)['accs']()
   slope = jax.jit(jax.grad(accs))
   size = [sum(float(jnp.abs(g).sum()) for g in jax.tree.leaves(slope(before.params, step)))
           for step in (4, 5)]
@@ -220,11 +206,11 @@ def test_terms_that_have_not_begun_have_no_gradient(stepped):
 
 
 def test_stretched_frames_fill_the_range_each_by_itself(stepped):
-  config, nets, _, after, _ = stepped
+  config, model, _, after, _ = stepped
   config = config.copy_and_resolve_references()
-  frames, results = clips(2, size=8)['a'], {}
+  model, frames, results = model.replace(config=config), clips(2, size=8)['a'], {}
   for config.eval.stretch in ('none', 'minmax'):
-    carry, fake = pearlgan.translate(Model(config, nets, frozen={}), after.params, {}, None, frames)
+    carry, fake = pearlgan.translate(model, after.params, {}, None, frames)
     results[config.eval.stretch] = np.asarray(fake[0])
     assert carry is None and fake.shape == frames.shape
   for plain, wide in zip(results['none'], results['minmax'], strict=True):
@@ -233,10 +219,8 @@ def test_stretched_frames_fill_the_range_each_by_itself(stepped):
 
 
 def test_samples_show_edges_and_attention(stepped):
-  config, nets, _, after, _ = stepped
-  rows = pearlgan.sample_rows(
-    Model(config, nets, frozen={}), after.params, after.model_state, BATCH, KEY
-  )
+  _, model, _, after, _ = stepped
+  rows = pearlgan.sample_rows(model, after.params, after.model_state, BATCH, KEY)
   assert {'a to b', 'back to b', 'edges of a', 'attention of b'} <= set(rows)
   assert {x.shape for x in rows.values()} == {(2, 16, 16, 3)}
   assert all(-1 <= float(x.min()) <= float(x.max()) <= 1 for x in rows.values())

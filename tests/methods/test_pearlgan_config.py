@@ -1,13 +1,11 @@
-"""PearlGAN's configs: numbers of the public scripts, when terms begin, where edges come from."""
-
-import math
+"""PearlGAN's configs: numbers of the public scripts, start of terms, edge maps."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import config_of
-from pearlgan_toys import BATCH, EDGES, FRAMES, KEY, REAL, on_devices, setup_of, tiny
+from method_tools import config_of, one_step, parameter_counts
+from pearlgan_toys import BATCH, EDGES, FRAMES, REAL, setup_of, tiny
 
 from i2vjax.losses import edges
 from i2vjax.methods import pearlgan
@@ -44,9 +42,9 @@ def test_ssim_and_accs_begin_with_their_epoch():
 
 
 def test_edges_come_from_the_batch_where_it_has_them():
-  found = pearlgan.edge_maps(tiny(), BATCH)
-  for x, given in zip('ab', EDGES, strict=True):
-    np.testing.assert_allclose(found[x], given[:, 0] / 255, rtol=1e-6)
+  maps = pearlgan.edge_maps(tiny(), BATCH)
+  for x, edges_of_x in zip('ab', EDGES, strict=True):
+    np.testing.assert_allclose(maps[x], edges_of_x[:, 0] / 255, rtol=1e-6)
 
 
 def test_contours_are_taken_of_the_infrared_domain():
@@ -56,9 +54,9 @@ def test_contours_are_taken_of_the_infrared_domain():
     patch.setattr(edges, 'canny', lambda x: ('canny', x))
     for direction, kinds in (('a2b', ('contours', 'canny')), ('b2a', ('canny', 'contours'))):
       config.data.direction = direction
-      found = pearlgan.edge_maps(config, FRAMES)
-      assert (found['a'][0], found['b'][0]) == kinds
-      np.testing.assert_array_equal(found['b'][1], REAL['b'])
+      maps = pearlgan.edge_maps(config, FRAMES)
+      assert (maps['a'][0], maps['b'][0]) == kinds
+      np.testing.assert_array_equal(maps['b'][1], REAL['b'])
   config.weights.sga = 0.0
   assert pearlgan.edge_maps(config, FRAMES) is None
 
@@ -67,11 +65,9 @@ def test_number_of_parameters():
   """Four halves and two critics of the public repository."""
   config = config_of('pearlgan', 'paper')
   config.data.crop_size = 32
-  nets, inputs = pearlgan.networks(config), pearlgan.example_inputs(config)
-  counts = {player: sum(math.prod(p.shape) for name in names for p in jax.tree.leaves(
-      jax.eval_shape(nets[name].init, KEY, *inputs[name])['params']))
-            for player, names in pearlgan.PLAYERS.items()}
-  assert counts == {'gen': 23_602_998, 'disc': 33_396_402}
+  counts = parameter_counts(pearlgan, config)
+  assert counts['gen_ab'] + counts['gen_ba'] == 23_602_998
+  assert counts['disc_a'] + counts['disc_b'] == 33_396_402
 
 
 @pytest.mark.slow
@@ -83,5 +79,5 @@ def test_real_networks_stay_finite_on_flat_frames(words):
   config.gen.update(width=4, blocks_enc=1, blocks_dec=1)
   config.disc.update(width=4, stages=2)
   flat = {x: jnp.full((1, 1, 32, 32, 3), level) for x, level in (('a', -1.0), ('b', 0.25))}
-  after, terms = on_devices(config, setup_of(config), [flat])
+  after, terms = one_step(pearlgan, *setup_of(config), flat)
   assert all(np.isfinite(x).all() for x in jax.tree.leaves((after.params, terms)))

@@ -1,16 +1,22 @@
 """Recycle-GAN: both variants, its terms with perfect networks, its passes, I2V-GAN's additions."""
 
-import math
-
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, passes, toy_setup
+from method_tools import (
+  clips,
+  config_of,
+  moved,
+  one_step,
+  parameter_counts,
+  passes,
+  toy_setup,
+)
 
-from i2vjax.core.model import Model, apply
-from i2vjax.methods import i2vgan, recyclegan
+from i2vjax.core.model import Model
+from i2vjax.methods import feature_terms, i2vgan, recyclegan, triplets
 
 
 def tiny(variant='demo', **weights):
@@ -47,12 +53,10 @@ class Still(nn.Module):
 def perfect(config, batch):
   """Values of the cyclic terms with perfect networks."""
   nets = dict.fromkeys(('gen_ab', 'gen_ba'), Same()) | dict.fromkeys(('pred_a', 'pred_b'), Still())
-  params = dict.fromkeys(nets, {})
-  real = {x: i2vgan.three_frames(batch[x]) for x in 'ab'}
-  made = i2vgan.translations(Model(config, nets), params, real, jax.random.key(0))
-  terms = i2vgan.cyclic_terms(
-    Model(config, nets, frozen={}), made, real, recyclegan.pixel_distance(config)
-  )
+  model, params = Model(config, nets), dict.fromkeys(nets, {})
+  real = {x: triplets.three_frames(batch[x]) for x in 'ab'}
+  outputs = recyclegan.translations(model, params, real, jax.random.key(0))
+  terms = recyclegan.cyclic_terms(model, outputs, real, recyclegan.pixel_distance(config))
   return {name: float(term()) for name, term in terms.items()}
 
 
@@ -60,11 +64,8 @@ def perfect(config, batch):
                                                  ('paper_cycle', 104_862_350)])
 def test_trainable_parameters_of_both_variants(variant, parameters):
   config = config_of('recyclegan', variant)
-  nets, inputs = recyclegan.networks(config), recyclegan.example_inputs(config)
-  assert set(nets) == set(inputs)
-  shapes = {name: jax.eval_shape(nets[name].init, jax.random.key(0), *inputs[name])['params']
-            for name in nets}
-  assert sum(math.prod(x.shape) for x in jax.tree.leaves(shapes)) == parameters
+  assert set(recyclegan.networks(config)) == set(recyclegan.example_inputs(config))
+  assert sum(parameter_counts(recyclegan, config).values()) == parameters
 
 
 def test_perfect_networks_and_a_standing_camera_cost_nothing():
@@ -115,7 +116,7 @@ def stepped():
   config = tiny('demo', exs=0.1, ins=40.0)
   config.perceptual = 'random'
   setup = toy_setup(recyclegan, config)
-  return setup, *one_step(recyclegan, config, setup, clips(3))
+  return setup, *one_step(recyclegan, *setup, clips(3))
 
 
 def test_additions_of_i2vgan_join_the_terms(stepped):
@@ -126,7 +127,7 @@ def test_additions_of_i2vgan_join_the_terms(stepped):
 
 
 def test_every_network_moves(stepped):
-  (_, _, before, _), after, _ = stepped
+  (_, before), after, _ = stepped
   assert moved(before, after) == set(before.params)
   assert set(before.params) == {n for names in recyclegan.PLAYERS.values() for n in names}
 
@@ -147,20 +148,20 @@ def test_perceptual_can_be_added_alone():
 def test_projections_are_those_an_i2vgan_of_this_seed_begins_with():
   """The same in every step, because they follow from the run's key alone."""
   config = tiny('demo', exs=0.1)
-  _, _, fresh, _ = toy_setup(recyclegan, config)
-  nets, heads = i2vgan.with_projections(Model(config, {}), fresh.key)
-  _, _, other, _ = toy_setup(i2vgan, config)
+  _, fresh = toy_setup(recyclegan, config)
+  model, heads = feature_terms.with_projections(Model(config, {}), fresh.key)
+  _, other = toy_setup(i2vgan, config)
   for name, tree in heads.items():
     jax.tree.map(np.testing.assert_array_equal, tree, other.params[name])
   maps = i2vgan.example_inputs(config)['proj_ab'][0]
-  assert len(apply(nets, heads, 'proj_ab', [x + 1 for x in maps])) == 5
+  assert len(model.apply(heads, 'proj_ab', [x + 1 for x in maps])) == 5
 
 
 def test_trained_projections_are_left_to_i2vgan():
   config = tiny('demo', exs=0.1)
   config.nce.train_projection = True
   with pytest.raises(ValueError, match='nce.train_projection.*i2vgan'):
-    i2vgan.with_projections(Model(config, {}), jax.random.key(0))
+    feature_terms.with_projections(Model(config, {}), jax.random.key(0))
 
 
 def test_taps_that_nobody_reads_may_be_missing():
@@ -175,10 +176,9 @@ def test_taps_that_nobody_reads_may_be_missing():
 
 def test_translates_frame_by_frame():
   config = tiny('demo')
-  nets, _, fresh, _ = toy_setup(recyclegan, config)
+  model, fresh = toy_setup(recyclegan, config)
   frames = clips(4, batch=2)['a']
-  carry, out = recyclegan.translate(Model(config, nets, frozen={}), fresh.params, {}, None, frames)
+  carry, out = recyclegan.translate(model, fresh.params, {}, None, frames)
   assert carry is None
-  np.testing.assert_allclose(
-    out[:, 2], apply(nets, fresh.params, 'gen_ab', frames[:, 2]), atol=1e-6
-  )
+  expected = model.apply(fresh.params, 'gen_ab', frames[:, 2])
+  np.testing.assert_allclose(out[:, 2], expected, atol=1e-6)

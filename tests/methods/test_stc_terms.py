@@ -1,16 +1,15 @@
 """STC-V2V: its terms by hand, passes, gradients."""
 
-
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
 from method_tools import config_of, drift, moved, one_step, passes, toy_setup
-from stc_toys import BATCH, KEY, SIZE, B, K, linear, made_of, tiny, toys_of
+from stc_toys import BATCH, KEY, SIZE, B, K, linear, tiny, toys_of, translation_of
 
 from i2vjax.core import ops
-from i2vjax.core.model import Model, apply
+from i2vjax.core.model import Model
 from i2vjax.flow import visibility
 from i2vjax.losses import perceptual
 from i2vjax.methods import stc
@@ -27,32 +26,33 @@ def toys():
 
 @pytest.fixture(scope='module')
 def stepped(toys):
-  return one_step(stc, *toys, BATCH)
+  _, setup = toys
+  return one_step(stc, *setup, BATCH)
 
 
 def test_terms_by_hand(toys, stepped):
   """Means over all elements; gan and content of t = 1 and of the mean over t > 1, 7 summed over t.
   """
-  config, (nets, _, fresh, fixed) = toys
+  config, (model, fresh) = toys
   params, expected = fresh.params, dict.fromkeys(config.weights, 0.0)
-  motions = stc.motions(Model(config, nets, frozen=fixed), BATCH)
+  motions = stc.motions(model, BATCH)
 
   def mean(x):
     return float(jnp.mean(x))
   for x, y in (('a', 'b'), ('b', 'a')):
-    made = stc.translation(Model(config, nets), params, x, y, BATCH[x], motions[x])
-    real, fake, f = BATCH[x], made['fake'], BATCH[f'flow_{x}'][:, 0]
-    back = apply(nets, params, f'gen_{y}{x}', fake)
+    clips = stc.translation(model, params, x, y, BATCH[x], motions[x])
+    real, fake, f = BATCH[x], clips['fake'], BATCH[f'flow_{x}'][:, 0]
+    back = model.apply(params, f'gen_{y}{x}', fake)
     expected['cycle_2d'] += mean(jnp.abs(back[:, 0] - real[:, 0]))
     for t in range(K):
       share = 1 if t == 0 else 1 / (K - 1)
-      score = apply(nets, params, f'disc_{y}', fake[:, t])
+      score = model.apply(params, f'disc_{y}', fake[:, t])
       expected['adversarial'] += share * mean((score - 1) ** 2)
-      seen = [apply(nets, fixed, 'vgg', clip[:, t])['relu5_3'] for clip in (fake, real)]
-      expected['content'] += share * mean(jnp.square(
-          perceptual.standardize(seen[0]) - perceptual.standardize(seen[1])))
+      of_fake, of_real = (perceptual.standardize(model.apply(
+          model.frozen, 'vgg', clip[:, t])['relu5_3']) for clip in (fake, real))
+      expected['content'] += share * mean(jnp.square(of_fake - of_real))
       if t:
-        expected['cycle_3d'] += share * mean(jnp.abs(made['again'][:, t - 1] - real[:, t]))
+        expected['cycle_3d'] += share * mean(jnp.abs(clips['again'][:, t - 1] - real[:, t]))
         e = jnp.linalg.norm((real[:, t] - ops.warp(real[:, t - 1], f)) / 2, axis=-1, keepdims=True)
         mask = jnp.exp(-2 * e) * visibility.inside(f)
         expected['temporal'] += mean(mask * jnp.abs(fake[:, t] - ops.warp(fake[:, t - 1], f)))
@@ -63,26 +63,26 @@ def test_terms_by_hand(toys, stepped):
 
 def test_critics_loss_by_hand(toys, stepped):
   """Half of mean (D(x) - 1)^2 + mean D(y)^2 over all K frames, before either player moved."""
-  config, (nets, _, fresh, fixed) = toys
-  motions = stc.motions(Model(config, nets, frozen=fixed), BATCH)
-  made = stc.translation(Model(config, nets), fresh.params, 'a', 'b', BATCH['a'], motions['a'])
-  real, fake = (apply(nets, fresh.params, 'disc_b', clip) for clip in (BATCH['b'], made['fake']))
-  expected = 0.5 * (jnp.mean((real - 1) ** 2) + jnp.mean(fake ** 2))
+  _, (model, fresh) = toys
+  clips, _ = translation_of(model, fresh.params)
+  on_real = model.apply(fresh.params, 'disc_b', BATCH['b'])
+  on_fake = model.apply(fresh.params, 'disc_b', clips['fake'])
+  expected = 0.5 * (jnp.mean((on_real - 1) ** 2) + jnp.mean(on_fake ** 2))
   np.testing.assert_allclose(stepped[1]['disc_b'], expected, rtol=1e-5)
 
 
 def test_all_networks_move(toys, stepped):
-  before = toys[1][2]
+  _, (_, before) = toys
   assert moved(before, stepped[0]) == set(before.params)
 
 
 @pytest.mark.parametrize(('kind', 'used'), [('learned', True), ('average', False), ('mask', False)])
 def test_an_ablation_leaves_the_blocks_alone(kind, used):
-  config, (nets, params) = tiny(kind=kind), linear()
+  model, params = linear(tiny(kind=kind))
 
   def total(params):
-    made, _ = made_of(config, nets, params)
-    return jnp.sum(made['fake']) + jnp.sum(made['again'])
+    clips, _ = translation_of(model, params)
+    return jnp.sum(clips['fake']) + jnp.sum(clips['again'])
   grads = jax.grad(total)(params)
   for name in ('fuse_ab', 'fuse_ba'):
     assert bool(jnp.any(grads[name]['bias'] != 0)) is used
@@ -94,7 +94,7 @@ def test_a_term_of_weight_0_is_not_computed():
   config.perceptual = 'random'
   config.weights.update(content=0.0, temporal=0.0)
   assert not stc.uses_vgg(config) and 'vgg' not in stc.frozen_networks(config)
-  _, terms = jax.eval_shape(lambda: one_step(stc, config, toy_setup(stc, config), BATCH))
+  _, terms = jax.eval_shape(lambda: one_step(stc, *toy_setup(stc, config), BATCH))
   assert {'content', 'temporal'} & set(terms) == set() and 'cycle_3d' in terms
 
 
@@ -118,7 +118,7 @@ def test_no_way_back_without_a_cycle_term(weights, back):
   calls = passes(stc, config, BATCH)
   assert calls['gen_ab', 'whole'] == calls['gen_ba', 'whole'] == [B * K] * (1 + back)
   assert calls['fuse_ab', 'whole'] == calls['fuse_ba', 'whole'] == [B] * (K - 1)
-  _, terms = jax.eval_shape(lambda: one_step(stc, config, toy_setup(stc, config), BATCH))
+  _, terms = jax.eval_shape(lambda: one_step(stc, *toy_setup(stc, config), BATCH))
   assert 'mask/kept' in terms and 'mask/kept_back' not in terms
   assert ('cycle_2d' in terms) is back
 
@@ -128,20 +128,18 @@ def test_no_way_back_without_a_cycle_term(weights, back):
 
 def test_gradient_reaches_the_frame_before_unless_detached():
   """d y_3 / d g_1 through p_3 and p_2, and through the masks."""
-  nets, params = linear()
-  new = 0.5 * BATCH['a']
+  def last(new, model, params, motion):
+    return jnp.sum(stc.recurrence(model, params, 'fuse_ab', new, motion)[0][:, 2])
   for detach, reached in ((False, True), (True, False)):
-    config = tiny(detach=detach)
-    motion = stc.motions(Model(config, nets, frozen={}), BATCH)['a']
-    def last(new, config=config, motion=motion):
-      return jnp.sum(stc.recurrence(Model(config, nets), params, 'fuse_ab', new, motion)[0][:, 2])
-    grad = jax.grad(last)(new)
+    model, params = linear(tiny(detach=detach))
+    motion = stc.motions(model, BATCH)['a']
+    grad = jax.grad(last)(0.5 * BATCH['a'], model, params, motion)
     assert bool(jnp.any(grad[:, 0] != 0)) is reached
     assert bool(jnp.any(grad[:, 2] != 0))
 
 
 def test_temporal_term_moves_both_frames():
-  motion = stc.motions(Model(tiny(), {}, frozen={}), BATCH)['a']
+  motion = stc.motions(Model(tiny(), {}), BATCH)['a']
   fake = 0.5 * BATCH['a']
 
   def term(fake):
@@ -158,7 +156,7 @@ def test_flow_and_visibility_are_constants_of_the_real_frames():
 
   def total(a):
     return sum(jnp.sum(x) for x in jax.tree.leaves(
-        stc.motions(Model(config, {}, frozen={}), {**BATCH, 'a': a})))
+        stc.motions(Model(config, {}), {**BATCH, 'a': a})))
   assert not jnp.any(jax.grad(total)(BATCH['a']))
 
 
@@ -177,13 +175,11 @@ def test_temporal_term_falls_on_a_static_clip():
   frames = BATCH['a'][:, :1] + 0.1 * jax.random.normal(KEY, BATCH['a'].shape)
   flow = drift((0, 0), SIZE, B, K - 1)
   batch = {'a': frames, 'b': frames, 'flow_a': flow, 'flow_b': flow}
-  nets, _, fresh, fixed = toys_of(config)
-  tx = dict.fromkeys(stc.PLAYERS, optax.sgd(0.02))
+  model, fresh = toys_of(config)
+  model = model.replace(optimizers=dict.fromkeys(stc.PLAYERS, optax.sgd(0.02)))
 
   def one(state, _):
-    return stc.step(
-      Model(config, nets, optimizers=tx, frozen=fixed, phase='train'), state, batch, KEY
-    )
+    return stc.step(model, state, batch, KEY)
 
   run_all = jax.vmap(lambda _: jax.lax.scan(one, fresh, None, 50)[1], axis_name='data')
   values = jax.jit(run_all)(jnp.arange(1))['temporal'][0]
@@ -191,9 +187,7 @@ def test_temporal_term_falls_on_a_static_clip():
 
 
 def test_samples_show_every_stage(toys):
-  config, (nets, _, fresh, fixed) = toys
-  rows = jax.eval_shape(
-    lambda: stc.sample_rows(Model(config, nets, frozen=fixed), fresh.params, {}, BATCH, KEY)
-  )
+  _, (model, fresh) = toys
+  rows = jax.eval_shape(lambda: stc.sample_rows(model, fresh.params, {}, BATCH, KEY))
   assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())

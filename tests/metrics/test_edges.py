@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from i2vjax import defaults
-from i2vjax.data.scenes import source as scenes
+from i2vjax.data import scenes
 from i2vjax.metrics import edges
 
 
@@ -14,7 +14,7 @@ def frames():
   """(thermal, visible) frames of the same moment."""
   data = defaults.data()
   data.load_size = 64
-  return tuple(scenes(data, 'test', domain).read(5)['frame'] for domain in 'ab')
+  return tuple(scenes.open_split(data, 'test', domain).read(5)['frame'] for domain in 'ab')
 
 
 @pytest.fixture(scope='module')
@@ -86,7 +86,7 @@ def test_edges_resemble_those_of_scikit_image(frames):
   feature = pytest.importorskip('skimage.feature')
   data = defaults.data()
   data.load_size = 256
-  frame = scenes(data, 'test', 'b').read(5)['frame']
+  frame = scenes.open_split(data, 'test', 'b').read(5)['frame']
   plane = edges.gray(frame)
   smooth = ndimage.gaussian_filter(plane, edges.SIGMA, mode='nearest')
   largest = np.hypot(ndimage.sobel(smooth, 0), ndimage.sobel(smooth, 1)).max()

@@ -328,6 +328,7 @@ def test_a_damaged_file_of_features_is_made_anew(tmp_path, content):
 @pytest.fixture
 def config(tmp_path, monkeypatch):
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   config = defaults.get_config()
   config.unlock()

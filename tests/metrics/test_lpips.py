@@ -176,9 +176,10 @@ def test_negative_heads_and_other_files_are_refused(tmp_path):
 @pytest.fixture
 def config(tmp_path, monkeypatch):
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path))
   monkeypatch.setattr(pretrained, 'READERS', {**lpips_weights.READERS, **vgg_weights.READERS})
-  pretrained._USED.clear()
+  pretrained._LOADED.clear()
   config = defaults.get_config()
   config.unlock()
   config.pretrained_dir = str(tmp_path / 'weights')
@@ -188,7 +189,7 @@ def config(tmp_path, monkeypatch):
 
 
 def test_both_files_are_asked_for_with_their_commands(config):
-  folder = registry.places(config)[0]
+  folder = registry.search_folders(config)[0]
   reason = scoring_networks.missing('lpips', config)
   for part in ('alexnet-owt-7be5be79.pth', 'alex.pth', 'get them by', 'fetch alexnet;',
                'fetch lpips_alex'):
@@ -207,7 +208,7 @@ def test_both_files_are_asked_for_with_their_commands(config):
 
 
 def test_files_are_loaded_and_recorded(config, monkeypatch):
-  folder = registry.places(config)[0]
+  folder = registry.search_folders(config)[0]
   path, arrays = alexnet_file(folder / 'alexnet.pth', 2)
   heads_file(folder / 'alex.pth', (2, 6, 12, 8, 8))
   file = f'alexnet-owt-{registry.sha256(path)[:8]}.pth'
@@ -237,7 +238,7 @@ def test_random_weights_are_marked_and_leave_the_losses_networks_alone(config, m
 
   def load(weight_id, module, example, config):
     asked[weight_id] = config.perceptual, config.eval.weights
-    pretrained._USED[weight_id] = {'random': True}
+    pretrained._LOADED[weight_id] = {'random': True}
     return {}
   monkeypatch.setattr(pretrained, 'load', load)
   config.eval.weights, config.eval.lpips_net, config.perceptual = 'random', 'vgg', 'none'

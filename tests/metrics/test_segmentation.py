@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.data.annotations import class_names
+from i2vjax.core import class_names
 from i2vjax.metrics import segmentation
 
 # Rows: truth. 10 pixels of class 0, 6 of 1, 4 of 2.

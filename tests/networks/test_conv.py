@@ -29,8 +29,8 @@ LAYERS = {
     'pointwise, strided': (8, 6, 16, 20, 1, 2, 'zero', 0),
     'pointwise, strided, odd sides': (7, 9, 16, 20, 1, 2, 'zero', 0),
     'flow stem': (12, 10, 3, 16, 7, 2, 'zero', 3),
-    'bands': (2 * conv_fast.BAND, 6, 16, 16, 3, 1, 'zero', 1),
-    'bands, strided': (4 * conv_fast.BAND, 6, 16, 16, 4, 2, 'zero', 1),
+    'bands': (2 * conv_fast.BAND_ROWS, 6, 16, 16, 3, 1, 'zero', 1),
+    'bands, strided': (4 * conv_fast.BAND_ROWS, 6, 16, 16, 4, 2, 'zero', 1),
 }
 
 

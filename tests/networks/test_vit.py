@@ -1,4 +1,4 @@
-"""ViT tokeniser and token critic: shapes, windows, counts, refusals."""
+"""ViT tokenizer and token critic: shapes, windows, counts, refusals."""
 
 import jax
 import jax.numpy as jnp

@@ -12,7 +12,7 @@ from flax import traverse_util
 from safetensors.numpy import save_file
 
 from i2vjax import pretrained
-from i2vjax.interop import import_torch
+from i2vjax.interop import torch_checkpoints
 from i2vjax.networks import patchgan, projector, resnet, unet, vgg
 from i2vjax.pretrained import torch_file, vgg_weights
 
@@ -115,7 +115,7 @@ def compare(name, twin, module, x, tmp_path):
   """Save the twin as the public code would, load it as `name`, compare the outputs."""
   for parameter in twin.parameters():
     torch.nn.init.normal_(parameter, 0, 0.1)
-  found = import_torch.load(name, save(twin.state_dict(), tmp_path / f'latest_net_{name}.pth'))
+  found = torch_checkpoints.load(name, save(twin.state_dict(), tmp_path / f'latest_net_{name}.pth'))
   params = traverse_util.unflatten_dict(found.arrays, sep='/')
   ours = jax.jit(lambda x: module.apply({'params': params}, x))(x)
   theirs = nhwc(twin(torch.tensor(x.transpose(0, 3, 1, 2))))
@@ -159,7 +159,7 @@ def test_two_stream_predictor_equals_the_torch_twin(tmp_path):
 def test_patch_projection_equals_the_torch_twin(tmp_path):
   twin, rng = twins.Projection((3, 7), 5), np.random.default_rng(0)
   path = save(twin.state_dict(), tmp_path / 'latest_net_F.pth')
-  found = import_torch.load('proj_ab', path)
+  found = torch_checkpoints.load('proj_ab', path)
   x = [rng.normal(size=(2, 9, c)).astype(np.float32) for c in (3, 7)]
   params = traverse_util.unflatten_dict(found.arrays, sep='/')
   ours = projector.PatchProjector(5).apply({'params': params}, x)
@@ -172,6 +172,6 @@ def test_safetensors_with_the_same_names_are_taken_too(tmp_path):
   twin = twins.patchgan(4, 1, 'stride')
   save_file({name: value.numpy() for name, value in twin.state_dict().items()},
             tmp_path / 'latest_net_D.safetensors')
-  found = import_torch.load('disc_b', tmp_path / 'latest_net_D.safetensors')
+  found = torch_checkpoints.load('disc_b', tmp_path / 'latest_net_D.safetensors')
   np.testing.assert_array_equal(found.arrays['conv_0/kernel'],
                                 twin.model[0].weight.detach().numpy().transpose(2, 3, 1, 0))

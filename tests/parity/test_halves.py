@@ -8,7 +8,7 @@ torch = pytest.importorskip('torch')
 import jax
 from flax import traverse_util
 
-from i2vjax.interop import import_torch
+from i2vjax.interop import torch_checkpoints
 from i2vjax.networks import combogan
 
 pytestmark = pytest.mark.parity
@@ -113,8 +113,8 @@ def test_imported_halves_equal_torch(tmp_path, source, attention, group):
   E, R = stirred(Encoder(attention)), stirred(Renderer(attention, norm))
   for name, half in (('G1', E), ('G2', R)):
     torch.save(half.state_dict(), tmp_path / f'80_net_{name}.pth')
-  found = {name: import_torch.load(name, path) for name, path in import_torch.find(
-      tmp_path, '80', import_torch.SOURCES[source][1]).items()}
+  found = {name: torch_checkpoints.load(name, path) for name, path in torch_checkpoints.find(
+      tmp_path, '80', torch_checkpoints.SOURCES[source][1]).items()}
   fields = {name: value for item in found.values() for name, value in item.layout.fields.items()}
   ours = combogan.ComboGenerator(3, fields['gen.width'], fields['gen.blocks_enc'],
                                  fields['gen.blocks_dec'], fields['gen.attention'],

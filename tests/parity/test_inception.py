@@ -1,4 +1,4 @@
-"""FID and KID against PyTorch: the network with its pooling rules, the preparation, the distances.
+"""FID and KID against PyTorch: network, preprocessing, distances.
 
 The twin shares no line with ours and carries the entries of pytorch-fid's file.
 """

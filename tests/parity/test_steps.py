@@ -1,4 +1,4 @@
-"""benchmarks/torch_steps.py does the work of our steps: equal terms, gradients and arithmetic."""
+"""Our steps and those of benchmarks/torch_steps.py: equal terms, gradients, arithmetic."""
 
 import pathlib
 import sys
@@ -11,7 +11,6 @@ import pytest
 from method_tools import clips, config_of
 
 from i2vjax import methods
-from i2vjax.core.model import Model
 from i2vjax.core.state import AXIS, name_key
 from i2vjax.networks import projector
 from i2vjax.run import load
@@ -78,36 +77,29 @@ def ours(name):
   """(config, state, batch, frozen parameters, step: parameters -> (gradients, terms))."""
   config = tiny(name)
   method, model = load.assemble(config)
-  nets, fixed = model.networks, model.frozen
-  nets = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
-          for name, net in nets.items()}   # compiles soonest; the forms agree (test_conv.py)
-  tx = dict.fromkeys(method.PLAYERS, optax.sgd(1.0))
-  state, rng = load.fresh_state(method, Model(config, nets, tx)), np.random.default_rng(0)
+  plain = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
+           for name, net in model.networks.items()}   # compiles soonest; forms agree (test_conv.py)
+  model = model.replace(networks=plain, optimizers=dict.fromkeys(method.PLAYERS, optax.sgd(1.0)))
+  state, rng = load.fresh_state(method, model), np.random.default_rng(0)
   state = state.replace(device_state={'pool_a': {}, 'pool_b': {}}, params=jax.tree.map(
       lambda x: jnp.asarray(rng.normal(size=x.shape) * 0.1, jnp.float32), state.params))
   batch = clips(config.data.frames, size=32)
 
   def step(params):
     after, terms = jax.vmap(
-      lambda _: method.step(
-        Model(config, nets, optimizers=tx, frozen=fixed, phase='train'),
-        state.replace(params=params),
-        batch,
-        KEY,
-      ),
-      axis_name=AXIS,
-    )(jnp.arange(1))
+        lambda _: method.step(model, state.replace(params=params), batch, KEY),
+        axis_name=AXIS)(jnp.arange(1))
     return (jax.tree.map(lambda x, y: x - y[0], params, after.params),
             {name: value[0] for name, value in terms.items()})
-  return config, state.params, batch, fixed, step
+  return config, state.params, batch, model.frozen, step
 
 
-def theirs(config, params, batch, fixed):
+def theirs(config, params, batch, frozen):
   """(gradients by flat name, terms) of the twin on the same weights, frames and places."""
   images = {x: [torch.from_numpy(np.moveaxis(np.array(batch[x][:, t]), -1, 1).copy())
                 for t in range(config.data.frames)] for x in 'ab'}
   twin, move = torch_steps.make(config, images, same_places, lambda p: torch.optim.SGD(p, 1.0))
-  carry(twin, {**params, **fixed})
+  carry(twin, {**params, **frozen})
   before = {name: value.detach().clone() for name, value in twin.named_parameters()}
   terms = move()
   return {name: before[name] - value.detach() for name, value in twin.named_parameters()}, terms
@@ -120,9 +112,9 @@ METHODS = pytest.mark.parametrize('name', ['cut', 'recyclegan', 'i2vgan', 'cycle
     'cut', 'recyclegan', pytest.param('i2vgan', marks=pytest.mark.slow), 'cyclegan'])
 def test_terms(name):
   """Of the generators and of the critics; what only gradients need is not compiled."""
-  config, params, batch, fixed, step = ours(name)
+  config, params, batch, frozen, step = ours(name)
   terms = jax.jit(lambda params: step(params)[1])(params)
-  _, expected = theirs(config, params, batch, fixed)
+  _, expected = theirs(config, params, batch, frozen)
   assert terms.keys() == expected.keys()
   for term, value in expected.items():
     np.testing.assert_allclose(terms[term], value, rtol=1e-3, err_msg=term)
@@ -145,10 +137,10 @@ def doubled(tree):
 @pytest.mark.slow
 def test_gradients(name, doubles):
   """What each network moves by, network by network."""
-  config, params, batch, fixed, step = ours(name)
-  params, batch, fixed = doubled((params, batch, fixed))
+  config, params, batch, frozen, step = ours(name)
+  params, batch, frozen = doubled((params, batch, frozen))
   gradients, _ = jax.jit(step)(params)
-  moved, _ = theirs(config, params, batch, fixed)
+  moved, _ = theirs(config, params, batch, frozen)
   for net, tree in gradients.items():
     pairs = [(layout(value), moved[f'{net}.{name}'.replace('.kernel', '.weight')].numpy())
              for name, value in flat(tree).items()]

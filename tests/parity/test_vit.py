@@ -206,7 +206,7 @@ def test_finer_positions_shrink_as_in_pytorch():
   fine = torch.randn(1, 1 + 9**2, 6)
   grid = fine[:, 1:].view(1, 9, 9, 6).permute(0, 3, 1, 2)
   expected = nn.functional.interpolate(grid, (4, 4), mode='bicubic', antialias=True)
-  ours = vit_weights.on_grid(fine.numpy(), 17)
+  ours = vit_weights.resize_positions(fine.numpy(), 17)
   np.testing.assert_allclose(ours[:, 1:], expected.flatten(2).transpose(1, 2).numpy(), atol=1e-5)
 
 

@@ -86,7 +86,7 @@ def get(config, server, **options):
 
 def test_download_is_verified_and_named(config, item, server, content):
   path = get(config, server)
-  assert path == registry.places(config)[0] / item.file
+  assert path == registry.search_folders(config)[0] / item.file
   assert path.read_bytes() == content
   assert [p.name for p in path.parent.iterdir()] == [item.file]
   assert registry.find(item, config) == path
@@ -97,7 +97,7 @@ def test_interrupted_download_goes_on_or_starts_over(config, item, server, conte
   server['cut'] = 9000
   with pytest.raises(OSError, match=f'9000 bytes have come of {len(content)}.*\n.*fetch vgg19'):
     get(config, server)
-  part = registry.places(config)[0] / (item.file + '.part')
+  part = registry.search_folders(config)[0] / (item.file + '.part')
   assert part.read_bytes() == content[:9000]
   server.update(cut=None, ranges=ranges)
   assert get(config, server).read_bytes() == content
@@ -105,7 +105,7 @@ def test_interrupted_download_goes_on_or_starts_over(config, item, server, conte
 
 
 def test_a_part_that_is_whole_already_is_accepted(config, item, server, content):
-  folder = registry.places(config)[0]
+  folder = registry.search_folders(config)[0]
   folder.mkdir()
   (folder / (item.file + '.part')).write_bytes(content)
   assert get(config, server).read_bytes() == content
@@ -121,14 +121,14 @@ def test_another_file_is_refused_and_deleted(config, item, server, tmp_path):
   server['content'] = other.read_bytes()
   with pytest.raises(ValueError, match=f'is not {item.file}'):
     get(config, server)
-  assert not list(registry.places(config)[0].iterdir())
+  assert not list(registry.search_folders(config)[0].iterdir())
 
 
 def test_a_web_page_is_never_trusted_even_without_a_hash(config, server):
   server['content'] = b'<html>please log in</html>'
   with pytest.raises(ValueError, match='web page'):
     fetch.fetch('lpips_alex', config, url=server['url'], show=False)
-  assert not list(registry.places(config)[0].iterdir())
+  assert not list(registry.search_folders(config)[0].iterdir())
 
 
 def test_failures_name_the_cause_and_the_way_by_file(config, item, server):
@@ -178,13 +178,13 @@ def test_unknown_id_is_refused_with_the_known(config):
 
 
 def test_a_wrong_local_file_is_named_and_a_half_done_download_stays(config, item, tmp_path):
-  part = registry.places(config)[0] / (item.file + '.part')
+  part = registry.search_folders(config)[0] / (item.file + '.part')
   part.parent.mkdir(parents=True, exist_ok=True)
   part.write_bytes(b'half')
   (tmp_path / 'mine.bin').write_bytes(b'something else')
-  with pytest.raises(ValueError, match=r'mine\.bin') as told:
+  with pytest.raises(ValueError, match=r'mine\.bin') as error:
     fetch.fetch('vgg19', config, file=str(tmp_path / 'mine.bin'))
-  assert '.part' not in str(told.value)
+  assert '.part' not in str(error.value)
   assert part.read_bytes() == b'half' and (tmp_path / 'mine.bin').exists()
 
 

@@ -22,13 +22,14 @@ def module():
 @pytest.fixture
 def config(tmp_path, monkeypatch):
   monkeypatch.delenv('I2VJAX_PRETRAINED', raising=False)
+  monkeypatch.delenv('XDG_CACHE_HOME', raising=False)
   monkeypatch.setenv('HOME', str(tmp_path / 'home'))
   config = defaults.get_config()
   config.pretrained_dir = str(tmp_path / 'weights')
   config.backbone = 'vit'
   config.update({'vit': {'weights': ''}, 'vgg': {}})   # a method that looks at both
   (tmp_path / 'weights').mkdir()
-  pretrained._USED.clear()
+  pretrained._LOADED.clear()
   return config
 
 
@@ -42,7 +43,7 @@ def arrays(module, blocks):
 
 
 def save(config, content, prefix=''):
-  path = registry.places(config)[0] / ENTRY.file
+  path = registry.search_folders(config)[0] / ENTRY.file
   np.savez(path, **{prefix + name: array for name, array in content.items()})
   return path
 
@@ -72,7 +73,8 @@ def test_hash_is_recorded_and_compared_with_the_first_use(config, module):
   content = arrays(module, 2)
   path = save(config, content)
   pretrained.load('vit_b16_384', module, None, config)
-  assert pretrained.used()['vit_b16_384'] == {'file': ENTRY.file, 'sha256': registry.sha256(path)}
+  record = pretrained.loaded_weights()['vit_b16_384']
+  assert record == {'file': ENTRY.file, 'sha256': registry.sha256(path)}
   save(config, {**content, 'cls': content['cls'] + 1})
   with pytest.raises(ValueError, match='not the published file'):
     pretrained.load('vit_b16_384', module, None, config)
@@ -133,7 +135,7 @@ def test_random_is_repeatable_marked_and_warned_once(config, module, caplog):
   config.backbone = 'random'
   first, second = (pretrained.load('vit_b16_384', module, None, config) for _ in range(2))
   jax.tree.map(np.testing.assert_array_equal, first, second)
-  assert pretrained.used() == {'vit_b16_384': {'random': True}}
+  assert pretrained.loaded_weights() == {'vit_b16_384': {'random': True}}
   assert sum('RANDOM' in record.message for record in caplog.records) == 1
 
 
@@ -195,3 +197,10 @@ def test_registry_hashes_are_part_of_the_names():
   assert all(registry.entry(name).url.startswith('https://') for name in registry.ENTRIES)
   with pytest.raises(ValueError, match='vgg19'):
     registry.entry('vgg')
+
+
+def test_the_users_cache_folder_is_searched_last(config, monkeypatch, tmp_path):
+  assert registry.search_folders(config)[-1] == tmp_path / 'home/.cache/i2vjax/pretrained'
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  folders = registry.search_folders(config)
+  assert folders == [tmp_path / 'weights', tmp_path / 'cache/i2vjax/pretrained']

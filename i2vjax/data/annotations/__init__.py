@@ -1,1 +1,1 @@
-"""What is known of frames besides their pixels: class maps, edge maps."""
+"""Annotations of frames: class maps, edge maps, class ids and names."""

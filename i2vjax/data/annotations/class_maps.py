@@ -1,64 +1,80 @@
-"""Class maps that another program gave to training frames: found, fused, denoised, or spoilt.
+"""Class maps of training frames: read, merged, denoised, or made noisy.
 
 `data.labels_b` is a folder of label pictures, one for every frame of `data.train_b`; `labels_a`
-likewise. MornGAN (arXiv 2208.02960) fuses the maps of two parsers and denoises them; that is
-`data.labels_b_aux` and `data.labels_b_denoise`. `data.label_noise` spoils the exact maps of scenes
-as a parser would.
+likewise. MornGAN (arXiv 2208.02960) merges the maps of two parsers (segmentation networks) and
+denoises them; that is `data.labels_b_aux` and `data.labels_b_denoise`. `data.label_noise` adds the
+errors of a parser to the exact maps of scenes.
 """
 
+import os
+
 import numpy as np
+from ml_collections import ConfigDict
 from scipy import ndimage
 
+from i2vjax.core.class_names import CITYSCAPES, IGNORE
 from i2vjax.core.errors import UserError
-from i2vjax.data import source
 from i2vjax.data.annotations import label_files, matching
+from i2vjax.data.source import FrameSource, Wrapper
 from i2vjax.data.transforms import resize
 
-IGNORE = 255
-BUILDING, POLE, VEGETATION, SKY, PERSON, RIDER, CAR, TRUCK = 2, 5, 8, 10, 11, 12, 13, 14
+BUILDING, POLE, VEGETATION, SKY = (
+    CITYSCAPES.index(name) for name in ('building', 'pole', 'vegetation', 'sky'))
+PERSON, RIDER, CAR, TRUCK = (
+    CITYSCAPES.index(name) for name in ('person', 'rider', 'car', 'truck'))
 # (class, those it is confused with), in this order.
 CONFUSED = ((VEGETATION, (SKY,)), (POLE, (SKY,)), (SKY, (VEGETATION, POLE)))
 
 
-def apply(found, data, domain):
-  """The frames of a training domain with the class maps that its config names.
+def apply(source: FrameSource, data: ConfigDict, domain: str) -> FrameSource:
+  """The frames of a training domain with the class maps that its config names, if any.
+
+  The fields of `data` read here are in the configs of some methods only.
 
   Args:
-    found: FrameSource. data: config.data. domain: 'a' | 'b', as the fields of `data` count.
+    source: FrameSource. data: config.data. domain: 'a' | 'b', as in the fields of `data`.
 
   Raises:
-    ValueError, FileNotFoundError: a frame without a map, or one that does not fit; named.
+    UserError, FileNotFoundError: a frame without a map, or one that does not fit; named.
   """
-  places = [place for place in (data.get(f'labels_{domain}{x}', '') for x in ('', '_aux')) if place]
-  noise = data.get('label_noise', 0.0) if domain == 'b' else 0.0
-  if data.get(f'labels_{domain}', ''):
+  place, aux_place = data.get(f'labels_{domain}', ''), data.get(f'labels_{domain}_aux', '')
+  if place:
+    places = [place, aux_place] if aux_place else [place]
     clean = bool(data.get(f'labels_{domain}_denoise', False))
-    found = matching.checked(WithLabels(found, places, data, clean))
-  return NoisyLabels(found, float(noise)) if noise else found
+    classes = data.get('label_classes', len(CITYSCAPES))
+    source = matching.check_first(ClassMaps(source, places, data, classes, clean))
+  noise = float(data.get('label_noise', 0.0)) if domain == 'b' else 0.0
+  return NoisyLabels(source, noise) if noise else source
 
 
-class WithLabels(matching.WithPictures):
-  """Frames with the class maps of one or two programs."""
+class ClassMaps(matching.PictureMaps):
+  """Frames with the class maps of one or two parsers."""
 
   KIND, RESIZE = 'label', staticmethod(resize.resize_labels)
 
-  def __init__(self, source, places, data, clean):
-    """places: one folder, or that of a parser of streets and of one of things. clean: denoise."""
+  def __init__(self, source: FrameSource, places: list[str], data: ConfigDict,
+               classes: int = len(CITYSCAPES), clean: bool = False):
+    """Class maps in folders.
+
+    Args:
+      places: one folder, or that of a parser of streets and that of a parser of objects.
+      data: config.data. classes: number of class ids. clean: denoise the maps.
+    """
     super().__init__(source, places, data)
-    self.classes, self.clean = data.get('label_classes', 19), clean
+    self.classes, self.clean = classes, clean
 
   def read(self, i):
     """The source's record and 'label', uint8 [H, W] ids, 255 = no class."""
     record = self.source.read(i)
-    found = self.pictures(i, record, self.ids)
-    label = merge_parsers(*found) if len(found) == 2 else found[0]
+    maps = self.read_maps(i, record, self.read_ids)
+    label = merge_parsers(*maps) if len(maps) == 2 else maps[0]
     if self.clean:
       frame = resize.resize_frame(record['frame'], label.shape)
       label = denoise(label, frame.astype(np.float32))
     return {**record, 'label': label}
 
-  def ids(self, path):
-    """The ids of a class map; others than classes are refused."""
+  def read_ids(self, path: str | os.PathLike) -> np.ndarray:
+    """The ids of a class map; ids that are no class are refused."""
     label = label_files.read(path)
     wrong = label[(label >= self.classes) & (label != IGNORE)]
     if wrong.size:
@@ -67,24 +83,22 @@ class WithLabels(matching.WithPictures):
     return label
 
 
-class NoisyLabels(source.Wrapper):
-  """Exact class maps with the mistakes of a parser, the same for a frame every time."""
+class NoisyLabels(Wrapper):
+  """Exact class maps with the errors of a parser, the same for a frame every time."""
 
-  def __init__(self, source, share):
+  def __init__(self, source: FrameSource, share: float):
     """share: of connected regions that lose their label."""
     super().__init__(source)
     self.share = share
 
   def read(self, i):
-    """The source's record with its 'label' spoilt."""
+    """The source's record with noise in its 'label'."""
     record = self.source.read(i)
-    return {
-      **record,
-      'label': add_label_noise(record['label'], self.share, np.random.default_rng(i)),
-    }
+    label = add_label_noise(record['label'], self.share, np.random.default_rng(i))
+    return {**record, 'label': label}
 
 
-def add_label_noise(label, share, rng):
+def add_label_noise(label: np.ndarray, share: float, rng: np.random.Generator) -> np.ndarray:
   """Vegetation and poles grow into the sky; borders and a share of the regions lose their label.
 
   Args:
@@ -101,15 +115,15 @@ def add_label_noise(label, share, rng):
   for c in np.unique(label):
     regions, count = ndimage.label(label == c)
     lost |= np.isin(regions, 1 + np.flatnonzero(rng.random(count) < share))
-  around = [ndimage.maximum_filter(label, 3), ndimage.minimum_filter(label, 3)]
-  return np.where(lost | (around[0] != around[1]), IGNORE, label).astype(np.uint8)
+  border = ndimage.maximum_filter(label, 3) != ndimage.minimum_filter(label, 3)
+  return np.where(lost | border, IGNORE, label).astype(np.uint8)
 
 
-def merge_parsers(label, other):
-  """Maps of a parser of streets and of one of things: what the first says, persons, cars and
-  buildings only where the second agrees (MornGAN; details of the public code).
+def merge_parsers(label: np.ndarray, other: np.ndarray) -> np.ndarray:
+  """One map from a parser of streets and a parser of objects (MornGAN; as in the public code).
 
-  Riders count as persons and become ones; a car that the second calls a truck becomes one.
+  The first decides; persons, cars and buildings count only where the second agrees. Riders count
+  as persons and become persons; a car that the second calls a truck becomes a truck.
 
   Args:
     label, other: uint8 [H, W], train ids.
@@ -120,17 +134,21 @@ def merge_parsers(label, other):
   if label.shape != other.shape:
     raise UserError(f'label maps of {label.shape} and {other.shape} cannot be fused')
   table = {PERSON: (PERSON,), RIDER: (PERSON,), CAR: (CAR, TRUCK), BUILDING: (BUILDING,)}
-  found = label.copy()
+  merged = label.copy()
   for c, agreeing in table.items():
-    found[label == c] = np.where(np.isin(other, agreeing), other, IGNORE)[label == c]
-  return found
+    merged[label == c] = np.where(np.isin(other, agreeing), other, IGNORE)[label == c]
+  return merged
 
 
-def denoise(label, features):
-  """Labels less those whose pixel is closer to the mean of a class it is confused with.
+def denoise(label: np.ndarray, features: np.ndarray) -> np.ndarray:
+  """Labels without those whose pixel is closer to the mean of a class it is confused with.
 
   Semantic denoising of a visible frame (MornGAN, Eq. 5 to 7), in the order of CONFUSED: a class
   that was treated is compared by its new mean.
+
+  The NumPy twin of `losses.pseudo_labels.denoised`: this one cleans given maps in the loader's
+  threads and processes, which must not touch the device; the other cleans predictions inside the
+  training step. tests/data/annotations/test_class_maps.py holds the two together.
 
   Args:
     label: uint8 [H, W]. features: float32 [H, W, C].
@@ -139,19 +157,19 @@ def denoise(label, features):
     uint8 [H, W].
   """
   label = label.copy()
-  mean = {k: features[label == k].mean(axis=0) for k in (VEGETATION, POLE, SKY)
-          if (label == k).any()}
-  for c, near in CONFUSED:
+  present = [k for k in (VEGETATION, POLE, SKY) if (label == k).any()]
+  mean = {k: features[label == k].mean(axis=0) for k in present}
+  for c, confused_with in CONFUSED:
     if c not in mean:
       continue
-    place = label == c
-    v = features[place]
-    own = np.square(v - mean[c]).sum(axis=-1)
+    mask = label == c
+    v = features[mask]
+    distance = np.square(v - mean[c]).sum(axis=-1)
     reject = np.zeros(len(v), bool)
-    for k in near:
+    for k in confused_with:
       if k in mean:
-        reject |= own > np.square(v - mean[k]).sum(axis=-1)
-    label[place] = np.where(reject, IGNORE, c)
+        reject |= distance > np.square(v - mean[k]).sum(axis=-1)
+    label[mask] = np.where(reject, IGNORE, c)
     if not reject.all():
       mean[c] = v[~reject].mean(axis=0)
   return label

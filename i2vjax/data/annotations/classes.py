@@ -1,14 +1,15 @@
-"""Tables between the class ids of files and those inside the package.
+"""Conversion of class ids in files to those inside the package.
 
 Inside are the Cityscapes train ids, 0 to 18; 255 = no class.
 """
 
 import numpy as np
 
+from i2vjax.core.class_names import CITYSCAPES, IGNORE
 from i2vjax.core.errors import UserError
 
-IGNORE, CLASSES = 255, 19
-# {id in files: train id}; what is not listed becomes 255.
+CLASSES = len(CITYSCAPES)
+# {id in files: train id}; ids that are not listed become 255.
 MAPS = {
     'label_ids': {7: 0, 8: 1, 11: 2, 12: 3, 13: 4, 17: 5, 19: 6, 20: 7, 21: 8, 22: 9, 23: 10,
                   24: 11, 25: 12, 26: 13, 27: 14, 28: 15, 31: 16, 32: 17, 33: 18},
@@ -18,7 +19,7 @@ MAPS = {
 }
 
 
-def table(text):
+def id_table(text: str) -> np.ndarray | None:
   """[256] uint8 from `eval.label_map`: id in files -> train id.
 
   Args:
@@ -30,38 +31,47 @@ def table(text):
   """
   if text == 'train_ids':
     return None
-  pairs = MAPS.get(text) or _pairs(text)
-  found = np.full(256, IGNORE, np.uint8)
-  for old, new in pairs.items():
-    found[old] = new
-  return found
+  pairs = MAPS.get(text) or _parse_pairs(text)
+  table = np.full(256, IGNORE, np.uint8)
+  for file_id, train_id in pairs.items():
+    table[file_id] = train_id
+  return table
 
 
-def _pairs(text):
+def _parse_pairs(text):
+  """'7:0,8:1' -> {7: 0, 8: 1}."""
+  pairs = {}
   try:
-    pairs = {int(old): int(new) for old, new in
-             (pair.split(':') for pair in text.split(',') if pair.strip())}
+    for pair in text.split(','):
+      if pair.strip():
+        file_id, train_id = pair.split(':')
+        pairs[int(file_id)] = int(train_id)
   except ValueError:
     pairs = {}
-  if not pairs or not all(0 <= old <= 255 and (0 <= new < CLASSES or new == IGNORE)
-                          for old, new in pairs.items()):
+  valid = all(0 <= file_id <= 255 and (0 <= train_id < CLASSES or train_id == IGNORE)
+              for file_id, train_id in pairs.items())
+  if not pairs or not valid:
     raise UserError(f'eval.label_map={text!r} is unknown: train_ids, {", ".join(MAPS)}, or pairs '
                      f'of id in files and train id such as 7:0,8:1 (train ids 0 to '
                      f'{CLASSES - 1}, 255 = no class)')
   return pairs
 
 
-def to_train_ids(ids, table=None, where='labels', ignore=True):
+def to_train_ids(ids: np.ndarray, table: np.ndarray | None = None, where: str = 'labels',
+                 ignore: bool = True) -> np.ndarray:
   """Labels of a file as train ids.
 
   Args:
     ids: uint8 [H, W] or [N, H, W].
-    table: of `table`; None: they are train ids already.
+    table: from `id_table`; None: they are train ids already.
     where: file, for the message.
     ignore: 255 may occur (truth); False for predictions.
 
   Returns:
-    uint8, same shape. ValueError names the ids that are no class.
+    uint8, same shape.
+
+  Raises:
+    UserError: names the ids that are no class.
   """
   ids = ids if table is None else table[ids]
   present = np.flatnonzero(np.bincount(ids.ravel(), minlength=256))

@@ -1,39 +1,46 @@
-"""Class maps in folders, beside the frames they belong to."""
+"""Files of class maps: reading them, and matching them to frames."""
 
+import os
 import pathlib
 import re
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
+from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
 
 MODES = ('L', 'P', '1')   # gray, palette, black and white
 
 
-def read(path):
+def read(path: str | os.PathLike) -> np.ndarray:
   """Ids of a label picture; of one with a palette the indices, not the colors.
 
   Returns:
     uint8 [H, W].
 
   Raises:
-    FileNotFoundError: no such file. ValueError: damaged, or colors instead of ids.
+    FileNotFoundError: no such file. UserError: damaged, or colors instead of ids.
   """
-  return picture(path, MODES, 'labels are 8-bit pictures of one channel (gray or palette) that '
-                              'hold class ids, not colors').astype(np.uint8)
+  ids = read_picture(path, MODES, 'labels are 8-bit pictures of one channel (gray or palette) that '
+                                  'hold class ids, not colors')
+  return ids.astype(np.uint8)
 
 
-def picture(path, modes, meaning):
-  """What a picture of one of Pillow's `modes` stores; `meaning`: what it should be, in words.
+def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str) -> np.ndarray:
+  """The stored values of a picture in one of Pillow's `modes`.
+
+  Args:
+    path: of the picture. modes: of Pillow. expected: ends the message about another mode.
 
   Returns:
     uint8 [H, W]; of black and white bool.
 
   Raises:
-    FileNotFoundError: no such file. ValueError: damaged, or of another mode.
+    FileNotFoundError: no such file. UserError: damaged, or of another mode.
   """
   if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f'No such picture: {path}')
@@ -43,25 +50,26 @@ def picture(path, modes, meaning):
   except OSError as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:
-    raise UserError(f'{path} is a picture of mode {mode}; {meaning}')
+    raise UserError(f'{path} is a picture of mode {mode}; {expected}')
   return stored
 
 
-def label_source(data, place):
+def label_source(data: ConfigDict, place: str) -> folders.FolderFrames:
   """The label pictures of a folder or glob, as a FolderFrames whose files `read` reads.
 
   Args:
     data: a `data` config block, for how folders are read.
     place: folder (sub-folders are clips) or glob.
   """
-  found = folders.open_place(data, place)
-  if not isinstance(found, folders.FolderFrames) or any(x[2] != 1 for x in found.files):
+  source = folders.open_place(data, place)
+  if (not isinstance(source, folders.FolderFrames)
+      or any(parts != 1 for _, _, parts in source.files)):
     raise UserError(f'{place}: maps are single 8-bit PNG pictures, neither videos nor strips')
-  return found
+  return source
 
 
-def match(frames, labels):
-  """Which label belongs to which frame: same clip, and the same file name or last number in it.
+def match(frames: FrameSource, labels: FrameSource) -> list[list[int | None]]:
+  """The label of each frame: same clip, and the same file name or last number in it.
 
   Clips are matched by name, a single clip with a single one whatever their names. Frames may be
   without a label (Cityscapes labels one in 30), labels may not be without a frame.
@@ -73,56 +81,66 @@ def match(frames, labels):
     One list for each clip of `frames`: index into `labels` or None for every frame.
 
   Raises:
-    ValueError: names the first label without a frame, or the clip.
+    UserError: names the first label without a frame, or the clip.
   """
-  names = {name: (start, length) for name, start, length in labels.clips}
-  alone = len(frames.clips) == len(labels.clips) == 1
-  unknown = sorted(names.keys() - {name for name, _, _ in frames.clips})
-  if unknown and not alone:
+  label_clips = {clip.name: clip for clip in labels.clips}
+  single = len(frames.clips) == len(labels.clips) == 1
+  unknown = sorted(label_clips.keys() - {clip.name for clip in frames.clips})
+  if unknown and not single:
     raise UserError(f'clip {unknown[0]} of {labels!r} is not among the clips of {frames!r}')
-  found = []
-  for name, start, length in frames.clips:
-    first, count = next(iter(names.values())) if alone else names.get(name, (0, 0))
-    keys = _keys(*([str(x) for x in alignment.frame_names(*place)]
-                   for place in ((frames, start, length), (labels, first, count))), name, labels)
-    found.append([None if k is None else first + k for k in keys])
-  return found
+  matches = []
+  for clip in frames.clips:
+    label_clip = labels.clips[0] if single else label_clips.get(clip.name)
+    if label_clip is None:
+      matches.append([None] * clip.length)
+      continue
+    positions = _match_names(_names(frames, clip), _names(labels, label_clip), clip.name, labels)
+    matches.append([None if k is None else label_clip.start + k for k in positions])
+  return matches
 
 
-def _keys(frames, labels, clip, source):
+def _names(source, clip):
+  return [str(name) for name in alignment.frame_names(source, clip.start, clip.length)]
+
+
+def _match_names(frame_names, label_names, clip, labels):
   """For each name of a frame the position of its label or None."""
   for key in (str, alignment.last_number, _long_number):
-    left, right = [key(x) for x in frames], [key(x) for x in labels]
-    distinct = len(set(left)) == len(left) and len(set(right)) == len(right)
-    if distinct and set(right) <= set(left) and None not in right:
-      place = {x: k for k, x in enumerate(right)}
-      return [place.get(x) for x in left]
-  numbers = {alignment.last_number(x) for x in frames}
-  lost = next((x for x in labels if alignment.last_number(x) not in numbers), labels[0])
-  raise UserError(f'clip {clip}: label {lost} of {source!r} has no frame of that name or number '
-                   f'(frames {frames[0]} to {frames[-1]})')
+    frame_keys = [key(name) for name in frame_names]
+    label_keys = [key(name) for name in label_names]
+    distinct = (len(set(frame_keys)) == len(frame_keys)
+                and len(set(label_keys)) == len(label_keys))
+    if distinct and set(label_keys) <= set(frame_keys) and None not in label_keys:
+      position = {x: k for k, x in enumerate(label_keys)}
+      return [position.get(x) for x in frame_keys]
+  numbers = {alignment.last_number(name) for name in frame_names}
+  without_frame = [name for name in label_names if alignment.last_number(name) not in numbers]
+  label = (without_frame or label_names)[0]
+  raise UserError(f'clip {clip}: label {label} of {labels!r} has no frame of that name or number '
+                   f'(frames {frame_names[0]} to {frame_names[-1]})')
 
 
 def _long_number(name):
   """The last number of 3 digits or more (19 in aachen_000000_000019_leftImg8bit), or None."""
-  found = re.findall(r'\d{3,}', name)
-  return int(found[-1]) if found else None
+  numbers = re.findall(r'\d{3,}', name)
+  return int(numbers[-1]) if numbers else None
 
 
-def read_clip(labels, indices, size, where='the frames'):
+def read_clip(labels: folders.FolderFrames, indices: list[int], size: tuple[int, int],
+              where: str = 'the frames') -> list[np.ndarray]:
   """The labels of one clip.
 
   Args:
-    labels: of `source`. indices: those of the clip that are not None (an entry of `match`).
+    labels: from `label_source`. indices: those of the clip that are not None (an entry of `match`).
     size: (height, width) they must have. where: whose size that is, for the message.
 
   Returns:
     [uint8 [H, W]] in order.
 
   Raises:
-    ValueError: another size; names the file.
+    UserError: another size; names the file.
   """
-  found = []
+  maps = []
   for i in indices:
     path = labels.files[i][0]
     ids = read(path)
@@ -130,5 +148,5 @@ def read_clip(labels, indices, size, where='the frames'):
       raise UserError(f'{path} has {ids.shape[1]}x{ids.shape[0]} pixels, {where} '
                        f'{size[1]}x{size[0]}; labels need one size with what they judge, and '
                        f'nothing is resized here')
-    found.append(ids)
-  return found
+    maps.append(ids)
+  return maps

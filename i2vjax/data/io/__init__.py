@@ -1,1 +1,1 @@
-"""Files of pictures and films: reading, writing, where results may go."""
+"""Picture and video files: reading, writing, checks of output paths."""

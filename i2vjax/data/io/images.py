@@ -1,10 +1,11 @@
-"""One frame on the host: reading, writing, resizing, and what its 16-bit values mean.
+"""Reading and writing picture files.
 
 Frames are `[H, W, C]` arrays: uint8 with C 1 or 3 (RGB), or uint16 with C 1 (thermal).
 """
 
 import os
 import pathlib
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
@@ -15,8 +16,7 @@ from i2vjax.data.io import tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 
-
-# it prints what is wrong with a picture, on top of the message that we raise
+# OpenCV would print what is wrong with a picture, on top of the message that we raise.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
 
@@ -24,13 +24,13 @@ class UnreadableFrame(UserError):   # noqa: N818 (named as it reads in a message
   """A frame that exists but cannot be decoded; the message names the file."""
 
 
-def is_image(path):
+def is_image(path: str | os.PathLike) -> bool:
   """True if the name ends like a picture (any case) and is not hidden."""
   path = pathlib.PurePath(path)
   return path.suffix.lower() in EXTENSIONS and not path.name.startswith('.')
 
 
-def read_image(path):
+def read_image(path: str | os.PathLike) -> np.ndarray:
   """A picture file as an array; gray stays gray, alpha is dropped, rotation tags are ignored.
 
   Returns:
@@ -46,8 +46,8 @@ def read_image(path):
   return decode_image(np.fromfile(path, np.uint8), path)   # imread: ASCII names only on Windows
 
 
-def decode_image(data, name):
-  """The bytes of a picture file as an array, as `read_image` gives it.
+def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
+  """The bytes of a picture file as an array, as `read_image` returns it.
 
   Args:
     data: bytes, or uint8 [N]. name: file, for messages.
@@ -66,8 +66,8 @@ def decode_image(data, name):
   return _channels_last(frame)
 
 
-def read_pages(path):
-  """The pages of a TIFF file in order, one at a time: arrays as of `read_image`."""
+def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray]:
+  """The pages of a TIFF file in order, one at a time, as `read_image` returns them."""
   for k, page in enumerate(tiff.pages(np.fromfile(path, np.uint8))):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
@@ -76,10 +76,10 @@ def read_pages(path):
 
 
 def _channels_last(frame):
-  """What OpenCV decoded -> [H, W, C] in RGB order."""
+  """A picture decoded by OpenCV -> [H, W, C] in RGB order."""
   if frame.ndim == 2:
     return frame[..., None]
-  if frame.shape[-1] < 3:              # gray with alpha
+  if frame.shape[-1] < 3:                          # gray with alpha
     return np.ascontiguousarray(frame[..., :1])
   if frame.dtype == np.uint16:
     if (frame[..., :1] == frame[..., :3]).all():   # thermal, stored three times
@@ -88,7 +88,7 @@ def _channels_last(frame):
   return np.ascontiguousarray(frame[..., 2::-1])
 
 
-def write_image(path, frame):
+def write_image(path: str | os.PathLike, frame: np.ndarray) -> None:
   """Write a frame; the format follows the ending. Never half a file.
 
   Args:

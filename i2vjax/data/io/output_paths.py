@@ -1,4 +1,4 @@
-"""Where results go: what may stand there, and folders that are there whole or not at all."""
+"""Checks of output paths; folders that appear whole or not at all."""
 
 import contextlib
 import glob
@@ -6,32 +6,33 @@ import os
 import pathlib
 import secrets
 import shutil
+from collections.abc import Callable, Iterator
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 
 
 @contextlib.contextmanager
-def scratch(parent):
-  """A fresh hidden folder in `parent`, on the same disk; gone with all it holds afterwards.
+def scratch(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
+  """A fresh hidden folder in `parent`, on the same disk; deleted with its content afterwards.
 
-  Folders made on the way to it are taken away again if they stayed empty.
+  Parent folders created on the way are removed again if they stayed empty.
   """
   parent = pathlib.Path(parent).expanduser().absolute()
-  made = [path for path in (parent, *parent.parents) if not path.exists()]
+  created = [path for path in (parent, *parent.parents) if not path.exists()]
   part = parent / f'.prepare-{secrets.token_hex(4)}'
   part.mkdir(parents=True)
   try:
     yield part
   finally:
     shutil.rmtree(part, ignore_errors=True)
-    with contextlib.suppress(OSError):    # the first that is not empty ends it
-      for path in made:
+    with contextlib.suppress(OSError):    # the first that is not empty ends the loop
+      for path in created:
         path.rmdir()
 
 
-def check_free(target, overwrite=False):
-  """Refuse a place that is taken: a file, or a folder with something in it.
+def check_free(target: str | os.PathLike, overwrite: bool = False) -> None:
+  """Refuse an output that exists: a file, or a folder that is not empty.
 
   Raises:
     FileExistsError: names it and what to do.
@@ -39,62 +40,71 @@ def check_free(target, overwrite=False):
   target = pathlib.Path(target)
   if target.is_dir() and (overwrite or not any(target.iterdir())):
     return
-  if target.exists():
+  if target.is_dir():
     raise FileExistsError(f'{target} exists already: use --overwrite to make it anew, or another '
-                          f'name' if target.is_dir() else f'{target}: there is a file of that name')
+                          f'name')
+  if target.exists():
+    raise FileExistsError(f'{target}: there is a file of that name')
 
 
-def check_replaceable(target, ours):
-  """Refuse to replace a folder that holds anything but what we write there ourselves.
+def check_replaceable(target: str | os.PathLike, is_ours: Callable) -> None:
+  """Refuse to replace a folder that holds anything but files of our own making.
 
   Args:
     target: folder, which need not exist.
-    ours: path -> True for a file that we write.
+    is_ours: path -> True for a file that we write.
 
   Raises:
-    FileExistsError: names the first thing that stands in the way.
+    FileExistsError: names the first foreign file.
   """
-  for folder, inner, found in os.walk(target):
-    paths = sorted(pathlib.Path(folder, name) for name in (*inner, *found))
-    foreign = [path for path in paths if path.is_symlink() or not (path.is_dir() or ours(path))]
+  for folder, inner_folders, names in os.walk(target):
+    paths = sorted(pathlib.Path(folder, name) for name in (*inner_folders, *names))
+    foreign = [path for path in paths if path.is_symlink() or not (path.is_dir() or is_ours(path))]
     if foreign:
       raise FileExistsError(f'{foreign[0]} was not written by this command, and --overwrite would '
                             f'delete it: move it, or choose another --output than {target}')
 
 
-def check_apart(input, target):
-  """Refuse an output that is the input, holds it, or lies in it; links are followed.
+def check_apart(input: str | os.PathLike, target: str | os.PathLike) -> None:
+  """Refuse an output that is the input, contains it, or is inside it; links are followed.
 
   Args:
     input: file, folder or glob.
     target: folder to be written.
 
   Raises:
-    ValueError: names both.
+    UserError: names both.
   """
   place = os.path.expanduser(str(input))
-  own = pathlib.Path(target).resolve()
-  found = [place] if os.path.lexists(place) else glob.glob(place, recursive=True)
-  for path in (pathlib.Path(name).resolve() for name in found):
-    if own == path or own in path.parents or (path in own.parents and path.is_dir()):
-      how = ('is the input itself' if own == path else
-             f'holds the input {path}' if own in path.parents else f'lies in the input {path}')
-      raise UserError(f'the output {target} {how}: choose another --output')
+  output = pathlib.Path(target).resolve()
+  inputs = [place] if os.path.lexists(place) else glob.glob(place, recursive=True)
+  for name in inputs:
+    path = pathlib.Path(name).resolve()
+    if output == path:
+      relation = 'is the input itself'
+    elif output in path.parents:
+      relation = f'holds the input {path}'
+    elif path in output.parents and path.is_dir():
+      relation = f'lies in the input {path}'
+    else:
+      continue
+    raise UserError(f'the output {target} {relation}: choose another --output')
 
 
-def check_writable(folder):
+def check_writable(folder: str | os.PathLike) -> None:
   """Find out by a trial whether files can be written to a folder, before the work begins.
 
-  Folders that the trial makes are taken away again.
+  Folders that the trial creates are removed again.
 
   Raises:
     OSError: says why not.
   """
   folder = pathlib.Path(folder).expanduser().absolute()
-  there = next(path for path in (folder, *folder.parents) if path.exists())
-  if not there.is_dir():
-    raise NotADirectoryError(f'{there} is a file: nothing can be written to {folder}'
-                             if there != folder else f'{folder} is a file: name a folder')
+  existing = next(path for path in (folder, *folder.parents) if path.exists())
+  if existing == folder and not folder.is_dir():
+    raise NotADirectoryError(f'{folder} is a file: name a folder')
+  if not existing.is_dir():
+    raise NotADirectoryError(f'{existing} is a file: nothing can be written to {folder}')
   try:
     with scratch(folder) as part:
       (part / 'trial').write_bytes(b'x' * 4096)
@@ -102,37 +112,39 @@ def check_writable(folder):
     raise OSError(f'nothing can be written to {folder}: {error.strerror}') from error
 
 
-def as_film(output, lossless):
+def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   """True if `output` names a video, False if it names a folder; refuses what is neither."""
   path = pathlib.Path(output)
-  film = video_reader.is_video(path)
+  is_video = video_reader.is_video(path)
   if lossless and path.suffix.lower() != '.mkv':
     raise UserError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
-  if not film and images.is_image(path):
+  if not is_video and images.is_image(path):
     raise UserError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
                      '.mp4')
-  return film
+  return is_video
 
 
-def check_output(input, output, film, overwrite):
+def check_output(
+  input: str | os.PathLike, output: str | os.PathLike, is_video: bool, overwrite: bool
+) -> None:
   """Refuse to write over anything, unless asked to; never over the input."""
   path = pathlib.Path(output)
   if path.exists() and os.path.exists(input) and path.samefile(input):
     raise UserError(f'{output} is the input itself: choose another output')
   if not path.exists():
-    check_writable(path.parent if film else path)
+    check_writable(path.parent if is_video else path)
     return
-  if film != path.is_file():
+  if is_video != path.is_file():
     kind = 'a folder' if path.is_dir() else 'a file'
     raise FileExistsError(f'{output}: there is {kind} of that name already')
-  if not overwrite and (film or any(path.iterdir())):
-    what = 'exists already' if film else 'exists already and is not empty'
+  if not overwrite and (is_video or any(path.iterdir())):
+    what = 'exists already' if is_video else 'exists already and is not empty'
     raise FileExistsError(f'{output} {what}: use --overwrite or another name')
-  check_writable(path.parent if film else path)
+  check_writable(path.parent if is_video else path)
 
 
-def put(source, target, part):
-  """Give a folder its place; what was there goes to the scratch folder `part`."""
+def move_into_place(source: pathlib.Path, target: pathlib.Path, part: pathlib.Path) -> None:
+  """Rename a folder to `target`; the one that was there goes to the scratch folder `part`."""
   target = pathlib.Path(target)
   target.parent.mkdir(parents=True, exist_ok=True)
   if target.exists():

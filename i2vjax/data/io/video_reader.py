@@ -1,10 +1,15 @@
-"""Video files through PyAV: what they hold, and reading them in order."""
+"""Reading video files (PyAV): facts, frames in order, rotation.
+
+A rotation that the file asks for (phones) is applied here, in `to_array`, to every frame that
+leaves this module; `VideoInfo` has the size after it. Nobody else rotates.
+"""
 
 import dataclasses
 import os
 import pathlib
 import re
 import warnings
+from collections.abc import Iterator
 from fractions import Fraction
 
 import av
@@ -17,7 +22,7 @@ from i2vjax.data.io.video_writer import SIZE_TAG, VideoWriter
 __all__ = ['UnreadableVideo', 'VideoInfo', 'VideoWriter', 'is_video', 'read_video', 'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv'
-SHORT_SECONDS = 0.5           # frames that end so long before the file does: it was cut short
+CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it was cut short
 
 
 class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
@@ -26,10 +31,11 @@ class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message
 
 @dataclasses.dataclass(frozen=True)
 class VideoInfo:
-  """What a file holds, known without decoding it.
+  """Facts about a file.
 
   Attributes:
-    path: the file. height, width: of the frames read (without padding). frames: their number.
+    path: the file. height, width: of the frames as read, without padding and after rotation.
+    frames: their number.
     rate: mean frames per second, a Fraction. seconds: from the first frame to the end of the last.
     channels: 1 or 3. dtype: 'uint8' | 'uint16'. codec: its name.
     variable: True if the time between frames varies by more than 5 ms.
@@ -47,13 +53,13 @@ class VideoInfo:
   variable: bool
 
 
-def is_video(path):
+def is_video(path: str | os.PathLike) -> bool:
   """True if the name ends like a video (any case) and is not hidden."""
   path = pathlib.PurePath(path)
   return path.suffix.lower() in ENDINGS.split() and not path.name.startswith('.')
 
 
-def open_stream(path):
+def open_stream(path: str | os.PathLike):
   """(container, its first video stream)."""
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such video: {path}')
@@ -70,8 +76,8 @@ def open_stream(path):
   return container, stream
 
 
-def kind_of(stream):
-  """(PyAV format, channels, dtype) the frames of a stream are read as."""
+def kind_of(stream) -> tuple[str, int, str]:
+  """(PyAV format, channels, dtype) that the frames of a stream are converted to."""
   name = stream.codec_context.pix_fmt or ''
   if name in ('gray', 'gray8', 'monow', 'monob'):
     return 'gray', 1, 'uint8'
@@ -80,23 +86,23 @@ def kind_of(stream):
   return 'rgb24', 3, 'uint8'
 
 
-def size_of(container, stream):
-  """(height, width) of the picture proper: our own writer notes it where it had to pad."""
+def size_of(container, stream) -> tuple[int, int]:
+  """(height, width) without padding, before rotation: our writer notes it where it had to pad."""
   match = re.search(SIZE_TAG + r' (\d+)x(\d+)', container.metadata.get('comment', ''))
   if match:
     return int(match.group(2)), int(match.group(1))
   return stream.codec_context.height, stream.codec_context.width
 
 
-def to_array(frame, kind, size):
+def to_array(frame: av.VideoFrame, kind: tuple, size: tuple[int, int]) -> np.ndarray:
   """Decoded frame -> uint8 [H, W, 1 or 3] or uint16 [H, W, 1], rotated as the file asks."""
   array = frame.to_ndarray(format=kind[0])
   array = (array[..., None] if array.ndim == 2 else array)[:size[0], :size[1]]
-  turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-  return np.ascontiguousarray(np.rot90(array, turns) if turns else array)
+  quarter_turns = round(getattr(frame, 'rotation', 0) / 90) % 4
+  return np.ascontiguousarray(np.rot90(array, quarter_turns) if quarter_turns else array)
 
 
-def time_stamps(container, stream):
+def time_stamps(container, stream) -> list[Fraction] | None:
   """Presentation times of all frames in seconds, ascending; packets are read but not decoded.
 
   None where the file does not say (some AVI files).
@@ -108,8 +114,8 @@ def time_stamps(container, stream):
   return [stamp * stream.time_base for stamp in sorted(stamps)]
 
 
-def video_info(path):
-  """VideoInfo of a file. Reads all packets, decodes one frame (for rotation)."""
+def video_info(path: str | os.PathLike) -> VideoInfo:
+  """VideoInfo of a file. Reads all packets, decodes one frame (for its rotation)."""
   container, stream = open_stream(path)
   with container:
     stamps = time_stamps(container, stream)
@@ -126,16 +132,17 @@ def video_info(path):
 
 
 def _rate(stamps, stated):
-  """Frames per second: as stated in the file where the stamps (in .mkv whole ms) agree."""
+  """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms)."""
   if len(stamps) < 2 or stamps[-1] <= stamps[0]:
     return Fraction(stated or 25)
-  seen = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
+  measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
   step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
-  close = stated and abs(seen / stated - 1) <= step
-  return Fraction(stated) if close else seen.limit_denominator(1001)
+  close = stated and abs(measured / stated - 1) <= step
+  return Fraction(stated) if close else measured.limit_denominator(1001)
 
 
-def read_video(path, damaged=None):
+def read_video(path: str | os.PathLike,
+               damaged: str | None = None) -> Iterator[tuple[np.ndarray, float]]:
   """The frames of a video in order, one at a time in memory.
 
   Args:
@@ -149,16 +156,17 @@ def read_video(path, damaged=None):
   """
   container, stream = open_stream(path)
   with container:
-    kind, size, stamps, seen = kind_of(stream), size_of(container, stream), [], Seen()
+    kind, size = kind_of(stream), size_of(container, stream)
+    stamps, counts = [], PacketCounts()
     # AVI has no presentation times, only a rate; what libraries report there is the coding order
     rate = stream.average_rate if container.format.name == 'avi' else None
-    for k, frame in enumerate(decoded(container, stream, path, damaged or 'stop', seen)):
+    for k, frame in enumerate(decoded(container, stream, path, damaged or 'stop', counts)):
       stamps.append(float(k / rate if rate else frame.time or 0))
       yield to_array(frame, kind, size), stamps[-1]
     if not stamps:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
-    lost = missing(container, stream, stamps, seen)
-  if lost <= seen.damaged:    # those were named one by one
+    lost = count_missing(container, stream, stamps, counts)
+  if lost <= counts.damaged:    # those were reported one by one
     return
   total = len(stamps) + lost
   if damaged == 'stop':
@@ -170,36 +178,37 @@ def read_video(path, damaged=None):
 
 
 @dataclasses.dataclass
-class Seen:
-  """What reading met so far: coded frames, and those among them that are damaged."""
+class PacketCounts:
+  """Coded frames read so far, and how many of them were damaged."""
 
   packets: int = 0
   damaged: int = 0
 
 
-def missing(container, stream, stamps, seen):
-  """How many frames a file should have given besides those it gave, as far as it tells.
+def count_missing(container, stream, stamps: list[float], counts: PacketCounts) -> int:
+  """How many frames are missing, as far as the file says.
 
-  MP4 knows its number of frames. Others tell how long they last: frames that end well before it
-  were cut off. Gaps between frames count only where damage was met, since cameras pause.
+  MP4 states its number of frames. Others state their duration: frames that end well before it were
+  cut off. Gaps between frames count only where damage was met, since cameras pause.
 
   Args:
-    stamps: presentation times in seconds of the frames it gave, ascending, at least one.
-    seen: Seen, all of the file.
+    stamps: presentation times in seconds of the decoded frames, ascending, at least one.
+    counts: of the whole file.
   """
   if 'mp4' in container.format.name and stream.frames:
-    return seen.damaged if seen.packets >= stream.frames else stream.frames - len(stamps)
+    return counts.damaged if counts.packets >= stream.frames else stream.frames - len(stamps)
   steps = np.diff(stamps)
   usual = float(np.median(steps)) if len(steps) else float(1 / (stream.average_rate or 25))
   if usual <= 0:
-    return seen.damaged
-  inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if seen.damaged else 0
+    return counts.damaged
+  inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if counts.damaged else 0
   tail = _end(container, stream, stamps[-1]) - stamps[-1] - usual
-  return max(seen.damaged, inner + (round(tail / usual) if tail > SHORT_SECONDS - usual else 0))
+  cut_off = round(tail / usual) if tail > CUT_SHORT_SECONDS - usual else 0
+  return max(counts.damaged, inner + cut_off)
 
 
 def _end(container, stream, seconds):
-  """Where the file says that its pictures end, in seconds; `seconds` where it does not say."""
+  """The end of the video in seconds, as the file states it; `seconds` where it does not."""
   if stream.duration:
     return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
   if container.duration and len(container.streams) == 1:
@@ -207,32 +216,37 @@ def _end(container, stream, seconds):
   return seconds
 
 
-def decoded(container, stream, path, damaged='stop', seen=None):
-  """Decoded frames from where the container stands; damage stops, or is named and left out.
+def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
+            counts: PacketCounts | None = None) -> Iterator[av.VideoFrame]:
+  """Decoded frames from the container's position on.
 
-  `seen`: a Seen that counts along.
+  Args:
+    container, stream: from `open_stream`.
+    path: for messages.
+    damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out.
+    counts: incremented on the way.
   """
-  count, wrong, seen = 0, set(), seen or Seen()
-  checked, sums = stream.codec_context.name == 'ffv1', False
+  count, wrong, counts = 0, set(), counts or PacketCounts()
+  is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
 
   def report(what, cause=None):
-    seen.damaged += 1
+    counts.damaged += 1
     if damaged == 'stop':
       raise UnreadableVideo(f'{path}: frame {what}') from cause
     warnings.warn(f'{path}: frame {what}', stacklevel=4)
   for packet in container.demux(stream):
-    seen.packets += bool(packet.size)
-    if checked and packet.size:
+    counts.packets += bool(packet.size)
+    if is_ffv1 and packet.size:
       intact = ffv1.ffv1_intact(bytes(packet))
-      sums = sums or bool(intact)   # once a frame fits its checksums, the file has them
-      if intact is False or (intact is None and sums):
+      has_checksums = has_checksums or bool(intact)   # one intact frame proves it
+      if intact is False or (intact is None and has_checksums):
         wrong.add(packet.pts)
     try:
-      got = packet.decode()
+      frames = packet.decode()
     except av.FFmpegError as error:
-      got = []
+      frames = []
       report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
-    for frame in got:
+    for frame in frames:
       count += 1
       if frame.is_corrupt or frame.pts in wrong:
         report(f'{count - 1} (from 0) is damaged')

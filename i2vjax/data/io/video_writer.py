@@ -1,4 +1,4 @@
-"""Frames into a video file: H.264 that plays everywhere, or lossless FFV1."""
+"""Writing video files: H.264 that plays everywhere, or lossless FFV1."""
 
 import contextlib
 import os
@@ -20,7 +20,7 @@ QUALITY = 18                  # x264's constant rate factor; 18 is held to be vi
 
 
 class VideoWriter:
-  """Writes a video beside its name and renames it when closed: never half a file.
+  """Writes a video under a temporary name and renames it when closed: never half a file.
 
   .mp4, .m4v, .mov: H.264 4:2:0, BT.709, which browsers play. Its sides must be even: odd frames get
   their last row or column repeated, the true size is noted in the file, and our readers cut it back
@@ -30,8 +30,8 @@ class VideoWriter:
   with VideoWriter(path, rate=25) as video: video.write(frame)
   """
 
-  def __init__(self, path, rate=25, quality=QUALITY):
-    """path: .mp4 or .mkv and kin. rate: frames per second, used for frames without a time.
+  def __init__(self, path: str | os.PathLike, rate: float | Fraction = 25, quality: int = QUALITY):
+    """path: .mp4, .m4v, .mov or .mkv. rate: frames per second, used for frames without a time.
 
     quality: H.264's constant rate factor: more is smaller and worse, 6 more halve the file.
     """
@@ -58,7 +58,7 @@ class VideoWriter:
       self.abort()
       raise
 
-  def write(self, frame, seconds=None):
+  def write(self, frame: np.ndarray, seconds: float | None = None) -> None:
     """Add a frame: uint8 [H, W, 1 or 3], or uint16 [H, W, 1] (.mkv only).
 
     Args:
@@ -84,9 +84,9 @@ class VideoWriter:
     os.replace(self.part, self.path)
 
   def abort(self):
-    """Throw away what was written."""
+    """Delete the unfinished file."""
     if self._container is not None:
-      with contextlib.suppress(OSError):   # closing flushes: a full disk would speak up once more
+      with contextlib.suppress(OSError):   # closing flushes: a full disk would raise once more
         self._container.close()
     self.part.unlink(missing_ok=True)
 
@@ -125,7 +125,7 @@ class VideoWriter:
     return 'gray16le' if self._dtype == np.uint16 else 'gray'
 
   def _picture(self, frame):
-    """The frame as the encoder takes it."""
+    """The frame in the encoder's pixel format."""
     if self.lossless:
       gray = 'gray16le' if frame.dtype == np.uint16 else 'gray'
       name = 'rgb24' if frame.shape[-1] == 3 else gray

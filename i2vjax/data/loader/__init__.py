@@ -1,1 +1,1 @@
-"""Windows of frames as training batches and test clips."""
+"""Windows of frames: training batches, sample sheets, test clips."""

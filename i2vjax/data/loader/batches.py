@@ -1,56 +1,72 @@
-"""Windows of both domains as batches for training, samples and tests (grain)."""
+"""Training batches, sample sheets and sweeps: windows of both domains (grain)."""
 
 import copy
 import functools
 import types
+from collections.abc import Iterable, Iterator
 
 import grain
 import numpy as np
 from absl import flags
+from ml_collections import ConfigDict
 
-from i2vjax import data as sources
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.data.loader import augment, memory_sampling, requirements, windows
+from i2vjax.data import open_source
+from i2vjax.data.loader import augment, memory_sampling, requirements
+from i2vjax.data.loader.windows import WindowSource
 from i2vjax.data.sources import alignment
 from i2vjax.data.transforms import resize
 
 
-def paired(data):
-  """True if a and b are to deliver the same clip and moment (supervised methods)."""
-  return bool(data.get('paired', False) or (data.source == 'scenes' and data.scenes.paired))
+def paired(data: ConfigDict) -> bool:
+  """True if a and b must show the same clip and moment (supervised methods)."""
+  return bool(data.paired or (data.source == 'scenes' and data.scenes.paired))
 
 
-def train_windows(data, extras=()):
+def train_windows(data: ConfigDict,
+                  fields: Iterable[str] = ()) -> tuple[WindowSource, WindowSource]:
   """The WindowSources (a, b) of the training split; where they are paired, frame by frame."""
-  a, b = (requirements.require_source(data, 'train', domain) for domain in 'ab')
+  a = requirements.require_source(data, 'train', 'a')
+  b = requirements.require_source(data, 'train', 'b')
   reason = alignment.mismatch(a, b) if paired(data) else None
   if reason:
     raise UserError(f'paired training (data.paired): {reason}')
+  return _train_windows(a, data, 'a', fields), _train_windows(b, data, 'b', fields)
+
+
+def _train_windows(source, data, domain, fields):
+  fields = _fields_of(domain, fields)
+  requirements.require_maps(source, fields, data, domain)
   size = functools.partial(resize.train_size, data=data)
-  found = []
-  for domain, x in zip('ab', (a, b), strict=True):
-    own = _of_domain(extras, domain)
-    requirements.require_maps(x, own, data, domain)
-    found.append(windows.WindowSource(x, data.frames, data.stride, size=size,
-                                    rule=data.thermal_range, extras=own))
-  return tuple(found)
+  return WindowSource(source, data.frames, data.stride, size=size, rule=data.thermal_range,
+                      fields=fields)
 
 
-def _of_domain(extras, domain):
-  """The extras a domain is to deliver: 'labels' is for both, 'labels_b' for b alone."""
-  return {x.removesuffix(f'_{domain}') for x in extras if x[-2:] not in ('_a', '_b')
-          or x.endswith(f'_{domain}')}
+def _fields_of(domain, fields):
+  """The fields that a domain's windows have: 'labels' is for both, 'labels_b' for b alone."""
+  names = set()
+  for field in fields:
+    if not field.endswith(('_a', '_b')):
+      names.add(field)
+    elif field.endswith(f'_{domain}'):
+      names.add(field.removesuffix(f'_{domain}'))
+  return names
 
 
-def steps_per_epoch(config):
+def steps_per_epoch(config: ConfigDict) -> int:
   """Steps in which the longer domain is seen once: max(|A|, |B|) windows over the global batch."""
-  longest = max(len(x) for x in train_windows(config.data))
-  return -(-longest // config.data.batch)
+  a, b = train_windows(config.data)
+  return _steps_per_epoch(config, a, b)
 
 
-def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
-  """Endless training batches, made ahead of the device.
+def _steps_per_epoch(config, a, b):
+  return -(-max(len(a), len(b)) // config.data.batch)
+
+
+def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0, 1),
+                   fields: Iterable[str] = (), table: dict | None = None) -> grain.DatasetIterator:
+  """Endless training batches, prepared ahead of the device.
 
   Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Draws depend
   on the seed and the position alone, not on threads or on the number of processes: with a fixed
@@ -60,25 +76,27 @@ def train_iterator(config, batch, process=(0, 1), extras=(), table=None):
     config: the run's config (`data`, `seed`).
     batch: windows per batch of THIS process (`parallel.local_batch`).
     process: (index, count) of this process.
-    extras: also deliver 'labels' or 'edges' ([b, T, H, W] uint8), 'index' ([b] int32, the window's
-      number), or 'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W,
-      2] float32 in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a',
-      'flow_fwd_b', entry k on frame k and pointing to k + 1, NaN where it is not known; resized,
-      cut, mirrored and reversed with the frames. A method asks for extras by its
-      `batch_extras(config)`, with '_a' or '_b' for one domain.
-    table: of a method's `pairing`; windows of a are then chosen by it (`memory_sampling.MemorySampler`). Positions
-      in the stream mean the same with and without.
+    fields: a method's `batch_fields(config)`, with '_a' or '_b' for one domain:
+      'labels' or 'edges': [b, T, H, W] uint8.
+      'index': [b] int32, the window's number.
+      'flow', where the source knows it (`has_flow`): 'flow_a', 'flow_b' [b, T-1, H, W, 2] float32
+        in pixels, entry k on frame k + 1 and pointing to frame k, and 'flow_fwd_a', 'flow_fwd_b',
+        entry k on frame k and pointing to k + 1; NaN where it is unknown; resized, cropped,
+        flipped and reversed with the frames.
+    table: chooses the windows of a (`memory_sampling.MemorySampler`). Positions in the stream mean
+      the same with and without it.
 
   Returns:
-    grain iterator of {'a': [b, T, H, W, C] uint8 or uint16, 'limits_a': [b, 2] float32, 'b': ...,
-    'limits_b': ...} and extras such as 'labels_a'. `get_state()` and `set_state()` continue with
-    the very next batch.
+    grain iterator of {'a': [b, T, H, W, C] uint8 or uint16, 'range_a': [b, 2] float32 (the raw
+    values that become -1 and 1), 'b': ..., 'range_b': ...} and fields such as 'labels_a'.
+    `get_state()` and `set_state()` continue with the very next batch.
   """
   data = config.data
   _check(data)
-  both = train_windows(data, extras)
-  pairs = _pairs(config, *both) if table is None else _chosen_by_memory(config, *both, table)
-  dataset = pairs[process[0]::process[1]].map(_join).batch(batch, drop_remainder=True)
+  a, b = train_windows(data, fields)
+  pairs = _pairs(config, a, b) if table is None else _memory_pairs(config, a, b, table)
+  index, count = process
+  dataset = pairs[index::count].map(_to_batch_names).batch(batch, drop_remainder=True)
   options = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
   dataset = dataset.to_iter_dataset(options)
   if data.workers:
@@ -92,68 +110,75 @@ def _check(data):
   for name in ('frames', 'stride', 'batch', 'prefetch'):
     if data[name] < 1:
       raise UserError(f'data.{name}={data[name]} must be at least 1')
-  load, crop = (ops.hw(x) for x in (data.load_size, data.crop_size))
+  load, crop = ops.hw(data.load_size), ops.hw(data.crop_size)
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
     raise UserError(f'data.load_size={load} is smaller than data.crop_size={crop}')
 
 
-def _random_crop(data):
-  return augment.RandomCrop(data.crop_size, data.flip, data.get('flip_time', 0.0))
+# ---- endless streams of pairs of windows
 
 
 def _pairs(config, a, b):
   """Endless pairs; with `data.finetune_no_crop` uncropped from where the rate decays (CUT)."""
-  make = _paired if paired(config.data) else _unpaired
+  make = _aligned_pairs if paired(config.data) else _independent_pairs
   pairs = make(config, a, b)
   if not config.data.finetune_no_crop:
     return pairs
-  cropped = _constant_steps(config.train, -(-max(len(a), len(b)) // config.data.batch))
-  cropped *= config.data.batch
-  late = make(config, *(_uncropped(x, config.data) for x in (a, b)))
-  return grain.MapDataset.concatenate([pairs[:cropped], late[cropped:]])
+  steps = _steps_before_decay(config.train, _steps_per_epoch(config, a, b))
+  cropped = steps * config.data.batch
+  uncropped = make(config, _without_crop(a, config.data), _without_crop(b, config.data))
+  return grain.MapDataset.concatenate([pairs[:cropped], uncropped[cropped:]])
 
 
-def _chosen_by_memory(config, a, b, table):
+def _independent_pairs(config, a, b):
+  """Endless pairs of windows, drawn and cropped independently."""
+  sides = [_shuffled(a, 2 * config.seed), _shuffled(b, 2 * config.seed + 1)]
+  sides = [side.random_map(_random_crop(config.data)) for side in sides]
+  return grain.experimental.ZipMapDataset(sides)
+
+
+def _aligned_pairs(config, a, b):
+  """Endless pairs of the same window in both domains, cropped alike."""
+  pairs = _shuffled(AlignedWindows(a, b), 2 * config.seed)
+  return pairs.random_map(_random_crop(config.data))
+
+
+def _memory_pairs(config, a, b, table):
   """Endless pairs whose window of a is chosen for the window of b."""
-  cut = _random_crop(config.data)
-  return (grain.MapDataset.source(b).seed(2 * config.seed + 1).shuffle().repeat(None)
-          .random_map(cut).random_map(memory_sampling.MemorySampler(a, table, cut)))
+  random_crop = _random_crop(config.data)
+  windows_b = _shuffled(b, 2 * config.seed + 1).random_map(random_crop)
+  return windows_b.random_map(memory_sampling.MemorySampler(a, table, random_crop))
 
 
-def _constant_steps(train, per_epoch):
-  """Steps before the learning rate decays (schedules.py)."""
+def _shuffled(source, seed):
+  """Endless items of a source, in a new order each epoch."""
+  return grain.MapDataset.source(source).seed(seed).shuffle().repeat(None)
+
+
+def _random_crop(data):
+  return augment.RandomCrop(data.crop_size, data.flip, data.flip_time)
+
+
+def _steps_before_decay(train, per_epoch):
+  """Steps before the learning rate decays (run/schedules.py)."""
   if train.steps:
     return train.steps - int(train.steps * train.decay_fraction)
   return train.epochs * per_epoch
 
 
-def _uncropped(window, data):
-  """The same windows with `crop_size` in the place of `load_size`: the crop takes all of them."""
+def _without_crop(windows, data):
+  """The same windows with `crop_size` in place of `load_size`: the crop then takes all of them."""
   sizes = types.SimpleNamespace(load_size=data.crop_size, crop_size=data.crop_size,
                                 resize=data.resize)
-  window = copy.copy(window)
-  window.size = functools.partial(resize.train_size, data=sizes)
-  return window
+  windows = copy.copy(windows)
+  windows.size = functools.partial(resize.train_size, data=sizes)
+  return windows
 
 
-def _unpaired(config, a, b):
-  """Endless pairs of windows, drawn and cut independently."""
-  sides = [grain.MapDataset.source(x).seed(2 * config.seed + k).shuffle().repeat(None)
-           .random_map(_random_crop(config.data)) for k, x in enumerate((a, b))]
-  return grain.experimental.ZipMapDataset(sides)
-
-
-def _paired(config, a, b):
-  """Endless pairs of the same window in both domains, cut alike."""
-  both = Both(a, b)
-  return (grain.MapDataset.source(both).seed(2 * config.seed).shuffle().repeat(None)
-          .random_map(_random_crop(config.data)))
-
-
-class Both:
+class AlignedWindows:
   """Two aligned WindowSources as one source of tuples."""
 
-  def __init__(self, a, b):
+  def __init__(self, a: WindowSource, b: WindowSource):
     self.a, self.b = a, b
 
   def __len__(self):
@@ -163,10 +188,10 @@ class Both:
     return self.a[i], self.b[i]
 
   def __repr__(self):
-    return f'Both({self.a!r}, {self.b!r})'
+    return f'AlignedWindows({self.a!r}, {self.b!r})'
 
 
-def _join(pair):
+def _to_batch_names(pair):
   """(window a, window b) -> one flat item with the batch's names."""
   item = {}
   for domain, window in zip('ab', pair, strict=True):
@@ -175,35 +200,40 @@ def _join(pair):
   return item
 
 
-def sweep(config, batch):
-  """Every training window of a once, as `memory_sampling.sweep` gives them."""
+# ---- other batches
+
+
+def sweep(config: ConfigDict, batch: int) -> Iterator[dict]:
+  """Every training window of a once, as batches of `memory_sampling.sweep`."""
   source, _ = train_windows(config.data)
   return memory_sampling.sweep(source, ops.hw(config.data.crop_size), config.seed, batch)
 
 
-def sample_windows(config, count, split='test', extras=()):
+def sample_windows(config: ConfigDict, count: int, split: str = 'test',
+                   fields: Iterable[str] = ()) -> dict:
   """One batch of fixed windows for contact sheets, spread evenly over the split.
 
-  Where the split lacks a domain, its training windows stand in. Whole frames resized to
+  A domain that the split lacks is replaced by its training windows. Whole frames resized to
   `crop_size`; with resize 'width' or 'none' the middle of the training frame.
 
   Returns:
-    A batch as of `train_iterator`, `count` windows, the two domains aligned where their clips are.
+    A batch like those of `train_iterator`, `count` windows, the two domains aligned where their
+    clips are.
   """
   data = config.data
-  items = []
-  for window in _sample_sources(data, split, extras):
-    places = np.linspace(0, len(window) - 1, count + 2).astype(int)[1:-1]
-    items.append([augment.center_crop(window[i], data.crop_size) for i in places])
-  joined = [_join(pair) for pair in zip(*items, strict=True)]
-  return {name: np.stack([x[name] for x in joined]) for name in joined[0]}
+  windows_a = _sample_windows(data, split, 'a', fields, count)
+  windows_b = _sample_windows(data, split, 'b', fields, count)
+  items = [_to_batch_names(pair) for pair in zip(windows_a, windows_b, strict=True)]
+  return {name: np.stack([item[name] for item in items]) for name in items[0]}
 
 
-def _sample_sources(data, split, extras):
+def _sample_windows(data, split, domain, fields, count):
+  """`count` windows of one domain, spread evenly and cropped to the middle."""
+  source = open_source(data, split, domain)
+  if source is None:
+    source = requirements.require_source(data, 'train', domain)
   rule = resize.test_size if data.resize == 'square' else resize.train_size
-  for domain in 'ab':
-    found = sources.open_source(data, split, domain) or requirements.require_source(
-      data, 'train', domain
-    )
-    yield windows.WindowSource(found, data.frames, size=functools.partial(rule, data=data),
-                             rule=data.thermal_range, extras=_of_domain(extras, domain))
+  windows = WindowSource(source, data.frames, size=functools.partial(rule, data=data),
+                         rule=data.thermal_range, fields=_fields_of(domain, fields))
+  places = np.linspace(0, len(windows) - 1, count + 2).astype(int)[1:-1]
+  return [augment.center_crop(windows[i], data.crop_size) for i in places]

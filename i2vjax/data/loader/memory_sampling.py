@@ -1,19 +1,26 @@
-"""Windows of a chosen for what a window of b shows: memory-guided sample selection (MornGAN).
+"""Memory-guided sampling (MornGAN): windows of a chosen to match those of b.
 
-A table says what each window of a holds of rare classes, and in which of its crops. The pair is a
+A table has, for each window of a, the shares of rare classes in one of its crops. The pair is a
 function of the seed, of the position in the stream, of the window of b and of the table alone: a
 resumed run repeats it.
 """
+
+from collections.abc import Iterator
 
 import grain
 import numpy as np
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import augment
+from i2vjax.data.loader.windows import WindowSource
 
 
-def rare_direction(labels, ids):
+def rare_direction(labels: np.ndarray, ids: tuple[int, ...]) -> np.ndarray:
   """Direction of the shares of some classes, less their mean (Eq. 11 of the paper).
+
+  The NumPy twin of `losses.pseudo_labels.rare_direction`: this one runs in the loader's threads and
+  processes, which must not touch the device; the table it is compared with comes from the device.
+  tests/data/loader/test_memory_sampling.py holds the two together.
 
   Args:
     labels: integer array of any shape. ids: tuple of K classes.
@@ -28,43 +35,47 @@ def rare_direction(labels, ids):
 
 
 class MemorySampler(grain.transforms.RandomMap):
-  """A cut window of b -> (a cut window of a, that of b).
+  """A cropped window of b -> (a cropped window of a, that of b).
 
-  One of the `top` windows of a whose rare classes are shared out most alike, in the crop in which
-  they were seen; any window and crop where b shows no rare class.
+  One of the `top` windows of a whose shares of rare classes are most alike, in the crop that the
+  table was made from; any window and crop where b shows no rare class.
   """
 
-  def __init__(self, source, table, cut):
-    """source: WindowSource of a. table: {'vector' [N, K], 'corner' [N, 2], 'classes' [K], 'top'}.
+  def __init__(self, source: WindowSource, table: dict, random_crop: augment.RandomCrop):
+    """Sampling by one table.
 
     Args:
-      cut: augment.RandomCrop of both domains.
+      source: WindowSource of a, N windows.
+      table: {'vector' [N, K], 'corner' [N, 2], 'classes' [K], 'top'}.
+      random_crop: of both domains.
 
     Raises:
-      ValueError: the table is not one of this source.
+      UserError: the table is not one of this source.
     """
     if len(table['vector']) != len(source):
       raise UserError(f'a memory of {len(table["vector"])} windows does not belong to {source!r}, '
                        f'which has {len(source)}')
-    self.source, self.table, self.cut = source, table, cut
+    self.source, self.table, self.random_crop = source, table, random_crop
 
   def random_map(self, element, rng):
-    """The pair, both as of a WindowSource."""
+    """The pair of windows, in the form of `WindowSource`."""
     vector = rare_direction(element['labels'], tuple(self.table['classes']))
     if not vector.any():
-      return self.cut.random_map(self.source[int(rng.integers(len(self.source)))], rng), element
+      window = self.source[int(rng.integers(len(self.source)))]
+      return self.random_crop.random_map(window, rng), element
     best = most_alike(self.table['vector'], vector, int(self.table['top']))
     i = int(rng.choice(best))
-    flip = bool(rng.random() < 0.5) and self.cut.flip
-    reverse = bool(rng.random() < self.cut.flip_time)
+    flip = bool(rng.random() < 0.5) and self.random_crop.flip
+    reverse = bool(rng.random() < self.random_crop.flip_time)
     corner = tuple(int(x) for x in self.table['corner'][i])
-    return augment.crop(self.source[i], corner, self.cut.size, flip, reverse), element
+    size = self.random_crop.size
+    return augment.crop(self.source[i], corner, size, flip, reverse), element
 
 
-def most_alike(vectors, vector, top):
+def most_alike(vectors: np.ndarray, vector: np.ndarray, top: int) -> np.ndarray:
   """Rows of [N, K] with the `top` largest products with [K], in order; all where there are fewer.
 
-  Below 0: those with the -top smallest.
+  top < 0: those with the -top smallest.
   """
   alike, top = np.sign(top) * (vectors @ vector), abs(top)
   if len(alike) <= top:
@@ -72,15 +83,15 @@ def most_alike(vectors, vector, top):
   return np.sort(np.argpartition(-alike, top - 1)[:top])
 
 
-def sweep(source, size, seed, batch):
-  """Every window of a source once, in order, each in one crop that seed and number draw.
+def sweep(source: WindowSource, size: tuple[int, int], seed: int, batch: int) -> Iterator[dict]:
+  """Every window of a source once, in order, each in one crop drawn by seed and number.
 
   Args:
     source: WindowSource of a. size: (height, width) of the crop.
     batch: windows at a time; the last one is repeated to fill up.
 
   Yields:
-    {'a': [batch, T, H, W, C] raw, 'limits_a': [batch, 2], 'corner': [batch, 2] int (row, column),
+    {'a': [batch, T, H, W, C] raw, 'range_a': [batch, 2], 'corner': [batch, 2] int (row, column),
     'index': [batch] numbers of the windows}.
   """
   for start in range(0, len(source), batch):
@@ -88,8 +99,8 @@ def sweep(source, size, seed, batch):
     items, corners = [], []
     for i in index:
       item, rng = source[i], np.random.default_rng((seed, int(i)))
-      room = [a - b + 1 for a, b in zip(item['frames'].shape[1:3], size, strict=True)]
-      corners.append([int(rng.integers(n)) for n in room])
-      items.append(augment.crop(item, corners[-1], size))
-    yield {'a': np.stack([x['frames'] for x in items]), 'corner': np.array(corners),
-           'limits_a': np.stack([x['limits'] for x in items]), 'index': index}
+      corner = augment.random_corner(item['frames'].shape[1:3], size, rng)
+      corners.append(corner)
+      items.append(augment.crop(item, corner, size))
+    yield {'a': np.stack([item['frames'] for item in items]), 'corner': np.array(corners),
+           'range_a': np.stack([item['range'] for item in items]), 'index': index}

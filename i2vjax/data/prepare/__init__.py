@@ -1,1 +1,1 @@
-"""Footage and published sets, made ready for training."""
+"""Preparation of data: own footage as folders, published sets as records."""

@@ -1,115 +1,122 @@
-"""Clips in whatever people keep them: videos, TIFF sequences, folders, frames side by side."""
+"""Reading any footage as recordings: videos, TIFF sequences, folders, strips."""
 
 import collections
 import dataclasses
+import os
 import pathlib
-from typing import Any
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import tqdm
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import clip_splitting, folders
 
-SKIP = 'Or leave such frames out: --on_damage=skip'
+ADVICE = 'Or leave such frames out: --on_damage=skip'
 
 
 @dataclasses.dataclass(frozen=True)
-class Clip:
-  """A clip to be written.
+class Recording:
+  """A clip to be written to a folder of frames.
 
   Attributes:
-    name: folder below the output. unit: clips of one unit go to the same split.
-    count: frames, None where that is not known. read: () -> iterator of (where, frame, name of
-      the file to write, file to copy if nothing is changed or '').
+    name: folder below the output.
+    unit: recordings of one unit go to the same split.
+    count: frames, None where that is not known.
+    read: () -> iterator of (where, frame, name of the file to write, file to copy if nothing is
+      changed or '').
   """
 
   name: str
   unit: str
   count: int | None
-  read: Any
+  read: Callable[[], Iterator[tuple[str, np.ndarray, str, str]]]
 
 
-def find_clips(input, data, on_damage='stop', show=True):
+def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str = 'stop',
+                    show: bool = True) -> list[Recording]:
   """The clips of a video, a TIFF of several pages, or a folder or glob of videos or pictures."""
   if pathlib.Path(input).is_file() and images.is_image(input):
-    return [_pages_clip(input)]
-  pictures, videos = folders.search(input)
-  if videos:
-    return [_video_clip(path, name, on_damage)
-            for path, name in folders.unique_names(videos).items()]
-  parts = folders.strips(data.frames_per_image)
+    return [_from_pages(input)]
+  pictures, video_files = folders.find_files(input)
+  if video_files:
+    names = folders.unique_names(video_files)
+    return [_from_video(path, names[path], on_damage) for path in video_files]
+  parts = folders.frames_per_file(data.frames_per_image)
   if parts == 1:
     folders.warn_strips(pictures)
-  clips = clip_splitting.cut_clips(input, pictures, data.clip_regex, data.max_gap, parts)
+  clips = clip_splitting.split_clips(input, pictures, data.clip_regex, data.max_gap, parts)
   source = folders.FolderFrames(input, clips, parts)
   if any(count > 1 for _, _, count in source.files):
     return join_strips(source, show)
-  return [Clip(name, name, length, _reader(source, start, length, on_damage))
-          for name, start, length in source.clips]
+  return [_from_pictures(source, clip, on_damage) for clip in source.clips]
 
 
-def _pages_clip(path):
+def _from_pages(path):
   def read():
     for k, frame in enumerate(images.read_pages(path)):
       yield f'{path}, page {k}', frame, f'{k:06d}', ''
-  return Clip(pathlib.Path(path).stem, path, None, read)
+  return Recording(pathlib.Path(path).stem, path, None, read)
 
 
-def _video_clip(path, name, on_damage):
+def _from_video(path, name, on_damage):
   def read():
     try:
       for k, (frame, _) in enumerate(video_reader.read_video(path, on_damage)):
         yield f'{path}, frame {k}', frame, f'{k:06d}', ''
     except video_reader.UnreadableVideo as error:
-      raise video_reader.UnreadableVideo(f'{error}. {SKIP}' if on_damage == 'stop' else str(error)
-                                  ) from error
-  return Clip(name, name, video_reader.video_info(path).frames, read)
+      message = f'{error}. {ADVICE}' if on_damage == 'stop' else str(error)
+      raise video_reader.UnreadableVideo(message) from error
+  return Recording(name, name, video_reader.video_info(path).frames, read)
 
 
-def _reader(source, start, length, on_damage):
-  stems = [pathlib.Path(file).stem for file, _, _ in source.files[start:start + length]]
-  unique = len(set(stems)) == length
+def _from_pictures(source, clip, on_damage):
+  files = [file for file, _, _ in source.files[clip.start:clip.start + clip.length]]
+  stems = [pathlib.Path(file).stem for file in files]
+  unique = len(set(stems)) == clip.length
 
   def read():
-    for k in range(length):
-      path = source.files[start + k][0]
+    for k, file in enumerate(files):
       try:
-        frame = source.read(start + k)['frame']
+        frame = source.read(clip.start + k)['frame']
       except images.UnreadableFrame as error:
         if on_damage == 'stop':
-          raise images.UnreadableFrame(f'{error} {SKIP}') from error
+          raise images.UnreadableFrame(f'{error} {ADVICE}') from error
         tqdm.tqdm.write(f'skipped: {error}')
         continue
-      yield path, frame, stems[k] if unique else f'{k:06d}', path
-  return read
+      yield file, frame, stems[k] if unique else f'{k:06d}', file
+  return Recording(clip.name, clip.name, clip.length, read)
 
 
-def join_strips(source, show=True):
-  """Strips as clips; strips that share frames, bit for bit, become one longer clip.
+# ---- strips
 
-  Recycle-GAN's tools cut a strip for every frame, so that each frame lies in three of them.
+
+def join_strips(source: folders.FolderFrames, show: bool = True) -> list[Recording]:
+  """Strips as recordings; strips that share frames, bit for bit, become one longer recording.
+
+  Recycle-GAN's tools write a strip for every frame, so that each frame is in three of them.
   """
-  chains, chain, tail = [], [], None
+  chains, chain, previous = [], [], None
   first = source.read(0)['frame'].shape
   for name, start, length in tqdm.tqdm(source.clips, 'comparing', unit='strip',
                                        disable=None if show else True):
-    pieces = [source.read(start + k)['frame'] for k in range(length)]
-    if pieces[0].shape[:2] != first[:2]:
-      raise UserError(f'{source.files[start][0]}: {length} frames of {_size(pieces[0].shape)} '
+    frames = [source.read(start + k)['frame'] for k in range(length)]
+    if frames[0].shape[:2] != first[:2]:
+      raise UserError(f'{source.files[start][0]}: {length} frames of {_size(frames[0].shape)} '
                        f'pixels, but {source.files[0][0]} has {_size(first)}. Strips of one '
                        f'folder must have one size.')
     folder = str(pathlib.PurePosixPath(name).parent) if '/' in name else ''
-    overlap = _overlap(tail, pieces) if chain and chain[0][1] == folder else 0
+    overlap = _overlap(previous, frames) if chain and chain[0][1] == folder else 0
     if not overlap and chain:
       chains.append(chain)
       chain = []
     chain.append((name, folder, range(start + overlap, start + length)))
-    tail = pieces
+    previous = frames
   chains.append(chain)
-  alone = collections.Counter(chain[0][1] for chain in chains)
-  return [_chain_clip(source, chain, alone[chain[0][1]] == 1) for chain in chains]
+  chains_in = collections.Counter(chain[0][1] for chain in chains)   # each folder
+  return [_from_chain(source, chain, chains_in[chain[0][1]] == 1) for chain in chains]
 
 
 def _size(shape):
@@ -117,21 +124,24 @@ def _size(shape):
 
 
 def _overlap(before, after):
-  """Frames that the end of one strip shares with the beginning of the next."""
+  """Number of frames that the end of one strip shares with the beginning of the next."""
   for count in range(len(after) - 1, 0, -1):
-    pairs = list(zip(before[-count:], after[:count], strict=True))
+    pairs = zip(before[-count:], after[:count], strict=True)
     if all(np.array_equal(x, y) and np.ptp(x) > 0 for x, y in pairs):
       return count
   return 0
 
 
-def _chain_clip(source, chain, alone):
+def _from_chain(source, chain, only_one):
+  """Strips that overlap as one recording, named after the folder if that has no other chain."""
   name, folder, _ = chain[0]
-  name = folder if alone and folder else name
-  indices = [i for _, _, part in chain for i in part]
+  name = folder if only_one and folder else name
+  indices = []
+  for _, _, frames in chain:
+    indices += frames
 
   def read():
     for k, i in enumerate(indices):
       yield source.where(i), source.read(i)['frame'], f'{k:06d}', ''
   # strips that do not overlap may still be neighbors in time: then their folder is one recording
-  return Clip(name, name if len(chain) > 1 else f'{folder}/', len(indices), read)
+  return Recording(name, name if len(chain) > 1 else f'{folder}/', len(indices), read)

@@ -1,7 +1,7 @@
-"""Footage people have, made ready for training.
+"""The prepare command: own footage as frames, published sets as records.
 
-Videos and strips become folders of frames, clips go to train or test, published sets become TFDS
-records. Everything is written beside its place and renamed when it is whole.
+Clips go to train or test as a whole. Everything is written under a temporary name beside its place
+and renamed when it is complete.
 """
 
 import collections
@@ -9,37 +9,44 @@ import os
 import pathlib
 import shutil
 
+import numpy as np
 import tqdm
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
-from i2vjax.data.sources import records as tfds_source
+from i2vjax.data.prepare.ingest import Recording
+from i2vjax.data.sources.records import DATA_DIR
 from i2vjax.data.transforms import resize
 
 
-def records(dataset, manual_dir, data_dir=None, *, overwrite=False, show=True, limit=0):
+def records(dataset: str, manual_dir: str, data_dir: str | None = None, *,
+            overwrite: bool = False, show: bool = True,
+            limit: int = 0) -> tuple[pathlib.Path, dict[str, int]]:
   """A published set as TFDS records; `published.build` with a default place.
 
   Returns:
     (folder of the records, {split: frames}).
   """
-  place = data_dir or os.environ.get('TFDS_DATA_DIR') or tfds_source.DATA_DIR
+  place = data_dir or os.environ.get('TFDS_DATA_DIR') or DATA_DIR
   return published.build(dataset, manual_dir, place, overwrite, show, limit)
 
 
-def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_clips=(),
-            overwrite=False, on_damage='stop', show=True):
+def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
+            size: tuple[int, int] | None = None, test_share: float = 0.0,
+            test_clips: tuple[str, ...] = (), overwrite: bool = False, on_damage: str = 'stop',
+            show: bool = True) -> dict[str, tuple[int, int]]:
   """Write videos, strips, TIFF sequences or folders of frames as folders of frames, one per clip.
 
   Frames that need no change are copied byte for byte, all others become PNG of 8 or 16 bits.
 
   Args:
     input: video, TIFF of several pages, folder or glob of any of them.
-    output: folder to be made.
+    output: folder to be written.
     data: config.data: `frames_per_image` (strips), `clip_regex` and `max_gap` (flat folders).
     domain: 'a' | 'b': write OUTPUT/trainA and testA (B), as `data.root` reads them. '': OUTPUT
-      itself, or OUTPUT/train and test where clips are shared out.
+      itself, or OUTPUT/train and test where there are both.
     size: (height, width) of the frames; None: as they are.
     test_share: share of the clips for testing, spread evenly over their order; whole clips only.
     test_clips: or the names of these clips.
@@ -50,52 +57,62 @@ def footage(input, output, data, *, domain='', size=None, test_share=0.0, test_c
     {folder: (clips, frames)}.
 
   Raises:
-    ValueError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip, an
+    UserError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip, an
       output that overlaps the input.
     FileExistsError: the output is there. FileNotFoundError: no input. OSError: no room.
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
-  clips = ingest.find_clips(input, data, on_damage, show)
-  shared = share_out(clips, test_share, test_clips)
+  recordings = ingest.find_recordings(input, data, on_damage, show)
+  recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
-  targets = {split: place_of(output, split, domain, bool(test_share or test_clips))
-             for split in ('train', 'test') if shared[split]}
-  for target in targets.values():
+  has_test = bool(test_share or test_clips)
+  targets = {split: target_folder(output, split, domain, has_test)
+             for split in ('train', 'test') if recordings_of[split]}
+  _check_targets(input, output, targets.values(), overwrite)
+  written = {}
+  parent = output.parent if output in targets.values() else output
+  with output_paths.scratch(parent) as part, _progress_bar(recordings, show) as bar:
+    for split, target in targets.items():
+      flat = len(recordings) == 1 and target == output   # a single clip needs no sub-folder
+      counts = []
+      for recording in recordings_of[split]:
+        folder = part / split / ('' if flat else recording.name)
+        counts.append(write_recording(recording, folder, size, bar))
+      written[str(target)] = len(counts), sum(counts)
+    for split, target in targets.items():
+      output_paths.move_into_place(part / split, target, part)
+  return written
+
+
+def _check_targets(input, output, targets, overwrite):
+  """Refuse, before any work, what could not be written or would destroy something."""
+  for target in targets:
     output_paths.check_apart(input, target)
     output_paths.check_free(target, overwrite)
     output_paths.check_replaceable(target, images.is_image)
   output_paths.check_writable(output)
-  count = sum(clip.count or 0 for clip in clips)
-  done = {}
-  with (
-    output_paths.scratch(output.parent if output in targets.values() else output) as part,
-    tqdm.tqdm(
-      total=count or None, unit='frame', disable=None if show else True, dynamic_ncols=True
-    ) as bar,
-  ):
-    for split, target in targets.items():
-      alone = len(clips) == 1 and target == output
-      written = [write_clip(clip, part / split / ('' if alone else clip.name), size, bar)
-                 for clip in shared[split]]
-      done[str(target)] = len(written), sum(written)
-    for split, target in targets.items():
-      output_paths.put(part / split, target, part)
-  return done
 
 
-def place_of(output, split, domain, shared):
+def _progress_bar(recordings, show):
+  count = sum(recording.count or 0 for recording in recordings)
+  return tqdm.tqdm(total=count or None, unit='frame', disable=None if show else True,
+                   dynamic_ncols=True)
+
+
+def target_folder(output: pathlib.Path, split: str, domain: str, has_test: bool) -> pathlib.Path:
   """Folder of one split."""
   if domain:
     return output / f'{split}{domain.upper()}'
-  return output / split if shared else output
+  return output / split if has_test else output
 
 
-# ---- train and test -----------------------------------------------------------------------------
+# ---- train and test
 
 
-def share_out(clips, share=0.0, names=()):
-  """{'train', 'test': clips}, every clip (and strips of one folder together) on one side.
+def split_recordings(recordings: list[Recording], share: float = 0.0,
+                     names: tuple[str, ...] = ()) -> dict[str, list[Recording]]:
+  """{'train', 'test': recordings}; each (and strips of one folder together) in one split.
 
   The test clips are spread evenly over the order of the names, so that the same names are chosen
   in both domains of paired footage.
@@ -104,42 +121,48 @@ def share_out(clips, share=0.0, names=()):
     raise UserError(f'--test_share={share:g}: a share of the clips, from 0 to 1')
   if share and names:
     raise UserError('--test_share and --test_clips both say which clips are for testing: give one')
-  units = list(dict.fromkeys(clip.unit for clip in clips))
-  if names:
-    known = [clip.name for clip in clips]
-    lost = [name for name in names if name not in known]
-    if lost:
-      raise UserError(f'--test_clips: there is no clip {lost[0]}, but {", ".join(known[:12])}'
-                       f'{" ..." if len(known) > 12 else ""}')
-    chosen = {clip.unit for clip in clips if clip.name in names}
-  else:
-    chosen = set(_spread(units, share))
-  if share < 1 and chosen and len(chosen) == len(units):
-    raise UserError(f'these {len(clips)} clips are one recording, which cannot be both trained on '
-                     'and tested: a split goes by clips, never by frames. Give footage of several '
-                     'clips (--config.data.clip_regex or --config.data.max_gap cut flat folders), '
-                     'or --test_share=1 for other footage')
-  sides = collections.defaultdict(list)
-  for clip in clips:
-    sides['test' if clip.unit in chosen else 'train'].append(clip)
-  return {side: sides[side] for side in ('train', 'test')}
+  units = list(dict.fromkeys(recording.unit for recording in recordings))
+  test_units = _named_units(recordings, names) if names else _spread_units(units, share)
+  if share < 1 and test_units and len(test_units) == len(units):
+    raise UserError(f'these {len(recordings)} clips are one recording, which cannot be both '
+                     'trained on and tested: a split goes by clips, never by frames. Give footage '
+                     'of several clips (--config.data.clip_regex or --config.data.max_gap cut flat '
+                     'folders), or --test_share=1 for other footage')
+  splits = collections.defaultdict(list)
+  for recording in recordings:
+    splits['test' if recording.unit in test_units else 'train'].append(recording)
+  return {'train': splits['train'], 'test': splits['test']}
 
 
-def _spread(units, share):
-  count = max(1, round(share * len(units))) if share else 0
-  return [units[int((k + 0.5) * len(units) / count)] for k in range(count)]
+def _named_units(recordings, names):
+  """Units of the recordings of these names; refuses a name that none has."""
+  existing = [recording.name for recording in recordings]
+  missing = [name for name in names if name not in existing]
+  if missing:
+    raise UserError(f'--test_clips: there is no clip {missing[0]}, but {", ".join(existing[:12])}'
+                     f'{" ..." if len(existing) > 12 else ""}')
+  return {recording.unit for recording in recordings if recording.name in names}
 
 
-# ---- writing ------------------------------------------------------------------------------------
+def _spread_units(units, share):
+  """A share of the units, at least one, spread evenly over their order; none for a share of 0."""
+  if not share:
+    return set()
+  count = max(1, round(share * len(units)))
+  return {units[int((k + 0.5) * len(units) / count)] for k in range(count)}
 
 
-def write_clip(clip, folder, size, bar):
-  """Write the frames of a clip; returns their number."""
-  count, kind = 0, None
+# ---- writing
+
+
+def write_recording(recording: Recording, folder: pathlib.Path, size: tuple[int, int] | None,
+                    bar: tqdm.tqdm) -> int:
+  """Write the frames of a recording; returns their number."""
+  count, first = 0, None
   folder.mkdir(parents=True, exist_ok=True)
-  for where, frame, name, file in clip.read():
-    kind = kind or (where, frame.shape, frame.dtype)
-    _same_kind(kind, where, frame)
+  for where, frame, name, file in recording.read():
+    first = first or (where, frame.shape, frame.dtype)
+    _check_same_kind(first, where, frame)
     if file and (size is None or frame.shape[:2] == size):
       shutil.copyfile(file, folder / pathlib.Path(file).name)
     else:
@@ -150,12 +173,13 @@ def write_clip(clip, folder, size, bar):
   return count
 
 
-def _same_kind(kind, where, frame):
-  first, shape, dtype = kind
+def _check_same_kind(first: tuple, where: str, frame: np.ndarray):
+  """Refuse a frame whose size or type differs from the first, (where, shape, dtype)."""
+  first_where, shape, dtype = first
   if frame.shape[:2] != shape[:2]:
-    raise UserError(f'{where}: {frame.shape[1]}x{frame.shape[0]} pixels, but {first} has '
+    raise UserError(f'{where}: {frame.shape[1]}x{frame.shape[0]} pixels, but {first_where} has '
                      f'{shape[1]}x{shape[0]}. The frames of a clip must have one size; give '
                      f'clips folders of their own, or name them with --config.data.clip_regex')
   if frame.dtype != dtype:
-    raise UserError(f'{where} holds {frame.dtype} values, but {first} {dtype}. Convert them to '
-                     f'one kind.')
+    raise UserError(f'{where} holds {frame.dtype} values, but {first_where} {dtype}. Convert them '
+                     f'to one kind.')

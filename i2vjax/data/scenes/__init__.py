@@ -1,5 +1,8 @@
-"""The built-in data set: a procedural street, color by day, thermal by night, all truth known."""
+"""The built-in data set: a procedural street with exact annotations.
 
-from i2vjax.data.scenes.source import Scenes, source
+Domain a is thermal by night, b is color by day.
+"""
 
-__all__ = ['Scenes', 'source']
+from i2vjax.data.scenes.source import Scenes, open_split
+
+__all__ = ['Scenes', 'open_split']

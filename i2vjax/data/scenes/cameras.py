@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from i2vjax.data.scenes import hashing, surface, tiles, weather, world
+from i2vjax.data.scenes import hashing, render, surface, tiles, weather, world
 from i2vjax.data.scenes import palette as p
 
 COLD, HOT = -40.0, 60.0          # degrees Celsius at 0 and 65535 of a 16-bit thermal frame
 DARK, BRIGHT = 0.0, 34.0         # degrees Celsius at 16 and 216 of an 8-bit one
 
 
-def visible(scene, view, look, t):
+def visible(scene: world.World, view: render.Raster, look: surface.Look, t: int) -> np.ndarray:
   """The color frame.
 
   Args:
@@ -83,7 +83,7 @@ def _facade_color(scene, facade, plane, c):
   return wall
 
 
-def temperature(scene, view, look):
+def temperature(scene: world.World, view: render.Raster, look: surface.Look) -> np.ndarray:
   """[H, W] degrees Celsius of every pixel's surface. Never a function of its color."""
   on, ground, facade = look
   warm = scene.tables.warm.take(on.ids)
@@ -101,13 +101,13 @@ def temperature(scene, view, look):
   return warm.reshape(view.ids.shape)
 
 
-def radiance(celsius):
+def radiance(celsius: np.ndarray | float) -> np.ndarray | float:
   """Relative radiance ((T + 273) / 288)^4, by three multiplications."""
   x = (celsius + 273.0) / 288.0
   return x * x * x * x
 
 
-def blur(image):
+def blur(image: np.ndarray) -> np.ndarray:
   """Optical blur: [1, 2, 1] / 4 in both axes at 256 rows, less or more passes at other sizes."""
   spread = (image.shape[0] / 256.0) ** 2                   # variance grows with the square
   passes = max(1, int(np.ceil(spread)))
@@ -126,7 +126,7 @@ def _pass(image, side, axis):
   return (1.0 - 2.0 * side) * image + side * (first + last)
 
 
-def gain(scene, t, jumps):
+def gain(scene: world.World, t: int, jumps: bool) -> float:
   """The automatic gain of frame t: 1, or with `jumps` 0.8 to 1.25 from a drawn frame on."""
   if not jumps:
     return 1.0
@@ -139,7 +139,8 @@ def gain(scene, t, jumps):
   return value
 
 
-def thermal(scene, view, look, t, bits=8, noise=1.0, jumps=False):
+def thermal(scene: world.World, view: render.Raster, look: surface.Look, t: int, bits: int = 8,
+            noise: float = 1.0, jumps: bool = False) -> np.ndarray:
   """The thermal frame.
 
   Args:

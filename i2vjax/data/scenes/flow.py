@@ -1,11 +1,12 @@
-"""True optical flow between two frames of a clip, from the geometry alone."""
+"""True optical flow between two frames of a clip, from geometry."""
 
 import numpy as np
 
 from i2vjax.data.scenes import render, world
 
 
-def between(scene, t, other, size):
+def between(scene: world.World, t: int, other: int,
+            size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
   """Flow from frame t to frame `other` (usually t + 1 or t - 1).
 
   A point at (X, Y, Z) relative to the camera is at (X + dX, Y, Z + dZ) in the other frame, d the
@@ -15,7 +16,7 @@ def between(scene, t, other, size):
 
   Returns:
     flow [H, W, 2] float64, (x, y) in pixels: frame_t(p) = frame_other(p + flow(p)).
-    visible [H, W] bool: the target lies in the frame, in front of the near plane, and all pixels
+    visible [H, W] bool: the target is inside the frame, in front of the near plane, and all pixels
     around it belong to the same surface (ground in shadow is one of its own).
   """
   a, b = render.raster(scene, t, size), render.raster(scene, other, size)

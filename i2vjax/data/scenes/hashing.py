@@ -1,4 +1,4 @@
-"""Numbers out of thin air: a 32-bit integer hash instead of a random generator (ours).
+"""A 32-bit integer hash in place of a random generator (ours).
 
 Every attribute of the world is the hash of its address (seed, clip, cell, object), so any frame
 can be drawn alone, in any process, with the same bytes. Generators of NumPy may change between
@@ -84,5 +84,5 @@ def normal(seed, height, width):
 
 
 def triangle(x):
-  """Triangle wave of period 1 in [-1, 1]; triangle(0) = -1. Stands in for sine, exact anywhere."""
+  """Triangle wave of period 1 in [-1, 1]; triangle(0) = -1. Used for sine: exact on any machine."""
   return 4.0 * np.abs(x - np.floor(x + 0.5)) - 1.0

@@ -1,4 +1,4 @@
-"""What objects are made of: lists of upright rectangles and outlines, in meters.
+"""Object models: lists of upright rectangles and outlines, in meters.
 
 A part stands upright and faces the camera; vehicles are stacks of such slices along the street, so
 that their sides and roofs show. All sizes are ours, after common vehicles and street furniture.
@@ -151,7 +151,7 @@ def truck(rgb, away):
 
 
 def motorcycle(rgb, away):
-  """0.8 x 1.4 m without its rider, who is a person of his own."""
+  """0.8 x 1.4 m without its rider, who is a person of their own."""
   label, lamp = p.MOTORCYCLE, (200, 30, 30) if away else (240, 240, 232)
   return [
       Part(-0.09, 0.09, 0.0, 0.62, p.TYRE_RGB, p.TYRE_C, label, shape=tiles.ROUND),

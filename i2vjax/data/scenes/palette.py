@@ -1,4 +1,4 @@
-"""What things are called, how they look by day and how warm they are at night.
+"""Class ids, colors by day and temperatures at night.
 
 Class ids are the Cityscapes train ids. Colors are RGB of 255, temperatures degrees Celsius (ours,
 chosen to look like long-wave infrared footage on a mild night).

@@ -1,4 +1,4 @@
-"""From a world and a frame number to the surface id and depth of every pixel.
+"""Rasterizer: the surface id and depth of every pixel of a frame.
 
 Pixel centers are integers; X right, Y down, Z forward, meters; u = u0 + f X / Z, v = v0 + f Y / Z.
 Every surface is a plane, so 1 / Z is linear in the pixel: a pixel keeps its surface id, and
@@ -36,7 +36,7 @@ class Raster(NamedTuple):
   dv: np.ndarray                             # [H] v - v0
 
 
-def pose(scene, t, size):
+def pose(scene: world.World, t: int, size: tuple[int, int]) -> Pose:
   """The camera at frame t for frames of (height, width) pixels."""
   view, (height, width) = scene.camera, size
   def wave(rate, phase):
@@ -69,7 +69,7 @@ def part_positions(scene, t):
   return x[parts.owner] + parts.swing * step, z[parts.owner] + parts.dz
 
 
-def raster(scene, t, size, shadows=True):
+def raster(scene: world.World, t: int, size: tuple[int, int], shadows: bool = True) -> Raster:
   """Draws frame t of a world.
 
   Args:
@@ -148,9 +148,10 @@ def _stack(at, ray, height, tops, feet, index):
   index = np.vstack([index, np.full(width, world.BEYOND), np.full(width, world.SKY)])
   tops = np.clip(tops, 0, height).astype(np.int64)
   lowest = np.minimum.accumulate(tops, axis=0)                 # lower ones farther off are hidden
-  seen = np.zeros((height + 1) * width, np.int16)
-  np.add.at(seen, (lowest * width + np.arange(width)).ravel(), 1)
-  layer = len(tops) - np.cumsum(seen.reshape(height + 1, width)[:height], axis=0, dtype=np.int16)
+  starts = np.zeros((height + 1) * width, np.int16)            # layers whose top is at a pixel
+  np.add.at(starts, (lowest * width + np.arange(width)).ravel(), 1)
+  layer = len(tops) - np.cumsum(
+      starts.reshape(height + 1, width)[:height], axis=0, dtype=np.int16)
   flat = layer * np.int64(width) + np.arange(width)
   ids = index.ravel().take(flat)
   ids[np.arange(height)[:, None] >= feet.ravel().take(flat)] = world.GROUND

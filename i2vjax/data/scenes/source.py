@@ -1,9 +1,12 @@
-"""The frames of a split and domain of the procedural street, drawn when asked for."""
+"""The procedural street as a frame source; frames are drawn on demand."""
+
+from __future__ import annotations
 
 import bisect
 import functools
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.core.ops import hw
@@ -26,7 +29,7 @@ def _world(seed, camera, weather, length):
 
 
 class Scenes(FrameSource):
-  """Clips of the street seen by one camera: a FrameSource (`clips`, `len`, `read`, `flow`).
+  """Clips of the street seen by one camera.
 
   Train clips of the two domains are different streets unless `paired`; test and val clips of a and
   b show the same moments. Drawn frames and flows are kept in memory up to `cache_mb` (2^20 bytes
@@ -34,12 +37,13 @@ class Scenes(FrameSource):
   """
   has_flow = True
 
-  def __init__(self, split, domain, size, count, fields):
+  def __init__(self, split: str, domain: str, size: tuple[int, int], count: int, fields: dict):
+    """size: (height, width). count: of clips. fields: those of `FIELDS` in `data.scenes`."""
     self.split, self.domain, self.size = split, domain, size
     self.fields = dict(fields)
     length = self.fields['clip_length']
     self.clips = [Clip(f'{split}_{k:03d}', k * length, length) for k in range(count)]
-    self.cache, self.cached = {}, 0
+    self.cache, self.cached_bytes = {}, 0
 
   def __len__(self):
     return len(self.clips) * self.fields['clip_length']
@@ -50,9 +54,9 @@ class Scenes(FrameSource):
             f'clips={len(self.clips)}, {fields})')
 
   def __getstate__(self):
-    return {**self.__dict__, 'cache': {}, 'cached': 0}
+    return {**self.__dict__, 'cache': {}, 'cached_bytes': 0}
 
-  def world(self, clip):
+  def world(self, clip: int) -> world.World:
     """The `world.World` of clip number `clip`."""
     f, code = self.fields, SPLITS[self.split][1]
     aligned = self.split != 'train' or f['paired']
@@ -63,12 +67,12 @@ class Scenes(FrameSource):
     sky = hashing.pick(WEATHER_MIX, seed, 2) if sky == 'mix' else sky
     return _world(seed, camera, sky, f['clip_length'])
 
-  def locate(self, i):
+  def locate(self, i: int) -> tuple[world.World, int]:
     """Frame number -> (its world, frame within the clip)."""
     if not 0 <= i < len(self):
       raise IndexError(f'frame {i} of {len(self)} in {self!r}')
-    clip = bisect.bisect_right(self.clips, i, key=lambda c: c[1]) - 1
-    return self.world(clip), i - self.clips[clip][1]
+    clip = bisect.bisect_right(self.clips, i, key=lambda c: c.start) - 1
+    return self.world(clip), i - self.clips[clip].start
 
   def read(self, i):
     """Frame i: {'frame', 'label' uint8 [H, W], 'boxes' float32 [N, 5] (x0, y0, x1, y1, class)}.
@@ -76,7 +80,7 @@ class Scenes(FrameSource):
     The frame is uint8 [H, W, 3] (b), uint8 [H, W, 1] or uint16 [H, W, 1] (a). Boxes hug what is
     seen of an object, in pixel edges.
     """
-    return self._kept(('frame', i), lambda: self._draw(*self.locate(i)))
+    return self._cached(('frame', i), lambda: self._draw(*self.locate(i)))
 
   def _draw(self, scene, t):
     f, color = self.fields, self.domain == 'b'
@@ -88,17 +92,17 @@ class Scenes(FrameSource):
     return {'frame': frame, 'label': truth.labels(scene, view, look),
             'boxes': truth.boxes(scene, view)}
 
-  def _kept(self, key, make):
-    """The record of arrays under `key`; made, and kept while there is room, if it is not there."""
+  def _cached(self, key, make):
+    """The record of arrays under `key`: from the cache, or made and cached while there is room."""
     record = self.cache.get(key)
     if record is None:
       record = make()
       size = sum(a.nbytes for a in record.values())
-      if self.cached + size <= self.fields['cache_mb'] * 2 ** 20:
+      if self.cached_bytes + size <= self.fields['cache_mb'] * 2 ** 20:
         for a in record.values():
           a.setflags(write=False)                          # the cache hands out its own arrays
         self.cache[key] = record
-        self.cached += size
+        self.cached_bytes += size
     return dict(record)
 
   def flow(self, i):
@@ -112,21 +116,22 @@ class Scenes(FrameSource):
     scene, t = self.locate(i)
     if t + 1 == self.fields['clip_length']:
       raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')
-    return self._kept(('flow', i), lambda: self._motion(scene, t))
+    return self._cached(('flow', i), lambda: self._motion(scene, t))
 
   def _motion(self, scene, t):
-    found = {}
-    for name, ends in (('forward', (t, t + 1)), ('backward', (t + 1, t))):
-      motion, seen = scenes_flow.between(scene, *ends, self.size)
-      found |= {name: motion.astype(np.float32), f'{name}_visible': seen.astype(np.float32)}
-    return found
+    record = {}
+    for name, start, end in (('forward', t, t + 1), ('backward', t + 1, t)):
+      motion, visible = scenes_flow.between(scene, start, end, self.size)
+      record[name] = motion.astype(np.float32)
+      record[f'{name}_visible'] = visible.astype(np.float32)
+    return record
 
-  def gain(self, i):
+  def gain(self, i: int) -> float:
     """The thermal camera's gain in frame i (1 where it never jumps)."""
     return cameras.gain(*self.locate(i), self.fields['gain_jumps'])
 
 
-def source(data, split, domain):
+def open_split(data: ConfigDict, split: str, domain: str) -> Scenes | None:
   """The procedural street of one split and domain.
 
   Args:
@@ -135,10 +140,13 @@ def source(data, split, domain):
     split: 'train' | 'test' | 'val'; domain: 'a' thermal by night, 'b' color by day.
 
   Returns:
-    `Scenes`, or None where the split has 0 clips. ValueError names a field that makes no sense.
+    `Scenes`, or None where the split has 0 clips.
+
+  Raises:
+    UserError: a field that makes no sense; named.
   """
   fields = {name: getattr(data.scenes, name) for name in FIELDS}
-  fields['paired'] = bool(fields['paired'] or data.get('paired', False))
+  fields['paired'] = bool(fields['paired'] or data.paired)
   size = hw(data.scenes.size or data.load_size)
   _check(fields, size)
   count = getattr(data.scenes, SPLITS[split][0])
@@ -146,7 +154,7 @@ def source(data, split, domain):
 
 
 def _check(fields, size):
-  """ValueError for a field that cannot be drawn, with what can."""
+  """Refuse fields that cannot be drawn."""
   choices = {'camera': (*p.CAMERAS, 'mix'), 'weather': (*p.WEATHERS, 'mix'),
              'thermal_bits': (8, 16)}
   for name, allowed in choices.items():

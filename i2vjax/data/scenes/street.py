@@ -1,6 +1,6 @@
-"""What stands along the street: houses and furniture, cell by cell.
+"""Houses and street furniture, cell by cell.
 
-The street is cut into cells of 8 m of world Z. Everything that stands in a cell is a hash of (clip
+The street is cut into cells of 8 m of world Z. Everything in a cell is a hash of (clip
 seed, cell, side), so no cell depends on another and any stretch can be built alone. Side 0 is left
 of the street (X < 0), side 1 right.
 """
@@ -44,7 +44,7 @@ class Lots(NamedTuple):
   crossing: np.ndarray     # [cell]: a zebra crossing
 
 
-def road(seed):
+def road(seed: int) -> Road:
   """The street's cross-section."""
   half = hashing.between(3.5, 7.0, seed, 101)
   drive = half - 2.1 if half >= 5.6 else half
@@ -57,7 +57,7 @@ def _choose(items, u):
   return items[(u * len(items)).astype(int)]
 
 
-def lots(seed, street, cells):
+def lots(seed: int, road: Road, cells: range) -> Lots:
   """The houses of the given cells (a range of ints)."""
   cells, sides = np.asarray(cells)[None, :], np.arange(2)[:, None]
   pair = cells // 2
@@ -73,7 +73,7 @@ def lots(seed, street, cells):
   glow = 16.0 + 4.0 * hashing.uniform(seed, 205, *panes)
   return Lots(
       present=u(0) < 0.87,
-      setback=street.front + _choose((0.0, 0.0, 0.0, 1.2, 2.5), u(2)),
+      setback=road.front + _choose((0.0, 0.0, 0.0, 1.2, 2.5), u(2)),
       eaves=storeys * STOREY,
       height=storeys * STOREY + 0.5 + 1.4 * u(3),
       wall=np.clip(_choose(p.WALLS_RGB, u(4)) + tint, 0, 255),
@@ -95,7 +95,7 @@ def _leaf(seed, *keys):
   return tuple(c + d for c, d in zip(p.LEAF_RGB, tint, strict=True))
 
 
-def furniture(seed, street, house, cell, k, clear_of):
+def furniture(seed, road, house, cell, k, clear_of):
   """Static objects of one cell.
 
   Args:
@@ -110,7 +110,7 @@ def furniture(seed, street, house, cell, k, clear_of):
     sign, z0 = 2 * side - 1, cell * CELL
     def u(attribute, side=side):
       return hashing.draw(seed, 301, side, cell, attribute)
-    kerb = street.half + KERB
+    kerb = road.half + KERB
     if house.crossing[k]:
       things.append((p.LIGHT, sign * (kerb + 0.4), z0 + 5.6, models.traffic_light(int(3 * u(0)))))
     elif (cell + 2 * side) % 4 == 0:
@@ -121,27 +121,27 @@ def furniture(seed, street, house, cell, k, clear_of):
       width, height = 3.0 + 2.0 * u(4), 5.0 + 3.0 * u(5)
       leafy = models.tree(width, height, _leaf(seed, 302, side, cell), int(6 * u(6)))
       things.append((None, sign * (kerb + 1.7), z0 + 3.0 + 3.0 * u(7), leafy))
-    if street.drive < street.half and u(8) < 0.42 and not house.crossing[k]:
+    if road.drive < road.half and u(8) < 0.42 and not house.crossing[k]:
       body = hashing.pick(p.CARS_RGB, seed, 303, side, cell)
-      things.append((p.CAR, sign * (street.half - 1.05), z0 + 1.0 + 2.0 * u(9),
+      things.append((p.CAR, sign * (road.half - 1.05), z0 + 1.0 + 2.0 * u(9),
                      models.car(body, False, side == 1)))
     if not house.present[side, k]:
-      things += _garden(seed, street, side, cell)
+      things += _garden(seed, road, side, cell)
   return things
 
 
-def _garden(seed, street, side, cell):
+def _garden(seed, road, side, cell):
   """A gap between houses: a hedge in line with the fronts and trees behind it."""
   sign, things = 2 * side - 1, []
   for n in range(3):
     keys = (304, side, cell, n)
     width = 4.0 + 2.0 * hashing.draw(seed, *keys, 4)
     height = 6.0 + 4.0 * hashing.draw(seed, *keys, 5)
-    x = street.front + 2.5 + 4.5 * n
+    x = road.front + 2.5 + 4.5 * n
     things.append((None, sign * x, cell * CELL + 7.5 - 1.5 * n,
                    models.tree(width, height, _leaf(seed, *keys), n + cell % 3)))
   hedge = models.bush(9.0, 1.5 + hashing.draw(seed, 305, side, cell), _leaf(seed, 305, side), 0)
-  things.append((None, sign * (street.front + 4.6), cell * CELL + 1.0, hedge))
+  things.append((None, sign * (road.front + 4.6), cell * CELL + 1.0, hedge))
   shrub = models.bush(2.2, 1.6, _leaf(seed, 306, side), cell % 6)
-  things.append((None, sign * (street.front + 0.4), cell * CELL + 4.0, shrub))
+  things.append((None, sign * (road.front + 0.4), cell * CELL + 4.0, shrub))
   return things

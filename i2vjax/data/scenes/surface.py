@@ -1,4 +1,4 @@
-"""Surface coordinates of every pixel and what is painted on ground and houses.
+"""Surface coordinates of every pixel, textures, and marks on ground and houses.
 
 S and T are meters on the surface: world X and Z on the ground, world Z and height on walls along
 the street, X from the object's foot and height on what faces the camera.
@@ -10,6 +10,7 @@ import numpy as np
 
 from i2vjax.data.scenes import palette as p
 from i2vjax.data.scenes import street, tiles, world
+from i2vjax.data.scenes.render import Raster
 
 LENS = 1.4                     # edges are ramps so many pixels wide, as through a real lens
 STRETCH = 3.0                  # ground texture is drawn out along the street, as wear is
@@ -25,7 +26,7 @@ class Surface(NamedTuple):
   ids: np.ndarray
 
 
-def coordinates(view):
+def coordinates(view: Raster) -> Surface:
   """`render.Raster` -> `Surface`.
 
   One pixel covers Z / f of what faces the camera. On a plane that recedes it covers Z / d times
@@ -56,7 +57,7 @@ def texture(scene, on, amplitude, octaves=(1.0, 4.0, 16.0)):
   """Texture of every pixel, [H * W], about +-1 times the tile's amplitude.
 
   An octave fades before it aliases, by clip(texel / footprint - 1, 0, 1). The widest one, of smooth
-  grains, only stands in where the middle one has faded, so that far walls are not bare.
+  grains, is only used where the middle one has faded, so that far walls are not bare.
 
   Args:
     amplitude: [tiles] contrast by tile (day) or kelvin (night).
@@ -82,12 +83,12 @@ def texture(scene, on, amplitude, octaves=(1.0, 4.0, 16.0)):
           name, s.take(places) / size, t.take(places) / size)
   value *= amplitude.take(tile)
   if scene.weather == 'snow':
-    value[ground] *= 0.4                                   # snow lies smooth
+    value[ground] *= 0.4                                   # snow is smooth
   return value
 
 
 def _band(x, low, high, foot):
-  """Share of what a pixel of width foot sees around x that lies in [low, high]."""
+  """Share of a pixel of width foot around x that is in [low, high]."""
   foot = LENS * foot
   return (np.clip((x - low) / foot + 0.5, 0.0, 1.0)
           - np.clip((x - high) / foot + 0.5, 0.0, 1.0))
@@ -185,7 +186,7 @@ class Look(NamedTuple):
   facade: Facade
 
 
-def look(scene, view):
+def look(scene: world.World, view: Raster) -> Look:
   """`Look` of a `render.Raster`."""
   on = coordinates(view)
   return Look(on, ground(scene, on), facade(scene, on))

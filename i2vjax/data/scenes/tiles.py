@@ -1,4 +1,4 @@
-"""Periodic texture tiles and the outlines of what is no rectangle. Built once, at import."""
+"""Periodic texture tiles, and outlines of shapes. Built once, at import."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ PITCH = SIDE + 1                # a tile is stored with its first row and column
 OUTLINE = 128                   # cells of an outline
 
 FLAT, ASPHALT, SLABS, BRICK, PLASTER, LEAVES, CLOTH, CLOUDS = range(8)
-# Metres of a fine texel (sky: of a plane 1,000 m away); the coarse octave is four times as large.
+# Meters of a fine texel (sky: of a plane 1,000 m away); the coarse octave is four times as large.
 TEXEL = np.array([0.1, 0.07, 0.05, 0.05, 0.1, 0.09, 0.05, 30.0])
 CONTRAST = np.array([0.0, 0.08, 0.08, 0.08, 0.06, 0.2, 0.05, 0.035])   # of the day color
 GRAINS = np.array([FLAT, PLASTER, PLASTER, PLASTER, PLASTER, LEAVES, FLAT, FLAT])   # seen from afar

@@ -1,10 +1,9 @@
-"""What moves: vehicles in two lanes, people on the pavements and on crossings."""
+"""Moving objects: vehicles in two lanes, people on pavements and crossings."""
 
 from typing import NamedTuple
 
-from i2vjax.data.scenes import hashing, models
+from i2vjax.data.scenes import hashing, models, street
 from i2vjax.data.scenes import palette as p
-from i2vjax.data.scenes import street as streets
 
 BEHIND, SPAN = 14.0, 150.0   # traffic re-enters far ahead once 14 m behind the camera: both unseen
 
@@ -24,7 +23,7 @@ class Motion(NamedTuple):
   wraps: float = 0.0
 
 
-def vehicles(seed, street, camera_speed):
+def vehicles(seed, road, camera_speed):
   """List of (label, Motion, [Part]): 4 to 10 of them, own lane and oncoming.
 
   In front of a moving camera the own lane keeps the camera's speed, a few meters more or less, so
@@ -37,7 +36,7 @@ def vehicles(seed, street, camera_speed):
     for n in range(count):
       def u(attribute, lane=lane, n=n):
         return hashing.draw(seed, 403, lane, n, attribute)
-      x = (0.5 if lane == 0 else -0.5) * street.drive + 0.4 * u(0) - 0.2
+      x = (0.5 if lane == 0 else -0.5) * road.drive + 0.4 * u(0) - 0.2
       if lane == 0 and driving:
         z = 12.0 + 26.0 * n + 10.0 * u(1)
         path = Motion(x, z, camera_speed, sway_z=1.0 + 1.5 * u(2), rate=0.006 + 0.008 * u(3),
@@ -69,7 +68,7 @@ def _vehicle(seed, path, lane, n, away, small):
   return [(p.MOTORCYCLE, path, bike), (p.PERSON, nearer, on_top)]
 
 
-def people(seed, street, crossings):
+def people(seed, road, crossings):
   """3 to 8 pedestrians: list of (label, Motion, [Part]).
 
   Args:
@@ -84,12 +83,12 @@ def people(seed, street, crossings):
     pace = 0.03 + 0.03 * u(0)
     if crossings and u(1) < 0.2:
       z = crossings[int(u(2) * len(crossings))] + 0.5 + 2.0 * u(3)
-      reach = street.half + 0.8                         # from kerb to kerb and back
+      reach = road.half + 0.8                         # from kerb to kerb and back
       path = Motion(0.0, z, sway_x=reach, rate=pace / (4.0 * reach), phase=u(4))
       parts = models.person(*looks, walk=0.22)
     else:
       side = -1 if u(1) < 0.5 else 1
-      x = side * (street.half + streets.KERB + 0.7 + 1.5 * u(2))
+      x = side * (road.half + street.KERB + 0.7 + 1.5 * u(2))
       z = 6.0 + 40.0 * u(3) if n % 2 else SPAN * u(3) * u(5) - BEHIND
       path = Motion(x, z, pace if u(4) < 0.5 else -pace, wraps=1.0)
       parts = models.person(*looks, walk=0.06)

@@ -1,20 +1,24 @@
-"""What is known about a frame: a class per pixel and boxes around objects."""
+"""Ground truth of a frame: class map and object boxes."""
 
 import numpy as np
 
+from i2vjax.data.scenes.render import Raster
+from i2vjax.data.scenes.surface import Look
+from i2vjax.data.scenes.world import World
 
-def labels(scene, view, look):
+
+def labels(scene: World, view: Raster, look: Look) -> np.ndarray:
   """Cityscapes train ids, uint8 [H, W]."""
   label = scene.tables.label.take(view.ids.ravel())
   label[look.ground.place] = look.ground.label
   return label.reshape(view.ids.shape)
 
 
-def boxes(scene, view, least=4):
-  """Boxes around what is seen of every object of the classes `palette.OBJECTS`.
+def boxes(scene: World, view: Raster, min_pixels: int = 4) -> np.ndarray:
+  """Boxes around the visible part of every object of the classes `palette.OBJECTS`.
 
   Args:
-    least: objects with fewer visible pixels get none.
+    min_pixels: objects with fewer visible pixels get none.
 
   Returns:
     float32 [N, 5]: x0, y0, x1, y1 in pixel edges (a pixel p covers [p, p + 1]) and the class.
@@ -29,5 +33,6 @@ def boxes(scene, view, least=4):
   for axis, at in enumerate((x, y)):
     np.minimum.at(low[axis], owner, at)
     np.maximum.at(high[axis], owner, at + 1)
-  seen = np.flatnonzero(pixels >= least)
-  return np.stack([*low[:, seen], *high[:, seen], scene.labels[seen]], axis=1).astype(np.float32)
+  visible = np.flatnonzero(pixels >= min_pixels)
+  return np.stack([*low[:, visible], *high[:, visible], scene.labels[visible]],
+                  axis=1).astype(np.float32)

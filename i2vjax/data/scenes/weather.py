@@ -1,4 +1,4 @@
-"""Rain and snow in front of the camera and on its lens. None of it moves with the scene."""
+"""Rain and snow in front of the camera and on its lens."""
 
 import numpy as np
 

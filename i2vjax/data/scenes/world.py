@@ -1,4 +1,6 @@
-"""One clip's world: a pure function of its seed and fields, with tables by surface id.
+"""The world of one clip, with tables by surface id.
+
+It is a pure function of the clip's seed and fields.
 
 Surface ids: 0 sky, 1 what lies beyond the far plane, 2 ground, 3 ground in shadow, then two per
 house (the wall along the street and the front facing the camera), then one per part of an object.
@@ -75,7 +77,7 @@ class World(NamedTuple):
     return HOUSES + 4 * len(self.cells)
 
 
-def camera(seed, kind, road):
+def camera(seed: int, kind: str, road: street.Road) -> Camera:
   """The camera of a clip. kind: 'driving' | 'monitoring'."""
   if kind == 'monitoring':
     x = hashing.between(-0.6, 0.6, seed, 601) * road.half
@@ -88,7 +90,7 @@ def camera(seed, kind, road):
       (0.005 + 0.01 * u(5), 0.03 + 0.04 * u(6)), (u(7), u(8)))
 
 
-def build(seed, kind, weather, length):
+def build(seed: int, kind: str, weather: str, length: int) -> World:
   """The world of one clip of `length` frames. kind: 'driving' | 'monitoring'."""
   road = street.road(seed)
   view = camera(seed, kind, road)
@@ -102,9 +104,9 @@ def build(seed, kind, weather, length):
   starts = [sum(len(parts) for _, _, parts in things)]
   clear_of = 12.0 if kind == 'monitoring' else -100.0
   for k, cell in enumerate(cells):
-    found = street.furniture(seed, road, lots, cell, k, clear_of)
-    things += [(label, traffic.Motion(x, z), parts) for label, x, z, parts in found]
-    starts.append(starts[-1] + sum(len(parts) for _, _, _, parts in found))
+    furniture = street.furniture(seed, road, lots, cell, k, clear_of)
+    things += [(label, traffic.Motion(x, z), parts) for label, x, z, parts in furniture]
+    starts.append(starts[-1] + sum(len(parts) for _, _, _, parts in furniture))
   sun = 1 if hashing.draw(seed, 603) < 0.5 else -1
   rows, owners = _rows(things)
   return World(

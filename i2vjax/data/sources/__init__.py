@@ -1,1 +1,1 @@
-"""Frame sources: folders, films, records; and how their frames are found."""
+"""Frame sources: folders, videos, records; and how their frames are located."""

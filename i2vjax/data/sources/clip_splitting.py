@@ -1,6 +1,7 @@
-"""Files as clips: where one ends and the next begins, and how many frames lie in a file."""
+"""Splitting files into clips; counting the frames in a strip."""
 
 import collections
+import os
 import pathlib
 import re
 
@@ -11,7 +12,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 
 
-def parts_of(path):
+def parts_of(path: str | os.PathLike) -> int:
   """Frames side by side in a picture: 3 if it is three times as wide as high, 2 if twice."""
   try:
     with Image.open(path) as picture:
@@ -21,33 +22,39 @@ def parts_of(path):
   return {3 * height: 3, 2 * height: 2}.get(width, 1)
 
 
-def cut_clips(place, groups, clip_regex='', max_gap=0, parts=1):
+def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_regex: str = '',
+                max_gap: int = 0, parts: int | str = 1) -> list[tuple[str, list[str]]]:
   """Files by folder -> clips.
 
   Args:
     place: for names and messages.
-    groups: {relative folder: files in natural order} of `search`.
+    groups: {relative folder: files in natural order}, from `folders.find_files`.
     clip_regex: its group 1, searched in the path relative to `place`, names the clip.
     max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
       the usual step, in flat folders only (a sub-folder is one clip).
-    parts: as of FolderFrames; strips are never cut by their numbers.
+    parts: frames side by side in a file, or 'auto'; strips are never split by their numbers.
 
   Returns:
-    List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was cut.
+    List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was split.
   """
   if clip_regex:
     groups = _by_regex(place, groups, clip_regex)
   clips = []
   for name, files in groups.items():
-    whole = not max_gap and name != '' and not clip_regex
-    if whole or (parts_of(files[0]) if parts == 'auto' else parts) > 1:
+    is_sub_folder = name != '' and not clip_regex
+    if (is_sub_folder and not max_gap) or _is_strip(files[0], parts):
       clips.append((name, files))
     else:
-      clips += _named(name, cut_runs(files, max_gap))
+      clips += _named(name, split_runs(files, max_gap))
   return clips
 
 
+def _is_strip(file, parts):
+  return (parts_of(file) if parts == 'auto' else parts) > 1
+
+
 def _by_regex(place, groups, clip_regex):
+  """{clip name: files} by the first group of the pattern."""
   clips = collections.defaultdict(list)
   for folder, files in groups.items():
     for file in files:
@@ -66,23 +73,27 @@ def _named(name, runs):
   return [(f'{name}_{k:03d}'.lstrip('_'), run) for k, run in enumerate(runs)]
 
 
-def cut_runs(files, max_gap=0):
-  """Split files where the frame number jumps; names without a number that varies are not cut."""
+def split_runs(files: list[str], max_gap: int = 0) -> list[list[str]]:
+  """Split files where the frame number jumps; names without a varying number are not split."""
   numbers = frame_numbers([pathlib.Path(file).stem for file in files])
   if not numbers:
     return [files]
   steps = np.diff(numbers)
-  grow = steps[steps > 0]
-  values, counts = np.unique(grow, return_counts=True)
-  gap = max_gap or (2 * values[np.argmax(counts)] if len(grow) else 1)
+  growing = steps[steps > 0]
+  values, counts = np.unique(growing, return_counts=True)
+  gap = max_gap or (2 * values[np.argmax(counts)] if len(growing) else 1)
   cuts = np.flatnonzero((steps <= 0) | (steps > gap)) + 1
   return [files[i:j] for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True)]
 
 
-def frame_numbers(stems):
+def frame_numbers(stems: list[str]) -> list[int]:
   """The last number in each name that is not the same in all of them; [] where there is none."""
-  found = [[int(x) for x in re.findall(r'\d+', stem)][::-1] for stem in stems]
-  for column in zip(*found, strict=False):
+  numbers = [_numbers_from_the_end(stem) for stem in stems]
+  for column in zip(*numbers, strict=False):
     if len(set(column)) > 1:
       return list(column)
   return []
+
+
+def _numbers_from_the_end(stem):
+  return [int(x) for x in reversed(re.findall(r'\d+', stem))]

@@ -1,6 +1,9 @@
-"""Which folder holds which split and domain: `data.train_a` and kin, or a known `data.root`."""
+"""The folder of each split and domain: `data.train_a` ..., or below `data.root`."""
 
 import pathlib
+from collections.abc import Iterable
+
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 
@@ -8,75 +11,81 @@ LETTERS = {'a': ('A', 'a'), 'b': ('B', 'b')}
 CAMERAS = {'a': ('ir', 'infrared', 'thermal', 'lwir'), 'b': ('vis', 'visible', 'rgb', 'color')}
 
 
-def layouts(split, domain):
+def layouts(split: str, domain: str) -> list[str]:
   """Folder names tried below `data.root`, CycleGAN's first: trainA, train/A, train_ir, ir/train."""
   names = LETTERS[domain] + CAMERAS[domain]
-  tried = [f'{split}{LETTERS[domain][0]}']
-  tried += [form.format(split=split, name=name) for name in names
-            for form in ('{split}/{name}', '{split}_{name}', '{name}/{split}')]
-  return tried
+  folders = [f'{split}{LETTERS[domain][0]}']
+  for name in names:
+    folders += [f'{split}/{name}', f'{split}_{name}', f'{name}/{split}']
+  return folders
 
 
-def find_split(data, split, domain):
-  """The place given for one split and domain.
+def find_split(data: ConfigDict, split: str, domain: str) -> str:
+  """The place of one split and domain: `data.<split>_<domain>`, or a folder below `data.root`.
 
   Args:
-    data: config.data; `train_a` and kin win over `root`. The test split falls back to the folders
-      of `val` (ROMA's loader does the same).
+    data: config.data; `train_a`, `test_b` ... win over `root`. The test split falls back
+      to the folders of `val` (ROMA's loader does the same).
 
   Returns:
-    A path or glob as text, '' where none was given or none exists below the root.
+    A path or glob, '' where the field is empty and none exists below the root.
   """
-  place = data.get(f'{split}_{domain}', '')
+  place = named_place(data, split, domain)
   if place or not data.root:
     return place
   root = pathlib.Path(data.root).expanduser()
   if not root.is_dir():
     raise FileNotFoundError(f'data.root={data.root}: no such folder')
   for name in (split, 'val') if split == 'test' else (split,):
-    found = _existing(root, layouts(name, domain))
-    if len(found) > 1:
-      raise UserError(f'data.root={data.root} holds both {found[0].relative_to(root)} and '
-                       f'{found[1].relative_to(root)}: say which with data.{split}_{domain}=PATH')
-    if found:
-      return str(found[0])
+    folders = _existing(root, layouts(name, domain))
+    if len(folders) > 1:
+      raise UserError(f'data.root={data.root} holds both {folders[0].relative_to(root)} and '
+                       f'{folders[1].relative_to(root)}: say which with data.{split}_{domain}=PATH')
+    if folders:
+      return str(folders[0])
   return ''
+
+
+def named_place(data: ConfigDict, split: str, domain: str) -> str:
+  """`data.<split>_<domain>`; '' for `val`, which has no fields."""
+  return data.get(f'{split}_{domain}', '')
 
 
 def _existing(root, names):
   """The folders that exist, each once (some disks do not tell A from a)."""
-  found = []
+  folders = []
   for path in (root / name for name in names):
-    if path.is_dir() and not any(path.samefile(other) for other in found):
-      found.append(path)
-  return found
+    if path.is_dir() and not any(path.samefile(other) for other in folders):
+      folders.append(path)
+  return folders
 
 
-def missing(data, split, domain):
-  """Message for a split and domain that is needed but was not given."""
+def missing(data: ConfigDict, split: str, domain: str) -> str:
+  """Message for a split and domain that is needed but was not named."""
   field = f'data.{split}_{domain}'
-  if data.get('source') == 'tfds':
-    name = data.get('name', '')
-    start = f'{name} has no frames for' if name else 'No frames given for'
+  if data.source == 'tfds':
+    start = f'{data.name} has no frames for' if data.name else 'No frames given for'
     return (f'{start} {field}: name a set, data.name=irvi/traffic, or a split of one, '
             f'{field}=viper/img:train')
   if not data.root:
     return (f'No frames given for {field}: name a folder, a glob or a video file, or a '
             f'data.root that holds {", ".join(layouts(split, domain)[:5])} ...')
   root = pathlib.Path(data.root).expanduser()
-  held = sorted(x.name for x in root.iterdir()) if root.is_dir() else []
+  content = sorted(x.name for x in root.iterdir()) if root.is_dir() else []
   return (f'data.root={data.root} has no frames for {field}. Looked for '
-          f'{", ".join(layouts(split, domain))}; it holds {", ".join(held[:12]) or "nothing"}. '
+          f'{", ".join(layouts(split, domain))}; it holds {", ".join(content[:12]) or "nothing"}. '
           f'Name the place with {field}=PATH.')
 
 
-def both_domains(names):
-  """Two of `names` that known layouts use for different domains or splits, or None.
+def both_domains(names: Iterable[str]) -> tuple[str, str] | None:
+  """A name of domain a and one of domain b among `names` of folders, or None.
 
   Whoever points `train_a` one folder too high would otherwise mix infrared and visible frames.
   """
-  known = {name: domain for domain in 'ab' for split in ('train', 'test', 'val')
-           for name in layouts(split, domain) if '/' not in name}
-  known.update({name: domain for domain in 'ab' for name in CAMERAS[domain]})
-  seen = {known[name]: name for name in names if name in known}
-  return tuple(seen[domain] for domain in 'ab') if len(seen) == 2 else None
+  domain_of = {}
+  for domain in 'ab':
+    domain_of |= dict.fromkeys(CAMERAS[domain], domain)
+    for split in ('train', 'test', 'val'):
+      domain_of |= {name: domain for name in layouts(split, domain) if '/' not in name}
+  name_of = {domain_of[name]: name for name in names if name in domain_of}
+  return (name_of['a'], name_of['b']) if len(name_of) == 2 else None

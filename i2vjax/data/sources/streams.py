@@ -1,35 +1,37 @@
-"""Footage from front to back in constant memory: what `translate` reads and writes."""
+"""Clips read and written frame by frame in constant memory, for `translate`."""
 
 import collections
 import concurrent.futures
 import dataclasses
 import itertools
+import os
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import clip_splitting, folders, videos
+from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
 
-AHEAD = 16   # pictures decoded before they are asked for
+READ_AHEAD = 16   # pictures decoded in the background
 
 
 @dataclasses.dataclass(frozen=True)
 class Stream:
-  """One clip.
+  """One clip, read from front to back.
 
   Attributes:
     name: for messages.
     read: 'stop' | 'skip' -> iterator of (label, frame, seconds). The label is the path, without
       ending, of the frame's own file below an output folder. The frame is a raw array, or the
-      `UnreadableFrame` that reading it gave (a video's reader raises by itself on 'stop').
+      `UnreadableFrame` that reading it raised (a video's reader raises by itself on 'stop').
       Seconds is the presentation time in a video, None for pictures.
     length: number of frames, None where the file does not say.
-    at: index -> the raw frame there, wherever reading stands; None where that cannot be had.
+    at: index -> that raw frame, by random access; None where that is not possible.
     info: `video_reader.video_info` of a video, None for pictures.
   """
 
@@ -40,24 +42,25 @@ class Stream:
   at: Callable[[int], Any] | None = None
 
 
-def open_streams(place):
+def open_streams(place: str | os.PathLike) -> list[Stream]:
   """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
 
-  A flat folder is cut into clips where its frame numbers jump, so that a recurrent method does not
-  carry memory over a cut.
+  A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
+  not carry memory over the jump.
 
   Raises:
-    FileNotFoundError: nothing there. ValueError: two pictures would get the same name.
+    FileNotFoundError: nothing there. UserError: two pictures would get the same name.
   """
-  pictures, videos = folders.search(place)
-  if videos:
-    names = folders.unique_names(videos)
-    alone = len(videos) == 1
-    return [_video_stream(path, '' if alone else names[path] + '/') for path in videos]
+  pictures, video_files = folders.find_files(place)
+  if len(video_files) == 1:
+    return [_video_stream(video_files[0], '')]
+  if video_files:
+    names = folders.unique_names(video_files)
+    return [_video_stream(path, names[path] + '/') for path in video_files]
   streams = []
   for folder, files in pictures.items():
     _unique_labels(folder, files)
-    runs = clip_splitting.cut_runs(files) if folder == '' else [files]
+    runs = clip_splitting.split_runs(files) if folder == '' else [files]
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
 
@@ -66,29 +69,33 @@ def _unique_labels(folder, files):
   count = collections.Counter(pathlib.Path(file).stem for file in files)
   stem, most = count.most_common(1)[0]
   if most > 1:
-    twins = [file for file in files if pathlib.Path(file).stem == stem]
-    raise UserError(f'{" and ".join(twins[:2])} would get the same name in the output: give a '
-                     f'glob that matches one of them, such as {pathlib.Path(twins[0]).parent}/*'
-                     f'{pathlib.Path(twins[0]).suffix}')
+    paths = [file for file in files if pathlib.Path(file).stem == stem]
+    first = pathlib.Path(paths[0])
+    raise UserError(f'{" and ".join(paths[:2])} would get the same name in the output: give a '
+                     f'glob that matches one of them, such as {first.parent}/*{first.suffix}')
 
 
 def _picture_stream(folder, files):
-  def one(file):
+  def read_one(file):
     label = f'{folder}/{pathlib.Path(file).stem}'.lstrip('/')
     try:
       return label, images.read_image(file), None
     except images.UnreadableFrame as error:
       return label, error, None
-  return Stream(folder or str(pathlib.Path(files[0]).parent),
-                lambda damaged='stop': _ahead(one, files), len(files),
+
+  def read(damaged='stop'):
+    del damaged   # an unreadable picture is handed out as such; `translate` decides
+    return _map_ahead(read_one, files)
+  return Stream(folder or str(pathlib.Path(files[0]).parent), read, len(files),
                 at=lambda k: images.read_image(files[k]))
 
 
-def _ahead(function, items):
+def _map_ahead(function, items):
   """map(function, items) in order, with a few calls running in the background."""
   items = iter(items)
   with concurrent.futures.ThreadPoolExecutor(2) as pool:
-    running = collections.deque(pool.submit(function, x) for x in itertools.islice(items, AHEAD))
+    first = itertools.islice(items, READ_AHEAD)
+    running = collections.deque(pool.submit(function, x) for x in first)
     try:
       while running:
         yield running.popleft().result()
@@ -102,16 +109,18 @@ def _video_stream(path, prefix):
   info = video_reader.video_info(path)
 
   def read(damaged='stop'):
-    shown = video_reader.read_video(path, damaged)
-    shown = _with_gaps(path, shown) if damaged == 'skip' else shown
-    for index, (frame, seconds) in enumerate(shown):
+    frames = video_reader.read_video(path, damaged)
+    if damaged == 'skip':
+      frames = _with_gaps(path, frames)
+    for index, (frame, seconds) in enumerate(frames):
       yield f'{prefix}{index + 1:06d}', frame, seconds
-  return Stream(str(path), read, info.frames, info, _at(path) if info.dtype == 'uint16' else None)
+  at = _random_access(path) if info.dtype == 'uint16' else None   # only 16 bits need a value range
+  return Stream(str(path), read, info.frames, info, at)
 
 
-def _at(path):
-  film = videos.VideoFrames([path])
-  return lambda k: film.read(k)['frame']
+def _random_access(path):
+  video = VideoFrames([path])
+  return lambda k: video.read(k)['frame']
 
 
 def _with_gaps(path, decoded):
@@ -122,84 +131,94 @@ def _with_gaps(path, decoded):
   place = 0
   for frame, seconds in itertools.chain(decoded, [(None, float('inf'))]):
     while place < len(stamps) and stamps[place] < seconds - 1e-4:
-      yield images.UnreadableFrame(f'{path}: frame {place} (from 0) cannot be decoded'), \
-          stamps[place]
+      error = images.UnreadableFrame(f'{path}: frame {place} (from 0) cannot be decoded')
+      yield error, stamps[place]
       place += 1
     if frame is not None:
       yield frame, seconds
       place += 1
 
 
-# ---- cutting a stream to what a device takes ---------------------------------------------------
+# ---- chunks for the device
 
 
-def groups(items, chunk):
-  """Cut a stream of (label, frame or None, ...) into chunks.
+def groups(items: Iterable[tuple], chunk: int) -> Iterator[tuple[bool, list]]:
+  """Split a stream of (label, frame or None, ...) into chunks.
 
   Yields:
-    (begins, items): at most `chunk` frames of one shape and type, in order, frames that are None
-    riding along; `begins` is true for the first group and wherever the shape or type changes.
+    (begins, items): at most `chunk` frames of one shape and type, in order; None between them
+    stays in place and does not count; `begins` is true for the first group and wherever the shape
+    or type changes.
   """
   group, kind, begins, count = [], None, True, 0
   for item in items:
     frame = item[1]
     if frame is not None:
-      own = frame.shape, frame.dtype
-      changed = kind is not None and own != kind
+      frame_kind = frame.shape, frame.dtype
+      changed = kind is not None and frame_kind != kind
       if changed or count == chunk:
         yield begins, group
         group, count, begins = [], 0, changed
-      kind, count = own, count + 1
+      kind, count = frame_kind, count + 1
     group.append(item)
   if group:
     yield begins, group
 
 
-def limits(stream, rule):
-  """Raw values of a whole clip that become -1 and 1, found as in training: from frames spread over
-  it evenly, so that what a jump of the gain does late in a long clip stays inside the range.
+# ---- value ranges of thermal clips
+
+
+def value_range(stream: Stream, rule: str | tuple | None) -> np.ndarray | None:
+  """The raw values of a whole clip that become -1 and 1.
+
+  Measured as in training, on frames spread evenly over the clip: a jump of the camera's gain late
+  in a long clip then stays inside the range.
 
   Returns:
-    [2] float32; None for 8 bits, and where the clip can only be read in order (`measured` then
-    looks at its beginning).
+    [2] float32; None for 8 bits, and where the clip can only be read in order (use
+    `peek_value_range` then).
   """
   if stream.at is None or not stream.length:
     return None
-  count = min(stream.length, thermal.LIMIT_FRAMES)
+  count = min(stream.length, thermal.RANGE_FRAMES)
   sample = []
   for k in np.unique(np.linspace(0, stream.length - 1, count).astype(int)):
     try:
       frame = stream.at(int(k))
     except (images.UnreadableFrame, video_reader.UnreadableVideo):
-      continue                     # reading in order will meet it and say so
+      continue                     # reported when the clip is read in order
     if frame.dtype == np.uint8:
       return None
     sample.append(frame)
-  return thermal.thermal_limits(sample, rule) if sample else None
+  return thermal.value_range(sample, rule) if sample else None
 
 
-def measured(items, rule):
-  """(items again from the start, limits [2] or None) after a look at the first frames.
+def peek_value_range(items: Iterable[tuple],
+                     rule: str | tuple | None) -> tuple[Iterator[tuple], np.ndarray | None]:
+  """(items again from the start, value range [2] or None), measured on the first frames.
 
   The percentiles of the rule 'clip' come from the first 64 frames: a stream has no others yet.
-  8-bit frames need no limits: None.
+  8-bit frames need no range: None.
   """
   items = iter(items)
-  seen, sample = [], []
-  while len(sample) < thermal.LIMIT_FRAMES:
-    item = next(items, None)
-    if item is None or (item[1] is not None and item[1].dtype == np.uint8):
+  first_items, sample = [], []
+  for item in items:
+    first_items.append(item)
+    frame = item[1]
+    if frame is not None and frame.dtype == np.uint8:
       break
-    seen.append(item)
-    sample += [item[1]] if item[1] is not None else []
-  rest = itertools.chain(seen, [] if item is None else [item], items)
-  return rest, thermal.thermal_limits(sample, rule) if sample else None
+    if frame is not None:
+      sample.append(frame)
+    if len(sample) == thermal.RANGE_FRAMES:
+      break
+  again = itertools.chain(first_items, items)
+  return again, thermal.value_range(sample, rule) if sample else None
 
 
-# ---- the other end ----------------------------------------------------------------------------
+# ---- writing
 
 
-def write_folder(output, results):
+def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
   """Write (label, uint8 frame or None, seconds) as `output/label.png`; None leaves a gap.
 
   Returns:
@@ -213,28 +232,29 @@ def write_folder(output, results):
   return count
 
 
-def write_video(output, results, rate):
+def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
 
-  None shows the frame before it once more (at the start: the first there is), so that the video
-  keeps its length.
+  For None the frame before it is written once more (at the start: the first that exists), so that
+  the video keeps its length.
 
   Returns:
     Number of frames written.
   """
   with video_reader.VideoWriter(output, rate) as writer:
-    for frame, seconds in held(results):
+    for frame, seconds in hold_last(results):
       writer.write(frame, seconds)
   return writer.frames
 
 
-def held(results):
+def hold_last(results: Iterable[tuple]) -> Iterator[tuple]:
   """(frame, seconds) with every None replaced by the frame before it, or the first there is."""
-  before, early = None, []
+  last, early = None, []   # early: times before the first frame
   for _, frame, seconds in results:
-    if frame is None and before is None:
+    if frame is None and last is None:
       early.append(seconds)
       continue
-    before = frame if frame is not None else before
-    yield from ((before, time) for time in (*early, seconds))
+    last = frame if frame is not None else last
+    for time in (*early, seconds):
+      yield last, time
     early = []

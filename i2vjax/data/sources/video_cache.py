@@ -1,4 +1,4 @@
-"""Films unpacked once into pictures, for training."""
+"""Cache of videos unpacked into pictures, for training."""
 
 import hashlib
 import os
@@ -9,28 +9,28 @@ import time
 
 import numpy as np
 import tqdm
+from ml_collections import ConfigDict
 
 from i2vjax.core import files
 from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import videos
 from i2vjax.data.transforms import resize
 
-STALE_SECONDS = 3600          # an unpacking that has not moved for so long was killed
+STALE_SECONDS = 3600          # a part folder not written to for so long: its process was killed
 
 
-def cache_dir(data):
+def cache_dir(data: ConfigDict) -> pathlib.Path:
   """Folder for unpacked videos: `data.cache_dir`, or `i2vjax/videos` in the user's cache."""
   if data.cache_dir:
     return pathlib.Path(data.cache_dir).expanduser()
   return files.cache('videos')
 
 
-def unpack(path, data):
-  """Decode a video once into PNG frames, resized as training will resize them; as they are where
-  `data.prepare` comes first.
+def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
+  """Decode a video once into PNG frames, resized as training will resize them.
 
-  Kept under a name made of the file's path, size and time and of the load size, so a changed video
-  is unpacked anew. Written beside, then renamed: an interrupted unpacking is never taken for whole.
+  Where `data.prepare` resizes or crops first, they keep their size. The folder is named by the
+  file's path, size and time and by the size of the frames, so a changed video is unpacked anew. It
+  is written under a temporary name, then renamed: an interrupted one is never taken for whole.
 
   Args:
     path: the video. data: config.data (`cache_dir`, `load_size`, `crop_size`, `resize`, `prepare`).
@@ -42,17 +42,18 @@ def unpack(path, data):
     OSError: the disk lacks the space (named, with what is needed).
   """
   stat = os.stat(path)
-  size, prepare = videos.video_shape(path), data.get('prepare', None)
-  if not (prepare and (prepare.resize or prepare.crop)):
+  first_frame, _ = next(video_reader.read_video(path))
+  size = first_frame.shape[:2]
+  if not (data.prepare.resize or data.prepare.crop):
     size = resize.train_size(size, data)
   key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}'
   key = hashlib.sha256(key.encode()).hexdigest()[:16]
   folder = cache_dir(data) / f'{pathlib.Path(path).stem}-{key}'
   if not folder.is_dir():
     folder.parent.mkdir(parents=True, exist_ok=True)
-    for left in folder.parent.glob(f'{folder.name}.part-*'):
-      if time.time() - left.stat().st_mtime > STALE_SECONDS:
-        shutil.rmtree(left, ignore_errors=True)
+    for part in folder.parent.glob(f'{folder.name}.part-*'):
+      if time.time() - part.stat().st_mtime > STALE_SECONDS:
+        shutil.rmtree(part, ignore_errors=True)
     _unpack(path, folder, size)
   return folder
 
@@ -62,11 +63,11 @@ def _unpack(path, folder, size):
   need = info.frames * size[0] * size[1] * info.channels * np.dtype(info.dtype).itemsize
   free = shutil.disk_usage(folder.parent).free
   print(f'{path}: unpacking {info.frames} frames of {size[1]}x{size[0]} into {folder}, at most '
-        f'{videos._amount(need)}', flush=True)
+        f'{_amount(need)}', flush=True)
   if need > free:
     raise OSError(
-      f'{folder.parent} has {videos._amount(free)} left and {path} may need {videos._amount(need)}: '
-      f'free some, or set data.cache_dir to another disk'
+      f'{folder.parent} has {_amount(free)} left and {path} may need {_amount(need)}: free some, '
+      f'or set data.cache_dir to another disk'
     )
   part = folder.with_name(f'{folder.name}.part-{secrets.token_hex(4)}')   # hosts share the disk
   part.mkdir()
@@ -80,3 +81,7 @@ def _unpack(path, folder, size):
       raise
   finally:
     shutil.rmtree(part, ignore_errors=True)
+
+
+def _amount(count):
+  return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.2f} MB'

@@ -1,4 +1,4 @@
-"""Videos as training and test data: random access, and unpacking into pictures."""
+"""Videos as a frame source, with random access to any frame."""
 
 import pathlib
 import threading
@@ -6,7 +6,7 @@ import threading
 from i2vjax.data.io import video_reader
 from i2vjax.data.source import Clip, FrameSource
 
-SEEKS = ('mp4', 'matroska')   # files with an index and true times; others are read from the start
+SEEKABLE = ('mp4', 'matroska')   # formats with an index and exact times; others: from the start
 
 
 class VideoFrames(FrameSource):
@@ -14,10 +14,10 @@ class VideoFrames(FrameSource):
 
   Reading on is as fast as decoding. A jump decodes from the key frame before, up to a whole group
   of pictures (often 250 frames); in files that cannot be sought exactly (.avi, .ts, .mpg) from the
-  start. For training use `unpack`.
+  start. For training use `video_cache.unpack`.
   """
 
-  def __init__(self, paths, names=None):
+  def __init__(self, paths: list, names: list[str] | None = None):
     """paths: video files; each is a clip. names: of the clips, by default the files' stems."""
     names = names or [pathlib.Path(path).stem for path in paths]
     self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
@@ -26,9 +26,9 @@ class VideoFrames(FrameSource):
       container, stream = video_reader.open_stream(path)
       with container:
         stamps = video_reader.time_stamps(container, stream)
-        seeks = any(name in SEEKS for name in container.format.name.split(','))
+        seekable = any(kind in SEEKABLE for kind in container.format.name.split(','))
       count = len(stamps) if stamps else video_reader.video_info(path).frames
-      stamps = stamps if seeks else None
+      stamps = stamps if seekable else None
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
@@ -48,18 +48,15 @@ class VideoFrames(FrameSource):
     return f'VideoFrames({self.paths!r}, {len(self)} frames)'
 
   def where(self, i):
-    """Frame `i` in words, for messages."""
-    clip = self._clip(i)
-    return f'{self.paths[clip]}, frame {i - self.clips[clip][1]} (from 0)'
-
-  def _clip(self, i):
-    return next(k for k, (_, start, length) in enumerate(self.clips) if start <= i < start + length)
+    """Where frame `i` comes from, for messages."""
+    clip = self.clip_index(i)
+    return f'{self.paths[clip]}, frame {i - self.clips[clip].start} (from 0)'
 
   def read(self, i):
     """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]}."""
-    clip = self._clip(i)
+    clip = self.clip_index(i)
     with self._lock:
-      return {'frame': self._read(clip, i - self.clips[clip][1])}
+      return {'frame': self._read(clip, i - self.clips[clip].start)}
 
   def _read(self, clip, k):
     if self._open_clip != clip or k != self._next:
@@ -80,19 +77,8 @@ class VideoFrames(FrameSource):
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0
-    self._kind, self._size = (
-      video_reader.kind_of(stream),
-      video_reader.size_of(self._container, stream),
-    )
+    self._kind = video_reader.kind_of(stream)
+    self._size = video_reader.size_of(self._container, stream)
     if stamps and k:
       self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
     self._stream_frames = video_reader.decoded(self._container, stream, path)
-
-
-def video_shape(path):
-  """(height, width) of the first frame."""
-  return next(video_reader.read_video(path))[0].shape[:2]
-
-
-def _amount(count):
-  return f'{count / 1e9:.2f} GB' if count >= 1e9 else f'{count / 1e6:.2f} MB'

@@ -1,1 +1,1 @@
-"""Resizing, thermal ranges, preprocessing: frames in, frames out."""
+"""Frames in, frames out: resizing, thermal ranges, preprocessing, derived domains."""

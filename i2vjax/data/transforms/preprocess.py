@@ -1,30 +1,32 @@
-"""Frames in folders brought to the form of a published set before all else.
+"""Resize and center crop of all frames, before everything else.
 
 `data.prepare.resize` and `data.prepare.crop` are sizes as WIDTHxHEIGHT: every frame is resized
-(bicubic), then the middle of it is cut out; training and testing see what is left. FLIR and KAIST,
-640x512, become 360x288 by 500x400 (public PearlGAN code), for KAIST's test frames without the
-resize: `data.prepare.resize_test=False`. Published sets as records bring theirs (builders).
+(bicubic), then its middle is cut out; training and testing see the result. FLIR and KAIST, 640x512,
+become 360x288 by way of 500x400 (public PearlGAN code); KAIST's test frames are cropped only:
+`data.prepare.resize_test=False`. Published sets as records have their own (prepare/published).
 """
 
 import re
+from collections.abc import Callable
+
+import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data import source
+from i2vjax.data.source import FrameSource, Wrapper
 from i2vjax.data.transforms import resize
 
 
-def apply(found, data, split):
-  """A FrameSource as `data.prepare` wants it; the source itself where that is empty."""
-  prepare = data.get('prepare', None)
-  if not prepare:
-    return found
-  resize, crop = (read_size(prepare[name], f'data.prepare.{name}') for name in ('resize', 'crop'))
-  if split != 'train' and not prepare.resize_test:
-    resize = None
-  return Preprocessed(found, resize, crop) if resize or crop else found
+def apply(source: FrameSource, data: ConfigDict, split: str) -> FrameSource:
+  """A source resized and cropped as `data.prepare` asks; the source itself where that is empty."""
+  size = read_size(data.prepare.resize, 'data.prepare.resize')
+  crop = read_size(data.prepare.crop, 'data.prepare.crop')
+  if split != 'train' and not data.prepare.resize_test:
+    size = None
+  return Preprocessed(source, size, crop) if size or crop else source
 
 
-def read_size(text, name='--size'):
+def read_size(text: str | None, name: str = '--size') -> tuple[int, int] | None:
   """'320x240' (width x height) -> (240, 320); None for '' or None. name: of the field or flag."""
   match = re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', text or '')
   if text and not match:
@@ -32,37 +34,36 @@ def read_size(text, name='--size'):
   return (int(match.group(2)), int(match.group(1))) if text else None
 
 
-class Preprocessed(source.Wrapper):
+class Preprocessed(Wrapper):
   """Frames resized, and then only the middle of them."""
 
-  def __init__(self, source, resize, crop):
-    """resize, crop: (height, width) or None."""
+  def __init__(self, source: FrameSource, size: tuple[int, int] | None,
+               crop: tuple[int, int] | None):
+    """size: (height, width) to resize to, or None. crop: (height, width) of the middle, or None."""
     super().__init__(source)
-    self.resize, self.crop = resize, crop
+    self.size, self.crop = size, crop
 
   def __repr__(self):
-    return f'Prepared({self.source!r}, resize={self.resize}, crop={self.crop})'
+    return f'Preprocessed({self.source!r}, size={self.size}, crop={self.crop})'
 
   def read(self, i):
-    """The source's record with its frame prepared, and 'original': (height, width) before."""
+    """The source's record with its frame resized and cropped; 'original': its size before that."""
     record = self.source.read(i)
-    shape = record['frame'].shape[:2]
+    original = record['frame'].shape[:2]
     try:
-      return {
-        **record,
-        'original': shape,
-        'frame': self.follow(record['frame'], resize.resize_frame),
-      }
+      frame = self.follow(record['frame'], resize.resize_frame)
     except ValueError as error:
       raise UserError(f'{self.where(i)}: {error}') from error
+    return {**record, 'original': original, 'frame': frame}
 
-  def follow(self, picture, resize):
-    """What `read` does to a frame, of any picture [H, W, ...] of its size.
+  def follow(self, picture: np.ndarray, resize: Callable) -> np.ndarray:
+    """Resize and crop any picture [H, W, ...] of the frame's original size.
 
     Args:
       resize: function (picture, (height, width)) -> picture.
     """
-    picture = resize(picture, self.resize) if self.resize else picture
+    if self.size:
+      picture = resize(picture, self.size)
     if not self.crop:
       return picture
     (H, W), (height, width) = picture.shape[:2], self.crop

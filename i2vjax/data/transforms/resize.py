@@ -1,16 +1,16 @@
-"""Resizing frames, labels and flow on the host; sizes for training and testing."""
-
+"""Resizing frames, labels and flow; sizes for training and testing."""
 
 import numpy as np
+from ml_collections import ConfigDict
 from PIL import Image
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 
-ALL_KNOWN = 0.999           # weight of known motion from which a resized vector is known
+MIN_KNOWN_WEIGHT = 0.999     # of known motion in a resized vector, else it is unknown
 
 
-def resize_frame(frame, size):
+def resize_frame(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """Bicubic resize with antialiasing, by Pillow: what the public loaders of these methods use.
 
   16-bit frames go through Pillow's float mode: the same filter, then rounded and clipped.
@@ -24,22 +24,22 @@ def resize_frame(frame, size):
   """
   if frame.shape[:2] == tuple(size):
     return frame
-  turned = (size[1], size[0])
+  width_height = (size[1], size[0])   # Pillow's order
   if frame.dtype == np.uint16:
     plane = Image.fromarray(frame[..., 0].astype(np.float32))
-    plane = np.asarray(plane.resize(turned, Image.Resampling.BICUBIC))
+    plane = np.asarray(plane.resize(width_height, Image.Resampling.BICUBIC))
     return np.clip(np.rint(plane), 0, 65535).astype(np.uint16)[..., None]
   picture = Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
-  frame = np.asarray(picture.resize(turned, Image.Resampling.BICUBIC))
+  frame = np.asarray(picture.resize(width_height, Image.Resampling.BICUBIC))
   return frame[..., None] if frame.ndim == 2 else frame
 
 
-def resize_gray(picture, size):
-  """`resize` of uint8 [H, W]."""
+def resize_gray(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+  """`resize_frame` of uint8 [H, W]."""
   return resize_frame(picture[..., None], size)[..., 0]
 
 
-def resize_labels(label, size):
+def resize_labels(label: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """[H, W] class ids -> [height, width], nearest (half-pixel centers)."""
   if label.shape == tuple(size):
     return label
@@ -47,23 +47,28 @@ def resize_labels(label, size):
   return np.asarray(picture)
 
 
-def resize_flow(flow, size):
+def resize_flow(flow: np.ndarray, size: tuple[int, int]) -> np.ndarray:
   """[H, W, 2] pixels (x, y) -> [height, width, 2], bilinear; vectors grow with their axis.
 
-  NaN, motion that is not known, spreads to every pixel that any of it would enter.
+  NaN (unknown motion) spreads to every pixel whose filter touches it.
   """
   (H, W), (height, width) = flow.shape[:2], size
   if flow.shape[:2] == tuple(size):
     return flow
   known = np.isfinite(flow).all(axis=-1)
-  planes = [np.asarray(Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR))
-            for plane in (*np.moveaxis(np.where(known[..., None], flow, 0).astype(np.float32), -1,
-                                       0), known.astype(np.float32))]
-  smaller = np.stack(planes[:2], axis=-1) * np.float32([width / W, height / H])
-  return np.where(planes[2][..., None] > ALL_KNOWN, smaller, np.float32(np.nan))
+  filled = np.where(known[..., None], flow, 0)
+  x, y, weight = (_bilinear(plane, size) for plane in (filled[..., 0], filled[..., 1], known))
+  resized = np.stack([x, y], axis=-1) * np.float32([width / W, height / H])
+  return np.where(weight[..., None] > MIN_KNOWN_WEIGHT, resized, np.float32(np.nan))
 
 
-def train_size(shape, data):
+def _bilinear(plane, size):
+  """[H, W] -> float32 [height, width]."""
+  image = Image.fromarray(plane.astype(np.float32))
+  return np.asarray(image.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def train_size(shape: tuple[int, int], data: ConfigDict) -> tuple[int, int]:
   """(height, width) a training frame is resized to before the random crop.
 
   Args:
@@ -82,7 +87,7 @@ def train_size(shape, data):
   raise UserError(f"data.resize='{data.resize}' is unknown: square, width or none")
 
 
-def test_size(shape, data):
+def test_size(shape: tuple[int, int], data: ConfigDict) -> tuple[int, int]:
   """(height, width) a test frame is resized to: `crop_size` takes the place of `load_size`.
 
   No crop follows, so 'width' and 'none' round both sides to multiples of 4, as the public code

@@ -1,4 +1,4 @@
-"""Frames, labels, boxes and motion brought to another size or cut out together."""
+"""Resizing and cropping whole records: frame, label, boxes and flow together."""
 
 import io
 
@@ -9,21 +9,23 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.transforms import resize
 
-LEAST_SHARE = 0.25   # of a box that must lie inside a cut
+MIN_BOX_SHARE = 0.25   # of a box's area that must be inside the crop
 
-def shaped(record, size=None, crop=None):
-  """A record after resizing to (height, width) and cutting out (top, left, height, width).
+
+def resize_and_crop(record: dict, size: tuple | None = None, crop: tuple | None = None) -> dict:
+  """A record resized to `size` (height, width), then cropped to (top, left, height, width).
 
   Args:
     record: 'frame' [H, W, C], and perhaps 'label' [H, W] and 'boxes' [N, 5] (x0, y0, x1, y1,
       class) in pixel edges.
 
   Returns:
-    The same fields. Boxes end at the cut; those that keep less than a quarter of their area are
-    left out (ours: detectors are not to be blamed for a bumper; PearlGAN names no rule).
+    The same fields. Boxes end at the border of the crop; those that keep less than a quarter of
+    their area are left out (ours: a detector should not have to find a bumper; PearlGAN names no
+    rule).
 
   Raises:
-    ValueError: the frame is smaller than the cut.
+    UserError: the frame is smaller than the crop.
   """
   record = dict(record)
   if size:
@@ -34,27 +36,31 @@ def shaped(record, size=None, crop=None):
     if 'boxes' in record:
       scale = np.float32([size[1] / width, size[0] / height] * 2 + [1])
       record['boxes'] = record['boxes'] * scale
-  return _cut(record, crop) if crop else record
+  return _crop(record, crop) if crop else record
 
 
-def _cut(record, crop):
+def _crop(record, crop):
   top, left, height, width = crop
-  have = record['frame'].shape[:2]
-  if top + height > have[0] or left + width > have[1]:
-    raise UserError(f'frames of {have[1]}x{have[0]} pixels are smaller than the {width}x{height} '
+  H, W = record['frame'].shape[:2]
+  if top + height > H or left + width > W:
+    raise UserError(f'frames of {W}x{H} pixels are smaller than the {width}x{height} '
                      f'at ({left}, {top}) that this set is cut to')
   for name in {'frame', 'label'} & set(record):
     record[name] = np.ascontiguousarray(record[name][top:top + height, left:left + width])
   if 'boxes' in record:
-    whole = record['boxes'] - np.float32([left, top, left, top, 0])
-    boxes = whole.copy()
-    boxes[:, :4] = np.clip(whole[:, :4], 0, np.float32([width, height] * 2))
-    left_over, area = (np.prod(x[:, 2:4] - x[:, :2], axis=-1) for x in (boxes, whole))
-    record['boxes'] = boxes[(left_over > 0) & (left_over >= LEAST_SHARE * area)]
+    shifted = record['boxes'] - np.float32([left, top, left, top, 0])
+    clipped = shifted.copy()
+    clipped[:, :4] = np.clip(shifted[:, :4], 0, np.float32([width, height] * 2))
+    area, visible = _area(shifted), _area(clipped)
+    record['boxes'] = clipped[(visible > 0) & (visible >= MIN_BOX_SHARE * area)]
   return record
 
 
-def read_label(data, name):
+def _area(boxes):
+  return np.prod(boxes[:, 2:4] - boxes[:, :2], axis=-1)
+
+
+def read_label(data: bytes, name: str) -> np.ndarray:
   """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
   try:
     with Image.open(io.BytesIO(data)) as picture:
@@ -67,7 +73,7 @@ def read_label(data, name):
   return label.astype(np.uint8)
 
 
-def read_flow(data, name):
+def read_flow(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
   """The motion in an .npz with u and v or one array.
 
   Returns:
@@ -81,23 +87,26 @@ def read_flow(data, name):
   if {'u', 'v'} <= set(arrays):
     flow = np.stack([arrays['u'], arrays['v']], axis=-1)
   else:
-    found = [x for x in arrays.values() if x.ndim == 3 and x.shape[-1] == 2]
-    if len(found) != 1:
+    flows = [x for x in arrays.values() if x.ndim == 3 and x.shape[-1] == 2]
+    if len(flows) != 1:
       shapes = ', '.join(f'{key} {x.shape}' for key, x in arrays.items())
       raise images.UnreadableFrame(f'{name}: motion is expected as u and v or as one array '
                                    f'[H, W, 2]; it holds {shapes}')
-    flow = found[0]
+    flow = flows[0]
   known = np.isfinite(flow).all(axis=-1)
   return np.where(known[..., None], flow, np.float32(np.nan)), known.astype(np.float32)
 
 
-def resized(data, frame, boxes, split, parts, size):
-  """Files of one record at another size.
+def resize_files(data: dict, frame: np.ndarray, boxes: np.ndarray, parts: int,
+                 size: tuple[int, int], first_size: tuple | None = None,
+                 first_crop: tuple | None = None) -> tuple[dict, np.ndarray]:
+  """The files of one record at another size.
 
   Args:
     data: {'image', 'label', 'flow', 'flow_back': bytes, empty where there is none}.
-    frame: the decoded image. boxes: [N, 5]. split: records.Split, whose own shaping comes first.
+    frame: the decoded image. boxes: [N, 5].
     parts: frames side by side. size: (height, width) of each.
+    first_size, first_crop: resize and crop of the set (`resize_and_crop`), before that.
 
   Returns:
     (data with PNG and .npz bytes of that size, boxes of that size).
@@ -106,13 +115,15 @@ def resized(data, frame, boxes, split, parts, size):
   records = [{'frame': piece, 'boxes': boxes} for piece in pieces]
   if data['label']:
     records[0]['label'] = read_label(data['label'], 'label')
-  records = [shaped(shaped(x, split.resize, split.crop), size) for x in records]
-  done = {'image': _png(np.concatenate([x['frame'] for x in records], axis=1)), 'label': b''}
+  records = [resize_and_crop(record, first_size, first_crop) for record in records]
+  records = [resize_and_crop(record, size) for record in records]
+  strip = np.concatenate([record['frame'] for record in records], axis=1)
+  resized = {'image': _png(strip), 'label': b''}
   if data['label']:
-    done['label'] = _png(records[0]['label'])
+    resized['label'] = _png(records[0]['label'])
   for name in ('flow', 'flow_back'):
-    done[name] = _npz(data[name], size) if data[name] else b''
-  return done, records[0]['boxes']
+    resized[name] = _npz(data[name], size) if data[name] else b''
+  return resized, records[0]['boxes']
 
 
 def _png(frame):

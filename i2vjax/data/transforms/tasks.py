@@ -1,27 +1,34 @@
-"""Tasks that need no second camera: the input is made from the target, or the target from labels.
+"""Tasks whose domains are derived from each other (`data.task`).
 
-`data.task`: 'translate' takes both domains as they are. 'color': a is b in gray. 'superres': a is
-b at half its size, enlarged again. 'segmentation': b is a mask, white where something moves.
+'translate' takes both domains as they are. 'color': a is b in gray. 'superres': a is b at half its
+size, enlarged again. 'segmentation': b is a mask, white where objects are.
 """
 
 import functools
 import types
+from collections.abc import Callable
 
 import numpy as np
+from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
-from i2vjax.data.source import Wrapper
+from i2vjax.data.source import FrameSource, Wrapper
 from i2vjax.data.transforms import resize
 
 TASKS = ('translate', 'color', 'superres', 'segmentation')
 MOVERS = range(11, 19)   # persons and vehicles of the Cityscapes train ids
 
 
-class Derived(Wrapper):
-  """A source with other frames in the place of its own."""
+def task_of(data: ConfigDict) -> str:
+  """`data.task`; 'translate' in configs of methods that do not have the field."""
+  return data.get('task', 'translate')
 
-  def __init__(self, source, change, size):
+
+class Derived(Wrapper):
+  """A source whose frames are computed from those of another."""
+
+  def __init__(self, source: FrameSource, change: Callable, size: Callable):
     """source: FrameSource. change: (record, size) -> frame. size: (height, width) -> the same."""
     super().__init__(source)
     self.change, self.size = change, size
@@ -30,7 +37,7 @@ class Derived(Wrapper):
     return f'Derived({self.change.__name__}, {self.source!r})'
 
   def read(self, i):
-    """The source's record with the frame that was made of it."""
+    """The source's record with the derived frame in place of its own."""
     record = self.source.read(i)
     try:
       return {**record, 'frame': self.change(record, self.size)}
@@ -38,35 +45,35 @@ class Derived(Wrapper):
       raise UserError(f'{self.where(i)}: {error}') from error
 
 
-def apply(data, split, domain, given, missing):
+def apply(data: ConfigDict, split: str, domain: str, open_domain: Callable,
+          missing: Callable) -> FrameSource | None:
   """The frames of a domain under `data.task`.
 
   Args:
     data: config.data. split: 'train' | 'test' | 'val'. domain: 'a' | 'b'.
-    given: domain -> FrameSource or None, the frames as they are.
-    missing: (split, domain as the files count) -> what to say where training frames are not given.
+    open_domain: domain -> FrameSource or None, the frames as they are.
+    missing: (split, domain as in the fields of `data`) -> message where there are no frames.
 
   Returns:
     FrameSource or None.
 
   Raises:
-    ValueError: an unknown task, or training frames that nothing can be made of because there are
-      none.
+    UserError: an unknown task, or no training frames to derive others from.
   """
-  task = data.get('task', 'translate')
+  task = task_of(data)
   if task not in TASKS:
     raise UserError(f"data.task='{task}' is unknown: {', '.join(TASKS)}")
-  change = {('color', 'a'): gray, ('superres', 'a'): half, ('segmentation', 'b'): mask}.get(
-      (task, domain))
+  changes = {('color', 'a'): gray, ('superres', 'a'): half, ('segmentation', 'b'): mask}
+  change = changes.get((task, domain))
   if change is None:
-    return given(domain)
-  source = given('b')
+    return open_domain(domain)
+  source = open_domain('b')
   if source is None and split == 'train':
-    side = 'a' if data.direction == 'b2a' else 'b'
-    raise UserError(f"data.task='{task}': {missing(split, side)}")
+    letter = 'a' if data.direction == 'b2a' else 'b'
+    raise UserError(f"data.task='{task}': {missing(split, letter)}")
   if source is None:
     return None
-  # What is made depends on the size that the networks see; the loader's own resizing, to that very
+  # Derived frames depend on the size that the networks see; the loader's own resizing, to that very
   # size, then changes nothing. Copied: a locked config cannot be sent to other processes.
   sizes = types.SimpleNamespace(load_size=data.load_size, crop_size=data.crop_size,
                                 resize=data.resize)
@@ -74,7 +81,7 @@ def apply(data, split, domain, given, missing):
   return Derived(source, change, functools.partial(rule, data=sizes))
 
 
-def gray(record, size):
+def gray(record: dict, size: Callable) -> np.ndarray:
   """Luma of a color frame, uint8 [H, W, 1]."""
   del size
   frame = record['frame']
@@ -83,23 +90,23 @@ def gray(record, size):
   return np.rint(frame @ np.asarray(ops.LUMA)).astype(np.uint8)[..., None]
 
 
-def half(record, size):
-  """The frame at `size`, less what does not survive at half of it (bicubic both ways)."""
+def half(record: dict, size: Callable) -> np.ndarray:
+  """The frame at `size`, without what is lost at half of it (bicubic both ways)."""
   frame = record['frame']
   height, width = size(frame.shape[:2])
   small = resize.resize_frame(frame, (-(-height // 2), -(-width // 2)))
   return resize.resize_frame(small, (height, width))
 
 
-def mask(record, size):
+def mask(record: dict, size: Callable) -> np.ndarray:
   """255 where an object is, else 0: uint8 [height, width, 1].
 
-  An object is what a label says moves (persons, vehicles); where there are no labels the frame is
-  the annotation itself, and everything that is not 0 in it is one (DAVIS: all objects merged).
+  With labels, objects are the pixels of classes that move (persons, vehicles). Without labels the
+  frame itself is the annotation: every pixel that is not 0 is an object (DAVIS, objects merged).
   """
   if 'label' in record:
-    found = np.isin(record['label'], MOVERS)
+    objects = np.isin(record['label'], MOVERS)
   else:
-    found = np.any(record['frame'] != 0, axis=-1)
-  found = np.where(found, 255, 0).astype(np.uint8)
-  return resize.resize_labels(found, size(found.shape))[..., None]
+    objects = np.any(record['frame'] != 0, axis=-1)
+  image = np.where(objects, 255, 0).astype(np.uint8)
+  return resize.resize_labels(image, size(image.shape))[..., None]

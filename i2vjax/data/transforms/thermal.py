@@ -1,21 +1,23 @@
-"""Which raw values of a 16-bit thermal frame become black and white."""
+"""The raw values of 16-bit thermal frames that become black and white."""
 
 import itertools
+from collections.abc import Iterable
 
 import numpy as np
 
 from i2vjax.core.errors import UserError
 
-LIMIT_FRAMES = 64       # frames looked at for the limits of a clip
-LIMIT_SHARE = 0.01      # cut off at either end: dead pixels and the sun do not set the scale
+RANGE_FRAMES = 64        # frames of a clip that its value range is measured on
+CLIPPED_SHARE = 0.01     # of the pixels at either end: dead pixels and the sun set no scale
 
 
-def thermal_rule(text):
+def thermal_rule(text: str | tuple) -> str | tuple[float, float]:
   """`data.thermal_range` -> 'clip', 'frame', 'dtype' or (low, high) as floats."""
   if text in ('clip', 'frame', 'dtype'):
     return text
   try:
-    low, high = (float(x) for x in (text.split(',') if isinstance(text, str) else text))
+    low, high = text.split(',') if isinstance(text, str) else text
+    low, high = float(low), float(high)
   except (TypeError, ValueError):
     low = high = 0.0
   if not low < high:
@@ -24,11 +26,11 @@ def thermal_rule(text):
   return low, high
 
 
-def thermal_limits(sample, rule):
+def value_range(sample: Iterable[np.ndarray], rule: str | tuple | None) -> np.ndarray:
   """The raw values that become -1 and 1 (`ops.to_float` clips what lies outside).
 
   Args:
-    sample: iterable of frames of one clip or stream; at most `LIMIT_FRAMES` are looked at.
+    sample: iterable of frames of one clip or stream; at most `RANGE_FRAMES` are read.
     rule: `data.thermal_range`. 'clip': 1st and 99th percentile over the sample. 'dtype' and
       'frame': 0 and 65535 (with 'frame' every frame is first passed through `stretch`).
 
@@ -44,19 +46,19 @@ def thermal_limits(sample, rule):
     return np.array([0, 65535], np.float32)
   if rule != 'clip':
     return np.array(rule, np.float32)
-  sample = itertools.chain([first], itertools.islice(sample, LIMIT_FRAMES - 1))
+  sample = itertools.chain([first], itertools.islice(sample, RANGE_FRAMES - 1))
   return _percentiles(sum(np.bincount(x.ravel(), minlength=65536) for x in sample))
 
 
 def _percentiles(counts):
   """[65536] histogram -> (low, high) raw values, different from each other."""
   share = np.cumsum(counts) / counts.sum()
-  low = np.searchsorted(share, LIMIT_SHARE, side='right')
-  high = np.searchsorted(share, 1 - LIMIT_SHARE)
+  low = np.searchsorted(share, CLIPPED_SHARE, side='right')
+  high = np.searchsorted(share, 1 - CLIPPED_SHARE)
   return np.array([low, max(high, low + 1)], np.float32)
 
 
-def stretch(frame, rule):
+def stretch(frame: np.ndarray, rule: str | tuple | None) -> np.ndarray:
   """With the rule 'frame', a 16-bit frame spread over 0..65535 by its own percentiles.
 
   Neighboring frames then get different scales, which flickers: meant for single pictures.
@@ -68,12 +70,12 @@ def stretch(frame, rule):
   return np.clip(np.rint(spread), 0, 65535).astype(np.uint16)
 
 
-def to_display(frames, limits=None):
-  """[..., H, W, C] raw frames as uint8 for looking at: the limits become 0 and 255.
+def to_display(frames: np.ndarray, raw_range: np.ndarray | None = None) -> np.ndarray:
+  """Raw frames [..., H, W, C] as uint8 for display: `raw_range` becomes 0 and 255.
 
-  Without limits, 16 bits are shown between the percentiles of `thermal_limits`.
+  Without a range, 16 bits are shown between the percentiles of `value_range`.
   """
   if frames.dtype == np.uint8:
     return frames
-  low, high = thermal_limits(frames, 'clip') if limits is None else limits
+  low, high = value_range(frames, 'clip') if raw_range is None else raw_range
   return np.rint(np.clip((frames - low) / (high - low), 0, 1) * 255).astype(np.uint8)

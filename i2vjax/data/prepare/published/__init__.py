@@ -23,22 +23,22 @@ BUILDERS = {
 }
 
 
-def builder(name, data_dir, show=True, limit=0):
+def builder(name: str, data_dir: str | pathlib.Path, show: bool = True, limit: int = 0):
   """The builder of 'NAME/CONFIG' (or 'NAME': its first config).
 
   Args:
-    name: of `BUILDERS`; the config may end with a size, as in viper/img_512x256, for frames made
-      smaller while they are stored.
+    name: of `BUILDERS`; the config may end with a size, as in viper/img_512x256: frames are then
+      stored at that size.
     data_dir: folder of all records. show: progress bars. limit: files per split; 0: all.
 
   Raises:
-    ValueError: an unknown name or config.
+    UserError: an unknown name or config.
   """
   title, _, config = name.partition('/')
   if title not in BUILDERS:
     raise UserError(f'{name}: no such data set. There are {", ".join(BUILDERS)}')
-  module, kind = BUILDERS[title]
-  kind = getattr(importlib.import_module(f'{PACKAGE}.{module}'), kind)
+  module, class_name = BUILDERS[title]
+  kind = getattr(importlib.import_module(f'{PACKAGE}.{module}'), class_name)
   from i2vjax.data.prepare.published import records
   config = config or kind.CONFIGS[0]
   base, _ = records.parse_config(config)
@@ -48,29 +48,32 @@ def builder(name, data_dir, show=True, limit=0):
   return records.make(kind, config, pathlib.Path(data_dir).expanduser(), show, limit)
 
 
-def build(name, manual_dir, data_dir, overwrite=False, show=True, limit=0):
+def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Path,
+          overwrite: bool = False, show: bool = True,
+          limit: int = 0) -> tuple[pathlib.Path, dict[str, int]]:
   """Write the records of a set below `data_dir`; whole or not at all.
 
   Args:
-    name: of `builder`. manual_dir: folder of the downloaded files. data_dir: folder of all records.
+    name: as in `builder`.
+    manual_dir: folder of the downloaded files. data_dir: folder of all records.
     overwrite: replace records that are there. show: progress bars. limit: files per split; 0: all.
 
   Returns:
     (folder of the records, {split: frames}).
 
   Raises:
-    ValueError: unknown name, damaged or mixed pictures. FileNotFoundError: the manual folder lacks
+    UserError: unknown name, damaged or mixed pictures. FileNotFoundError: the manual folder lacks
     something. FileExistsError: the records are there already.
   """
   data_dir, manual = pathlib.Path(data_dir).expanduser().absolute(), pathlib.Path(manual_dir)
   with output_paths.scratch(data_dir) as part:
-    made = builder(name, part, show, limit)
+    writer = builder(name, part, show, limit)
     from i2vjax.data.prepare.published import places, records
-    folder = data_dir / pathlib.Path(made.data_path).relative_to(part)
+    folder = data_dir / pathlib.Path(writer.data_path).relative_to(part)
     output_paths.check_free(folder, overwrite)
     if not manual.is_dir():
-      raise places.MissingFiles(f'{name}: {manual_dir} is no folder. It must hold {made.HOLDS}\n'
-                                f'  The set can be had from {made.PAGE}')
-    counts = records.write(made, manual.absolute())
-    output_paths.put(made.data_path, folder, part)
+      raise places.MissingFiles(f'{name}: {manual_dir} is no folder. It must hold {writer.HOLDS}\n'
+                                f'  The set can be had from {writer.PAGE}')
+    counts = records.write(writer, manual.absolute())
+    output_paths.move_into_place(writer.data_path, folder, part)
   return folder, counts

@@ -1,5 +1,7 @@
 """InfraredCity and its parts: night-time infrared and daytime visible street footage."""
 
+import pathlib
+
 from i2vjax.data.prepare.published import places, records
 
 PAGE = ('the application form of the sensor maker InfiRay, linked in the readme of the GitHub '
@@ -21,14 +23,14 @@ class InfraredCity(records.FrameBuilder):
   PAGE, CITATION = PAGE, ROMA
   HOLDS = 'folders nighttime_infrared and daytime_visible, and perhaps nighttime_visible.'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train_a', 'train_b' and perhaps 'night': Split}."""
-    found = {name: places.find(manual, names) for name, names in
-             (('train_a', INFRARED), ('train_b', DAY), ('night', NIGHT))}
-    for name, names in (('train_a', INFRARED), ('train_b', DAY)):
-      if found[name] is None:
-        raise places.missing(self, manual, f'a folder called {" or ".join(names)}')
-    return {name: places.folder_split(folder) for name, folder in found.items() if folder}
+    names_of = {'train_a': INFRARED, 'train_b': DAY, 'night': NIGHT}
+    folders = {split: places.find(manual, names) for split, names in names_of.items()}
+    for split in ('train_a', 'train_b'):
+      if folders[split] is None:
+        raise places.missing(self, manual, f'a folder called {" or ".join(names_of[split])}')
+    return {split: places.folder_split(folder) for split, folder in folders.items() if folder}
 
 
 class InfraredCityLite(records.FrameBuilder):
@@ -50,42 +52,52 @@ class InfraredCityLite(records.FrameBuilder):
            'city_clearday and so on beside each other); in each trainA (infrared) and testA, and '
            'trainB (visible) there or one folder higher.')
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; city and highway join their skies."""
     scene, _, sky = config.partition('_')
     if scene == 'monitor':
       return self._complete(manual, [places.find(manual, SCENES[scene])], None)
-    skies = [sky] if sky else list(SKIES)
-    upper = places.find(manual, SCENES[scene])
-    found = [places.find(manual, [f'{scene}_{x}' for x in SKIES[sky]])
-             or (upper and places.find(upper, SKIES[sky], 1)) for sky in skies]
-    return self._complete(manual, found, upper)
+    scene_folder = places.find(manual, SCENES[scene])
+    folders = [_sky_folder(manual, scene_folder, scene, x) for x in ([sky] if sky else SKIES)]
+    return self._complete(manual, folders, scene_folder)
 
-  def _complete(self, manual, found, upper):
-    if None in found:
+  def _complete(self, manual, folders, scene_folder):
+    """The splits of all folders joined; train_b from any of them, or from the scene's folder."""
+    if None in folders:
       raise places.missing(self, manual, f'the folder of {self.base}')
-    parts = [places.domain_splits(folder, f'{folder.name}/' if len(found) > 1 else '')
-             for folder in found]
-    splits = places.joined({k: v for k, v in x.items() if k != 'train_b'} for x in parts)
-    shared = [x['train_b'] for x in parts if 'train_b' in x]
-    if not shared and upper:
-      shared = [x['train_b'] for x in [places.domain_splits(upper)] if 'train_b' in x]
-    if shared:
-      splits['train_b'] = shared[0]     # the same frames wherever they lie
+    parts = [places.domain_splits(folder, f'{folder.name}/' if len(folders) > 1 else '')
+             for folder in folders]
+    visible = None   # the same frames wherever they are: the first will do
+    for splits in parts:
+      train_b = splits.pop('train_b', None)
+      visible = train_b if visible is None else visible
+    if visible is None and scene_folder:
+      visible = places.domain_splits(scene_folder).get('train_b')
+    splits = places.joined(parts)
+    if visible is not None:
+      splits['train_b'] = visible
     if not {'train_a', 'train_b'} <= set(splits):
       lacks = 'trainA (infrared)' if 'train_a' not in splits else 'trainB (visible)'
-      raise places.missing(self, manual, f'{lacks} of {self.base} in {found[0]}')
+      raise places.missing(self, manual, f'{lacks} of {self.base} in {folders[0]}')
     return splits
 
 
+def _sky_folder(manual, scene_folder, scene, sky):
+  """The folder of a scene under one sky, city_clearday or city/clearday; or None."""
+  folder = places.find(manual, [f'{scene}_{name}' for name in SKIES[sky]])
+  if folder is None and scene_folder is not None:
+    folder = places.find(scene_folder, SKIES[sky], 1)
+  return folder
+
+
 class InfraredCityAdverse(records.FrameBuilder):
-  """Rain and snow; nothing of its layout was published, so what is found is taken."""
+  """Rain and snow. Its layout was not published: any folders of these names are taken."""
 
   CONFIGS = ('rain', 'snow')
   PAGE, CITATION = PAGE, CPT
   HOLDS = 'folders rain and snow, each with trainA (infrared) and trainB (visible), and testA.'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     folder = places.find(manual, (config, f'{config}y', f'{config}_day'))
     splits = places.domain_splits(folder) if folder else {}

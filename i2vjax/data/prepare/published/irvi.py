@@ -1,4 +1,6 @@
-"""IRVI: traffic and monitoring footage of an infrared and a visible camera side by side."""
+"""IRVI: traffic and monitoring footage, infrared and visible."""
+
+import pathlib
 
 from i2vjax.data.prepare.published import places, records
 
@@ -14,19 +16,18 @@ def _counts(train, test):
 class Irvi(records.FrameBuilder):
   """Li et al., "I2V-GAN: Unpaired Infrared-to-Visible Video Translation", ACM MM 2021.
 
-  trainA is infrared. Training files may be single frames or three side by side, told by shape.
+  trainA is infrared. Training files may be single frames or three side by side, by their shape.
   """
 
   CONFIGS = ('traffic', *SUBS, 'monitoring_all')
   COUNTS = {'traffic': _counts(17000, 1000), 'monitoring_all': _counts(sum(TRAIN), sum(TEST)),
-            **{name: _counts(*pair) for name, pair in
-               zip(SUBS, zip(TRAIN, TEST, strict=True), strict=True)}}
+            **dict(zip(SUBS, map(_counts, TRAIN, TEST), strict=True))}
   PAGE = 'the links in the readme of the GitHub repository BIT-DA/I2V-GAN.'
   HOLDS = ('the unpacked archive: folders traffic and monitoring sub-1 to sub-5, each with trainA, '
            'trainB, testA, testB (A infrared).')
   CITATION = 'Li et al., I2V-GAN: Unpaired Infrared-to-Visible Video Translation, ACM MM 2021'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; monitoring_all joins the five scenes."""
     if config == 'monitoring_all':
       return places.joined(self._scene(manual, name, name.removeprefix('monitoring_') + '/')

@@ -1,4 +1,4 @@
-"""FLIR and KAIST as PearlGAN and MornGAN use them: day color and night thermal stills by lists.
+"""FLIR and KAIST stills by the lists of PearlGAN and MornGAN.
 
 The published lists call day color A; here a is thermal, so their trainB is `train_a`. The frames
 are far apart in time, so each is a clip of its own.
@@ -8,6 +8,7 @@ import functools
 import json
 import pathlib
 import re
+from collections.abc import Callable
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import places, records
@@ -21,7 +22,8 @@ RESIZE, CROP = (400, 500), (56, 70, 288, 360)      # then the middle, without bl
 MIDDLE = (112, 140, 288, 360)                      # the same size from the middle of 640x512
 
 
-def read_list(builder, manual, set_name, part):
+def read_list(builder: records.FrameBuilder, manual: pathlib.Path, set_name: str,
+              part: str) -> list[str]:
   """Names in SET_PART_list.txt below the manual folder."""
   file = f'{set_name}_{part}_list.txt'
   path = places.find(manual, [file], what=pathlib.Path.is_file)
@@ -30,17 +32,21 @@ def read_list(builder, manual, set_name, part):
   return [line.strip() for line in path.read_text().splitlines() if line.strip()]
 
 
-def stills(builder, manual, names, path_of, resize, crop, boxes=None):
+def stills(builder: records.FrameBuilder, manual: pathlib.Path, names: list[str],
+           path_of: Callable, resize: tuple | None, crop: tuple | None,
+           boxes: dict | None = None) -> records.Split:
   """A Split of single pictures. path_of: name in the list -> path, or None where it is missing."""
-  clips, lost = [], []
+  clips, missing = [], []
   for name in names:
     path = path_of(name)
-    lost += [name] if path is None else []
-    own = (boxes or {}).get(pathlib.Path(name).stem, ())
-    clips.append((pathlib.Path(name).stem, [records.Picture(str(path), boxes=own)], 1))
-  if lost:
-    raise places.missing(builder, manual, f'{len(lost)} of {len(names)} pictures of a list, the '
-                         f'first of them {lost[0]}')
+    stem = pathlib.Path(name).stem
+    if path is None:
+      missing.append(name)
+    picture = records.Picture(str(path), boxes=(boxes or {}).get(stem, ()))
+    clips.append((stem, [picture], 1))
+  if missing:
+    raise places.missing(builder, manual, f'{len(missing)} of {len(names)} pictures of a list, the '
+                         f'first of them {missing[0]}')
   return records.Split(clips, resize, crop)
 
 
@@ -53,26 +59,29 @@ class FlirNtir2dc(records.FrameBuilder):
            'and ' + LISTS.format('FLIR') + '.')
   CITATION = CITATION
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; boxes (COCO ids) where thermal_annotations.json is there."""
     files, boxes = {'thermal_8_bit': {}, 'RGB': {}}, {}
     for part in ('video', 'val', 'train'):
       folder = places.find(manual, [part])
-      for kind, known in files.items():
-        inner = folder / kind if folder else None
-        known.update({x.stem: x for x in inner.iterdir()} if inner and inner.is_dir() else {})
-      note = folder / 'thermal_annotations.json' if folder else None
-      boxes |= read_boxes(note) if note and note.is_file() else {}
+      if folder is None:
+        continue
+      for kind, path_of in files.items():
+        if (folder / kind).is_dir():
+          path_of.update({x.stem: x for x in (folder / kind).iterdir()})
+      annotations = folder / 'thermal_annotations.json'
+      if annotations.is_file():
+        boxes |= read_boxes(annotations)
     splits = {}
     for split, part in SPLITS.items():
-      known = files['thermal_8_bit' if split.endswith('a') else 'RGB']
+      path_of = files['thermal_8_bit' if split.endswith('a') else 'RGB']
       names = read_list(self, manual, 'FLIR', part)
-      splits[split] = stills(self, manual, names, lambda x, known=known: known.get(x[:-4]), RESIZE,
-                             CROP, boxes if split.endswith('a') else None)
+      splits[split] = stills(self, manual, names, lambda x, path_of=path_of: path_of.get(x[:-4]),
+                             RESIZE, CROP, boxes if split.endswith('a') else None)
     return splits
 
 
-def read_boxes(path):
+def read_boxes(path: pathlib.Path) -> dict[str, tuple]:
   """{stem of the picture: ((x0, y0, x1, y1, class), ...)} of a COCO file."""
   try:
     table = json.loads(path.read_text())
@@ -84,11 +93,11 @@ def read_boxes(path):
                                           x['category_id']))
   except (KeyError, TypeError, ValueError) as error:
     raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
-  return {stem: tuple(found) for stem, found in boxes.items()}
+  return {stem: tuple(rows) for stem, rows in boxes.items()}
 
 
 class KaistNtir2dc(records.FrameBuilder):
-  """KAIST multispectral; the published code cuts test frames without resizing, `default` too.
+  """KAIST multispectral; as in the published code, `default` crops test frames without resizing.
 
   `test_resized` treats test frames as training frames. `detection`: the pictures of a list of
   yours, KAIST_detection_list.txt (the authors' was not published).
@@ -102,7 +111,7 @@ class KaistNtir2dc(records.FrameBuilder):
            + LISTS.format('KAIST') + '.')
   CITATION = CITATION
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     parts = {'test_a': 'detection'} if config == 'detection' else SPLITS
     set_folder = functools.cache(lambda name: places.find(manual, [name]))   # asked very often
@@ -120,7 +129,7 @@ class KaistNtir2dc(records.FrameBuilder):
     return splits
 
 
-def kaist_path(set_folder, name, camera):
+def kaist_path(set_folder: Callable, name: str, camera: str) -> pathlib.Path | None:
   """set4_1_I02120.png -> SET/V001/lwir/I02120.jpg; None where there is no such file.
 
   Args:
@@ -133,5 +142,8 @@ def kaist_path(set_folder, name, camera):
   if folder is None:
     return None
   folder = folder / f'V{int(match.group(2)):03d}' / camera
-  found = (folder / f'{match.group(3)}{ending}' for ending in ('.jpg', '.png', '.jpeg'))
-  return next((path for path in found if path.is_file()), None)
+  for ending in ('.jpg', '.png', '.jpeg'):
+    path = folder / f'{match.group(3)}{ending}'
+    if path.is_file():
+      return path
+  return None

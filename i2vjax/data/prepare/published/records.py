@@ -1,7 +1,8 @@
-"""Published sets as TFDS records, one per picture file, its bytes unchanged, in order of time.
+"""Writing published sets as TFDS records.
 
-No TensorFlow is needed, neither to write nor to read (the files are array_record). A set says where
-its files lie (`layout`); everything else is here.
+One record per picture file, its bytes unchanged, in order of time. No TensorFlow is needed, neither
+to write nor to read (the files are array_record). A set knows where its files are (`layout`);
+everything else is here.
 """
 
 import contextlib
@@ -13,6 +14,7 @@ import logging
 import pathlib
 import re
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 import tensorflow_datasets as tfds
@@ -22,13 +24,13 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.transforms import shaping
 
-SIDE = 'clips.json'   # which records are which clip, so that opening a set reads no record
+INDEX = 'clips.json'   # clips as ranges of records, so that opening a set reads no record
 SIZE = re.compile(r'(?:^|_)(\d+)x(\d+)$')
 
 
 @dataclasses.dataclass(frozen=True)
 class Picture:
-  """One picture file and what is known of it; paths are '' where there is none.
+  """One picture file and its annotations; paths are '' where there is none.
 
   Attributes:
     file: the frame, or several side by side. label: picture of class ids. flow: .npz of the motion
@@ -48,9 +50,9 @@ class Split:
 
   Attributes:
     clips: list of (name, [Picture], frames side by side in each file).
-    resize: (height, width) | None, then crop: (top, left, height, width) | None: what every
-      published experiment does to these frames; done when they are read.
-    label_ids: 256 class ids that take the place of those in the label files, or None.
+    resize: (height, width) | None, then crop: (top, left, height, width) | None: as in all
+      published experiments on these frames; done when they are read.
+    label_ids: 256 class ids that replace those in the label files, or None.
   """
 
   clips: list
@@ -62,8 +64,8 @@ class Split:
     return sum(len(pictures) for _, pictures, _ in self.clips)
 
 
-def parse_config(name):
-  """'img_cls_512x256' -> ('img_cls', (256, 512)): a size at the end asks for smaller frames."""
+def parse_config(name: str) -> tuple[str, tuple[int, int] | None]:
+  """'img_cls_512x256' -> ('img_cls', (256, 512)): a size at the end means resized frames."""
   match = SIZE.search(name)
   if not match:
     return name, None
@@ -71,12 +73,12 @@ def parse_config(name):
 
 
 class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
-  """A set of clips. Its subclasses say where the files lie.
+  """A set of clips. Its subclasses know where the files are.
 
   Attributes:
     CONFIGS: names that may stand after the slash; OPEN: others may, too.
-    COUNTS: {config: {split: frames}} as published; another number is told, not refused.
-    PAGE: where the set can be had, in words. HOLDS: what the manual folder must hold.
+    COUNTS: {config: {split: frames}} as published; another number gives a warning.
+    PAGE: where the set can be obtained, as text. HOLDS: what the manual folder must hold.
     CITATION: of the paper.
   """
 
@@ -95,7 +97,7 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     """The config without the size at its end; the first one where nothing else is left."""
     return parse_config(self.builder_config.name)[0] or self.CONFIGS[0]
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, Split]:
     """{split: Split} of the files below the folder `manual`; raises MissingFiles."""
     raise UserError(f'{self.name} has no layout')
 
@@ -105,9 +107,9 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     fields = {name: tfds.features.Text() for name in
               ('image', 'file', 'clip_name', 'label', 'flow', 'flow_back')}
     fields |= {name: tfds.features.Scalar(np.int32) for name in ('clip', 'frame')}
-    return tfds.core.DatasetInfo(
-        builder=self, features=tfds.features.FeaturesDict(fields | {'boxes': tfds.features.Sequence(
-            box)}), disable_shuffling=True, citation=self.CITATION)
+    fields['boxes'] = tfds.features.Sequence(box)
+    return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict(fields),
+                                 disable_shuffling=True, citation=self.CITATION)
 
   def _split_generators(self, dl_manager):
     manual = pathlib.Path(dl_manager.manual_dir)
@@ -116,7 +118,7 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     if not self.limit:
       self._compare_counts(splits)
     size = parse_config(self.builder_config.name)[1]
-    (self.data_path / SIDE).write_text(json.dumps(side_index(splits, size)))
+    (self.data_path / INDEX).write_text(json.dumps(clip_index(splits, size)))
     return {name: self._generate_examples(name, split, manual, size)
             for name, split in splits.items()}
 
@@ -132,12 +134,14 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
     with tqdm.tqdm(total=len(split), desc=name, unit='file', disable=None if self.show else True,
                    dynamic_ncols=True) as bar:
       for clip, (title, pictures, parts) in enumerate(split.clips):
-        shape = None
+        shape = None   # of the clip's frames
         for frame, picture in enumerate(pictures):
-          record, own = encode(picture, split, parts, size)
-          if own != (shape := shape or own):
-            raise UserError(f'{picture.file}: {own[1]}x{own[0]} pixels, but {pictures[0].file} '
-                             f'has {shape[1]}x{shape[0]}. The frames of a clip must have one size.')
+          record, frame_shape = encode(picture, split, parts, size)
+          shape = shape or frame_shape
+          if frame_shape != shape:
+            raise UserError(f'{picture.file}: {frame_shape[1]}x{frame_shape[0]} pixels, but '
+                             f'{pictures[0].file} has {shape[1]}x{shape[0]}. The frames of a clip '
+                             f'must have one size.')
           file = pathlib.Path(picture.file)
           file = file.relative_to(manual) if file.is_relative_to(manual) else file
           yield key, record | {'clip': clip, 'frame': frame, 'clip_name': title, 'file': str(file)}
@@ -145,12 +149,12 @@ class FrameBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):
           bar.update()
 
 
-def frames_of(split):
+def frames_of(split: Split) -> int:
   """Frames in a split; strips count for each of theirs."""
   return sum(len(pictures) * parts for _, pictures, parts in split.clips)
 
 
-def shortened(split, limit):
+def shortened(split: Split, limit: int) -> Split:
   """The first `limit` files of a split, in whole clips as far as that goes; 0: all."""
   clips, left = [], limit or len(split)
   for title, pictures, parts in split.clips:
@@ -160,8 +164,8 @@ def shortened(split, limit):
   return dataclasses.replace(split, clips=clips)
 
 
-def side_index(splits, size):
-  """What is written beside the records: {split: clips, shaping on reading, extras}."""
+def clip_index(splits: dict[str, Split], size: tuple[int, int] | None) -> dict[str, dict]:
+  """The content of `INDEX`: for each split its clips, resize and crop, and annotations."""
   index = {}
   for name, split in splits.items():
     clips, first = [], 0
@@ -169,28 +173,30 @@ def side_index(splits, size):
       clips.append((title, first, len(pictures), parts))
       first += len(pictures)
     every = [picture for _, pictures, _ in split.clips for picture in pictures]
-    moves = [bool(x.flow and y.flow_back) for _, pictures, _ in split.clips
-             for x, y in itertools.pairwise(pictures)]
+    has_motion = []   # of each pair of neighbors
+    for _, pictures, _ in split.clips:
+      has_motion += [bool(x.flow and y.flow_back) for x, y in itertools.pairwise(pictures)]
     index[name] = {
         'clips': clips, 'names': [pathlib.Path(x.file).name for x in every],
         'label_ids': split.label_ids,
         'resize': None if size else split.resize, 'crop': None if size else split.crop,
         'label': all(x.label for x in every), 'boxes': any(x.boxes for x in every),
-        'flow': bool(moves) and all(moves)}
+        'flow': bool(has_motion) and all(has_motion)}
   return index
 
 
-def encode(picture, split, parts, size):
-  """(fields of a record, (height, width) of its file). Decodes it, so damage is found here."""
-  data = {name: _bytes(getattr(picture, path)) for name, path in
-          (('image', 'file'), ('label', 'label'), ('flow', 'flow'), ('flow_back', 'flow_back'))}
+def encode(picture: Picture, split: Split, parts: int,
+           size: tuple[int, int] | None) -> tuple[dict, tuple[int, int]]:
+  """(fields of a record, (height, width) of its file). Decodes it, so damage is noticed here."""
+  data = {'image': _bytes(picture.file), 'label': _bytes(picture.label),
+          'flow': _bytes(picture.flow), 'flow_back': _bytes(picture.flow_back)}
   frame = images.decode_image(data['image'], picture.file)
   if frame.shape[1] % parts:
     raise UserError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
                      f'side cannot share. Remove it, or cut it to the width of the others.')
   boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
   if size:
-    data, boxes = shaping.resized(data, frame, boxes, split, parts, size)
+    data, boxes = shaping.resize_files(data, frame, boxes, parts, size, split.resize, split.crop)
   boxes = [{'bbox': box[:4], 'category': int(box[4])} for box in boxes]
   return data | {'boxes': boxes}, frame.shape[:2]
 
@@ -200,8 +206,8 @@ def _bytes(path):
 
 
 @contextlib.contextmanager
-def quiet():
-  """TFDS talks about configs and folders, on two channels."""
+def quiet() -> Iterator[None]:
+  """Without the messages of TFDS, which it prints and logs."""
   logger = logging.getLogger('absl')
   level = logger.level
   logger.setLevel(logging.ERROR)
@@ -212,21 +218,25 @@ def quiet():
     logger.setLevel(level)
 
 
-def make(kind, config, data_dir, show, limit):
+def make(kind: type[FrameBuilder], config: str, data_dir: str | pathlib.Path, show: bool,
+         limit: int) -> FrameBuilder:
   """An instance of a builder class."""
   if config not in kind.CONFIGS:
     config = tfds.core.BuilderConfig(name=config)
   with quiet():
-    made = kind(data_dir=str(data_dir), file_format='array_record', config=config)
-  made.show, made.limit = show, limit
-  return made
+    builder = kind(data_dir=str(data_dir), file_format='array_record', config=config)
+  builder.show, builder.limit = show, limit
+  return builder
 
 
-def write(made, manual):
+def write(builder: FrameBuilder, manual: pathlib.Path) -> dict[str, int]:
   """Run a builder. Returns {split: frames}."""
   tfds.disable_progress_bar()   # a bar of ours, with the number of files known
   with quiet():
-    made.download_and_prepare(download_config=tfds.download.DownloadConfig(
+    builder.download_and_prepare(download_config=tfds.download.DownloadConfig(
         manual_dir=str(manual), compute_stats=tfds.download.ComputeStatsMode.SKIP))
-  index = json.loads((made.data_path / SIDE).read_text())
-  return {name: sum(clip[2] * clip[3] for clip in split['clips']) for name, split in index.items()}
+  index = json.loads((builder.data_path / INDEX).read_text())
+  counts = {}
+  for name, split in index.items():
+    counts[name] = sum(count * parts for _, _, count, parts in split['clips'])
+  return counts

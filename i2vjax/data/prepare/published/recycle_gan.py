@@ -1,5 +1,6 @@
-"""The sets of Recycle-GAN: flowers opening, faces of speakers, VIPER by day and at dusk."""
+"""The sets of Recycle-GAN: opening flowers, speaking faces, VIPER."""
 
+import pathlib
 import warnings
 
 from i2vjax.core.errors import UserError
@@ -22,23 +23,23 @@ class RecycleGan(records.FrameBuilder):
            'faces/PAIR, viper, each with trainA, trainB, testA, testB.')
   CITATION = 'Bansal et al., Recycle-GAN: Unsupervised Video Retargeting, ECCV 2018'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}."""
     task, _, pair = config.partition('_')
     if task not in TASKS:
       raise UserError(f'recycle_gan/{config} is unknown: flowers_PAIR, faces_PAIR or viper')
     top = places.find(manual, TASKS[task])
-    folder = places.find(top or manual, [pair]) if pair else self._only(manual, top, task)
+    folder = places.find(top or manual, [pair]) if pair else self._only_pair(top, task)
     splits = places.domain_splits(folder) if folder else {}
     if not {'train_a', 'train_b'} <= set(splits):
-      wanted = pair or ' or '.join(TASKS[task])
-      raise places.missing(self, manual, f'a folder called {wanted} with trainA and trainB in it')
+      names = pair or ' or '.join(TASKS[task])
+      raise places.missing(self, manual, f'a folder called {names} with trainA and trainB in it')
     if task != 'viper':
       warnings.warn('recycle_gan: its users report that test frames of flowers and faces look like '
                     'the training frames; scores of them may flatter', stacklevel=2)
     return splits
 
-  def _only(self, manual, top, task):
+  def _only_pair(self, top, task):
     """The folder of a task: itself a pair, or with one pair in it."""
     if top is None or places.domain_splits(top):
       return top

@@ -1,4 +1,4 @@
-"""Driving sequences: VIPER (drawn by a game) and Cityscapes; and DAVIS, objects in motion."""
+"""VIPER (rendered by a game), Cityscapes sequences, and DAVIS (moving objects)."""
 
 import pathlib
 
@@ -10,22 +10,24 @@ from i2vjax.data.io import images
 from i2vjax.data.prepare.published import places, records
 from i2vjax.data.sources import folders
 
-BLOCK = 30    # frames of a Cityscapes snippet
+SNIPPET = 30   # frames of a Cityscapes snippet
 VIDEO_SPLITS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('test',)}
 
 
-def runs(files, numbers, block=0):
-  """Files cut where the number is not the next one, and after `block` files if that is given."""
+def consecutive_runs(files: list, numbers: list[int], block: int = 0) -> list[list]:
+  """Files split where the number is not the next one, and after `block` files if that is not 0."""
   cuts = (np.flatnonzero(np.diff(numbers) != 1) + 1).tolist()
-  found = []
+  runs = []
   for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True):
-    found += [files[k:min(k + block, j)] for k in range(i, j, block)] if block else [files[i:j]]
-  return found
+    step = block or max(1, j - i)
+    runs += [files[k:min(k + step, j)] for k in range(i, j, step)]
+  return runs
 
 
-def pictures_in(folder):
+def pictures_in(folder: pathlib.Path) -> list[str]:
   """The picture files of a folder in natural order."""
-  return sorted((str(x) for x in folder.iterdir() if images.is_image(x)), key=folders.natural)
+  files = [str(x) for x in folder.iterdir() if images.is_image(x)]
+  return sorted(files, key=folders.natural_key)
 
 
 class Viper(records.FrameBuilder):
@@ -40,10 +42,10 @@ class Viper(records.FrameBuilder):
   HOLDS = 'train/img/001/001_00001.jpg and so on, val likewise; with cls, flow, flowbw beside img.'
   CITATION = 'Richter et al., Playing for Benchmarks, ICCV 2017'
 
-  def layout(self, manual, config):
-    """{'train', 'validation', 'test': Split}, as far as they are there."""
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
+    """{'train', 'validation', 'test': Split}, those that exist."""
     kind = config.removeprefix('img').lstrip('_')
-    ids = tuple(classes.table('viper').tolist()) if kind == 'cls' else None
+    ids = tuple(classes.id_table('viper').tolist()) if kind == 'cls' else None
     splits = {}
     for split, names in VIDEO_SPLITS.items():
       folder = places.find(manual, names)
@@ -55,36 +57,40 @@ class Viper(records.FrameBuilder):
     return splits
 
 
-def viper_clips(folder, kind):
+def viper_clips(folder: pathlib.Path, kind: str) -> list[tuple]:
   """Clips of one split; with a `kind` only of frames that have it."""
   clips = []
   for sequence in sorted(x for x in (folder / 'img').iterdir() if x.is_dir()):
-    known = []
+    pictures, numbers = [], []
     for file in pictures_in(sequence):
       stem = pathlib.Path(file).stem
       picture = viper_picture(folder, sequence.name, file, stem, kind)
       if not kind or picture.label or picture.flow:
-        known.append((int(stem.split('_')[-1]), picture))
-    if known:
-      parts = runs([x for _, x in known], [number for number, _ in known])
-      clips += [(sequence.name if len(parts) == 1 else f'{sequence.name}_{k:03d}', part, 1)
-                for k, part in enumerate(parts)]
+        pictures.append(picture)
+        numbers.append(int(stem.split('_')[-1]))
+    runs = consecutive_runs(pictures, numbers) if pictures else []
+    for k, run in enumerate(runs):
+      name = sequence.name if len(runs) == 1 else f'{sequence.name}_{k:03d}'
+      clips.append((name, run, 1))
   return clips
 
 
-def viper_picture(folder, sequence, file, stem, kind):
-  """The Picture of a frame with what lies beside it."""
-  wanted = {'cls': {'label': 'cls/{}.png'},
-            'flow': {'flow': 'flow/{}.npz', 'flow_back': 'flowbw/{}.npz'}}.get(kind, {})
-  extras = {name: folder / form.format(f'{sequence}/{stem}') for name, form in wanted.items()}
-  return records.Picture(file, **{name: str(path) for name, path in extras.items()
-                                  if path.is_file()})
+def viper_picture(folder: pathlib.Path, sequence: str, file: str, stem: str,
+                  kind: str) -> records.Picture:
+  """The Picture of a frame with its label or flow files, as far as they exist."""
+  picture, path = {'file': file}, f'{sequence}/{stem}'
+  for name, file_kind, other in (('label', 'cls', f'cls/{path}.png'),
+                                 ('flow', 'flow', f'flow/{path}.npz'),
+                                 ('flow_back', 'flow', f'flowbw/{path}.npz')):
+    if kind == file_kind and (folder / other).is_file():
+      picture[name] = str(folder / other)
+  return records.Picture(**picture)
 
 
 class CityscapesSequence(records.FrameBuilder):
   """Cordts et al., "The Cityscapes Dataset", CVPR 2016: snippets of 30 frames.
 
-  full: as published. 512x256 (what STC-V2V trains on), or any other size: made smaller here.
+  full: as published. 512x256 (STC-V2V trains on it), or any other size: stored at that size.
   """
 
   CONFIGS = ('full', '512x256')
@@ -93,19 +99,20 @@ class CityscapesSequence(records.FrameBuilder):
   HOLDS = 'leftImg8bit_sequence/train/CITY/CITY_000000_000000_leftImg8bit.png and so on.'
   CITATION = 'Cordts et al., The Cityscapes Dataset for Semantic Urban Scene Understanding, 2016'
 
-  def layout(self, manual, config):
-    """{'train', 'validation', 'test': Split}, as far as they are there."""
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
+    """{'train', 'validation', 'test': Split}, those that exist."""
     top = places.find(manual, ['leftImg8bit_sequence']) or pathlib.Path(manual)
-    found = {split: next((top / name for name in names if (top / name).is_dir()), None)
-             for split, names in VIDEO_SPLITS.items()}
-    splits = {split: records.Split(cityscapes_clips(folder)) for split, folder in found.items()
-              if folder}
+    splits = {}
+    for split, names in VIDEO_SPLITS.items():
+      folders_of_split = [top / name for name in names if (top / name).is_dir()]
+      if folders_of_split:
+        splits[split] = records.Split(cityscapes_clips(folders_of_split[0]))
     if not splits:
       raise places.missing(self, manual, 'leftImg8bit_sequence/train')
     return splits
 
 
-def cityscapes_clips(folder):
+def cityscapes_clips(folder: pathlib.Path) -> list[tuple]:
   """Runs of neighboring frames of one city and sequence, in blocks of 30."""
   clips = []
   for city in sorted(x for x in folder.iterdir() if x.is_dir()):
@@ -116,8 +123,9 @@ def cityscapes_clips(folder):
         raise UserError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
       groups.setdefault(parts[-3], []).append((int(parts[-2]), records.Picture(file)))
     for sequence, members in groups.items():
-      for block in runs(members, [number for number, _ in members], BLOCK):
-        clips.append((f'{city.name}_{sequence}_{block[0][0]:06d}', [x for _, x in block], 1))
+      for block in consecutive_runs(members, [number for number, _ in members], SNIPPET):
+        name = f'{city.name}_{sequence}_{block[0][0]:06d}'
+        clips.append((name, [picture for _, picture in block], 1))
   return clips
 
 
@@ -133,7 +141,7 @@ class Davis2017Frames(records.FrameBuilder):
   HOLDS = 'DAVIS with JPEGImages/480p, Annotations/480p, ImageSets/2017/train.txt and val.txt.'
   CITATION = 'Pont-Tuset et al., The 2017 DAVIS Challenge on Video Object Segmentation, 2017'
 
-  def layout(self, manual, config):
+  def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{'train', 'validation' and the same with _masks: Split}."""
     top = places.find(manual, ['DAVIS']) or pathlib.Path(manual)
     splits = {}
@@ -143,10 +151,12 @@ class Davis2017Frames(records.FrameBuilder):
         raise places.missing(self, manual, f'DAVIS/ImageSets/2017/{name}.txt')
       names = listed.read_text().split()
       for kind, folder in (('', 'JPEGImages'), ('_masks', 'Annotations')):
-        inner = [top / folder / '480p' / sequence for sequence in names]
-        lost = next((x for x in inner if not x.is_dir()), None)
-        if lost:
-          raise places.missing(self, manual, f'{lost}, which {listed} names')
-        splits[split + kind] = records.Split(
-            [(x.name, [records.Picture(file) for file in pictures_in(x)], 1) for x in inner])
+        clips = []
+        for name_of_sequence in names:
+          sequence = top / folder / '480p' / name_of_sequence
+          if not sequence.is_dir():
+            raise places.missing(self, manual, f'{sequence}, which {listed} names')
+          pictures = [records.Picture(file) for file in pictures_in(sequence)]
+          clips.append((sequence.name, pictures, 1))
+        splits[split + kind] = records.Split(clips)
     return splits
