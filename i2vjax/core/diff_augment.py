@@ -15,10 +15,10 @@ SHIFT, CUTOUT = 1 / 8, 1 / 2   # shares of a side, as in the paper
 
 def color(key, x):
   """Brightness +- 0.5, saturation times 0 to 2, contrast times 0.5 to 1.5, for each frame."""
-  light, hue, contrast = (jax.random.uniform(k, (len(x), 1, 1, 1)) for k in jax.random.split(key, 3))
+  light, saturation, contrast = jax.random.uniform(key, (3, len(x), 1, 1, 1))
   x = x + light - 0.5
   gray = jnp.mean(x, axis=-1, keepdims=True)
-  x = gray + 2 * hue * (x - gray)
+  x = gray + 2 * saturation * (x - gray)
   mean = jnp.mean(x, axis=(1, 2, 3), keepdims=True)
   return mean + (contrast + 0.5) * (x - mean)
 

@@ -25,7 +25,8 @@ class Model:
     optimizers: {player: optimizer}; empty where nothing is trained.
     frozen: {name: parameters} of the frozen networks.
     phase: a static choice of the host, one compiled step for each (`phases`, `step_variant`).
-    critic_view: (network, frames) -> what its critics see of them, while training; None: the frames.
+    critic_view: (network, frames) -> what critics see of them while training; None: frames as they
+      are.
   """
 
   config: ConfigDict

@@ -37,7 +37,7 @@ from i2vjax.losses import (
 )
 from i2vjax.methods import shared, vit_parts
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import resnet
+from i2vjax.networks import patchgan, resnet
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
@@ -165,7 +165,8 @@ def deviation(model, params, features, fakes, key):
     (delta [B, h, w], mean error [B] where the way is not exact, else 0).
   """
   config = model.config
-  net, theta, co, mode = model.networks['disc_b'], params['disc_b'], config.co, config.gan.mode
+  co, mode = config.co, config.gan.mode
+  net, theta = patchgan.finest(model.networks['disc_b'], params['disc_b'])
   options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': co.chunk}
 
   def on_tokens(theta, x):

@@ -31,7 +31,7 @@ from i2vjax.core.state import State, apply_gradients, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
 from i2vjax.methods import shared, vit_parts
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import resnet, vit
+from i2vjax.networks import patchgan, resnet, vit
 
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
@@ -44,7 +44,7 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
   critic = vit_parts.critic(config)
   if vit_parts.critic_kind(config) == 'patchgan':   # `disc.out_channels` are those of the tokens
-    critic = critic.clone(out_channels=1)
+    critic = patchgan.discriminator(config, config.data.channels_b, out_channels=1)
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import flax.linen as nn
+import jax
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
@@ -81,13 +82,52 @@ class PatchDiscriminator(nn.Module):
                       'data.crop_size or use fewer disc.layers')
 
 
-def discriminator(config, in_channels):
+class MultiScaleCritic(nn.Module):
+  """`scales` PatchGANs with weights of their own: on the frame, on its half, its quarter, ...
+
+  A patch critic sees some tens of pixels: it cannot know that a sky is bright and a road below it
+  gray. The same critic on a smaller copy of the frame sees all of it (pix2pixHD, CVPR 2018).
+
+  Attributes:
+    critic: PatchDiscriminator, the form of all of them.
+    scales: how many.
+  """
+
+  critic: PatchDiscriminator
+  scales: int
+
+  def setup(self):
+    self.scale = [self.critic.clone(name=f'scale_{k}') for k in range(self.scales)]
+
+  def __call__(self, x):
+    """[B, H, W, C] -> [B, h, w, scales], the scores of the coarser ones repeated in place.
+
+    The mean over all elements is the mean over scales of each one's mean, up to how often a coarse
+    score is repeated at the edges.
+    """
+    maps = [self.scale[0](x)]
+    for critic in self.scale[1:]:
+      x = nn.avg_pool(x, (2, 2), (2, 2))
+      score = critic(x)
+      size = (*maps[0].shape[:3], score.shape[-1])
+      maps.append(jax.image.resize(score, size, 'nearest'))
+    return jnp.concatenate(maps, axis=-1)
+
+
+def finest(net, params):
+  """(PatchDiscriminator, its parameters): of a critic of several scales the one on whole frames."""
+  return (net.critic, params['scale_0']) if isinstance(net, MultiScaleCritic) else (net, params)
+
+
+def discriminator(config, in_channels, out_channels=None):
   """PatchGAN of the block `config.disc` (`width`, `layers`, `down`, optional `out_channels`).
 
-  `in_channels` is for the reader: flax takes it from the input.
+  One for each of `config.critic.scales`. `in_channels` is for the reader: flax takes it from the
+  input. `out_channels` overrides the config's.
   """
   del in_channels
   disc = config.disc
-  return PatchDiscriminator(
-      disc.width, disc.layers, disc.down, disc.get('out_channels', 1),
+  critic = PatchDiscriminator(
+      disc.width, disc.layers, disc.down, out_channels or disc.get('out_channels', 1),
       kernel_init=shared.initializer(config.init), dtype=shared.compute_dtype(config))
+  return MultiScaleCritic(critic, config.critic.scales) if config.critic.scales > 1 else critic

@@ -1,4 +1,4 @@
-"""What keeps a critic from winning: augmented views, R1; switches of the block `critic`.
+"""Remedies against a critic that wins: augmented views and R1.
 
 None of them is in the papers, so all are off in ':paper' variants. They hold for every method,
 since they act on the networks named `disc_...` from outside of its step.
@@ -16,7 +16,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, name_key, update
 from i2vjax.losses import gradient_penalty
-from i2vjax.networks import multi_scale, patchgan
+from i2vjax.networks import patchgan
 
 
 def with_views(model: Model, key: jax.Array) -> Model:
@@ -70,7 +70,7 @@ def _r1_step(model, player, names, batch, state):
 def _of_critic(model, params, name, batch):
   """R1 of one critic, by a form of its convolutions that has second derivatives."""
   net, domain = model.networks[name], name.rpartition('_')[2]
-  if isinstance(net, multi_scale.MultiScaleCritic):
+  if isinstance(net, patchgan.MultiScaleCritic):
     plain = net.clone(critic=net.critic.clone(impl='plain'))
   elif isinstance(net, patchgan.PatchDiscriminator):
     plain = net.clone(impl='plain')

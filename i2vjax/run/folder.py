@@ -46,6 +46,9 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
     raise UserError(f'{path} is damaged ({error}); restore it from a copy') from error
   config = ml_collections.ConfigDict(_tuples(_renamed(stored)))
   _reopen_placeholders(config, defaults.get_config())
+  if 'optim' in config:
+    config.critic = config.get('critic', defaults.critic())
+    config.optim.warmup = config.optim.get('warmup', 0)
   for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):
     for name, value in fields.items():
       if block in config and name not in config[block]:

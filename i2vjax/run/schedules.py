@@ -40,26 +40,36 @@ def learning_rate(optim: ConfigDict, train: ConfigDict, steps_per_epoch: int,
     constant, decay, unit = train.epochs, train.epochs_decay, steps_per_epoch
   full = optim.lr * (device_count if optim.lr_scale == 'linear' else 1)
   if optim.schedule == 'constant' or not decay:
-    return optax.constant_schedule(full)
+    return _warmed_up(optax.constant_schedule(full), optim.warmup)
   ahead = 2 if optim.schedule == 'legacy' else 1
 
   def rate(count):
     epoch = count // unit
     return full * (1 - jnp.clip(epoch + ahead - constant, 0, decay + 1) / (decay + 1))
-  return rate
+  return _warmed_up(rate, optim.warmup)
+
+
+def _warmed_up(rate, steps):
+  """The rate, growing from 1 / `steps` of itself over the first `steps` steps."""
+  if not steps:
+    return rate
+  return lambda count: rate(count) * jnp.minimum((count + 1) / steps, 1)
 
 
 def optimizers(config: ConfigDict, players: Iterable[str], steps_per_epoch: int,
                device_count: int = 1) -> dict[str, optax.GradientTransformation]:
   """{player: Adam} at the rate of `learning_rate`: every published method here trains by Adam.
 
+  Players named `disc...` train critics, at `critic.lr` times the rate.
   `optim.accumulate` = k moves once in k steps by the mean of their gradients, which equals a k
   times larger batch for losses that are means over samples.
   """
   optim, k = config.optim, config.optim.accumulate
   rate = learning_rate(optim, config.train, steps_per_epoch, device_count)
-  tx = optax.adam(lambda moves: rate(k * moves + k - 1),   # that of the step which moves
-                  b1=optim.b1, b2=optim.b2, eps=optim.eps)
-  if k > 1:
-    tx = optax.MultiSteps(tx, k).gradient_transformation()
-  return dict.fromkeys(players, tx)
+
+  def adam(factor):
+    tx = optax.adam(lambda moves: factor * rate(k * moves + k - 1),   # that of the step which moves
+                    b1=optim.b1, b2=optim.b2, eps=optim.eps)
+    return optax.MultiSteps(tx, k).gradient_transformation() if k > 1 else tx
+  return {player: adam(config.critic.lr if player.startswith('disc') else 1.0)
+          for player in players}

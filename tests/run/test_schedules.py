@@ -9,7 +9,7 @@ from i2vjax.run import phases, schedules
 
 
 def rates(schedule, counts, epochs=2, decay=3, steps=0, fraction=0.0, per_epoch=10):
-  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule=schedule, lr_scale='none'))
+  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule=schedule, lr_scale='none', warmup=0))
   train = ml_collections.ConfigDict(dict(epochs=epochs, epochs_decay=decay, steps=steps,
                                          decay_fraction=fraction))
   rate = schedules.learning_rate(optim, train, per_epoch)
@@ -40,10 +40,22 @@ def test_unknown_schedule_is_named():
 
 
 def test_linear_scaling_multiplies_by_the_devices():
-  config = ml_collections.ConfigDict(dict(
-      optim=dict(lr=1e-3, b1=0.5, b2=0.999, eps=1e-8, schedule='constant', lr_scale='linear',
-                 accumulate=1),
-      train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0)))
+  config = ml_collections.ConfigDict(
+    dict(
+      optim=dict(
+        lr=1e-3,
+        b1=0.5,
+        b2=0.999,
+        eps=1e-8,
+        schedule='constant',
+        lr_scale='linear',
+        warmup=0,
+        accumulate=1,
+      ),
+      critic=dict(lr=1.0),
+      train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0),
+    )
+  )
   grads = jnp.ones(3)
   def first_move(count):
     tx = schedules.optimizers(config, ('gen',), 1, count)['gen']
@@ -53,9 +65,9 @@ def test_linear_scaling_multiplies_by_the_devices():
 
 def test_accumulated_small_batches_equal_the_large_one():
   config = ml_collections.ConfigDict(dict(
-      optim=dict(lr=0.1, b1=0.5, b2=0.999, eps=1e-8, schedule='constant', lr_scale='none',
+      optim=dict(lr=0.1, b1=0.5, b2=0.999, eps=1e-8, schedule='constant', lr_scale='none', warmup=0,
                  accumulate=1),
-      train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0)))
+      critic=dict(lr=1.0), train=dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0)))
   params = jnp.zeros(2)
   one = schedules.optimizers(config, ('gen',), 1)['gen']
   expected, _ = one.update(jnp.array([2.0, -3.0]), one.init(params))
@@ -71,8 +83,8 @@ def test_accumulated_small_batches_equal_the_large_one():
 def test_an_accumulated_move_has_the_rate_of_the_step_it_is_made_in(epochs, steps):
   config = ml_collections.ConfigDict(dict(
       optim=dict(lr=0.1, b1=0.0, b2=0.0, eps=1e-30, schedule='linear', lr_scale='none',
-                 accumulate=2),
-      train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5)))
+                 accumulate=2, warmup=0),
+      critic=dict(lr=1.0), train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5)))
   rate = schedules.learning_rate(config.optim, config.train, 3)   # 3 steps: no multiple of 2
   tx = schedules.optimizers(config, ('gen',), 3)['gen']
   state, moved = tx.init(jnp.zeros(1)), []
@@ -84,7 +96,8 @@ def test_an_accumulated_move_has_the_rate_of_the_step_it_is_made_in(epochs, step
 
 
 def test_the_rate_in_the_log_is_that_of_all_devices():
-  optim = ml_collections.ConfigDict(dict(lr=1e-3, schedule='constant', lr_scale='linear'))
+  optim = ml_collections.ConfigDict(dict(lr=1e-3, schedule='constant', lr_scale='linear',
+                                          warmup=0))
   train = ml_collections.ConfigDict(dict(epochs=1, epochs_decay=0, steps=0, decay_fraction=0.0))
   assert schedules.learning_rate(optim, train, 3, 4)(0) == pytest.approx(4e-3)
 
