@@ -19,7 +19,6 @@ from i2vjax import defaults
 from i2vjax.cli import parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.run import load
 
 if TYPE_CHECKING:
   from i2vjax.run import load

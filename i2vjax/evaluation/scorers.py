@@ -1,6 +1,6 @@
 """Scorers, one for each kind of score, and their table.
 
-To add a score to `evaluate`:
+To add a score to `evaluate` (docs/adding_a_score.md has an example):
 
 1. Write the measure as pure functions of arrays in `metrics/`, with a test in tests/metrics/.
 2. Write a scorer here: a function `NAME_scorer(request) -> Scorer`.

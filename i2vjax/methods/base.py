@@ -1,8 +1,14 @@
 """The contract of a method: all that is asked of it.
 
 A method is a module under `i2vjax/methods` that reads like the paper's method section. It offers
-the first six names below; the others have the defaults that `hook` fills in. Nothing else of it is
-known to training, translation, evaluation or export.
+the names in `REQUIRED`; the others have the defaults that `hook` fills in. Training, translation,
+evaluation and export know nothing else of it, but for the names of its networks:
+
+  gen_ab, gen_ba, or gen alone   they translate (`--network`, exports)
+  NAME_a, NAME_b                 partners, one of each domain: disc_a and disc_b, seg_a and seg_b
+  NAME_ab, NAME_ba               partners, one of each direction: proj_ab and proj_ba
+
+Where a run is used from b to a, partners change places (run/direction.py).
 
 Shapes: B clips, T frames, H W C; frames are NHWC float32 in [-1, 1]. Domain a is the source, b the
 target.
@@ -26,6 +32,9 @@ Params = Mapping[str, Any]
 
 class Method(Protocol):
   """What a method file offers."""
+
+  YEAR: int
+  """Of the paper. A method may import one method that is not newer, and no parts of another."""
 
   PLAYERS: Mapping[str, tuple[str, ...]]
   """{player: names of the networks it trains}; each player has an optimizer of its own."""
@@ -95,7 +104,8 @@ class Method(Protocol):
     """The batches from `step` on, as a phase begins or a run goes on (run/feed.py). `feed`"""
 
 
-REQUIRED = ('PLAYERS', 'INFERENCE_NETWORKS', 'networks', 'example_inputs', 'step', 'translate')
+REQUIRED = ('YEAR', 'PLAYERS', 'INFERENCE_NETWORKS', 'networks', 'example_inputs', 'step',
+            'translate')
 DEFAULTS: dict[str, Any] = {
     'frozen_networks': lambda config: {},
     'phases': lambda config: [(0, 'train')],

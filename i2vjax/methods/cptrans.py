@@ -39,6 +39,7 @@ from i2vjax.methods import shared, vit_parts
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import resnet
 
+YEAR = 2023
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
 example_inputs = vit_parts.example_inputs

@@ -42,6 +42,7 @@ from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import layers, recurrent
 
+YEAR = 2018
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
 

@@ -55,6 +55,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import motion_translator, patchgan, resnet
 
+YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains

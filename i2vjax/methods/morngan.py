@@ -43,6 +43,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import atrous_segmenter
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')

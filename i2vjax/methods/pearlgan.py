@@ -41,6 +41,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains

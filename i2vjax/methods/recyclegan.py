@@ -35,6 +35,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import patchgan, resnet, unet
 
+YEAR = 2018
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')

@@ -33,6 +33,7 @@ from i2vjax.methods import shared, vit_parts
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import resnet, vit
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
 example_inputs = vit_parts.example_inputs

@@ -47,6 +47,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import fusion, patchgan, resnet, vgg
 
+YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba', 'flow')
 device_state = image_pool.of_both_domains   # empty as the paper has none

@@ -36,6 +36,7 @@ from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import SIDES
 from i2vjax.networks import vgg
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 networks, example_inputs = cyclegan.networks, cyclegan.example_inputs   # two of each, as there
