@@ -184,8 +184,8 @@ def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
   config, feed = setup.config, setup.feed
 
   @functools.cache
-  def step_of_phase(phase):
-    return compile_step(setup.method, setup.model.replace(phase=phase))
+  def compiled_step(program_key):
+    return compile_step(setup.method, setup.model.replace(phase=program_key))
 
   step, stopped, phase_start = int(state.step), False, None
   pending, waited, saved_at = [], 0.0, time.monotonic()
@@ -198,8 +198,8 @@ def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
     batch = parallel.shard(next(feed))
     position = feed.get_state()
     waited += time.perf_counter() - began
-    phase = phases.phase_at(setup.method, config, step)
-    state, terms = step_of_phase(phase)(state, batch, setup.model.frozen)
+    program_key = phases.program_key(setup.method, config, step)
+    state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
     pending.append(terms)
     step += 1
 
@@ -249,9 +249,9 @@ def due(setup: Setup, step: int, stop_asked: bool, minutes: float) -> Due:
 
 
 def feed_of_phase(setup: Setup, feed: Feed, state: State, step: int) -> Feed:
-  """The batches from `step` on, as the method wants them (its hook `batches`)."""
-  model = setup.model.replace(phase=phases.phase_at(setup.method, setup.config, step))
-  return base.hook(setup.method, 'batches')(model, feed, state, step)
+  """The batches from `step` on, as the method wants them (its hook `training_feed`)."""
+  model = setup.model.replace(phase=phases.program_key(setup.method, setup.config, step))
+  return base.hook(setup.method, 'training_feed')(model, feed, state, step)
 
 
 def every(interval: int, step: int) -> bool:

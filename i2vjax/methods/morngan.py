@@ -340,9 +340,9 @@ def mined(config, phase, frames, sure_a, sure_b):
 # ---- Use
 
 
-def batches(model: Model, feed: Iterator, state: State, step: int) -> Iterator:
+def training_feed(model: Model, feed: Iterator, state: State, step: int) -> Iterator:
   """The feed; in the last phase the memory chooses windows of a for it (morngan_memory.py)."""
-  return morngan_memory.batches(model, feed, state, step, mined, phases)
+  return morngan_memory.training_feed(model, feed, state, step, mined, phases)
 
 
 def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,

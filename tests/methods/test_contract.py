@@ -18,7 +18,7 @@ PARTS = sorted({path.stem for path in FOLDER.glob('*.py')} - {'__init__', *metho
 HOOKS = {name: hook for name, hook in vars(base.Method).items()
          if inspect.isfunction(hook) and not name.startswith('_')}
 FORMER = ('samples', 'inputs', 'fixed', 'extra', 'local', 'variant', 'pairing', 'batch_extras',
-          'TRANSLATES_WITH')   # names of hooks that nobody asks for any more
+          'batches', 'TRANSLATES_WITH')   # names of hooks that nobody asks for any more
 each = pytest.mark.parametrize('name', methods.names())
 variants = pytest.mark.parametrize('variant', [None, 'paper', 'demo'])
 

@@ -43,11 +43,11 @@ def setup(tmp_path):
     vector[5] = memory_sampling.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
     return dict(vector=vector, corner=corner, classes=np.array((6, 7, 11, 14, 15, 17)), top=1)
 
-  def batches(model, feed, state, step):
+  def training_feed(model, feed, state, step):
     first = 4 if step >= 4 else 0
     return feed.with_pairs(feed.kept_pairs(first, lambda: table(model, feed, state), step > first))
   method = types.SimpleNamespace(phases=lambda config: [(0, 'early'), (4, 'late')],
-                                 batches=batches)
+                                 training_feed=training_feed)
   return types.SimpleNamespace(config=config, method=method, model=Model(config, {}), asked=asked,
                                feed=Feed(config, ('labels_b',), tmp_path), workdir=tmp_path)
 
