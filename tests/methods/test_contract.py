@@ -84,7 +84,7 @@ def imported(name):
 
 
 def test_a_file_without_players_is_a_part():
-  assert {'base', 'shared', 'triplets', 'feature_terms'} <= set(PARTS)
+  assert {'base', 'shared', 'shared_roma', 'triplets', 'feature_terms'} <= set(PARTS)
   assert not any(hasattr(importlib.import_module(f'i2vjax.methods.{part}'), 'PLAYERS')
                  for part in PARTS)
 
