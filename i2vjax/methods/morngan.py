@@ -40,7 +40,7 @@ from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruc
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.methods import morngan_memory, pearlgan
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import atrous_segmenter
 
 YEAR = 2022
@@ -211,7 +211,7 @@ def robustness(model, state, real, fake):
 
   def gradient_at(factor):
     def loss(params):
-      pairs = [pair(params, x, y, factor) for x, y in SIDES]
+      pairs = [pair(params, x, y, factor) for x, y in DIRECTIONS]
       return weighted({
           'sr_l1': lambda: sum(reconstruction.smooth_l1(*pair) for pair in pairs),
           'sr_ssim': lambda: sum(reconstruction.dissimilarity(*pair) for pair in pairs),
