@@ -38,7 +38,7 @@ from i2vjax.run import (
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
 from i2vjax.run.logger import MetricLogger, averages, check_finite
-from i2vjax.run.signals import Stop
+from i2vjax.run.signals import StopOnSignal
 
 ScoreFn = Callable[[load.Run], dict[str, float]]   # Run -> {score: value}
 
@@ -70,7 +70,7 @@ def compile_step(method: base.Method, model: Model) -> Callable:
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
     state, terms = method.step(model.replace(frozen=frozen), state, batch, key)
-    return averaging.updated(state, model.config), terms
+    return averaging.update_averages(state, model.config), terms
   return parallel.map_step(step)
 
 
@@ -120,7 +120,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
                 score_fn)
   try:
-    with Stop() as stop:
+    with StopOnSignal() as stop:
       logger.say(describe(settled, state, total))
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
@@ -179,7 +179,7 @@ def describe(config: ConfigDict, state: State, total: int) -> str:
           f'{config.backbone}, data {config.data.source}, {start} {total} steps')
 
 
-def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
+def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
   config, feed = setup.config, setup.feed
 

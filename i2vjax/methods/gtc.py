@@ -161,7 +161,7 @@ def motion(model, batch):
     return None, None
   flows = estimate.flows_of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
-  valid = visibility.trusted(ops.fold(back), ops.fold(forth))
+  valid = visibility.reliable_mask(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])
 
 

@@ -160,8 +160,8 @@ def motions(model, batch):
 def visibility(config, now, before, flow):
   """O_t of frames [B, H, W, C] and the flow from the first to the second: [B, H, W, 1]."""
   mask = config.mask
-  return masks.photometric(now, before, flow, alpha=mask.alpha, norm=mask.norm,
-                           in_frame=mask.in_frame)
+  return masks.photometric_mask(now, before, flow, alpha=mask.alpha, norm=mask.norm,
+                                in_frame=mask.in_frame)
 
 
 def translation(model, params, x, y, real, motion, terms=BACK):
