@@ -21,7 +21,7 @@ def l1(x: jax.Array, y: jax.Array) -> jax.Array:
 
 
 def mse(x: jax.Array, y: jax.Array) -> jax.Array:
-  """Mean over all elements of (x - y)^2, in float32; shapes and errors as of `l1`."""
+  """Mean over all elements of (x - y)^2, in float32. Shapes and errors: see `l1`."""
   return jnp.mean(jnp.square(_difference(x, y, 'mse')))
 
 
