@@ -14,9 +14,10 @@ Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in
 Public code: aayushbansal/Recycle-GAN, whose G_A is our `gen_ab` and whose D_A, the critic of domain
 b, is our `disc_b`; variant 1 is its 'recycle_gan', variant 2 its 'recycle_gan_cycle', on which
 I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method (feature_terms.py):
-`perceptual`, VL, a distance of VGG features beside that of pixels; `weights.exs`, EXS, external
-similarity: patches of a translation and their sources; `weights.ins`, INS, internal similarity: how
-patches change over the three frames.
+
+  `perceptual`    VL: |.| gets a distance of VGG features beside that of pixels
+  `weights.exs`   EXS, external similarity: of patches of a translation to their sources
+  `weights.ins`   INS, internal similarity: how patches change over the three frames
 """
 
 import functools
