@@ -99,9 +99,9 @@ class Phased:
 
 def test_phase_of_a_step():
   config = ml_collections.ConfigDict()
-  found = [phases.phase_at(Phased, config, step) for step in (0, 9, 10)]
+  found = [phases.program_key(Phased, config, step) for step in (0, 9, 10)]
   assert found == ['warm', 'warm', 'full']
-  assert phases.phase_at(object(), config, 3) == 'train'
+  assert phases.program_key(object(), config, 3) == 'train'
 
 
 def test_length_in_steps_or_epochs():
