@@ -104,8 +104,8 @@ def jax_step(config, options):
   fields = base.hook(method, 'batch_fields')(config)
   batch = parallel.shard(
     batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train', fields))
-  phase = phases.phase_at(method, config, options.epoch - 1)
-  program = trainer.compile_step(method, model.replace(phase=phase))
+  program_key = phases.program_key(method, config, options.epoch - 1)
+  program = trainer.compile_step(method, model.replace(phase=program_key))
   compiled = program.lower(state, batch, frozen).compile()
   plan = compiled.memory_analysis()
 

@@ -22,7 +22,7 @@ from i2vjax.compare import compare, experiments, tables
 from i2vjax.core import files, ops
 from i2vjax.core.class_names import CITYSCAPES
 from i2vjax.data.loader import whole_clips
-from i2vjax.methods import cptrans, vit_parts
+from i2vjax.methods import cptrans, shared_roma
 from i2vjax.run import load
 
 ROWS = {
@@ -64,8 +64,8 @@ def selected_patches(run, frames):
   @jax.jit
   def select(params, frozen, frames):
     model = run.model.replace(frozen=frozen)
-    fake = vit_parts.features(model, model.apply(params, 'gen', frames))
-    delta, _ = cptrans.deviation(model, params, fake, len(frames), jax.random.key(0))
+    fake = shared_roma.features(model, model.apply(params, 'gen', frames))
+    delta, _ = cptrans.gradient_cosine(model, params, fake, len(frames), jax.random.key(0))
     return cptrans.select(model.config, delta)
   return np.asarray(select(run.params, run.model.frozen, frames)) > 0
 

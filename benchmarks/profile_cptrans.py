@@ -22,7 +22,7 @@ from i2vjax.core import parallel
 from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches
 from i2vjax.losses import adversarial
-from i2vjax.methods import cptrans, vit_parts
+from i2vjax.methods import cptrans, shared_roma
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load, schedules, settle
 
@@ -42,7 +42,7 @@ def parts(model, params, batch, key):
   """{name: (function, inputs)} of the parts of a step, as methods/cptrans.py composes them."""
   config = model.config
   x, y = batch['a'][:, 0], batch['b'][:, 0]
-  features = functools.partial(vit_parts.features, model)
+  features = functools.partial(shared_roma.features, model)
   fake = features(model.apply(params, 'gen', x))
   source, real = features(x), features(y)
 
@@ -62,7 +62,7 @@ def parts(model, params, batch, key):
     return critic_part(disc, w, True, real) + critic_part(disc, w_fake, False, fake)
 
   def structure(fake):
-    return weighted(vit_parts.structure(model, source, fake, key), config.weights)[0]
+    return weighted(shared_roma.structure(model, source, fake, key), config.weights)[0]
 
   def temporal(gen):
     flow, _ = cptrans.content_motion(config, w_fake, x, key)
@@ -95,13 +95,13 @@ def selections(model, params, batch, key, way):
   config = model.config.copy_and_resolve_references()
   config.co.method = way
   model = model.replace(config=config)
-  fake = vit_parts.features(model, model.apply(params, 'gen', batch['a'][:, 0]))
-  frames = vit_parts.join(fake, vit_parts.features(model, batch['b'][:, 0]))
+  fake = shared_roma.features(model, model.apply(params, 'gen', batch['a'][:, 0]))
+  both = shared_roma.join(shared_roma.features(model, batch['b'][:, 0]), fake)
 
   @jax.jit
-  def deviation(params):
-    return cptrans.deviation(model, params, frames, len(batch['a']), key)
-  return cptrans.select(config, deviation(params)[0])
+  def gradient_cosine(params):
+    return cptrans.gradient_cosine(model, params, both, len(batch['a']), key)
+  return cptrans.select(config, gradient_cosine(params)[0])
 
 
 def read_config(options):

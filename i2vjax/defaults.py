@@ -172,7 +172,7 @@ class Field:
       'length': how long a run goes on and how fast it learns; it may change when a run goes on.
       'score': how a run is scored.
       'output': what is logged, saved and shown.
-      'speed': the time and memory a run takes, and nothing else.
+      'speed': the time and memory a run takes, and nothing else (but see 'data.workers').
     network: True where the shapes of parameters may depend on it.
     table: in a table of several runs, 'same': all rows must agree, or scores do not compare;
       'note': each method chooses, and a footnote says so; '': it does not matter there.
@@ -221,6 +221,7 @@ FIELDS = {
     'data.finetune_no_crop': Field('state', table='note'),
     'data.threads': Field('speed', at_least=0),
     'data.prefetch': Field('speed', at_least=0),
+    # A run that goes on keeps it, or its batches would be others (run/resume.py: check_progress).
     'data.workers': Field('speed', at_least=0),
     'data.cache_dir': Field('speed'),
     'data.scenes.': Field('state', table='same', segmenter=True),

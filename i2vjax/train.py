@@ -1,10 +1,16 @@
-"""The training loop of all methods; it knows their hooks alone."""
+"""The training loop of all methods; it knows their hooks alone.
+
+Three configs are about: `config` as asked for; `settled`, which also says what this machine
+decides (`backbone='auto'`) and is written to config.json; and `model.config`, the settled one with
+the steps in an epoch of these data, which methods read.
+"""
 
 import dataclasses
 import functools
 import pathlib
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -33,9 +39,9 @@ from i2vjax.run import (
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
 from i2vjax.run.logger import MetricLogger, averages, check_finite
-from i2vjax.run.signals import Stop
+from i2vjax.run.signals import StopOnSignal
 
-Scores = Callable[[load.Run], dict[str, float]]
+ScoreFn = Callable[[load.Run], dict[str, float]]   # Run -> {score: value}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,25 +64,28 @@ def on_device(raw: base.Batch, config: ConfigDict) -> dict[str, jax.Array]:
 
 
 def compile_step(method: base.Method, model: Model) -> Callable:
-  """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms)."""
+  """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms).
+
+  `parallel.map_step` makes the key that `step` gets, of the run's key, the step and the device.
+  """
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
     traced = model.replace(frozen=frozen)
     state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
     state, penalty = critic_remedies.penalize(method, traced, state, batch)
-    return averaging.updated(state, model.config), terms | penalty
+    return averaging.update_averages(state, model.config), terms | penalty
   return parallel.map_step(step)
 
 
 def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
-          scores: Scores | None = None) -> Outcome:
+          score_fn: ScoreFn | None = None) -> Outcome:
   """Train `config` in `workdir`, going on where an earlier run in that folder stopped.
 
   Args:
     config: ConfigDict of a method.
     workdir: run folder, made if missing.
     show: progress bar on the terminal.
-    scores: Run -> {name: value}, asked every `eval.every` steps; None: never.
+    score_fn: called every `eval.every` steps; None: never.
 
   Returns:
     Outcome.
@@ -86,7 +95,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  settled = settle.settle(config)   # what config.json says and a continued run is compared with
+  settled = settle.settle(config)   # a run that goes on is compared with this one
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
   method, model = load.assemble(settled)
@@ -111,9 +120,10 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
-  setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir, scores)
+  setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
+                score_fn)
   try:
-    with Stop() as stop:
+    with StopOnSignal() as stop:
       logger.say(describe(settled, state, total))
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
@@ -134,7 +144,7 @@ def with_optimizers(method: base.Method, model: Model, per_epoch: int) -> Model:
   return model.replace(config=config, optimizers=optimizers)
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class Setup:
   """What the loop holds besides the state.
 
@@ -142,10 +152,10 @@ class Setup:
     method, model: what is trained; frozen parameters are on the devices.
     rate: steps done -> learning rate, for the log.
     checkpoints, logger: where the run is written.
-    feed: the batches, as the method wants them in the current phase.
+    feed: the batches; a method may have them in another order (`feed_of_phase`).
     total: length of the run in steps.
     workdir: run folder.
-    scores: Run -> {name: value}, or None.
+    score_fn: ScoreFn, or None.
   """
 
   method: base.Method
@@ -156,7 +166,7 @@ class Setup:
   feed: Feed
   total: int
   workdir: pathlib.Path
-  scores: Scores | None = None
+  score_fn: ScoreFn | None = None
 
   @property
   def config(self) -> ConfigDict:
@@ -172,14 +182,13 @@ def describe(config: ConfigDict, state: State, total: int) -> str:
           f'{config.backbone}, data {config.data.source}, {start} {total} steps')
 
 
-def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
+def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
-  config = setup.config
-  one_process = parallel.process()[1] == 1
+  config, feed = setup.config, setup.feed
 
   @functools.cache
-  def step_of_phase(phase):
-    return compile_step(setup.method, setup.model.replace(phase=phase))
+  def compiled_step(program_key):
+    return compile_step(setup.method, setup.model.replace(phase=program_key))
 
   step, stopped, phase_start = int(state.step), False, None
   pending, waited, saved_at = [], 0.0, time.monotonic()
@@ -188,41 +197,64 @@ def loop(setup: Setup, state: State, stop: Stop) -> tuple[int, bool]:
     began = time.perf_counter()
     first, _ = phases.phase_of(setup.method, config, step)
     if first != phase_start:
-      setup.feed, phase_start = feed_of_phase(setup, state, step), first
-    batch = parallel.shard(next(setup.feed))
-    position = setup.feed.get_state()
+      feed, phase_start = feed_of_phase(setup, feed, state, step), first
+    batch = parallel.shard(next(feed))
+    position = feed.get_state()
     waited += time.perf_counter() - began
-    phase = phases.phase_at(setup.method, config, step)
-    state, terms = step_of_phase(phase)(state, batch, setup.model.frozen)
+    program_key = phases.program_key(setup.method, config, step)
+    state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
     pending.append(terms)
     step += 1
 
-    # What is due. Several processes must agree, and ask each other only where they log.
-    asking = one_process or every(config.log.every, step)
-    stopped = asking and parallel.any_process(stop.asked)
-    finished = step == setup.total
-    minutes = (time.monotonic() - saved_at) / 60
-    scoring = bool(setup.scores and config.eval.every) and (
-        every(config.eval.every, step) or finished)
-    saving = (stopped or finished or scoring or every(config.train.checkpoint_steps, step)
-              or asking and parallel.any_process(minutes >= config.train.checkpoint_minutes))
-
-    if every(config.log.every, step) or saving:
+    # What is to do after it.
+    now = due(setup, step, stop.asked, (time.monotonic() - saved_at) / 60)
+    stopped = now.stop
+    if now.log:
       write_terms(setup, step, pending, waited)
       pending, waited = [], 0.0
-    if every(config.log.samples_every, step) or finished:
+    if now.sample:
       write_samples(setup, state, step)
-    if saving:
-      metrics = score(setup, state, step) if scoring and not stopped else None
+    if now.save:
+      metrics = score(setup, state, step) if now.score else None
       save(setup, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
 
 
-def feed_of_phase(setup: Setup, state: State, step: int) -> Feed:
-  """The batches from `step` on, as the method wants them (its hook `batches`)."""
-  model = setup.model.replace(phase=phases.phase_at(setup.method, setup.config, step))
-  return base.hook(setup.method, 'batches')(model, setup.feed, state, step)
+class Due(NamedTuple):
+  """What is to do after a step: end the loop, write terms, a sample sheet, scores, a checkpoint."""
+
+  stop: bool
+  log: bool
+  sample: bool
+  score: bool
+  save: bool
+
+
+def due(setup: Setup, step: int, stop_asked: bool, minutes: float) -> Due:
+  """What is to do after `step` steps, the same on all processes.
+
+  Several processes ask each other only where they log, since asking costs time.
+
+  Args:
+    stop_asked: this process was asked to stop.
+    minutes: since the last checkpoint, by the clock of this process.
+  """
+  config = setup.config
+  log, finished = every(config.log.every, step), step == setup.total
+  asking = log or parallel.process()[1] == 1
+  stop = asking and parallel.any_process(stop_asked)
+  has_scores = setup.score_fn is not None and bool(config.eval.every)
+  score = has_scores and not stop and (every(config.eval.every, step) or finished)
+  save = (stop or finished or score or every(config.train.checkpoint_steps, step)
+          or asking and parallel.any_process(minutes >= config.train.checkpoint_minutes))
+  return Due(stop, log or save, every(config.log.samples_every, step) or finished, score, save)
+
+
+def feed_of_phase(setup: Setup, feed: Feed, state: State, step: int) -> Feed:
+  """The batches from `step` on, as the method wants them (its hook `training_feed`)."""
+  model = setup.model.replace(phase=phases.program_key(setup.method, setup.config, step))
+  return base.hook(setup.method, 'training_feed')(model, feed, state, step)
 
 
 def every(interval: int, step: int) -> bool:
@@ -294,12 +326,14 @@ def sample_rows(run: load.Run, batch: base.Batch, key: jax.Array) -> dict[str, j
 
 
 def score(setup: Setup, state: State, step: int) -> dict[str, float] | None:
-  """Scores of the test clips, logged under eval/; None where that is missing which names the best.
+  """Scores of the test clips, logged under eval/.
 
-  Only frames with a true partner have a PSNR: without them no checkpoint is the best.
+  Returns:
+    {name: value}; None if the score that `train.best` asks for is not among them (without true
+    partners frames have no PSNR): then this checkpoint is never the best.
   """
-  assert setup.scores is not None, 'the loop asks for scores only where there are any'
-  scores = setup.scores(as_run(setup, state, step))
+  assert setup.score_fn is not None, 'the loop asks for scores only where there are any'
+  scores = setup.score_fn(as_run(setup, state, step))
   setup.logger.write(step, {f'eval/{name}': value for name, value in scores.items()})
   best = checkpoint.best_score(setup.config)
   return scores if best and checkpoint.full_score_name(best, scores) else None

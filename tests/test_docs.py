@@ -7,6 +7,7 @@ import pickle
 import re
 import shlex
 import sys
+import types
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from i2vjax.cli import flags, parse
 from i2vjax.core.errors import UserError
 from i2vjax.data import sources
 from i2vjax.data.loader.windows import WindowSource
+from i2vjax.evaluation import scorers
+from i2vjax.evaluation.report import text as report_text
 from i2vjax.methods import base
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -31,7 +34,8 @@ PATH = re.compile(r'(?<![\w./$~-])((?:i2vjax|configs|benchmarks|tests|docs|launc
 SHORT_PATH = re.compile(r'`((?:methods|losses|networks|flow|data|run|core|cli|metrics|evaluation'
                         r'|compare|pretrained|interop)/[\w/]*(?:\.py)?)`')
 MADE = ('configs/METHOD.py', 'i2vjax/methods/toygan.py', 'configs/toygan.py',
-        'tests/methods/test_toygan.py', 'i2vjax/data/sources/arrays.py')   # examples on the pages
+        'tests/methods/test_toygan.py', 'i2vjax/data/sources/arrays.py',
+        'i2vjax/metrics/colorfulness.py')   # examples on the pages
 
 
 def text_of(page):
@@ -291,3 +295,44 @@ def test_the_example_source_is_opened_by_its_name(arrays, tmp_path, monkeypatch)
   settings.update(source='arrays', train_a=str(tmp_path))
   assert len(data.open_source(settings, 'train', 'a')) == 3
   assert data.open_source(settings, 'test', 'b') is None
+
+
+# ---- adding_a_score.md
+
+
+@pytest.fixture
+def colorfulness():
+  """The module of adding_a_score.md, and what the page adds to scorers.py and text.py."""
+  files = code_of('adding_a_score.md')
+  assert list(files) == ['i2vjax/metrics/colorfulness.py', 'i2vjax/evaluation/scorers.py']
+  metric = types.ModuleType('colorfulness')
+  exec(files['i2vjax/metrics/colorfulness.py'], vars(metric))
+  names = {**vars(scorers), **vars(report_text), 'colorfulness': metric}
+  exec(files['i2vjax/evaluation/scorers.py'], names)
+  lines = [block for _, block in BLOCK.findall(text_of(ROOT / 'docs/adding_a_score.md'))
+           if block.startswith('    ')]
+  score, (column,) = eval(f'{{{lines[0]}}}', names), eval(f'({lines[1]})', names)
+  return types.SimpleNamespace(metric=metric, scores=score, column=column)
+
+
+def test_the_example_score_by_hand(colorfulness):
+  """Gray: nothing; pure red: both opponents 255 and 127.5 everywhere."""
+  red = np.zeros((2, 4, 3), np.uint8)
+  assert colorfulness.metric.colorfulness(red + np.uint8(90)) == 0
+  red[..., 0] = 255
+  expected = 0.3 * np.hypot(255, 127.5)
+  assert colorfulness.metric.colorfulness(red) == pytest.approx(expected)
+  red[:, ::2] = 0   # half of it black: the spread is half the length, the mean too
+  assert colorfulness.metric.colorfulness(red) == pytest.approx(1.3 * np.hypot(255, 127.5) / 2)
+
+
+def test_the_example_score_is_computed_by_its_name(colorfulness, monkeypatch):
+  monkeypatch.setattr(scorers, 'SCORES', {**scorers.SCORES, **colorfulness.scores})
+  monkeypatch.setattr(scorers, 'NAMES', tuple(scorers.SCORES))
+  monkeypatch.setattr(report_text, 'COLUMNS', (*report_text.COLUMNS, colorfulness.column))
+  names, _ = scorers.choose_scores('colorfulness', {})
+  config = defaults.get_config()
+  *_, scorer = scorers.scorers_for(scorers.Request(config, names))
+  total, values, series = scorer.add(scorer.start, None, np.zeros((3, 4, 4, 3), np.uint8))
+  assert values == {'colorfulness': 0} and series['colorfulness'].shape == (3,)
+  assert [column.key for column in report_text.columns([scorer.result(total)])] == list(names)

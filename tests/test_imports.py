@@ -50,7 +50,8 @@ ARROWS = {
     'metrics': 'core flow networks',
     'networks': 'core',
     'pretrained': 'core flow networks',
-    'run': 'core data.loader data.sources data.transforms defaults methods metrics pretrained',
+    'run': 'core data.loader data.sources data.transforms defaults losses methods metrics networks '
+           'pretrained',
     'train': 'core data.loader methods run',
     'translate': 'core data.io data.sources run',
 }

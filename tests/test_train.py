@@ -15,7 +15,7 @@ import pytest
 
 from i2vjax import main
 from i2vjax.run import checkpoint, load
-from i2vjax.run.signals import Stop
+from i2vjax.run.signals import StopOnSignal
 
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
@@ -107,7 +107,7 @@ def test_kill_in_the_middle_of_saving_loses_nothing(straight, tiny, tmp_path):
 
 
 def test_two_ctrl_c_end_at_once():
-  with Stop() as stop, pytest.raises(KeyboardInterrupt):
+  with StopOnSignal() as stop, pytest.raises(KeyboardInterrupt):
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.asked
     os.kill(os.getpid(), signal.SIGINT)
@@ -115,7 +115,7 @@ def test_two_ctrl_c_end_at_once():
 
 
 def test_a_second_sigterm_does_not_cost_the_checkpoint():
-  with Stop() as stop:
+  with StopOnSignal() as stop:
     for _ in range(2):
       os.kill(os.getpid(), signal.SIGTERM)
       time.sleep(0.01)

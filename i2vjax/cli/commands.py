@@ -19,7 +19,6 @@ from i2vjax import defaults
 from i2vjax.cli import parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.run import load
 
 if TYPE_CHECKING:
   from i2vjax.run import load
@@ -59,11 +58,11 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
-  scores = None
+  score_fn = None
   if config.eval.every:
     from i2vjax import evaluate
-    scores = evaluate.quick_scores
-  outcome = train.train(config, workdir, show=flag.show, scores=scores)
+    score_fn = evaluate.quick_scores
+  outcome = train.train(config, workdir, show=flag.show, score_fn=score_fn)
   if not parallel.is_main():
     return
   if outcome.stopped:

@@ -24,7 +24,8 @@ class Model:
     networks: {name: flax module}, frozen ones included.
     optimizers: {player: optimizer}; empty where nothing is trained.
     frozen: {name: parameters} of the frozen networks.
-    phase: a static choice of the host, one compiled step for each (`phases`, `step_variant`).
+    phase: what a step is compiled for: name of the training's phase, or the pair (name, choice) of
+      a method with the hook `step_variant` (run/phases.py, `program_key`).
     critic_view: (network, frames) -> what critics see of them while training; None: frames as they
       are.
   """

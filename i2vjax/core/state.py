@@ -1,8 +1,9 @@
 """The training state, and one optimizer step of one player.
 
-A step runs on one device of a mapped axis named `AXIS`. `update` is the only place where gradients
-are taken of networks: it differentiates with respect to the named networks alone, so a player's
-gradient cannot reach another player's weights.
+A step runs on one device of a mapped axis named `AXIS`. `update` differentiates with respect to the
+networks of one player alone, so its gradient cannot reach another player's weights. A method that
+takes gradients itself, to use one forward pass twice (`jax.vjp` in cut.py, cptrans.py and others),
+hands them to `apply_gradients`, which moves the networks it gets gradients of and no others.
 """
 
 import zlib

@@ -1,6 +1,6 @@
 """Scorers, one for each kind of score, and their table.
 
-To add a score to `evaluate`:
+To add a score to `evaluate` (docs/adding_a_score.md has an example):
 
 1. Write the measure as pure functions of arrays in `metrics/`, with a test in tests/metrics/.
 2. Write a scorer here: a function `NAME_scorer(request) -> Scorer`.
@@ -26,7 +26,16 @@ from i2vjax import metrics
 from i2vjax.core import class_names, files
 from i2vjax.core.errors import UserError
 from i2vjax.evaluation import external, scene_segmenter, scoring_networks
-from i2vjax.metrics import clips, davis, edges, features, frechet, lpips, score_names, segmentation
+from i2vjax.metrics import (
+  clips,
+  davis,
+  edges,
+  fid_kid,
+  inception_features,
+  lpips,
+  score_names,
+  segmentation,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,8 +122,8 @@ def _result_or_nothing(total):
 def fid_kid_scorer(request: Request) -> Scorer:
   """FID and KID of all frames of a row against the reference frames."""
   settings, networks = request.config.eval, scoring_networks.load_inception(request.config)
-  call = features.program(networks.nets['inception'], networks.params['inception'],
-                          settings.fid_mode, settings.batch)
+  call = inception_features.program(
+      networks.nets['inception'], networks.params['inception'], settings.fid_mode, settings.batch)
   options = dict(degrees=tuple(settings.kid_degrees), subsets=settings.kid_subsets,
                  subset_size=settings.kid_subset_size, seed=settings.seed)
   facts = {'fid_mode': settings.fid_mode, 'inception': scoring_networks.describe(networks)}
@@ -123,20 +132,20 @@ def fid_kid_scorer(request: Request) -> Scorer:
   def reference_set():
     extract = call
     if not networks.random:   # features of random networks are not worth a file
-      extract = features.cached(
+      extract = inception_features.cached(
           call, files.cache('features'), mode=settings.fid_mode, **networks.files)
     parts = [extract(frames) for frames in request.reference()]
-    return frechet.update(frechet.init(), np.concatenate(parts))
+    return fid_kid.update(fid_kid.init(), np.concatenate(parts))
 
   def add(total, clip, frames):
-    return frechet.update(total, call(frames)), {}, {}
+    return fid_kid.update(total, call(frames)), {}, {}
 
   def result(total):
-    count, reference_count = len(frechet.gather(total)), len(frechet.gather(reference_set()))
-    facts.update(frechet.protocol(count, reference_count, **options))
-    return frechet.result(total, reference_set(), names=request.names, random=networks.random,
+    count, reference_count = len(fid_kid.gather(total)), len(fid_kid.gather(reference_set()))
+    facts.update(fid_kid.protocol(count, reference_count, **options))
+    return fid_kid.result(total, reference_set(), names=request.names, random=networks.random,
                           **options)
-  return Scorer(frechet.init(), add, result, facts)
+  return Scorer(fid_kid.init(), add, result, facts)
 
 
 def miou_scorer(request: Request) -> Scorer:

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 
-NORMS = ('l2', 'l2sq', 'bt_code')   # of `photometric`
+NORMS = ('l2', 'l2sq', 'bt_code')   # of `photometric_mask`
 
 
 def inside(flow: jax.Array) -> jax.Array:
@@ -53,7 +53,7 @@ def _square(vectors):
   return jnp.sum(jnp.square(vectors), axis=-1, keepdims=True)
 
 
-def trusted(flow: jax.Array, back: jax.Array) -> jax.Array:
+def reliable_mask(flow: jax.Array, back: jax.Array) -> jax.Array:
   """V = 1 where nothing is hidden, the flow has no jump, and its target is in the frame (GTC).
 
   The paper multiplies by the maps of occlusion and of motion boundaries; we take their complement,
@@ -72,8 +72,8 @@ def trusted(flow: jax.Array, back: jax.Array) -> jax.Array:
   return jax.lax.stop_gradient(visible.astype(jnp.float32))
 
 
-def photometric(frame: jax.Array, other: jax.Array, flow: jax.Array, *, alpha: float = 50.0,
-                norm: str = 'l2', in_frame: bool = True) -> jax.Array:
+def photometric_mask(frame: jax.Array, other: jax.Array, flow: jax.Array, *, alpha: float = 50.0,
+                     norm: str = 'l2', in_frame: bool = True) -> jax.Array:
   """O = exp(-alpha |x - W(x', f)|): 1 where the frames agree once motion is taken out (STC-V2V).
 
   Frames are compared in the range [0, 1] of the mask's origin (public code of Lai et al., ECCV

@@ -1,4 +1,4 @@
-"""R1, a penalty on a critic's gradient at real frames (Mescheder et al., ICML 2018)."""
+"""R1: a penalty on a critic's gradient at real frames (ICML 2018)."""
 
 import jax
 import jax.numpy as jnp

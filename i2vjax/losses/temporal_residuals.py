@@ -18,7 +18,7 @@ def residuals(frames: jax.Array, flow: jax.Array, valid: jax.Array) -> jax.Array
   Args:
     frames: [B, T, H, W, C].
     flow: [B, T-1, H, W, 2] pixels, entry i on frame i + 1 and pointing to frame i (counted from 0).
-    valid: [B, T-1, H, W, 1], 1 where that flow is reliable (`flow.visibility.trusted`).
+    valid: [B, T-1, H, W, 1], 1 where that flow is reliable (`flow.visibility.reliable_mask`).
 
   Returns:
     [B, T, H, W, C].

@@ -1,19 +1,24 @@
 """The methods, one file each, found by name with `get`.
 
-What a method offers is in base.py; names of what methods share are in `PARTS`.
+What a method offers is in base.py. A file that defines `PLAYERS` is a method; the others are parts
+that methods share.
 """
 
 import importlib
 import pkgutil
+import re
 
 from i2vjax.core.errors import UserError, did_you_mean
 
-PARTS = ('base', 'shared', 'feature_terms', 'triplets', 'vit_parts', 'morngan_memory')
-
 
 def names():
-  """All methods, sorted."""
-  return sorted({module.name for module in pkgutil.iter_modules(__path__)} - set(PARTS))
+  """All methods, sorted. Their files are read, not imported."""
+  return sorted(module.name for module in pkgutil.iter_modules(__path__)
+                if re.search(r'^PLAYERS\b', _source(module), re.M))
+
+
+def _source(module):
+  return module.module_finder.find_spec(module.name).loader.get_source(module.name)
 
 
 def get(name):

@@ -1,8 +1,14 @@
 """The contract of a method: all that is asked of it.
 
 A method is a module under `i2vjax/methods` that reads like the paper's method section. It offers
-the first six names below; the others have the defaults that `hook` fills in. Nothing else of it is
-known to training, translation, evaluation or export.
+the names in `REQUIRED`; the others have the defaults that `hook` fills in. Training, translation,
+evaluation and export know nothing else of it, but for the names of its networks:
+
+  gen_ab, gen_ba, or gen alone   they translate (`--network`, exports)
+  NAME_a, NAME_b                 partners, one of each domain: disc_a and disc_b, seg_a and seg_b
+  NAME_ab, NAME_ba               partners, one of each direction: proj_ab and proj_ba
+
+Where a run is used from b to a, partners change places (run/direction.py).
 
 Shapes: B clips, T frames, H W C; frames are NHWC float32 in [-1, 1]. Domain a is the source, b the
 target.
@@ -27,6 +33,9 @@ Params = Mapping[str, Any]
 class Method(Protocol):
   """What a method file offers."""
 
+  YEAR: int
+  """Of the paper. A method may import one method that is not newer, and no parts of another."""
+
   PLAYERS: Mapping[str, tuple[str, ...]]
   """{player: names of the networks it trains}; each player has an optimizer of its own."""
 
@@ -43,7 +52,7 @@ class Method(Protocol):
 
   def step(self, model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
     """One training step of all players, in the paper's order; called by `train`, on one device of
-    the axis `state.AXIS`.
+    the axis `core.state.AXIS`.
 
     Args:
       model: networks, optimizers, frozen parameters, phase.
@@ -68,34 +77,41 @@ class Method(Protocol):
   # ---- Optional, with the value that `hook` returns without them
 
   def frozen_networks(self, config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
-    """{name: (module, id of its weight file)} of networks that are never trained. {}"""
+    """{name: (module, id of its weight file)} of networks that are never trained.
+    Default: {}."""
 
   def phases(self, config: ConfigDict) -> list[tuple[int, str]]:
-    """[(first step, name), ...] of the training's phases, from step 0 on. [(0, 'train')]"""
+    """[(first step, name), ...] of the training's phases, from step 0 on.
+    Default: [(0, 'train')]."""
 
   def step_variant(self, config: ConfigDict, step: int) -> Hashable:
     """A static choice that the host makes for this step: one compiled program for each.
-    `model.phase` then is (name of the phase, choice). Without it `model.phase` is the name."""
+    Default: there is no choice, one program for each phase. What `model.phase` is with it and
+    without it: run/phases.py, `program_key`."""
 
   def batch_fields(self, config: ConfigDict) -> tuple[str, ...]:
     """What a batch must bring besides frames: 'labels', 'edges', 'flow', 'index', with '_a' or '_b'
-    for one domain (data/loader/batches.py). ()"""
+    for one domain (data/loader/batches.py). Default: ()."""
 
   def model_state(self, config: ConfigDict) -> Any:
-    """Initial batch statistics, spectral-norm vectors, memories: averaged over devices. {}"""
+    """Initial batch statistics, spectral-norm vectors, memories: averaged over devices.
+    Default: {}."""
 
   def device_state(self, config: ConfigDict) -> Any:
-    """Initial state of one device (image pools); never averaged. {}"""
+    """Initial state of one device (image pools); never averaged. Default: {}."""
 
   def sample_rows(self, model: Model, params: Params, model_state: Any, batch: Batch,
                   key: jax.Array) -> dict[str, jax.Array]:
-    """{label: [B, H, W, 3]} rows of the sample sheet. Input, translation, a target frame."""
+    """{label: [B, H, W, 3]} rows of the sample sheet.
+    Default: input, translation, and a target frame (train.py)."""
 
-  def batches(self, model: Model, feed: Iterator, state: State, step: int) -> Iterator:
-    """The batches from `step` on, as a phase begins or a run goes on (run/feed.py). `feed`"""
+  def training_feed(self, model: Model, feed: Iterator, state: State, step: int) -> Iterator:
+    """The batches from `step` on, as a phase begins or a run goes on (run/feed.py).
+    Default: `feed`."""
 
 
-REQUIRED = ('PLAYERS', 'INFERENCE_NETWORKS', 'networks', 'example_inputs', 'step', 'translate')
+REQUIRED = ('YEAR', 'PLAYERS', 'INFERENCE_NETWORKS', 'networks', 'example_inputs', 'step',
+            'translate')
 DEFAULTS: dict[str, Any] = {
     'frozen_networks': lambda config: {},
     'phases': lambda config: [(0, 'train')],
@@ -104,10 +120,10 @@ DEFAULTS: dict[str, Any] = {
     'model_state': lambda config: {},
     'device_state': lambda config: {},
     'sample_rows': None,
-    'batches': lambda model, feed, state, step: feed,
+    'training_feed': lambda model, feed, state, step: feed,
 }
 
 
 def hook(method: Method, name: str) -> Any:
-  """An optional hook of a method, or its default; None where that is none."""
+  """An optional hook of a method, or its default; None for `step_variant` and `sample_rows`."""
   return getattr(method, name, DEFAULTS[name])

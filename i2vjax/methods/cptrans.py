@@ -11,7 +11,7 @@ One generator, one critic, no cycle, and three ideas, here in the paper's order:
   L = L_co-adv + 6 L_cs + 10 L_ctn
 
 No official code is public. Where the paper is silent this follows the code of its predecessor ROMA
-(what both share is in vit_parts.py), else our own choice is in configs/cptrans.py with its reason.
+(shared_roma.py has what both share), else our own choice is in configs/cptrans.py with its reason.
 
 x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
 patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
@@ -35,21 +35,22 @@ from i2vjax.losses import (
   pixel,
   synthetic_motion,
 )
-from i2vjax.methods import shared, vit_parts
+from i2vjax.methods import shared, shared_roma
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, resnet
 
+YEAR = 2023
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
-example_inputs = vit_parts.example_inputs
-frozen_networks = vit_parts.frozen_networks   # the ViT
+example_inputs = shared_roma.example_inputs
+frozen_networks = shared_roma.frozen_networks   # the ViT
 translate = shared.framewise('gen')
 
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen': resnet.generator(config, a, b), 'disc_b': vit_parts.critic(config)}
+  return {'gen': resnet.generator(config, a, b), 'disc_b': shared_roma.critic(config)}
 
 
 # ---- The step
@@ -58,28 +59,31 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
 def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """The critic moves, then the generator against the critic just moved (order of ROMA's code).
 
+  The critic learns on y and y' of this step, there is no pool of earlier ones.
   Passes: G(x) once, value and gradient shared by all terms; G(W(x, F)) once; the ViT once on x and
   y together and once on y'. w and w~ come from the critic before its move.
   """
   config = model.config
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
   fake, pull_back = jax.vjp(
-      lambda gen: vit_parts.features(model, model.apply({'gen': gen}, 'gen', x)),
+      lambda gen: shared_roma.features(model, model.apply({'gen': gen}, 'gen', x)),
       state.params['gen'])
-  source, real = vit_parts.halves(vit_parts.features(model, jnp.concatenate([x, y])))
-  w, w_fake, figures = content_weights(model, state.params, real, fake, key)
+  source, real = shared_roma.halves(shared_roma.features(model, jnp.concatenate([x, y])))
+  w, w_fake, logged = content_weights(model, state.params, real, fake, key)
 
   def critic_loss(params):   # y' is a constant here, like everything but the critic
-    on_real, on_fake = vit_parts.halves(scores(model, params, vit_parts.join(real, fake)))
+    on_real, on_fake = shared_roma.halves(scores(model, params, shared_roma.join(real, fake)))
     return config.gan.d_scale * (
         patch_mean(config, w, adversarial.patch_losses(on_real, True, config.gan.mode))
         + patch_mean(config, w_fake, adversarial.patch_losses(on_fake, False, config.gan.mode)))
 
   state, disc_term = update(model, state, 'disc_b', PLAYERS['disc_b'], critic_loss)
   if config.co.recompute_for_g:
-    _, w_fake, figures = content_weights(model, state.params, real, fake, key)
-  flow, motion_figures = content_motion(config, w_fake, x, key)
+    _, w_fake, logged = content_weights(model, state.params, real, fake, key)
+  flow, logged_of_motion = content_motion(config, w_fake, x, key)
 
+  # The generator's gradient has two parts: that of G(x), which all terms share, is taken with
+  # respect to `fake` and pulled back through the one pass above; that of G(W(x, F)) is direct.
   def generator_loss(gen, fake):
     generate = functools.partial(model.apply, {'gen': gen}, 'gen')
 
@@ -89,17 +93,16 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
           on_fake, config.gan.mode, config.gan.g_form))
     return weighted({
         'adversarial': adversarial_term,
-        **vit_parts.structure(model, source, fake, key),   # L_cs
+        **shared_roma.structure(model, source, fake, key),   # L_cs
         'ctn': lambda: commutation(config, generate, x, fake['frames'], flow, key),
         'identity': lambda: pixel.l1(generate(y), y),   # ours, off as published
     }, config.weights)
 
-  # The gradient of G(x) comes through `fake` and `pull_back`, that of G(W(x, F)) directly.
-  (grads, of_fake), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(
+  (grads, grad_of_fake), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(
       state.params['gen'], fake)
-  grads = jax.tree.map(jnp.add, grads, *pull_back(of_fake))
+  grads = jax.tree.map(jnp.add, grads, *pull_back(grad_of_fake))
   state = apply_gradients(model, state, 'gen', {'gen': grads})
-  return state, {**terms, 'disc_b': disc_term, **figures, **motion_figures}
+  return state, {**terms, 'disc_b': disc_term, **logged, **logged_of_motion}
 
 
 # ---- CO
@@ -107,7 +110,7 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
 
 def critic_input(config, features):
   """What the critic takes: tokens [B, N, C] of the last listed layer, or frames [B, H, W, C]."""
-  if vit_parts.critic_kind(config) == 'token_mlp':
+  if shared_roma.critic_kind(config) == 'token_mlp':
     return features['tokens'][-1]
   return features['frames']
 
@@ -124,42 +127,43 @@ def scores(model, params, features):
 def content_weights(model, params, real, fake, key):
   """w and w~: lambda_inc / exp(|delta|) on the eta N patches that deviate most, 1 on the others.
 
-  delta is taken with respect to the critic for real and for translated patches, also where w~
-  weighs the generator's loss.
+  w~ uses the critic's label 'fake' even in the generator's loss.
 
   Returns:
-    (w, w~, figures to log), [B, h, w] float32 without gradient. None for what nobody needs: w
-    without CO; both without CO and CTN.
+    (w, w~, {name: scalar to log}); weights [B, h, w] float32 without gradient, None for those that
+    nobody needs: w without CO; both without CO and CTN.
   """
   config = model.config
-  co, count = config.co, len(fake['frames'])
+  co, num_fake = config.co, len(fake['frames'])
   if not (co.enabled or config.weights.ctn):
     return None, None, {}
-  judged = vit_parts.join(fake, real) if co.enabled else fake
-  delta, error = deviation(model, params, judged, count, name_key(key, 'calibration'))
+  both = shared_roma.join(real, fake) if co.enabled else fake
+  delta, error = gradient_cosine(model, params, both, num_fake, name_key(key, 'calibration'))
   chosen = select(config, delta)
   w = patch_gradients.weights(delta, chosen, co.lambda_inc)
-  w_fake, rich = w[:count], jnp.sum(w[:count] * chosen[:count])
-  figures = {f'co/delta_q{q}': jnp.quantile(delta[:count], q / 100) for q in (10, 50, 90)}
-  figures |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich / jnp.sum(w_fake),
-              'co/delta_error': jnp.mean(error)}
-  return w[count:] if co.enabled else None, w_fake, figures
+  w_real, w_fake = w[:-num_fake], w[-num_fake:]
+  rich_weight = jnp.sum(w_fake * chosen[-num_fake:])
+  logged = {f'co/delta_q{q}': jnp.quantile(delta[-num_fake:], q / 100) for q in (10, 50, 90)}
+  logged |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich_weight / jnp.sum(w_fake),
+             'co/delta_error': jnp.mean(error)}
+  return w_real if co.enabled else None, w_fake, logged
 
 
 def select(config, delta):
   """U: the patches [B, h, w] that count more. A ViT's tokens have no padding, hence no border."""
-  border = config.co.border_exclude if vit_parts.critic_kind(config) == 'patchgan' else 0
+  border = config.co.border_exclude if shared_roma.critic_kind(config) == 'patchgan' else 0
   return patch_gradients.selected(delta, config.co.eta, config.co.select, border)
 
 
-def deviation(model, params, features, fakes, key):
+def gradient_cosine(model, params, features, num_fake, key):
   """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 
+  Low where the gradient of a patch points away from the mean: such patches are rich in content.
   Float32 whatever `config.compute` says. The definition is `patch_gradients.patch_grad_cosine`,
   cheaper ways to it are in losses/patch_gradients_fast.py.
 
   Args:
-    features: `vit_parts.features`; the first `fakes` images are translated, the others real.
+    features: `shared_roma.features`; the last `num_fake` images are translated, the others real.
 
   Returns:
     (delta [B, h, w], mean error [B] where the way is not exact, else 0).
@@ -169,23 +173,28 @@ def deviation(model, params, features, fakes, key):
   net, theta = patchgan.finest(model.networks['disc_b'], params['disc_b'])
   options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': co.chunk}
 
-  def on_tokens(theta, x):
-    return net.apply({'params': theta}, x)
+  def on_tokens(theta, critic_in):
+    return net.apply({'params': theta}, critic_in)
 
-  def on_frame(theta, x):
+  def on_frame(theta, critic_in):
     form = net.clone(impl='matmul', dtype=jnp.float32)
-    s, parts = form.apply({'params': theta}, x[None], intermediates=True)
+    s, parts = form.apply({'params': theta}, critic_in[None], intermediates=True)
     return s.reshape(-1, s.shape[-1]), {name: part[0] for name, part in parts.items()}
 
-  def one(image):
-    x, label, key = image
-    if vit_parts.critic_kind(config) == 'token_mlp':
-      return patch_gradients_fast.token_critic(on_tokens, theta, x, label, mode, **options), 0.0
-    return patch_gradients_fast.patch_critic(on_frame, theta, x, label, mode, key, probes=co.probes,
-                                             calibrate=co.calibrate, **options)
-  x = jax.lax.stop_gradient(critic_input(config, features)).astype(jnp.float32)
-  label = (jnp.arange(len(x)) >= fakes).astype(jnp.float32)
-  delta, error = jax.lax.map(one, (x, label, jax.random.split(key, len(x))))
+  def of_image(critic_in, label, key):
+    if shared_roma.critic_kind(config) == 'token_mlp':
+      return patch_gradients_fast.token_critic(
+          on_tokens, theta, critic_in, label, mode, **options), 0.0
+    return patch_gradients_fast.patch_critic(
+        on_frame, theta, critic_in, label, mode, key, probes=co.probes, calibrate=co.calibrate,
+        **options)
+  critic_in = jax.lax.stop_gradient(critic_input(config, features)).astype(jnp.float32)
+  count = len(critic_in)
+  image = jnp.arange(count)
+  label = (image < count - num_fake).astype(jnp.float32)
+  # Translated images have the first keys: theirs are the same with and without real ones.
+  keys = jax.random.split(key, count)[(image + num_fake) % count]
+  delta, error = jax.lax.map(lambda inputs: of_image(*inputs), (critic_in, label, keys))
   grid = jax.eval_shape(functools.partial(scores, model), params, features).shape[:3]
   return delta.reshape(grid), error
 
@@ -199,7 +208,7 @@ def patch_mean(config, weight, losses):
 
 
 def content_motion(config, w_fake, frames, key):
-  """F = Smooth(Normalize(w~) gamma z), a constant, and figures of |F| to log.
+  """F = Smooth(Normalize(w~) gamma z), a constant, and |F| to log.
 
   Returns:
     ([B, H, W, 2] pixels, or None without CTN; {name: pixels}, the largest that of this device).
@@ -232,10 +241,10 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   del model_state
   config, co = model.config, model.config.co
   x, y = batch['a'][:, 0], batch['b'][:, 0]
-  fake = vit_parts.features(model, model.apply(params, 'gen', x))
+  fake = shared_roma.features(model, model.apply(params, 'gen', x))
   rows = {'infrared': x, 'translated': fake['frames'], 'visible, not of this scene': y}
   if co.enabled or config.weights.ctn:
-    delta, _ = deviation(model, params, fake, len(x), key)
+    delta, _ = gradient_cosine(model, params, fake, len(x), key)
     chosen = select(config, delta)
     tint = ops.resize(chosen[..., None].astype(jnp.float32), x.shape[1:3], 'nearest')
     rows['content-rich patches'] = fake['frames'] * (0.3 + 0.7 * tint) - 0.7 * (1 - tint)

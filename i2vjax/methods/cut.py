@@ -30,6 +30,7 @@ from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, projector, resnet
 
+YEAR = 2020
 PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
 INFERENCE_NETWORKS = ('gen',)
 translate = shared.framewise('gen')

@@ -25,6 +25,7 @@ from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, resnet
 
+YEAR = 2017
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains

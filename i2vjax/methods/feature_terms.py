@@ -19,7 +19,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_params, name_key
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import shared
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import projector, vgg
 
 VL_TERMS = ('cycle', 'recycle', 'recurrent')
@@ -82,13 +82,13 @@ def taps(config):
 
 def projections(config):
   """{'proj_ab', 'proj_ba'}: what leads features to the space where they are compared."""
-  return {f'proj_{x}{y}': projector.projector(config) for x, y in SIDES}
+  return {f'proj_{x}{y}': projector.projector(config) for x, y in DIRECTIONS}
 
 
 def projection_inputs(config):
   """Patches that each projection is called with; taps are checked if they are used."""
   return {f'proj_{x}{y}': (projector.example(config, config.data[f'channels_{x}'],
-                                             uses_nce(config)),) for x, y in SIDES}
+                                             uses_nce(config)),) for x, y in DIRECTIONS}
 
 
 def with_projections(model, key):
@@ -143,8 +143,8 @@ def similarity_terms(model, params, features, key):
     z_fake = project(heads, f'{x}{y}', projector.patches(features[x]['queries'], ids))
     return contrastive.internal_similarity(by_frame(z), by_frame(z_fake), nce.tau,
                                            model.config.ins.detach_keys)
-  return {'exs': lambda: sum(exs(x, y) for x, y in SIDES),
-          'ins': lambda: sum(ins(x, y) for x, y in SIDES)}
+  return {'exs': lambda: sum(exs(x, y) for x, y in DIRECTIONS),
+          'ins': lambda: sum(ins(x, y) for x, y in DIRECTIONS)}
 
 
 def by_frame(layers):

@@ -42,6 +42,7 @@ from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import layers, recurrent
 
+YEAR = 2018
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
 
@@ -160,7 +161,7 @@ def motion(model, batch):
     return None, None
   flows = estimate.flows_of_clips(model, batch, [('a', 'backward'), ('a', 'forward')])
   back, forth = flows['a', 'backward'], flows['a', 'forward']
-  valid = visibility.trusted(ops.fold(back), ops.fold(forth))
+  valid = visibility.reliable_mask(ops.fold(back), ops.fold(forth))
   return back, ops.unfold(valid, back.shape[1])
 
 

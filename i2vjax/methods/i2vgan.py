@@ -40,6 +40,7 @@ from i2vjax.methods import feature_terms, recyclegan, shared, triplets
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import unet
 
+YEAR = 2021
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'proj': ('proj_ab', 'proj_ba'),
            'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'pred_a', 'pred_b')

@@ -33,6 +33,7 @@ from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, resnet, selfsim_heads, vgg
 
+YEAR = 2021
 PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
 INFERENCE_NETWORKS = ('gen',)
 translate = shared.framewise('gen')

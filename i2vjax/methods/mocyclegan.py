@@ -52,9 +52,10 @@ from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import feature_terms, shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import motion_translator, patchgan, resnet
 
+YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains
@@ -186,10 +187,10 @@ def translations(model, params, real):
     of_first = [ops.unfold(maps[tap][:len(real[x])], length) for tap in taps]
     return h, [jnp.moveaxis(clips, 1, 0) for clips in of_first]
 
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     h, features[x]['keys'] = encode(x, y, real[x])
     fake[y] = model.apply(params, f'gen_{x}{y}', h, method='decode')
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     images = jnp.concatenate([fake[y], fake[x]]) if taps else fake[x]
     h, features[x]['queries'] = encode(x, y, images)
     back[y] = model.apply(params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
@@ -228,7 +229,7 @@ def motion_terms(model, params, flows, real, fake, back):
   if not flows:
     return {}
   config = model.config
-  added = {x: model.apply(params, f'motion_{x}{y}', flows[x][0]) for x, y in SIDES}
+  added = {x: model.apply(params, f'motion_{x}{y}', flows[x][0]) for x, y in DIRECTIONS}
 
   def motion_cycle():
     true = jax.lax.stop_gradient(estimated(model, real))
@@ -244,7 +245,7 @@ def motion_terms(model, params, flows, real, fake, back):
     return sum(agreement(back[x], *flows[x]) for x in 'ab')
 
   def motion_transfer():
-    return sum(agreement(fake[y], flows[x][0] + added[x], flows[x][1]) for x, y in SIDES)
+    return sum(agreement(fake[y], flows[x][0] + added[x], flows[x][1]) for x, y in DIRECTIONS)
 
   def motion_anchor():
     return sum(jnp.mean(jnp.abs(added[x])) for x in 'ab')
@@ -285,7 +286,7 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   """Rows of the sample sheet: the second frame there and back, its motion, the other side's."""
   del model_state, key
   flows, rows = motions(model, batch) if uses_flow(model.config) else {}, {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     now = batch[x][:, 1]
     fake = model.apply(params, f'gen_{x}{y}', now)
     rows |= {x: now, f'{x} to {y}': fake, f'back to {x}': model.apply(params, f'gen_{y}{x}', fake)}

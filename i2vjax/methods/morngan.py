@@ -40,9 +40,10 @@ from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruc
 from i2vjax.losses import segmentation as seg_losses
 from i2vjax.methods import morngan_memory, pearlgan
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import atrous_segmenter
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'seg_b': ('seg_b',), 'seg_a': ('seg_a',),
            'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
@@ -210,7 +211,7 @@ def robustness(model, state, real, fake):
 
   def gradient_at(factor):
     def loss(params):
-      pairs = [pair(params, x, y, factor) for x, y in SIDES]
+      pairs = [pair(params, x, y, factor) for x, y in DIRECTIONS]
       return weighted({
           'sr_l1': lambda: sum(reconstruction.smooth_l1(*pair) for pair in pairs),
           'sr_ssim': lambda: sum(reconstruction.dissimilarity(*pair) for pair in pairs),
@@ -339,9 +340,9 @@ def mined(config, phase, frames, sure_a, sure_b):
 # ---- Use
 
 
-def batches(model: Model, feed: Iterator, state: State, step: int) -> Iterator:
+def training_feed(model: Model, feed: Iterator, state: State, step: int) -> Iterator:
   """The feed; in the last phase the memory chooses windows of a for it (morngan_memory.py)."""
-  return morngan_memory.batches(model, feed, state, step, mined, phases)
+  return morngan_memory.training_feed(model, feed, state, step, mined, phases)
 
 
 def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,

@@ -15,11 +15,11 @@ from i2vjax.losses import pseudo_labels
 NETWORKS = ('seg_a', 'seg_b', 'gen_ab')
 
 
-def batches(model, feed, state, step, mined, phases):
+def training_feed(model, feed, state, step, mined, phases):
   """The feed from `step` on: by the memory in the last phase, any pairs before.
 
   Args:
-    model, feed, state, step: as the hook `batches` gets them (base.py).
+    model, feed, state, step: as the hook `training_feed` gets them (base.py).
     mined: `morngan.mined`. phases: `morngan.phases`.
   """
   first = max(begin for begin, _ in phases(model.config) if begin <= step)

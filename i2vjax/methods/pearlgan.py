@@ -38,9 +38,10 @@ from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import attention_maps, edges, gradients, reconstruction, relativistic
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 device_state = image_pool.of_both_domains
@@ -76,7 +77,7 @@ def batch_fields(config: ConfigDict) -> tuple[str, ...]:
   if not config.weights.sga:
     return ()
   swapped = config.data.direction == 'b2a'
-  folders = {x: config.data.get(f'edges_{y if swapped else x}', '') for x, y in SIDES}
+  folders = {x: config.data.get(f'edges_{y if swapped else x}', '') for x, y in DIRECTIONS}
   return tuple(f'edges_{x}' for x in 'ab' if folders[x])
 
 
@@ -118,7 +119,7 @@ def translations(model, params, real):
     {kind: {domain d: array}}: 'code' E_d(x_d), 'maps' its four attention maps (None without
     attention), 'fake' y_d, 'again' E_d(y_d), 'back' z_d.
   """
-  ab, ba = (functools.partial(model.apply, params, f'gen_{x}{y}') for x, y in SIDES)
+  ab, ba = (functools.partial(model.apply, params, f'gen_{x}{y}') for x, y in DIRECTIONS)
   code_b, maps_b = ba(real['b'], method='encode')
   fake_a = ba(code_b, method='decode')
   both, maps = ab(jnp.concatenate([real['a'], fake_a]), method='encode')   # E_a reads x_a and y_a
@@ -174,14 +175,14 @@ def gradient_terms(config, fake, edges_of, key):
     key: of the step and device.
   """
   def tv():
-    return sum(gradients.total_variation(fake[y]) for _, y in SIDES)
+    return sum(gradients.total_variation(fake[y]) for _, y in DIRECTIONS)
 
   def alignment(x, y):
     return gradients.alignment(name_key(key, f'patch_{x}'), edges_of[x],
                                gradients.magnitude(fake[y]), config.sga.grid, config.sga.threshold)
 
   def sga():
-    return sum(alignment(x, y) for x, y in SIDES)
+    return sum(alignment(x, y) for x, y in DIRECTIONS)
   return {'tv': tv, 'sga': sga}
 
 
@@ -204,7 +205,7 @@ def attention_terms(config, step, outputs):
 
   def accs():
     similarities = sum(attention_maps.conditional_similarity(code[x], W[x], again[x], W[y])
-                       for x, y in SIDES)
+                       for x, y in DIRECTIONS)
     return ramp(config, step, 'accs') * similarities
   return {'ad': ad, 'accs': accs}
 
@@ -312,7 +313,7 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   first |= {name: value[:, :1] for name, value in batch.items() if name.startswith('edges_')}
   real = {x: first[x][:, 0] for x in 'ab'}
   outputs, edges_of, rows = translations(model, params, real), edge_maps(config, first), {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     rows |= {x: real[x], f'{x} to {y}': outputs['fake'][y], f'back to {x}': outputs['back'][x]}
     if edges_of:
       rows[f'edges of {x}'] = 2 * edges_of[x][..., None] - 1

@@ -14,7 +14,10 @@ Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in
 Public code: aayushbansal/Recycle-GAN, whose G_A is our `gen_ab` and whose D_A, the critic of domain
 b, is our `disc_b`; variant 1 is its 'recycle_gan', variant 2 its 'recycle_gan_cycle', on which
 I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method (feature_terms.py):
-`perceptual`, `weights.exs`, `weights.ins`.
+
+  `perceptual`    VL: |.| gets a distance of VGG features beside that of pixels
+  `weights.exs`   EXS, external similarity: of patches of a translation to their sources
+  `weights.ins`   INS, internal similarity: how patches change over the three frames
 """
 
 import functools
@@ -29,12 +32,14 @@ from i2vjax.core import image_pool
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, name_key, update, weighted
-from i2vjax.losses import adversarial, pixel, synthetic_motion
+from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import feature_terms, shared, triplets
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import patchgan, resnet, unet
 
+YEAR = 2018
+# One optimizer moves generators and predictors, as in the public code.
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'pred_a', 'pred_b'), 'disc_a': ('disc_a',),
            'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
@@ -69,6 +74,7 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
   """Generators and predictors move together; then both critics, with the fakes made before that."""
   config = model.config
   real = {x: triplets.three_frames(batch[x]) for x in 'ab'}
+  # For EXS and INS, never trained: of the run's key, not the step's, so the same in every step.
   model, projections = feature_terms.with_projections(model, state.key)
 
   def gen_loss(params):
@@ -129,6 +135,7 @@ def cyclic_terms(model, outputs, real, distance=pixel.l1):
   values = dict.fromkeys(terms, 0.0)
   for (term, x, i, image), more in zip(pairs, added, strict=True):
     values[term] += distance(image, real[x][i]) + more
+  # Computed already, since all share VGG's two calls; `weighted` takes functions of nothing.
   return {term: functools.partial(values.get, term) for term in terms}
 
 
@@ -142,7 +149,7 @@ def cyclic_pairs(outputs, term):
 
 def pixel_distance(config):
   """`rec.norm`: 'l1' as in the public code, or 'l2', the mean square, for the paper's norm."""
-  norms = {'l1': pixel.l1, 'l2': lambda x, y: synthetic_motion.distance(x, y, 'mse')}
+  norms = {'l1': pixel.l1, 'l2': pixel.mse}
   if config.rec.norm not in norms:
     raise UserError(f"rec.norm={config.rec.norm!r}: choose 'l1' or 'l2'")
   return norms[config.rec.norm]
@@ -182,9 +189,9 @@ def critic_loss(model, params, name, real, fakes):
   """
   gan = model.config.gan
   scores = model.apply(params, name, jnp.concatenate([*real, fakes]))
-  count = len(scores) * 3 // 7
-  on_real = adversarial.patch_losses(scores[:count], True, gan.mode).reshape(3, -1).mean(1)
-  on_fake = adversarial.patch_losses(scores[count:], False, gan.mode)
+  num_real = sum(map(len, real))   # 3 B; 4 B fakes behind them
+  on_real = adversarial.patch_losses(scores[:num_real], True, gan.mode).reshape(3, -1).mean(1)
+  on_fake = adversarial.patch_losses(scores[num_real:], False, gan.mode)
   return gan.d_scale * (on_real @ jnp.array([1.0, 1.0, 2.0]) + 4 * jnp.mean(on_fake))
 
 
@@ -196,7 +203,7 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   """Rows of the sample sheet: both directions, the way back, and the predicted frame 2."""
   del model_state, key
   rows = {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     first, second, third = (batch[x][:, i] for i in range(3))
     fake = [model.apply(params, f'gen_{x}{y}', frame) for frame in (first, second, third)]
     rows |= {

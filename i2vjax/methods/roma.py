@@ -13,7 +13,7 @@ seen by a frozen ViT, whose tokens S (of x) and T (of y') are compared and judge
 
 The critic C is no convolution: two dense layers on each of the ViT's tokens and on their means over
 regions of several sizes, with 768 scores for each. S and R are constants. What CPTrans takes over
-from this method is in vit_parts.py.
+from this method is in shared_roma.py.
 
 Public code: BIT-DA/ROMA. Its weight of cs_motion only switches the term on; here it multiplies it.
 """
@@ -29,21 +29,22 @@ from i2vjax.core import ops
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, apply_gradients, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
-from i2vjax.methods import shared, vit_parts
+from i2vjax.methods import shared, shared_roma
 from i2vjax.methods.base import Batch, Params
 from i2vjax.networks import patchgan, resnet, vit
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
 INFERENCE_NETWORKS = ('gen',)
-example_inputs = vit_parts.example_inputs
-frozen_networks = vit_parts.frozen_networks   # the ViT
+example_inputs = shared_roma.example_inputs
+frozen_networks = shared_roma.frozen_networks   # the ViT
 translate = shared.framewise('gen')
 
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
-  critic = vit_parts.critic(config)
-  if vit_parts.critic_kind(config) == 'patchgan':   # `disc.out_channels` are those of the tokens
+  critic = shared_roma.critic(config)
+  if shared_roma.critic_kind(config) == 'patchgan':   # `disc.out_channels` are those of the tokens
     critic = patchgan.discriminator(config, config.data.channels_b, out_channels=1)
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
@@ -62,7 +63,7 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
   length = batch['a'].shape[1]
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
   (fake, same), pull_back = jax.vjp(lambda gen: translated(model, gen, x, y), state.params['gen'])
-  source, real = vit_parts.halves(vit_parts.features(model, jnp.concatenate([x, y])))
+  source, real = shared_roma.halves(shared_roma.features(model, jnp.concatenate([x, y])))
 
   state, disc_term = update(model, state, 'disc_b', PLAYERS['disc_b'],
                             lambda params: critic_loss(model, params, real, fake))
@@ -84,7 +85,7 @@ def translated(model, gen, x, y):
   """(features of G(x), G(y)); no G(y) without the identity term."""
   frames = jnp.concatenate([x, y]) if model.config.weights.identity else x
   images = model.apply({'gen': gen}, 'gen', frames)
-  return vit_parts.features(model, images[:len(x)]), images[len(x):]
+  return shared_roma.features(model, images[:len(x)]), images[len(x):]
 
 
 # ---- The critic of regions
@@ -95,7 +96,7 @@ def critic_input(config, features):
 
   785 tokens and regions of a map of 24 x 24 (`disc.scales`).
   """
-  if vit_parts.critic_kind(config) == 'patchgan':
+  if shared_roma.critic_kind(config) == 'patchgan':
     return features['frames']
   return vit.regions(features['tokens'][-1], config.disc.scales, config.disc.roma_window_quirk)
 
@@ -108,8 +109,8 @@ def scores(model, params, features):
 def critic_loss(model, params, real, fake):
   """Half of real towards 1 plus fake towards 0; the fake ones are constants."""
   gan = model.config.gan
-  both = vit_parts.join(real, jax.lax.stop_gradient(fake))
-  on_real, on_fake = vit_parts.halves(scores(model, params, both))
+  both = shared_roma.join(real, jax.lax.stop_gradient(fake))
+  on_real, on_fake = shared_roma.halves(scores(model, params, both))
   return gan.d_scale * adversarial.discriminator_loss(on_real, on_fake, gan.mode)
 
 
@@ -120,13 +121,13 @@ def structure(model, source, fake, length, key):
   """{'cs_global', 'cs_local', 'cs_motion'}; the windows are the same for all frames of the step.
 
   Args:
-    source, fake: `vit_parts.features` of x and y', B * length frames.
+    source, fake: `shared_roma.features` of x and y', B * length frames.
     length: frames in a row; cs_motion compares neighbors, with one there is none.
   """
   if model.config.backbone == 'none':
     source = with_descriptors(model.config, source)
     fake = with_descriptors(model.config, fake)
-  terms = vit_parts.structure(model, source, fake, key)
+  terms = shared_roma.structure(model, source, fake, key)
   if length > 1:
     terms['cs_motion'] = lambda: motion(source['tokens'], fake['tokens'], length)
   return terms

@@ -19,7 +19,8 @@ from i2vjax.core.state import State, name_key
 from i2vjax.losses import adversarial
 from i2vjax.methods.base import Params
 
-SIDES = (('a', 'b'), ('b', 'a'))   # (x, y): gen_xy reads a frame of domain x and draws one of y
+# (x, y): gen_xy reads a frame of domain x and draws one of y.
+DIRECTIONS = (('a', 'b'), ('b', 'a'))
 
 
 # ---- Config

@@ -44,9 +44,10 @@ from i2vjax.flow import visibility as masks
 from i2vjax.losses import adversarial, perceptual, pixel
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import fusion, patchgan, resnet, vgg
 
+YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba', 'flow')
 device_state = image_pool.of_both_domains   # empty as the paper has none
@@ -114,16 +115,17 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
 
   def gen_loss(params):
     clips = {x: translation(model, params, x, y, real[x], motion[x], cycles)
-             for x, y in SIDES}   # by the domain they start from
+             for x, y in DIRECTIONS}   # by the domain they start from
     fake = {x: clips[x]['fake'] for x in 'ab'}
     total, terms = weighted({
-        'adversarial': lambda: sum(adversarial_term(model, params, y, fake[x]) for x, y in SIDES),
+        'adversarial': lambda: sum(adversarial_term(model, params, y, fake[x])
+                                   for x, y in DIRECTIONS),
         'cycle_2d': lambda: sum(pixel.l1(clips[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
         'cycle_3d': lambda: sum(pixel.l1(clips[x]['again'], real[x][:, 1:]) for x in 'ab'),
         **content_term(model, fake, real),
         'temporal': lambda: sum(temporal_term(clips[x], motion[x]) for x in 'ab'),
     }, config.weights)
-    fakes = {y: ops.fold(fake[x]) for x, y in SIDES}   # by the domain they look like
+    fakes = {y: ops.fold(fake[x]) for x, y in DIRECTIONS}   # by the domain they look like
     return total, (terms | figures(clips, motion), fakes)
 
   state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
@@ -158,8 +160,8 @@ def motions(model, batch):
 def visibility(config, now, before, flow):
   """O_t of frames [B, H, W, C] and the flow from the first to the second: [B, H, W, 1]."""
   mask = config.mask
-  return masks.photometric(now, before, flow, alpha=mask.alpha, norm=mask.norm,
-                           in_frame=mask.in_frame)
+  return masks.photometric_mask(now, before, flow, alpha=mask.alpha, norm=mask.norm,
+                                in_frame=mask.in_frame)
 
 
 def translation(model, params, x, y, real, motion, terms=BACK):
@@ -327,7 +329,7 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   """Rows of the sample sheet: the last frame of each clip there and back, and what was kept."""
   del model_state, key
   motion, rows = motions(model, batch), {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     clips = translation(model, params, x, y, batch[x], motion[x])
     rows |= {x: batch[x][:, -1], f'{x} to {y}': clips['fake'][:, -1],
              f'kept in {y}': 2 * clips['mask'][:, -1] - 1,

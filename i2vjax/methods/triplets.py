@@ -12,7 +12,7 @@ each predictor one. No gradient is stopped anywhere.
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 
 
 def three_frames(clips):
@@ -42,7 +42,7 @@ def translations(call, real, back=(0, 1, 2), identity=True, taps=()):
     [3, B, h, w, C] for each tap.
   """
   outputs = {'a': {}, 'b': {}}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     images, outputs[x]['keys'] = _translate(call, real, x, y, identity, taps)
     outputs[y]['fake'], outputs[y]['identity'] = images[:2], images[2:]
   for x in 'ab':
@@ -50,7 +50,7 @@ def translations(call, real, back=(0, 1, 2), identity=True, taps=()):
     third, outputs[x]['predicted'] = _predict(call, x, first_two, real[x][:2])
     outputs[x]['fake'] = [*first_two, third]
   fake = {x: outputs[x]['fake'] for x in 'ab'}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     outputs[y]['back'], outputs[x]['queries'] = _lead_back(call, fake, x, y, back, taps)
   return outputs
 

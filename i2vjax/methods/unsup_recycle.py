@@ -33,9 +33,10 @@ from i2vjax.flow import visibility
 from i2vjax.losses import adversarial, perceptual, pixel, synthetic_motion
 from i2vjax.methods import cyclegan, shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import vgg
 
+YEAR = 2022
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_b': ('disc_b',), 'disc_a': ('disc_a',)}
 INFERENCE_NETWORKS = ('gen_ab', 'gen_ba')
 networks, example_inputs = cyclegan.networks, cyclegan.example_inputs   # two of each, as there
@@ -120,14 +121,14 @@ def translations(model, params, real, flows, key):
       for kind, image in zip(frames, jnp.split(drawn, len(frames)), strict=True):
         images[kind][y] = image
 
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     frames = {'fake': real[x]}
     if weights[f'uspa_{x}']:
       frames['spatial'] = moved(real[x], f'uspa_{x}')
     if weights.identity:
       frames['identity'] = real[y]
     translate_all(x, y, frames)
-  for x, y in SIDES:   # what starts from a real frame of y, and comes back to y
+  for x, y in DIRECTIONS:   # what starts from a real frame of y, and comes back to y
     frames = {}
     if weights[f'urec_{y}']:
       frames['recycle'] = moved(images['fake'][x], f'urec_{y}')
@@ -161,7 +162,7 @@ def commuting(config, images, real, flows):
   def cycle(x):
     return pixel.l1(images['cycle'][x], real[x])
   terms = {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     terms |= {f'urec_{x}': functools.partial(urec, x), f'uspa_{x}': functools.partial(uspa, x, y),
               f'cycle_{x}': functools.partial(cycle, x)}
   return terms
@@ -173,7 +174,7 @@ def content(model, fake, real):
   V in two calls: on real frames, which need no gradient, and on translations.
   """
   config = model.config
-  sides = [(x, y) for x, y in SIDES if uses_vgg(config) and config.weights[f'content_{x}']]
+  sides = [(x, y) for x, y in DIRECTIONS if uses_vgg(config) and config.weights[f'content_{x}']]
   if not sides:
     return {}
 

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax import metrics
-from i2vjax.metrics import fidelity, flicker, score_names, warping
+from i2vjax.metrics import flicker, psnr_ssim, score_names, warping
 
 PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
 NAMES = PAIRED + UNPAIRED
@@ -120,8 +120,8 @@ def _paired(total, frames, target, names, psnr_cap, gray, batch):
     index = np.arange(start, start + batch)
     mask = index < len(frames)
     index = np.minimum(index, len(frames) - 1)
-    total, values = fidelity.update(total, frames[index], target[index], mask, names=names,
-                                    psnr_cap=psnr_cap, gray=gray)
+    total, values = psnr_ssim.update(total, frames[index], target[index], mask, names=names,
+                                     psnr_cap=psnr_cap, gray=gray)
     for name in names:
       series[name] += [float(x) for x in values[name][mask]]
   return total, series

@@ -1,4 +1,4 @@
-"""Exponential moving averages of the weights that translate.
+"""Exponential moving averages (EMA) of the weights that translate.
 
 A GAN's last weights wander around what it has learned; their average over the last thousand steps
 or so draws steadier and cleaner pictures (Yazici et al., ICLR 2019). The average is kept beside the
@@ -46,7 +46,7 @@ def decay(limit: float, moves: int | jax.Array) -> jax.Array:
   return jnp.minimum(limit, (1 + moves) / (WARM_UP + moves))
 
 
-def updated(state: State, config: ConfigDict) -> State:
+def update_averages(state: State, config: ConfigDict) -> State:
   """The state with averages that have seen its weights; one without averages passes through.
 
   avg <- d avg + (1 - d) weights, once for every move of the weights (`optim.accumulate`).

@@ -24,6 +24,39 @@ from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.state import State
 from i2vjax.metrics import score_names
 
+# ---- Which checkpoint is the best -------------------------------------------------------------
+
+# Scores that may decide it: 1 where more is better, -1 where less is.
+SIGN_OF_SCORE = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1,
+                 'brightness_jitter': -1}
+
+
+def best_score(config: ConfigDict) -> str | None:
+  """Name of the score that decides which checkpoint is the best (`train.best`), or None.
+
+  Raises:
+    UserError: `train.best` is no score that is known while training.
+  """
+  best = config.train.best
+  if best not in ('auto', 'none', *SIGN_OF_SCORE):
+    raise UserError(f"train.best='{best}': choose auto (psnr), none, {', '.join(SIGN_OF_SCORE)}")
+  if not config.eval.every or best == 'none':
+    return None
+  return 'psnr' if best == 'auto' else best
+
+
+def full_score_name(best: str, scores: Iterable[str]) -> str | None:
+  """The name that the score `best` has in `scores`, such as 'warping_mse[tvl1]', or None."""
+  return score_names.find(best, scores)
+
+
+def _signed_score(best, metrics):
+  """The score of a checkpoint that decides, with a sign that makes more better."""
+  return SIGN_OF_SCORE[best] * metrics[full_score_name(best, metrics)]
+
+
+# ---- Save and restore -------------------------------------------------------------------------
+
 
 def any_in(workdir: str | pathlib.Path) -> bool:
   """True if a run folder holds a checkpoint, readable or not."""
@@ -41,10 +74,10 @@ def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
   """
   policies: list[checkpoint_managers.PreservationPolicy] = [
       checkpoint_managers.LatestN(train.keep if train else None)]
-  goodness = functools.partial(_goodness, best) if best else None
-  if goodness:
+  signed_score = functools.partial(_signed_score, best) if best else None
+  if signed_score:
     policies.append(checkpoint_managers.BestN(
-        get_metric_fn=goodness, n=1, keep_checkpoints_without_metrics=False))
+        get_metric_fn=signed_score, n=1, keep_checkpoints_without_metrics=False))
   names = ('params', 'ema', 'extra', 'opt', 'local')
   handlers: dict[str, ocp.CheckpointHandler] = {
       name: ocp.StandardCheckpointHandler() for name in names}
@@ -52,12 +85,7 @@ def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
   path = pathlib.Path(workdir).absolute() / 'checkpoints'
   return ocp.CheckpointManager(path, item_handlers=handlers, options=ocp.CheckpointManagerOptions(
       preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-      best_fn=goodness, best_mode='max'))
-
-
-def _goodness(best, metrics):
-  """More is better, whatever the score."""
-  return BEST_BY[best] * metrics[full_score_name(best, metrics)]
+      best_fn=signed_score, best_mode='max'))
 
 
 def _items(state):
@@ -250,29 +278,3 @@ def which_step(checkpoints: ocp.CheckpointManager, which: str | int) -> int:
     raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '
                             + ', '.join(map(str, steps)))
   return int(which)
-
-
-# ---- Which checkpoint is the best -------------------------------------------------------------
-
-# Scores that may decide it: 1 where more is better, -1 where less is.
-BEST_BY = {'psnr': 1, 'ssim': 1, 'warping_mse': -1, 'warping_euclidean': -1,
-           'brightness_jitter': -1}
-
-
-def best_score(config: ConfigDict) -> str | None:
-  """Name of the score that decides which checkpoint is the best (`train.best`), or None.
-
-  Raises:
-    UserError: `train.best` is no score that is known while training.
-  """
-  best = config.train.best
-  if best not in ('auto', 'none', *BEST_BY):
-    raise UserError(f"train.best='{best}': choose auto (psnr), none, {', '.join(BEST_BY)}")
-  if not config.eval.every or best == 'none':
-    return None
-  return 'psnr' if best == 'auto' else best
-
-
-def full_score_name(best: str, scores: Iterable[str]) -> str | None:
-  """The name that the score `best` has in `scores`, such as 'warping_mse[tvl1]', or None."""
-  return score_names.find(best, scores)

@@ -18,9 +18,9 @@ Table = dict[str, Any]   # of data/loader/memory_sampling.py
 class Feed:
   """Batches for the training loop, from any position on.
 
-  A method's hook `batches` may ask it to choose the windows of a (`with_pairs`), from what all of
-  them show (`sweep`); the answer is kept in the run folder (`kept_pairs`), so that a run that goes
-  on reads what the first one asked.
+  A method's hook `training_feed` may ask it to choose the windows of a (`with_pairs`), from what
+  all of them show (`sweep`); the answer is kept in the run folder (`kept_pairs`), so that a run
+  that goes on reads what the first one asked.
   """
 
   def __init__(self, config: ConfigDict, fields: Sequence[str] = (),

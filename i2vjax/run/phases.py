@@ -1,4 +1,8 @@
-"""Length and phases of a training run."""
+"""Length and phases of a training run.
+
+A phase is (first step, name), as the hook `phases` gives it: what is trained changes from one to
+the next (MornGAN's segmenters start late, its memory later). Most methods have one.
+"""
 
 from collections.abc import Hashable
 
@@ -12,8 +16,12 @@ def phase_of(method: base.Method, config: ConfigDict, step: int) -> tuple[int, s
   return [phase for phase in base.hook(method, 'phases')(config) if phase[0] <= step][-1]
 
 
-def phase_at(method: base.Method, config: ConfigDict, step: int) -> Hashable:
-  """Name of the phase that `step` belongs to, with the method's static variant if it has one."""
+def program_key(method: base.Method, config: ConfigDict, step: int) -> Hashable:
+  """What the compiled program of this step is chosen by. The method sees it as `model.phase`.
+
+  It is the name of the phase. For a method with the hook `step_variant` it is a pair: the name of
+  the phase, and the choice for this step.
+  """
   _, name = phase_of(method, config, step)
   variant = base.hook(method, 'step_variant')
   return (name, variant(config, step)) if variant else name

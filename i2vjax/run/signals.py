@@ -6,10 +6,12 @@ import signal
 from typing import Any
 
 
-class Stop:
+class StopOnSignal:
   """SIGTERM and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
 
-  A second SIGTERM does not: schedulers send several, and the checkpoint is being written.
+  A second SIGTERM does not: schedulers send several, and the checkpoint is being written. It holds
+  inside `with` alone: before the loop starts Ctrl-C is a plain KeyboardInterrupt. The loop looks at
+  `asked` after each step; several processes have to agree, and do so every `log.every` steps only.
 
   Attributes:
     asked: True as soon as a signal has come.
@@ -21,7 +23,7 @@ class Stop:
     self.asked = False
     self.before: dict[signal.Signals, Any] = {}
 
-  def __enter__(self) -> Stop:
+  def __enter__(self) -> StopOnSignal:
     self.asked = False
     try:
       self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}

@@ -89,7 +89,7 @@ def translate_clip(
   """Translate one clip.
 
   Args:
-    call: from `program`.
+    call: from `compile_chunk`.
     items: iterable of (label, raw frame [H, W, C] or None for a skipped one, anything ...).
     rule: `data.thermal_range` of the run; None where `value_range` is given.
     chunk: frames on the device at a time.

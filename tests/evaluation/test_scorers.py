@@ -189,7 +189,7 @@ def test_fid_compares_all_frames_of_a_row_with_the_reference(monkeypatch):
       {'inception': None}, {'inception': None}, {'x': 'random'}, random=True)
   monkeypatch.setattr(scoring_networks, 'load_inception', lambda config: networks)
   monkeypatch.setattr(   # features are the frame's mean color
-      scorers.features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
+      scorers.inception_features, 'program', lambda *parts: lambda frames: frames.mean((1, 2)))
   rng = np.random.default_rng(0)
   real = rng.integers(0, 200, (6, 4, 4, 3)).astype(np.uint8)
   scorer = scorers.fid_kid_scorer(request('fid', reference=lambda: iter([real[:2], real[2:]])))

@@ -52,7 +52,7 @@ def test_trusted_is_neither_hidden_nor_torn_nor_outside(street):
   expected = ~(
     np.asarray(visibility.occlusion(flow, back)) | np.asarray(visibility.motion_boundary(flow))
   )
-  V = visibility.trusted(flow, back)
+  V = visibility.reliable_mask(flow, back)
   assert V.shape == (*flow.shape[:3], 1) and V.dtype == jnp.float32
   np.testing.assert_array_equal(V, expected & np.asarray(visibility.inside(flow)))
   assert 0.3 < float(V.mean()) < 1
@@ -61,7 +61,7 @@ def test_trusted_is_neither_hidden_nor_torn_nor_outside(street):
 def test_a_shift_out_of_the_frame_is_not_trusted():
   flow = jnp.zeros((1, 4, 6, 2)).at[..., 0].set(2.0)
   np.testing.assert_array_equal(
-    visibility.trusted(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4
+    visibility.reliable_mask(flow, -flow)[0, :, :, 0], [[1, 1, 1, 1, 0, 0]] * 4
   )
 
 
@@ -72,31 +72,31 @@ def test_photometric_mask_by_hand(norm, step, left):
   """One channel differs by `step` of [0, 1]."""
   x = jnp.zeros((1, 2, 2, 3))
   other = x.at[..., 1].set(2 * step)
-  O = visibility.photometric(x, other, jnp.zeros((1, 2, 2, 2)), norm=norm)
+  O = visibility.photometric_mask(x, other, jnp.zeros((1, 2, 2, 2)), norm=norm)
   np.testing.assert_allclose(O, left, rtol=1e-5)
 
 
 def test_channels_cancel_only_in_the_public_code():
   x, still = jnp.zeros((1, 1, 1, 3)), jnp.zeros((1, 1, 1, 2))
   other = jnp.array([0.4, -0.4, 0.0]).reshape(1, 1, 1, 3)
-  assert float(visibility.photometric(x, other, still, norm='bt_code')[0, 0, 0, 0]) == 1
-  assert float(visibility.photometric(x, other, still, norm='l2sq')[0, 0, 0, 0]) < 0.1
+  assert float(visibility.photometric_mask(x, other, still, norm='bt_code')[0, 0, 0, 0]) == 1
+  assert float(visibility.photometric_mask(x, other, still, norm='l2sq')[0, 0, 0, 0]) < 0.1
 
 
 def test_photometric_mask_is_1_where_the_warp_is_exact_and_0_outside():
   x = jax.random.normal(jax.random.key(0), (1, 5, 8, 3))
   flow = jnp.zeros((1, 5, 8, 2)).at[..., 0].set(3.0)
   moved = ops.warp(x, -flow)   # moved(p + 3) = x(p)
-  O = visibility.photometric(x, moved, flow)[0, :, :, 0]
+  O = visibility.photometric_mask(x, moved, flow)[0, :, :, 0]
   np.testing.assert_array_equal(O, [[1] * 5 + [0] * 3] * 5)
-  loose = visibility.photometric(x, moved, flow, in_frame=False)[0, :, :, 0]
+  loose = visibility.photometric_mask(x, moved, flow, in_frame=False)[0, :, :, 0]
   assert 0 < float(loose[:, 5:].max()) < 1
 
 
 def test_photometric_mask_tells_hidden_from_seen(street):
   """Area under the curve above 0.9 for pixels that the next frame does not show (STC-V2V)."""
   frames = [jnp.asarray(street[name] / 127.5 - 1, jnp.float32) for name in ('first', 'second')]
-  O = np.asarray(visibility.photometric(*frames, street['forward'], norm='l2sq'))[..., 0]
+  O = np.asarray(visibility.photometric_mask(*frames, street['forward'], norm='l2sq'))[..., 0]
   seen = street['forward_visible'] == 1
   ranks = np.argsort(np.argsort(O, axis=None)).reshape(O.shape)
   count = seen.sum()
@@ -106,13 +106,13 @@ def test_photometric_mask_tells_hidden_from_seen(street):
 
 def test_masks_carry_no_gradient():
   x, flow = jnp.ones((1, 4, 4, 3)), jnp.full((1, 4, 4, 2), 0.3)
-  grad = jax.jit(jax.grad(lambda x, f: jnp.sum(visibility.photometric(x, 0.9 * x, f))
-                          + jnp.sum(visibility.trusted(f, -f)), (0, 1)))(x, flow)
+  grad = jax.jit(jax.grad(lambda x, f: jnp.sum(visibility.photometric_mask(x, 0.9 * x, f))
+                          + jnp.sum(visibility.reliable_mask(f, -f)), (0, 1)))(x, flow)
   assert not any(np.any(g) for g in grad)
 
 
 def test_unknown_norm_is_named():
   with pytest.raises(ValueError, match="mask.norm='l1'"):
-    visibility.photometric(
+    visibility.photometric_mask(
       jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 3)), jnp.zeros((1, 2, 2, 2)), norm='l1'
     )

@@ -18,3 +18,9 @@ def test_l1_in_float32_of_half_precision():
 def test_l1_refuses_to_broadcast():
   with pytest.raises(ValueError, match=r'\(2, 3\) and \(1, 3\)'):
     pixel.l1(jnp.zeros((2, 3)), jnp.zeros((1, 3)))
+
+
+def test_mse_by_hand_and_without_broadcasting():
+  assert pixel.mse(jnp.array([[1.0, -1.0]]), jnp.array([[0.5, 1.0]])) == pytest.approx(2.125)
+  with pytest.raises(ValueError, match='mse of shapes'):
+    pixel.mse(jnp.zeros((2, 3)), jnp.zeros((1, 3)))

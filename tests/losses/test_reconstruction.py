@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from i2vjax.losses import reconstruction
-from i2vjax.metrics import fidelity
+from i2vjax.metrics import psnr_ssim
 
 dissimilarity = jax.jit(reconstruction.dissimilarity, static_argnames='window')
 
@@ -41,7 +41,7 @@ def test_window_of_3_by_hand():
 
 def test_window_of_11_is_the_metric():
   x, y = frames()
-  metric = fidelity.ssim((x + 1) / 2, (y + 1) / 2)
+  metric = psnr_ssim.ssim((x + 1) / 2, (y + 1) / 2)
   np.testing.assert_allclose(dissimilarity(x, y, window=11), 1 - metric.mean(), atol=1e-5)
 
 

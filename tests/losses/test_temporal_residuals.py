@@ -7,7 +7,7 @@ import numpy as np
 from i2vjax.flow import visibility
 from i2vjax.losses import temporal_residuals
 
-residuals, trusted = jax.jit(temporal_residuals.residuals), jax.jit(visibility.trusted)
+residuals, reliable_mask = jax.jit(temporal_residuals.residuals), jax.jit(visibility.reliable_mask)
 
 
 def drifting(frames=3, size=16, step=2):
@@ -20,7 +20,7 @@ def drifting(frames=3, size=16, step=2):
 
 def test_rigid_motion_leaves_nothing():
   clip, back, forth = drifting()
-  valid = trusted(back[0], forth[0])[None]
+  valid = reliable_mask(back[0], forth[0])[None]
   assert float(jnp.mean(valid)) == 14 / 16           # what came in from the left has no past
   np.testing.assert_allclose(residuals(clip, back, valid), 0, atol=1e-6)
   assert float(jnp.max(jnp.abs(residuals(clip, back, jnp.ones_like(valid))))) > 0.1
@@ -29,7 +29,7 @@ def test_rigid_motion_leaves_nothing():
 def test_the_other_direction_of_flow_leaves_much():
   """The flow that the paper's text names, from t-1 to t, does not align."""
   clip, back, forth = drifting()
-  valid = trusted(back[0], forth[0])[None]
+  valid = reliable_mask(back[0], forth[0])[None]
   assert float(jnp.mean(jnp.abs(residuals(clip, forth, valid)))) > 0.1
 
 
@@ -39,7 +39,7 @@ def test_trust_around_a_moving_square():
   now, before = (jnp.zeros((1, size, size, 1)).at[:, 8:16, x:x + 8].set(1.0) for x in (8, 4))
   back = jnp.concatenate([-step * now, 0 * now], -1)
   forth = jnp.concatenate([step * before, 0 * before], -1)
-  valid = np.asarray(trusted(back, forth))[0, ..., 0]
+  valid = np.asarray(reliable_mask(back, forth))[0, ..., 0]
   assert not valid[8:16, 4:8].any()                       # uncovered
   assert valid[9:15, 9:15].all()                          # the square less its rim
   far = np.ones((size, size), bool)

@@ -1,6 +1,8 @@
 """Every method keeps the contract of base.py and imports older methods only."""
 
 import ast
+import datetime
+import importlib
 import inspect
 import pathlib
 
@@ -10,14 +12,13 @@ from method_tools import config_of
 from i2vjax import methods
 from i2vjax.methods import base
 
-# From old to new. Of one year's papers the order is open, but MornGAN builds on PearlGAN.
-YEARS = {'cyclegan': 2017, 'gtc': 2018, 'recyclegan': 2018, 'mocyclegan': 2019, 'stc': 2019,
-         'cut': 2020, 'i2vgan': 2021, 'lsesim': 2021, 'pearlgan': 2022, 'morngan': 2022,
-         'roma': 2022, 'unsup_recycle': 2022, 'cptrans': 2023}
+FOLDER = pathlib.Path(methods.__file__).parent
+# Files beside the methods: the contract, and what methods share.
+PARTS = sorted({path.stem for path in FOLDER.glob('*.py')} - {'__init__', *methods.names()})
 HOOKS = {name: hook for name, hook in vars(base.Method).items()
          if inspect.isfunction(hook) and not name.startswith('_')}
 FORMER = ('samples', 'inputs', 'fixed', 'extra', 'local', 'variant', 'pairing', 'batch_extras',
-          'TRANSLATES_WITH')   # names of hooks that nobody asks for any more
+          'batches', 'TRANSLATES_WITH')   # names of hooks that nobody asks for any more
 each = pytest.mark.parametrize('name', methods.names())
 variants = pytest.mark.parametrize('variant', [None, 'paper', 'demo'])
 
@@ -26,7 +27,7 @@ variants = pytest.mark.parametrize('variant', [None, 'paper', 'demo'])
 
 
 def test_the_contract_says_which_hooks_have_a_default():
-  assert set(HOOKS) | {'PLAYERS', 'INFERENCE_NETWORKS'} == {*base.REQUIRED, *base.DEFAULTS}
+  assert set(HOOKS) | {'YEAR', 'PLAYERS', 'INFERENCE_NETWORKS'} == {*base.REQUIRED, *base.DEFAULTS}
   assert not set(base.REQUIRED) & set(base.DEFAULTS)
 
 
@@ -69,7 +70,7 @@ def test_inference_networks_are_trained_or_frozen_ones(name):
 
 def imported(name):
   """Modules of i2vjax.methods that one of them imports, wherever the import is."""
-  path = pathlib.Path(methods.__file__).parent / f'{name}.py'
+  path = FOLDER / f'{name}.py'
   modules = set()
   for node in ast.walk(ast.parse(path.read_text())):
     if isinstance(node, ast.ImportFrom) and node.module == 'i2vjax.methods':
@@ -82,28 +83,34 @@ def imported(name):
   return modules
 
 
-def test_every_method_has_a_year():
-  assert sorted(YEARS) == methods.names()
-  assert list(YEARS.values()) == sorted(YEARS.values())
+def test_a_file_without_players_is_a_part():
+  assert {'base', 'shared', 'shared_roma', 'triplets', 'feature_terms'} <= set(PARTS)
+  assert not any(hasattr(importlib.import_module(f'i2vjax.methods.{part}'), 'PLAYERS')
+                 for part in PARTS)
+
+
+@each
+def test_every_method_has_the_year_of_its_paper(name):
+  assert 2014 <= methods.get(name).YEAR <= datetime.date.today().year   # the year of the first GAN
 
 
 @each
 def test_a_method_stands_on_one_older_method_at_most_and_no_chain(name):
-  others, order = imported(name) - set(methods.PARTS), list(YEARS)
+  others = imported(name) - set(PARTS)
   assert len(others) <= 1, others
   for other in others:
-    assert order.index(other) < order.index(name), f'{name} imports {other}, which is not older'
-    assert imported(other) <= set(methods.PARTS), f'{name} imports {other}, which imports methods'
+    assert methods.get(other).YEAR <= methods.get(name).YEAR, f'{name} imports the newer {other}'
+    assert imported(other) <= set(PARTS), f'{name} imports {other}, which imports methods'
 
 
 @each
 def test_parts_of_one_method_serve_no_other(name):
   """A part that begins with a method's name is that method's own."""
   others = [other for other in methods.names() if other != name]
-  own_parts = {part for part in methods.PARTS for other in others if part.startswith(f'{other}_')}
+  own_parts = {part for part in PARTS for other in others if part.startswith(f'{other}_')}
   assert not imported(name) & own_parts
 
 
-@pytest.mark.parametrize('part', methods.PARTS)
+@pytest.mark.parametrize('part', PARTS)
 def test_parts_import_no_method(part):
-  assert imported(part) <= set(methods.PARTS)
+  assert imported(part) <= set(PARTS)

@@ -11,7 +11,7 @@ from cptrans_toys import KEY, tiny
 from method_tools import clips, moved, recorded
 
 from i2vjax.core import state
-from i2vjax.methods import cptrans, vit_parts
+from i2vjax.methods import cptrans, shared_roma
 from i2vjax.run import load
 
 # Each program here runs once or twice on tiny frames: compile fast, run slow.
@@ -58,7 +58,7 @@ def translated(stepped):
   """Features of (y, y') before anything moved."""
   model, before, _, _ = stepped
   fake = model.apply(before.params, 'gen', BATCH['a'][:, 0])
-  return vit_parts.features(model, BATCH['b'][:, 0]), vit_parts.features(model, fake)
+  return shared_roma.features(model, BATCH['b'][:, 0]), shared_roma.features(model, fake)
 
 
 @pytest.fixture(scope='module')
@@ -125,9 +125,9 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
   def loss(gen):
     def generate(frames):
       return model.apply({'gen': gen}, 'gen', frames)
-    fake = vit_parts.features(model, generate(x))
+    fake = shared_roma.features(model, generate(x))
     scores = cptrans.scores(model, after.params, fake)
-    terms = vit_parts.structure(model, vit_parts.features(model, x), fake, KEY)
+    terms = shared_roma.structure(model, shared_roma.features(model, x), fake, KEY)
     return (jnp.mean(w_fake * jnp.square(scores[..., 0] - 1))
             + 6 * terms['cs_global']() + 6 * terms['cs_local']()
             + 10 * cptrans.commutation(model.config, generate, x, fake['frames'], flow, KEY))
@@ -219,7 +219,8 @@ def test_gamma_0_costs_nothing(stepped):
 def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
   model, before, _, _ = stepped
   model, fake = changed(model, co__grad_params='last'), translated[1]
-  delta = compiled(lambda features: cptrans.deviation(model, before.params, features, 2, KEY)[0])
+  delta = compiled(
+      lambda features: cptrans.gradient_cosine(model, before.params, features, 2, KEY)[0])
   both = delta(fake)
   for i in range(2):
     alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))
@@ -232,7 +233,8 @@ def test_weights_are_float32_under_bfloat16(stepped, translated):
   half = changed(full, compute='bfloat16')
   half = half.replace(networks={**full.networks, **cptrans.networks(half.config)})
   assert half.networks['disc_b'].dtype == jnp.bfloat16
-  deltas = [cptrans.deviation(m, before.params, translated[1], 2, KEY)[0] for m in (half, full)]
+  deltas = [cptrans.gradient_cosine(m, before.params, translated[1], 2, KEY)[0]
+            for m in (half, full)]
   np.testing.assert_array_equal(*deltas)
 
 

@@ -11,7 +11,7 @@ from method_tools import ToyGenerator, config_of, parameter_counts
 
 from i2vjax.core.model import Model
 from i2vjax.losses import adversarial
-from i2vjax.methods import cptrans, vit_parts
+from i2vjax.methods import cptrans, shared_roma
 from i2vjax.run import load
 
 
@@ -46,7 +46,7 @@ def test_a_patchgan_may_stand_beside_a_vit():
   config = tiny('random')
   config.disc.kind = 'patchgan'
   assert set(cptrans.frozen_networks(config)) == {'vit'}
-  assert vit_parts.critic_kind(config) == 'patchgan'
+  assert shared_roma.critic_kind(config) == 'patchgan'
 
 
 def test_minimax_form_is_the_printed_one():

@@ -70,7 +70,7 @@ def again(stepped):
   model, data, before, after, _ = stepped
   gen, disc = model.networks['gen'], model.networks['disc']
   a, b, flow = data['a'], data['b'], data['flow_a']
-  valid = visibility.trusted(flow[0], data['flow_fwd_a'][0])[None]
+  valid = visibility.reliable_mask(flow[0], data['flow_fwd_a'][0])[None]
   dropout = {'dropout': state.name_key(jax.random.key(0), 'dropout')}
 
   def forward(params):
@@ -267,7 +267,7 @@ def test_samples_show_the_residuals(stepped):
   model, data, _, after, _ = stepped
   rows = gtc.sample_rows(model, after.params, after.model_state, data, jax.random.key(0))
   assert list(rows) == ['a', 'a to b', 'b', 'residual of a to b', 'residual of b']
-  valid = visibility.trusted(data['flow_a'][0], data['flow_fwd_a'][0])[None]
+  valid = visibility.reliable_mask(data['flow_a'][0], data['flow_fwd_a'][0])[None]
   e = temporal_residuals.residuals(data['b'], data['flow_a'], valid)[:, -1]
   np.testing.assert_allclose(rows['residual of b'], np.abs(e).clip(0, 2) - 1, atol=1e-6)
 

@@ -18,7 +18,7 @@ from i2vjax.core import state
 from i2vjax.core.model import Model
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import feature_terms, i2vgan
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import projector
 
 TERMS = {'adversarial', 'cycle', 'recycle', 'recurrent', 'exs', 'ins', 'identity', 'disc_a',
@@ -52,7 +52,7 @@ def images(stepped):
   def call(name, *frames):
     return model.apply(before.params, name, jnp.concatenate(frames, -1))
   images = {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     real = [batch[x][:, i] for i in range(3)]
     fake = [call(f'gen_{x}{y}', frame) for frame in real[:2]]
     fake.append(call(f'pred_{y}', *fake))
@@ -116,7 +116,7 @@ def test_adversarial_terms_by_hand(stepped, images):
 def test_critic_sums_four_pairs(stepped, images):
   """(x0, x'0), (x1, x'1), (x2, x'2), (x2, x2p): half real + half fake, fakes before the update."""
   _, (model, before), _, _, terms = stepped
-  for x, other in SIDES:
+  for x, other in DIRECTIONS:
     real, fakes = images[x]['real'], [*images[other]['fake'], images[x]['predicted']]
 
     def mean(target, image, name=f'disc_{x}'):
@@ -223,7 +223,7 @@ def test_external_similarity_by_hand(features):
   config = model.config.copy_and_resolve_references()
   config.nce.patches = 25
   model, total = model.replace(config=config), 0.0
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     z = {}
     for kind, maps in features_of[x].items():
       flat = [layer.reshape(3, 2, 25, -1) for layer in maps]

@@ -12,7 +12,7 @@ from mocyclegan_toys import toys_of
 from i2vjax.core import ops
 from i2vjax.losses import contrastive, perceptual
 from i2vjax.methods import feature_terms, mocyclegan
-from i2vjax.methods.shared import SIDES
+from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import projector
 
 B, SIZE = 2, 8
@@ -50,7 +50,7 @@ def images(stepped):
   """{x: (x_k, x^_k in the other domain, x'_k)}, lists of three frames made one by one."""
   _, (model, before), *_ = stepped
   images = {}
-  for x, y in SIDES:
+  for x, y in DIRECTIONS:
     real = [BATCH[x][:, k] for k in range(3)]
     fake = [model.apply(before.params, f'gen_{x}{y}', frame) for frame in real]
     images[x] = real, fake, [model.apply(before.params, f'gen_{y}{x}', frame) for frame in fake]
@@ -84,7 +84,7 @@ def test_similarity_of_all_fakes_by_hand(stepped, images):
     real, fake = ([z(frame) for frame in frames] for frames in (real, fake))
     return (sum(contrastive.external_similarity(q, k) for q, k in zip(fake, real, strict=True)),
             contrastive.internal_similarity(real, fake))
-  values = [of_side(f'{x}{y}', *images[x][:2]) for x, y in SIDES]
+  values = [of_side(f'{x}{y}', *images[x][:2]) for x, y in DIRECTIONS]
   exs, ins = map(sum, zip(*values, strict=True))
   np.testing.assert_allclose(terms['exs'], exs, rtol=1e-4)
   np.testing.assert_allclose(terms['ins'], ins, rtol=1e-3)

@@ -361,9 +361,9 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
              'corner': np.stack([index[k:k + 3], 9 - index[k:k + 3]], axis=1)} for k in (0, 3)]
   feed = ToyFeed(source)
   early = model.replace(phase=('mining', 8))
-  assert morngan.batches(early, feed, fresh, 0) == (None, False)
+  assert morngan.training_feed(early, feed, fresh, 0) == (None, False)
   late = model.replace(phase=('frozen', 0))
-  table, may_be_stored = morngan.batches(late, feed, fresh, 10 ** 6)
+  table, may_be_stored = morngan.training_feed(late, feed, fresh, 10 ** 6)
   assert may_be_stored
   assert table['top'] == 10 and tuple(table['classes']) == config.classes.small
   np.testing.assert_array_equal(table['corner'], [[k, 9 - k] for k in range(5)])
@@ -374,7 +374,7 @@ def test_memory_is_what_the_segmenter_sees_in_every_window(ready):
     np.testing.assert_allclose(table['vector'][k], direction[0], atol=1e-6)
   assert table['vector'].any()
   without_memory = late.replace(config=tiny('demo-sdp'))
-  assert morngan.batches(without_memory, feed, fresh, 0)[0] is None
+  assert morngan.training_feed(without_memory, feed, fresh, 0)[0] is None
 
 
 @pytest.mark.slow

@@ -12,7 +12,7 @@ from method_tools import ToyGenerator, clips, config_of, moved, parameter_counts
 from i2vjax.core import state
 from i2vjax.core.model import Model
 from i2vjax.losses import descriptor, similarity
-from i2vjax.methods import roma, vit_parts
+from i2vjax.methods import roma, shared_roma
 from i2vjax.networks import vit
 from i2vjax.run import load
 
@@ -64,9 +64,9 @@ def stepped():
 
 @pytest.fixture(scope='module')
 def features(stepped):
-  """Of one frame each: {('x' | 'fake' | 'y', window, frame): as `vit_parts.features` has it}."""
+  """Of one frame each: {('x' | 'fake' | 'y', window, frame): as `shared_roma.features` has it}."""
   model, before, _, _ = stepped
-  features_of = compiled(functools.partial(vit_parts.features, model))
+  features_of = compiled(functools.partial(shared_roma.features, model))
   features = {}
   for i in range(2):
     for t in range(2):
@@ -179,8 +179,8 @@ def test_gradient_through_one_pass_is_that_of_the_whole_loss(stepped):
   x = BATCH['a'].reshape(-1, 32, 32, 3)
 
   def loss(gen):
-    fake = vit_parts.features(model, model.apply({'gen': gen}, 'gen', x))
-    terms = roma.structure(model, vit_parts.features(model, x), fake, 2, KEY)
+    fake = shared_roma.features(model, model.apply({'gen': gen}, 'gen', x))
+    terms = roma.structure(model, shared_roma.features(model, x), fake, 2, KEY)
     return (jnp.mean((roma.scores(model, after.params, fake) - 1)**2)
             + 5 * terms['cs_global']() + 5 * terms['cs_local']() + terms['cs_motion']())
   gradient = compiled(jax.grad(loss))(before.params['gen'])
@@ -238,7 +238,7 @@ def test_single_frames_leave_out_motion():
 
 def test_equal_frames_cost_no_structure(without_vit):
   model = without_vit[0]
-  same = vit_parts.features(model, BATCH['b'].reshape(-1, 32, 32, 3))
+  same = shared_roma.features(model, BATCH['b'].reshape(-1, 32, 32, 3))
   terms = roma.structure(model, same, same, 2, KEY)
   assert all(terms[name]() < 1e-5 for name in ('cs_global', 'cs_local', 'cs_motion'))
 

@@ -10,7 +10,7 @@ import pytest
 from flax import traverse_util
 
 from i2vjax import pretrained
-from i2vjax.metrics import features, frechet
+from i2vjax.metrics import fid_kid, inception_features
 from i2vjax.networks import inception
 from i2vjax.pretrained import inception_weights
 
@@ -217,7 +217,7 @@ def prepared(frames):
 @pytest.mark.parametrize('size', [(64, 90), (310, 333)])
 def test_preparation_equals_pytorch_up_and_down(size):
   frames = np.random.default_rng(0).integers(0, 256, (2, *size, 3)).astype(np.uint8)
-  ours = features.prepare(features.levels(frames), 'pytorch_fid')
+  ours = inception_features.prepare(inception_features.levels(frames), 'pytorch_fid')
   np.testing.assert_allclose(ours, prepared(frames).permute(0, 2, 3, 1), atol=1e-5)
 
 
@@ -239,14 +239,14 @@ def test_whole_network_from_8_bit_frames_to_fid_equals_pytorch(tmp_path):
   net = randomized(1, prepared(np.concatenate(sets)))
   assert len(net.state_dict()) == 94 * 6 + 2
   module, params = read(net, 1, tmp_path / 'twin.pth')
-  call = features.program(module, params, batch=3)
+  call = inception_features.program(module, params, batch=3)
   ours = [call(frames) for frames in sets]
   with torch.no_grad():
     theirs = [net(prepared(frames))[2048] for frames in sets]
   for left, right in zip(ours, theirs, strict=True):
     assert left.shape == (4, 2048) and np.ptp(right) > 0.3
     np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-4)
-  np.testing.assert_allclose(frechet.fid(*ours)['fid'], frechet.fid(*theirs)['fid'], rtol=1e-3)
+  np.testing.assert_allclose(fid_kid.fid(*ours)['fid'], fid_kid.fid(*theirs)['fid'], rtol=1e-3)
 
 
 # ---- distances ----------------------------------------------------------------------------------
@@ -257,7 +257,7 @@ def test_fid_equals_torchmetrics():
   rng = np.random.default_rng(0)
   x, y = rng.normal(size=(200, 24)), rng.normal(0.3, 1.4, size=(150, 24))
   moments = [torch.from_numpy(m) for z in (x, y) for m in (z.mean(0), np.cov(z, rowvar=False))]
-  np.testing.assert_allclose(frechet.fid(x, y)['fid'], fid._compute_fid(*moments), rtol=1e-5)
+  np.testing.assert_allclose(fid_kid.fid(x, y)['fid'], fid._compute_fid(*moments), rtol=1e-5)
 
 
 @pytest.mark.parametrize('q', [3, 21])
@@ -267,4 +267,4 @@ def test_kid_equals_torchmetrics(q):
   x, y = (np.abs(rng.normal(size=(50, 64))) * s for s in (0.5, 0.7))
   expected = kid.poly_mmd(torch.from_numpy(y), torch.from_numpy(x), degree=q)
   name = 'kid_mean' if q == 3 else 'kid21_mean'
-  np.testing.assert_allclose(frechet.kid(x, y, degrees=(q,))[name], expected, rtol=1e-10)
+  np.testing.assert_allclose(fid_kid.kid(x, y, degrees=(q,))[name], expected, rtol=1e-10)

@@ -19,7 +19,7 @@ def moving(values, config):
   s = state.State({}, {}, {}, {}, jnp.int32(0), None, {'gen': jnp.zeros(())})
   for step, value in enumerate(values):
     s = s.replace(params={'gen': jnp.float32(value)}, step=jnp.int32(step))
-    s = averaging.updated(s, config)
+    s = averaging.update_averages(s, config)
   return float(s.ema['gen'])
 
 
@@ -43,7 +43,8 @@ def test_weights_that_stand_still_are_their_own_average():
                                                                * 5 / 14), rel=1e-6)
   s = state.State({'gen': jnp.full(3, 0.3)}, {}, {}, {}, jnp.int32(7), None,
                   {'gen': jnp.full(3, 0.3)})
-  np.testing.assert_allclose(averaging.updated(s, toy.settings()).ema['gen'], 0.3, rtol=1e-6)
+  averaged = averaging.update_averages(s, toy.settings())
+  np.testing.assert_allclose(averaged.ema['gen'], 0.3, rtol=1e-6)
 
 
 def test_accumulated_steps_count_once():
@@ -56,7 +57,7 @@ def test_decay_0_keeps_none():
   method, params = methods.get('cyclegan'), {'gen_ab': {'w': np.ones(2)}}
   assert averaging.fresh(method, params, toy.settings(ema=0.0).train) == {}
   s = state.State(params, {}, {}, {}, jnp.int32(0), None)
-  assert averaging.updated(s, toy.settings()) is s
+  assert averaging.update_averages(s, toy.settings()) is s
 
 
 @pytest.mark.parametrize('name', methods.names())

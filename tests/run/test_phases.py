@@ -43,11 +43,11 @@ def setup(tmp_path):
     vector[5] = memory_sampling.rare_direction(np.array([11]), (6, 7, 11, 14, 15, 17))
     return dict(vector=vector, corner=corner, classes=np.array((6, 7, 11, 14, 15, 17)), top=1)
 
-  def batches(model, feed, state, step):
+  def training_feed(model, feed, state, step):
     first = 4 if step >= 4 else 0
     return feed.with_pairs(feed.kept_pairs(first, lambda: table(model, feed, state), step > first))
   method = types.SimpleNamespace(phases=lambda config: [(0, 'early'), (4, 'late')],
-                                 batches=batches)
+                                 training_feed=training_feed)
   return types.SimpleNamespace(config=config, method=method, model=Model(config, {}), asked=asked,
                                feed=Feed(config, ('labels_b',), tmp_path), workdir=tmp_path)
 
@@ -61,18 +61,17 @@ def same(x, y):
 
 
 def test_the_method_is_asked_as_a_phase_begins_and_a_resumed_run_reads_the_answer(setup):
-  first = train.feed_of_phase(setup, state(1), 0)
+  first = train.feed_of_phase(setup, setup.feed, state(1), 0)
   straight = [next(setup.feed) for _ in range(6)]
   assert all(same(next(first), x) for x in straight[:4])
-  position, setup.feed = first.get_state(), first
-  late = train.feed_of_phase(setup, state(2), 4)
+  position = first.get_state()
+  late = train.feed_of_phase(setup, first, state(2), 4)
   chosen = [next(late) for _ in range(3)]
   middle = feed.Feed(setup.config, ('labels_b',), setup.workdir, feed.kept_table(
       setup.workdir, 4, None, write=False, known=True))
   middle.set_state(position)
   next(middle)
-  setup.feed = middle
-  resumed = train.feed_of_phase(setup, state(3), 5)
+  resumed = train.feed_of_phase(setup, middle, state(3), 5)
   assert all(same(next(resumed), x) for x in chosen[1:])
   assert setup.asked == [('early', 1), ('late', 2)]
 

@@ -81,10 +81,22 @@ def test_accumulated_small_batches_equal_the_large_one():
 
 @pytest.mark.parametrize('epochs,steps', [(2, 0), (0, 14)])
 def test_an_accumulated_move_has_the_rate_of_the_step_it_is_made_in(epochs, steps):
-  config = ml_collections.ConfigDict(dict(
-      optim=dict(lr=0.1, b1=0.0, b2=0.0, eps=1e-30, schedule='linear', lr_scale='none',
-                 accumulate=2, warmup=0),
-      critic=dict(lr=1.0), train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5)))
+  config = ml_collections.ConfigDict(
+    dict(
+      optim=dict(
+        lr=0.1,
+        b1=0.0,
+        b2=0.0,
+        eps=1e-30,
+        schedule='linear',
+        lr_scale='none',
+        accumulate=2,
+        warmup=0,
+      ),
+      critic=dict(lr=1.0),
+      train=dict(epochs=epochs, epochs_decay=2, steps=steps, decay_fraction=0.5),
+    )
+  )
   rate = schedules.learning_rate(config.optim, config.train, 3)   # 3 steps: no multiple of 2
   tx = schedules.optimizers(config, ('gen',), 3)['gen']
   state, moved = tx.init(jnp.zeros(1)), []
@@ -112,9 +124,9 @@ class Phased:
 
 def test_phase_of_a_step():
   config = ml_collections.ConfigDict()
-  found = [phases.phase_at(Phased, config, step) for step in (0, 9, 10)]
+  found = [phases.program_key(Phased, config, step) for step in (0, 9, 10)]
   assert found == ['warm', 'warm', 'full']
-  assert phases.phase_at(object(), config, 3) == 'train'
+  assert phases.program_key(object(), config, 3) == 'train'
 
 
 def test_length_in_steps_or_epochs():

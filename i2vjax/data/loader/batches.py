@@ -160,7 +160,10 @@ def _random_crop(data):
 
 
 def _steps_before_decay(train, per_epoch):
-  """Steps before the learning rate decays (run/schedules.py)."""
+  """Steps before the rate of `optim.schedule='linear'` decays: the same as in run/schedules.py.
+
+  The loader imports nothing of a run; a test holds both together.
+  """
   if train.steps:
     return train.steps - int(train.steps * train.decay_fraction)
   return train.epochs * per_epoch

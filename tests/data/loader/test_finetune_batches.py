@@ -1,5 +1,6 @@
 """CUT's last epochs: from where the learning rate decays, whole images instead of crops."""
 
+import ml_collections
 import numpy as np
 import pytest
 
@@ -7,6 +8,7 @@ from i2vjax import defaults
 from i2vjax.data.io import images
 from i2vjax.data.loader import batches
 from i2vjax.data.transforms import resize
+from i2vjax.run import schedules
 
 
 @pytest.fixture
@@ -71,3 +73,14 @@ def test_goes_on_across_the_change(config):
   again.set_state(state)
   for _ in range(3):
     np.testing.assert_array_equal(next(straight)['a'], next(again)['a'])
+
+
+@pytest.mark.parametrize('length', [
+    dict(steps=0, epochs=2, epochs_decay=3, decay_fraction=0.0),
+    dict(steps=10, epochs=2, epochs_decay=3, decay_fraction=0.4)])
+def test_the_decay_begins_where_the_schedule_has_it(length):
+  train = ml_collections.ConfigDict(length)
+  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule='linear', lr_scale='none'))
+  rate = schedules.learning_rate(optim, train, 4)
+  first = batches._steps_before_decay(train, 4)
+  assert float(rate(first - 1)) == 1 > float(rate(first))

@@ -153,9 +153,9 @@ def test_pixels_of_unknown_motion_count_in_no_mask_of_the_methods():
   back, forth = (ops.fold(flows[way]) for way in ('backward', 'forward'))
   assert bool(jnp.isfinite(back).all()) and float(jnp.abs(back[..., -7:, :]).max()) <= 12
   now, before = jnp.zeros_like(ops.fold(frames[:, 1:])), jnp.zeros_like(ops.fold(frames[:, 1:]))
-  seen = {'GTC': visibility.trusted(back, forth),
+  seen = {'GTC': visibility.reliable_mask(back, forth),
           'MocycleGAN': ~visibility.occlusion(back, forth) & visibility.inside(back),
-          'STC': visibility.photometric(now, before, back)}
+          'STC': visibility.photometric_mask(now, before, back)}
   for name, mask in seen.items():
     assert not np.any(mask[:, :, -7:]), name
     assert np.any(mask[:, :, :-7]), name

@@ -7,7 +7,7 @@ import pytest
 from skimage import metrics as skimage_metrics
 
 from i2vjax import metrics
-from i2vjax.metrics import fidelity
+from i2vjax.metrics import psnr_ssim
 
 
 def pair(height=32, width=40, channels=3, count=2, noise=20):
@@ -19,20 +19,20 @@ def pair(height=32, width=40, channels=3, count=2, noise=20):
 
 @pytest.fixture(scope='module')
 def ssim():
-  return jax.jit(fidelity.ssim, static_argnames=('data_range', 'gray', 'wang_downsample'))
+  return jax.jit(psnr_ssim.ssim, static_argnames=('data_range', 'gray', 'wang_downsample'))
 
 
 def test_psnr_by_hand():
   x = jnp.zeros((1, 4, 4, 3))
-  np.testing.assert_allclose(fidelity.psnr(x, x + 0.1), [20.0], rtol=1e-5)
+  np.testing.assert_allclose(psnr_ssim.psnr(x, x + 0.1), [20.0], rtol=1e-5)
 
 
 def test_psnr_equals_scikit_image():
   x, y = pair()
   expected = [skimage_metrics.peak_signal_noise_ratio(a, b, data_range=255)
               for a, b in zip(x, y, strict=True)]
-  np.testing.assert_allclose(fidelity.psnr(x, y, data_range=255), expected, atol=1e-4)
-  np.testing.assert_allclose(fidelity.psnr(x / 255, y / 255), expected, atol=1e-4)
+  np.testing.assert_allclose(psnr_ssim.psnr(x, y, data_range=255), expected, atol=1e-4)
+  np.testing.assert_allclose(psnr_ssim.psnr(x / 255, y / 255), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize('noise', [3, 60])
@@ -78,20 +78,20 @@ def test_wang_downsample_halves_frames_of_512():
   """At 512 pixels the factor is 2: a mean of 2 x 2 blocks; below 384 nothing is shrunk."""
   x = jnp.asarray(np.random.default_rng(0).random((1, 512, 512, 1)), jnp.float32)
   blocks = x.reshape(1, 256, 2, 256, 2, 1).mean(axis=(2, 4))
-  np.testing.assert_allclose(fidelity._shrink(x), blocks, atol=1e-6)
-  assert fidelity._shrink(x[:, :256]).shape == (1, 256, 512, 1)
+  np.testing.assert_allclose(psnr_ssim._shrink(x), blocks, atol=1e-6)
+  assert psnr_ssim._shrink(x[:, :256]).shape == (1, 256, 512, 1)
 
 
 def test_sizes_are_never_made_equal_silently():
   with pytest.raises(ValueError, match='differ in shape'):
-    fidelity.psnr(jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 16, 18, 3)))
+    psnr_ssim.psnr(jnp.zeros((1, 16, 16, 3)), jnp.zeros((1, 16, 18, 3)))
   with pytest.raises(ValueError, match='at least 11'):
-    fidelity.ssim(jnp.zeros((1, 10, 16, 3)), jnp.zeros((1, 10, 16, 3)))
+    psnr_ssim.ssim(jnp.zeros((1, 10, 16, 3)), jnp.zeros((1, 10, 16, 3)))
 
 
 def test_identical_frames_are_capped_and_counted():
   x, y = (z / 255 for z in pair())
-  total, values = fidelity.update(metrics.init(), np.stack([x[0], x[1]]), np.stack([x[0], y[1]]))
+  total, values = psnr_ssim.update(metrics.init(), np.stack([x[0], x[1]]), np.stack([x[0], y[1]]))
   result = metrics.result(total)
   assert values['psnr'][0] == 100
   assert result['num_identical'] == 1
@@ -101,7 +101,7 @@ def test_identical_frames_are_capped_and_counted():
 def test_nan_pixel_makes_the_mean_nan_and_is_counted():
   x, y = (z / 255 for z in pair())
   x[0, 3, 3, 0] = np.nan
-  result = metrics.result(fidelity.update(metrics.init(), x, y)[0])
+  result = metrics.result(psnr_ssim.update(metrics.init(), x, y)[0])
   assert np.isnan(result['psnr'])
   assert np.isnan(result['ssim'])
   assert result['num_nonfinite'] == 2
@@ -110,7 +110,7 @@ def test_nan_pixel_makes_the_mean_nan_and_is_counted():
 def test_padded_batch_equals_unpadded():
   x, y = (z / 255 for z in pair())
   padded = [np.concatenate([z, z[:1]]) for z in (x, y)]
-  plain, _ = fidelity.update(metrics.init(), x, y)
-  masked, _ = fidelity.update(metrics.init(), *padded, mask=[1, 1, 0])
+  plain, _ = psnr_ssim.update(metrics.init(), x, y)
+  masked, _ = psnr_ssim.update(metrics.init(), *padded, mask=[1, 1, 0])
   for name in ('psnr', 'ssim'):
     np.testing.assert_allclose(metrics.result(masked)[name], metrics.result(plain)[name], rtol=1e-6)
