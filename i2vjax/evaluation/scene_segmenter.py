@@ -41,6 +41,7 @@ SETTINGS = dict(
     seed=0,
 )
 BATCH = 16                     # frames in a call of `predict`
+GRID = 4                       # cells of a side in `describe_frames`
 
 
 def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
@@ -233,29 +234,65 @@ def predict(params: dict, frames: np.ndarray) -> np.ndarray:
   Returns:
     uint8 [N, H, W], Cityscapes train ids.
   """
+  if not len(frames):
+    return np.zeros(np.shape(frames)[:3], np.uint8)
+  return _in_batches(_classify, params, frames)
+
+
+def describe_frames(params: dict, frames: np.ndarray) -> np.ndarray:
+  """What a frame shows where, as a vector: features around the places of a grid.
+
+  Weighted means of the features of the stem (colors, edges) and of the deepest level (things)
+  around GRID x GRID places (ours): two sets of frames are alike in them if the same things stand
+  in the same places with the same look.
+
+  Args:
+    params, frames: as in `predict`.
+
+  Returns:
+    float32 [N, GRID * GRID * channels].
+  """
+  return _in_batches(_pool_features, params, frames)
+
+
+def _in_batches(function, params, frames):
+  """function(params, [BATCH, H, W, C]) of all frames, BATCH at a time."""
   frames = np.asarray(frames)
   channels = params['stem']['kernel'].shape[2] // 4   # blocks of 2 x 2 pixels come in as one
   if frames.ndim != 4 or frames.dtype != np.uint8 or frames.shape[-1] != channels:
     raise UserError(f'frames {frames.shape} {frames.dtype}: this segmentation network takes uint8 '
                     f'[N, H, W, {channels}]')
-  if not len(frames):
-    return np.zeros(frames.shape[:3], np.uint8)
-  predicted = []
+  results = []
   for start in range(0, len(frames), BATCH):
     part = frames[start:start + BATCH]
     filled = np.concatenate([part, np.repeat(part[-1:], BATCH - len(part), axis=0)])
-    predicted.append(np.asarray(_classify(params, filled))[:len(part)])
-  return np.concatenate(predicted)
+    results.append(np.asarray(function(params, filled))[:len(part)])
+  return np.concatenate(results)
+
+
+def _padded(frames, factor):
+  """uint8 [B, H, W, C] -> floats in [-1, 1], sides repeated outwards to multiples of `factor`."""
+  height, width = frames.shape[1:3]
+  sides = ((0, 0), (0, -height % factor), (0, -width % factor), (0, 0))
+  return jnp.pad(frames.astype(jnp.float32) / 127.5 - 1, sides, mode='edge')
 
 
 @jax.jit
 def _classify(params, frames):
-  """[B, H, W, C] uint8 -> [B, H, W] uint8; sides are repeated outwards to a fitting size."""
+  """[B, H, W, C] uint8 -> [B, H, W] uint8."""
   net, (height, width) = like(params), frames.shape[1:3]
-  sides = ((0, 0), (0, -height % 2**net.levels), (0, -width % 2**net.levels), (0, 0))
-  x = jnp.pad(frames.astype(jnp.float32) / 127.5 - 1, sides, mode='edge')
-  logits = net.apply({'params': params}, x)[:, :height, :width]
-  return jnp.argmax(logits, axis=-1).astype(jnp.uint8)
+  logits = net.apply({'params': params}, _padded(frames, 2**net.levels))
+  return jnp.argmax(logits[:, :height, :width], axis=-1).astype(jnp.uint8)
+
+
+@jax.jit
+def _pool_features(params, frames):
+  """[B, H, W, C] uint8 -> [B, D]."""
+  net = like(params)
+  _, taps = net.apply({'params': params}, _padded(frames, 2**net.levels), taps=True)
+  cells = [jax.image.resize(x, (len(x), GRID, GRID, x.shape[-1]), 'linear', antialias=True)
+           for x in taps]
+  return jnp.concatenate([x.reshape(len(x), -1) for x in cells], axis=-1)
 
 
 def score_on_true_frames(params: dict, config: ConfigDict) -> dict[str, float]:

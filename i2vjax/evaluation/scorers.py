@@ -35,6 +35,7 @@ from i2vjax.metrics import (
   lpips,
   score_names,
   segmentation,
+  sharpness,
 )
 
 
@@ -168,6 +169,49 @@ def miou_scorer(request: Request) -> Scorer:
       'miou_of_true_frames': round(info['miou'], 4)})
 
 
+def sharpness_scorer(request: Request) -> Scorer:
+  """Mean gradient of the frames, divided by that of the true frames of the same clips."""
+  del request
+
+  def add(total, clip, frames):
+    of_frames = [sharpness.mean_gradient(frame / 255) for frame in clips.eight_bits(frames)]
+    of_target = [sharpness.mean_gradient(frame / 255) for frame in clips.eight_bits(clip.target)]
+    sums = {'sharpness': float(np.sum(of_frames)), 'sharpness_of_target': float(np.sum(of_target))}
+    ratio = sums['sharpness'] / sums['sharpness_of_target'] if any(of_target) else float('nan')
+    total = {name: total.get(name, 0.0) + value for name, value in sums.items()}
+    return total, {'sharpness_ratio': ratio}, {'sharpness': np.array(of_frames)}
+
+  def result(total):
+    truth = total.get('sharpness_of_target')
+    return {'sharpness_ratio': total['sharpness'] / truth} if truth else {}
+  return Scorer({}, add, result)
+
+
+def kid_street_scorer(request: Request) -> Scorer:
+  """KID in the features of the network that scores the classes of the street."""
+  settings = request.config.eval
+  params, _ = scene_segmenter.train_or_load(request.config, request.show)
+  options = dict(degrees=(3,), subsets=settings.kid_subsets, subset_size=settings.kid_subset_size,
+                 seed=settings.seed)
+
+  @functools.cache   # all rows are compared with the same frames
+  def reference_set():
+    parts = [scene_segmenter.describe_frames(params, clips.eight_bits(frames))
+             for frames in request.reference()]
+    return np.concatenate(parts)
+
+  def add(total, clip, frames):
+    del clip
+    described = scene_segmenter.describe_frames(params, clips.eight_bits(frames))
+    return fid_kid.update(total, described), {}, {}
+
+  def result(total):
+    values = fid_kid.kid(fid_kid.gather(total), fid_kid.gather(reference_set()), **options)
+    return {'kid_street': values['kid_mean'], 'kid_street_std': values['kid_std']}
+  return Scorer(fid_kid.init(), add, result, {
+      'kid_street': 'features of the segmentation network of the street, pooled on a 4 x 4 grid'})
+
+
 def apce_scorer(request: Request) -> Scorer:
   """APCE: the share of the source's edges that the frames have too."""
   del request
@@ -246,10 +290,13 @@ SCORES = {   # in the order of the table
                             on_request='takes as long as LPIPS once more'),
     'warping': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
     'flicker': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
+    'sharpness': Score(sharpness_scorer, ('target',), while_training=True),
     'fid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
     'kid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
     'iou': Score(miou_scorer, ('classes',), on_request='trains a segmentation network on the '
                  'street for up to a minute'),
+    'kid_street': Score(kid_street_scorer, ('two_frames', 'classes'), on_request='trains a '
+                        'segmentation network on the street for up to a minute'),
     'apce': Score(apce_scorer, ('source',), on_request='looks for edges at 99 thresholds in every '
                   'frame, on the host'),
     'davis': Score(davis_scorer, ('masks',), on_request='takes frames for masks '

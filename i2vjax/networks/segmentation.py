@@ -39,8 +39,11 @@ class SegmentationUNet(nn.Module):
   dtype: Any = jnp.float32
 
   @nn.compact
-  def __call__(self, x):
-    """[B, H, W, C] in [-1, 1], H and W multiples of 2^levels -> logits [B, H, W, K]."""
+  def __call__(self, x, taps=False):
+    """[B, H, W, C] in [-1, 1], H and W multiples of 2^levels -> logits [B, H, W, K].
+
+    With `taps`: (logits, [features of the stem, of the deepest level]).
+    """
     check_size(x.shape[1:3], self.levels)
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
     widths = [self.width] + [2 * self.width] * (self.levels - 1)
@@ -50,12 +53,14 @@ class SegmentationUNet(nn.Module):
     skips = [layer('stem', widths[0], space_to_depth(x.astype(self.dtype)))]
     for k, features in enumerate(widths[1:]):
       skips.append(layer(f'deep_{k}', features, layer(f'down_{k}', features, skips[-1], 2)))
+    ends = [skips[0], skips[-1]]
     h = skips.pop()
     for k in reversed(range(self.levels - 1)):
       h = ConvTranspose(widths[k], 4, name=f'up_{k}', **rest)(h)
       h = layer(f'join_{k}', widths[k], jnp.concatenate([skips[k], h], axis=-1))
     h = Conv(4 * self.classes, 1, name='head', **rest)(h)
-    return depth_to_space(h).astype(jnp.float32)
+    logits = depth_to_space(h).astype(jnp.float32)
+    return (logits, ends) if taps else logits
 
 
 def space_to_depth(x):

@@ -11,6 +11,7 @@ import stub_runs as stubs
 
 from i2vjax.core import class_names
 from i2vjax.evaluation import scene_segmenter
+from i2vjax.metrics import fid_kid
 from i2vjax.networks import segmentation as networks
 
 SMALL = dict(width=12, levels=2, steps=120, pixels=4096, frames=24, lr=1e-2)
@@ -188,3 +189,31 @@ def test_parameters_tell_their_network(trained):
   assert (net.classes, net.width, net.levels) == (19, 12, 2)
   with pytest.raises(ValueError, match='multiples of 4'):
     net.apply({'params': trained[0]}, jnp.zeros((1, 30, 32, 3)))
+
+
+# ---- descriptions of frames, for KID
+
+
+def test_descriptions_tell_streets_from_other_pictures(trained):
+  """KID of two halves of the true frames is far below that of true and of changed frames."""
+  params, _ = trained
+  frames, _ = scene_segmenter.examples(config(), 'train', 24)
+  width = SMALL['width']
+  true = scene_segmenter.describe_frames(params, frames)
+  assert true.shape == (24, scene_segmenter.GRID**2 * 3 * width)
+
+  def kid(x, y):
+    return fid_kid.kid(x, y, subsets=20, subset_size=12)['kid_mean']
+  halves = kid(true[::2], true[1::2])
+  upside_down = kid(true[::2], scene_segmenter.describe_frames(params, frames[1::2, ::-1]))
+  gray = np.repeat(frames[1::2].mean(-1, keepdims=True).astype(np.uint8), 3, axis=-1)
+  without_color = kid(true[::2], scene_segmenter.describe_frames(params, gray))
+  assert abs(halves) < 0.1 * upside_down and abs(halves) < 0.5 * without_color
+
+
+def test_descriptions_do_not_depend_on_the_batch(trained):
+  params, _ = trained
+  frames, _ = scene_segmenter.examples(config(), 'test', 5)
+  whole = scene_segmenter.describe_frames(params, frames)
+  alone = np.concatenate([scene_segmenter.describe_frames(params, x[None]) for x in frames])
+  np.testing.assert_allclose(whole, alone, atol=1e-4)

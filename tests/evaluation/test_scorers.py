@@ -17,6 +17,7 @@ from i2vjax.evaluation import (
   scoring_networks,
 )
 from i2vjax.evaluation.report import text
+from i2vjax.metrics import sharpness
 
 
 def settings(**changes):
@@ -55,7 +56,7 @@ def test_scores_by_name():
 
 def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
   names, skipped = scorers.choose_scores('auto', {'fid': 'no file', 'ap': 'no boxes'})
-  assert names == ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'kid')
+  assert names == ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'sharpness', 'kid')
   assert skipped['fid'] == 'no file'
   assert skipped['iou'].endswith('--config.eval.metrics=auto,iou')
   assert 'iou' in scorers.choose_scores('auto,iou', {})[0]
@@ -73,13 +74,14 @@ def test_missing_files_are_named_with_the_command_that_fetches_them():
   found = plan.of_run(stubs.config())
   assert 'fetch inception_fid' in found.skipped['fid']
   assert 'needs frames of at least 64 pixels' in found.skipped['lpips']
-  assert found.names == ('psnr', 'ssim', 'warping', 'flicker') and found.estimator == ''
+  assert found.names == ('psnr', 'ssim', 'warping', 'flicker', 'sharpness') and found.estimator == ''
 
 
 def test_while_training_only_what_is_quick_is_scored():
   config = stubs.config()
   config.eval.metrics, config.eval.weights = 'auto,iou', 'random'
-  assert plan.of_run(config, quick=True).names == ('psnr', 'ssim', 'warping', 'flicker')
+  assert plan.of_run(config, quick=True).names == ('psnr', 'ssim', 'warping', 'flicker',
+                                                        'sharpness')
 
 
 def test_test_frames_without_partners_have_no_aligned_scores(tmp_path):
@@ -220,3 +222,20 @@ def test_page_names_the_estimator():
   headings = [column.heading for column in text.columns([row])]
   assert headings == ['warping error ×1000 (tvl1)', 'mIoU']
   assert text.number(row, 'warping_mse[tvl1]', 3) == '1.000'
+
+
+def test_sharpness_is_the_ratio_of_sums_over_all_frames():
+  """Two clips of unlike sharpness: the ratio of sums, not the mean of ratios."""
+  rng = np.random.default_rng(0)
+  scorer = scorers.sharpness_scorer(None)
+  total, gradients = scorer.start, []
+  for strength in (1.0, 0.2):
+    target = (255 * strength * rng.random((2, 8, 8, 3))).astype(np.uint8)
+    made = (target // 2).astype(np.uint8)
+    total, values, series = scorer.add(total, eval_clips.EvalClip('x', target=target), made)
+    assert values['sharpness_ratio'] == pytest.approx(0.5, abs=0.02)
+    assert series['sharpness'].shape == (2,)
+    gradients.append([sum(sharpness.mean_gradient(f / 255) for f in x) for x in (made, target)])
+  made, true = np.sum(gradients, axis=0)
+  assert scorer.result(total) == {'sharpness_ratio': pytest.approx(made / true)}
+  assert scorer.result({}) == {}

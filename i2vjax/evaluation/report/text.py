@@ -55,11 +55,16 @@ COLUMNS = (   # in the order of the table
     Column('brightness_jitter', 'brightness jitter ×1000', 3, 'lower',
            'Trembling of the overall brightness (0 for steady or evenly changing light).',
            scale=1000),
+    Column('sharpness_ratio', 'sharpness / true', 3, 'near 1',
+           'Mean gradient of the frames, divided by that of the true ones. Below 1: blurred; above '
+           '1: noise or stripes.'),
     Column('fid', 'FID', 2, 'lower',
            'Distance of all frames together to real ones, in the features of the '
            'Inception network. Comparable between equal numbers of frames prepared alike.'),
     Column('kid_mean', 'KID', 5, 'lower',
            'The same by a kernel of degree 3, unbiased; may be below 0.'),
+    Column('kid_street', 'KID, street', 5, 'lower',
+           'KID in the features of the segmentation network of the built-in street.'),
     Column('kid21_mean', 'KID, degree 21', 5, 'lower', 'The kernel that CPTrans names.'),
     Column('miou', 'mIoU', 4, 'higher',
            'What a segmentation network finds in the frames against the true classes: '
