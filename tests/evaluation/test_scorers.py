@@ -74,7 +74,9 @@ def test_missing_files_are_named_with_the_command_that_fetches_them():
   found = plan.of_run(stubs.config())
   assert 'fetch inception_fid' in found.skipped['fid']
   assert 'needs frames of at least 64 pixels' in found.skipped['lpips']
-  assert found.names == ('psnr', 'ssim', 'warping', 'flicker', 'sharpness') and found.estimator == ''
+  assert (
+    found.names == ('psnr', 'ssim', 'warping', 'flicker', 'sharpness') and found.estimator == ''
+  )
 
 
 def test_while_training_only_what_is_quick_is_scored():
