@@ -80,7 +80,7 @@ def test_goes_on_across_the_change(config):
     dict(steps=10, epochs=2, epochs_decay=3, decay_fraction=0.4)])
 def test_the_decay_begins_where_the_schedule_has_it(length):
   train = ml_collections.ConfigDict(length)
-  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule='linear', lr_scale='none'))
+  optim = ml_collections.ConfigDict(dict(lr=1.0, schedule='linear', lr_scale='none', warmup=0))
   rate = schedules.learning_rate(optim, train, 4)
   first = batches._steps_before_decay(train, 4)
   assert float(rate(first - 1)) == 1 > float(rate(first))
