@@ -4,6 +4,10 @@ python -m i2vjax.main --config configs/cut.py:demo --workdir runs/cut-demo
 
 Sources: C public code taesungp/contrastive-unpaired-translation, which both methods share; O our
 choice.
+
+Expect: ':demo' 18.3 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
+takes 4.0 s on two CPU cores. Measured before averages of weights came: docs/results.md,
+docs/performance.md.
 """
 
 from i2vjax import defaults

@@ -3,6 +3,10 @@
 python -m i2vjax.main --config configs/cyclegan.py:demo --workdir runs/cyclegan-demo
 
 Sources: P the paper as commonly known; C public code junyanz/pytorch-CycleGAN-and-pix2pix.
+
+Expect: ':demo' 17.0 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
+takes 6.0 s on two CPU cores. Measured before averages of weights came: docs/results.md,
+docs/performance.md.
 """
 
 from i2vjax import defaults

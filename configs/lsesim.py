@@ -3,6 +3,10 @@
 python -m i2vjax.main --config configs/lsesim.py:demo --workdir runs/lsesim-demo
 
 Sources: C public code lyndonzheng/F-LSeSim; O our choice.
+
+Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
+takes 2.3 s without a VGG on two CPU cores. Measured before averages of weights came:
+docs/results.md, docs/performance.md.
 """
 
 from i2vjax import defaults
