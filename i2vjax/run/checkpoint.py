@@ -63,6 +63,11 @@ def any_in(workdir: str | pathlib.Path) -> bool:
   return any(x.name.isdigit() for x in pathlib.Path(workdir, 'checkpoints').glob('*'))
 
 
+def _worth_saying(record: logging.LogRecord) -> bool:
+  """False for what orbax warns of at every save without scores, where nothing is wrong."""
+  return 'tracked_metric' not in record.getMessage()
+
+
 def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
             best: str | None = None) -> ocp.CheckpointManager:
   """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept.
@@ -72,6 +77,7 @@ def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
     train: config block; None: nothing is removed.
     best: from `best_score`; None: no checkpoint is the best.
   """
+  logging.getLogger('absl').addFilter(_worth_saying)   # the same filter twice is one
   policies: list[checkpoint_managers.PreservationPolicy] = [
       checkpoint_managers.LatestN(train.keep if train else None)]
   signed_score = functools.partial(_signed_score, best) if best else None

@@ -20,8 +20,11 @@ def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | No
   Raises:
     UserError: `config` may not go on with that run; names every field that differs.
   """
-  if not ((workdir / 'config.json').is_file() and checkpoint.any_in(workdir)):
+  if not checkpoint.any_in(workdir):
     return None
+  if not (workdir / 'config.json').is_file():
+    raise UserError(f'{workdir} holds checkpoints but no config.json, which says what they belong '
+                    'to: restore it from a copy, or give another --workdir')
   earlier = run_folder.read_config(workdir)
   for note in compare_configs(earlier, config):
     logging.warning('changed since this run began: %s', note)

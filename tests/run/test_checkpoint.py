@@ -206,3 +206,13 @@ def test_fields_of_earlier_versions_are_read_under_todays_names(tmp_path):
   read = run_folder.read_config(tmp_path)
   assert (read.data.task, read.variant) == ('color', 'demo-color')
   assert dict(read.weights) == {'temporal': 1.0, 'adversarial': 2.0}
+
+
+def test_saving_without_scores_is_no_reason_to_warn(tmp_path, caplog):
+  checkpoints = checkpoint.manager(tmp_path, ml_collections.ConfigDict(dict(keep=2)), best='psnr')
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  with caplog.at_level(logging.WARNING):
+    checkpoint.save(checkpoints, state, {})
+    checkpoint.finish(checkpoints)
+  assert checkpoints.all_steps() == [0] and 'tracked_metric' not in caplog.text

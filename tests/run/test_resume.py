@@ -50,3 +50,9 @@ def test_the_measure_of_epochs_is_not_stored():
   config = config_of()
   assert phases.with_steps_per_epoch(config, 7).train.per_epoch == 7
   assert config.train.per_epoch == 0
+
+
+def test_checkpoints_without_their_config_are_no_run_to_go_on_with(tmp_path):
+  (tmp_path / 'checkpoints' / '3').mkdir(parents=True)
+  with pytest.raises(ValueError, match='checkpoints but no config.json.*another --workdir'):
+    resume.earlier_config(None, tmp_path)
