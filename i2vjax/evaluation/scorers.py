@@ -172,10 +172,15 @@ def miou_scorer(request: Request) -> Scorer:
 def sharpness_scorer(request: Request) -> Scorer:
   """Mean gradient of the frames, divided by that of the true frames of the same clips."""
   del request
+  cache = {}   # rows take turns on a clip: its true frames are measured once
+
+  def mean_gradients(frames):
+    return [sharpness.mean_gradient(frame / 255) for frame in clips.eight_bits(frames)]
 
   def add(total, clip, frames):
-    of_frames = [sharpness.mean_gradient(frame / 255) for frame in clips.eight_bits(frames)]
-    of_target = [sharpness.mean_gradient(frame / 255) for frame in clips.eight_bits(clip.target)]
+    if cache.get('of') is not clip.target:
+      cache.update(of=clip.target, values=mean_gradients(clip.target))
+    of_frames, of_target = mean_gradients(frames), cache['values']
     sums = {'sharpness': float(np.sum(of_frames)), 'sharpness_of_target': float(np.sum(of_target))}
     ratio = sums['sharpness'] / sums['sharpness_of_target'] if any(of_target) else float('nan')
     total = {name: total.get(name, 0.0) + value for name, value in sums.items()}

@@ -113,7 +113,7 @@ def translations(model, params, real):
   """All images and features that the generators make of a batch, in three calls of encoders.
 
   Args:
-    real: {'a': x_a [B, H, W, C], 'b': x_b}, as many of one as of the other.
+    real: {'a': x_a [B, H, W, C], 'b': x_b}, equally many of both.
 
   Returns:
     {kind: {domain d: array}}: 'code' E_d(x_d), 'maps' its four attention maps (None without

@@ -12,10 +12,10 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 import optax
 from ml_collections import ConfigDict
 
+from i2vjax.core import parallel
 from i2vjax.core.state import State
 from i2vjax.methods import base
 
@@ -32,13 +32,8 @@ def fresh(method: base.Method, params: Mapping[str, Any], train: ConfigDict) -> 
   """Averages to begin with: copies of the weights, or {} where `train.ema` is 0."""
   if not train.ema:
     return {}
-  return {name: _copy(params[name]) for name in names(method)}
-
-
-def _copy(tree):
-  if isinstance(tree, dict):
-    return {name: _copy(item) for name, item in tree.items()}
-  return np.array(tree)   # its own memory: both are donated to every step
+  # Their own memory: weights and averages are both donated to every step.
+  return parallel.to_host({name: params[name] for name in names(method)})
 
 
 def decay(limit: float, moves: int | jax.Array) -> jax.Array:

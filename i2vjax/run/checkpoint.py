@@ -205,7 +205,7 @@ def _restore_averages(items, state, checkpoints, step):
   if state.ema and not has_averages(checkpoints, step):
     logging.warning('checkpoint %d has no averages of weights (train.ema): they begin at its '
                     'weights', step)
-    return jax.tree.map(np.array, {name: items['params'][name] for name in state.ema})
+    return parallel.to_host({name: items['params'][name] for name in state.ema})
   if not state.ema and has_averages(checkpoints, step):
     logging.warning('checkpoint %d has averages of weights, and train.ema=0: from here on none '
                     'are kept', step)

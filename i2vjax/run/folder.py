@@ -11,10 +11,10 @@ from i2vjax import defaults
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
-# Config fields by the names that earlier versions gave them: {method or '*': {old: new}}.
+# Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
              'mocyclegan': {'weights.gan': 'weights.adversarial'},
-  'morngan': {'cgr.unlabelled': 'cgr.unlabeled'}}
+             'morngan': {'cgr.unlabelled': 'cgr.unlabeled'}}
 # Values by the names that earlier versions gave them: {field: {old: new}}.
 OLD_VALUES = {'data.task': {'colour': 'color'}}
 OLD_WORDS = {'colour': 'color'}   # the same for the words of a variant, which '-' joins
@@ -29,8 +29,8 @@ def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  Fields of `data` and `eval` that are younger than the run get their defaults, which stand for what
-  its version did.
+  Fields of `data` and `eval`, `critic` and `optim.warmup` that are younger than the run get their
+  defaults, which stand for what its version did.
 
   Raises:
     FileNotFoundError: not a run folder.

@@ -85,7 +85,7 @@ def check_apart(input: str | os.PathLike, target: str | os.PathLike) -> None:
     elif output in path.parents:
       relation = f'holds the input {path}'
     elif path in output.parents and path.is_dir():
-      relation = f'lies in the input {path}'
+      relation = f'is inside the input {path}'
     else:
       continue
     raise UserError(f'the output {target} {relation}: choose another --output')

@@ -189,7 +189,7 @@ def test_nothing_is_overwritten_unless_asked(tmp_path):
 
 @pytest.mark.parametrize(('input', 'output', 'said'), [
     ('in', 'in', 'is the input itself'), ('link', 'in', 'is the input itself'),
-    ('in', '.', 'holds the input'), ('in', 'in/clip0', 'lies in the input'),
+    ('in', '.', 'holds the input'), ('in', 'in/clip0', 'is inside the input'),
     ('in/*/*.png', 'in', 'holds the input'),
 ])
 def test_the_input_is_never_replaced(tmp_path, input, output, said):
