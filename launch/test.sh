@@ -6,6 +6,6 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/enter.sh "${I2VJAX_EXTRAS:-test}"
 if [ $# -eq 0 ]; then
-  set -- -m 'not slow'
+  set -- -m 'not slow and not nightly'
 fi
 exec python -m pytest --numprocesses 2 --dist loadfile "$@"
