@@ -67,6 +67,14 @@ class FrameSource:
     del start, length
     return None
 
+  def parts(self, clip: int) -> int:
+    """Frames side by side in the one file that clip number `clip` is; 1 where it is no strip.
+
+    Of a strip that is longer than a window, training takes one window an epoch.
+    """
+    del clip
+    return 1
+
   def clip_index(self, i: int) -> int:
     """The number of the clip that frame `i` belongs to."""
     for k, clip in enumerate(self.clips):
@@ -115,6 +123,9 @@ class Wrapper(FrameSource):
 
   def names(self, start: int, length: int) -> list[str] | None:
     return self.source.names(start, length)
+
+  def parts(self, clip: int) -> int:
+    return self.source.parts(clip)
 
   def where(self, i: int) -> str:
     return self.source.where(i)

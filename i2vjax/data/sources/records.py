@@ -110,6 +110,10 @@ class TfdsFrames(FrameSource):
     clip, _, _ = self._locate(i)
     return f'{self.name}:{self.split}, clip {self.clips[clip].name}, frame {i - self._starts[clip]}'
 
+  def parts(self, clip):
+    """Frames in each file of clip number `clip`: more than 1 where it is a strip."""
+    return self.index['clips'][clip][3]
+
   def names(self, start, length):
     """File names of frames without folder and ending (of strips with the part), as published."""
     files, names = self.index.get('names'), []
