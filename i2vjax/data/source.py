@@ -43,7 +43,7 @@ class FrameSource:
       {'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]} and, where the source has them,
       'label' (uint8 [H, W], class ids, 255 = no class), 'edges' (uint8 [H, W], 255 an edge),
       'boxes' (float32 [N, 5]: x0, y0, x1, y1, class) and 'original' ((height, width) before
-      `transforms.preprocess`).
+      `transforms.preprocess`, or before the resize and crop of a published set).
     """
     raise NotImplementedError
 

@@ -75,10 +75,10 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
                    fields: Iterable[str] = (), table: dict | None = None) -> grain.DatasetIterator:
   """Endless training batches, prepared ahead of the device.
 
-  Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Of a strip that
-  is longer than a window an epoch has one window, drawn anew each time. Draws depend
-  on the seed and the position alone, not on threads or on the number of processes: with a fixed
-  global batch the union over the processes is always the same.
+  Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. A strip longer
+  than a window gives one window to an epoch, drawn anew each time. Draws depend on the seed and the
+  position alone, not on threads or on the number of processes: with a fixed global batch the union
+  over the processes is always the same.
 
   Args:
     config: the run's config (`data`, `seed`).
@@ -207,7 +207,7 @@ class AlignedWindows:
 
   def __init__(self, a: WindowSource, b: WindowSource):
     self.a, self.b = a, b
-    self.items = min(a.items, b.items, key=len)   # their windows are the same; strips in one suffice
+    self.items = min(a.items, b.items, key=len)   # the same windows; strips on one side suffice
 
   def __len__(self):
     return len(self.a)

@@ -54,10 +54,21 @@ def find(manual: str | pathlib.Path, names: Iterable[str], depth: int = DEPTH,
   return None
 
 
-def _children(folder):
+def find_all(manual: str | pathlib.Path, names: Iterable[str],
+             depth: int = DEPTH + 1) -> list[pathlib.Path]:
+  """Every folder of one of the `names`, nearest to the top first, none inside another of them."""
+  level, plain_names, found = [pathlib.Path(manual)], {plain(name) for name in names}, []
+  for _ in range(depth):
+    inner = [path for folder in level for path in _children(folder, folders_only=True)]
+    found += [path for path in inner if plain(path.name) in plain_names]
+    level = [path for path in inner if plain(path.name) not in plain_names]
+  return found
+
+
+def _children(folder, folders_only=False):
   with os.scandir(folder) as entries:
-    return sorted((pathlib.Path(x.path) for x in entries if not x.name.startswith('.')),
-                  key=folders.natural_key)
+    return sorted((pathlib.Path(x.path) for x in entries if not x.name.startswith('.')
+                   and (x.is_dir() or not folders_only)), key=folders.natural_key)
 
 
 def domain_splits(root: str | pathlib.Path, prefix: str = '') -> dict[str, records.Split]:
@@ -77,6 +88,30 @@ def domain_splits(root: str | pathlib.Path, prefix: str = '') -> dict[str, recor
         parts = strips.Auto(folders.other_sizes(data, split, domain))
         splits[f'{split}_{domain}'] = folder_split(place, prefix, parts)
   return splits
+
+
+def collected_splits(roots: Iterable[pathlib.Path], last: str,
+                     prefix: str = '') -> tuple[dict[str, records.Split], dict[str, pathlib.Path]]:
+  """The splits of one scene that lies in several folders, each split from one of them.
+
+  Single frames come before strips of them, and folders below one called `last` after the others.
+
+  Args:
+    roots: of `domain_splits`. last: name of a folder. prefix: of the clips' names.
+
+  Returns:
+    ({'train_a': Split, ...}, {'train_a': the root it is from, ...}).
+  """
+  choices = {}
+  for root in roots:
+    for name, split in domain_splits(root, prefix).items():
+      is_strip = any(parts > 1 for _, _, parts in split.clips)
+      is_last = last in map(plain, root.parts)
+      choices.setdefault(name, []).append((is_strip, is_last, split, root))
+  splits, origin = {}, {}
+  for name, entries in choices.items():
+    _, _, splits[name], origin[name] = min(entries, key=lambda entry: entry[:2])
+  return splits, origin
 
 
 def folder_split(place: str | pathlib.Path, prefix: str = '',
