@@ -97,7 +97,7 @@ def test_size(shape: tuple[int, int], data: ConfigDict) -> tuple[int, int]:
   crop = ops.hw(data.crop_size)
   if data.resize == 'square':
     return crop
-  if data.resize == 'none':
-    return tuple(shape)
+  if data.resize != 'width':
+    return train_size(shape, data)
   height, width = crop[1] * shape[0] / shape[1], crop[1]
   return tuple(max(4, 4 * round(side / 4)) for side in (height, width))
