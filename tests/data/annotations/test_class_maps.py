@@ -59,7 +59,7 @@ def test_frames_without_a_map_count_as_without_classes(config, tmp_path, capsys)
   result = open_source(config.data, 'train', 'b')
   assert [np.unique(result.read(k)['label']).tolist() for k in range(3)] == [[255], [1], [255]]
   assert f'1 of 3 frames of {result.innermost!r} have a label map in {place}' in (
-      capsys.readouterr().out)
+      capsys.readouterr().err)
   seen = {int(batch['b'][0, 0, 0, 0, 0]): batch['labels_b'] for batch, _ in
           zip(batches.train_iterator(config, 1, fields=('labels_b',)), range(12), strict=False)}
   assert {k: int(labels.max()) for k, labels in seen.items()} == {0: 255, 1: 1, 2: 255}

@@ -84,7 +84,7 @@ def test_class_maps_of_some_frames_and_at_the_published_size(prepared, tmp_path,
   Image.fromarray(label).save(tmp_path / f'labels/{NAMES[prepared[0]][1]}.png')
   config.data.labels_b = place
   assert labels_of(config) == {0: [255], 1: [2], 2: [2]}   # only what the crop shows is left
-  assert '2 of 3 frames of TfdsFrames(' in capsys.readouterr().out
+  assert '2 of 3 frames of TfdsFrames(' in capsys.readouterr().err
 
 
 def test_edge_maps_in_both_directions(prepared, tmp_path):

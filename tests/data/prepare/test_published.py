@@ -49,7 +49,7 @@ def test_irvi_prefers_single_frames_and_takes_the_rest_from_triplets(tmp_path, s
   assert counts == {'train_a': 6, 'train_b': 6, 'test_a': 2, 'test_b': 2}
   frames = read(tmp_path, name)
   assert values(frames) == [0, 1, 2, 3, 4, 5] and frames.parts(1) == 3
-  said = capsys.readouterr().out
+  said = capsys.readouterr().err
   assert f'train_a from {tmp_path}/in/IRVI/triplet/{scene}' in said
   assert f'test_a from {tmp_path}/in/IRVI/single/{scene}' in said
   for k, part in enumerate(('trainA', 'trainB')):

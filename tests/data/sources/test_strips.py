@@ -63,7 +63,7 @@ def test_published_strips_are_cut_beside_single_test_frames(tmp_path, count, cap
       assert [clip.length for clip in frames.clips] == [count, count]
       assert frames.read(0)['frame'].shape == (32, 32, 1)
   assert len(opened('test', 'a', root=str(tmp_path))) == 2
-  said = capsys.readouterr().out.splitlines()
+  said = capsys.readouterr().err.splitlines()
   assert len(said) == 2                       # each folder once, however often it was opened
   assert said[0] == (f'{tmp_path}/trainA: files of {32 * count}x32 pixels hold {count} frames side '
                      f'by side, as frames in {tmp_path}/testA have 32x32 '
@@ -84,7 +84,7 @@ def test_a_wide_frame_is_not_cut_and_that_is_said(tmp_path, capsys):
   place = write(tmp_path / 'cityscapes', *(scene(32, 64) for _ in range(5)))
   thermal = write(tmp_path / 'thermal', scene(20, 24))
   assert len(opened('train', 'b', train_a=thermal, train_b=place)) == 5
-  assert 'pixels hold one frame, one wide view by its looks' in capsys.readouterr().out
+  assert 'pixels hold one frame, one wide view by its looks' in capsys.readouterr().err
 
 
 def test_a_strip_of_frames_that_are_not_square_is_told_by_the_other_domain(tmp_path):
@@ -142,4 +142,4 @@ def test_where_two_numbers_fit_the_picture_decides(tmp_path):
 
 def test_ordinary_shapes_say_nothing(tmp_path, capsys):
   assert strips.Auto()([write(tmp_path, scene(24, 32)) + '/000.png']) == 1
-  assert capsys.readouterr().out == ''
+  assert capsys.readouterr().err == ''
