@@ -1,4 +1,4 @@
-"""U-Net generator that is fast on CPUs: most layers at half size and below.
+"""U-Net generator, fast on CPUs: most layers at half size and below.
 
 Ours, in the form of Ronneberger et al. (MICCAI 2015). The ResNet generator spends most of its time
 on a CPU in narrow layers at full size; here one convolution works there. The deepest maps see the

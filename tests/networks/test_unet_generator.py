@@ -1,4 +1,4 @@
-"""U-Net generator: sizes, what a pixel can see, refusals, and the choice by config."""
+"""U-Net generator: sizes, field of view, refusals, and choice by config."""
 
 import jax
 import jax.numpy as jnp
