@@ -73,6 +73,10 @@ FLAGS = {
                  'list', ()),
     'seeds': Flag({'compare': 'Seeds that each row is trained with, separated by commas.'},
                   'list', ('0',)),
+    'budget': Flag({'compare': 'What every row is trained with as much of: steps, epochs (as in '
+                               'papers; batch and frames of a window decide how many steps one '
+                               'has) or frames.'}, choices=('steps', 'epochs', 'frames'),
+                   default='steps'),
     'allow_different': Flag({'compare': 'Note rows on other data or of other length instead of '
                                         'refusing.'}, bool, False),
 
@@ -113,8 +117,8 @@ USES = {
                   'output', 'overwrite', 'show')),
     'compare': ('--output runs/table --configs configs/cut.py:demo,configs/cptrans.py:demo '
                 '--seeds 0,1,2',
-                ('output', 'configs', 'row', 'runs', 'seeds', 'allow_different', 'overwrite',
-                 'show')),
+                ('output', 'configs', 'row', 'runs', 'seeds', 'budget', 'allow_different',
+                 'overwrite', 'show')),
     'export': ('--workdir runs/mine --output exported',
                ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',

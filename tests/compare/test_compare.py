@@ -121,6 +121,22 @@ def test_a_folder_of_another_run_is_refused(run, capsys):
   assert 'train.steps: 3 there, 9 asked for' in capsys.readouterr().err
 
 
+def test_epochs_are_the_budget_of_rows_with_other_batches(run, tmp_path, capsys):
+  """Twelve windows: six batches of two, twelve of one."""
+  epochs = ('--row', f'one={CUT} --config.data.batch=1', '--config.train.steps=0',
+            '--config.train.epochs=1', '--config.train.epochs_decay=0',
+            '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=6')
+  commands = Commands()
+  assert run(commands, *epochs) == 2 and not commands.calls
+  assert 'steps is 6 in cyclegan demo, cut demo and 12 in one' in capsys.readouterr().err
+  run(commands, *epochs, '--budget', 'epochs')
+  assert commands.calls   # their scores do not matter here
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert ('- Every row: trained for 1 epoch (6 steps in cyclegan demo, cut demo and 12 in one)'
+          in text)
+  assert 'Not comparable' not in text
+
+
 # ---- the work ---------------------------------------------------------------------------------
 
 
