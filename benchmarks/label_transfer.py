@@ -1,7 +1,7 @@
 """Segmentation networks that learn from translations, tested on real frames.
 
-  python benchmarks/label_transfer.py --runs RUN RUN --output DIR [--target_frames DIR
-      --target_labels DIR --label_map label_ids] [--absent zero]
+  python benchmarks/label_transfer.py --runs RUN RUN --output DIR [--train_a viper/img_cls:train]
+      [--target_frames DIR --target_labels DIR --label_map label_ids] [--absent zero]
 
 Table 4 of STC-V2V (domain adaptation): the source's labels (VIPER) are free, the target's
 (Cityscapes) are not; so a network learns from translated source frames with the labels of the
@@ -30,9 +30,18 @@ from i2vjax.data.sources import folders
 from i2vjax.data.transforms import resize, thermal
 from i2vjax.evaluation import baselines, eval_clips, scene_segmenter
 from i2vjax.metrics import segmentation
+from i2vjax.run import folder as run_folder
 from i2vjax.run import load
 
 SOURCE, TARGET = 'source alone', 'target itself'
+
+
+def open_run(workdir, options):
+  """The run in a folder, with `--train_a` in place of the frames it was trained on."""
+  config = run_folder.read_config(workdir)
+  if options.train_a:
+    config.data.train_a = options.train_a
+  return load.load(workdir, config=config)
 
 
 def labeled_source(run, count):
@@ -128,6 +137,7 @@ def parser():
   parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
   parser.add_argument('--runs', nargs='+', required=True, help='run folders, on the same data')
   parser.add_argument('--output', type=pathlib.Path, required=True)
+  parser.add_argument('--train_a', default='', help='source frames with labels: data.train_a')
   parser.add_argument('--target_frames', default='', help='folder of real frames to test on')
   parser.add_argument('--target_labels', default='', help='folder of their class maps')
   parser.add_argument('--label_map', default='train_ids', help='train_ids, label_ids, 7:0,8:1')
@@ -150,7 +160,7 @@ def main(arguments=None):
   output_paths.check_writable(options.output)
   chosen = scene_segmenter.SETTINGS | {name: getattr(options, name)
                                        for name in ('frames', 'steps', 'seed')}
-  runs = {pathlib.Path(workdir).name: load.load(workdir) for workdir in options.runs}
+  runs = {pathlib.Path(workdir).name: open_run(workdir, options) for workdir in options.runs}
   frames, truth = labeled_target(next(iter(runs.values())).config, options)
   table = {}
   for name, examples, labels in rows(runs, options, chosen):
