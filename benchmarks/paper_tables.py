@@ -103,7 +103,7 @@ I2VGAN = (
                   'sub-5': ('2.1973 / 14.13 / 0.15', '1.6808 / 14.52 / 0.14',
                             '1.6266 / 14.15 / 0.14', '2.1171 / 13.83 / 0.15',
                             '1.8518 / 13.13 / 0.14', '1.6015 / 13.96 / 0.15')})),
-    Table('i2vgan-5', 'I2V-GAN', 'Table 5, each term left out, and added to other methods', I2V_DATA,
+    Table('i2vgan-5', 'I2V-GAN', 'Table 5, terms left out, and added to other methods', I2V_DATA,
           (compare('runs/i2vgan-5', I2V_TERMS, *I2V_BUDGET, data=I2V_DATA),),
           'FID / PSNR / SSIM', spread(
               I2V_TERM_NAMES,
@@ -142,7 +142,10 @@ CPT_PARTS = {
 }
 CPT_SCORES = ('--budget epochs', '--config.eval.metrics=auto,fid,kid',
               '--config.eval.kid_degrees=3,21')
-CPT_DATA = ('irvi/traffic', 'irvi/monitoring_all', *LITE, *ADVERSE)
+CPT_IRVI = ('irvi/traffic', 'irvi/monitoring_all')
+CPT_DATA = (*CPT_IRVI, *LITE, *ADVERSE)
+CPT_THREE = {name: CPT_ROWS[name] for name in ('Recycle-GAN', 'I2V-GAN')}   # frames of a window
+CPT_TWO = {name: text for name, text in CPT_ROWS.items() if name not in CPT_THREE}
 CPT_PART_DATA = ('irvi/traffic', *ADVERSE)
 CPT_PRINTED = {
     'irvi/traffic': ('0.3467 / 3.088', '0.2936 / 1.918'),
@@ -157,10 +160,22 @@ CPT_PRINTED = {
 }
 CPTRANS = (
     Table('cptrans-1', 'CPTrans', 'Table 1: all methods, FID and KID', CPT_DATA,
-          (compare('runs/cptrans-1', CPT_ROWS, *CPT_SCORES, data=CPT_DATA),), 'FID / KID',
+          (compare('runs/cptrans-1', CPT_ROWS, *CPT_SCORES, data=CPT_IRVI),
+           compare('runs/cptrans-1', CPT_TWO, *CPT_SCORES, data=(*LITE, *ADVERSE)),
+           Command(f'{ENTRY} prepare --input downloads/infrared_city_lite/monitor/trainA --output '
+                   'footage/monitor --domain a --config.data.frames_per_image=2',
+                   before='Published files of InfraredCity hold two frames, and Recycle-GAN and '
+                   'I2V-GAN need three in a row. Where the files of a scene overlap, `prepare` '
+                   'joins them into clips; here for `monitor`:'),
+           Command(f'{ENTRY} prepare --input downloads/infrared_city_lite/monitor/trainB --output '
+                   'footage/monitor --domain b --config.data.frames_per_image=2'),
+           Command(f'{ENTRY} prepare --input downloads/infrared_city_lite/monitor/testA --output '
+                   'footage/monitor --domain a --test_share 1'),
+           compare('runs/cptrans-1/joined', CPT_THREE, *CPT_SCORES,
+                   '--config.data.root=footage/monitor', source='folders')), 'FID / KID',
           spread(('ROMA', 'CPTrans'), **CPT_PRINTED),
-          ('As in the paper, all rows have generators of 9 blocks and 100 epochs (`cptrans-tables`); '
-           'other rows: see the paper\'s table 1. "all" of a scene is its config without a sky '
+          ('As in the paper, all rows have generators of 9 blocks and 100 epochs '
+           '(`cptrans-tables`); other rows: see the paper\'s table 1. "all" of a scene is its config without a sky '
            '(`city`), "Traffic all" is `traffic`. FID and KID are against the visible training '
            'frames where a set has no visible test frames (InfraredCity), else against those: the '
            'paper does not say. UNIT and DRIT++ cannot be had here; rain and snow were not '
@@ -185,11 +200,11 @@ CPTRANS = (
           ('infrared_city_lite/traffic',),
           (Command(f'{ENTRY} translate --workdir runs/cptrans-1/infrared_city_lite/traffic/$run-0 '
                    '--split test --output translated/cptrans-ap/$run --with_truth', 'run',
-                   ('roma', 'i2v-gan', 'cptrans'), 'After `cptrans-1`:'),
+                   ('cyclegan', 'roma', 'cptrans'), 'After `cptrans-1`:'),
            Command(f'{ENTRY} evaluate --result translated/cptrans-ap/$run/result --source '
                    'translated/cptrans-ap/$run/source --config.eval.boxes=truth/vehicles.json '
                    '--config.eval.detections=found/cptrans-ap/$run.json --config.eval.metrics=ap '
-                   '--output reports/cptrans-ap/$run', 'run', ('roma', 'i2v-gan', 'cptrans'),
+                   '--output reports/cptrans-ap/$run', 'run', ('cyclegan', 'roma', 'cptrans'),
                    'A detector (YOLOv3 in the paper) reads `result` and writes a COCO file of what '
                    'it found; the truth is a COCO file of your own, car, bus and truck as one '
                    'class:')),
@@ -201,7 +216,8 @@ CPTRANS = (
 # ---- MornGAN ----------------------------------------------------------------------------------
 
 MORN = 'configs/morngan.py:paper'
-NIGHT_FRAMES = ('--config.data.resize=none', '--config.data.crop_size=256')
+NIGHT_FRAMES = ('--config.data.resize=none', '--config.data.crop_size=256',
+                '--config.eval.fid_reference=train_b')   # FLIR has ten visible test frames
 NIGHT_ROWS = {
     'CycleGAN': CYCLEGAN,
     'ToDayGAN': 'configs/pearlgan.py:paper-todaygan',
@@ -233,8 +249,8 @@ def judged(table, runs, classes, metric='iou'):
   """Commands that write translations of a table's runs and score what another program found."""
   given = (f'--config.eval.labels=translated/{table}/$run/labels --config.eval.predictions='
            f'found/{table}/$run --config.eval.classes={classes}')
-  lead = ('A parser (HMSANet in the paper) reads `result` and writes 8-bit PNGs of Cityscapes train '
-          'ids under the same names; true class maps of the test frames are from the authors of '
+  lead = ('A parser (HMSANet in the paper) reads `result` and writes 8-bit PNGs of Cityscapes '
+          'train ids under the same names; true class maps of the test frames are from the authors of '
           'MornGAN (folder `truth`):')
   if metric == 'ap':
     given = (f'--config.eval.boxes=translated/{table}/$run/boxes.json --config.eval.detections='
@@ -263,20 +279,20 @@ MORNGAN = (
                  '--config.train.epochs_decay=40'),
            *judged('morngan-flir', NIGHT_RUNS, 'flir')),
           'mIoU / APCE', {'FLIR': {'MornGAN': '59.4 / 0.58'}},
-          ('Other rows and classes: see the paper\'s tables. 80 epochs in every row: MornGAN\'s, and '
-           'those of PearlGAN.', MORN_MAPS_NOTE)),
+          ('Other rows and classes: see the paper\'s tables. 80 epochs in every row, which MornGAN '
+           'and PearlGAN both have.', MORN_MAPS_NOTE)),
     Table('morngan-kaist', 'MornGAN', 'All methods on KAIST', ('kaist_ntir2dc',),
           (compare('runs/morngan-kaist', KAIST_ROWS, '--budget epochs', *NIGHT_FRAMES, APCE,
                    '--config.data.name=kaist_ntir2dc', '--config.train.epochs=80',
                    '--config.train.epochs_decay=80'),
            *judged('morngan-kaist', NIGHT_RUNS, 'kaist')),
           'mIoU', {'KAIST': {'MornGAN': '51.5'}},
-          ('Other rows: see the paper\'s tables. MornGAN has 160 epochs on KAIST, PearlGAN 120 in its '
-           'own paper: here all rows have 160.',)),
+          ('Other rows: see the paper\'s tables. MornGAN has 160 epochs on KAIST, PearlGAN 120 in '
+           'its own paper: here all rows have 160.',)),
     Table('morngan-4', 'MornGAN', 'Table 4: objects found in translations', ('flir_ntir2dc',),
           judged('morngan-flir', NIGHT_RUNS, 'person,bicycle,car', 'ap'),
-          '', {}, ('After `morngan-flir`. See the paper\'s table 4 (precision, recall, mAP). On KAIST '
-                   'likewise, with pedestrians alone; their boxes are not in the records: '
+          '', {}, ('After `morngan-flir`. See the paper\'s table 4 (precision, recall, mAP). On '
+                   'KAIST likewise, with pedestrians alone; their boxes are not in the records: '
                    '`--config.eval.boxes=` a COCO file of yours.',)),
     Table('morngan-5', 'MornGAN', 'Table 5: one part after the other', ('flir_ntir2dc',),
           (night('morngan-5', MORN_PARTS),
@@ -294,8 +310,8 @@ MORNGAN = (
                                    '56.7 / 26.2 / 0.59'))),
     Table('morngan-8', 'MornGAN', 'Figure 8: edges found again, by threshold', ('flir_ntir2dc',),
           (), '', {}, ('After `morngan-flir`: the share at each of 99 thresholds stands in '
-                       '`scores.json` of each run, and the curves on the page of the table. See the '
-                       'paper\'s figure 8.',)),
+                       '`scores.json` of each run, and the curves on the page of the table. See '
+                       'the paper\'s figure 8.',)),
     Table('morngan-size', 'MornGAN', 'Size', (), (), 'parameters', {'to translate': {
         'MornGAN': '46.7 MB'}},
         ('`parameters.txt` of any run of `morngan-flir`: encoder a and renderer b hold 11,665,297 '
@@ -369,8 +385,8 @@ STC_V2V = (
                    'runs/stc/cyclegan-0 runs/stc/recycle-gan-0 --train_a '
                    'viper/img_cls_512x256:train --target_frames cityscapes/leftImg8bit/val '
                    '--target_labels cityscapes/gtFine/val --label_map label_ids --absent zero '
-                   '--output runs/stc-4', before='After `stc-2`; the target\'s frames and labels are '
-                   'those of Cityscapes itself (`_labelIds.png` alone in `gtFine/val`):'),
+                   '--output runs/stc-4', before='After `stc-2`; frames and labels of the target '
+                   'are those of Cityscapes itself (`_labelIds.png` alone in `gtFine/val`):'),
            Command(f'{ENTRY} compare --output runs/street --seeds 0 --config.train.steps=400 '
                    '--config.data.load_size=72 --row STC=configs/stc.py:demo '
                    '--row CUT=configs/cut.py:demo',

@@ -97,9 +97,10 @@ class Table:
   notes: tuple[str, ...] = ()
 
 
-def compare(output: str, rows: dict[str, str], *options: str, data: tuple[str, ...] = ()) -> Command:
-  """A Command of `compare`: rows {name: 'FILE:VARIANT --config...'}, repeated for each of `data`."""
-  options = (*options, '--config.data.source=tfds')
+def compare(output: str, rows: dict[str, str], *options: str, data: tuple[str, ...] = (),
+            source: str = 'tfds') -> Command:
+  """A Command of `compare`: rows {name: 'FILE:VARIANT --config...'}, for each of `data`."""
+  options = (*options, f'--config.data.source={source}')
   if data:
     output, options = f'{output}/$data', (*options, '--config.data.name=$data')
   given = ' '.join([*options, *(f"--row '{name}={text}'" for name, text in rows.items())])
@@ -117,12 +118,17 @@ def shell(text: str) -> str:
   return ' \\\n  '.join([*lines, *(f'--row {row}' for row in rows)])
 
 
+def paragraph(text: str) -> str:
+  """A paragraph in lines of at most 118 characters."""
+  return '\n'.join(textwrap.wrap(text, 118, break_on_hyphens=False, break_long_words=False)) + '\n'
+
+
 def block(command: Command) -> str:
   """A command as a block of the page."""
   code = shell(command.text)
   if command.variable:
     code = f'for {command.variable} in {" ".join(command.values)}; do\n{code}\ndone'
-  lead = f'{command.before}\n\n' if command.before else ''
+  lead = f'{paragraph(command.before)}\n' if command.before else ''
   return f'{lead}```bash\n{code}\n```\n'
 
 
@@ -130,7 +136,8 @@ def printed(table: Table) -> str:
   """The paper's own figures as Markdown, rows by columns."""
   columns = list(table.printed)
   names = list(dict.fromkeys(row for rows in table.printed.values() for row in rows))
-  lines = [f'| {table.scores}, as printed | {" | ".join(columns)} |', '|---' * (len(columns) + 1) + '|']
+  lines = [f'| {table.scores}, as printed | {" | ".join(columns)} |',
+           '|---' * (len(columns) + 1) + '|']
   for name in names:
     cells = [table.printed[column].get(name, '') for column in columns]
     lines.append(f'| {name} | {" | ".join(cells)} |')
@@ -144,8 +151,7 @@ def section(table: Table) -> str:
     parts.append(f'Data: {", ".join(f"`{name}`" for name in table.data)}.\n')
   parts += [block(command) for command in table.commands]
   parts += [printed(table)] if table.printed else []
-  parts += ['\n'.join(textwrap.wrap(note, 118, break_on_hyphens=False, break_long_words=False)) + '\n'
-            for note in table.notes]
+  parts += [paragraph(note) for note in table.notes]
   return '\n'.join(parts)
 
 
