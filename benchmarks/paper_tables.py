@@ -175,8 +175,8 @@ CPTRANS = (
                    '--config.data.root=footage/monitor', source='folders')), 'FID / KID',
           spread(('ROMA', 'CPTrans'), **CPT_PRINTED),
           ('As in the paper, all rows have generators of 9 blocks and 100 epochs '
-           '(`cptrans-tables`); other rows: see the paper\'s table 1. "all" of a scene is its config without a sky '
-           '(`city`), "Traffic all" is `traffic`. FID and KID are against the visible training '
+           '(`cptrans-tables`); other rows: see the paper\'s table 1. "all" of a scene is its '
+           'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the visible training '
            'frames where a set has no visible test frames (InfraredCity), else against those: the '
            'paper does not say. UNIT and DRIT++ cannot be had here; rain and snow were not '
            'published so far.',)),
@@ -250,8 +250,8 @@ def judged(table, runs, classes, metric='iou'):
   given = (f'--config.eval.labels=translated/{table}/$run/labels --config.eval.predictions='
            f'found/{table}/$run --config.eval.classes={classes}')
   lead = ('A parser (HMSANet in the paper) reads `result` and writes 8-bit PNGs of Cityscapes '
-          'train ids under the same names; true class maps of the test frames are from the authors of '
-          'MornGAN (folder `truth`):')
+          'train ids under the same names; true class maps of the test frames are from the '
+          'authors of MornGAN (folder `truth`):')
   if metric == 'ap':
     given = (f'--config.eval.boxes=translated/{table}/$run/boxes.json --config.eval.detections='
              f'found/{table}/$run.json --config.eval.ap_style=yolo --config.eval.ap_classes='
