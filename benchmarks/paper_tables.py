@@ -172,13 +172,14 @@ CPTRANS = (
            Command(f'{ENTRY} prepare --input downloads/infrared_city_lite/monitor/testA --output '
                    'footage/monitor --domain a --test_share 1'),
            compare('runs/cptrans-1/joined', CPT_THREE, *CPT_SCORES,
-                   '--config.data.root=footage/monitor', source='folders')), 'FID / KID',
+                   '--config.data.root=footage/monitor', '--config.data.frames_per_image=1',
+                   source='folders')), 'FID / KID',
           spread(('ROMA', 'CPTrans'), **CPT_PRINTED),
           ('As in the paper, all rows have generators of 9 blocks and 100 epochs '
            '(`cptrans-tables`); other rows: see the paper\'s table 1. "all" of a scene is its '
-           'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the visible training '
-           'frames where a set has no visible test frames (InfraredCity), else against those: the '
-           'paper does not say. UNIT and DRIT++ cannot be had here; rain and snow were not '
+           'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the '
+           'visible training frames where a set has no visible test frames (InfraredCity), else '
+           'against those: the paper does not say. UNIT and DRIT++ cannot be had here; rain and snow were not '
            'published so far.',)),
     Table('cptrans-ablation', 'CPTrans', 'Content-aware optimization (CO) and CTN left out',
           CPT_PART_DATA,
