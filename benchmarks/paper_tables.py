@@ -179,8 +179,8 @@ CPTRANS = (
            '(`cptrans-tables`); other rows: see the paper\'s table 1. "all" of a scene is its '
            'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the '
            'visible training frames where a set has no visible test frames (InfraredCity), else '
-           'against those: the paper does not say. UNIT and DRIT++ cannot be had here; rain and snow were not '
-           'published so far.',)),
+           'against those: the paper does not say. UNIT and DRIT++ cannot be had here; rain and '
+           'snow were not published so far.',)),
     Table('cptrans-ablation', 'CPTrans', 'Content-aware optimization (CO) and CTN left out',
           CPT_PART_DATA,
           (compare('runs/cptrans-ablation', CPT_PARTS, *CPT_SCORES, data=CPT_PART_DATA),),
