@@ -28,7 +28,8 @@ FLOORS = (
 ARROWS = {
     'cli': 'compare core data.prepare data.transforms defaults evaluate interop methods '
            'pretrained run train translate',
-    'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop run',
+    'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
+               'pretrained run',
     'data': 'core data.annotations data.scenes data.source data.sources data.transforms',
     'data.annotations': 'core data.io data.source data.sources data.transforms',
     'data.io': 'core',

@@ -1,4 +1,4 @@
-"""Budgets: what every row of a table is trained with as much of.
+"""Budgets of a table: as many steps, epochs or frames everywhere.
 
 Papers of this field give every method the same number of epochs. An epoch is not the same number of
 steps for every method: it depends on the batch and on the frames of a window. Nor are steps the
@@ -8,12 +8,11 @@ same number of frames.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from typing import Protocol
+
+from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError, did_you_mean
-
-if TYPE_CHECKING:
-  from i2vjax.compare.experiments import RunSpec
 
 BUDGETS = {   # name -> what is counted
     'steps': 'updates of the networks',
@@ -23,6 +22,15 @@ BUDGETS = {   # name -> what is counted
 MATCH = 1e-3   # share by which epochs may differ: a run ends with a whole step
 
 
+class Run(Protocol):
+  """What is asked of a run here; `experiments.RunSpec` has it."""
+
+  row: str
+  config: ConfigDict
+  total: int
+  per_epoch: int
+
+
 def check(budget: str) -> None:
   """Raises UserError where `budget` is none of `BUDGETS`."""
   if budget not in BUDGETS:
@@ -30,12 +38,12 @@ def check(budget: str) -> None:
                     + did_you_mean(budget, BUDGETS))
 
 
-def frames_per_step(item: RunSpec) -> int:
+def frames_per_step(item: Run) -> int:
   """Frames of one domain in a step."""
   return item.config.data.batch * item.config.data.frames
 
 
-def amount(item: RunSpec, budget: str) -> float:
+def amount(item: Run, budget: str) -> float:
   """How much of its budget a run takes until the step at which it is scored."""
   if budget == 'frames':
     return item.total * frames_per_step(item)
@@ -47,7 +55,7 @@ def number(value: float) -> str:
   return f'{round(value):,}' if abs(value - round(value)) < 1e-6 else f'{value:.4g}'
 
 
-def differences(items: Iterable[RunSpec], budget: str) -> list[str]:
+def differences(items: Iterable[Run], budget: str) -> list[str]:
   """[why rows are not trained with as much of `budget`, and what to give], [] where they are.
 
   Frames may differ by less than those of one step, epochs by the last step alone.
@@ -79,7 +87,7 @@ def by_value(value_of_row: Mapping[str, str]) -> str:
   return ' and '.join(f'{value} in {", ".join(rows)}' for value, rows in rows_with_value.items())
 
 
-def statement(items: Iterable[RunSpec], budget: str) -> str:
+def statement(items: Iterable[Run], budget: str) -> str:
   """How long rows are trained: '100 epochs (17,000 steps in CUT and 8,500 in ROMA)'."""
   rows = {item.row: item for item in items}
   amounts = [amount(item, budget) for item in rows.values()]
