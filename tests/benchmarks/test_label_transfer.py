@@ -22,8 +22,12 @@ SMALL = ('--config.data.load_size=36', '--config.data.crop_size=32', '--config.g
 CUT = str(ROOT / 'configs/cut.py') + ':demo'
 
 
+def config(*more):
+  return parse.row_config([f'--config={CUT}', *SMALL, *more])
+
+
 def fresh(*more):
-  return load.fresh(parse.row_config([f'--config={CUT}', *SMALL, *more]))
+  return load.fresh(config(*more))
 
 
 def test_translations_go_with_the_labels_of_their_source_frames():
@@ -51,7 +55,7 @@ def test_real_frames_with_labels_come_from_folders(tmp_path):
   put_target(tmp_path)
   given = options('--target_frames', str(tmp_path / 'frames'), '--target_labels',
                   str(tmp_path / 'labels'), '--label_map', 'label_ids')
-  frames, truth = label_transfer.labeled_target(fresh().config, given)
+  frames, truth = label_transfer.labeled_target(config(), given)
   assert frames.shape == (1, 32, 32, 3) and (frames == 50).all() and (truth == 13).all()
 
 
