@@ -74,9 +74,11 @@ def critic():
 def as_published(config):
   """What every ':paper' variant shares: real data in folders, and no averages of weights.
 
-  None of the papers here averages weights; what is shown there are the last step's.
+  None of the papers here averages weights; what is shown there are the last step's. Training files
+  of ROMA, InfraredCity, IRVI and Recycle-GAN are strips, which every method must read alike.
   """
   config.data.source = 'folders'
+  config.data.frames_per_image = 'auto'
   config.train.ema = 0.0
 
 
@@ -120,7 +122,7 @@ def data():
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
       clip_regex='',                 # flat folders: group 1 names the clip
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
-      frames_per_image='1',          # '1' | '2' | '3' | 'auto': strips of frames side by side
+      frames_per_image='1',          # strips of '2' | '3' frames side by side; 'auto': strips.py
       cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
       threads=2, prefetch=8,         # batches are made ahead of the device
       workers=0,                     # > 0: processes instead of threads

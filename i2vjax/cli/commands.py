@@ -176,6 +176,8 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     root = folder.parents[2]
     print(f'{numbers}: {folder}\nTrain on it with --config.data.source=tfds '
           f'--config.data.root={root} --config.data.name={folder.parent.relative_to(root)}')
+    for file in sorted(folder.glob('boxes_*.json')):
+      print(f'true boxes of its frames, a COCO file for --config.eval.boxes: {file}')
     return
   done = prepare.footage(
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),

@@ -43,7 +43,7 @@ class FrameSource:
       {'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]} and, where the source has them,
       'label' (uint8 [H, W], class ids, 255 = no class), 'edges' (uint8 [H, W], 255 an edge),
       'boxes' (float32 [N, 5]: x0, y0, x1, y1, class) and 'original' ((height, width) before
-      `transforms.preprocess`).
+      `transforms.preprocess`, or before the resize and crop of a published set).
     """
     raise NotImplementedError
 
@@ -66,6 +66,14 @@ class FrameSource:
     """
     del start, length
     return None
+
+  def parts(self, clip: int) -> int:
+    """Frames side by side in the one file that clip number `clip` is; 1 where it is no strip.
+
+    Of a strip that is longer than a window, training takes one window an epoch.
+    """
+    del clip
+    return 1
 
   def clip_index(self, i: int) -> int:
     """The number of the clip that frame `i` belongs to."""
@@ -115,6 +123,9 @@ class Wrapper(FrameSource):
 
   def names(self, start: int, length: int) -> list[str] | None:
     return self.source.names(start, length)
+
+  def parts(self, clip: int) -> int:
+    return self.source.parts(clip)
 
   def where(self, i: int) -> str:
     return self.source.where(i)

@@ -13,7 +13,7 @@ from i2vjax.core import ops
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment
-from i2vjax.evaluation import plan
+from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.metrics import clips
 
 
@@ -114,6 +114,28 @@ def test_a_perfect_translation_reaches_the_cap():
   scores = evaluator.quick_scores(stubs.make(perfect, config))
   assert scores['psnr'] == 100
   assert scores['ssim'] == 1
+
+
+def test_frames_that_are_not_resized_are_scored_at_their_size(tmp_path):
+  """854x480 stays 854x480: padded for networks that need multiples of 8, and cropped."""
+  frames = np.random.default_rng(0).integers(0, 256, (3, 30, 54, 3), np.uint8)
+  for domain in 'ab':
+    write(tmp_path / domain / 'clip', frames)
+  config = stubs.config(source='folders', resize='none', test_a=str(tmp_path / 'a'),
+                        test_b=str(tmp_path / 'b'))
+  seen = []
+
+  def same(model, params, model_state, carry, frames):
+    if frames.shape[2] % 8 or frames.shape[3] % 8:
+      raise ValueError('sides must be multiples of 8')
+    seen.append(frames.shape[2:4])
+    return carry, frames
+  run = stubs.make(same, config)
+  clip, = eval_clips.of_run(config, paired=True, with_motion=False)
+  np.testing.assert_array_equal(clip.source, frames)
+  np.testing.assert_array_equal(baselines.translated(run)(clip), frames)
+  assert set(seen) == {(32, 56)}
+  assert evaluator.quick_scores(run)['psnr'] == 100
 
 
 def test_unquantised_scores_use_the_floats(run):
