@@ -13,6 +13,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.transforms import resize, thermal
+from i2vjax.metrics import warping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,13 +131,22 @@ def as_saved(frames: np.ndarray, value_range: np.ndarray, channels: int,
 
 
 def true_motion(clip: whole_clips.LoadedClip) -> tuple[np.ndarray, np.ndarray] | None:
-  """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame."""
-  pairs = [clip.source.flow(clip.start + t) for t in range(len(clip.frames) - 1)]
-  if not pairs:
+  """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame.
+
+  Where the source only tells where its motion is known (VIPER), what is hidden is found by the
+  motion there and back, as the public code of Lai et al. (ECCV 2018) does it for estimated flow.
+  """
+  if len(clip.frames) < 2:
     return None
-  flow = np.stack([pair['forward'] for pair in pairs])
-  visible = np.stack([pair['forward_visible'] for pair in pairs])
-  return flow, visible
+  flow, visible = [], []
+  for t in range(len(clip.frames) - 1):
+    pair = clip.source.flow(clip.start + t)
+    flow.append(pair['forward'])
+    seen = pair['forward_visible']
+    if not clip.source.knows_hidden:
+      seen = seen * np.asarray(warping.seen_again(pair['forward'][None], pair['backward'][None]))[0]
+    visible.append(seen)
+  return np.stack(flow), np.stack(visible)
 
 
 def true_labels(clip: whole_clips.LoadedClip) -> np.ndarray | None:
