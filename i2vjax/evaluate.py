@@ -65,14 +65,16 @@ def quick_scores(run: load.Run) -> dict[str, float]:
           if not score_names.is_count(name) and not score_names.describes_source(name)}
 
 
-def evaluate_folders(result: str, reference: str, source: str | None = None,
+def evaluate_folders(result: str, reference: str | None = None, source: str | None = None,
                      output: str | pathlib.Path = 'report', settings: ConfigDict | None = None, *,
                      overwrite: bool = False, show: bool = True) -> dict:
   """Score frames that any program wrote: nothing is resized, 8-bit files are read as they are.
 
   Args:
     result: folder (sub-folders are clips), glob or video of translated frames.
-    reference: the frames they should have been, matched by clip and frame name or number.
+    reference: the frames they should have been, matched by clip and frame name or number. Without
+      it (nobody filmed the night by day) scores that need none are computed: flicker, warping error
+      and APCE of the source, FID and KID against `eval.fid_reference`, classes and boxes in files.
     source: the frames they were made from: adds flicker and warping error, and their own row.
     output: folder for `scores.json` and `index.html`.
     settings: `config.eval`; None: the defaults.
@@ -82,7 +84,7 @@ def evaluate_folders(result: str, reference: str, source: str | None = None,
     The content of scores.json.
 
   Raises:
-    UserError: frames without a partner, different sizes, 16-bit results.
+    UserError: frames without a partner, different sizes, 16-bit results, nothing to score.
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output, settings = check_output(output, overwrite), settings or defaults.evaluation()
@@ -94,11 +96,16 @@ def evaluate_folders(result: str, reference: str, source: str | None = None,
   scoring_plan = plan.of_folders(sources, settings)
   rows = {'translated': lambda clip: clip.result}
   first = next(scoring_plan.clips())
-  if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
+  if first.shown is not None and first.shown.shape[:3] == first.result.shape[:3]:
     rows['source'] = baselines.source
-  rows['constant'] = baselines.constant(scoring_plan.clips())
+  if scoring_plan.paired:
+    rows['constant'] = baselines.constant(scoring_plan.clips())
   scores, previews = score_rows(rows, scoring_plan, show)
-  scores['rows']['translated'] |= external.scores(scoring_plan.names, settings, sources['result'])
+  values, facts = external.scores(scoring_plan.names, settings, sources['result'])
+  scores['rows']['translated'] |= values
+  scores['protocol'] |= facts
+  for name, fact in facts.items():
+    print(f'{name.replace("_", " ")}: {fact}')
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
   scores['run'] |= {name: str(place) for name, place in places.items()}
   return _write(output, scores, previews, {})

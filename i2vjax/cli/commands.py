@@ -112,11 +112,10 @@ def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None
 
 
 def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Scores of a run, or of two folders of frames."""
+  """Scores of a run, or of folders of frames."""
   from i2vjax import evaluate
   if flag.result:
-    reference = need(flag, 'reference', 'the frames to compare with')
-    evaluate.evaluate_folders(flag.result, reference, flag.source, flag.output or 'report',
+    evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
                               config.eval, overwrite=flag.overwrite, show=flag.show)
     return
   name = f'report-{flag.network}' if flag.network else 'report'

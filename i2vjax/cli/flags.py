@@ -60,7 +60,8 @@ FLAGS = {
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
-    'reference': Flag({'evaluate': 'The frames it should have been.'}),
+    'reference': Flag({'evaluate': 'The frames it should have been. Without it: the scores that '
+                                   'need none.'}),
     'source': Flag({'evaluate': 'The frames it was made from.',
                     'import': 'Whose checkpoint it is.'}),
 

@@ -82,7 +82,7 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
   """The clips of frames that another program made, one at a time in memory.
 
   Args:
-    sources: {'result', 'reference' and perhaps 'source': frames}, aligned
+    sources: {'result' and perhaps 'reference' and 'source': frames}, aligned
       (`alignment.check_frames`).
     max_clips: stop after so many; 0: all.
 
@@ -94,19 +94,19 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
       return
     frames = {kind: read_clip(source, source.clips[count].start, length)
               for kind, source in sources.items()}
-    result, target = frames['result'], frames['reference']
-    for kind in ('result', 'reference'):
+    result, target, source = (frames.get(kind) for kind in ('result', 'reference', 'source'))
+    for kind in sources.keys() - {'source'}:
       if frames[kind].dtype != np.uint8:
         raise UserError(f'{sources[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
                         f'convert them first')
-    if result.shape[:3] != target.shape[:3]:
-      raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
-                      f'{_size(target)}; scores need one size, and nothing is resized here')
-    channels = max(result.shape[-1], target.shape[-1])
-    source = frames.get('source')
-    yield EvalClip(
-        name, source, shown=None if source is None else thermal.to_display(source),
-        target=_with_channels(target, channels), result=_with_channels(result, channels))
+    if target is not None:
+      if result.shape[:3] != target.shape[:3]:
+        raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
+                        f'{_size(target)}; scores need one size, and nothing is resized here')
+      channels = max(result.shape[-1], target.shape[-1])
+      result, target = _with_channels(result, channels), _with_channels(target, channels)
+    yield EvalClip(name, source, shown=None if source is None else thermal.to_display(source),
+                   target=target, result=result)
 
 
 def _size(frames):

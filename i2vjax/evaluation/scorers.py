@@ -262,6 +262,7 @@ NEEDS = {   # `plan.py` says for which test clips they are met
     'source': 'the source frames',
     'pairs': 'clips of at least 2 frames',
     'two_frames': 'at least 2 frames in all',
+    'real_frames': 'real frames of the target, aligned or not',
     'classes': 'true classes, and a network or files that say what is seen',
     'masks': 'targets that are masks',
     'boxes': 'files of true and of detected boxes',
@@ -296,8 +297,8 @@ SCORES = {   # in the order of the table
     'warping': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
     'flicker': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
     'sharpness': Score(sharpness_scorer, ('target',), while_training=True),
-    'fid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
-    'kid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
+    'fid': Score(fid_kid_scorer, ('two_frames', 'real_frames', 'inception_weights')),
+    'kid': Score(fid_kid_scorer, ('two_frames', 'real_frames', 'inception_weights')),
     'iou': Score(miou_scorer, ('classes',), on_request='trains a segmentation network on the '
                  'street for up to a minute'),
     'kid_street': Score(kid_street_scorer, ('two_frames', 'classes'), on_request='trains a '
