@@ -30,6 +30,7 @@ class EvalClip:
       None.
     labels: [T, H, W] uint8 classes, or None.
     result: uint8 [T, H, W, C] frames that another program made, or None: a run translates `source`.
+    origin: the source clip as it was loaded, or None.
   """
 
   name: str
@@ -40,6 +41,7 @@ class EvalClip:
   motion: tuple[np.ndarray, np.ndarray] | None = None
   labels: np.ndarray | None = None
   result: np.ndarray | None = None
+  origin: whole_clips.LoadedClip | None = None
 
   @property
   def length(self) -> int:
@@ -48,7 +50,7 @@ class EvalClip:
 
 
 def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion: bool = True,
-           max_clips: int = 0) -> Iterator[EvalClip]:
+           max_clips: int = 0, split: str = 'test') -> Iterator[EvalClip]:
   """The test clips of a run's data, one at a time in memory.
 
   Args:
@@ -57,10 +59,11 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
     quantize: targets as uint8, what saved files would hold; otherwise float in [-1, 1].
     with_motion: with the true flow, which the source must have.
     max_clips: stop after so many; 0: all.
+    split: 'test' | 'val' | 'train', all as test frames.
   """
   channels = config.data.channels_b
-  targets = whole_clips.test_clips(config, 'b') if paired else None
-  for count, clip in enumerate(whole_clips.test_clips(config, 'a')):
+  targets = whole_clips.test_clips(config, 'b', split) if paired else None
+  for count, clip in enumerate(whole_clips.test_clips(config, 'a', split)):
     if max_clips and count >= max_clips:
       return
     target = None
@@ -75,6 +78,7 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
       target,
       true_motion(clip) if with_motion else None,
       true_labels(clip),
+      origin=clip,
     )
 
 
@@ -156,6 +160,18 @@ def true_labels(clip: whole_clips.LoadedClip) -> np.ndarray | None:
   size = clip.frames.shape[1:3]
   return np.stack([resize.resize_labels(clip.source.read(clip.start + t)['label'], size)
                    for t in range(len(clip.frames))])
+
+
+def true_boxes(clip: whole_clips.LoadedClip) -> Iterator[np.ndarray | None]:
+  """[N, 5] (x0, y0, x1, y1, class) in pixels of each frame of a clip; None where it has none."""
+  height, width = clip.frames.shape[1:3]
+  for t in range(len(clip.frames)):
+    record = clip.source.read(clip.start + t)
+    if 'boxes' not in record:
+      yield None
+      continue
+    H, W = record['frame'].shape[:2]
+    yield record['boxes'] * np.float32([width / W, height / H] * 2 + [1])
 
 
 def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:
