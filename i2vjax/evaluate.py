@@ -17,7 +17,7 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
-from i2vjax.evaluation import baselines, external, motion_estimation, plan
+from i2vjax.evaluation import baselines, epoch_curves, external, motion_estimation, plan
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
 from i2vjax.run import load, training_curves
@@ -49,6 +49,11 @@ def evaluate(run: load.Run, output: str | pathlib.Path, overwrite: bool = False,
   scoring_plan = plan.of_run(run.config)
   rows = {'translated': baselines.translated(run), **baselines.reference_rows(run, scoring_plan)}
   scores, previews = score_rows(rows, scoring_plan, show)
+  found, left_out = epoch_curves.curves(
+      run, scoring_plan, scores['rows']['translated'],
+      lambda rows, plan: score_rows(rows, plan, show, False)[0]['rows']['translated'])
+  scores['curves'] |= found
+  scores['skipped'] = scores['skipped'] | left_out
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
@@ -146,7 +151,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
     show: progress bars. with_previews: keep what a page shows of the clips.
 
   Returns:
-    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, previews of the clips).
+    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped', 'curves'}, previews of the clips).
 
   Raises:
     UserError: there are no test clips.
@@ -181,7 +186,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
   facts = {'clips': len(entries), 'frames': sum(entry['frames'] for entry in entries),
            'height': height, 'width': width, **protocol(scoring_plan, scorers)}
   return {'protocol': facts, 'rows': results, 'clips': entries, 'skipped': scoring_plan.skipped,
-          'worst': _worst_frames(previews)}, previews
+          'worst': _worst_frames(previews), 'curves': _curves(scorers, totals)}, previews
 
 
 def _add_clip(scorers, totals, clip, frames):
@@ -201,6 +206,17 @@ def _results(scorers, totals):
   for scorer, total in zip(scorers, totals, strict=True):
     values |= scorer.result(total)
   return values
+
+
+def _curves(scorers, totals):
+  """{score: {'axis': text, 'at': [N], 'rows': {label: [N] values}}}."""
+  curves = {}
+  for label, parts in totals.items():
+    for scorer, total in zip(scorers, parts, strict=True):
+      for name, (axis, at, y) in scorer.curves(total).items():
+        curve = curves.setdefault(name, {'axis': axis, 'at': list(at), 'rows': {}})
+        curve['rows'][label] = list(y)
+  return curves
 
 
 def _pictures(clip, translated):
@@ -225,6 +241,8 @@ def protocol(scoring_plan: plan.Plan, scorers: list) -> dict:
     facts |= scorer.facts
   if {'fid', 'kid'} & set(scoring_plan.names):
     facts['fid_reference'] = scoring_plan.reference_name
+  if scoring_plan.config.eval.paper_scale:
+    facts['paper_scale'] = 'FID / 100 is shown too; KID as it is, since no factor is known'
   return facts
 
 

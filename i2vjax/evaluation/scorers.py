@@ -49,12 +49,22 @@ class Scorer:
       {score: value of this clip}, {score: [T] or [T - 1]}).
     result: total -> {score: value}.
     facts: how it was done, for the protocol.
+    curves: total -> {score: `Curve`} of scores that are means over a curve worth looking at.
   """
 
   start: Any
   add: Callable
   result: Callable
   facts: dict = dataclasses.field(default_factory=dict)
+  curves: Callable = lambda total: {}
+
+
+class Curve(NamedTuple):
+  """A score along an axis: values `y` [N] at `at` [N]; `axis` says what that is."""
+
+  axis: str
+  at: Sequence[float]
+  y: Sequence[float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +249,10 @@ def apce_scorer(request: Request) -> Scorer:
     if of_clip['count'].any():   # else the clip's source has no edge
       values['apce'] = edges.result(of_clip)['apce']
     return edges.merge(total, of_clip), values, {}
-  return Scorer(edges.init(), add, edges.result)
+
+  def curves(total):
+    return {'apce': Curve('threshold', edges.THRESHOLDS, edges.by_threshold(total))}
+  return Scorer(edges.init(), add, edges.result, curves=curves)
 
 
 def davis_scorer(request: Request) -> Scorer:

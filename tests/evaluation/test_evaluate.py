@@ -212,6 +212,12 @@ def test_folders_without_a_reference_have_the_scores_that_need_none(folders, tmp
   assert not {'psnr', 'ssim', 'sharpness_ratio'} & alone['rows']['translated'].keys()
   assert all('--reference' in alone['skipped'][name] for name in ('psnr', 'ssim', 'sharpness'))
   assert 'fetch inception_fid' in alone['skipped']['fid']
+  curve = json.loads((tmp_path / 'alone' / 'scores.json').read_text())['curves']['apce']
+  assert curve['at'] == [k / 100 for k in range(1, 100)] and curve['axis'] == 'threshold'
+  shares = np.array(curve['rows']['translated'], float)   # null: no edge at that threshold
+  assert np.nanmean(shares) == pytest.approx(alone['rows']['translated']['apce'])
+  assert set(curve['rows']) == {'translated', 'source'}
+  assert 'APCE by threshold' in (tmp_path / 'alone' / 'index.html').read_text()
   assert alone['protocol']['pairing'] == 'unpaired' and both['rows']['translated']['psnr'] > 20
   assert (tmp_path / 'alone' / 'index.html').is_file()
 
