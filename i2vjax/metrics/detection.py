@@ -1,9 +1,8 @@
 """Average precision (AP) of detected boxes at IoU 0.5.
 
-Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the measure of the public
-YOLO code that PearlGAN and MornGAN were scored with (PyTorch_YOLOv4, test.py). They differ in who
-may be matched and in the curve: see `best_matched` and `yolo_ap`. Host code: detections are ragged
-and few.
+Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the measure of the
+public YOLO code that PearlGAN and MornGAN were scored with (PyTorch_YOLOv4, test.py). They differ
+in who may be matched and in the curve: `best_matched`, `yolo_ap`. Host code: detections are ragged.
 """
 
 import contextlib
