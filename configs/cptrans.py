@@ -59,6 +59,7 @@ def get_config(variant=None):
   if variant == 'paper':
     config.backbone = 'vit'
     defaults.as_published(config)
+    config.eval.update(epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)   # P Fig. 6; its tables
   elif variant == 'demo':
     demo(config)
   elif variant:

@@ -60,6 +60,7 @@ def get_config(variant=None):
   if variant == 'paper':
     config.backbone = 'vit'
     defaults.as_published(config)
+    config.eval.paper_scale = True          # FID / 100, as its tables
   elif variant == 'demo':
     demo(config)
   elif variant:

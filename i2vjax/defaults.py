@@ -141,6 +141,7 @@ def evaluation():
   """What `evaluate` computes and how (metrics)."""
   return ml_collections.ConfigDict(dict(
       every=0,                       # steps between scores while training; 0: never
+      epochs=(),                     # checkpoints kept; evaluate: their FID and KID as a curve
       metrics='auto',                # or names: psnr,ssim,lpips,warping,flicker,fid,kid,iou,apce
       max_clips=0,                   # 0: all test clips
       quantize=True,                 # scores of 8-bit frames, as saved files would give
@@ -151,6 +152,7 @@ def evaluation():
       fid_reference='auto',          # 'test_b' | 'train_b', or a folder, glob or video of frames;
                                      # auto: test_b if there is one
       kid_degrees=(3,), kid_subsets=100, kid_subset_size=1000, seed=0,
+      paper_scale=False,             # show FID / 100 too, as I2V-GAN, ROMA and CPTrans print it
       lpips_net='alex',              # 'vgg'
       weights='file',                # 'random': smoke tests of fid, kid and lpips
       classes='scenes',              # of iou: cityscapes, flir, kaist, viper, small, or names
@@ -269,7 +271,9 @@ FIELDS = {
     'eval.': Field('score', table='same'),
     'eval.every': Field('output', at_least=0),
     'eval.batch': Field('speed', at_least=1),
-    'eval.kid_degrees': Field('score'),   # more of them are more columns of a table
+    'eval.epochs': Field('output'),
+    'eval.paper_scale': Field('output'),
+    'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
 }
 
 

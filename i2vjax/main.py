@@ -2,8 +2,9 @@
 
 train (default)  --config configs/METHOD.py[:VARIANT] [--workdir RUN] [--config.FIELD=VALUE ...]
 translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER [--network gen_ba]
+                 | --workdir RUN --split test --output FOLDER [--with_truth]
 evaluate         --workdir RUN [--network gen_ba]
-                 | --result FOLDER --reference FOLDER [--source FOLDER]
+                 | --result FOLDER [--reference FOLDER] [--source FOLDER]
 compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
 export           --workdir RUN --output FOLDER [--network NAME]

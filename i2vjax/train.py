@@ -7,6 +7,7 @@ the steps in an epoch of these data, which methods read.
 
 import dataclasses
 import functools
+import logging
 import pathlib
 import time
 from collections.abc import Callable
@@ -104,7 +105,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
   workdir.mkdir(parents=True, exist_ok=True)
-  checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled))
+  total, kept = phases.total_steps(settled, per_epoch), steps_to_keep(settled, per_epoch)
+  checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled), kept)
   restored = checkpoint.restore(checkpoints, state)
   if restored:
     state, position = restored
@@ -116,12 +118,11 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
                     parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
     run_folder.write_config(workdir, settled)
-  total = phases.total_steps(settled, per_epoch)
   logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn)
+                score_fn, kept)
   try:
     with StopOnSignal() as stop:
       logger.say(describe(settled, state, total))
@@ -156,6 +157,7 @@ class Setup:
     total: length of the run in steps.
     workdir: run folder.
     score_fn: ScoreFn, or None.
+    kept: steps whose checkpoints are kept to the end (`eval.epochs`).
   """
 
   method: base.Method
@@ -167,11 +169,21 @@ class Setup:
   total: int
   workdir: pathlib.Path
   score_fn: ScoreFn | None = None
+  kept: frozenset[int] = frozenset()
 
   @property
   def config(self) -> ConfigDict:
     """The run's config, with the steps in an epoch."""
     return self.model.config
+
+
+def steps_to_keep(config: ConfigDict, per_epoch: int) -> frozenset[int]:
+  """The last steps of `eval.epochs`; epochs beyond the end of the run are named in the log."""
+  steps = phases.steps_of_epochs(config, per_epoch)
+  beyond = sorted(set(config.eval.epochs) - steps.keys())
+  if beyond and parallel.is_main():
+    logging.warning('eval.epochs: this run ends before epoch %s', ', '.join(map(str, beyond)))
+  return frozenset(steps.values())
 
 
 def describe(config: ConfigDict, state: State, total: int) -> str:
@@ -246,7 +258,8 @@ def due(setup: Setup, step: int, stop_asked: bool, minutes: float) -> Due:
   stop = asking and parallel.any_process(stop_asked)
   has_scores = setup.score_fn is not None and bool(config.eval.every)
   score = has_scores and not stop and (every(config.eval.every, step) or finished)
-  save = (stop or finished or score or every(config.train.checkpoint_steps, step)
+  save = (stop or finished or score or step in setup.kept
+          or every(config.train.checkpoint_steps, step)
           or asking and parallel.any_process(minutes >= config.train.checkpoint_minutes))
   return Due(stop, log or save, every(config.log.samples_every, step) or finished, score, save)
 

@@ -76,9 +76,10 @@ def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses(
           'data.scenes.camera', 'data.scenes.val_clips', 'eval.metrics', 'eval.fid_mode')
   noted = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
            'data.flip_time', 'data.finetune_no_crop', 'data.channels_a', 'backbone', 'perceptual',
-           'compute', 'train.decay_fraction', 'train.ema')
+           'compute', 'train.decay_fraction', 'train.ema', 'eval.kid_degrees')
   neither = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir', 'eval.every',
-             'data.scenes.cache_mb', 'data.scenes.size', 'eval.batch', 'eval.kid_degrees', 'seed',
+             'data.scenes.cache_mb', 'data.scenes.size', 'eval.batch', 'eval.epochs', 'seed',
+             'eval.paper_scale',
              'weights.cycle', 'gen.width', 'train.steps', 'data.edges_a', 'eval.stretch')
   assert all(map(defaults.must_agree_in_table, same))
   assert not any(map(defaults.must_agree_in_table, noted + neither))

@@ -19,8 +19,8 @@ FLOORS = (
     {'data'},
     {'data.loader', 'data.prepare'},
     {'run'},
-    {'evaluation', 'interop', 'train', 'translate'},
-    {'evaluate'},
+    {'evaluation', 'interop', 'train'},
+    {'evaluate', 'translate'},
     {'compare'},
     {'cli'},
     {'main'},
@@ -54,7 +54,7 @@ ARROWS = {
     'run': 'core data.loader data.sources data.transforms defaults losses methods metrics networks '
            'pretrained',
     'train': 'core data.loader methods run',
-    'translate': 'core data.io data.sources run',
+    'translate': 'core data.io data.sources evaluation run',
 }
 
 

@@ -99,24 +99,49 @@ def load_translator(flag: FlagValues, config: ConfigDict) -> load.Run:
 
 
 def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Video in, video out."""
+  """Video in, video out; or the test frames of a run's data."""
   from i2vjax import translate
-  source = need(flag, 'input', 'a video, a folder of frames or a glob')
   target = need(flag, 'output', 'a video file or a folder')
+  if flag.split:
+    translate_split(flag, config, target)
+    return
+  if flag.with_truth:
+    raise UserError('--with_truth belongs to --split: what a person gives by --input has no truth')
+  source = need(flag, 'input', 'a video, a folder of frames or a glob (or --split test for the '
+                               'test frames of the run)')
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
-      on_damage=flag.on_damage, chunk=flag.chunk)
+      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
 
+def translate_split(flag: FlagValues, config: ConfigDict, target: str) -> None:
+  """The frames of a split of the run's data, and the command that scores them again."""
+  from i2vjax import translate
+  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is'):
+    if flag[name].value:
+      raise UserError(f'--{name} and --split exclude each other: --split writes the frames of the '
+                      "run's data as they are scored")
+  summary = translate.translate_split(
+      load_translator(flag, config), target, flag.split, with_truth=flag.with_truth,
+      overwrite=flag.overwrite, show=flag.show)
+  folder = pathlib.Path(target)
+  print(f"translated {summary['frames']} frames of {summary['clips']} clips into "
+        f"{folder / 'result'}")
+  for part, why in summary['left_out'].items():
+    print(f'left out: {part} ({why})')
+  places = ' '.join(f'--{part} {shlex.quote(str(folder / part))}'
+                    for part in ('result', 'reference', 'source') if (folder / part).is_dir())
+  print(f'Score them by: python -m i2vjax.main evaluate {places}')
+
+
 def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Scores of a run, or of two folders of frames."""
+  """Scores of a run, or of folders of frames."""
   from i2vjax import evaluate
   if flag.result:
-    reference = need(flag, 'reference', 'the frames to compare with')
-    evaluate.evaluate_folders(flag.result, reference, flag.source, flag.output or 'report',
+    evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
                               config.eval, overwrite=flag.overwrite, show=flag.show)
     return
   name = f'report-{flag.network}' if flag.network else 'report'

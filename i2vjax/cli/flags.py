@@ -56,11 +56,19 @@ FLAGS = {
     'lossless': Flag({'translate': 'FFV1 in .mkv instead of H.264.'}, bool, False),
     'on_damage': Flag({'translate, prepare': 'At a frame that cannot be read: stop, or skip it.'},
                       default='stop', choices=('stop', 'skip')),
+    'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
+                                '(data.prepare).'}, bool, False),
+    'split': Flag({'translate': "Instead of --input: the frames of the run's own data that "
+                                'evaluate judges, as OUTPUT/result/CLIP/FRAME.png.'},
+                  choices=('test', 'val', 'train')),
+    'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
+                                     'beside them, as far as there are any.'}, bool, False),
     'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
-    'reference': Flag({'evaluate': 'The frames it should have been.'}),
+    'reference': Flag({'evaluate': 'The frames it should have been. Without it: the scores that '
+                                   'need none.'}),
     'source': Flag({'evaluate': 'The frames it was made from.',
                     'import': 'Whose checkpoint it is.'}),
 
@@ -111,7 +119,8 @@ USES = {
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
-                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'show')),
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'as_is',
+                   'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),

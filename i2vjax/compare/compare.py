@@ -229,7 +229,8 @@ def outcome(item: RunSpec) -> dict:
     return facts
   rows = dict(scores['rows'])
   return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,
-          'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped']}
+          'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped'],
+          'curves': scores.get('curves', {})}   # younger than the rest
 
 
 def speed(workdir: str | pathlib.Path) -> dict[str, float]:

@@ -114,9 +114,11 @@ def different_weights(rows: list[dict]) -> list[str]:
 
 
 def columns(table: dict) -> list[text.Column]:
-  """The columns for which some row has a value."""
+  """The columns for which some row has a value; in the scale of a paper if some row asks for it."""
   rows = [*table['rows'], *table['references'].values()]
-  return text.columns(row['mean'] for row in rows)
+  paper = any(run.get('protocol', {}).get('paper_scale')
+              for row in table['rows'] for run in row['runs'])
+  return text.columns((row['mean'] for row in rows), paper)
 
 
 def cell(row: dict, name: str, digits: int) -> str:
