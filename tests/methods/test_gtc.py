@@ -177,26 +177,6 @@ def test_parameters_of_the_paper():
   assert parameter_counts(gtc, config) == {'gen': 49_888_643, 'disc': 6_569_605}
 
 
-@pytest.mark.slow
-def test_two_devices_move_like_one():
-  """Batch norm over both devices: half of the batch on each is the whole batch on one."""
-  config = tiny(adversarial=0.0)
-  config.gen.dropout = 0.0
-  model, fresh = setup_of(config)
-  both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), batch())
-
-  def step(data):
-    return gtc.step(model, fresh, data, jax.random.key(0))[0]
-
-  mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
-  whole = mapped(jax.tree.map(lambda x: x[None], both))
-  halves = mapped(jax.tree.map(lambda x: x[:, None], both))
-  for name in ('params', 'model_state'):
-    for x, y in zip(*(jax.tree.leaves(getattr(s, name)) for s in (whole, halves)), strict=True):
-      np.testing.assert_allclose(y[0], y[1], atol=1e-7)
-      np.testing.assert_allclose(x[0], y[0], atol=2e-5)
-
-
 def test_mistakes_are_named():
   config = tiny()
   config.data.frames = 1

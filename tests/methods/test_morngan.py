@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, fresh_state, moved, one_step
+from morngan_toys import ToySegmenter
 
 from i2vjax.core import state
 from i2vjax.core.model import Model
@@ -35,26 +36,6 @@ class ToyCritics(nn.Module):
   @nn.compact
   def __call__(self, x):
     return {name: [nn.Dense(1, name=name)(x)[..., 0]] for name in ('rgb', 'grad')}
-
-
-class ToySegmenter(nn.Module):
-  """Pixel by pixel, sure of what it says."""
-
-  classes: int
-
-  def setup(self):
-    self.inner, self.outer = nn.Dense(6), nn.Dense(self.classes)
-
-  def __call__(self, x):
-    return self.classify(self.features(x))
-
-  def features(self, x):
-    return nn.relu(self.inner(x))
-
-  def classify(self, h, key=None):
-    if key is not None:
-      h = 2 * h * jax.random.bernoulli(key, 0.5, h.shape)
-    return 20 * self.outer(h)
 
 
 @pytest.fixture(autouse=True, scope='module')

@@ -19,10 +19,11 @@ import optax
 import pearlgan_toys
 import pytest
 from method_tools import ToyGenerator, config_of, drifting, fresh_state, on_devices, toy_networks
+from morngan_toys import ToySegmenter
 
 from i2vjax import methods
 from i2vjax.core.model import Model
-from i2vjax.methods import pearlgan
+from i2vjax.methods import morngan, pearlgan
 
 SIZE, KEY = 16, jax.random.key(3)
 # (method, variant, phase, fields): each method, and those variants that draw or divide otherwise.
@@ -86,10 +87,11 @@ def networks(method, config):
 
 @pytest.fixture(autouse=True, scope='module')
 def toys():
-  """In pearlgan itself, whose state has vectors for every kernel of a critic."""
+  """In the methods themselves, whose state has vectors for every kernel of a critic."""
   with pytest.MonkeyPatch.context() as patch:
     patch.setattr(pearlgan.combogan, 'generator', lambda *_: pearlgan_toys.ToyGenerator())
     patch.setattr(pearlgan.multi_view_critic, 'critics', lambda *_: pearlgan_toys.ToyCritics())
+    patch.setattr(morngan.atrous_segmenter, 'segmenter', lambda _, classes: ToySegmenter(classes))
     yield
 
 
