@@ -31,9 +31,9 @@ def test_only_the_most_alike_are_chosen():
 
 
 def test_the_slip_of_the_public_code_takes_the_front_of_the_partition():
-  """Neither the most nor the least alike: whatever ten rows end up there."""
+  """Neither the most nor the least alike: whatever ten of many rows end up there."""
   rng = np.random.default_rng(1)
-  vectors, vector = rng.normal(size=(50, 6)), rng.normal(size=6)
+  vectors, vector = rng.normal(size=(2000, 6)), rng.normal(size=6)
   alike = vectors @ vector
   slip = memory_sampling.most_alike(vectors, vector, -10)
   np.testing.assert_array_equal(slip, np.sort(np.argpartition(alike, -10)[:10]))
