@@ -5,6 +5,11 @@ python -m i2vjax.main --config configs/cptrans.py:demo --workdir runs/cptrans-de
 Sources: P the paper; C public code of ROMA, on which CPTrans is built (CPTrans' own is not public);
 CUT public code of contrastive-unpaired-translation; O our choice where all are silent.
 
+The baselines of the paper's tables are the variant `:cptrans-tables` of their configs: 9 blocks,
+100 epochs, the same data, so that a table is one `compare` of configs/cptrans.py:paper and
+configs/NAME.py:cptrans-tables, NAME one of cyclegan, recyclegan, i2vgan, mocyclegan, unsup_recycle,
+cut, lsesim, roma.
+
 Expect: ':demo' 17.8 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 5.1 s without a ViT on two CPU cores. Measured before averages of weights came:
 docs/results.md, docs/performance.md.
@@ -41,7 +46,9 @@ def get_config(variant=None):
   config.weights = dict(
       adversarial=1.0,       # P
       cs_global=6.0,         # lambda_1, P
-      cs_local=6.0,          # O: C weighs both alike; 0 is P's printed formula, and cheaper
+      # O: 6 + 6 for P's one structure term of weight 6 (Eq. 11), since C weighs both alike; 0 is
+      # the printed formula, and cheaper.
+      cs_local=6.0,
       ctn=10.0,              # lambda_2, P; 0 is the paper's "w/o CTN"
       identity=0.0,          # O: |G(y) - y|, not in P
   )
