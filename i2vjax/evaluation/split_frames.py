@@ -7,7 +7,7 @@ that of `evaluate --result DIR/result --reference DIR/reference --source DIR/sou
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 import tqdm
@@ -56,7 +56,7 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
   left_out = dict(NO_TRUTH) if with_truth else {}
   if unaligned:
     left_out['reference'] = unaligned
-  translate, boxes = baselines.translated(run), CocoFile()
+  translate, boxes = baselines.translated(run), CocoFile(box_names(config.data.source))
   count = clip_count = 0
   test_clips = eval_clips.of_run(config, with_truth and not unaligned, with_motion=False,
                                  max_clips=config.eval.max_clips, split=split)
@@ -106,14 +106,21 @@ def frame_names(clip: whole_clips.LoadedClip) -> list[str]:
   return [f'{number}_{name}' for number, name in zip(numbers, names, strict=True)]
 
 
+def box_names(source: str) -> Mapping[int, str]:
+  """{class of a box: name}: the street has Cityscapes train ids, published records COCO's ids."""
+  return dict(enumerate(class_names.CITYSCAPES)) if source == 'scenes' else class_names.COCO
+
+
 class CocoFile:
   """The boxes of frames as a COCO file of ground truth.
 
   Attributes:
     found: some frame came with boxes, be it with none of them.
+    names: {class of a box: name}.
   """
 
-  def __init__(self):
+  def __init__(self, names: Mapping[int, str] = class_names.COCO):
+    self.names = names
     self.found, self.images, self.annotations = False, [], []
 
   def add(self, clip: eval_clips.EvalClip, names: list[str]) -> None:
@@ -135,6 +142,6 @@ class CocoFile:
   def tree(self) -> dict:
     """The content of the file."""
     kinds = sorted({entry['category_id'] for entry in self.annotations})
-    categories = [{'id': kind, 'name': class_names.COCO.get(kind, f'class {kind}')}
+    categories = [{'id': kind, 'name': self.names.get(kind, f'class {kind}')}
                   for kind in kinds]
     return {'images': self.images, 'annotations': self.annotations, 'categories': categories}

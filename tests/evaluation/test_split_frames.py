@@ -12,6 +12,7 @@ from i2vjax import defaults, main
 from i2vjax import evaluate as evaluator
 from i2vjax import translate as translator
 from i2vjax.cli import commands
+from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.evaluation import baselines, eval_clips, external, plan, split_frames
@@ -67,8 +68,7 @@ def test_written_frames_have_the_scores_of_the_run(tmp_path, kind):
   for part in ('result', 'reference', 'source'):
     assert files_below(folder / part) == names
   assert (summary['frames'], summary['clips']) == (len(names), 2)
-  assert set(summary['left_out']) == {'boxes.json'} | ({'labels'} - {
-      'labels' if kind == 'scenes' else ''})
+  assert set(summary['left_out']) == (set() if kind == 'scenes' else {'labels', 'boxes.json'})
   settings = defaults.evaluation()
   settings.metrics = SCORES
   again = evaluator.evaluate_folders(*(str(folder / part) for part in (
@@ -92,6 +92,8 @@ def test_class_maps_are_those_of_the_frames(tmp_path):
   settings.labels = settings.predictions = str(folder / 'labels')
   frames = plan.folders.open_place(defaults.data(), str(folder / 'result'))
   assert external.scores(('iou',), settings, frames)[0]['miou'] == 1
+  _, names, _, of_id = boxes.read_truth(folder / 'boxes.json')   # of the street: train ids
+  assert 'car' in names and set(names) <= set(class_names.CITYSCAPES) and len(of_id) == 5
 
 
 def test_without_truth_there_are_results_alone(tmp_path):
