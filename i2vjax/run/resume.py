@@ -12,7 +12,9 @@ from i2vjax.run import checkpoint, phases
 from i2vjax.run import folder as run_folder
 
 # Fields of methods that are younger than some runs, with the values that say what those runs did.
-YOUNGER = {'gen.kind': 'resnet', 'gen.levels': 4}
+YOUNGER = {'gen.kind': 'resnet', 'gen.levels': 4, 'gan.g_form': 'nonsaturating',
+           'vgg.content_norm': 'l1', 'temporal.directions': 'both', 'seg.boundary_floor': 0.0,
+           'disc.kind': 'clip', 'disc.layers': 3, 'disc.down': 'stride'}   # disc: of gtc
 
 
 def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | None:
