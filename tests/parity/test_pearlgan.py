@@ -9,6 +9,9 @@ from i2vjax.losses import gradients, reconstruction, relativistic
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
 torch = pytest.importorskip('torch')
+
+import torch_norm
+
 pytestmark = pytest.mark.parity
 nn, functional = torch.nn, torch.nn.functional
 
@@ -52,7 +55,7 @@ def prelu(p, x):
 
 
 def norm_act(p, x):
-  return prelu(p['act'], functional.instance_norm(x))
+  return prelu(p['act'], torch_norm.instance_norm(x))
 
 
 def attention(p, x):
@@ -61,7 +64,7 @@ def attention(p, x):
 
   def up(m, size=size):
     return functional.interpolate(m, size=size, mode='bilinear', align_corners=False)
-  s = torch.chunk(prelu(p['act'], functional.instance_norm(conv(p['conv'], x))), 4, dim=1)
+  s = torch.chunk(prelu(p['act'], torch_norm.instance_norm(conv(p['conv'], x))), 4, dim=1)
   pooled = [functional.avg_pool2d(part, 3, stride)
             for part, stride in zip(s, (2, 4, 8, 16), strict=True)]
   gates = []
@@ -69,7 +72,7 @@ def attention(p, x):
     if gates:
       part = part * (1 + up(gates[-1], part.shape[2:]))
     logit = conv(p[f'gate_{i}'], part, reflect=1)
-    gates.append(torch.sigmoid(functional.instance_norm(logit)))
+    gates.append(torch.sigmoid(torch_norm.instance_norm(logit)))
   maps = [up(gate) for gate in gates]
   out = torch.cat([m * part for m, part in zip(maps[::-1], s, strict=True)], dim=1)
   return x + out, torch.cat(maps, dim=1)
@@ -89,13 +92,13 @@ def generator(p, x, groups):
     for i in range(sum(name.startswith('res_') for name in half)):
       block = half[f'res_{i}']
       y = norm_act(block, conv(block['conv_0'], x, reflect=1))
-      x = x + functional.instance_norm(conv(block['conv_1'], y, reflect=1))
+      x = x + torch_norm.instance_norm(conv(block['conv_1'], y, reflect=1))
   for i in range(2):
     q = R[f'up_{i}']
     weight = tensor(np.transpose(q['conv']['kernel'], (3, 2, 0, 1)))
     x = functional.conv_transpose2d(x, weight, tensor(q['conv']['bias']), 2, 1)
     x = functional.group_norm(x, groups[i], tensor(q['norm']['scale']), tensor(
-        q['norm']['bias'])) if groups else functional.instance_norm(x)
+        q['norm']['bias'])) if groups else torch_norm.instance_norm(x)
     x = prelu(q['act'], x)
   return torch.tanh(conv(R['head']['conv'], x, reflect=3)), maps
 
@@ -122,7 +125,7 @@ def branch(p, x, normed, stages):
   maps = []
   for i in range(stages + 1):
     x = conv(p[f'conv_{i}'], x, stride=2 if i < stages else 1, padding=2)
-    x = prelu(p[f'act_{i}'], functional.instance_norm(x) if normed and i else x)
+    x = prelu(p[f'act_{i}'], torch_norm.instance_norm(x) if normed and i else x)
     if 0 < i < stages:
       maps.append(x[:, -1])
       x = x[:, :-1]
