@@ -57,6 +57,7 @@ class TorchViT(nn.Module):
 
   def __init__(self, grid=8):
     super().__init__()
+    self.taps = TAPS
     self.patch_embed, self.norm = PatchEmbed(), nn.LayerNorm(WIDTH, eps=1e-6)
     self.cls_token = nn.Parameter(torch.zeros(1, 1, WIDTH))
     self.pos_embed = nn.Parameter(torch.zeros(1, 1 + grid**2, WIDTH))
@@ -65,9 +66,9 @@ class TorchViT(nn.Module):
 
   def through(self, x):
     taken = []
-    for i, block in enumerate(self.blocks):
+    for i, block in enumerate(self.blocks[:max(self.taps) + 1]):
       x = block(x)
-      taken += [self.norm(x)] if i in TAPS else []
+      taken += [self.norm(x)] if i in self.taps else []
     return taken
 
   def tokens(self, x, position):

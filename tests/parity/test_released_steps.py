@@ -30,6 +30,7 @@ import torch_vit
 import training_parity as parity
 
 pytestmark = pytest.mark.parity
+SLOW = pytest.mark.slow
 SIZE, VGG_PLAN = 32, [w for count, width in zip((2, 2, 4, 4, 1), (4, 8, 16, 32, 32), strict=True)
                       for w in (*[width] * count, 'M')]
 
@@ -65,7 +66,7 @@ def compare(config, nets, step, still=(), frozen=None, tables=None, **options):
   return terms
 
 
-@pytest.mark.parametrize('variant', [None, 'fastcut'])
+@pytest.mark.parametrize('variant', [None, pytest.param('fastcut', marks=SLOW)])
 def test_cut(variant):
   """FastCUT's coin falls both ways in these steps."""
   with parity.doubles():
@@ -77,7 +78,7 @@ def test_cut(variant):
     compare(config, nets, released.cut_step, mirrored=coins)
 
 
-@pytest.mark.parametrize('variant', [None, 'paper_cycle'])
+@pytest.mark.parametrize('variant', [None, pytest.param('paper_cycle', marks=SLOW)])
 def test_recyclegan(variant):
   """The published model, and the variant with cycle and identity terms that I2V-GAN builds on."""
   with parity.doubles():
@@ -86,6 +87,7 @@ def test_recyclegan(variant):
     assert ('cycle' in terms[0]) == ('identity' in terms[0]) == bool(variant)
 
 
+@SLOW
 def test_cyclegan():
   with parity.doubles():
     config = tiny('cyclegan')
@@ -93,6 +95,7 @@ def test_cyclegan():
     compare(config, parity.drawn(released.video_networks(config)), released.cyclegan_step)
 
 
+@SLOW
 def test_i2vgan():
   """With VGG-19 of random weights; the projections stay as drawn."""
   with parity.doubles():
@@ -105,18 +108,20 @@ def test_i2vgan():
 
 def test_roma(tmp_path, monkeypatch):
   """With a small ViT. Its critic's regions reach one row too far, as published; ours need not."""
-  width = torch_vit.WIDTH
+  width, layers = torch_vit.WIDTH, (0, 1)
   with parity.doubles():
     net = torch_vit.twin().float()   # 32 bits, as a file has them
+    net.taps = layers
     torch.save(net.state_dict(), tmp_path / 'vit.pth')
-    module = vit.ViT(width, torch_vit.HEADS, torch_vit.HIDDEN, depth=6,
+    module = vit.ViT(width, torch_vit.HEADS, torch_vit.HIDDEN, depth=2,
                      image_size=torch_vit.SIZE, dtype=jnp.float64)
     monkeypatch.setattr(vit, 'backbone', lambda config: module)
     config = tiny('roma')
     config.update_from_flattened_dict({
         'backbone': 'vit', 'vit.weights': str(tmp_path / 'vit.pth'), 'optim.lr': 1e-5,
         'disc.hidden': 16, 'disc.out_channels': 8, 'disc.scales': (2, 4),
-        'disc.roma_window_quirk': True, 'cs.local_nums': 16, 'cs.side': 3})
+        'disc.roma_window_quirk': True, 'cs.local_nums': 16, 'cs.side': 3,
+        'cs.layers': layers})
     weights = jax.tree.map(jnp.float64, pretrained.load('vit_b16_384', module, None, config))
     ids = [similarity.random_ids(name_key(key, 'windows'), 64, 16).tolist()
            for key in parity.step_keys()]
