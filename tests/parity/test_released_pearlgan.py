@@ -6,7 +6,8 @@ returns what it is given in the first 50 steps. Narrow nets have fewer groups in
 the published 32, which do not divide their channels.
 
 Ours departs in one thing: the vectors of the spectral norm move once in a step, in public code with
-every pass of a critic, three times. From vectors that have converged there is little between them.
+every pass of a critic, three times. Once they have converged there is little between the two: terms
+agree to 1e-7, the critics' moves to 0.2 %. From fresh vectors the critics' first steps differ.
 """
 
 import jax
@@ -116,7 +117,7 @@ def test_todaygan():
 
 
 @pytest.mark.parametrize(('rounds', 'once', 'tolerances'), [
-    (0, True, (1e-6, 1e-5)), (300, False, (1e-2, 1e-1))])
+    (0, True, (1e-6, 1e-5)), (300, False, (1e-5, 1e-2))])
 def test_pearlgan(rounds, once, tolerances):
   """Vectors that move once in a step, exactly; and as published, from vectors that converged."""
   terms = compare(None, rounds, once, tolerances)
