@@ -11,6 +11,9 @@ from i2vjax.methods import base
 from i2vjax.run import checkpoint, phases
 from i2vjax.run import folder as run_folder
 
+# Fields of methods that are younger than some runs, with the values that say what those runs did.
+YOUNGER = {'gen.kind': 'resnet', 'gen.levels': 4}
+
 
 def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | None:
   """The config of the run that `workdir` holds; None where it holds no checkpoint.
@@ -40,6 +43,7 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
     UserError: a field differs that changes the state or its meaning; names every such field.
   """
   old, new = run_folder.flatten(earlier), run_folder.flatten(config)
+  old |= {name: value for name, value in YOUNGER.items() if name in new and name not in old}
   allowed: list[str] = []
   refused: list[str] = []
   for name in sorted(old.keys() | new.keys()):

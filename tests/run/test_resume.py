@@ -56,3 +56,13 @@ def test_checkpoints_without_their_config_are_no_run_to_go_on_with(tmp_path):
   (tmp_path / 'checkpoints' / '3').mkdir(parents=True)
   with pytest.raises(ValueError, match='checkpoints but no config.json.*another --workdir'):
     resume.earlier_config(None, tmp_path)
+
+
+def test_a_run_from_before_the_generator_could_be_chosen_goes_on_with_the_same_one():
+  before, now = config_of(), config_of()
+  before.gen = {'width': 4}
+  now.gen = {'width': 4, 'kind': 'resnet', 'levels': 4}
+  assert resume.compare_configs(before, now) == []
+  now.gen.kind = 'unet'
+  with pytest.raises(ValueError, match="gen.kind: 'resnet' -> 'unet'"):
+    resume.compare_configs(before, now)
