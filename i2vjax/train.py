@@ -35,6 +35,7 @@ from i2vjax.run import (
   resume,
   schedules,
   settle,
+  warm_start,
 )
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
@@ -98,11 +99,14 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   settled = settle.settle(config)   # a run that goes on is compared with this one
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
+  settled = resume.with_origin(settled, earlier) if earlier else settled
   method, model = load.assemble(settled)
   per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
-  state = load.fresh_state(method, model)
+  state, notes = load.fresh_state(method, model), []
+  if earlier is None and settled.train.init_from:
+    state, notes = warm_start.begin(method, model, state)
   workdir.mkdir(parents=True, exist_ok=True)
   checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled))
   restored = checkpoint.restore(checkpoints, state)
@@ -124,7 +128,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
                 score_fn)
   try:
     with StopOnSignal() as stop:
-      logger.say(describe(settled, state, total))
+      for line in (*notes, describe(settled, state, total)):
+        logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:

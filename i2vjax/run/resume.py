@@ -11,6 +11,8 @@ from i2vjax.methods import base
 from i2vjax.run import checkpoint, phases
 from i2vjax.run import folder as run_folder
 
+ORIGIN = 'train.init_from'
+
 
 def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | None:
   """The config of the run that `workdir` holds; None where it holds no checkpoint.
@@ -31,6 +33,22 @@ def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | No
   return earlier
 
 
+def with_origin(config: ConfigDict, earlier: ConfigDict) -> ConfigDict:
+  """A copy of the config that says where the run began, whatever it asks for now.
+
+  A run that goes on has its weights from its checkpoint: the run it once began at is not read, and
+  may be gone.
+  """
+  config, began = config.copy_and_resolve_references(), earlier.train.init_from
+  if config.train.get('init_from', '') != began:
+    logging.warning('train.init_from=%r is not looked at: this run goes on from its own '
+                    'checkpoint, and began at %s', config.train.init_from,
+                    began or 'initial weights')
+  with config.unlocked():
+    config.train.init_from = began
+  return config
+
+
 def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
   """Differences that a continued run may have (`defaults.may_change_on_resume`), as lines of text.
 
@@ -40,6 +58,7 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
     UserError: a field differs that changes the state or its meaning; names every such field.
   """
   old, new = run_folder.flatten(earlier), run_folder.flatten(config)
+  new[ORIGIN] = old.get(ORIGIN)   # see `with_origin`
   allowed: list[str] = []
   refused: list[str] = []
   for name in sorted(old.keys() | new.keys()):
