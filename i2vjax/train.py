@@ -104,7 +104,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
-  state, notes = load.fresh_state(method, model), []
+  state = load.fresh_state(method, model)
+  notes: list[str] = []
   if earlier is None and settled.train.init_from:
     state, notes = warm_start.begin(method, model, state)
   workdir.mkdir(parents=True, exist_ok=True)
