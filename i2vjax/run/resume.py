@@ -8,7 +8,7 @@ from ml_collections import ConfigDict
 from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.methods import base
-from i2vjax.run import checkpoint, phases
+from i2vjax.run import checkpoint, phases, starter
 from i2vjax.run import folder as run_folder
 
 ORIGIN = 'train.init_from'
@@ -20,8 +20,12 @@ def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | No
   Fields that differ and may do so are named in the log.
 
   Raises:
-    UserError: `config` may not go on with that run; names every field that differs.
+    UserError: `config` may not go on with that run; names every field that differs. Or the folder
+      holds no run, but weights alone (run/starter.py).
   """
+  if starter.is_starter(workdir):
+    raise UserError(f'{workdir} holds weights without what a training needs to go on: give another '
+                    f'--workdir, and --config.train.init_from={workdir} to begin at them')
   if not checkpoint.any_in(workdir):
     return None
   if not (workdir / 'config.json').is_file():

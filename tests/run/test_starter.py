@@ -137,6 +137,13 @@ def test_training_and_import_do_not_write_there(shipped, tmp_path, capsys):
   assert 'are only read' in capsys.readouterr().err and not os.listdir(tmp_path)
 
 
+def test_no_run_is_trained_in_a_folder_of_weights_alone(made, capsys):
+  before = sorted(os.listdir(made))
+  assert train(made) == 2
+  assert f'--config.train.init_from={made} to begin at them' in capsys.readouterr().err
+  assert sorted(os.listdir(made)) == before
+
+
 def test_without_one_the_command_says_so(monkeypatch, tmp_path, capsys):
   monkeypatch.setattr(folder, 'STARTER_FOLDER', tmp_path / 'nothing')
   assert main.main(['i2vjax', 'translate', '--workdir=starter', '--input=x', '--output=y']) == 2
