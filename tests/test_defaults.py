@@ -50,8 +50,8 @@ def test_lengths_speed_output_and_scores_may_change_on_resume(name):
 
 @pytest.mark.parametrize('name', [
     'method', 'seed', 'variant', 'compute', 'backbone', 'weights.cycle', 'gan.pool', 'init.kind',
-    'optim.b1', 'optim.accumulate', 'train.init_from', 'data.batch', 'data.crop_size', 'data.scenes.camera',
-    'gen.width', 'co.ratio', 'of_a_new_method.x'])
+    'optim.b1', 'optim.accumulate', 'train.init_from', 'data.batch', 'data.crop_size',
+    'data.scenes.camera', 'gen.width', 'co.ratio', 'of_a_new_method.x'])
 def test_what_is_trained_may_not(name):
   assert not defaults.may_change_on_resume(name)
 
