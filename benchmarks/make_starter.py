@@ -18,6 +18,7 @@ import numpy as np
 from i2vjax import __version__, data, evaluate
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
+from i2vjax.metrics import score_names
 from i2vjax.run import averaging, folder, load, starter, translator
 
 ABOUT = ('Made from synthetic footage only (the built-in street): it shows the machine. Your '
@@ -37,16 +38,17 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
       but a starter.
     checkpoint: 'latest', 'best' or a step.
     dtype: of the stored weights.
-    report: folder to keep the page of the scores in; None: it is not kept.
+    report: folder for the page of the scores; None: `report-starter` in the run folder.
     overwrite, show: as for `evaluate`.
 
   Returns:
     The content of card.json.
 
   Raises:
-    UserError: trained on other footage; FileExistsError: the output exists.
+    UserError: trained on other footage; FileExistsError: the output or the report exists.
   """
   output = check_output(output, overwrite)
+  report = evaluate.check_output(report or pathlib.Path(workdir, 'report-starter'), overwrite)
   run = load.load(str(workdir), checkpoint)
   if run.config.data.source != 'scenes':
     raise UserError(f'data.source={run.config.data.source}: a starter is made from the built-in '
@@ -56,7 +58,7 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     small = pathlib.Path(part) / 'starter'
     starter.write(small, without_places(folder.read_config(workdir)), weights_of(run), dtype)
     stored = load.load(small)
-    scores = evaluate.evaluate(stored, report or pathlib.Path(part) / 'report', overwrite, show)
+    scores = evaluate.evaluate(stored, report, overwrite, show)
     card = describe(stored, scores, dtype, difference(run, stored))
     files.save_json(small / 'card.json', card)
     files.save_text(small / 'card.md', page(card))
@@ -135,7 +137,8 @@ def page(card):
   networks = ', '.join(f'`{name}` ({count:,} parameters)'
                        for name, count in card['networks'].items())
   rows = card['scores']
-  names = [name for name, value in rows['translated'].items() if isinstance(value, float)]
+  names = [name for name in rows['translated']
+           if not score_names.is_count(name) and not score_names.describes_source(name)]
   kind = 'averages over training' if card['weights'] == 'ema' else 'of the last step'
   table = [f'| | {" | ".join(rows)} |', f'|---|{"---|" * len(rows)}']
   table += [f'| {name} | ' + ' | '.join(_number(row.get(name)) for row in rows.values()) + ' |'

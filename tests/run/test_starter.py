@@ -72,6 +72,7 @@ def test_it_holds_the_networks_that_translate_and_says_how_they_came_about(run, 
   assert card['bytes'] < 2.5 * sum(card['networks'].values()) + 20000   # two bytes a parameter
   page = (made / 'card.md').read_text()
   assert card['about'] in page and '| psnr |' in page and '1 steps' in page
+  assert 'num_identical' not in page and (run / 'report-starter' / 'index.html').is_file()
 
 
 def test_it_stores_the_averages_to_half_precision(run, made):
@@ -172,6 +173,8 @@ def test_it_is_made_from_the_street_alone_and_replaces_nothing_else(run, made, t
   (tmp_path / 'mine.txt').touch()
   with pytest.raises(FileExistsError, match='it holds mine.txt'):
     make_starter.make(run, tmp_path, overwrite=True)
+  with pytest.raises(FileExistsError, match='report-starter/scores.json exists already'):
+    make_starter.make(run, tmp_path / 'new')
   config = folder.read_config(run)
   config.data.source = 'folders'
   (tmp_path / 'run').mkdir()
