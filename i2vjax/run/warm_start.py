@@ -23,7 +23,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State
 from i2vjax.methods import base
-from i2vjax.run import checkpoint, load, starter
+from i2vjax.run import averaging, checkpoint, load, starter
 from i2vjax.run import folder as run_folder
 
 
@@ -54,6 +54,8 @@ def begin(method: base.Method, model: Model, state: State) -> tuple[State, list[
   begun = load.fresh_state(method, model, params)
   statistics = with_statistics(state.model_state, weights.model_state, taken)
   lines = report(source, weights, reasons, model.config)
+  if not taken & set(averaging.names(method)):
+    lines.append('none of them translates: the generators begin anew')
   if config.data.direction != model.config.data.direction:
     lines.append(f'that run has data.direction={config.data.direction}, this one '
                  f'{model.config.data.direction}: its generators lead the other way')

@@ -85,9 +85,14 @@ def test_nothing_that_fits_is_refused_with_the_fields_at_fault(source):
     begun(source, '--config.gen.width=8', '--config.disc.width=8')
 
 
-def test_another_method_may_share_no_network(source):
+def test_another_method_may_share_critics_alone_and_that_is_told(source):
+  _, state, lines = begun(source, config=CUT)
+  assert lines[0].endswith(', step 2: disc_b') and 'gen (not there)' in lines[1]
+  assert equal(state.params['disc_b'], load.load(source).params['disc_b'])
+  assert lines[2] == 'not used, this method has no such networks: disc_a, gen_ab, gen_ba'
+  assert lines[-1] == 'none of them translates: the generators begin anew'
   with pytest.raises(ValueError, match=r'gen \(not there\).*--config.method=cut \(there cyclegan'):
-    begun(source, config=CUT)
+    begun(source, '--config.disc.width=8', config=CUT)
 
 
 def test_the_other_direction_is_told(source):
