@@ -132,7 +132,7 @@ def test_training_begins_there_and_goes_on_without_it(source, tiny, tmp_path, ca
   assert folder.read_config(workdir).train.init_from == str(gone)
   shutil.rmtree(gone)
   assert main.main([*command, begin, '--config.train.steps=2']) == 0
-  assert 'begins' not in capsys.readouterr().out and 'init_from' not in caplog.text
+  assert 'begins at' not in capsys.readouterr().out and 'init_from' not in caplog.text
   assert main.main([*command, '--config.train.steps=3']) == 0   # and without the field
   assert "train.init_from='' is not looked at" in caplog.text
   assert checkpoint.any_in(workdir) and load.load(workdir).step == 3
