@@ -25,6 +25,7 @@ def get_config(variant=None):
   config.backbone = 'auto'                                                  # P: pre-trained ViT
   config.data.update(frames=1, batch=1, load_size=286, crop_size=256, flip=False)   # P batch; C
   config.gen = dict(width=64, blocks=9, down='blur', up='blur')             # P resnet_9blocks; C
+  config.gen.update(kind='resnet', levels=4)   # O: 'unet' of so many halvings, faster on CPUs
   config.disc = dict(
       kind='auto',           # 'token_mlp' with a ViT, 'patchgan' without
       hidden=768, out_channels=1,         # token_mlp: C; O, P has one score p_i per patch (C: 768)

@@ -27,6 +27,7 @@ def get_config(variant=None):
   config.method, config.variant = 'recyclegan', variant or 'default'
   config.data.update(frames=3, batch=1, load_size=286, crop_size=256, flip=False)   # C
   config.gen = dict(width=64, blocks=6, down='stride', up='deconv', dropout=False)  # C scripts
+  config.gen.update(kind='resnet', levels=4)   # O: 'unet' of so many halvings, faster on CPUs
   config.pred = dict(
       kind='unet',           # C scripts; 'prediction' | 'resnet'
       width=64, downs=8,     # unet_256, C

@@ -30,6 +30,7 @@ def get_config(variant=None):
       finetune_no_crop=True,   # C: from where the rate decays, whole images of crop_size
   )
   config.gen = dict(width=64, blocks=9, down='blur', up='blur')             # C
+  config.gen.update(kind='resnet', levels=4)   # O: 'unet' of so many halvings, faster on CPUs
   config.disc = dict(
       kind='auto',           # 'token_mlp' with a ViT, 'patchgan' without
       hidden=768, out_channels=768,       # token_mlp: C

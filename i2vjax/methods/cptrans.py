@@ -37,7 +37,7 @@ from i2vjax.losses import (
 )
 from i2vjax.methods import shared, shared_roma
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import patchgan, resnet
+from i2vjax.networks import generators, patchgan
 
 YEAR = 2023
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
@@ -50,7 +50,7 @@ translate = shared.framewise('gen')
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen': resnet.generator(config, a, b), 'disc_b': shared_roma.critic(config)}
+  return {'gen': generators.generator(config, a, b), 'disc_b': shared_roma.critic(config)}
 
 
 # ---- The step

@@ -23,7 +23,7 @@ from i2vjax.core.state import State, update, weighted
 from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import patchgan, resnet
+from i2vjax.networks import generators, patchgan
 
 YEAR = 2017
 PLAYERS = {'gen': ('gen_ab', 'gen_ba'), 'disc_a': ('disc_a',), 'disc_b': ('disc_b',)}
@@ -40,7 +40,8 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """
   shared.check_identity(config)
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+  return {'gen_ab': generators.generator(config, a, b),
+          'gen_ba': generators.generator(config, b, a),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 
 

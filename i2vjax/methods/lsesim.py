@@ -31,7 +31,7 @@ from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import patchgan, resnet, selfsim_heads, vgg
+from i2vjax.networks import generators, patchgan, selfsim_heads, vgg
 
 YEAR = 2021
 PLAYERS = {'heads': ('heads',), 'disc_b': ('disc_b',), 'gen': ('gen',)}
@@ -44,7 +44,7 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   shared.check_identity(config)
   a, b = config.data.channels_a, config.data.channels_b
   return {'heads': selfsim_heads.SelfSimilarityHeads(config.lsesim.learned),
-          'disc_b': patchgan.discriminator(config, b), 'gen': resnet.generator(config, a, b)}
+          'disc_b': patchgan.discriminator(config, b), 'gen': generators.generator(config, a, b)}
 
 
 def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:

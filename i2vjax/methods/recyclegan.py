@@ -36,7 +36,7 @@ from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import feature_terms, shared, triplets
 from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import DIRECTIONS
-from i2vjax.networks import patchgan, resnet, unet
+from i2vjax.networks import generators, patchgan, unet
 
 YEAR = 2018
 # One optimizer moves generators and predictors, as in the public code.
@@ -54,7 +54,8 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   if a != b and (config.weights.identity or feature_terms.uses_nce(config)):
     raise UserError(f'gen_ab reads frames of both domains, so data.channels_a={a} must equal '
                     f'data.channels_b={b}, unless weights.identity, exs and ins are 0')
-  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+  return {'gen_ab': generators.generator(config, a, b),
+          'gen_ba': generators.generator(config, b, a),
           'pred_a': unet.predictor(config, a), 'pred_b': unet.predictor(config, b),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 

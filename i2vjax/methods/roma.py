@@ -31,7 +31,7 @@ from i2vjax.core.state import State, apply_gradients, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, similarity
 from i2vjax.methods import shared, shared_roma
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import patchgan, resnet, vit
+from i2vjax.networks import generators, patchgan, vit
 
 YEAR = 2022
 PLAYERS = {'gen': ('gen',), 'disc_b': ('disc_b',)}
@@ -47,7 +47,7 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   if shared_roma.critic_kind(config) == 'patchgan':   # `disc.out_channels` are those of the tokens
     critic = patchgan.discriminator(config, config.data.channels_b, out_channels=1)
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen': resnet.generator(config, a, b), 'disc_b': critic}
+  return {'gen': generators.generator(config, a, b), 'disc_b': critic}
 
 
 # ---- The step

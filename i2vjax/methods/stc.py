@@ -45,7 +45,7 @@ from i2vjax.losses import adversarial, perceptual, pixel
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import DIRECTIONS
-from i2vjax.networks import fusion, patchgan, resnet, vgg
+from i2vjax.networks import fusion, generators, patchgan, vgg
 
 YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'fuse_ab', 'fuse_ba'), 'disc': ('disc_a', 'disc_b')}
@@ -64,7 +64,8 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """
   check(config)
   a, b = config.data.channels_a, config.data.channels_b
-  return {'gen_ab': resnet.generator(config, a, b), 'gen_ba': resnet.generator(config, b, a),
+  return {'gen_ab': generators.generator(config, a, b),
+          'gen_ba': generators.generator(config, b, a),
           'fuse_ab': fusion.block(config), 'fuse_ba': fusion.block(config),
           'disc_a': patchgan.discriminator(config, a), 'disc_b': patchgan.discriminator(config, b)}
 

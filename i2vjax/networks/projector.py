@@ -10,6 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.errors import UserError
 from i2vjax.networks import layers, resnet
 
 EPSILON = 1e-7   # added to the norm, as the public code does
@@ -70,8 +71,11 @@ def taps(config):
   """The taps of `config.nce.taps` by their full names, checked; for a generator of `config.gen`.
 
   Raises:
-    UserError: a tap the generator does not have.
+    UserError: a tap the generator does not have, or a generator without taps.
   """
+  if config.gen.get('kind', 'resnet') != 'resnet':
+    raise UserError(f'gen.kind={config.gen.kind!r}: features are compared inside the generator '
+                    '(nce.taps), which takes --config.gen.kind=resnet')
   names = full_names(config)
   resnet.check_taps(names, config.gen.blocks, config.gen.up)
   return names
