@@ -41,6 +41,7 @@ def get_config():
       warmup=0,                      # steps over which the rate grows to lr
   )
   config.train = dict(
+      init_from='',                  # a run folder or 'starter': begin at its weights
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
       steps=0,                       # > 0: so many steps instead of epochs
       per_epoch=0,                   # steps in an epoch of the data: filled in as training starts
@@ -267,6 +268,8 @@ FIELDS = {
     'critic.r1_every': Field('state', at_least=1),
 
     'train.': Field('length'),
+    # A run that goes on keeps what it began with (run/resume.py: with_origin).
+    'train.init_from': Field('state', table='note'),
     'train.epochs': Field('length', at_least=0),
     'train.epochs_decay': Field('length', at_least=0),
     'train.steps': Field('length', at_least=0),

@@ -36,6 +36,7 @@ from i2vjax.run import (
   resume,
   schedules,
   settle,
+  warm_start,
 )
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
@@ -99,11 +100,15 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   settled = settle.settle(config)   # a run that goes on is compared with this one
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
+  settled = resume.with_origin(settled, earlier) if earlier else settled
   method, model = load.assemble(settled)
   per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
+  notes: list[str] = []
+  if earlier is None and settled.train.init_from:
+    state, notes = warm_start.begin(method, model, state)
   workdir.mkdir(parents=True, exist_ok=True)
   total, kept = phases.total_steps(settled, per_epoch), steps_to_keep(settled, per_epoch)
   checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled), kept)
@@ -125,7 +130,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
                 score_fn, kept)
   try:
     with StopOnSignal() as stop:
-      logger.say(describe(settled, state, total))
+      for line in (*notes, describe(settled, state, total)):
+        logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:

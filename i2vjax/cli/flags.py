@@ -35,7 +35,9 @@ class Flag:
 FLAGS = {
     # ---- folders and files
     'workdir': Flag({ALL: 'Run folder.',
-                     'train': 'May be left out, then runs/METHOD-VARIANT.'}),
+                     'train': 'May be left out, then runs/METHOD-VARIANT.',
+                     'translate, evaluate, export': "'starter': the weights that come with "
+                                                    'i2vjax.'}),
     'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
