@@ -18,6 +18,7 @@ def get_config(variant=None):
 
     default  CUT at the published sizes, on scenes
     paper    the same on folders of real data
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     fastcut  FastCUT on scenes; on folders with --config.data.source=folders
     demo     CUT on two CPU cores, a few minutes, 64 pixels, on scenes
   """
@@ -47,10 +48,12 @@ def get_config(variant=None):
     defaults.as_published(config)
   elif variant == 'fastcut':
     fastcut(config)
+  elif variant == 'cptrans-tables':
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut or demo')
+    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut, demo or cptrans-tables')
   return config
 
 

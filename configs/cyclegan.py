@@ -17,6 +17,7 @@ def get_config(variant=None):
 
     default  the paper's sizes, on scenes
     paper    the same on folders of real data
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, a few minutes, 64 pixels, on scenes
   """
   config = defaults.get_config()
@@ -36,10 +37,12 @@ def get_config(variant=None):
   config.train.update(epochs=100, epochs_decay=100)                                # P, C
   if variant == 'paper':
     defaults.as_published(config)
+  elif variant == 'cptrans-tables':
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/cyclegan.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/cyclegan.py:{variant}: choose paper, demo or cptrans-tables')
   return config
 
 

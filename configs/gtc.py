@@ -8,8 +8,10 @@ The paper's table, from the bottom up:
   + local + global   as it is
   + local            --config.disc.residual=false
   video2video        --config.disc.residual=false --config.weights.temporal=0
-  image2image        the same and --config.gen.recurrent=false --config.disc.recurrent=false
-                     --config.data.frames=1 --config.data.stride=1
+  image2image        the word image2image: single frames, and pix2pix's PatchGAN as critic
+
+The critic of the other rows gives one logit for a clip. That of image2image is another one, as in
+the paper, which means pix2pix by it; --config.disc.kind=clip keeps one logit for a frame.
 
 P trains on 903 clips of five frames of DAVIS 2017 without saying how they are cut. `data.stride` is
 the number of frames from one clip to the next: 5 (ours) takes blocks side by side, and a last one
@@ -39,6 +41,8 @@ def get_config(variant=None):
     superres      twice the size
     segmentation  frames to masks
     translate     infrared to visible, on registered clips
+
+    image2image   pix2pix, the lowest row of the paper's table
   """
   config = defaults.get_config()
   config.method, config.variant = 'gtc', variant or 'default'
@@ -56,6 +60,8 @@ def get_config(variant=None):
       norm_first=False,              # C; P's list can be read as True
   )
   config.disc = dict(
+      kind='clip',                   # 'patch': C's 70x70 PatchGAN, of the row image2image
+      layers=3, down='stride',       # of the PatchGAN, C
       width=64, hidden=512,          # C64-C128-C256-C512-RNN, P; hidden: O
       recurrent=True,
       residual=True,                 # the stream that makes consistency global, P
@@ -97,6 +103,14 @@ def paper(config):
   config.flow.stretch = False        # O: made for infrared; of color it would leave the luma
 
 
+def image2image(config):
+  """Pix2pix: single frames without a memory, a critic of patches, no motion."""
+  config.data.update(frames=1, stride=1)
+  config.gen.recurrent = False
+  config.disc.update(kind='patch', recurrent=False, residual=False)
+  config.weights.temporal = 0.0
+
+
 def color(config):
   """Gray to color: `data.train_b` alone."""
   config.data.task = 'color'
@@ -133,5 +147,5 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-WORDS = {'paper': paper, 'demo': demo, 'color': color, 'superres': superres,
-         'segmentation': segmentation, 'translate': translate}
+WORDS = {'paper': paper, 'demo': demo, 'image2image': image2image, 'color': color,
+         'superres': superres, 'segmentation': segmentation, 'translate': translate}

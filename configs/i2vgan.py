@@ -19,6 +19,7 @@ def get_config(variant=None):
 
     default  the paper's sizes, on scenes
     paper    the same on folders of real data
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
 
   Default and paper need the file of VGG-19; `--config.perceptual=none` does without.
@@ -35,7 +36,10 @@ def get_config(variant=None):
   )
   config.disc = dict(width=64, layers=3, down='stride')                             # 70x70, C
   config.init = dict(kind='normal', gain=0.02)                                      # C
-  config.gan = dict(mode='lsgan', pool=0, d_scale=0.5)       # C; P prints the log form ('vanilla')
+  config.gan = dict(
+      mode='lsgan',          # C; Eq. 1 of P is the log form, 'vanilla'
+      g_form='nonsaturating',    # C; 'minimax' with 'vanilla' is Eq. 1 as printed
+      pool=0, d_scale=0.5)       # C
   config.weights = dict(
       adversarial=1.0,
       cycle=10.0,            # lambda_cyc, P
@@ -53,17 +57,21 @@ def get_config(variant=None):
   config.train.update(epochs=35, epochs_decay=35)                     # C
   if variant == 'paper':
     defaults.as_published(config)
+    config.eval.paper_scale = True          # FID / 100, as its tables
+  elif variant == 'cptrans-tables':
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/i2vgan.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/i2vgan.py:{variant}: choose paper, demo or cptrans-tables')
   return config
 
 
 def similarity(config):
   """External and internal similarity."""
   config.nce = dict(
-      taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0'),   # C; ('cut_like',) is O's
+      # C's layers 0 4 8 12 16: the last is up_0 of 6 blocks, res_6 of 9; ('cut_like',) is O's.
+      taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'layer_16'),
       patches=256, tau=0.07,     # C
       width=256, mlp=True,       # P: two layers of 256 units
       train_projection=False,    # C, where they stay random; P implies True
@@ -76,6 +84,7 @@ def perceptual(config):
   config.perceptual = 'vgg'             # P, C
   config.vgg = dict(
       content=1.0, content_taps=('relu4_1',),                                 # C
+      content_norm='l1',     # C; 'l2' is Eq. 5 of P: the squared norm over C H W
       style=100.0,                                                            # C; P 1
       style_taps=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'),     # C
       style_taps_weights=(1 / 32, 1 / 16, 1 / 8, 1.0, 1.0),                   # C

@@ -17,6 +17,7 @@ def get_config(variant=None):
 
     default  FSeSim at the published sizes, on scenes
     paper    the same on folders of real data
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     learned  LSeSim, with heads that learn what to compare, on scenes; on folders with
              --config.data.source=folders
     demo     FSeSim on two CPU cores, a few minutes, 64 pixels, on scenes; no weight file
@@ -58,10 +59,12 @@ def get_config(variant=None):
     defaults.as_published(config)
   elif variant == 'learned':
     learned(config)
+  elif variant == 'cptrans-tables':
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/lsesim.py:{variant}: choose paper, learned or demo')
+    raise ValueError(f'configs/lsesim.py:{variant}: choose paper, learned, demo or cptrans-tables')
   return config
 
 

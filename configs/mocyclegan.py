@@ -22,6 +22,7 @@ def get_config(variant=None):
     default  256 pixels, on scenes
     paper    the same on folders of real data; needs the file of RAFT, small
              (`--config.flow.name=tvl1` does without)
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
   """
   config = defaults.get_config()
@@ -58,21 +59,24 @@ def get_config(variant=None):
   if variant == 'paper':
     defaults.as_published(config)
     config.flow.name = 'raft_small'  # O: trained on the same data as FlowNet
+  elif variant == 'cptrans-tables':
+    config.flow.name = 'raft_small'
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/mocyclegan.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/mocyclegan.py:{variant}: choose paper, demo or cptrans-tables')
   return config
 
 
 def additions(config):
   """What I2V-GAN's terms need; see configs/i2vgan.py for the sources."""
-  config.nce = dict(taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0'), patches=256, tau=0.07,
-                    width=256, mlp=True, train_projection=False)
+  config.nce = dict(taps=('rgb', 'down_0.conv', 'down_1', 'res_2', 'layer_16'), patches=256,
+                    tau=0.07, width=256, mlp=True, train_projection=False)
   config.ins = dict(detach_keys=True)
   config.perceptual = 'none'
-  config.vgg = dict(content=1.0, content_taps=('relu4_1',), style=100.0,
-                    style_taps=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'),
+  config.vgg = dict(content=1.0, content_taps=('relu4_1',), content_norm='l1',
+                    style=100.0, style_taps=('relu1_1', 'relu2_1', 'relu3_1', 'relu4_1', 'relu5_1'),
                     style_taps_weights=(1 / 32, 1 / 16, 1 / 8, 1.0, 1.0), input_norm='raw',
                     width=64)
 

@@ -8,8 +8,9 @@ Visible training frames need class maps, but for 'baseline': 8-bit PNGs of the s
 Cityscapes train ids (255: no class), made by a parser of your choice; frames without a map count as
 without classes. Records (FLIR, KAIST) take such folders too. `data.labels_b_aux`, a second folder
 by a parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the paper,
-and `data.labels_b_denoise` rejects what looks like another class. Thermal frames need none; scenes
-bring theirs. Edge maps may be given as for PearlGAN, by `data.edges_a`, `data.edges_b`.
+and `data.labels_b_denoise`, on in ':paper', rejects what looks like another class: the visible half
+of semantic denoising, as `mining.sdp` is the thermal one. Thermal frames need none; scenes bring
+theirs. Edge maps may be given as for PearlGAN, by `data.edges_a`, `data.edges_b`.
 
 The rows of the paper's ablation (table 5) are words of the variant, each with all above it:
 'baseline', 'sc', 'sdp', 'mgca', 'cgr' (configs/morngan.py:paper-sdp); all is the method itself.
@@ -45,7 +46,8 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'morngan', variant or 'default'
   config.data.update(frames=1, batch=1, load_size=(288, 360), crop_size=256, flip=True)   # C, P
-  config.data.update(edges_a='', edges_b='', labels_b='', labels_b_aux='', labels_b_denoise=False,
+  config.data.update(edges_a='', edges_b='', labels_b='', labels_b_aux='',
+                     labels_b_denoise=False,   # scenes' maps are exact; True in paper and below: P
                      label_classes=19,   # ids 0 to 18 (and 255) in class maps
                      label_noise=0.0)    # scenes: share of regions a made-up parser misses
   config.gen = dict(width=64, blocks_enc=4, blocks_dec=5, attention=False, up_norm='group',
@@ -57,6 +59,7 @@ def get_config(variant=None):
       small_weight=7.0, small_pixels=1024,   # C
       fill=0.95,                       # C; 0: holes in given maps stay, P
       boundary_first=False,            # C; P: as long as S_b trains, so from the first phase on
+      boundary_floor=0.0,              # C; O above 0: least denominator, a share of the pixels
   )
   config.init = dict(kind='normal', gain=0.02)                   # C
   config.gan = dict(pool=50, d_scale=0.5)                        # C
@@ -73,7 +76,7 @@ def get_config(variant=None):
       background_last=False,           # P; True: theta_bg is tested after denoising, C
       sdp='paper',                     # P; 'release': C; 'none'
   )
-  config.memory = dict(use=True, top_k=10)   # C; P leaves k open. Below 0: the least alike
+  config.memory = dict(use=True, top_k=10)   # C; P leaves k open. -10: the slip of C, any ten
   config.aca = dict(
       clusters=4, local=0.9, overall=0.9,                        # P; phi_local, phi_global there
       rounds=20,                       # O; C until it converges
@@ -108,6 +111,7 @@ def paper(config):
   """Folders of prepared frames, 360 x 288, cropped at random and not resized."""
   defaults.as_published(config)
   config.data.resize = 'none'
+  config.data.labels_b_denoise = True                            # P 3.3.2, C
 
 
 def raw(config):
@@ -128,7 +132,9 @@ def kaist(config):
 def literal(config):
   """P where it and C differ."""
   config.weights.update(mono=0.5, temp=0.5)
-  config.start.temp = 1
+  config.start.update(ssim=1, temp=1)
+  config.data.labels_b_denoise = True
+  config.classes.background = (0, 1, 3, 4, 5, 8, 9, 10)   # all that are not of the foreground
   config.seg.update(sizes=(256,), fill=0.0, boundary_first=True)
   config.mining.phase4 = 'both_confident'
   config.aca.every = True
@@ -144,7 +150,7 @@ def release(config):
 
 
 def slips(config):
-  """C to the letter: S_b's confidence is not tested, and the memory gives what is least alike."""
+  """C to the letter: S_b's confidence is not tested, and the memory gives ten arbitrary windows."""
   release(config)
   config.mining.phase3 = 'first_confident'
   config.memory.top_k = -10
@@ -169,9 +175,10 @@ def sdp(config):
 
 
 def sc(config):
-  """Nor semantic denoising: semantic consistency is left."""
+  """Nor semantic denoising, of neither domain: semantic consistency is left."""
   sdp(config)
   config.mining.sdp = 'none'
+  config.data.labels_b_denoise = False
 
 
 def baseline(config):
@@ -193,7 +200,7 @@ def demo(config):
   config.data.scenes.update(camera='driving', weather='clear')
   config.gen.update(width=16, blocks_enc=2, blocks_dec=2)
   config.disc.update(width=16, stages=3)
-  config.seg.update(width=16, sizes=(64,), small_pixels=64)
+  config.seg.update(width=16, sizes=(64,), small_pixels=64, boundary_floor=0.05)
   config.gan.pool = 20
   config.sga.grid = 4
   config.mining.update(theta_fg=0.8, theta_bg=0.9)

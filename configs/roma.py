@@ -20,6 +20,7 @@ def get_config(variant=None):
 
     default  published sizes, on scenes; with a ViT if its file is there, else without
     paper    the same on folders of real data; insists on the ViT
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, a few minutes, 64 pixels, on scenes; no ViT
   """
   config = defaults.get_config()
@@ -60,10 +61,14 @@ def get_config(variant=None):
   if variant == 'paper':
     config.backbone = 'vit'
     defaults.as_published(config)
+    config.eval.paper_scale = True          # FID / 100, as its tables
+  elif variant == 'cptrans-tables':
+    config.backbone = 'vit'
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/roma.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/roma.py:{variant}: choose paper, demo or cptrans-tables')
   return config
 
 

@@ -40,6 +40,7 @@ def get_config(variant=None):
       d_scale=0.5,           # CG
   )
   config.cycle = dict(prev='real')   # P; 'recon': what was led back of the frame before, O
+  config.temporal = dict(directions='both')   # O: P prints Eq. 7 for a to b; 'forward': it alone
   config.weights = dict(
       adversarial=1.0,       # P
       cycle_2d=10.0,         # P

@@ -17,6 +17,7 @@ def get_config(variant=None):
 
     default  the first command's weights, on scenes, 256 pixels square
     paper    the first command (VIPER to Cityscapes) on folders
+    cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     labels   the second, video (a) and label pictures (b), on folders
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
 
@@ -56,10 +57,13 @@ def get_config(variant=None):
     config.data.update(load_size=(286, 542), crop_size=(256, 512))    # C
   elif variant == 'labels':
     labels(config)
+  elif variant == 'cptrans-tables':
+    defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
   elif variant:
-    raise ValueError(f'configs/unsup_recycle.py:{variant}: choose paper, labels or demo')
+    raise ValueError(f'configs/unsup_recycle.py:{variant}: choose paper, labels, demo or '
+                     'cptrans-tables')
   return config
 
 

@@ -41,6 +41,7 @@ def get_config():
       warmup=0,                      # steps over which the rate grows to lr
   )
   config.train = dict(
+      init_from='',                  # a run folder or 'starter': begin at its weights
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
       steps=0,                       # > 0: so many steps instead of epochs
       per_epoch=0,                   # steps in an epoch of the data: filled in as training starts
@@ -80,6 +81,20 @@ def as_published(config):
   config.data.source = 'folders'
   config.data.frames_per_image = 'auto'
   config.train.ema = 0.0
+
+
+def cptrans_tables(config):
+  """A baseline as the tables of CPTrans have it: `:cptrans-tables`, a row beside cptrans.py:paper.
+
+  All are trained there for 100 epochs with nine residual blocks; that the data is the same for all,
+  and that a method whose rate decays in half of its epochs does so in half of these, is ours.
+  """
+  as_published(config)
+  config.data.update(load_size=286, crop_size=256, flip=False, batch=1, finetune_no_crop=False)
+  config.gen.blocks = 9
+  constant = 50 if config.train.epochs_decay else 100
+  config.train.update(epochs=constant, epochs_decay=100 - constant)
+  config.eval.update(kid_degrees=(3, 21), epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)
 
 
 def size(value):
@@ -141,6 +156,7 @@ def evaluation():
   """What `evaluate` computes and how (metrics)."""
   return ml_collections.ConfigDict(dict(
       every=0,                       # steps between scores while training; 0: never
+      epochs=(),                     # checkpoints kept; evaluate: their FID and KID as a curve
       metrics='auto',                # or names: psnr,ssim,lpips,warping,flicker,fid,kid,iou,apce
       max_clips=0,                   # 0: all test clips
       quantize=True,                 # scores of 8-bit frames, as saved files would give
@@ -151,6 +167,7 @@ def evaluation():
       fid_reference='auto',          # 'test_b' | 'train_b', or a folder, glob or video of frames;
                                      # auto: test_b if there is one
       kid_degrees=(3,), kid_subsets=100, kid_subset_size=1000, seed=0,
+      paper_scale=False,             # show FID / 100 too, as I2V-GAN, ROMA and CPTrans print it
       lpips_net='alex',              # 'vgg'
       weights='file',                # 'random': smoke tests of fid, kid and lpips
       classes='scenes',              # of iou: cityscapes, flir, kaist, viper, small, or names
@@ -251,6 +268,8 @@ FIELDS = {
     'critic.r1_every': Field('state', at_least=1),
 
     'train.': Field('length'),
+    # A run that goes on keeps what it began with (run/resume.py: with_origin).
+    'train.init_from': Field('state', table='note'),
     'train.epochs': Field('length', at_least=0),
     'train.epochs_decay': Field('length', at_least=0),
     'train.steps': Field('length', at_least=0),
@@ -269,7 +288,9 @@ FIELDS = {
     'eval.': Field('score', table='same'),
     'eval.every': Field('output', at_least=0),
     'eval.batch': Field('speed', at_least=1),
-    'eval.kid_degrees': Field('score'),   # more of them are more columns of a table
+    'eval.epochs': Field('output'),
+    'eval.paper_scale': Field('output'),
+    'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
 }
 
 

@@ -75,3 +75,25 @@ def test_two_steps_on_scenes(path, tmp_path):
   frames = np.zeros((1, 2, 32, 32, config_of(path).data.channels_a), np.float32)
   _, fake = run.method.translate(run.model, run.params, run.model_state, None, frames)
   assert fake.shape[:4] == (1, 2, 32, 32) and np.isfinite(fake).all()
+
+
+# ---- A table of CPTrans is one `compare`
+
+BASELINES = ('cyclegan', 'recyclegan', 'i2vgan', 'mocyclegan', 'unsup_recycle', 'cut', 'lsesim',
+             'roma')
+
+
+@pytest.mark.parametrize('name', BASELINES)
+def test_baselines_of_cptrans_tables_have_its_blocks_epochs_and_data(name):
+  ours = config_of(ROOT / 'configs/cptrans.py', ':paper')
+  config = config_of(ROOT / f'configs/{name}.py', ':cptrans-tables')
+  assert config.is_locked and config.gen.blocks == ours.gen.blocks == 9
+  assert config.train.epochs + config.train.epochs_decay == 100
+  assert ours.train.epochs + ours.train.epochs_decay == 100
+  differ = {field for field in config.data if config.data[field] != ours.data.get(field)}
+  assert differ <= {'frames'}   # a method's own
+  assert config.train.ema == ours.train.ema == 0.0
+  assert all(config.eval[field] == ours.eval[field] for field in ours.eval)
+  assert (config.get('backbone'), config.perceptual) == (
+      'vit' if name == 'roma' else 'none',
+      'vgg' if name in ('i2vgan', 'lsesim', 'unsup_recycle') else 'none')

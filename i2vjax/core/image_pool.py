@@ -10,6 +10,7 @@ from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from i2vjax.core import ops
+from i2vjax.core.state import sample_keys
 
 Pool = dict[str, jax.Array]
 
@@ -64,4 +65,4 @@ def query(pool: Pool, key: jax.Array, images: jax.Array) -> tuple[Pool, jax.Arra
     entry = jnp.where(filling | swap, image.astype(stored.dtype), stored)
     pool = {'buf': pool['buf'].at[index].set(entry), 'count': pool['count'] + filling}
     return pool, jnp.where(swap, stored.astype(image.dtype), image)
-  return jax.lax.scan(one, pool, (jax.random.split(key, images.shape[0]), images))
+  return jax.lax.scan(one, pool, (sample_keys(key, images.shape[0]), images))

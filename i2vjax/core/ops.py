@@ -7,6 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax.core.state import sample_keys
+
 LUMA = (0.299, 0.587, 0.114)   # ITU-R BT.601
 
 Size = int | Sequence[int]
@@ -222,7 +224,7 @@ def color_jitter(key: jax.Array, frames: jax.Array, *, brightness: float = 0.5,
     for change in jax.random.permutation(order, 4):
       x = jnp.clip(jax.lax.switch(change, changes, x), 0, 1)
     return x
-  return 2 * jax.vmap(one)(jax.random.split(key, len(frames)), (frames + 1) / 2) - 1
+  return 2 * jax.vmap(one)(sample_keys(key, len(frames)), (frames + 1) / 2) - 1
 
 
 def turn_hue(x: jax.Array, turn: float | jax.Array) -> jax.Array:

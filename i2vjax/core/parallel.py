@@ -137,8 +137,9 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def map_step(step: Callable) -> Callable:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
-  Each device gets its share of the batch and its own key for this step; terms and `model_state`
-  come back averaged. The state is donated: never touch the one that was passed in.
+  Each device gets its share of the batch, and all get the same key for this step
+  (`core.state.sample_keys`); terms and `model_state` come back averaged. The state is donated:
+  never touch the one that was passed in.
 
   Returns:
     (state, batch, frozen) -> (state, terms).
@@ -148,7 +149,8 @@ def map_step(step: Callable) -> Callable:
   state_axes = State(**axes)
 
   def body(state, batch, frozen):
-    key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), jax.lax.axis_index(AXIS))
+    # 0: as the first device drew when each had a key of its own; a run of one goes on as before.
+    key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 0)
     state, terms = step(state, batch, frozen, key)
     return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
   return jax.pmap(body, axis_name=AXIS, in_axes=(state_axes, 0, None), out_axes=(state_axes, None),

@@ -12,6 +12,7 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import optax
 from flax import struct
 
@@ -47,6 +48,41 @@ class State(struct.PyTreeNode):
 def name_key(key: jax.Array, name: str) -> jax.Array:
   """Key for `name`: adding a network or a purpose leaves all other draws as they were."""
   return jax.random.fold_in(key, zlib.crc32(name.encode()))
+
+
+def sample_keys(key: jax.Array, count: int) -> jax.Array:
+  """[count] keys, one for each of the samples that this device holds of the batch.
+
+  Samples are numbered through over all devices: what is drawn for a sample does not depend on how
+  many devices share the batch. On one device these are the keys of `jax.random.split`.
+  """
+  numbers = _device() * count + jnp.arange(count)
+  return jax.vmap(jax.random.fold_in, (None, 0))(key, numbers)
+
+
+def device_key(key: jax.Array) -> jax.Array:
+  """A key of this device alone, for draws that belong to no sample of the batch."""
+  return jax.random.fold_in(key, _device())
+
+
+def pooled(x: jax.Array) -> jax.Array:
+  """Mean over the devices of a mapped step; `x` where nothing is mapped.
+
+  For a loss that is a ratio of sums: with the pooled denominator below each device's own numerator,
+  the mean of losses, and of gradients, over the devices is the ratio of the whole batch.
+  """
+  try:
+    return jax.lax.pmean(x, AXIS)
+  except NameError:   # a sample sheet, or a loss by itself: there is one device
+    return x
+
+
+def _device():
+  """Number of this device on the mapped axis; 0 where nothing is mapped."""
+  try:
+    return jax.lax.axis_index(AXIS)
+  except NameError:
+    return 0
 
 
 def init_params(nets: Mapping[str, nn.Module], inputs: Mapping[str, tuple],

@@ -27,10 +27,13 @@ class FrameSource:
   Attributes:
     clips: list of `Clip`, in order; together they cover all frames.
     has_flow: `flow` knows the true motion.
+    knows_hidden: its `forward_visible` and `backward_visible` are 0 where a point is hidden in the
+      other frame; False: they only say where the motion is known.
   """
 
   clips: list[Clip]
   has_flow: bool = False
+  knows_hidden: bool = True
 
   def __len__(self) -> int:
     """Number of frames."""
@@ -55,7 +58,7 @@ class FrameSource:
       (x, y), NaN where the motion is unknown:
       frame_i(p) = frame_i+1(p + forward(p)), frame_i+1(p) = frame_i(p + backward(p)).
       'forward_visible', 'backward_visible': float32 [H, W], 1 where the other frame shows the same
-      point.
+      point (but see `knows_hidden`).
     """
     raise UserError(f'{self!r} knows no motion')
 
@@ -108,6 +111,7 @@ class Wrapper(FrameSource):
 
   def __init__(self, source: FrameSource):
     self.source, self.clips, self.has_flow = source, source.clips, source.has_flow
+    self.knows_hidden = source.knows_hidden
 
   def __len__(self) -> int:
     return len(self.source)

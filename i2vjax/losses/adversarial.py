@@ -63,9 +63,9 @@ def generator_patch_losses(logits: jax.Array, mode: str, form: str = 'nonsaturat
   return -patch_losses(logits, False, mode)
 
 
-def generator_loss(score: jax.Array, mode: str) -> jax.Array:
-  """Mean over all elements of `score` (of fakes) of the loss towards 'real'."""
-  return jnp.mean(patch_losses(score, True, mode))
+def generator_loss(score: jax.Array, mode: str, form: str = 'nonsaturating') -> jax.Array:
+  """Mean over all elements of `score` (of fakes) of `generator_patch_losses`."""
+  return jnp.mean(generator_patch_losses(score, mode, form))
 
 
 def discriminator_loss(real_score: jax.Array, fake_score: jax.Array, mode: str) -> jax.Array:

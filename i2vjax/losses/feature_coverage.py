@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.state import sample_keys
 from i2vjax.losses import feature_clusters
 
 
@@ -65,7 +66,7 @@ def of_batch(real: jax.Array, fake: jax.Array, labels_real: jax.Array, labels_fa
 
   def one_pair(real, fake, labels_real, labels_fake, key):
     return collaborative(real, fake, labels_real, labels_fake, groups, key, **rest)
-  return jnp.mean(jax.vmap(one_pair)(real, fake, *labels, jax.random.split(key, len(real))))
+  return jnp.mean(jax.vmap(one_pair)(real, fake, *labels, sample_keys(key, len(real))))
 
 
 def reduced(labels: jax.Array, size: tuple[int, int]) -> jax.Array:

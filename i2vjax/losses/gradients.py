@@ -5,6 +5,7 @@ import jax.numpy as jnp
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
+from i2vjax.core.state import sample_keys
 
 
 def total_variation(x: jax.Array) -> jax.Array:
@@ -66,4 +67,4 @@ def alignment(key: jax.Array, edges: jax.Array, steep: jax.Array, grid: int = 8,
     e, g = jax.lax.dynamic_slice(e, corner, side), jax.lax.dynamic_slice(g, corner, side)
     missing = jnp.sum(jax.nn.relu(threshold * e - g / jnp.max(g)))
     return jnp.any(has_edge) * missing / (jnp.sum(e) + 1)
-  return jnp.mean(jax.vmap(one_sample)(jax.random.split(key, len(edges)), edges, steep))
+  return jnp.mean(jax.vmap(one_sample)(sample_keys(key, len(edges)), edges, steep))

@@ -6,7 +6,10 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.losses import pixel
+
+NORMS = {'l1': pixel.l1, 'l2': pixel.mse}   # of the content distance
 
 
 def gram(features: jax.Array) -> jax.Array:
@@ -55,17 +58,27 @@ def standardized_distance(x: jax.Array, y: jax.Array) -> jax.Array:
   return jnp.mean(jnp.square(standardize(x) - standardize(y)))
 
 
-def content_distance(x: Sequence[jax.Array], y: Sequence[jax.Array]) -> jax.Array:
-  """Sum over layers of mean |x_l - y_l| (public I2V-GAN code, which takes only relu4_1).
+def content_distance(x: Sequence[jax.Array], y: Sequence[jax.Array],
+                     norm: str = 'l1') -> jax.Array:
+  """Sum over layers l of a distance of features.
+
+  'l1': mean |x_l - y_l| (public I2V-GAN code, which takes only relu4_1). 'l2': |x_l - y_l|^2 /
+  (C h w), the squared norm that the paper prints (I2V-GAN Eq. 5), mean over images.
 
   Args:
     x: [[B, h_l, w_l, C_l] for each layer l].
     y: same shapes, of the target.
+    norm: one of `NORMS`.
 
   Returns:
     Scalar.
+
+  Raises:
+    UserError: another norm.
   """
-  return sum(pixel.l1(a, b) for a, b in zip(x, y, strict=True))
+  if norm not in NORMS:
+    raise UserError(f'vgg.content_norm={norm!r}: choose one of {", ".join(NORMS)}')
+  return sum(NORMS[norm](a, b) for a, b in zip(x, y, strict=True))
 
 
 def style_distance(x: Sequence[jax.Array], y: Sequence[jax.Array],
@@ -89,7 +102,7 @@ def style_distance(x: Sequence[jax.Array], y: Sequence[jax.Array],
 
 def distance(x: Mapping[str, jax.Array], y: Mapping[str, jax.Array], *, content: float,
              content_taps: Sequence[str], style: float, style_taps: Sequence[str],
-             style_taps_weights: Sequence[float]) -> jax.Array:
+             style_taps_weights: Sequence[float], content_norm: str = 'l1') -> jax.Array:
   """The perceptual part of I2V-GAN's VL: content * content_distance + style * style_distance.
 
   Args:
@@ -99,6 +112,7 @@ def distance(x: Mapping[str, jax.Array], y: Mapping[str, jax.Array], *, content:
       scaled differently. A part of weight 0 is not computed.
     content_taps, style_taps: names of the taps compared.
     style_taps_weights: w_l of each style tap.
+    content_norm: of `content_distance`.
 
   Returns:
     Scalar, 0 with a finite gradient where x = y.
@@ -107,7 +121,8 @@ def distance(x: Mapping[str, jax.Array], y: Mapping[str, jax.Array], *, content:
     return [features[tap] for tap in taps]
   total = jnp.zeros(())
   if content:
-    total += content * content_distance(select(x, content_taps), select(y, content_taps))
+    total += content * content_distance(select(x, content_taps), select(y, content_taps),
+                                        content_norm)
   if style:
     total += style * style_distance(select(x, style_taps), select(y, style_taps),
                                     style_taps_weights)

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core.state import pooled
 from i2vjax.losses.segmentation import IGNORE
 
 
@@ -86,7 +87,8 @@ def shares(labels: jax.Array, count: int, truth: jax.Array | None = None) -> dic
   if truth is None:
     return figures
   compared = (labels != IGNORE) & (truth != IGNORE)
-  right = jnp.sum(compared & (labels == truth)) / jnp.maximum(jnp.sum(compared), 1)
+  total = pooled(jnp.sum(compared).astype(jnp.float32))
+  right = jnp.sum(compared & (labels == truth)) / jnp.where(total > 0, total, 1)
   return figures | {'mined/precision': right}
 
 

@@ -1,6 +1,9 @@
 """Losses of networks that predict the class of every pixel.
 
 `rare_weights` and `boundary` are those of MornGAN, for noisy labels and unbalanced classes.
+
+Losses here are ratios over a whole batch. Where devices share it, what they divide by is pooled
+(`core.state.pooled`): the mean over devices is then the loss of the batch.
 """
 
 import jax
@@ -9,6 +12,7 @@ import numpy as np
 import optax
 
 from i2vjax.core.class_names import IGNORE
+from i2vjax.core.state import pooled
 
 
 def rare_weights(labels: jax.Array, classes: int, pixels: int = 1024,
@@ -16,7 +20,7 @@ def rare_weights(labels: jax.Array, classes: int, pixels: int = 1024,
   """[K] weights of classes: `weight` for those with fewer than `pixels` pixels per image, else 1.
 
   As in the public MornGAN code. A class without a pixel gets the weight too, which has no effect.
-  Counted over the images of one device.
+  Counted over the images of all devices.
 
   Args:
     labels: [N, H, W] ids; 255 counts for no class.
@@ -25,21 +29,24 @@ def rare_weights(labels: jax.Array, classes: int, pixels: int = 1024,
     weight: of rare classes.
   """
   counts = jnp.sum(labels[..., None] == jnp.arange(classes), axis=(0, 1, 2))
-  return jnp.where(counts < pixels * len(labels), weight, 1.0)
+  return jnp.where(pooled(counts.astype(jnp.float32)) < pixels * len(labels), weight, 1.0)
 
 
-def boundary(logits: jax.Array, labels: jax.Array, ignore: int = IGNORE) -> jax.Array:
+def boundary(logits: jax.Array, labels: jax.Array, ignore: int = IGNORE,
+             floor: float = 0.0) -> jax.Array:
   """Difference between the borders of predicted classes and those of the labels.
 
     sum |edge(T) - edge(softmax)| / sum edge(T),    edge(X) = |X - mean of X over 3 x 3 pixels|
 
   T is one-hot, zero where there is no label; outside of the frame everything is zero. Sums run over
-  pixels, classes and images (public MornGAN code).
+  pixels, classes and images (public MornGAN code). With few labels the denominator goes to 0 and
+  the loss explodes, since edges of predictions count everywhere: `floor` bounds it below (ours).
 
   Args:
     logits: [N, H, W, K].
     labels: [N, H, W] ids.
     ignore: id of pixels without a class.
+    floor: least denominator, as a share of the pixels of all images; 0: no bound, as published.
 
   Returns:
     Scalar; 0 where the labels have no edge.
@@ -47,9 +54,10 @@ def boundary(logits: jax.Array, labels: jax.Array, ignore: int = IGNORE) -> jax.
   classes = logits.shape[-1]
   labeled = (labels != ignore)[..., None]
   truth = edges(jax.nn.one_hot(labels, classes) * labeled)
-  total = jnp.sum(truth)
+  total = pooled(jnp.sum(truth))
   gap = jnp.sum(jnp.abs(truth - edges(jax.nn.softmax(logits.astype(jnp.float32), axis=-1))))
-  return jnp.where(total > 0, gap / jnp.where(total > 0, total, 1), 0.0)
+  least = jnp.maximum(total, floor * labels.size)
+  return jnp.where(total > 0, gap / jnp.where(total > 0, least, 1), 0.0)
 
 
 def edges(x: jax.Array) -> jax.Array:
@@ -96,5 +104,5 @@ def cross_entropy(logits: jax.Array, truth: jax.Array, weights: jax.Array,
   target = jnp.where(labeled, truth, 0).astype(jnp.int32)
   weight = labeled * jnp.asarray(weights)[target]
   entropy = optax.softmax_cross_entropy_with_integer_labels(logits, target)
-  total = jnp.sum(weight)
+  total = pooled(jnp.sum(weight))
   return jnp.sum(entropy * weight) / jnp.where(total > 0, total, 1)

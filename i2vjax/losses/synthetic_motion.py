@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
+from i2vjax.core.state import sample_keys
 
 NORMS = ('mse', 'l1', 'pixel_l2', 'frobenius')
 ZOOM_TABLE, ZOOM_STEP = 600, 0.01   # entries -3.00, -2.99, ... of the zoom (public code)
@@ -38,9 +39,14 @@ def smooth_motion(key: jax.Array, amount: jax.Array, size: tuple[int, int], *, s
   Returns:
     [B, H, W, 2] pixels, [..., 0] to the right, [..., 1] down, without gradient.
   """
-  noise = jax.random.normal(key, (amount.shape[0], *(cells or size), 2))
+  noise = normal(key, amount.shape[0], (*(cells or size), 2))
   noise = ops.resize(noise, size) if cells else noise
   return jax.lax.stop_gradient(smooth(amount * noise + offset))
+
+
+def normal(key: jax.Array, count: int, shape: tuple[int, ...]) -> jax.Array:
+  """Normal noise [count, *shape], each sample from a key of its own (`core.state.sample_keys`)."""
+  return jax.vmap(lambda key: jax.random.normal(key, shape))(sample_keys(key, count))
 
 
 def move(frames: jax.Array, flow: jax.Array) -> jax.Array:
@@ -61,9 +67,9 @@ def add_noise(key: jax.Array, frames: jax.Array, std: float, spread: float = 0.0
   if not std:
     return frames
   if spread:
-    size = jax.random.uniform(jax.random.fold_in(key, 1), (len(frames), 1, 1, 1))
-    std = std * (1 + spread * size)
-  return frames + std * jax.random.normal(key, frames.shape)
+    keys = sample_keys(jax.random.fold_in(key, 1), len(frames))
+    std = std * (1 + spread * jax.vmap(lambda key: jax.random.uniform(key, (1, 1, 1)))(keys))
+  return frames + std * normal(key, len(frames), frames.shape[1:])
 
 
 # ---- Motion of the whole frame (Unsupervised Recycle-GAN)
@@ -90,7 +96,8 @@ def drift(key: jax.Array, count: int, size: tuple[int, int], *, motion: float = 
   if scale:
     return zoom(key, count, size, scale=scale)
   far = round(shift * ratio)
-  offset = jax.random.randint(shift_key, (count, 1, 1, 2), -far, far + 1).astype(jnp.float32)
+  offset = jax.vmap(lambda key: jax.random.randint(key, (1, 1, 2), -far, far + 1))(
+      sample_keys(shift_key, count)).astype(jnp.float32)
   width = max(1, round(cell * ratio))
   amount = jnp.full((count, 1, 1, 1), motion * ratio)
   return smooth_motion(noise_key, amount, size, smooth=lambda x: box_blur(x, width), offset=offset,
@@ -115,12 +122,14 @@ def zoom(key: jax.Array, count: int, size: tuple[int, int], *, scale: float) -> 
     [B, H, W, 2] pixels, without gradient.
   """
   ratio, keys = size[0] / 256, jax.random.split(key, 3)
-  c = jax.random.uniform(keys[0], (count, 1, 1), minval=-scale, maxval=scale)
+  c = jax.vmap(lambda key: jax.random.uniform(key, (1, 1), minval=-scale, maxval=scale))(
+      sample_keys(keys[0], count))
 
   def along(key, side):
     step = min(1 / ratio, (ZOOM_TABLE - 1) / max(side - 1, 1))
     room = ZOOM_TABLE - 1 - math.ceil(step * (side - 1) - 1e-6)
-    first = jax.random.randint(key, (count, 1), 0, room + 1)
+    first = jax.vmap(lambda key: jax.random.randint(key, (1,), 0, room + 1))(
+        sample_keys(key, count))
     return ratio * ZOOM_STEP * (first + step * jnp.arange(side) - ZOOM_TABLE // 2)
   x, y = along(keys[1], size[1])[:, None, :], along(keys[2], size[0])[:, :, None]
   return jax.lax.stop_gradient(jnp.stack(jnp.broadcast_arrays(c * x, c * y), axis=-1))

@@ -59,7 +59,8 @@ class Method(Protocol):
       state: params, optimizer states, `model_state`, `device_state` of this device; `state.step` is
         the number of steps done.
       batch: {'a': [B, T, H, W, C], 'b': ...} and the fields asked for by `batch_fields`.
-      key: for this step and device.
+      key: for this step, the same on all devices. What is drawn for each sample takes
+        `core.state.sample_keys`, so that it does not depend on who holds the sample.
 
     Returns:
       (state, {term: scalar}). Terms of weight 0 are neither computed nor returned.

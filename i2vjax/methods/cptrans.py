@@ -27,7 +27,15 @@ from ml_collections import ConfigDict
 
 from i2vjax.core import ops
 from i2vjax.core.model import Model
-from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
+from i2vjax.core.state import (
+  State,
+  apply_gradients,
+  name_key,
+  pooled,
+  sample_keys,
+  update,
+  weighted,
+)
 from i2vjax.losses import (
   adversarial,
   patch_gradients,
@@ -143,8 +151,10 @@ def content_weights(model, params, real, fake, key):
   w = patch_gradients.weights(delta, chosen, co.lambda_inc)
   w_real, w_fake = w[:-num_fake], w[-num_fake:]
   rich_weight = jnp.sum(w_fake * chosen[-num_fake:])
-  logged = {f'co/delta_q{q}': jnp.quantile(delta[-num_fake:], q / 100) for q in (10, 50, 90)}
-  logged |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich_weight / jnp.sum(w_fake),
+  of_image = delta[-num_fake:].reshape(num_fake, -1)   # quantiles of each image, their mean
+  logged = {f'co/delta_q{q}': jnp.mean(jnp.quantile(of_image, q / 100, axis=1))
+            for q in (10, 50, 90)}
+  logged |= {'co/w_mean': jnp.mean(w_fake), 'co/share': rich_weight / pooled(jnp.sum(w_fake)),
              'co/delta_error': jnp.mean(error)}
   return w_real if co.enabled else None, w_fake, logged
 
@@ -192,8 +202,9 @@ def gradient_cosine(model, params, features, num_fake, key):
   count = len(critic_in)
   image = jnp.arange(count)
   label = (image < count - num_fake).astype(jnp.float32)
-  # Translated images have the first keys: theirs are the same with and without real ones.
-  keys = jax.random.split(key, count)[(image + num_fake) % count]
+  # Translated images have a number of keys that is the same with and without real ones.
+  parts = [sample_keys(name_key(key, 'real'), count - num_fake), sample_keys(key, num_fake)]
+  keys = jnp.concatenate(parts)
   delta, error = jax.lax.map(lambda inputs: of_image(*inputs), (critic_in, label, keys))
   grid = jax.eval_shape(functools.partial(scores, model), params, features).shape[:3]
   return delta.reshape(grid), error
@@ -211,7 +222,8 @@ def content_motion(config, w_fake, frames, key):
   """F = Smooth(Normalize(w~) gamma z), a constant, and |F| to log.
 
   Returns:
-    ([B, H, W, 2] pixels, or None without CTN; {name: pixels}, the largest that of this device).
+    ([B, H, W, 2] pixels, or None without CTN; {name: pixels}: means over the frames of the mean
+    and of the largest in each).
   """
   ctn = config.ctn
   if not config.weights.ctn:
@@ -220,7 +232,8 @@ def content_motion(config, w_fake, frames, key):
       name_key(key, 'motion'), w_fake, frames.shape[1:3], gamma=ctn.gamma, sigma=ctn.sigma,
       normalize=ctn.normalize, upsample=ctn.upsample, smooth=ctn.smooth, unit_gain=ctn.unit_gain)
   length = jnp.linalg.norm(flow, axis=-1)
-  return flow, {'ctn/flow_mean': jnp.mean(length), 'ctn/flow_max': jnp.max(length)}
+  longest = jnp.max(length, axis=(1, 2))
+  return flow, {'ctn/flow_mean': jnp.mean(length), 'ctn/flow_max': jnp.mean(longest)}
 
 
 def commutation(config, generate, x, fake, flow, key):

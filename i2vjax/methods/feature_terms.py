@@ -64,6 +64,7 @@ def perceptual_distances(model, real, pairs):
       functools.partial(model.apply, model.frozen, 'vgg19'),
       [(image, (x, i)) for x, i, image in pairs],
       {(x, i): real[x][i] for x, i in frames},
+      content_norm=config.vgg.get('content_norm', 'l1'),   # older runs lack it
       **{field: config.vgg[field] for field in VL_FIELDS})
 
 

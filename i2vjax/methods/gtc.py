@@ -40,7 +40,7 @@ from i2vjax.flow import estimate, visibility
 from i2vjax.losses import adversarial, pixel, temporal_residuals
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import layers, recurrent
+from i2vjax.networks import layers, patchgan, recurrent
 
 YEAR = 2018
 PLAYERS = {'disc': ('disc',), 'gen': ('gen',)}
@@ -48,11 +48,13 @@ INFERENCE_NETWORKS = ('gen',)
 
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
-  """The recurrent U-Net and the two-stream critic of clips.
+  """The recurrent U-Net and the two-stream critic of clips; or, for the row image2image of the
+  paper's table, pix2pix's PatchGAN on single frames (`disc.kind='patch'`; with instance norm, which
+  on one frame is its batch norm).
 
   Raises:
-    UserError: a crop that cannot be halved so often, residuals of single frames, or an unknown
-      norm.eval.
+    UserError: a crop that cannot be halved so often, residuals of single frames, an unknown
+      norm.eval, or what a PatchGAN cannot have.
   """
   gen, disc, data = config.gen, config.disc, config.data
   recurrent.check_size(ops.hw(data.crop_size), gen.levels)
@@ -61,13 +63,32 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
                      '--config.weights.temporal=0 --config.disc.residual=false')
   if config.norm.eval not in ('running', 'batch'):
     raise UserError(f"norm.eval={config.norm.eval!r}: choose 'running' or 'batch'")
+  check_critic(config)
   rest = dict(axis=AXIS if config.norm.sync else None, hidden_act=gen.hidden_act,
               kernel_init=layers.initializer(config.init), dtype=layers.compute_dtype(config))
   return {
       'gen': recurrent.RecurrentUNet(
           data.channels_b, gen.width, gen.levels, gen.hidden, recurrent=gen.recurrent,
           dropout=gen.dropout, norm_first=gen.norm_first, remat=config.remat, **rest),
-      'disc': recurrent.ClipCritic(disc.width, disc.hidden, recurrent=disc.recurrent, **rest)}
+      'disc': patchgan.discriminator(config, data.channels_b) if on_patches(config) else
+              recurrent.ClipCritic(disc.width, disc.hidden, recurrent=disc.recurrent, **rest)}
+
+
+def on_patches(config):
+  """True if the critic is a PatchGAN on single frames; runs older than the choice have none."""
+  return config.disc.get('kind', 'clip') == 'patch'
+
+
+def check_critic(config):
+  """Refuse a kind of critic that is not known, and what a PatchGAN cannot have."""
+  if config.disc.get('kind', 'clip') not in ('clip', 'patch'):
+    raise UserError(f"disc.kind={config.disc.kind!r}: choose 'clip' or 'patch'")
+  if on_patches(config) and config.disc.residual:
+    raise UserError("disc.kind='patch' judges single frames, which have no residuals: set "
+                    '--config.disc.residual=false')
+  if on_patches(config) and (config.critic.r1 or config.critic.augment):
+    raise UserError("disc.kind='patch' sees a frame beside its input, which critic.r1 and "
+                    'critic.augment do not know: set --config.critic.r1=0 --config.critic.augment=')
 
 
 def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
@@ -128,9 +149,14 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
 
 
 def critic_inputs(config, a, frames, residuals):
-  """(frames, beside their input if `disc.conditional`; their residuals, or None)."""
+  """(frames, beside their input if `disc.conditional`; their residuals, or None).
+
+  Of a PatchGAN the frames alone, [B * T, H, W, C].
+  """
   if config.disc.conditional:
     frames = jnp.concatenate([frames, a], axis=-1)
+  if on_patches(config):
+    return (ops.fold(frames),)
   return frames, residuals if config.disc.residual else None
 
 

@@ -260,7 +260,8 @@ def class_terms(model, params, real, outputs, labels, key):
     return seg_losses.cross_entropy(scores, ids, weights)
 
   def boundary():
-    return seg_losses.boundary(logits('seg_b', 'real_b', True), labels_b)
+    return seg_losses.boundary(logits('seg_b', 'real_b', True), labels_b,
+                               floor=config.seg.get('boundary_floor', 0.0))
 
   def aca():
     return feature_coverage.of_batch(outputs['code']['b'], outputs['again']['b'], labels_b,

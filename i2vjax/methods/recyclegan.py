@@ -112,10 +112,16 @@ def translations(model, params, real, key):
 
 
 def adversarial_terms(model, params, outputs):
-  """gan(D_x(x'i), real) summed over three frames; that of predicted real frames is optional."""
+  """gan(D_x(x'i), real) summed over three frames; that of predicted real frames is optional.
+
+  `gan.g_form`, of I2V-GAN alone: 'minimax' is its Eq. 1 as printed.
+  """
+  gan = model.config.gan
+
   def term(x, images):
     scores = model.apply(params, f'disc_{x}', jnp.concatenate(images))
-    return len(images) * adversarial.generator_loss(scores, model.config.gan.mode)
+    return len(images) * adversarial.generator_loss(
+        scores, gan.mode, gan.get('g_form', 'nonsaturating'))
   # The second is off as published, although the critics are trained on these images as fakes.
   return {
       'adversarial': lambda: sum(term(x, outputs[x]['fake']) for x in 'ab'),

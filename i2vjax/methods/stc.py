@@ -12,7 +12,8 @@ The way back uses the same flow. What it moves is the real frame before, as prin
 
   h_t = I'(y_t)   q_t = W(x_{t-1}, f_t)   m'_t = F'(|h_t - q_t|)   r_t = m'_t q_t + (1 - m'_t) h_t
 
-  L = sum over both directions of
+  L = sum over both directions (Eq. 7 is printed for one; in both it is our choice, see
+      `temporal.directions`) of
         gan(D(y_1), real) + mean_t>1 gan(D(y_t), real)                 adversarial     Eq. 3
     + 10  |h_1 - x_1|                                                         cycle_2d  Eq. 4
     + 10  mean_t>1 |r_t - x_t|                                                cycle_3d  Eq. 5
@@ -54,7 +55,7 @@ device_state = image_pool.of_both_domains   # empty as the paper has none
 batch_fields = estimate.batch_fields        # known flow, where `flow.name` takes it
 BACK = ('cycle_2d', 'cycle_3d')   # terms that look at the way back
 CHOICES = {'fuse.kind': ('learned', 'average', 'mask'), 'fuse.input': ('abs', 'signed'),
-           'cycle.prev': ('real', 'recon')}
+           'cycle.prev': ('real', 'recon'), 'temporal.directions': ('both', 'forward')}
 
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
@@ -74,8 +75,9 @@ def check(config):
   """Refuse unknown choices, and windows of single frames."""
   for field, choices in CHOICES.items():
     block, name = field.split('.')
-    if config[block][name] not in choices:
-      raise UserError(f'{field}={config[block][name]!r}: choose one of {", ".join(choices)}')
+    value = config.get(block, {}).get(name, choices[0])   # a block that older runs lack
+    if value not in choices:
+      raise UserError(f'{field}={value!r}: choose one of {", ".join(choices)}')
   if config.data.frames < 2:
     raise UserError(f'data.frames={config.data.frames}: this method is trained on frames in a '
                     'row, set --config.data.frames=3')
@@ -124,7 +126,7 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
         'cycle_2d': lambda: sum(pixel.l1(clips[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
         'cycle_3d': lambda: sum(pixel.l1(clips[x]['again'], real[x][:, 1:]) for x in 'ab'),
         **content_term(model, fake, real),
-        'temporal': lambda: sum(temporal_term(clips[x], motion[x]) for x in 'ab'),
+        'temporal': lambda: sum(temporal_term(clips[x], motion[x]) for x in kept_steady(config)),
     }, config.weights)
     fakes = {y: ops.fold(fake[x]) for x, y in DIRECTIONS}   # by the domain they look like
     return total, (terms | figures(clips, motion), fakes)
@@ -267,6 +269,11 @@ def content_term(model, fake, real):
     pairs = zip(features(fake), features(real), strict=True)
     return sum(distance(y[:, :1], x[:, :1]) + distance(y[:, 1:], x[:, 1:]) for y, x in pairs)
   return {'content': content}
+
+
+def kept_steady(config):
+  """Domains whose translations have the temporal term: a, of the direction in use, or both."""
+  return 'ab' if config.get('temporal', {}).get('directions', 'both') == 'both' else 'a'
 
 
 def temporal_term(clips, motion):

@@ -115,8 +115,7 @@ class AtrousSegmenter(nn.Module):
   def classify(self, h, key=None):
     """Features [B, H, W, 4 width] -> logits [B, H, W, K]; with a key, by dropout."""
     if key is not None and self.dropout:
-      mask = jax.random.bernoulli(key, 1 - self.dropout, h.shape)
-      h = jnp.where(mask, h / (1 - self.dropout), 0)
+      h = layers.dropped(key, h, self.dropout)
     return self.head(h).astype(jnp.float32)
 
 

@@ -5,6 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
+from i2vjax.core.state import sample_keys
 
 EPSILON = 1e-5   # instance norm, as PyTorch; it matters for the small values after 'xavier'
 
@@ -33,6 +34,35 @@ def compute_dtype(config):
   if config.compute not in types:
     raise UserError(f'compute={config.compute!r}: choose one of {", ".join(types)}')
   return types[config.compute]
+
+
+class Dropout(nn.Module):
+  """A share `rate` of values becomes 0, the rest grows by 1 / (1 - rate), in each sample by itself.
+
+  Acts where the call is given an rng named 'dropout'. Unlike flax's, samples draw by their own keys
+  (`core.state.sample_keys`), so that devices that share a batch drop what one would.
+
+  Attributes:
+    rate: from 0 to below 1.
+    once: along the first axis behind the batch one draw serves all.
+  """
+
+  rate: float
+  once: bool = False
+
+  @nn.compact
+  def __call__(self, x):
+    """[B, ...] -> the same."""
+    if not self.has_rng('dropout'):
+      return x
+    return dropped(self.make_rng('dropout'), x, self.rate, self.once)
+
+
+def dropped(key, x, rate, once=False):
+  """x [B, ...] after a dropout; see `Dropout`."""
+  shape = (1, *x.shape[2:]) if once else x.shape[1:]
+  keep = jax.vmap(lambda key: jax.random.bernoulli(key, 1 - rate, shape))(sample_keys(key, len(x)))
+  return jnp.where(keep, x / (1 - rate), 0)
 
 
 def normalize(x):

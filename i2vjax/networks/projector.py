@@ -84,15 +84,18 @@ def taps(config):
 def full_names(config):
   """`config.nce.taps` with full names, whether or not the generator has them.
 
-  Three names depend on the generator: 'res_mid' is the middle residual block (res_2 of 6, res_4 of
-  9), 'up_0' is 'up_0.blur' or 'up_0.conv' according to `gen.up`, 'cut_like' the five taps of CUT
-  with the middle block last (ours: I2V-GAN's list has the layer numbers of CUT, the last of which
-  is a decoder layer in its generator).
+  Four names depend on the generator: 'res_mid' is the middle residual block (res_2 of 6, res_4 of
+  9), 'up_0' is 'up_0.blur' or 'up_0.conv' according to `gen.up`, 'layer_16' the layer that has this
+  number in public I2V-GAN code: res_6 (res_4 behind halvings by blur), or up_0 where the generator
+  has no such block, as with its 6. 'cut_like' are the five taps of CUT with the middle block last
+  (ours: I2V-GAN's list has the layer numbers of CUT).
   """
   gen, names = config.gen, []
-  middle = f'res_{(gen.blocks - 1) // 2}'
+  middle, up = f'res_{(gen.blocks - 1) // 2}', f'up_0.{upsampling(gen.up)}'
+  sixteenth = 4 if gen.down == 'blur' else 6
   relative = {
-      'res_mid': (middle,), 'up_0': (f'up_0.{upsampling(gen.up)}',),
+      'res_mid': (middle,), 'up_0': (up,),
+      'layer_16': (f'res_{sixteenth}' if gen.blocks > sixteenth else up,),
       'cut_like': ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', middle)}
   for name in config.nce.taps:
     names += relative.get(name, (name,))

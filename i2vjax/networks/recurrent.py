@@ -147,8 +147,7 @@ class RecurrentUNet(nn.Module):
     for k in reversed(range(self.levels)):
       h = stage(widths[k], up=True, axis=self.axis, name=f'up_{k}', **rest)(h, moments)
       if self.dropout and k >= self.levels - 3:
-        drop = nn.Dropout(self.dropout, (1,), deterministic=not self.has_rng('dropout'))
-        h = ops.fold(drop(ops.unfold(h, T)))
+        h = ops.fold(layers.Dropout(self.dropout, once=True)(ops.unfold(h, T)))
       h = nn.relu(h)
       h = jnp.concatenate([h, down[k - 1]], axis=-1) if k else h
     h = Conv(self.out_channels, 3, name='head', **rest)(h)

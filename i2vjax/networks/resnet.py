@@ -76,7 +76,7 @@ class Residual(nn.Module):
     second = Conv(self.features, 3, pad='reflect', name='conv_1', **rest)
     y = nn.relu(layers.instance_norm(first(x)))
     if self.dropout:
-      y = nn.Dropout(0.5, deterministic=not self.has_rng('dropout'))(y)
+      y = layers.Dropout(0.5)(y)
     return x + layers.instance_norm(second(y))
 
 

@@ -59,7 +59,7 @@ class UNetPredictor(nn.Module):
       if k:
         h = layers.instance_norm(h)
         if self.dropout and 4 <= k <= n - 2:
-          h = nn.Dropout(0.5, deterministic=not self.has_rng('dropout'))(h)
+          h = layers.Dropout(0.5)(h)
         h = jnp.concatenate([down[k - 1], h], axis=-1)
     return jnp.tanh(h.astype(jnp.float32))
 

@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from i2vjax.core import diff_augment, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
-from i2vjax.core.state import State, name_key, update
+from i2vjax.core.state import State, device_key, name_key, update
 from i2vjax.losses import gradient_penalty
 from i2vjax.networks import patchgan
 
@@ -23,14 +23,15 @@ def with_views(model: Model, key: jax.Array) -> Model:
   """The model whose critics see frames under random changes (`critic.augment`).
 
   A critic's real and translated frames are changed by draws of the same key: row by row alike where
-  they come in calls of their own, each by its own where they come in one.
+  they come in calls of their own, each by its own where they come in one. Rows of such calls are
+  no samples, so each device draws for itself: here two devices do not give what one gives.
   """
   names = diff_augment.kinds(model.config.critic.augment)
   if not names:
     return model
 
   def view(network, frames):
-    return diff_augment.augment(name_key(key, f'view of {network}'), frames, names)
+    return diff_augment.augment(name_key(device_key(key), f'view of {network}'), frames, names)
   return model.replace(critic_view=view)
 
 

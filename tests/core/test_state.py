@@ -84,3 +84,20 @@ def test_term_of_weight_zero_is_never_computed():
     raise AssertionError('computed')
   total, values = state.weighted({'a': lambda: 3.0, 'b': never}, {'a': 2.0, 'b': 0.0})
   assert (total, values) == (6.0, {'a': 3.0})
+
+
+def test_a_batch_draws_the_same_on_any_number_of_devices():
+  key = jax.random.key(3)
+  alone = state.sample_keys(key, 4)
+  shared = jax.vmap(lambda _: state.sample_keys(key, 2), axis_name=state.AXIS)(jnp.arange(2))
+  as_data = jax.random.key_data
+  np.testing.assert_array_equal(as_data(shared).reshape(as_data(alone).shape), as_data(alone))
+  np.testing.assert_array_equal(as_data(alone), as_data(jax.random.split(key, 4)))
+  own = jax.vmap(lambda _: state.device_key(key), axis_name=state.AXIS)(jnp.arange(2))
+  assert len(np.unique(as_data(own), axis=0)) == 2
+
+
+def test_a_ratio_of_sums_over_devices():
+  parts, counts = jnp.array([3.0, 0.0]), jnp.array([2.0, 1.0])
+  ratio = jax.vmap(lambda n, d: n / state.pooled(d), axis_name=state.AXIS)(parts, counts)
+  assert ratio.mean() == 1.0 and state.pooled(counts) is counts

@@ -51,7 +51,7 @@ def toy_step(nets, tx, ema=0.9):
       return loss, {'disc': loss}
 
     s, terms = state.update(Model({}, {}, tx), s, 'disc', PLAYERS['disc'], disc_loss)
-    noise = jax.random.uniform(key, (2,))
+    noise = jax.random.uniform(state.device_key(key), (2,))
     s = averaging.update_averages(s, settings(ema))
     return s.replace(device_state={'pool': s.device_state['pool'] + noise},
                      model_state={'seen': s.model_state['seen'] + jnp.mean(batch['x'])}), terms

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from i2vjax.losses import perceptual
 
@@ -14,6 +15,20 @@ def features(seed, batch=2):
   flat, deep = jax.random.split(jax.random.key(seed))
   return {'flat': jax.random.normal(flat, (batch, 4, 4, 3)),
           'deep': jax.random.normal(deep, (batch, 2, 2, 5))}
+
+
+def test_content_as_published_and_as_printed():
+  """'l2' is I2V-GAN's Eq. 5, |x - y|^2 / (C H W), mean over images."""
+  x, y = ([f['deep']] for f in (features(0), features(1)))
+  gap = np.asarray(x[0] - y[0])
+  assert perceptual.content_distance(x, y) == pytest.approx(np.abs(gap).mean(), rel=1e-5)
+  printed = np.mean([(g ** 2).sum() / (5 * 2 * 2) for g in gap])
+  assert perceptual.content_distance(x, y, 'l2') == pytest.approx(printed, rel=1e-5)
+  rest = {**VL, 'style': 0.0}
+  whole = perceptual.distance(features(0), features(1), **rest, content_norm='l2')
+  assert whole == pytest.approx(printed, rel=1e-5)
+  with pytest.raises(ValueError, match="vgg.content_norm='mse'"):
+    perceptual.content_distance(x, y, 'mse')
 
 
 def test_gram_by_hand():

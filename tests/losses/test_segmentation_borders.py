@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from i2vjax.core import state
 from i2vjax.losses import segmentation as seg_losses
 
 
@@ -39,6 +40,37 @@ def test_boundary_equals_numpy(seed):
   value, grad = boundary(logits, labels)
   assert float(value) == pytest.approx(numpy_boundary(logits, labels), rel=1e-5)
   assert np.isfinite(grad).all() and grad.any()
+
+
+def test_few_labels_explode_unless_the_denominator_has_a_floor():
+  """One labeled pixel: the sum of its edges is 8/9 + 8/9; 5 % of 288 pixels are 14.4."""
+  logits, labels = logits_of(0), np.full((2, 12, 12), 255)
+  labels[0, 5, 5] = 2
+  plain = float(seg_losses.boundary(logits, labels))
+  bounded = float(seg_losses.boundary(logits, labels, floor=0.05))
+  assert plain > 20 and bounded == pytest.approx(plain * (16 / 9) / 14.4, rel=1e-5)
+  full = labels_of(1, holes=0)   # enough edges: the floor does nothing
+  assert seg_losses.boundary(logits, full, floor=0.05) == seg_losses.boundary(logits, full)
+
+
+@pytest.mark.parametrize('hole', [0, 1])
+def test_two_devices_have_the_ratios_of_the_whole_batch(hole):
+  """One image a device, one of them without any label."""
+  logits, labels = logits_of(0), labels_of(1)
+  labels[hole] = 255
+
+  def losses(logits):
+    def both(logits, labels):
+      weights = seg_losses.rare_weights(labels, 5, 30)
+      return jnp.stack([seg_losses.cross_entropy(logits, labels, weights),
+                        seg_losses.boundary(logits, labels), weights.sum()])
+    parts = jax.vmap(both, axis_name=state.AXIS)(logits[:, None], labels[:, None])
+    return both(logits, labels), parts.mean(0)
+  whole, parts = losses(logits)
+  np.testing.assert_allclose(parts, whole, rtol=1e-5)
+  slopes = jax.jacobian(losses)(logits)
+  np.testing.assert_allclose(slopes[1], slopes[0], atol=1e-6)
+  assert whole[0] > 0 and whole[1] > 0
 
 
 def test_boundary_of_unlabeled_images_is_0_with_finite_gradient():

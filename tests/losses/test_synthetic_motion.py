@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.core import ops
+from i2vjax.core import ops, state
 from i2vjax.losses import synthetic_motion
 
 KEY = jax.random.key(0)
@@ -164,8 +164,8 @@ def test_drift_as_the_public_code_draws_it():
   """A grid of H // 100 x W // 100 enlarged, a shift, a box blur of 100 with OpenCV's anchor."""
   flow = drift(KEY, 1, (256, 512))
   noise_key, shift_key = jax.random.split(KEY)
-  grid = np.array(jax.random.normal(noise_key, (1, 2, 5, 2)))[0]
-  shift = np.array(jax.random.randint(shift_key, (1, 1, 1, 2), -10, 11))[0]
+  grid = np.array(jax.random.normal(state.sample_keys(noise_key, 1)[0], (2, 5, 2)))
+  shift = np.array(jax.random.randint(state.sample_keys(shift_key, 1)[0], (1, 1, 2), -10, 11))
   large = cv2.resize(8 * grid, (512, 256), interpolation=cv2.INTER_LINEAR) + shift
   smooth = cv2.blur(large.astype(np.float32), (100, 100), borderType=cv2.BORDER_REFLECT_101)
   np.testing.assert_allclose(flow[0], smooth, atol=1e-4)

@@ -177,26 +177,6 @@ def test_parameters_of_the_paper():
   assert parameter_counts(gtc, config) == {'gen': 49_888_643, 'disc': 6_569_605}
 
 
-@pytest.mark.slow
-def test_two_devices_move_like_one():
-  """Batch norm over both devices: half of the batch on each is the whole batch on one."""
-  config = tiny(adversarial=0.0)
-  config.gen.dropout = 0.0
-  model, fresh = setup_of(config)
-  both = jax.tree.map(lambda x: jnp.concatenate([x, x[:, :, ::-1]]), batch())
-
-  def step(data):
-    return gtc.step(model, fresh, data, jax.random.key(0))[0]
-
-  mapped = jax.jit(jax.vmap(step, axis_name=state.AXIS))
-  whole = mapped(jax.tree.map(lambda x: x[None], both))
-  halves = mapped(jax.tree.map(lambda x: x[:, None], both))
-  for name in ('params', 'model_state'):
-    for x, y in zip(*(jax.tree.leaves(getattr(s, name)) for s in (whole, halves)), strict=True):
-      np.testing.assert_allclose(y[0], y[1], atol=1e-7)
-      np.testing.assert_allclose(x[0], y[0], atol=2e-5)
-
-
 def test_mistakes_are_named():
   config = tiny()
   config.data.frames = 1
@@ -292,3 +272,32 @@ def test_one_clip_is_learned_by_heart():
     s, terms = step(s)
   assert float(terms['spatial'][0]) < 0.05
   assert moved(first, jax.tree.map(lambda x: x[0], s)) == {'gen'}
+
+
+def test_image2image_is_pix2pix():
+  """Its critic has a logit for each patch of a frame beside its input; U-Net without a memory."""
+  config = config_of('gtc', 'paper-image2image')
+  assert (config.data.frames, config.gen.recurrent, gtc.needs_flow(config)) == (1, False, False)
+  assert parameter_counts(gtc, config)['disc'] == 2_767_809   # 70x70 with 6 channels in
+  config = config_of('gtc', 'demo-image2image')
+  config.data.crop_size, config.gen.width, config.disc.width = 32, 4, 4
+  config.gen.update(levels=2, hidden=4)
+  model = Model(config, gtc.networks(config))
+  frames = jnp.zeros((2, 1, 32, 32, 3))
+  inputs = gtc.critic_inputs(config, frames, frames, None)
+  scores = jax.eval_shape(lambda x: model.networks['disc'].init_with_output(
+      jax.random.key(0), x)[0], *inputs)
+  assert inputs[0].shape == (2, 32, 32, 6) and scores.shape == (2, 2, 2, 1)
+
+
+def test_what_a_critic_of_patches_cannot_have_is_named():
+  config = config_of('gtc', 'demo-image2image')
+  config.disc.residual = True
+  with pytest.raises(ValueError, match="disc.kind='patch' judges single frames"):
+    gtc.networks(config)
+  config.disc.residual, config.critic.r1 = False, 1.0
+  with pytest.raises(ValueError, match='--config.critic.r1=0'):
+    gtc.networks(config)
+  config.disc.kind = 'pixel'
+  with pytest.raises(ValueError, match="disc.kind='pixel'"):
+    gtc.networks(config)

@@ -1,12 +1,15 @@
 """I2V-GAN in use: what is refused, translation both ways, no projection."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from method_tools import clips, config_of, moved, one_step, toy_setup
 
-from i2vjax.methods import i2vgan, triplets
+from i2vjax.core.model import Model
+from i2vjax.methods import i2vgan, recyclegan, triplets
+from i2vjax.networks import projector
 from i2vjax.run import checkpoint, direction, load
 
 
@@ -129,3 +132,38 @@ def test_unused_projections_keep_their_shapes_whatever_the_generator():
     i2vgan.example_inputs(config)
   config.weights.update(exs=0.0, ins=0.0)
   assert [x.shape for x in i2vgan.example_inputs(config)['proj_ab'][0]] == expected
+
+
+def test_eq_1_as_printed_and_as_published():
+  """Sum over three frames of log(1 - D), or of the loss that has a gradient; critics alike."""
+  config = config_of('i2vgan', 'demo')
+  scores = {'a': jnp.array([-1.0, 0.5, 2.0]), 'b': jnp.array([0.3, -0.2, 1.5])}
+  model = Model(config, {f'disc_{x}': Shown() for x in 'ab'})
+  outputs = {x: {'fake': list(s[:, None, None, None, None])} for x, s in scores.items()}
+
+  def term():
+    terms = recyclegan.adversarial_terms(model, {'disc_a': {}, 'disc_b': {}}, outputs)
+    return terms['adversarial']()
+  p = jax.nn.sigmoid(jnp.concatenate(list(scores.values())))
+  config.gan.mode = 'vanilla'
+  assert term() == pytest.approx(-jnp.log(p).sum(), rel=1e-5)
+  config.gan.g_form = 'minimax'
+  assert term() == pytest.approx(jnp.log(1 - p).sum(), rel=1e-5)
+  config.gan.mode = 'lsgan'
+  with pytest.raises(ValueError, match="gan.g_form='minimax' with gan.mode='lsgan'"):
+    term()
+
+
+class Shown(nn.Module):
+  """A critic whose scores are its input."""
+
+  def __call__(self, x):
+    return x
+
+
+def test_the_layers_compared_are_those_of_the_public_code_with_nine_blocks_too():
+  config = config_of('i2vgan')
+  assert projector.taps(config)[-1] == 'up_0.blur'
+  config.gen.blocks = 9
+  assert projector.taps(config)[3:] == ('res_2', 'res_6')
+  assert projector.taps(config_of('i2vgan', 'cptrans-tables'))[-1] == 'res_6'

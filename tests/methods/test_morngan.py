@@ -7,6 +7,7 @@ import numpy as np
 import optax
 import pytest
 from method_tools import ToyGenerator, clips, config_of, fresh_state, moved, one_step
+from morngan_toys import ToySegmenter
 
 from i2vjax.core import state
 from i2vjax.core.model import Model
@@ -35,26 +36,6 @@ class ToyCritics(nn.Module):
   @nn.compact
   def __call__(self, x):
     return {name: [nn.Dense(1, name=name)(x)[..., 0]] for name in ('rgb', 'grad')}
-
-
-class ToySegmenter(nn.Module):
-  """Pixel by pixel, sure of what it says."""
-
-  classes: int
-
-  def setup(self):
-    self.inner, self.outer = nn.Dense(6), nn.Dense(self.classes)
-
-  def __call__(self, x):
-    return self.classify(self.features(x))
-
-  def features(self, x):
-    return nn.relu(self.inner(x))
-
-  def classify(self, h, key=None):
-    if key is not None:
-      h = 2 * h * jax.random.bernoulli(key, 0.5, h.shape)
-    return 20 * self.outer(h)
 
 
 @pytest.fixture(autouse=True, scope='module')
@@ -147,7 +128,11 @@ def test_rows_of_the_ablation_are_words():
   assert counted('baseline') == counted('todaygan_ntir') == set()
   assert counted('sc') == counted('sdp') == counted('dlamgan') == classes
   assert counted('mgca') == classes | {'aca'} and counted('cgr') == classes | {'aca', 'cgr'}
-  assert tiny('demo-sc').mining.sdp == 'none' and tiny('demo-sdp').mining.sdp == 'paper'
+  for words, thermal, visible in (('paper', 'paper', True), ('kaist', 'paper', True),
+                                  ('paper-sdp', 'paper', True), ('paper-sc', 'none', False),
+                                  ('paper-dlamgan', 'none', False), ('demo', 'paper', False)):
+    config = config_of('morngan', words)   # both halves of semantic denoising
+    assert (config.mining.sdp, config.data.labels_b_denoise) == (thermal, visible), words
   assert tiny('demo-mgca').memory.use and not tiny('demo-sdp').memory.use
   assert tiny('demo-cgr').weights.sr_l1 == 0 and tiny().weights.sr_l1 == 10
   assert config_of('morngan', 'paper-dlamgan').mining.theta_bg == 0.95
@@ -200,6 +185,12 @@ def test_words_mean_the_same_in_any_order():
 def test_words_for_print_and_for_the_public_code():
   literal, release, slips = (config_of('morngan', x) for x in ('literal', 'release', 'slips'))
   assert literal.mining.phase4 == 'both_confident' and literal.aca.every
+  assert (literal.start.ssim, literal.data.labels_b_denoise, literal.cgr.unlabeled) == (
+      1, True, False)
+  rest = set(range(19)) - set(literal.classes.foreground)
+  assert set(literal.classes.background) == rest == {0, 1, 3, 4, 5, 8, 9, 10}
+  assert release.classes.background == tuple(range(11)) and release.start.ssim == 11
+  assert (slips.memory.top_k, release.memory.top_k) == (-10, 10)
   assert 'boundary' in morngan.terms_of(literal, 'visible')
   assert 'boundary' not in morngan.terms_of(release, 'visible')
   assert release.mining.phase3 == 'both_confident' and slips.mining.phase3 == 'first_confident'

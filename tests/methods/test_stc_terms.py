@@ -191,3 +191,20 @@ def test_samples_show_every_stage(toys):
   rows = jax.eval_shape(lambda: stc.sample_rows(model, fresh.params, {}, BATCH, KEY))
   assert {'a', 'a to b', 'kept in b', 'flow of a', 'visible in a', 'back to a'} < set(rows)
   assert all(row.shape == (B, SIZE, SIZE, 3) for row in rows.values())
+
+
+def test_the_temporal_term_in_one_direction_or_in_both(toys):
+  """The paper prints Eq. 7 for a to b; both is the default, as the other terms have it."""
+  _, (model, fresh) = toys
+  config = tiny()
+  assert config.temporal.directions == 'both' and stc.kept_steady(config) == 'ab'
+  motion = stc.motions(model, BATCH)
+  each = {x: stc.temporal_term(stc.translation(model, fresh.params, x, y, BATCH[x], motion[x], ()),
+                               motion[x]) for x, y in (('a', 'b'), ('b', 'a'))}
+  config.temporal.directions = 'forward'
+  config.weights.update(cycle_2d=0.0, cycle_3d=0.0, content=0.0)
+  _, terms = one_step(stc, model.replace(config=config), fresh, BATCH)
+  assert terms['temporal'] == pytest.approx(float(each['a']), rel=1e-4) and each['b'] > 0.01
+  config.temporal.directions = 'back'
+  with pytest.raises(ValueError, match="temporal.directions='back'"):
+    stc.networks(config)

@@ -6,6 +6,7 @@ import ml_collections
 import numpy as np
 import pytest
 
+from i2vjax.core.state import AXIS
 from i2vjax.networks import layers
 
 
@@ -76,3 +77,15 @@ def test_unknown_names_are_refused_with_the_known():
     layers.initializer(ml_collections.ConfigDict({'kind': 'he', 'gain': 1.0}))
   with pytest.raises(ValueError, match='bfloat16'):
     layers.compute_dtype(ml_collections.ConfigDict({'compute': 'float16'}))
+
+
+def test_dropout_drops_in_each_sample_by_its_own_draw():
+  x, key = jnp.ones((3, 4, 40, 5)), jax.random.key(0)
+  y = np.asarray(layers.Dropout(0.25).apply({}, x, rngs={'dropout': key}))
+  assert set(np.unique(y)) == {0.0, np.float32(1 / 0.75)}
+  assert 0.2 < (y == 0).mean() < 0.3 and not np.array_equal(y[0], y[1])
+  once = np.asarray(layers.Dropout(0.25, once=True).apply({}, x, rngs={'dropout': key}))
+  np.testing.assert_array_equal(once, np.broadcast_to(once[:, :1], once.shape))
+  assert layers.Dropout(0.25).apply({}, x) is x   # no rng: in use
+  shared = jax.vmap(lambda x: layers.dropped(key, x, 0.25), axis_name=AXIS)(x[:, None])
+  np.testing.assert_array_equal(shared[:, 0], layers.dropped(key, x, 0.25))

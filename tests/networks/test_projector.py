@@ -65,6 +65,9 @@ def test_patches_are_numbered_row_by_row():
     (6, 'blur', ('res_mid', 'up_0'), ('res_2', 'up_0.blur')),
     (9, 'deconv', ('res_mid', 'up_0'), ('res_4', 'up_0.conv')),
     (1, 'blur', ('rgb', 'res_mid'), ('rgb', 'res_0')),
+    (6, 'blur', ('layer_16',), ('up_0.blur',)),   # public layer numbers: 10 + k is res_k of stride
+    (9, 'blur', ('layer_16',), ('res_6',)), (9, 'deconv', ('layer_16',), ('res_6',)),
+    (4, 'blur', ('layer_16',), ('up_0.blur',)),
     (9, 'blur', ('cut_like',), ('rgb', 'down_0.conv', 'down_1.conv', 'res_0', 'res_4'))])
 def test_relative_taps_follow_the_generator(blocks, up, taps, full):
   config = config_of('i2vgan')

@@ -66,3 +66,13 @@ def test_a_run_from_before_the_generator_could_be_chosen_goes_on_with_the_same_o
   now.gen.kind = 'unet'
   with pytest.raises(ValueError, match="gen.kind: 'resnet' -> 'unet'"):
     resume.compare_configs(before, now)
+
+
+def test_runs_from_before_a_choice_go_on_with_what_they_did():
+  before, now = config_of(), config_of()
+  now.temporal, now.disc = {'directions': 'both'}, {'kind': 'clip', 'layers': 3, 'down': 'stride'}
+  now.vgg = {'content_norm': 'l1'}
+  assert resume.compare_configs(before, now) == []
+  now.temporal.directions, now.disc.kind = 'forward', 'patch'
+  with pytest.raises(ValueError, match="disc.kind: 'clip' -> 'patch'\n.*'both' -> 'forward'"):
+    resume.compare_configs(before, now)

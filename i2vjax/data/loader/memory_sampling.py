@@ -75,12 +75,14 @@ class MemorySampler(grain.transforms.RandomMap):
 def most_alike(vectors: np.ndarray, vector: np.ndarray, top: int) -> np.ndarray:
   """Rows of [N, K] with the `top` largest products with [K], in order; all where there are fewer.
 
-  top < 0: those with the -top smallest.
+  top < 0: the slip of the public code, which parts the rows so that the -top most alike stand at
+  the end, and then takes as many from the front: arbitrary ones.
   """
-  alike, top = np.sign(top) * (vectors @ vector), abs(top)
-  if len(alike) <= top:
+  alike, count = vectors @ vector, abs(top)
+  if len(alike) <= count:
     return np.arange(len(alike))
-  return np.sort(np.argpartition(-alike, top - 1)[:top])
+  parted = np.argpartition(alike, top) if top < 0 else np.argpartition(-alike, top - 1)
+  return np.sort(parted[:count])
 
 
 def sweep(source: WindowSource, size: tuple[int, int], seed: int, batch: int) -> Iterator[dict]:

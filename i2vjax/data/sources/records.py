@@ -77,8 +77,10 @@ class TfdsFrames(FrameSource):
   """One split of a set as a FrameSource; a record is read and decoded when its frame is asked for.
 
   Attributes:
-    clips: list of Clip. has_flow: the motion is known, both ways.
+    clips: list of Clip. has_flow: the motion is known, both ways, but not what is hidden.
   """
+
+  knows_hidden = False
 
   def __init__(self, folder: str | os.PathLike, name: str, split: str):
     """folder: of the records; name: of the set, for messages; split: of the records."""

@@ -28,8 +28,18 @@ def test_only_the_most_alike_are_chosen():
   assert len(result) == 10
   assert (vectors @ vector)[result].min() >= np.delete(vectors @ vector, result).max()
   np.testing.assert_array_equal(memory_sampling.most_alike(vectors[:4], vector, 10), range(4))
-  least = memory_sampling.most_alike(vectors, vector, -3)
-  np.testing.assert_array_equal(np.sort((vectors @ vector)[least]), np.sort(vectors @ vector)[:3])
+
+
+def test_the_slip_of_the_public_code_takes_the_front_of_the_partition():
+  """Neither the most nor the least alike: whatever ten of many rows end up there."""
+  rng = np.random.default_rng(1)
+  vectors, vector = rng.normal(size=(2000, 6)), rng.normal(size=6)
+  alike = vectors @ vector
+  slip = memory_sampling.most_alike(vectors, vector, -10)
+  np.testing.assert_array_equal(slip, np.sort(np.argpartition(alike, -10)[:10]))
+  assert not set(slip) & set(np.argsort(alike)[-10:])
+  assert set(slip) != set(np.argsort(alike)[:10])
+  np.testing.assert_array_equal(memory_sampling.most_alike(vectors[:10], vector, -10), range(10))
 
 
 @pytest.fixture(scope='module')
