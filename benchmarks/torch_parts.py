@@ -11,13 +11,9 @@ from collections import OrderedDict
 import torch
 from torch import nn
 from torch.nn import functional
+from torch_norm import instance_norm as norm
 
 # ---- Networks
-
-
-def norm(x):
-  """Instance norm without parameters."""
-  return functional.instance_norm(x)
 
 
 def blur_down(x):

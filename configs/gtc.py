@@ -13,6 +13,13 @@ The paper's table, from the bottom up:
 The critic of the other rows gives one logit for a clip. That of image2image is another one, as in
 the paper, which means pix2pix by it; --config.disc.kind=clip keeps one logit for a frame.
 
+P trains on 903 clips of five frames of DAVIS 2017 without saying how they are cut. `data.stride` is
+the number of frames from one clip to the next: 5 (ours) takes blocks side by side, and a last one
+shifted back over what remains; --config.data.stride=4 lets neighbors share a frame, 1 takes every
+clip there is. On DAVIS' training videos 903 lies between 5 and 4. With 5 and
+--config.train.steps=180600 --config.train.decay_fraction=0.5 a run has the steps of 200 epochs of
+903 clips.
+
 Sources: P paper (no code is public); C public code of pix2pix, which it builds on; O our choice.
 
 Expect: ':demo-color' 26.5 dB gray to color after 300 steps (the input itself has 24.4); a step at
@@ -40,7 +47,7 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'gtc', variant or 'default'
   config.data.update(
-      frames=5, stride=5,            # clips of 5 frames, P; blocks, the last one shifted back: O
+      frames=5, stride=5,            # clips of 5 frames, P; side by side: O, see above
       load_size=288, crop_size=256,  # O: a crop has room to move
       batch=1, flip=True, paired=True)                                             # batch: O
   config.data.task = 'translate'     # 'color' | 'superres' | 'segmentation': P; 'translate': O

@@ -57,6 +57,7 @@ def get_config(variant=None):
   config.train.update(epochs=35, epochs_decay=35)                     # C
   if variant == 'paper':
     defaults.as_published(config)
+    config.eval.paper_scale = True          # FID / 100, as its tables
   elif variant == 'cptrans-tables':
     defaults.cptrans_tables(config)
   elif variant == 'demo':

@@ -5,11 +5,12 @@ python -m i2vjax.main --config configs/morngan.py:paper --config.data.train_a=TH
     --config.data.train_b=COLOR --config.data.labels_b=CLASS_MAPS
 
 Visible training frames need class maps, but for 'baseline': 8-bit PNGs of the same names that hold
-Cityscapes train ids (255: no class), made by a parser of your choice. `data.labels_b_aux`, a second
-folder by a parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the
-paper, and `data.labels_b_denoise`, on in ':paper', rejects what looks like another class: the
-visible half of semantic denoising, as `mining.sdp` is the thermal one. Thermal frames need none;
-scenes bring theirs. Edge maps may be given as for PearlGAN, by `data.edges_a`, `data.edges_b`.
+Cityscapes train ids (255: no class), made by a parser of your choice; frames without a map count as
+without classes. Records (FLIR, KAIST) take such folders too. `data.labels_b_aux`, a second folder
+by a parser of things (COCO: persons, cars, trucks, buildings), is fused with it as in the paper,
+and `data.labels_b_denoise`, on in ':paper', rejects what looks like another class: the visible half
+of semantic denoising, as `mining.sdp` is the thermal one. Thermal frames need none; scenes bring
+theirs. Edge maps may be given as for PearlGAN, by `data.edges_a`, `data.edges_b`.
 
 The rows of the paper's ablation (table 5) are words of the variant, each with all above it:
 'baseline', 'sc', 'sdp', 'mgca', 'cgr' (configs/morngan.py:paper-sdp); all is the method itself.

@@ -3,9 +3,9 @@
 python -m i2vjax.main --config configs/roma.py:demo --workdir runs/roma-demo
 
 Sources: C public code BIT-DA/ROMA with the command of its README; CUT public code of
-contrastive-unpaired-translation; O our choice. Published files hold two frames side by side:
---config.data.frames_per_image=2 reads them. C cuts out the same place of both domains, which show
-different scenes; here each has a place of its own.
+contrastive-unpaired-translation; O our choice. Published training files hold two frames side by
+side; ':paper' tells them from single frames and says so. C cuts out the same place of both domains,
+which show different scenes; here each has a place of its own.
 
 Expect: ':demo' 18.1, 17.1 and 8.0 dB after 400 steps of three seeds (the best single color has
 16.1); a step at 256 pixels takes 4.0 s without a ViT on two CPU cores. Measured before averages
@@ -61,6 +61,7 @@ def get_config(variant=None):
   if variant == 'paper':
     config.backbone = 'vit'
     defaults.as_published(config)
+    config.eval.paper_scale = True          # FID / 100, as its tables
   elif variant == 'cptrans-tables':
     config.backbone = 'vit'
     defaults.cptrans_tables(config)

@@ -41,6 +41,7 @@ def get_config():
       warmup=0,                      # steps over which the rate grows to lr
   )
   config.train = dict(
+      init_from='',                  # a run folder or 'starter': begin at its weights
       epochs=100, epochs_decay=100,  # constant, then decaying; an epoch = max(|A|, |B|) windows
       steps=0,                       # > 0: so many steps instead of epochs
       per_epoch=0,                   # steps in an epoch of the data: filled in as training starts
@@ -74,9 +75,11 @@ def critic():
 def as_published(config):
   """What every ':paper' variant shares: real data in folders, and no averages of weights.
 
-  None of the papers here averages weights; what is shown there are the last step's.
+  None of the papers here averages weights; what is shown there are the last step's. Training files
+  of ROMA, InfraredCity, IRVI and Recycle-GAN are strips, which every method must read alike.
   """
   config.data.source = 'folders'
+  config.data.frames_per_image = 'auto'
   config.train.ema = 0.0
 
 
@@ -91,7 +94,7 @@ def cptrans_tables(config):
   config.gen.blocks = 9
   constant = 50 if config.train.epochs_decay else 100
   config.train.update(epochs=constant, epochs_decay=100 - constant)
-  config.eval.kid_degrees = (3, 21)
+  config.eval.update(kid_degrees=(3, 21), epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)
 
 
 def size(value):
@@ -134,7 +137,7 @@ def data():
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
       clip_regex='',                 # flat folders: group 1 names the clip
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
-      frames_per_image='1',          # '1' | '2' | '3' | 'auto': strips of frames side by side
+      frames_per_image='1',          # strips of '2' | '3' frames side by side; 'auto': strips.py
       cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
       threads=2, prefetch=8,         # batches are made ahead of the device
       workers=0,                     # > 0: processes instead of threads
@@ -153,6 +156,7 @@ def evaluation():
   """What `evaluate` computes and how (metrics)."""
   return ml_collections.ConfigDict(dict(
       every=0,                       # steps between scores while training; 0: never
+      epochs=(),                     # checkpoints kept; evaluate: their FID and KID as a curve
       metrics='auto',                # or names: psnr,ssim,lpips,warping,flicker,fid,kid,iou,apce
       max_clips=0,                   # 0: all test clips
       quantize=True,                 # scores of 8-bit frames, as saved files would give
@@ -163,6 +167,7 @@ def evaluation():
       fid_reference='auto',          # 'test_b' | 'train_b', or a folder, glob or video of frames;
                                      # auto: test_b if there is one
       kid_degrees=(3,), kid_subsets=100, kid_subset_size=1000, seed=0,
+      paper_scale=False,             # show FID / 100 too, as I2V-GAN, ROMA and CPTrans print it
       lpips_net='alex',              # 'vgg'
       weights='file',                # 'random': smoke tests of fid, kid and lpips
       classes='scenes',              # of iou: cityscapes, flir, kaist, viper, small, or names
@@ -263,6 +268,8 @@ FIELDS = {
     'critic.r1_every': Field('state', at_least=1),
 
     'train.': Field('length'),
+    # A run that goes on keeps what it began with (run/resume.py: with_origin).
+    'train.init_from': Field('state', table='note'),
     'train.epochs': Field('length', at_least=0),
     'train.epochs_decay': Field('length', at_least=0),
     'train.steps': Field('length', at_least=0),
@@ -281,7 +288,9 @@ FIELDS = {
     'eval.': Field('score', table='same'),
     'eval.every': Field('output', at_least=0),
     'eval.batch': Field('speed', at_least=1),
-    'eval.kid_degrees': Field('score'),   # more of them are more columns of a table
+    'eval.epochs': Field('output'),
+    'eval.paper_scale': Field('output'),
+    'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
 }
 
 

@@ -17,7 +17,7 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
-from i2vjax.evaluation import baselines, external, motion_estimation, plan
+from i2vjax.evaluation import baselines, epoch_curves, external, motion_estimation, plan
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
 from i2vjax.run import load, training_curves
@@ -49,6 +49,11 @@ def evaluate(run: load.Run, output: str | pathlib.Path, overwrite: bool = False,
   scoring_plan = plan.of_run(run.config)
   rows = {'translated': baselines.translated(run), **baselines.reference_rows(run, scoring_plan)}
   scores, previews = score_rows(rows, scoring_plan, show)
+  found, left_out = epoch_curves.curves(
+      run, scoring_plan, scores['rows']['translated'],
+      lambda rows, plan: score_rows(rows, plan, show, False)[0]['rows']['translated'])
+  scores['curves'] |= found
+  scores['skipped'] = scores['skipped'] | left_out
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
@@ -65,14 +70,16 @@ def quick_scores(run: load.Run) -> dict[str, float]:
           if not score_names.is_count(name) and not score_names.describes_source(name)}
 
 
-def evaluate_folders(result: str, reference: str, source: str | None = None,
+def evaluate_folders(result: str, reference: str | None = None, source: str | None = None,
                      output: str | pathlib.Path = 'report', settings: ConfigDict | None = None, *,
                      overwrite: bool = False, show: bool = True) -> dict:
   """Score frames that any program wrote: nothing is resized, 8-bit files are read as they are.
 
   Args:
     result: folder (sub-folders are clips), glob or video of translated frames.
-    reference: the frames they should have been, matched by clip and frame name or number.
+    reference: the frames they should have been, matched by clip and frame name or number. Without
+      it (nobody filmed the night by day) scores that need none are computed: flicker, warping error
+      and APCE of the source, FID and KID against `eval.fid_reference`, classes and boxes in files.
     source: the frames they were made from: adds flicker and warping error, and their own row.
     output: folder for `scores.json` and `index.html`.
     settings: `config.eval`; None: the defaults.
@@ -82,7 +89,7 @@ def evaluate_folders(result: str, reference: str, source: str | None = None,
     The content of scores.json.
 
   Raises:
-    UserError: frames without a partner, different sizes, 16-bit results.
+    UserError: frames without a partner, different sizes, 16-bit results, nothing to score.
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output, settings = check_output(output, overwrite), settings or defaults.evaluation()
@@ -94,11 +101,16 @@ def evaluate_folders(result: str, reference: str, source: str | None = None,
   scoring_plan = plan.of_folders(sources, settings)
   rows = {'translated': lambda clip: clip.result}
   first = next(scoring_plan.clips())
-  if first.shown is not None and first.shown.shape[:3] == first.target.shape[:3]:
+  if first.shown is not None and first.shown.shape[:3] == first.result.shape[:3]:
     rows['source'] = baselines.source
-  rows['constant'] = baselines.constant(scoring_plan.clips())
+  if scoring_plan.paired:
+    rows['constant'] = baselines.constant(scoring_plan.clips())
   scores, previews = score_rows(rows, scoring_plan, show)
-  scores['rows']['translated'] |= external.scores(scoring_plan.names, settings, sources['result'])
+  values, facts = external.scores(scoring_plan.names, settings, sources['result'])
+  scores['rows']['translated'] |= values
+  scores['protocol'] |= facts
+  for name, fact in facts.items():
+    print(f'{name.replace("_", " ")}: {fact}')
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
   scores['run'] |= {name: str(place) for name, place in places.items()}
   return _write(output, scores, previews, {})
@@ -139,7 +151,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
     show: progress bars. with_previews: keep what a page shows of the clips.
 
   Returns:
-    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped'}, previews of the clips).
+    (scores: {'protocol', 'rows', 'clips', 'worst', 'skipped', 'curves'}, previews of the clips).
 
   Raises:
     UserError: there are no test clips.
@@ -174,7 +186,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
   facts = {'clips': len(entries), 'frames': sum(entry['frames'] for entry in entries),
            'height': height, 'width': width, **protocol(scoring_plan, scorers)}
   return {'protocol': facts, 'rows': results, 'clips': entries, 'skipped': scoring_plan.skipped,
-          'worst': _worst_frames(previews)}, previews
+          'worst': _worst_frames(previews), 'curves': _curves(scorers, totals)}, previews
 
 
 def _add_clip(scorers, totals, clip, frames):
@@ -194,6 +206,17 @@ def _results(scorers, totals):
   for scorer, total in zip(scorers, totals, strict=True):
     values |= scorer.result(total)
   return values
+
+
+def _curves(scorers, totals):
+  """{score: {'axis': text, 'at': [N], 'rows': {label: [N] values}}}."""
+  curves = {}
+  for label, parts in totals.items():
+    for scorer, total in zip(scorers, parts, strict=True):
+      for name, (axis, at, y) in scorer.curves(total).items():
+        curve = curves.setdefault(name, {'axis': axis, 'at': list(at), 'rows': {}})
+        curve['rows'][label] = list(y)
+  return curves
 
 
 def _pictures(clip, translated):
@@ -218,6 +241,8 @@ def protocol(scoring_plan: plan.Plan, scorers: list) -> dict:
     facts |= scorer.facts
   if {'fid', 'kid'} & set(scoring_plan.names):
     facts['fid_reference'] = scoring_plan.reference_name
+  if scoring_plan.config.eval.paper_scale:
+    facts['paper_scale'] = 'FID / 100 is shown too; KID as it is, since no factor is known'
   return facts
 
 

@@ -2,8 +2,9 @@
 
 train (default)  --config configs/METHOD.py[:VARIANT] [--workdir RUN] [--config.FIELD=VALUE ...]
 translate        --workdir RUN --input VIDEO|FOLDER|GLOB --output VIDEO|FOLDER [--network gen_ba]
+                 | --workdir RUN --split test --output FOLDER [--with_truth]
 evaluate         --workdir RUN [--network gen_ba]
-                 | --result FOLDER --reference FOLDER [--source FOLDER]
+                 | --result FOLDER [--reference FOLDER] [--source FOLDER]
 compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
 export           --workdir RUN --output FOLDER [--network NAME]
@@ -15,6 +16,7 @@ import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morng
                  --from FOLDER --workdir RUN
 doctor           what this machine has
 
+translate, evaluate and export take `starter` for RUN: the weights that come with the package.
 COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
 2 a mistake to mend, 3 not a number, 130 interrupted.
 """

@@ -7,6 +7,7 @@ the steps in an epoch of these data, which methods read.
 
 import dataclasses
 import functools
+import logging
 import pathlib
 import time
 from collections.abc import Callable
@@ -35,6 +36,7 @@ from i2vjax.run import (
   resume,
   schedules,
   settle,
+  warm_start,
 )
 from i2vjax.run import folder as run_folder
 from i2vjax.run.feed import Feed
@@ -98,13 +100,18 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   settled = settle.settle(config)   # a run that goes on is compared with this one
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
+  settled = resume.with_origin(settled, earlier) if earlier else settled
   method, model = load.assemble(settled)
   per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
+  notes: list[str] = []
+  if earlier is None and settled.train.init_from:
+    state, notes = warm_start.begin(method, model, state)
   workdir.mkdir(parents=True, exist_ok=True)
-  checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled))
+  total, kept = phases.total_steps(settled, per_epoch), steps_to_keep(settled, per_epoch)
+  checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled), kept)
   restored = checkpoint.restore(checkpoints, state)
   if restored:
     state, position = restored
@@ -116,15 +123,15 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
                     parameter_overview.get_parameter_overview(state.params) + '\n')
   if parallel.is_main():   # only now: a mistake found before this must not bind the folder
     run_folder.write_config(workdir, settled)
-  total = phases.total_steps(settled, per_epoch)
   logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn)
+                score_fn, kept)
   try:
     with StopOnSignal() as stop:
-      logger.say(describe(settled, state, total))
+      for line in (*notes, describe(settled, state, total)):
+        logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
   finally:
@@ -156,6 +163,7 @@ class Setup:
     total: length of the run in steps.
     workdir: run folder.
     score_fn: ScoreFn, or None.
+    kept: steps whose checkpoints are kept to the end (`eval.epochs`).
   """
 
   method: base.Method
@@ -167,11 +175,21 @@ class Setup:
   total: int
   workdir: pathlib.Path
   score_fn: ScoreFn | None = None
+  kept: frozenset[int] = frozenset()
 
   @property
   def config(self) -> ConfigDict:
     """The run's config, with the steps in an epoch."""
     return self.model.config
+
+
+def steps_to_keep(config: ConfigDict, per_epoch: int) -> frozenset[int]:
+  """The last steps of `eval.epochs`; epochs beyond the end of the run are named in the log."""
+  steps = phases.steps_of_epochs(config, per_epoch)
+  beyond = sorted(set(config.eval.epochs) - steps.keys())
+  if beyond and parallel.is_main():
+    logging.warning('eval.epochs: this run ends before epoch %s', ', '.join(map(str, beyond)))
+  return frozenset(steps.values())
 
 
 def describe(config: ConfigDict, state: State, total: int) -> str:
@@ -246,7 +264,8 @@ def due(setup: Setup, step: int, stop_asked: bool, minutes: float) -> Due:
   stop = asking and parallel.any_process(stop_asked)
   has_scores = setup.score_fn is not None and bool(config.eval.every)
   score = has_scores and not stop and (every(config.eval.every, step) or finished)
-  save = (stop or finished or score or every(config.train.checkpoint_steps, step)
+  save = (stop or finished or score or step in setup.kept
+          or every(config.train.checkpoint_steps, step)
           or asking and parallel.any_process(minutes >= config.train.checkpoint_minutes))
   return Due(stop, log or save, every(config.log.samples_every, step) or finished, score, save)
 

@@ -5,9 +5,11 @@ serves the whole clip (a recurrent method has a second one for its first chunk).
 what the networks need by mirroring, and cropped back.
 """
 
+import functools
 import os
+import pathlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,8 @@ from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
 from i2vjax.data.sources import streams
-from i2vjax.run import translator
+from i2vjax.evaluation import split_frames
+from i2vjax.run import preparation, translator
 from i2vjax.run.load import Run
 
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
@@ -29,14 +32,19 @@ Path = str | os.PathLike[str]
 def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
+
+  Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
+  records do), since objects of another size are not what it has learned. They come out so: what
+  was cut off was never translated, and is not made up. A run without preparation, the usual case,
+  keeps the size of the input. One line says what is done.
 
   Args:
     run: load.Run.
     input: video file, folder or glob.
-    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same size, rate and
-      length, or a folder of PNG files under the names of the input's frames.
+    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same rate and length,
+      or a folder of PNG files under the names of the input's frames.
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -47,6 +55,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     lossless: insist on a lossless video.
     show: progress bar.
     rate: frames per second of a video made from pictures; None: 25.
+    as_is: leave the run's preparation out.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -66,6 +75,10 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   to_video = output_paths.is_video_output(output, lossless)
   output_paths.check_output(input, output, to_video, overwrite)
   clips = streams.open_streams(input)
+  prepare = None if as_is else preparation.of_run(run.config.data)
+  if prepare:
+    say = say_once()
+    clips = [preparation.prepared(clip, prepare, say) for clip in clips]
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
@@ -92,6 +105,39 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
           'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
           'output': str(output)}
+
+
+def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: bool = False,
+                    overwrite: bool = False, show: bool = True) -> dict[str, Any]:
+  """Translate the frames of a run's data that `evaluate` judges, for other programs to judge.
+
+  Args: see `evaluation.split_frames.write`.
+    output: folder, for `result/CLIP/FRAME.png` and, `with_truth`, its siblings.
+    overwrite: allow a folder that is not empty; files of the same names are replaced.
+
+  Returns:
+    {'frames', 'clips', 'left_out': {part: why}, 'output'}.
+
+  Raises:
+    UserError: no such frames, or the output is a video. FileExistsError: the output exists.
+    OSError: the disk is full, or nothing can be written there.
+  """
+  if output_paths.is_video_output(output, lossless=False):
+    raise UserError(f'--split writes the frames of all clips as pictures: name a folder, not '
+                    f'{output}')
+  output_paths.check_output('', output, is_video=False, overwrite=overwrite)
+  try:
+    summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
+  except OSError as error:
+    if not files.disk_full(error):
+      raise
+    raise files.disk_full_error(output, 'no half-written file is left') from error
+  return {**summary, 'output': str(output)}
+
+
+def say_once() -> Callable[[str], None]:
+  """A function that prints each line once."""
+  return functools.cache(tqdm.tqdm.write)
 
 
 def _results(run, clips, chunk, on_damage, skipped, show, finish):

@@ -19,8 +19,8 @@ FLOORS = (
     {'data'},
     {'data.loader', 'data.prepare'},
     {'run'},
-    {'evaluation', 'interop', 'train', 'translate'},
-    {'evaluate'},
+    {'evaluation', 'interop', 'train'},
+    {'evaluate', 'translate'},
     {'compare'},
     {'cli'},
     {'main'},
@@ -28,7 +28,8 @@ FLOORS = (
 ARROWS = {
     'cli': 'compare core data.prepare data.transforms defaults evaluate interop methods '
            'pretrained run train translate',
-    'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop run',
+    'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
+               'pretrained run',
     'data': 'core data.annotations data.scenes data.source data.sources data.transforms',
     'data.annotations': 'core data.io data.source data.sources data.transforms',
     'data.io': 'core',
@@ -53,7 +54,7 @@ ARROWS = {
     'run': 'core data.loader data.sources data.transforms defaults losses methods metrics networks '
            'pretrained',
     'train': 'core data.loader methods run',
-    'translate': 'core data.io data.sources run',
+    'translate': 'core data.io data.sources evaluation run',
 }
 
 

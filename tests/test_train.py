@@ -53,11 +53,16 @@ def test_run_folder_holds_what_a_reader_looks_for(straight):
   assert {'adversarial', 'cycle', 'identity', 'disc_a', 'disc_b', 'lr'} <= set(log(straight)[0])
 
 
-def test_three_and_three_steps_equal_six_bit_for_bit(straight, tiny, tmp_path):
-  """The log's equal terms of steps 4 to 6 say that the next batches were equal too."""
+def test_three_and_three_steps_equal_six_bit_for_bit(straight, tiny, tmp_path, caplog):
+  """The log's equal terms of steps 4 to 6 say that the next batches were equal too.
+
+  An epoch has one step here: the checkpoints of epochs 2 and 5 are kept besides the newest."""
   for steps in (3, 6):
-    assert main.main(tiny(CYCLEGAN, tmp_path, CONSTANT, f'--config.train.steps={steps}')) == 0
+    assert main.main(tiny(CYCLEGAN, tmp_path, CONSTANT, f'--config.train.steps={steps}',
+                          '--config.train.keep=1', '--config.eval.epochs=2,5,9')) == 0
   assert_same_run(tmp_path, straight)
+  assert checkpoint.steps_in(tmp_path) == {2, 5, 6}
+  assert 'this run ends before epoch 9' in caplog.text
 
 
 def launch(arguments):

@@ -47,6 +47,14 @@ def need(flag: FlagValues, name: str, why: str) -> Any:
   return value
 
 
+def refuse_starter(workdir: str, remedy: str) -> None:
+  """Raises UserError where a run would be written to what comes with the package."""
+  from i2vjax.run import folder
+  if workdir == folder.STARTER:
+    raise UserError(f'--workdir {workdir} names the weights that come with i2vjax, which are only '
+                    f'read: {remedy}; a folder of that name here is ./{workdir}')
+
+
 def resume_command(argv: list[str]) -> str:
   """The command line that goes on, quoted so that a shell reads it as it was given."""
   return shlex.join(['python', '-m', 'i2vjax.main', *argv[1:]])
@@ -58,6 +66,7 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
+  refuse_starter(workdir, 'to begin at its weights give --config.train.init_from=starter')
   score_fn = None
   if config.eval.every:
     from i2vjax import evaluate
@@ -99,29 +108,57 @@ def load_translator(flag: FlagValues, config: ConfigDict) -> load.Run:
 
 
 def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Video in, video out."""
+  """Video in, video out; or the test frames of a run's data."""
   from i2vjax import translate
-  source = need(flag, 'input', 'a video, a folder of frames or a glob')
   target = need(flag, 'output', 'a video file or a folder')
+  if flag.split:
+    translate_split(flag, config, target)
+    return
+  if flag.with_truth:
+    raise UserError('--with_truth belongs to --split: what a person gives by --input has no truth')
+  source = need(flag, 'input', 'a video, a folder of frames or a glob (or --split test for the '
+                               'test frames of the run)')
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
-      on_damage=flag.on_damage, chunk=flag.chunk)
+      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
 
+def translate_split(flag: FlagValues, config: ConfigDict, target: str) -> None:
+  """The frames of a split of the run's data, and the command that scores them again."""
+  from i2vjax import translate
+  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is'):
+    if flag[name].value:
+      raise UserError(f'--{name} and --split exclude each other: --split writes the frames of the '
+                      "run's data as they are scored")
+  summary = translate.translate_split(
+      load_translator(flag, config), target, flag.split, with_truth=flag.with_truth,
+      overwrite=flag.overwrite, show=flag.show)
+  folder = pathlib.Path(target)
+  print(f"translated {summary['frames']} frames of {summary['clips']} clips into "
+        f"{folder / 'result'}")
+  for part, why in summary['left_out'].items():
+    print(f'left out: {part} ({why})')
+  places = ' '.join(f'--{part} {shlex.quote(str(folder / part))}'
+                    for part in ('result', 'reference', 'source') if (folder / part).is_dir())
+  print(f'Score them by: python -m i2vjax.main evaluate {places}')
+
+
 def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Scores of a run, or of two folders of frames."""
+  """Scores of a run, or of folders of frames."""
   from i2vjax import evaluate
+  from i2vjax.run import folder
   if flag.result:
-    reference = need(flag, 'reference', 'the frames to compare with')
-    evaluate.evaluate_folders(flag.result, reference, flag.source, flag.output or 'report',
+    evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
                               config.eval, overwrite=flag.overwrite, show=flag.show)
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
-  output = evaluate.check_output(flag.output or pathlib.Path(workdir, name), flag.overwrite)
+  # Nothing is written into the package: the report of its starter is made in the current folder.
+  place = f'{name}-starter' if workdir == folder.STARTER else pathlib.Path(workdir, name)
+  output = evaluate.check_output(flag.output or place, flag.overwrite)
   evaluate.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
 
 
@@ -144,7 +181,7 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
   try:
     table, stopped = compare.compare(
-        output, rows, seeds, flag.runs, common, read=parse.row_config,
+        output, rows, seeds, flag.runs, common, read=parse.row_config, budget=flag.budget,
         allow_different=flag.allow_different, overwrite=flag.overwrite, show=flag.show)
   except KeyboardInterrupt:
     stopped = True
@@ -176,6 +213,8 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     root = folder.parents[2]
     print(f'{numbers}: {folder}\nTrain on it with --config.data.source=tfds '
           f'--config.data.root={root} --config.data.name={folder.parent.relative_to(root)}')
+    for file in sorted(folder.glob('boxes_*.json')):
+      print(f'true boxes of its frames, a COCO file for --config.eval.boxes: {file}')
     return
   done = prepare.footage(
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
@@ -202,6 +241,7 @@ def run_import(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   source = need(flag, 'source', 'one of ' + ', '.join(import_torch.SOURCES))
   folder = need(flag, 'from', 'the folder with the .pth files')
   workdir = need(flag, 'workdir', 'the run folder to be made')
+  refuse_starter(workdir, 'or take another name')
   file = config_flags.get_config_filename(flag['config']).removesuffix(f':{config.variant}')
   if config.variant != 'default':
     file = f'{file}:{config.variant}'
@@ -215,9 +255,12 @@ def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax import methods
   from i2vjax.core import parallel
   from i2vjax.pretrained import registry
+  from i2vjax.run import folder
   packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
   print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
   print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
+  place = folder.STARTER_FOLDER
+  print(f'{"starter":18}{place if place.is_dir() else "not here"}')
   print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
   print(f'{"methods":18}{", ".join(methods.names())}')
   print('weight files, and the config field that asks for each:')

@@ -35,7 +35,9 @@ class Flag:
 FLAGS = {
     # ---- folders and files
     'workdir': Flag({ALL: 'Run folder.',
-                     'train': 'May be left out, then runs/METHOD-VARIANT.'}),
+                     'train': 'May be left out, then runs/METHOD-VARIANT.',
+                     'translate, evaluate, export': "'starter': the weights that come with "
+                                                    'i2vjax.'}),
     'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
@@ -56,11 +58,19 @@ FLAGS = {
     'lossless': Flag({'translate': 'FFV1 in .mkv instead of H.264.'}, bool, False),
     'on_damage': Flag({'translate, prepare': 'At a frame that cannot be read: stop, or skip it.'},
                       default='stop', choices=('stop', 'skip')),
+    'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
+                                '(data.prepare).'}, bool, False),
+    'split': Flag({'translate': "Instead of --input: the frames of the run's own data that "
+                                'evaluate judges, as OUTPUT/result/CLIP/FRAME.png.'},
+                  choices=('test', 'val', 'train')),
+    'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
+                                     'beside them, as far as there are any.'}, bool, False),
     'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
-    'reference': Flag({'evaluate': 'The frames it should have been.'}),
+    'reference': Flag({'evaluate': 'The frames it should have been. Without it: the scores that '
+                                   'need none.'}),
     'source': Flag({'evaluate': 'The frames it was made from.',
                     'import': 'Whose checkpoint it is.'}),
 
@@ -73,6 +83,10 @@ FLAGS = {
                  'list', ()),
     'seeds': Flag({'compare': 'Seeds that each row is trained with, separated by commas.'},
                   'list', ('0',)),
+    'budget': Flag({'compare': 'What every row is trained with as much of: steps, epochs (as in '
+                               'papers; batch and frames of a window decide how many steps one '
+                               'has) or frames.'}, choices=('steps', 'epochs', 'frames'),
+                   default='steps'),
     'allow_different': Flag({'compare': 'Note rows on other data or of other length instead of '
                                         'refusing.'}, bool, False),
 
@@ -107,14 +121,15 @@ USES = {
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
-                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'show')),
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'as_is',
+                   'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),
     'compare': ('--output runs/table --configs configs/cut.py:demo,configs/cptrans.py:demo '
                 '--seeds 0,1,2',
-                ('output', 'configs', 'row', 'runs', 'seeds', 'allow_different', 'overwrite',
-                 'show')),
+                ('output', 'configs', 'row', 'runs', 'seeds', 'budget', 'allow_different',
+                 'overwrite', 'show')),
     'export': ('--workdir runs/mine --output exported',
                ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',

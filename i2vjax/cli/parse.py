@@ -1,6 +1,7 @@
 """Read the command line: command, flags and config."""
 
 import contextlib
+import logging
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -103,6 +104,9 @@ def define_config(command: str, arguments: list[str], values: flags.FlagValues) 
 def stored_config(workdir: str) -> ConfigDict:
   """The config of a run folder, refused where it is not that of a training run."""
   from i2vjax.run import folder
+  if workdir == folder.STARTER and pathlib.Path(workdir).is_dir():
+    logging.warning('--workdir %s is the one that comes with i2vjax; the folder here of that name '
+                    'is --workdir ./%s', workdir, workdir)
   try:
     config = folder.read_config(workdir)
     of_a_run = isinstance(config.get('method'), str) and 'data' in config

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from i2vjax import evaluate
-from i2vjax.compare import experiments, figures, tables
+from i2vjax.compare import budgets, experiments, figures, preflight, tables
 from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
@@ -30,7 +30,7 @@ from i2vjax.run import training_curves
 
 def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int] = (0,),
             runs: Sequence[str] = (), common: Sequence[str] = (), *, read: Callable,
-            allow_different: bool = False, overwrite: bool = False,
+            budget: str = 'steps', allow_different: bool = False, overwrite: bool = False,
             show: bool = True) -> tuple[dict, bool]:
   """Train and score whatever is missing, and write table.md, table.json and index.html.
 
@@ -42,6 +42,7 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
       but their seed share a row.
     common: `--config.FIELD=VALUE` arguments that every row is trained with; a row's own come after.
     read: training arguments -> config.
+    budget: 'steps', 'epochs' or 'frames': what every row must be trained with as much of.
     allow_different: rows on other data or of other length are noted instead of refused.
     overwrite: score again what has been scored.
     show: progress bars.
@@ -50,29 +51,51 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
     (content of table.json, stopped: whether it was asked to stop).
 
   Raises:
-    UserError, FileNotFoundError: rows that cannot be compared, folders of other runs.
+    UserError, FileNotFoundError: rows that cannot be compared, trained or scored, folders of other
+      runs; all of it before the first training.
     OSError: nothing can be written to `output`.
   """
   output = pathlib.Path(output)
   output_paths.check_writable(output)
-  items = experiments.plan(output, rows, seeds, common, read)
-  items += experiments.trained_runs(output, runs)
-  experiments.unique_folders(items)
-  notes = experiments.check_alike(items, allow_different)
-  results, stopped = work(output, items, notes, overwrite, show)
-  table = save(output, items, results, notes)
+  items, notes, protocol = prepare(output, rows, seeds, runs, common, read, budget,
+                                   allow_different)
+  results, stopped = work(output, items, notes, overwrite, show, protocol)
+  table = save(output, items, results, notes, protocol)
   if not stopped:
     drawn = figures.draw(items, results)   # only now may this process take the device
-    table = save(output, items, results, notes, drawn)
+    table = save(output, items, results, notes, protocol, drawn)
     files.save_text(output / 'index.html', figures.page(table, drawn))
   return table, stopped
+
+
+def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int],
+            runs: Sequence[str], common: Sequence[str], read: Callable, budget: str = 'steps',
+            allow_different: bool = False) -> tuple[list[RunSpec], list[str], list[str]]:
+  """The runs of a table, after all checks; nothing is trained and nothing written.
+
+  Args: see `compare`.
+
+  Returns:
+    (runs, notes on what differs between rows, sentences on what they have in common).
+
+  Raises:
+    UserError, FileNotFoundError: see `compare`.
+  """
+  budgets.check(budget)
+  items = experiments.plan(output, rows, seeds, common, read, budget)
+  items += experiments.trained_runs(output, runs, budget)
+  experiments.unique_folders(items)
+  notes = experiments.check_alike(items, allow_different, budget)
+  done = [item for item in items if item.total in experiments.trained_steps(item.workdir)]
+  plans = preflight.check(items, done)
+  return items, notes, preflight.protocol(items, plans, budget)
 
 
 # ---- training and scoring ---------------------------------------------------------------------
 
 
 def work(output: pathlib.Path, items: list[RunSpec], notes: list[str], overwrite: bool,
-         show: bool) -> tuple[dict, bool]:
+         show: bool, protocol: Sequence[str] = ()) -> tuple[dict, bool]:
   """Train and score one run after the other; the table on disk grows with them.
 
   Returns:
@@ -94,7 +117,7 @@ def work(output: pathlib.Path, items: list[RunSpec], notes: list[str], overwrite
       result |= {'state': 'failed', 'code': code, 'reason': reason}
       print(f'{title} failed: {reason}', file=sys.stderr, flush=True)
     results[item.row, item.seed] = result
-    save(output, items, results, notes)
+    save(output, items, results, notes, protocol)
   return results, False
 
 
@@ -206,7 +229,8 @@ def outcome(item: RunSpec) -> dict:
     return facts
   rows = dict(scores['rows'])
   return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,
-          'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped']}
+          'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped'],
+          'curves': scores.get('curves', {})}   # younger than the rest
 
 
 def speed(workdir: str | pathlib.Path) -> dict[str, float]:
@@ -226,10 +250,10 @@ def speed(workdir: str | pathlib.Path) -> dict[str, float]:
 
 
 def save(output: pathlib.Path, items: list[RunSpec], results: dict, notes: list[str],
-         drawn: dict | None = None) -> dict:
+         protocol: Sequence[str] = (), drawn: dict | None = None) -> dict:
   """Write table.md and table.json; returns the content of the latter."""
   arguments = {item.row: list(item.arguments[:-1]) if item.arguments else None for item in items}
-  table = tables.build(arguments, results, notes, drawn or {})
+  table = tables.build(arguments, results, notes, drawn or {}, protocol)
   files.save_json(output / 'table.json', table)
   files.save_text(output / 'table.md', tables.markdown(table))
   return table

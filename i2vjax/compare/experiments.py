@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
+from i2vjax.compare import budgets
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
@@ -38,6 +39,7 @@ class RunSpec:
     config: settled, with the seed.
     total: the step it is scored at.
     arguments: of `train`; None: it was trained before and is only scored.
+    per_epoch: steps in an epoch of its data; 0: not counted, the budget does not ask.
   """
 
   row: str
@@ -47,6 +49,7 @@ class RunSpec:
   config: ConfigDict
   total: int
   arguments: tuple[str, ...] | None = None
+  per_epoch: int = 0
 
 
 def parse_row(text: str) -> Row:
@@ -81,7 +84,7 @@ def slug(name: str) -> str:
 
 
 def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Sequence[str],
-         read: Callable[[Sequence[str]], ConfigDict]) -> list[RunSpec]:
+         read: Callable[[Sequence[str]], ConfigDict], budget: str = 'steps') -> list[RunSpec]:
   """The runs of rows that are trained, first seed of all rows first.
 
   Args: see `compare.compare`.
@@ -98,24 +101,27 @@ def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Se
   for row in rows:
     arguments = (f'--config={row.path}', *common, *row.overrides)
     config = settle.settle(read(arguments))
-    total = config.train.steps or phases.total_steps(config, batches.steps_per_epoch(config))
+    per_epoch = 0
+    if budget == 'epochs' or not config.train.steps:
+      per_epoch = batches.steps_per_epoch(config)
+    total = phases.total_steps(config, per_epoch)
     for seed in seeds:
       seeded = config.copy_and_resolve_references()
       seeded.seed = seed
       folder = output / f'{slug(row.name)}-{seed}'
       items.append(RunSpec(row.name, seed, folder, folder / 'report', seeded, total,
-                           (*arguments, f'--config.seed={seed}')))
+                           (*arguments, f'--config.seed={seed}'), per_epoch))
       check_folder(items[-1])
   return sorted(items, key=lambda item: list(seeds).index(item.seed))
 
 
-def trained_runs(output: pathlib.Path, runs: Sequence[str]) -> list[RunSpec]:
+def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps') -> list[RunSpec]:
   """The runs of folders that were trained before; a row is named after its first folder.
 
   Runs that differ in nothing but their seed share a row.
 
   Raises:
-    FileNotFoundError: a folder holds no checkpoint.
+    FileNotFoundError: a folder holds no checkpoint, or its data are not here to count epochs of.
   """
   items, names = [], {}
   for workdir in map(pathlib.Path, runs):
@@ -130,7 +136,9 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str]) -> list[RunSpec]:
     if any((item.row, item.seed) == (name, config.seed) for item in items):
       name = folder
     report = output / f'{slug(name)}-{config.seed}' / 'report'
-    items.append(RunSpec(name, config.seed, workdir, report, config, max(steps)))
+    per_epoch = batches.steps_per_epoch(config) if budget == 'epochs' else 0
+    items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
+                         per_epoch=per_epoch))
   return items
 
 
@@ -189,8 +197,11 @@ def check_folder(item: RunSpec) -> None:
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')
 
 
+# ---- what may stand in one table --------------------------------------------------------------
+
+
 def alike(item: RunSpec) -> dict:
-  """{field: value} that all rows of a table must share: data, protocol of the scores, length."""
+  """{field: value} that all rows of a table must share: data, and protocol of the scores."""
   config = item.config
   facts = {name: value for name, value in flat(config).items()
            if defaults.must_agree_in_table(name)}
@@ -200,20 +211,27 @@ def alike(item: RunSpec) -> dict:
         config.data.scenes.size or config.data.load_size)
   else:
     facts = {name: value for name, value in facts.items() if not name.startswith('data.scenes.')}
-  return {**facts, 'steps': item.total}
+  return facts
 
 
-def check_alike(items: list[RunSpec], allow_different: bool) -> list[str]:
+def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'steps') -> list[str]:
   """Notes on what differs between rows; what makes scores incomparable is refused.
+
+  Args:
+    items: the runs.
+    allow_different: note it instead.
+    budget: of `budgets.BUDGETS`: what every row is trained with as much of.
 
   Raises:
     UserError: names field, rows and values.
   """
-  lines = differences(items, alike)
+  first = {item.row: item for item in reversed(items)}   # seeds of a row share all of this
+  rows = list(reversed(first.values()))
+  lines = differences(rows, alike) + budgets.differences(rows, budget)
   if lines and not allow_different:
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
-  return [f'Not comparable: {line}' for line in lines] + differences(items, lambda item: {
+  return [f'Not comparable: {line}' for line in lines] + differences(rows, lambda item: {
       name: value for name, value in flat(item.config).items() if defaults.noted_in_table(name)})
 
 
@@ -222,10 +240,7 @@ def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[
   fields_of_row = {item.row: facts(item) for item in items}
   lines = []
   for name in sorted(set().union(*fields_of_row.values())):
-    rows_with_value = {}
-    for row, fields in fields_of_row.items():
-      rows_with_value.setdefault(str(fields.get(name)), []).append(row)
-    if len(rows_with_value) > 1:
-      parts = [f'{value} in {", ".join(rows)}' for value, rows in rows_with_value.items()]
-      lines.append(f'{name} is {" and ".join(parts)}')
+    value_of_row = {row: str(fields.get(name)) for row, fields in fields_of_row.items()}
+    if len(set(value_of_row.values())) > 1:
+      lines.append(f'{name} is {budgets.by_value(value_of_row)}')
   return lines

@@ -12,6 +12,7 @@ from i2vjax.compare import tables
 from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.evaluation import baselines, eval_clips, plan
+from i2vjax.evaluation.report import figures as report_figures
 from i2vjax.evaluation.report import html_parts, text
 from i2vjax.evaluation.report.html_parts import escape
 from i2vjax.interop import export
@@ -169,22 +170,34 @@ def plot(drawn: dict[str, dict]) -> np.ndarray | None:
   Returns:
     [H, W, 3] uint8, or None where no row was scored while it trained.
   """
+  lines = {}   # {score: {row: (steps, values [runs, steps])}}
+  for row, entry in drawn.items():
+    for name, curve in entry['curves'].items():
+      lines.setdefault(name, {})[row] = curve
+  return plot_panels([(column, 'steps', lines[column.key]) for column in text.COLUMNS
+                      if column.key in lines], list(drawn))
+
+
+def plot_panels(panels: list[tuple], rows: list[str]) -> np.ndarray | None:
+  """[H, W, 3] uint8 of panels, None where there is none.
+
+  Args:
+    panels: (text.Column, name of the axis, {row: (at [N], values [runs, N])}) each.
+    rows: names of all rows, which keep their colors.
+  """
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
-  logged = {name for row in drawn.values() for name in row['curves']}
-  shown = [column for column in text.COLUMNS if column.key in logged]
-  if not shown:
+  if not panels:
     return None
-  across = min(PANELS_ACROSS, len(shown))
-  down = -(-len(shown) // across)
+  across = min(PANELS_ACROSS, len(panels))
+  down = -(-len(panels) // across)
   figure = Figure(figsize=(3.8 * across, 2.6 * down + 0.5), dpi=110, layout='constrained')
   canvas = FigureCanvasAgg(figure)
-  colors = {name: f'C{k}' for k, name in enumerate(drawn)}
-  for index, column in enumerate(shown):
-    lines = {name: row['curves'][column.key] for name, row in drawn.items()
-             if column.key in row['curves']}
+  colors = {name: f'C{k}' for k, name in enumerate(rows)}
+  for index, (column, axis, lines) in enumerate(panels):
     axes = figure.add_subplot(down, across, index + 1)
     plot_lines(axes, lines, colors, column.scale)
+    axes.set_xlabel(axis, fontsize=7)
     axes.set_title(column.heading, fontsize=9, loc='left')
   handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
   figure.legend(handles.values(), handles.keys(), loc='outside upper left', fontsize=8,
@@ -195,15 +208,36 @@ def plot(drawn: dict[str, dict]) -> np.ndarray | None:
 
 def plot_lines(axes, lines: dict, colors: dict[str, str], scale: int) -> None:
   """The lines of one score."""
-  for name, (steps, values) in lines.items():
-    axes.plot(steps, scale * values.mean(0), color=colors[name], label=name, linewidth=1.5)
+  for name, (at, values) in lines.items():
+    marker = 'o' if len(at) <= report_figures.MARKED else None
+    axes.plot(at, scale * values.mean(0), color=colors[name], label=name, linewidth=1.5,
+              marker=marker, markersize=3)
     if len(values) > 1:
-      axes.fill_between(steps, scale * values.min(0), scale * values.max(0), alpha=0.15,
+      axes.fill_between(at, scale * values.min(0), scale * values.max(0), alpha=0.15,
                         color=colors[name], linewidth=0)
   axes.tick_params(labelsize=7, length=2)
-  axes.set_xlabel('steps', fontsize=7)
   axes.spines[['top', 'right']].set_visible(False)
   axes.locator_params(nbins=4)
+
+
+def scored_panels(table: dict) -> list[tuple]:
+  """Panels of the curves that scoring gave: APCE over thresholds, FID over epochs.
+
+  A row's line has the points that all its runs have.
+  """
+  lines, axes = {}, {}
+  for row in table['rows']:
+    curves = [run['curves'] for run in row['runs'] if run['state'] == 'done']
+    for name in set.intersection(*map(set, curves)) if curves else ():
+      points = [dict(zip(curve[name]['at'], curve[name]['rows']['translated'], strict=True))
+                for curve in curves]
+      at = sorted(set.intersection(*map(set, points)))
+      values = np.array([[point[x] for x in at] for point in points], float)
+      lines.setdefault(name, {})[row['name']] = at, values
+      axes[name] = curves[0][name]['axis']
+  columns = {name: text.columns([{name: 0.0}])[0] for name in lines}
+  order = [column.key for column in text.columns([dict.fromkeys(lines, 0.0)])]
+  return [(columns[name], axes[name], lines[name]) for name in order]
 
 
 # ---- the page ---------------------------------------------------------------------------------
@@ -229,6 +263,10 @@ def page(table: dict, drawn: dict[str, dict]) -> str:
   if plotted is not None:
     caption = 'Mean over seeds; the band reaches from the lowest to the highest seed'
     parts += ['<h2>Scores against steps</h2>', html_parts.card(html_parts.figure(plotted, caption))]
+  scored = plot_panels(scored_panels(table), [row['name'] for row in table['rows']])
+  if scored is not None:
+    parts += ['<h2>Curves</h2>', html_parts.card(html_parts.figure(
+        scored, 'Of the scored frames; mean over seeds, the band from the lowest to the highest'))]
   sources = {row['name']: ' '.join(row['arguments'] or [row['runs'][0]['workdir']])
              for row in table['rows']}
   parts += ['<h2>How each row was made</h2>', html_parts.card(html_parts.definitions(sources))]

@@ -14,7 +14,8 @@ ORDER = ('ceiling', 'constant', 'source', 'untrained')   # rows to read the othe
 SPREAD = 'standard deviation over seeds (n - 1)'
 
 
-def build(arguments: dict, results: dict, notes: list[str], drawn: dict) -> dict:
+def build(arguments: dict, results: dict, notes: list[str], drawn: dict,
+          common: Sequence[str] = ()) -> dict:
   """The content of table.json.
 
   Args:
@@ -22,6 +23,7 @@ def build(arguments: dict, results: dict, notes: list[str], drawn: dict) -> dict
     results: {(row, seed): `compare.outcome` of a run, with 'state', 'scores', 'references' ...}.
     notes: sentences on what differs between rows.
     drawn: {row: {'parameters': int or None, ...}} as far as known.
+    common: sentences on what all rows have in common.
   """
   rows = []
   for name, training_arguments in arguments.items():
@@ -41,6 +43,7 @@ def build(arguments: dict, results: dict, notes: list[str], drawn: dict) -> dict
     skipped |= run['skipped']
   return {'rows': rows, 'references': references, 'spread_is': SPREAD,
           'protocol': done[0]['protocol'] if done else {}, 'skipped': skipped,
+          'common': list(common),
           'notes': [*notes, *different_weights(rows), *odd_references(done)],
           'versions': {'i2vjax': __version__, 'jax': jax.__version__}}
 
@@ -111,9 +114,11 @@ def different_weights(rows: list[dict]) -> list[str]:
 
 
 def columns(table: dict) -> list[text.Column]:
-  """The columns for which some row has a value."""
+  """The columns for which some row has a value; in the scale of a paper if some row asks for it."""
   rows = [*table['rows'], *table['references'].values()]
-  return text.columns(row['mean'] for row in rows)
+  paper = any(run.get('protocol', {}).get('paper_scale')
+              for row in table['rows'] for run in row['runs'])
+  return text.columns((row['mean'] for row in rows), paper)
 
 
 def cell(row: dict, name: str, digits: int) -> str:
@@ -178,8 +183,8 @@ def _weights(table):
 
 
 def footnotes(table: dict) -> list[str]:
-  """Sentences under the table: failures, what differs, what was left out."""
-  lines = []
+  """Sentences under the table: what is the same, failures, what differs, what was left out."""
+  lines = [f'Every row: {line}' for line in table.get('common', ())]
   for row in table['rows']:
     for run in row['runs']:
       if run['state'] == 'failed':

@@ -14,6 +14,9 @@ CITYSCAPES = ('road', 'sidewalk', 'building', 'wall', 'fence', 'pole', 'traffic 
 # paper's text lists traffic light too).
 SMALL = ('traffic sign', 'person', 'motorcycle', 'truck', 'bus')
 FLIR = ('road', 'building', 'sky', 'car', *SMALL)           # MornGAN, table of FLIR
+# Category ids of COCO that annotations of streets use (FLIR's among them).
+COCO = {1: 'person', 2: 'bicycle', 3: 'car', 4: 'motorcycle', 6: 'bus', 7: 'train', 8: 'truck',
+        10: 'traffic light', 13: 'stop sign', 17: 'cat', 18: 'dog'}
 LISTS = {
     'cityscapes': CITYSCAPES,
     'flir': FLIR,

@@ -27,10 +27,13 @@ class FrameSource:
   Attributes:
     clips: list of `Clip`, in order; together they cover all frames.
     has_flow: `flow` knows the true motion.
+    knows_hidden: its `forward_visible` and `backward_visible` are 0 where a point is hidden in the
+      other frame; False: they only say where the motion is known.
   """
 
   clips: list[Clip]
   has_flow: bool = False
+  knows_hidden: bool = True
 
   def __len__(self) -> int:
     """Number of frames."""
@@ -43,7 +46,7 @@ class FrameSource:
       {'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]} and, where the source has them,
       'label' (uint8 [H, W], class ids, 255 = no class), 'edges' (uint8 [H, W], 255 an edge),
       'boxes' (float32 [N, 5]: x0, y0, x1, y1, class) and 'original' ((height, width) before
-      `transforms.preprocess`).
+      `transforms.preprocess`, or before the resize and crop of a published set).
     """
     raise NotImplementedError
 
@@ -55,7 +58,7 @@ class FrameSource:
       (x, y), NaN where the motion is unknown:
       frame_i(p) = frame_i+1(p + forward(p)), frame_i+1(p) = frame_i(p + backward(p)).
       'forward_visible', 'backward_visible': float32 [H, W], 1 where the other frame shows the same
-      point.
+      point (but see `knows_hidden`).
     """
     raise UserError(f'{self!r} knows no motion')
 
@@ -66,6 +69,14 @@ class FrameSource:
     """
     del start, length
     return None
+
+  def parts(self, clip: int) -> int:
+    """Frames side by side in the one file that clip number `clip` is; 1 where it is no strip.
+
+    Of a strip that is longer than a window, training takes one window an epoch.
+    """
+    del clip
+    return 1
 
   def clip_index(self, i: int) -> int:
     """The number of the clip that frame `i` belongs to."""
@@ -100,6 +111,7 @@ class Wrapper(FrameSource):
 
   def __init__(self, source: FrameSource):
     self.source, self.clips, self.has_flow = source, source.clips, source.has_flow
+    self.knows_hidden = source.knows_hidden
 
   def __len__(self) -> int:
     return len(self.source)
@@ -115,6 +127,9 @@ class Wrapper(FrameSource):
 
   def names(self, start: int, length: int) -> list[str] | None:
     return self.source.names(start, length)
+
+  def parts(self, clip: int) -> int:
+    return self.source.parts(clip)
 
   def where(self, i: int) -> str:
     return self.source.where(i)

@@ -51,8 +51,8 @@ def reference_rows(run: load.Run, plan: Plan) -> dict[str, Row]:
 
 
 def source(clip: EvalClip) -> np.ndarray:
-  """The 8-bit source frames in the channels of the target."""
-  shape = clip.target.shape
+  """The 8-bit source frames in the channels of the result, which are those of the target."""
+  shape = clip.result.shape
   if clip.shown.shape[-1] == 1:
     return np.broadcast_to(clip.shown, shape)
   frames = (np.rint(ops.match_channels(frame, shape[-1])).astype(np.uint8) for frame in clip.shown)

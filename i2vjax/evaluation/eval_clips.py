@@ -13,6 +13,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.transforms import resize, thermal
+from i2vjax.metrics import warping
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +30,7 @@ class EvalClip:
       None.
     labels: [T, H, W] uint8 classes, or None.
     result: uint8 [T, H, W, C] frames that another program made, or None: a run translates `source`.
+    origin: the source clip as it was loaded, or None.
   """
 
   name: str
@@ -39,6 +41,7 @@ class EvalClip:
   motion: tuple[np.ndarray, np.ndarray] | None = None
   labels: np.ndarray | None = None
   result: np.ndarray | None = None
+  origin: whole_clips.LoadedClip | None = None
 
   @property
   def length(self) -> int:
@@ -47,7 +50,7 @@ class EvalClip:
 
 
 def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion: bool = True,
-           max_clips: int = 0) -> Iterator[EvalClip]:
+           max_clips: int = 0, split: str = 'test') -> Iterator[EvalClip]:
   """The test clips of a run's data, one at a time in memory.
 
   Args:
@@ -56,10 +59,11 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
     quantize: targets as uint8, what saved files would hold; otherwise float in [-1, 1].
     with_motion: with the true flow, which the source must have.
     max_clips: stop after so many; 0: all.
+    split: 'test' | 'val' | 'train', all as test frames.
   """
   channels = config.data.channels_b
-  targets = whole_clips.test_clips(config, 'b') if paired else None
-  for count, clip in enumerate(whole_clips.test_clips(config, 'a')):
+  targets = whole_clips.test_clips(config, 'b', split) if paired else None
+  for count, clip in enumerate(whole_clips.test_clips(config, 'a', split)):
     if max_clips and count >= max_clips:
       return
     target = None
@@ -74,6 +78,7 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
       target,
       true_motion(clip) if with_motion else None,
       true_labels(clip),
+      origin=clip,
     )
 
 
@@ -81,7 +86,7 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
   """The clips of frames that another program made, one at a time in memory.
 
   Args:
-    sources: {'result', 'reference' and perhaps 'source': frames}, aligned
+    sources: {'result' and perhaps 'reference' and 'source': frames}, aligned
       (`alignment.check_frames`).
     max_clips: stop after so many; 0: all.
 
@@ -93,19 +98,19 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
       return
     frames = {kind: read_clip(source, source.clips[count].start, length)
               for kind, source in sources.items()}
-    result, target = frames['result'], frames['reference']
-    for kind in ('result', 'reference'):
+    result, target, source = (frames.get(kind) for kind in ('result', 'reference', 'source'))
+    for kind in sources.keys() - {'source'}:
       if frames[kind].dtype != np.uint8:
         raise UserError(f'{sources[kind]!r} holds 16-bit frames; scores are of 8-bit frames: '
                         f'convert them first')
-    if result.shape[:3] != target.shape[:3]:
-      raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
-                      f'{_size(target)}; scores need one size, and nothing is resized here')
-    channels = max(result.shape[-1], target.shape[-1])
-    source = frames.get('source')
-    yield EvalClip(
-        name, source, shown=None if source is None else thermal.to_display(source),
-        target=_with_channels(target, channels), result=_with_channels(result, channels))
+    if target is not None:
+      if result.shape[:3] != target.shape[:3]:
+        raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
+                        f'{_size(target)}; scores need one size, and nothing is resized here')
+      channels = max(result.shape[-1], target.shape[-1])
+      result, target = _with_channels(result, channels), _with_channels(target, channels)
+    yield EvalClip(name, source, shown=None if source is None else thermal.to_display(source),
+                   target=target, result=result)
 
 
 def _size(frames):
@@ -130,13 +135,22 @@ def as_saved(frames: np.ndarray, value_range: np.ndarray, channels: int,
 
 
 def true_motion(clip: whole_clips.LoadedClip) -> tuple[np.ndarray, np.ndarray] | None:
-  """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame."""
-  pairs = [clip.source.flow(clip.start + t) for t in range(len(clip.frames) - 1)]
-  if not pairs:
+  """(flow [T-1, H, W, 2], visible [T-1, H, W]) between the frames of a clip, None for one frame.
+
+  Where the source only tells where its motion is known (VIPER), what is hidden is found by the
+  motion there and back, as the public code of Lai et al. (ECCV 2018) does it for estimated flow.
+  """
+  if len(clip.frames) < 2:
     return None
-  flow = np.stack([pair['forward'] for pair in pairs])
-  visible = np.stack([pair['forward_visible'] for pair in pairs])
-  return flow, visible
+  flow, visible = [], []
+  for t in range(len(clip.frames) - 1):
+    pair = clip.source.flow(clip.start + t)
+    flow.append(pair['forward'])
+    seen = pair['forward_visible']
+    if not clip.source.knows_hidden:
+      seen = seen * np.asarray(warping.seen_again(pair['forward'][None], pair['backward'][None]))[0]
+    visible.append(seen)
+  return np.stack(flow), np.stack(visible)
 
 
 def true_labels(clip: whole_clips.LoadedClip) -> np.ndarray | None:
@@ -146,6 +160,18 @@ def true_labels(clip: whole_clips.LoadedClip) -> np.ndarray | None:
   size = clip.frames.shape[1:3]
   return np.stack([resize.resize_labels(clip.source.read(clip.start + t)['label'], size)
                    for t in range(len(clip.frames))])
+
+
+def true_boxes(clip: whole_clips.LoadedClip) -> Iterator[np.ndarray | None]:
+  """[N, 5] (x0, y0, x1, y1, class) in pixels of each frame of a clip; None where it has none."""
+  height, width = clip.frames.shape[1:3]
+  for t in range(len(clip.frames)):
+    record = clip.source.read(clip.start + t)
+    if 'boxes' not in record:
+      yield None
+      continue
+    H, W = record['frame'].shape[:2]
+    yield record['boxes'] * np.float32([width / W, height / H] * 2 + [1])
 
 
 def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:

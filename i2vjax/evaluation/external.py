@@ -13,6 +13,7 @@ from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import classes, label_files
 from i2vjax.data.source import FrameSource
+from i2vjax.data.transforms import resize
 from i2vjax.metrics import boxes, detection, segmentation
 
 PAIRS = {'iou': ('labels', 'predictions'), 'ap': ('boxes', 'detections')}
@@ -33,29 +34,39 @@ def missing(name: str, settings: ConfigDict) -> str | None:
   return f'needs files: eval.{truth} and eval.{predicted}'
 
 
-def scores(names: tuple[str, ...], settings: ConfigDict, frames: FrameSource) -> dict[str, float]:
-  """{score: value} of files.
+def scores(names: tuple[str, ...], settings: ConfigDict,
+           frames: FrameSource) -> tuple[dict[str, float], dict[str, str]]:
+  """Scores of files.
 
   Args:
     names: which of `PAIRS`.
     settings: `config.eval`.
     frames: the frames that are scored: labels are matched with them by clip and name or number.
+
+  Returns:
+    ({score: value}, facts for the protocol: sizes that were not those of the frames).
   """
-  values = {}
+  values, facts = {}, {}
   if 'iou' in names:
-    values |= class_map_scores(settings, frames)
+    values, facts = class_map_scores(settings, frames)
   if 'ap' in names:
     values |= average_precision(settings)
-  return values
+  return values, facts
 
 
-def class_map_scores(settings: ConfigDict, frames: FrameSource) -> dict[str, float]:
+def class_map_scores(settings: ConfigDict,
+                     frames: FrameSource) -> tuple[dict[str, float], dict[str, str]]:
   """mIoU, fwIoU and pixel accuracy of `eval.predictions` against `eval.labels`.
 
-  Every frame with a true label needs a prediction, others may be without.
+  Every frame with a true label needs a prediction, others may be without. Scored is at the size of
+  the true maps, whatever the size of the frames (STC-V2V translates 256x512 and scores 512x1024);
+  predictions of another size are resized to it, nearest.
+
+  Returns:
+    ({score: value}, {'class_maps': the sizes, where they are not all those of the frames}).
 
   Raises:
-    UserError: names the file, id, size or frame that does not fit.
+    UserError: names the file, id or frame that does not fit.
   """
   truth = label_files.label_source(defaults.data(), settings.labels)
   predicted = label_files.label_source(defaults.data(), settings.predictions)
@@ -63,6 +74,7 @@ def class_map_scores(settings: ConfigDict, frames: FrameSource) -> dict[str, flo
     classes.id_table(settings.label_map),
     segmentation.init(len(class_names.CITYSCAPES)),
   )
+  sizes = set()   # (frame, true map, prediction), (height, width) each
   # For each clip the numbers of its label files, None where a frame has none.
   matches = zip(frames.clips, label_files.match(frames, truth),
                 label_files.match(frames, predicted), strict=True)
@@ -74,18 +86,39 @@ def class_map_scores(settings: ConfigDict, frames: FrameSource) -> dict[str, flo
       if j is None:
         raise UserError(f'frame {t} of clip {clip.name} has a label ({truth.files[i][0]}), but '
                         f'{settings.predictions} has no prediction for it')
-      true_ids = _train_ids(truth, i, size, table, ignore=True)
-      predicted_ids = _train_ids(predicted, j, size, table, ignore=False)
+      true_ids = _train_ids(truth, i, table, ignore=True)
+      predicted_ids = _train_ids(predicted, j, table, ignore=False)
+      sizes.add((size, true_ids.shape, predicted_ids.shape))
+      predicted_ids = resize.resize_labels(predicted_ids, true_ids.shape)
       total = segmentation.update(total, true_ids[None], predicted_ids[None], batch=1)
-  return segmentation.result(
+  values = segmentation.result(
       total, class_names.CITYSCAPES, class_names.class_list(settings.classes), class_names.SMALL,
       settings.absent)
+  return values, _facts_of_sizes(sizes)
 
 
-def _train_ids(maps, index, size, table, ignore):
+def _train_ids(maps, index, table, ignore):
   """[H, W] Cityscapes train ids of a label file; `ignore`: 255, no class, is allowed."""
-  ids = label_files.read_clip(maps, [index], size)[0]
-  return classes.to_train_ids(ids, table, maps.files[index][0], ignore)
+  path = maps.files[index][0]
+  return classes.to_train_ids(label_files.read(path), table, path, ignore)
+
+
+def _facts_of_sizes(sizes):
+  """{'class_maps': text}, {} where all maps have the size of their frames."""
+  lines = []
+  for frame, truth, predicted in sorted(sizes):
+    if truth == predicted == frame:
+      continue
+    resized = '' if predicted == truth else (
+        f'; predictions of {_size_text(predicted)} were resized to it, nearest')
+    lines.append(f'scored at the {_size_text(truth)} pixels of the true maps, the frames have '
+                 f'{_size_text(frame)}{resized}')
+  return {'class_maps': '; '.join(lines)} if lines else {}
+
+
+def _size_text(shape):
+  """'640x480' of (480, 640)."""
+  return f'{shape[1]}x{shape[0]}'
 
 
 def average_precision(settings: ConfigDict) -> dict[str, float]:

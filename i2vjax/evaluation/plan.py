@@ -33,7 +33,7 @@ class Plan:
     names, skipped: see `scorers.choose_scores`.
     paired: target frames are aligned with the source.
     clips: () -> the test clips one by one, without motion that must be estimated.
-    reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID.
+    reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID, or None.
     reference_name: where they come from.
     estimator: of the source's motion, '' where it is known.
   """
@@ -43,7 +43,7 @@ class Plan:
   skipped: dict[str, str]
   paired: bool
   clips: Callable[[], Iterator[EvalClip]]
-  reference: Callable[[], Iterable[np.ndarray]]
+  reference: Callable[[], Iterable[np.ndarray]] | None
   reference_name: str = ''
   estimator: str = ''
 
@@ -92,25 +92,30 @@ def of_folders(sources: dict[str, FrameSource], settings: ConfigDict) -> Plan:
   """The scores that frames of other programs allow.
 
   Args:
-    sources: {'result', 'reference', 'source' if it is there: frames}, aligned.
+    sources: {'result', and 'reference' and 'source' if they are there: frames}, aligned.
     settings: `config.eval`.
 
   Raises:
-    UserError: a score asked for by name cannot be computed.
+    UserError: a score asked for by name cannot be computed, or none can.
   """
   config = ConfigDict({'eval': settings})
+  reference_name, reference = _reference_of_folders(config, sources)
   missing = _missing_of_folders(config, sources)
+  if reference is None:
+    missing['real_frames'] = ('needs real frames of the target: --reference, or any folder of them '
+                              'as --config.eval.fid_reference')
   reasons = scorers.reasons_against(missing)
   with_files = [name for name in external.PAIRS if name not in reasons]
   names, skipped = scorers.choose_scores(','.join([settings.metrics, *with_files]), reasons)
+  if not names:
+    lines = [f'{name}: {reason}' for name, reason in skipped.items()]
+    raise UserError('nothing can be scored:\n  ' + '\n  '.join(lines))
   estimator = motion_estimation.choose_estimator(config) if 'warping' in names else ''
 
   def test_clips():
     return eval_clips.of_folders(sources, settings.max_clips)
-
-  def reference():
-    return (clip.target for clip in test_clips())
-  return Plan(config, names, skipped, True, test_clips, reference, '--reference', estimator)
+  return Plan(config, names, skipped, 'reference' in sources, test_clips, reference,
+              reference_name, estimator)
 
 
 # ---- what scores need -------------------------------------------------------------------------
@@ -139,6 +144,9 @@ def _missing_of_run(config, a, unaligned):
 def _missing_of_folders(config, sources):
   """{need of a score: why it is not met} for frames of other programs."""
   result, missing = sources['result'], {}
+  if 'reference' not in sources:
+    missing['target'] = missing['masks'] = ('needs the frames that should have come out '
+                                            '(--reference)')
   for name, need in (('iou', 'classes'), ('ap', 'boxes')):
     reason = external.missing(name, config.eval)
     if reason:
@@ -188,6 +196,23 @@ def _reference(config, test_b):
       yield eval_clips.as_saved(
           clip.frames, clip.value_range, config.data.channels_b, config.eval.quantize)
   return f'{split}_b', clips_of_split
+
+
+def _reference_of_folders(config, sources):
+  """The same for frames of other programs; ('', None) where there are no real frames."""
+  name = config.eval.fid_reference
+  if name not in REFERENCES:
+    return name, _reference_of_place(name)
+  if name != 'auto':
+    raise UserError(f'eval.fid_reference={name}: frames of other programs have no data of a run; '
+                    'name a folder, glob or video, or leave it away to take --reference')
+  if 'reference' not in sources:
+    return '', None
+
+  def clips_of_reference():
+    for clip in eval_clips.of_folders(sources, config.eval.max_clips):
+      yield clip.target
+  return '--reference', clips_of_reference
 
 
 def _reference_of_place(place):

@@ -173,6 +173,22 @@ def train(config: ConfigDict, show: bool = True) -> tuple[dict, float]:
   if show:
     print(f'segmentation network for eval: drawing {chosen["frames"]} labeled frames', flush=True)
   frames, truth = examples(config, 'train', chosen['frames'])
+  return fit(frames, truth, chosen, show)
+
+
+def fit(frames: np.ndarray, truth: np.ndarray, chosen: dict,
+        show: bool = True) -> tuple[dict, float]:
+  """Train a network of these frames, whatever they come from.
+
+  Args:
+    frames: uint8 [N, H, W, C]. truth: uint8 [N, H, W], Cityscapes train ids, 255: none.
+    chosen: all of `SETTINGS`. show: a progress bar.
+
+  Returns: see `train`.
+
+  Raises:
+    UserError: the frames are too small.
+  """
   factor = 2**chosen['levels']   # sides that it divides can be halved so often
   size = tuple(min(side, chosen['crop']) // factor * factor for side in frames.shape[1:3])
   if not all(size):

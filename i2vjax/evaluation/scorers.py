@@ -49,12 +49,22 @@ class Scorer:
       {score: value of this clip}, {score: [T] or [T - 1]}).
     result: total -> {score: value}.
     facts: how it was done, for the protocol.
+    curves: total -> {score: `Curve`} of scores that are means over a curve worth looking at.
   """
 
   start: Any
   add: Callable
   result: Callable
   facts: dict = dataclasses.field(default_factory=dict)
+  curves: Callable = lambda total: {}
+
+
+class Curve(NamedTuple):
+  """A score along an axis: values `y` [N] at `at` [N]; `axis` says what that is."""
+
+  axis: str
+  at: Sequence[float]
+  y: Sequence[float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -239,7 +249,10 @@ def apce_scorer(request: Request) -> Scorer:
     if of_clip['count'].any():   # else the clip's source has no edge
       values['apce'] = edges.result(of_clip)['apce']
     return edges.merge(total, of_clip), values, {}
-  return Scorer(edges.init(), add, edges.result)
+
+  def curves(total):
+    return {'apce': Curve('threshold', edges.THRESHOLDS, edges.by_threshold(total))}
+  return Scorer(edges.init(), add, edges.result, curves=curves)
 
 
 def davis_scorer(request: Request) -> Scorer:
@@ -262,6 +275,7 @@ NEEDS = {   # `plan.py` says for which test clips they are met
     'source': 'the source frames',
     'pairs': 'clips of at least 2 frames',
     'two_frames': 'at least 2 frames in all',
+    'real_frames': 'real frames of the target, aligned or not',
     'classes': 'true classes, and a network or files that say what is seen',
     'masks': 'targets that are masks',
     'boxes': 'files of true and of detected boxes',
@@ -296,8 +310,8 @@ SCORES = {   # in the order of the table
     'warping': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
     'flicker': Score(pixel_scorer, ('pairs', 'source'), while_training=True),
     'sharpness': Score(sharpness_scorer, ('target',), while_training=True),
-    'fid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
-    'kid': Score(fid_kid_scorer, ('two_frames', 'inception_weights')),
+    'fid': Score(fid_kid_scorer, ('two_frames', 'real_frames', 'inception_weights')),
+    'kid': Score(fid_kid_scorer, ('two_frames', 'real_frames', 'inception_weights')),
     'iou': Score(miou_scorer, ('classes',), on_request='trains a segmentation network on the '
                  'street for up to a minute'),
     'kid_street': Score(kid_street_scorer, ('two_frames', 'classes'), on_request='trains a '

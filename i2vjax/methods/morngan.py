@@ -125,13 +125,15 @@ def movers(config, phase):
 def batch_fields(config: ConfigDict) -> tuple[str, ...]:
   """Class maps of b, where a term needs them; of a, if known, to judge M_a by; edge maps.
 
-  Folders without maps lose the term `temp`.
+  Folders without maps lose the term `temp`, as records do: where nothing but `temp` needs classes,
+  they are asked for maps only if `data.labels_b` names them.
 
   Raises:
     UserError: a folder without maps, and classes are needed for more than that.
   """
   uses_classes = any(terms_of(config, name) for _, name in phases(config))
-  has_maps = config.data.source != 'folders' or config.data.labels_b
+  source = config.data.source
+  has_maps = bool(source == 'scenes' or config.data.labels_b or (source == 'tfds' and uses_classes))
   if uses_classes and not has_maps:
     raise UserError('class maps of data.train_b are needed: --config.data.labels_b=FOLDER, 8-bit '
                     'PNGs of the same names, Cityscapes train ids (only baseline does without)')

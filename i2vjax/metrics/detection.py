@@ -1,9 +1,8 @@
 """Average precision (AP) of detected boxes at IoU 0.5.
 
-Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the precision envelope
-interpolated linearly at 101 recalls and integrated by trapezoids, as the YOLO codes do that
-PearlGAN and MornGAN were scored with; both agree within a point or so. Host code: detections are
-ragged and few.
+Two styles. 'coco': pycocotools, the measure of the COCO challenge. 'yolo': the measure of the
+public YOLO code that PearlGAN and MornGAN were scored with (PyTorch_YOLOv4, test.py). They differ
+in who may be matched and in the curve: `best_matched`, `yolo_ap`. Host code: detections are ragged.
 """
 
 import contextlib
@@ -29,7 +28,7 @@ def scores(truth: Boxes, detections: Boxes, names: Sequence[str], style: str = '
     truth, detections: from `boxes.read_truth` and `boxes.read_detections`.
     names: of the classes. One without ground truth is left out.
     style: 'coco' | 'yolo'.
-    score: detections from here on enter precision and recall (public YOLO codes).
+    score: where precision and recall are read (0.1 in public YOLO code).
 
   Returns:
     {'ap50', 'precision', 'recall': means over the classes, 'ap50[NAME]' ...} floats in [0, 1].
@@ -43,9 +42,10 @@ def scores(truth: Boxes, detections: Boxes, names: Sequence[str], style: str = '
   present = [kind for kind in range(len(names)) if np.any(real == kind)]
   if not present:
     raise UserError(f'the ground truth has no boxes of {", ".join(names)}')
-  measure = coco_ap if style == 'coco' else yolo_ap
+  measure, point_of = ((coco_ap, operating_point) if style == 'coco' else
+                       (yolo_ap, yolo_operating_point))
   values = measure(truth, detections, present)
-  points = np.array([operating_point(truth, detections, kind, score) for kind in present])
+  points = np.array([point_of(truth, detections, kind, score) for kind in present])
   by_class = {score_names.make('ap50', names[kind]): float(value)
               for kind, value in zip(present, values, strict=True)}
   return {'ap50': float(np.mean(values)), 'precision': float(points[:, 0].mean()),
@@ -95,25 +95,40 @@ def _entries(boxes, ids, kinds):
 
 
 def yolo_ap(truth: Boxes, detections: Boxes, kinds: Sequence[int]) -> np.ndarray:
-  """[len(kinds)] area under the precision envelope, sampled at 101 recalls.
+  """[len(kinds)] area under the precision envelope of public YOLO code.
 
-  Some YOLO codes let precision fall to 0 at the last recall, so that a perfect detector gets 0.995;
-  here it gets 1.
+  Every detection is a point of the curve, so precision steps down at each false positive. The
+  curve ends at precision 0, 0.001 beyond the last recall but not beyond 1: even a perfect detector
+  gets 0.995. It is sampled at 101 recalls, linearly between points, and integrated by trapezoids.
   """
-  return np.array([_envelope_area(*matched(truth, detections, kind)) for kind in kinds])
+  return np.array([_envelope_area(*best_matched(truth, detections, kind)) for kind in kinds])
 
 
 def _envelope_area(hit, score, total):
   del score
-  rise = np.flatnonzero(hit)
-  if not len(rise):
+  if not len(hit):
     return 0.0
-  hits = np.arange(1, len(rise) + 1)
-  recall, precision = hits / total, hits / (rise + 1)
-  precision = np.maximum.accumulate(precision[::-1])[::-1]
-  sampled = np.interp(np.linspace(0, 1, 101), np.append(0, recall),
-                      np.append(precision[0], precision), right=0)
-  return float(np.trapezoid(sampled, dx=0.01))
+  recall, precision = _curve(hit, total)
+  recall = np.concatenate([[0], recall, [min(recall[-1] + 1e-3, 1)]])
+  precision = np.concatenate([[0], precision, [0]])
+  envelope = np.maximum.accumulate(precision[::-1])[::-1]
+  return float(np.trapezoid(np.interp(np.linspace(0, 1, 101), recall, envelope), dx=0.01))
+
+
+def _curve(hit, total):
+  """(recall, precision), [N] each, after each detection."""
+  hits = np.cumsum(hit)
+  return hits / total, hits / np.arange(1, len(hit) + 1)
+
+
+def yolo_operating_point(truth: Boxes, detections: Boxes, kind: int,
+                         least: float) -> tuple[float, float]:
+  """(precision, recall) of one class, linear in the score between detections, as that code does."""
+  hit, score, total = best_matched(truth, detections, kind)
+  if not len(hit):
+    return 0.0, 0.0
+  recall, precision = _curve(hit, total)
+  return float(np.interp(-least, -score, precision)), float(np.interp(-least, -score, recall))
 
 
 def operating_point(truth: Boxes, detections: Boxes, kind: int,
@@ -126,29 +141,62 @@ def operating_point(truth: Boxes, detections: Boxes, kind: int,
 
 def matched(truth: Boxes, detections: Boxes, kind: int,
             least: float = 0.5) -> tuple[np.ndarray, np.ndarray, int]:
-  """Detections of one class by falling score, each taking the best truth still free.
+  """Detections of one class by falling score, each taking the best truth still free (as in COCO).
 
-  Detections whose best match is a crowd region count neither way (as in COCO).
+  Detections whose best match is a crowd region count neither way.
 
   Returns:
     (hit [N] bool, score [N], number of true boxes without crowds).
   """
-  free = {}
+  taken = set()
+
+  def is_hit(rows, overlap):
+    free = [k for k in range(len(rows)) if rows[k] not in taken]
+    best = max(free, key=lambda k: overlap[k], default=None)
+    if best is None or overlap[best] < least:
+      return False
+    taken.add(rows[best])
+    return True
+  return _match(truth, detections, kind, least, is_hit)
+
+
+def best_matched(truth: Boxes, detections: Boxes, kind: int,
+                 least: float = 0.5) -> tuple[np.ndarray, np.ndarray, int]:
+  """The same by the rule of public YOLO code: a detection may only take its very best truth.
+
+  Where that is taken by a detection of higher score, it is false, even if it fits another truth;
+  and IoU must be above `least`. Crowd regions, which that code does not know, as in `matched`.
+  """
+  taken = set()
+
+  def is_hit(rows, overlap):
+    best = int(np.argmax(overlap)) if len(rows) else None
+    if best is None or overlap[best] <= least or rows[best] in taken:
+      return False
+    taken.add(rows[best])
+    return True
+  return _match(truth, detections, kind, least, is_hit)
+
+
+def _match(truth, detections, kind, least, is_hit):
+  """`matched` with a rule of its own.
+
+  Args:
+    is_hit: (true boxes of the image, their IoU with a detection) -> bool; it notes what is taken.
+  """
+  boxes_of = {}   # of the class in each image
   for k in np.flatnonzero(truth.kind == kind):
-    free.setdefault(truth.image[k], []).append(k)
+    boxes_of.setdefault(truth.image[k], []).append(k)
   hits, scored = [], []
   of_kind = np.flatnonzero(detections.kind == kind)
   for k in of_kind[np.argsort(-detections.score[of_kind], kind='stable')]:
-    rows = free.get(detections.image[k], [])
-    overlap = iou(detections.box[k], truth.box[rows], truth.crowd[rows])
-    real = np.where(truth.crowd[rows], -1, overlap)
-    if len(rows) and real.max() >= least:
-      rows.pop(int(real.argmax()))
-      hits.append(True)
-    elif len(rows) and overlap.max() >= least:
+    rows = np.array(boxes_of.get(detections.image[k], []), int)
+    crowd = truth.crowd[rows]
+    overlap = iou(detections.box[k], truth.box[rows], crowd)
+    hit = is_hit(rows[~crowd], overlap[~crowd])
+    if not hit and np.any(overlap[crowd] >= least):
       continue
-    else:
-      hits.append(False)
+    hits.append(hit)
     scored.append(detections.score[k])
   total = int(np.sum((truth.kind == kind) & ~truth.crowd))
   return np.array(hits, bool), np.array(scored, np.float64), total

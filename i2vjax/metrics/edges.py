@@ -177,6 +177,12 @@ def merge(a: dict, b: dict) -> dict:
   return {name: a[name] + b[name] for name in a}
 
 
+def by_threshold(total: dict) -> np.ndarray:
+  """[J] P_j: the mean ratio at each threshold (the curve of MornGAN, Fig. 8), NaN without edges."""
+  count = total['count']
+  return np.divide(total['sum'], count, out=np.full(len(count), np.nan), where=count > 0)
+
+
 def result(total: dict) -> dict[str, float]:
   """APCE = mean_j P_j, P_j the mean over the frames that have edges at threshold j.
 
@@ -187,8 +193,8 @@ def result(total: dict) -> dict[str, float]:
   Raises:
     UserError: no source frame has an edge.
   """
-  some = total['count'] > 0
-  if not some.any():
+  shares = by_threshold(total)
+  if np.isnan(shares).all():
     raise UserError('APCE needs source frames with edges, and these have none: are they blank?')
-  return {'apce': float(np.mean(total['sum'][some] / total['count'][some])),
-          'num_empty_thresholds': float(np.sum(~some))}
+  return {'apce': float(np.nanmean(shares)),
+          'num_empty_thresholds': float(np.isnan(shares).sum())}

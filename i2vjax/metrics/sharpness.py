@@ -18,7 +18,6 @@ def mean_gradient(frame: np.ndarray) -> float:
   Returns:
     Float in [0, 2]; 0 for a plain frame.
   """
-  luma = np.asarray(frame, np.float64) @ np.asarray(ops.LUMA) if frame.shape[-1] == 3 else (
-      np.asarray(frame, np.float64)[..., 0])
+  luma = np.asarray(ops.luma(np.asarray(frame, np.float32)))[..., 0].astype(np.float64)
   down, right = np.abs(np.diff(luma, axis=0)), np.abs(np.diff(luma, axis=1))
   return float((down.mean() if down.size else 0.0) + (right.mean() if right.size else 0.0))

@@ -47,6 +47,24 @@ def valid_mask(forward: jax.Array, backward: jax.Array | None = None,
   return mask.astype(jnp.float32)
 
 
+@jax.jit
+def seen_again(forward: jax.Array, backward: jax.Array) -> jax.Array:
+  """Where a true flow, known both ways, leads to a point that the next frame shows.
+
+  `valid_mask` of both flows, and the target inside the frame (ours: estimated flow cannot be
+  trusted there either, but the public code tests only estimates, and does not ask). A perfect
+  video has no error there.
+
+  Args:
+    forward, backward: [N, H, W, 2], NaN where not known.
+
+  Returns:
+    [N, H, W] float32, 1 or 0.
+  """
+  known = jnp.where(jnp.isfinite(forward), forward, 0)
+  return (valid_mask(forward, backward) * visibility.inside(known))[..., 0]
+
+
 def pair_errors(frames: jax.Array, following: jax.Array, forward: jax.Array, mask: jax.Array,
                 kind: str = 'mse') -> jax.Array:
   """Error of each pair of consecutive frames.

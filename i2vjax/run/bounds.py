@@ -21,6 +21,9 @@ def check(config: ConfigDict) -> None:
     if choices and value not in choices:
       texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]
       raise UserError(f'{name}={value}: choose {" or ".join(texts)}')
+  epochs = flat.get('eval.epochs', [])
+  if not all(isinstance(epoch, int) and epoch > 0 for epoch in epochs):
+    raise UserError(f'eval.epochs={epochs}: write epochs from 1 on, as in 10,20,40')
   decay, rate = flat.get('train.ema', 0), flat['optim.lr']
   if not 0 <= decay < 1:
     raise UserError(f'train.ema={decay}: a decay lies from 0 (no averages) to below 1')

@@ -58,9 +58,15 @@ def _signed_score(best, metrics):
 # ---- Save and restore -------------------------------------------------------------------------
 
 
+def steps_in(workdir: str | pathlib.Path) -> set[int]:
+  """Steps of the checkpoints in a run folder, readable or not."""
+  names = [path.name for path in pathlib.Path(workdir, 'checkpoints').glob('*')]
+  return {int(name) for name in names if name.isdigit()}
+
+
 def any_in(workdir: str | pathlib.Path) -> bool:
   """True if a run folder holds a checkpoint, readable or not."""
-  return any(x.name.isdigit() for x in pathlib.Path(workdir, 'checkpoints').glob('*'))
+  return bool(steps_in(workdir))
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:
@@ -69,17 +75,19 @@ def _worth_saying(record: logging.LogRecord) -> bool:
 
 
 def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
-            best: str | None = None) -> ocp.CheckpointManager:
-  """Orbax manager of a run: the newest `train.keep` and the best by the score `best` are kept.
+            best: str | None = None, steps: Iterable[int] = ()) -> ocp.CheckpointManager:
+  """Orbax manager of a run: what of it is kept.
 
   Args:
     workdir: run folder.
-    train: config block; None: nothing is removed.
-    best: from `best_score`; None: no checkpoint is the best.
+    train: config block: the newest `train.keep` are kept; None: nothing is removed.
+    best: from `best_score`: the best by that score is kept too; None: none is.
+    steps: so are the checkpoints of these steps.
   """
   logging.getLogger('absl').addFilter(_worth_saying)   # the same filter twice is one
   policies: list[checkpoint_managers.PreservationPolicy] = [
-      checkpoint_managers.LatestN(train.keep if train else None)]
+      checkpoint_managers.LatestN(train.keep if train else None),
+      checkpoint_managers.CustomSteps(list(steps))]
   signed_score = functools.partial(_signed_score, best) if best else None
   if signed_score:
     policies.append(checkpoint_managers.BestN(

@@ -18,6 +18,25 @@ OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
 # Values by the names that earlier versions gave them: {field: {old: new}}.
 OLD_VALUES = {'data.task': {'colour': 'color'}}
 OLD_WORDS = {'colour': 'color'}   # the same for the words of a variant, which '-' joins
+STARTER = 'starter'   # in place of a run folder: the trained weights that come with the package
+STARTER_FOLDER = pathlib.Path(__file__).parents[1] / 'starter'
+
+
+def locate(workdir: str | pathlib.Path) -> pathlib.Path:
+  """The folder that a command line names; the word 'starter' is the one inside the package.
+
+  A folder of one's own with that name is './starter', or a pathlib.Path.
+
+  Raises:
+    UserError: this version of the package has no starter.
+  """
+  if workdir != STARTER:   # a Path never equals a str
+    return pathlib.Path(workdir)
+  if not (STARTER_FOLDER / 'config.json').is_file():
+    raise UserError('this installation of i2vjax comes without starter weights (no '
+                    f'{STARTER_FOLDER}): train a run and name its folder; a folder of your own '
+                    f'called {STARTER} is ./{STARTER}')
+  return STARTER_FOLDER
 
 
 def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
@@ -29,14 +48,14 @@ def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  Fields of `data` and `eval`, `critic` and `optim.warmup` that are younger than the run get their
-  defaults, which stand for what its version did.
+  Fields of `data` and `eval`, `critic`, `optim.warmup` and `train.init_from` that are younger than
+  the run get their defaults, which stand for what its version did.
 
   Raises:
     FileNotFoundError: not a run folder.
-    UserError: the file is damaged.
+    UserError: the file is damaged; see `locate`.
   """
-  path = pathlib.Path(workdir) / 'config.json'
+  path = locate(workdir) / 'config.json'
   if not path.is_file():
     raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. '
                             '--workdir must name the folder a training run was given.')
@@ -49,6 +68,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   if 'optim' in config:
     config.critic = config.get('critic', defaults.critic())
     config.optim.warmup = config.optim.get('warmup', 0)
+  if 'train' in config:
+    config.train.init_from = config.train.get('init_from', '')
   for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):
     for name, value in fields.items():
       if block in config and name not in config[block]:

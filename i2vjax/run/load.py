@@ -18,7 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, init_params
 from i2vjax.methods import base
-from i2vjax.run import averaging, checkpoint
+from i2vjax.run import averaging, checkpoint, starter
 from i2vjax.run import folder as run_folder
 
 
@@ -83,9 +83,15 @@ def fresh_params(method: base.Method, model: Model) -> dict[str, Any]:
   return init_params(trained, method.example_inputs(model.config), key)
 
 
-def fresh_state(method: base.Method, model: Model) -> State:
-  """The state of step 0 on the default device; `device_state` has one entry per local device."""
-  config, params, opt = model.config, fresh_params(method, model), {}
+def fresh_state(method: base.Method, model: Model, params: dict[str, Any] | None = None) -> State:
+  """The state of step 0 on the default device; `device_state` has one entry per local device.
+
+  Args:
+    method, model: with optimizers.
+    params: weights to begin at; None: initial ones.
+  """
+  config, opt = model.config, {}
+  params = params or fresh_params(method, model)
   for player, names in method.PLAYERS.items():
     opt[player] = model.optimizers[player].init({name: params[name] for name in names})
   device_state = parallel.per_device(base.hook(method, 'device_state')(config))
@@ -112,7 +118,7 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   """A trained run from its folder alone.
 
   Args:
-    workdir: run folder.
+    workdir: run folder; 'starter': the weights that come with the package (run/starter.py).
     which: 'latest', 'best' or a step.
     config: the run's config with overrides; None reads it from the folder.
     weights: of the networks that translate: 'ema', their averages over training, 'raw', those of
@@ -121,7 +127,10 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   Raises:
     FileNotFoundError, UserError: named cause and remedy.
   """
+  workdir = run_folder.locate(workdir)
   config = config or run_folder.read_config(workdir)
+  if starter.is_starter(workdir):
+    return _load_starter(workdir, which, config, weights)
   best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
   checkpoints = checkpoint.manager(workdir, best=best)
   step = checkpoint.which_step(checkpoints, which)
@@ -136,6 +145,23 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   return dataclasses.replace(
       run, params={**items['params'], **items.get('ema', {})}, weights=weights, step=step,
       model_state=items['extra']['extra'], workdir=pathlib.Path(workdir))
+
+
+def _load_starter(folder, which, config, weights):
+  """`load` of a folder that holds weights as one file; only networks that translate are in it."""
+  stored = starter.read(folder)
+  if which != 'latest':
+    raise UserError(f'--checkpoint {which}: {folder} holds one set of weights, of step '
+                    f'{stored.step}; leave it away')
+  if weights not in ('auto', stored.kind):
+    raise UserError(f'--weights {weights}: {folder} holds {stored.kind} weights alone')
+  method, model = assemble(config, training=False)
+  shapes = jax.eval_shape(functools.partial(fresh_params, method, model))
+  for name in averaging.names(method):
+    if jax.tree.map(np.shape, stored.params.get(name)) != jax.tree.map(np.shape, shapes[name]):
+      raise UserError(f'{folder} does not fit its config: {name} has other shapes or is missing')
+  return Run(method, model, dict(stored.params), stored.model_state, stored.step, folder,
+             stored.kind)
 
 
 def _restore(checkpoints, workdir, step, templates):

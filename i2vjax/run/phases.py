@@ -46,6 +46,17 @@ def epoch_steps(train: ConfigDict, per_epoch: int) -> int:
   return max(train.steps // max(epochs, 1), 1) if train.steps else per_epoch
 
 
+def steps_of_epochs(config: ConfigDict, per_epoch: int) -> dict[int, int]:
+  """{epoch: its last step} of `eval.epochs`, in order; those beyond the end are left out.
+
+  Args:
+    config: of the run. per_epoch: steps in an epoch of the data.
+  """
+  length, total = epoch_steps(config.train, per_epoch), total_steps(config, per_epoch)
+  return {epoch: epoch * length for epoch in sorted(set(config.eval.epochs))
+          if epoch * length <= total}
+
+
 def with_steps_per_epoch(config: ConfigDict, per_epoch: int) -> ConfigDict:
   """A copy of the config with the steps in an epoch as `train.per_epoch`, which methods read."""
   config = config.copy_and_resolve_references()

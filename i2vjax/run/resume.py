@@ -8,13 +8,14 @@ from ml_collections import ConfigDict
 from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.methods import base
-from i2vjax.run import checkpoint, phases
+from i2vjax.run import checkpoint, phases, starter
 from i2vjax.run import folder as run_folder
 
 # Fields of methods that are younger than some runs, with the values that say what those runs did.
 YOUNGER = {'gen.kind': 'resnet', 'gen.levels': 4, 'gan.g_form': 'nonsaturating',
            'vgg.content_norm': 'l1', 'temporal.directions': 'both', 'seg.boundary_floor': 0.0,
            'disc.kind': 'clip', 'disc.layers': 3, 'disc.down': 'stride'}   # disc: of gtc
+ORIGIN = 'train.init_from'
 
 
 def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | None:
@@ -23,8 +24,12 @@ def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | No
   Fields that differ and may do so are named in the log.
 
   Raises:
-    UserError: `config` may not go on with that run; names every field that differs.
+    UserError: `config` may not go on with that run; names every field that differs. Or the folder
+      holds no run, but weights alone (run/starter.py).
   """
+  if starter.is_starter(workdir):
+    raise UserError(f'{workdir} holds weights without what a training needs to go on: give another '
+                    f'--workdir, and --config.train.init_from={workdir} to begin at them')
   if not checkpoint.any_in(workdir):
     return None
   if not (workdir / 'config.json').is_file():
@@ -34,6 +39,22 @@ def earlier_config(config: ConfigDict, workdir: pathlib.Path) -> ConfigDict | No
   for note in compare_configs(earlier, config):
     logging.warning('changed since this run began: %s', note)
   return earlier
+
+
+def with_origin(config: ConfigDict, earlier: ConfigDict) -> ConfigDict:
+  """A copy of the config that says where the run began, whatever it asks for now.
+
+  A run that goes on has its weights from its checkpoint: the run it once began at is not read, and
+  may be gone.
+  """
+  config, began = config.copy_and_resolve_references(), earlier.train.init_from
+  if config.train.get('init_from', '') != began:
+    logging.warning('train.init_from=%r is not looked at: this run goes on from its own '
+                    'checkpoint, and began at %s', config.train.init_from,
+                    began or 'initial weights')
+  with config.unlocked():
+    config.train.init_from = began
+  return config
 
 
 def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
@@ -46,6 +67,7 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
   """
   old, new = run_folder.flatten(earlier), run_folder.flatten(config)
   old |= {name: value for name, value in YOUNGER.items() if name in new and name not in old}
+  new[ORIGIN] = old.get(ORIGIN)   # see `with_origin`
   allowed: list[str] = []
   refused: list[str] = []
   for name in sorted(old.keys() | new.keys()):

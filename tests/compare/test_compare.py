@@ -121,6 +121,22 @@ def test_a_folder_of_another_run_is_refused(run, capsys):
   assert 'train.steps: 3 there, 9 asked for' in capsys.readouterr().err
 
 
+def test_epochs_are_the_budget_of_rows_with_other_batches(run, tmp_path, capsys):
+  """Twelve windows: six batches of two, twelve of one."""
+  epochs = ('--row', f'one={CUT} --config.data.batch=1', '--config.train.steps=0',
+            '--config.train.epochs=1', '--config.train.epochs_decay=0',
+            '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=6')
+  commands = Commands()
+  assert run(commands, *epochs) == 2 and not commands.calls
+  assert 'steps is 6 in cyclegan demo, cut demo and 12 in one' in capsys.readouterr().err
+  run(commands, *epochs, '--budget', 'epochs')
+  assert commands.calls   # their scores do not matter here
+  text = (tmp_path / 'table' / 'table.md').read_text()
+  assert ('- Every row: trained for 1 epoch (6 steps in cyclegan demo, cut demo and 12 in one)'
+          in text)
+  assert 'Not comparable' not in text
+
+
 # ---- the work ---------------------------------------------------------------------------------
 
 
@@ -317,6 +333,33 @@ def test_curves_are_taken_where_all_seeds_have_them(tmp_path):
   assert found['psnr'][0] == [2, 3]
   np.testing.assert_array_equal(found['psnr'][1], [[2, 3], [12, 13]])
   assert figures.plot({'x': {'curves': {}}}) is None
+
+
+def test_a_row_has_the_kid_of_its_own_degrees_and_the_scale_that_some_row_asks_for():
+  def row(name, mean, **protocol):
+    return {'name': name, 'mean': mean, 'spread': {}, 'count': 1, 'parameters': None,
+            'seconds_per_step': None, 'runs': [{'state': 'done', 'protocol': protocol}]}
+  fid = {'fid': 29.36, 'fid_div100': 0.2936, 'kid_mean': 0.01}
+  table = {'rows': [row('a', fid), row('b', {**fid, 'kid21_mean': 1.918}, paper_scale='yes')],
+           'references': {}}
+  headings, lines = tables.grid(table)
+  assert headings[1:5] == ['FID', 'FID / 100', 'KID', 'KID, degree 21']
+  assert [line[1:5] for line in lines] == [['29.36', '0.2936', '0.01000', '–'],
+                                           ['29.36', '0.2936', '0.01000', '1.91800']]
+  table['rows'].pop()
+  assert tables.grid(table)[0][1:3] == ['FID', 'KID']
+
+
+def test_scored_curves_have_a_line_for_each_row_where_its_runs_agree():
+  def run(at, values):
+    curve = {'axis': 'threshold', 'at': at, 'rows': {'translated': values}}
+    return {'state': 'done', 'curves': {'apce': curve}}
+  runs = [run([1, 2, 3], [0.1, 0.2, None]), run([2, 3], [0.4, 1])]
+  table = {'rows': [{'name': 'x', 'runs': runs}, {'name': 'y', 'runs': [{'state': 'failed'}]}]}
+  (column, axis, lines), = figures.scored_panels(table)
+  assert (column.heading, axis, list(lines), lines['x'][0]) == ('APCE', 'threshold', ['x'], [2, 3])
+  np.testing.assert_array_equal(lines['x'][1], [[0.2, np.nan], [0.4, 1]])
+  assert figures.plot_panels([(column, axis, lines)], ['x', 'y']).shape[-1] == 3
 
 
 @pytest.mark.slow

@@ -7,16 +7,16 @@ import sys
 import pytest
 
 from i2vjax.cli import parse
-from i2vjax.compare import experiments
+from i2vjax.compare import budgets, experiments, preflight
 
 ROOT = pathlib.Path(__file__).parents[2]
 CYCLEGAN, CUT, I2VGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
                          for name in ('cyclegan', 'cut', 'i2vgan'))
 
 
-def line_up(tmp_path, *rows, seeds=(0, 1), common=()):
+def line_up(tmp_path, *rows, seeds=(0, 1), common=(), budget='steps'):
   return experiments.plan(tmp_path, [experiments.parse_row(row) for row in rows], seeds, common,
-                     parse.row_config)
+                          parse.row_config, budget)
 
 
 # ---- rows -------------------------------------------------------------------------------------
@@ -61,9 +61,10 @@ def test_planning_leaves_the_device_to_the_runs():
   """Fresh interpreter: an accelerator that this process held could not be used by its children."""
   code = ('import pathlib; from jax._src import xla_bridge; from i2vjax import main; '
           'from i2vjax.cli import parse; '
-          'from i2vjax.compare import experiments; '
+          'from i2vjax.compare import experiments, preflight; '
           f'items = experiments.plan(pathlib.Path("x"), [experiments.parse_row({CUT!r})], [0], [], '
-          'parse.row_config); experiments.check_alike(items, False); '
+          'parse.row_config, "epochs"); experiments.check_alike(items, False, "epochs"); '
+          'preflight.check(items); '
           'print(xla_bridge.backends_are_initialized())')
   said = subprocess.run([sys.executable, '-c', code], capture_output=True, text=True,
                         check=True)
@@ -95,3 +96,91 @@ def test_what_belongs_to_a_method_is_noted_only(tmp_path):
 def test_a_size_and_its_pair_are_the_same(tmp_path):
   items = line_up(tmp_path, CUT, f'pair={CUT} --config.data.crop_size=(64,64)')
   assert experiments.check_alike(items, False) == []
+
+
+# ---- budgets ----------------------------------------------------------------------------------
+
+EPOCHS = ('--config.train.steps=0', '--config.train.epochs=2', '--config.train.epochs_decay=1',
+          '--config.data.scenes.clips=2', '--config.data.scenes.clip_length=6',
+          '--config.data.scenes.size=64')
+
+
+def test_rows_of_as_many_epochs_may_have_other_steps(tmp_path):
+  """12 frames: 6 batches of two for CUT; 8 windows of three, one a step, for I2V-GAN."""
+  items = line_up(tmp_path, CUT, I2VGAN, common=EPOCHS, seeds=(0,), budget='epochs')
+  assert [(item.total, item.per_epoch) for item in items] == [(18, 6), (24, 8)]
+  notes = experiments.check_alike(items, False, 'epochs')
+  assert not any('Not comparable' in note for note in notes)
+  with pytest.raises(ValueError, match='steps is 18 in cut demo and 24 in i2vgan demo'):
+    experiments.check_alike(items, False)
+  assert budgets.statement(items, 'epochs') == (
+      '3 epochs (18 steps in cut demo and 24 in i2vgan demo)')
+
+
+def test_other_numbers_of_epochs_are_refused_with_the_steps_to_give(tmp_path):
+  items = line_up(tmp_path, CUT, f'longer={I2VGAN} --config.train.epochs=3', common=EPOCHS,
+                  seeds=(0,), budget='epochs')
+  with pytest.raises(ValueError, match=r'epochs is 3 in cut demo and 4 in longer .*'
+                                       r'--config.train.steps=24 in cut demo'):
+    experiments.check_alike(items, False, 'epochs')
+  items = line_up(tmp_path, f'{CUT} --config.train.steps=24',
+                  f'longer={I2VGAN} --config.train.epochs=3', common=EPOCHS, seeds=(0,),
+                  budget='epochs')
+  assert not any('Not comparable' in x for x in experiments.check_alike(items, False, 'epochs'))
+
+
+def test_frames_may_differ_by_less_than_a_step(tmp_path):
+  """CUT has two frames a step, I2V-GAN three."""
+  def rows(steps):
+    return line_up(tmp_path, f'{CUT} --config.train.steps={steps}',
+                   f'{I2VGAN} --config.train.steps=7', common=EPOCHS[3:], seeds=(0,))
+  experiments.check_alike(rows(10), False, 'frames')   # 20 and 21
+  with pytest.raises(ValueError, match=r'frames is 16 in .* and 21 in .*steps=10 in cut demo'):
+    experiments.check_alike(rows(8), False, 'frames')
+
+
+def test_a_budget_that_is_none_is_named(tmp_path):
+  with pytest.raises(ValueError, match='choose one of steps, epochs, frames'):
+    budgets.check('hours')
+
+
+# ---- before anything is trained ---------------------------------------------------------------
+
+
+def test_what_training_or_scoring_would_refuse_is_refused_at_once(tmp_path, footage):
+  """Every row with its own reason: maps, a weight file, a score, the bounds of a field."""
+  folders = (f'--config.data.source=folders --config.data.root={footage} '
+             '--config.data.crop_size=32 --config.data.load_size=36')
+  morngan, stc = (str(ROOT / 'configs' / f'{name}.py') + ':demo' for name in ('morngan', 'stc'))
+  absent = f'--config.pretrained_dir={tmp_path}'
+  items = line_up(tmp_path, f'fine={CUT} {folders}', f'maps={morngan} {folders}',
+                  f'file={stc} {folders} --config.perceptual=vgg {absent}',
+                  f'score={CUT} {folders} --config.eval.metrics=fid {absent}',
+                  f'bound={CUT} {folders} --config.log.every=0', seeds=(0,))
+  with pytest.raises(ValueError, match='nothing was trained') as refusal:
+    preflight.check(items)
+  reasons = str(refusal.value).split('\n  ')
+  for name, reason in (('maps', 'labels_b=FOLDER'), ('file', 'vgg16'), ('score', 'fid'),
+                       ('bound', 'log.every=0')):
+    assert any(line.startswith(f'{name}: ') and reason in line for line in reasons), name
+  assert 'fine: ' not in str(refusal.value)
+
+
+def test_a_row_that_is_trained_already_needs_no_training_data(tmp_path, footage):
+  common = ('--config.data.source=folders', f'--config.data.root={footage}',
+            '--config.data.crop_size=32', '--config.data.load_size=36')
+  items = line_up(tmp_path, f'{CUT} --config.log.every=0', seeds=(0,), common=common)
+  assert list(preflight.check(items, done=items)) == ['cut demo log.every=0']
+
+
+def test_what_rows_have_in_common_is_said(tmp_path, footage):
+  common = ('--config.data.source=folders', f'--config.data.root={footage}',
+            '--config.data.crop_size=32', '--config.data.load_size=36',
+            '--config.eval.weights=random', '--config.eval.metrics=auto,fid,kid',
+            '--config.train.steps=4')
+  items = line_up(tmp_path, CUT, CYCLEGAN, common=common, seeds=(0,))
+  lines = preflight.protocol(items, preflight.check(items), 'steps')
+  assert lines[0] == 'trained for 4 steps'
+  assert 'crops of 32 × 32 pixels' in lines[1]
+  assert lines[2] == ('FID and KID as pytorch_fid has them, against test_b, KID of degree 3, '
+                      'random features')

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax import defaults
 from i2vjax import evaluate as evaluator
 from i2vjax.core import ops
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment
-from i2vjax.evaluation import plan
+from i2vjax.data.sources.folders import open_place
+from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.metrics import clips
 
 
@@ -116,6 +118,28 @@ def test_a_perfect_translation_reaches_the_cap():
   assert scores['ssim'] == 1
 
 
+def test_frames_that_are_not_resized_are_scored_at_their_size(tmp_path):
+  """854x480 stays 854x480: padded for networks that need multiples of 8, and cropped."""
+  frames = np.random.default_rng(0).integers(0, 256, (3, 30, 54, 3), np.uint8)
+  for domain in 'ab':
+    write(tmp_path / domain / 'clip', frames)
+  config = stubs.config(source='folders', resize='none', test_a=str(tmp_path / 'a'),
+                        test_b=str(tmp_path / 'b'))
+  seen = []
+
+  def same(model, params, model_state, carry, frames):
+    if frames.shape[2] % 8 or frames.shape[3] % 8:
+      raise ValueError('sides must be multiples of 8')
+    seen.append(frames.shape[2:4])
+    return carry, frames
+  run = stubs.make(same, config)
+  clip, = eval_clips.of_run(config, paired=True, with_motion=False)
+  np.testing.assert_array_equal(clip.source, frames)
+  np.testing.assert_array_equal(baselines.translated(run)(clip), frames)
+  assert set(seen) == {(32, 56)}
+  assert evaluator.quick_scores(run)['psnr'] == 100
+
+
 def test_unquantised_scores_use_the_floats(run):
   config = run.config.copy_and_resolve_references()
   config.eval.quantize = False
@@ -195,6 +219,50 @@ def test_folders_without_a_source_leave_flicker_out(folders, tmp_path):
   scores = evaluator.evaluate_folders(*folders[:2], output=tmp_path / 'out', show=False)
   assert 'source' in scores['skipped']['flicker']
   assert 'flicker' not in scores['rows']['translated']
+
+
+def test_folders_without_a_reference_have_the_scores_that_need_none(folders, tmp_path):
+  """Night thermal: nobody filmed it by day."""
+  result, _, source = folders
+  settings = defaults.evaluation()
+  settings.metrics, settings.fid_reference = 'auto,apce', str(folders[1])
+  alone = evaluator.evaluate_folders(result, None, source, tmp_path / 'alone', settings, show=False)
+  both = evaluator.evaluate_folders(*folders, tmp_path / 'both', settings, show=False)
+  assert list(alone['rows']) == ['translated', 'source']
+  for name in ('warping_mse[tvl1]', 'flicker_ratio', 'brightness_jitter', 'apce'):
+    assert alone['rows']['translated'][name] == both['rows']['translated'][name]
+  assert not {'psnr', 'ssim', 'sharpness_ratio'} & alone['rows']['translated'].keys()
+  assert all('--reference' in alone['skipped'][name] for name in ('psnr', 'ssim', 'sharpness'))
+  assert 'fetch inception_fid' in alone['skipped']['fid']
+  curve = json.loads((tmp_path / 'alone' / 'scores.json').read_text())['curves']['apce']
+  assert curve['at'] == [k / 100 for k in range(1, 100)] and curve['axis'] == 'threshold'
+  shares = np.array(curve['rows']['translated'], float)   # null: no edge at that threshold
+  assert np.nanmean(shares) == pytest.approx(alone['rows']['translated']['apce'])
+  assert set(curve['rows']) == {'translated', 'source'}
+  assert 'APCE by threshold' in (tmp_path / 'alone' / 'index.html').read_text()
+  assert alone['protocol']['pairing'] == 'unpaired' and both['rows']['translated']['psnr'] > 20
+  assert (tmp_path / 'alone' / 'index.html').is_file()
+
+
+def test_fid_of_folders_without_a_reference_takes_a_place(folders):
+  source = {'result': open_place(defaults.data(), str(folders[0]))}
+  settings = defaults.evaluation()
+  settings.fid_reference, settings.weights, settings.metrics = str(folders[1]), 'random', 'fid,kid'
+  found = plan.of_folders(source, settings)
+  assert found.names == ('fid', 'kid') and found.reference_name == str(folders[1])
+  assert [clip.shape for clip in found.reference()] == [(5, 16, 20, 3)]
+  settings.fid_reference = 'auto'
+  with pytest.raises(ValueError, match=r'names fid, which .*--config\.eval\.fid_reference'):
+    plan.of_folders(source, settings)
+  settings.fid_reference = 'train_b'
+  with pytest.raises(ValueError, match='fid_reference=train_b'):
+    plan.of_folders(source, settings)
+
+
+def test_folders_of_which_nothing_can_be_scored_are_refused_with_reasons(folders, tmp_path):
+  with pytest.raises(ValueError, match=r'nothing can be scored:(?s:.)*psnr: .*--reference'):
+    evaluator.evaluate_folders(folders[0], output=tmp_path / 'out', show=False)
+  assert not (tmp_path / 'out').exists()
 
 
 def test_missing_frame_is_named_on_both_sides(folders, tmp_path):

@@ -50,10 +50,32 @@ def places(world):
 
 def test_class_maps_by_hand(world):
   """Sky 8 rows of 12, road 4 of 8: mIoU (2/3 + 1/2) / 2, 12 of 16 rows right."""
-  found = external.scores(('iou',), places(world), folders.open_place(defaults.data(),
-                                                                   str(world / 'result')))
+  found, facts = external.scores(('iou',), places(world), frames_of(world))
   assert found['miou'] == pytest.approx((2 / 3 + 1 / 2) / 2)
   assert found['pixel_accuracy'] == pytest.approx(12 / 16)
+  assert not facts
+
+
+def frames_of(world):
+  return folders.open_place(defaults.data(), str(world / 'result'))
+
+
+@pytest.mark.parametrize('kinds', [('labels', 'predictions'), ('labels',)])
+def test_class_maps_of_another_size_are_scored_at_that_of_the_truth(world, capsys, kinds):
+  """Maps twice as large as the frames (both, or the true ones): the same scores, and it is said."""
+  for kind in kinds:
+    for path in (world / kind).iterdir():
+      with Image.open(path) as picture:
+        ids = np.asarray(picture)
+      put(path, np.kron(ids, np.ones((2, 2), np.uint8)))
+  found = evaluator.evaluate_folders(str(world / 'result'), output=world / 'out', show=False,
+                                     settings=places(world))
+  row, said = found['rows']['translated'], found['protocol']['class_maps']
+  assert row['miou'] == pytest.approx((2 / 3 + 1 / 2) / 2)
+  assert row['pixel_accuracy'] == pytest.approx(12 / 16)
+  assert said.startswith('scored at the 32x32 pixels of the true maps, the frames have 16x16')
+  assert ('predictions of 16x16 were resized to it, nearest' in said) == (len(kinds) == 1)
+  assert f'class maps: {said}' in capsys.readouterr().out
 
 
 def test_class_maps_stand_in_the_table_of_folders(world):
@@ -66,8 +88,7 @@ def test_class_maps_stand_in_the_table_of_folders(world):
 def test_a_labeled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
-    external.scores(('iou',), places(world),
-                    folders.open_place(defaults.data(), str(world / 'result')))
+    external.scores(('iou',), places(world), frames_of(world))
 
 
 def test_one_place_without_the_other():

@@ -57,6 +57,15 @@ def test_table_has_a_line_for_each_row_and_each_gap():
   assert lines[-1] == 'left out: warping (no <flow>)'
 
 
+def test_the_scale_of_a_paper_is_shown_where_it_is_asked_for():
+  plain = scores(rows={'translated': {'fid': 44.25, 'fid_div100': 0.4425}})
+  assert 'FID / 100' not in text.table(plain)
+  asked = scores(rows=plain['rows'], protocol={**plain['protocol'], 'paper_scale': 'yes'})
+  assert ' '.join(text.table(asked).splitlines()[0].split()) == 'FID FID / 100'
+  assert text.table(asked).splitlines()[1].split()[-2:] == ['44.25', '0.4425']
+  assert 'FID / 100' in html.page({**asked, 'clips': []}, [], {})
+
+
 def test_missing_scores_are_dashes():
   assert text.number({}, 'psnr', 2) == '–'
   assert text.number({'psnr': float('nan')}, 'psnr', 2) == 'nan'

@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 from torch.nn import functional
+from torch_norm import InstanceNorm2d
 
 
 def cnr(into, out, kernel, stride=1, norm=None, relu=True):
@@ -128,7 +129,7 @@ class Raft(nn.Module):
     block, norm = (Residual, nn.BatchNorm2d) if large else (Bottleneck, None)
     widths = (64, 64, 96, 128) if large else (32, 32, 64, 96)
     self.radius, self.hidden = (4, 128) if large else (3, 96)
-    self.feature_encoder = Encoder(block, (*widths, 256 if large else 128), nn.InstanceNorm2d)
+    self.feature_encoder = Encoder(block, (*widths, 256 if large else 128), InstanceNorm2d)
     self.context_encoder = Encoder(block, (*widths, 256 if large else 160), norm)
     seen = 4 * (2 * self.radius + 1) ** 2
     if large:

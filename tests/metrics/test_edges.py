@@ -134,6 +134,8 @@ def test_mean_over_frames_comes_before_the_mean_over_thresholds():
   ratios = np.array([[0.4, 0.2, np.nan], [0.6, np.nan, np.nan]])
   found = edges.result(edges.update(edges.init([0, 0, 0]), ratios))
   np.testing.assert_allclose(found['apce'], 0.35)
+  np.testing.assert_allclose(edges.by_threshold(edges.update(edges.init([0, 0, 0]), ratios)),
+                             [0.5, 0.2, np.nan])
   assert found['num_empty_thresholds'] == 1
   with pytest.raises(ValueError, match='blank'):
     edges.result(edges.init())

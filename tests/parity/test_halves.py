@@ -7,6 +7,7 @@ torch = pytest.importorskip('torch')
 
 import jax
 from flax import traverse_util
+from torch_norm import InstanceNorm2d
 
 from i2vjax.interop import torch_checkpoints
 from i2vjax.networks import combogan
@@ -17,7 +18,7 @@ WIDTH, ENCODER, RENDERER, SIDE = 64, 2, 1, 80    # 32 groups need this width, at
 
 
 def normed(features):
-  return [nn.InstanceNorm2d(features), nn.PReLU()]
+  return [InstanceNorm2d(features), nn.PReLU()]
 
 
 class Residual(nn.Module):
@@ -27,7 +28,7 @@ class Residual(nn.Module):
     super().__init__()
     convs = [nn.Conv2d(features, features, 3) for _ in range(2)]
     self.conv_block = nn.Sequential(nn.ReflectionPad2d(1), convs[0], *normed(features),
-                                    nn.ReflectionPad2d(1), convs[1], nn.InstanceNorm2d(features))
+                                    nn.ReflectionPad2d(1), convs[1], InstanceNorm2d(features))
 
   def forward(self, x):
     return x + self.conv_block(x)
@@ -40,7 +41,7 @@ class Attention(nn.Module):
     super().__init__()
     for i in range(1, 5):
       setattr(self, f'bottlenec{i}', nn.Sequential(
-          nn.ReflectionPad2d(1), nn.Conv2d(features // 4, 1, 3), nn.InstanceNorm2d(1),
+          nn.ReflectionPad2d(1), nn.Conv2d(features // 4, 1, 3), InstanceNorm2d(1),
           nn.Sigmoid()))
     self.conv = nn.Sequential(nn.Conv2d(features, features, 1), *normed(features))
 
@@ -109,7 +110,7 @@ def stirred(module):
     pytest.param('morngan', False, True, marks=pytest.mark.slow)])
 def test_imported_halves_equal_torch(tmp_path, source, attention, group):
   torch.manual_seed(0)
-  norm = (lambda features: nn.GroupNorm(32, features)) if group else nn.InstanceNorm2d
+  norm = (lambda features: nn.GroupNorm(32, features)) if group else InstanceNorm2d
   E, R = stirred(Encoder(attention)), stirred(Renderer(attention, norm))
   for name, half in (('G1', E), ('G2', R)):
     torch.save(half.state_dict(), tmp_path / f'80_net_{name}.pth')

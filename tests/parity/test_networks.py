@@ -8,6 +8,9 @@ import pytest
 from i2vjax.networks import conv, patchgan, resnet, vit
 
 torch = pytest.importorskip('torch')
+
+import torch_norm
+
 pytestmark = pytest.mark.parity
 nn = torch.nn
 
@@ -57,7 +60,7 @@ def binomial(x, taps, stride, up=False):
 
 
 def norm_relu(x):
-  return torch.relu(nn.functional.instance_norm(x))
+  return torch.relu(torch_norm.instance_norm(x))
 
 
 def reflected(x, params, size):
@@ -77,7 +80,7 @@ def torch_resnet(p, x, blocks, down, up):
   for i in range(blocks):
     block = p[f'res_{i}']
     y = norm_relu(reflected(x, block['conv_0'], 1))
-    x = x + nn.functional.instance_norm(reflected(y, block['conv_1'], 1))
+    x = x + torch_norm.instance_norm(reflected(y, block['conv_1'], 1))
   for i in range(2):
     kernel = p[f'up_{i}']['conv']['kernel'].shape
     if up == 'blur':
@@ -106,7 +109,7 @@ def torch_patchgan(p, x, down):
     kernel = p[f'conv_{i}']['kernel'].shape
     stride = 2 if down == 'stride' and i < 3 else 1
     x = carry(nn.Conv2d(kernel[2], kernel[3], 4, stride, 1), p[f'conv_{i}'])(x)
-    x = nn.functional.leaky_relu(nn.functional.instance_norm(x) if i else x, 0.2)
+    x = nn.functional.leaky_relu(torch_norm.instance_norm(x) if i else x, 0.2)
     x = binomial(x, [1, 2, 1], 2) if down == 'blur' and i < 3 else x
   return carry(nn.Conv2d(x.shape[1], 1, 4, 1, 1), p['head'])(x)
 

@@ -9,8 +9,11 @@ from i2vjax.losses import gradients, reconstruction, relativistic
 from i2vjax.networks import combogan, multi_view_critic, spectral
 
 torch = pytest.importorskip('torch')
+
+import torch_pearlgan as twin
+
 pytestmark = pytest.mark.parity
-nn, functional = torch.nn, torch.nn.functional
+nn = torch.nn
 
 
 def drawn(module, x, scale=0.1):
@@ -41,65 +44,6 @@ def same(ours, theirs, tolerance=1e-4):
   np.testing.assert_allclose(ours, theirs, rtol=0, atol=tolerance * max(1, np.abs(theirs).max()))
 
 
-def conv(p, x, stride=1, padding=0, reflect=0):
-  x = functional.pad(x, 4 * (reflect,), mode='reflect') if reflect else x
-  weight = tensor(np.transpose(p['kernel'], (3, 2, 0, 1)))
-  return functional.conv2d(x, weight, tensor(p['bias']), stride, padding)
-
-
-def prelu(p, x):
-  return functional.prelu(x, tensor(p['negative_slope']).reshape(1))
-
-
-def norm_act(p, x):
-  return prelu(p['act'], functional.instance_norm(x))
-
-
-def attention(p, x):
-  """The block as in PearlGAN's layer table."""
-  size = x.shape[2:]
-
-  def up(m, size=size):
-    return functional.interpolate(m, size=size, mode='bilinear', align_corners=False)
-  s = torch.chunk(prelu(p['act'], functional.instance_norm(conv(p['conv'], x))), 4, dim=1)
-  pooled = [functional.avg_pool2d(part, 3, stride)
-            for part, stride in zip(s, (2, 4, 8, 16), strict=True)]
-  gates = []
-  for i, part in enumerate(pooled[::-1], 1):
-    if gates:
-      part = part * (1 + up(gates[-1], part.shape[2:]))
-    logit = conv(p[f'gate_{i}'], part, reflect=1)
-    gates.append(torch.sigmoid(functional.instance_norm(logit)))
-  maps = [up(gate) for gate in gates]
-  out = torch.cat([m * part for m, part in zip(maps[::-1], s, strict=True)], dim=1)
-  return x + out, torch.cat(maps, dim=1)
-
-
-def generator(p, x, groups):
-  """E and R from their layer tables, with the blocks that the parameters have."""
-  E, R = p['encoder'], p['renderer']
-  x = norm_act(E['stem'], conv(E['stem']['conv'], x, reflect=3))
-  for i in range(2):
-    x = norm_act(E[f'down_{i}'], conv(E[f'down_{i}']['conv'], x, stride=2, padding=1))
-  maps = None
-  for half in (E, R):
-    if 'attention' in half:
-      x, found = attention(half['attention'], x)
-      maps = found if maps is None else maps
-    for i in range(sum(name.startswith('res_') for name in half)):
-      block = half[f'res_{i}']
-      y = norm_act(block, conv(block['conv_0'], x, reflect=1))
-      x = x + functional.instance_norm(conv(block['conv_1'], y, reflect=1))
-  for i in range(2):
-    q = R[f'up_{i}']
-    weight = tensor(np.transpose(q['conv']['kernel'], (3, 2, 0, 1)))
-    x = functional.conv_transpose2d(x, weight, tensor(q['conv']['bias']), 2, 1)
-    x = functional.group_norm(x, groups[i], tensor(q['norm']['scale']), tensor(
-        q['norm']['bias'])) if groups else functional.instance_norm(x)
-    x = prelu(q['act'], x)
-  return torch.tanh(conv(R['head']['conv'], x, reflect=3)), maps
-
-
 @pytest.mark.parametrize(('attend', 'groups'), [(True, 32), (False, 0)])
 def test_generator(attend, groups):
   """With attention 35 x 33 places, of which the coarsest scale sees 3 x 2."""
@@ -111,35 +55,13 @@ def test_generator(attend, groups):
     h, maps = module.apply({'params': params}, x, method='encode')
     return module.apply({'params': params}, h, method='decode'), maps
   frame, maps = jax.jit(both)(params, x)
-  theirs, their_maps = generator(params, nchw(x), (4, 2) if groups else ())
+  params = jax.tree.map(tensor, params)
+  h, their_maps = twin.encode(params, nchw(x))
+  theirs = twin.decode(params, h, (4, 2) if groups else ())
   same(frame, theirs)
   if attend:
     assert float(jnp.ptp(maps[..., 0])) > 0.1
     same(maps, their_maps)
-
-
-def branch(p, x, normed, stages):
-  maps = []
-  for i in range(stages + 1):
-    x = conv(p[f'conv_{i}'], x, stride=2 if i < stages else 1, padding=2)
-    x = prelu(p[f'act_{i}'], functional.instance_norm(x) if normed and i else x)
-    if 0 < i < stages:
-      maps.append(x[:, -1])
-      x = x[:, :-1]
-  return [*maps, conv(p['head'], x, padding=2)[:, 0]]
-
-
-def three(p, x, normed, stages):
-  """The three views by convolutions with fixed filters."""
-  line = torch.tensor(multi_view_critic.BLUR)
-  window = torch.outer(line, line).expand(3, 1, 5, 5)
-  gray = (x * torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
-  right = torch.tensor([[0.0, 0, 0], [-1, 0, 1], [0, 0, 0]]).reshape(1, 1, 3, 3)
-  outline = functional.conv2d(gray[:, :, ::2, ::2], torch.cat([right, right.transpose(2, 3)]))
-  return {'rgb': branch(p['rgb'], functional.conv2d(x, window, padding=2, groups=3), normed,
-                        stages),
-          'gray': branch(p['gray'], gray, normed, stages),
-          'grad': branch(p['grad'], outline, normed, stages - 1)}
 
 
 @pytest.mark.parametrize('normed', [True, False])
@@ -147,7 +69,7 @@ def test_critics(normed):
   module, x = multi_view_critic.ThreeCritics(4, 3, normed), image(2, 45, 40, 3)
   params = drawn(module, x)
   ours = jax.jit(module.apply)({'params': params}, x)
-  theirs = three(params, nchw(x), normed, 3)
+  theirs = twin.three(jax.tree.map(tensor, params), nchw(x), normed, 3)
   for name, maps in ours.items():
     assert len(maps) == len(theirs[name])
     for found, expected in zip(maps, theirs[name], strict=True):
@@ -189,29 +111,10 @@ def test_losses_and_gradients():
                 [x[..., 0], x[..., 1]], [y[..., 0], y[..., 1]], 1))
   value, slope = jax.jit(jax.value_and_grad(ours))(y)
   p, q = nchw(x), nchw(y).requires_grad_()
-  theirs = torch_losses(p, q, tensor(e))
+  theirs = (
+      twin.alignment(twin.steepness(q)[0], tensor(e)[0], 0.8) + 5 * twin.total_variation(q)
+      + twin.dissimilarity(p, q) + 10 * nn.SmoothL1Loss()(q, p)
+      + twin.relativistic([p[:, 0], p[:, 1]], [q[:, 0], q[:, 1]], 1))
   theirs.backward()
   np.testing.assert_allclose(value, theirs.item(), rtol=1e-4)
   np.testing.assert_allclose(slope, np.moveaxis(q.grad.numpy(), 1, -1), atol=2e-5)
-
-
-def torch_losses(x, y, e):
-  g = ((y + 1) / 2 * torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
-  down = torch.tensor([[0.0, -1, 0], [0, 0, 0], [0, 1, 0]]).reshape(1, 1, 3, 3)
-  v, h = (functional.conv2d(g, k, padding=1) for k in (down, down.transpose(2, 3)))
-  steep = torch.sqrt(v ** 2 + h ** 2 + 1e-6)[:, 0]
-  sga = functional.relu(0.8 * e - steep / steep.max()).sum() / (e.sum() + 1)
-  tv = 2 * ((y[:, :, 1:] - y[:, :, :-1]) ** 2).mean() + 2 * (
-      (y[..., 1:] - y[..., :-1]) ** 2).mean()
-  line = torch.exp(-0.5 * (torch.arange(-1.0, 2.0) / 1.5) ** 2)
-  window = torch.outer(line / line.sum(), line / line.sum()).expand(3, 1, 3, 3)
-
-  def local(z):
-    return functional.conv2d(z, window, groups=3)
-  s, t = (x + 1) / 2, (y + 1) / 2
-  m, n = local(s), local(t)
-  ssim = ((2 * m * n + 1e-4) * (2 * (local(s * t) - m * n) + 9e-4)
-          / ((m ** 2 + n ** 2 + 1e-4)
-             * (local(s * s) - m ** 2 + local(t * t) - n ** 2 + 9e-4))).mean()
-  rel = (((x[:, 0] - y[:, 0] + 1) ** 2).mean() + 3 * ((x[:, 1] - y[:, 1] + 1) ** 2).mean()) / 8
-  return sga + 5 * tv + 1 - ssim + 10 * nn.SmoothL1Loss()(y, x) + rel

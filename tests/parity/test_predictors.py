@@ -9,6 +9,9 @@ from i2vjax.losses import contrastive, perceptual
 from i2vjax.networks import projector, unet
 
 torch = pytest.importorskip('torch')
+
+import torch_norm
+
 nn = torch.nn
 pytestmark = pytest.mark.parity
 
@@ -21,7 +24,7 @@ class Level(nn.Module):
     outermost = inputs is not None
     down = nn.Conv2d(inputs or outer, width, 4, 2, 1)
     up = nn.ConvTranspose2d(width * (2 if inner else 1), outer, 4, 2, 1)
-    leaky, norm = nn.LeakyReLU(0.2, True), nn.InstanceNorm2d
+    leaky, norm = nn.LeakyReLU(0.2, True), torch_norm.InstanceNorm2d
     if outermost:
       layers = [down, inner, nn.ReLU(), up, nn.Tanh()]
     elif inner is None:
@@ -47,7 +50,7 @@ def torch_unet(inputs, outputs, width, downs):
 class TwoStream(nn.Module):
   """Recycle-GAN's 'prediction' network."""
 
-  def __init__(self, width, norm=nn.InstanceNorm2d):
+  def __init__(self, width, norm=torch_norm.InstanceNorm2d):
     super().__init__()
 
     def block(inputs, outputs, kernel):

@@ -11,8 +11,7 @@ import pytest
 from method_tools import clips, config_of
 
 from i2vjax import methods
-from i2vjax.core.state import AXIS, name_key
-from i2vjax.networks import projector
+from i2vjax.core.state import AXIS
 from i2vjax.run import load
 
 torch = pytest.importorskip('torch')
@@ -21,6 +20,7 @@ pytestmark = pytest.mark.parity
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'benchmarks'))
 import step_flops
 import torch_steps
+from training_parity import places
 
 KEY = jax.random.key(3)
 
@@ -40,16 +40,6 @@ def tiny(name):
   if 'vgg' in config:
     config.vgg.width = 4
   return config
-
-
-def same_places(purpose, sizes, count):
-  """The places our step draws with `KEY` for this purpose."""
-  maps = [np.zeros((size, 1, 1), np.float32) for size in sizes]
-  name, _, frame = purpose.rpartition('_')
-  key = name_key(KEY, name if purpose.startswith('exs') else purpose)
-  if purpose.startswith('exs'):   # exs_a_0: frame 0, each at its own places
-    key = jax.random.split(key, 3)[int(frame)]
-  return [torch.from_numpy(np.array(ids)) for ids in projector.places(key, maps, count)]
 
 
 def carry(nets, params):
@@ -98,7 +88,7 @@ def theirs(config, params, batch, frozen):
   """(gradients by flat name, terms) of the twin on the same weights, frames and places."""
   images = {x: [torch.from_numpy(np.moveaxis(np.array(batch[x][:, t]), -1, 1).copy())
                 for t in range(config.data.frames)] for x in 'ab'}
-  twin, move = torch_steps.make(config, images, same_places, lambda p: torch.optim.SGD(p, 1.0))
+  twin, move = torch_steps.make(config, images, places(KEY), lambda p: torch.optim.SGD(p, 1.0))
   carry(twin, {**params, **frozen})
   before = {name: value.detach().clone() for name, value in twin.named_parameters()}
   terms = move()

@@ -110,6 +110,17 @@ def test_newest_and_best_are_kept(tmp_path):
     checkpoint.which_step(checkpoints, '3')
 
 
+def test_chosen_steps_are_kept_too(tmp_path):
+  train = ml_collections.ConfigDict(dict(keep=1))
+  checkpoints = checkpoint.manager(tmp_path, train, steps=(2, 3, 9))
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  for step in range(1, 6):
+    checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {})
+  checkpoint.finish(checkpoints)
+  assert checkpoint.steps_in(tmp_path) == {2, 3, 5} == set(checkpoints.all_steps())
+
+
 def test_the_best_by_an_error_is_the_least(tmp_path):
   train = ml_collections.ConfigDict(dict(keep=1))
   checkpoints = checkpoint.manager(tmp_path, train, best='warping_mse')

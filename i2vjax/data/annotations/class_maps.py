@@ -1,7 +1,8 @@
 """Class maps of training frames: read, merged, denoised, or made noisy.
 
-`data.labels_b` is a folder of label pictures, one for every frame of `data.train_b`; `labels_a`
-likewise. MornGAN (arXiv 2208.02960) merges the maps of two parsers (segmentation networks) and
+`data.labels_b` is a folder of label pictures of frames of `data.train_b`; `labels_a` likewise.
+A frame without one counts as without classes, and the number of those that have one is said.
+MornGAN (arXiv 2208.02960) merges the maps of two parsers (segmentation networks) and
 denoises them; that is `data.labels_b_aux` and `data.labels_b_denoise`. `data.label_noise` adds the
 errors of a parser to the exact maps of scenes.
 """
@@ -35,7 +36,7 @@ def apply(source: FrameSource, data: ConfigDict, domain: str) -> FrameSource:
     source: FrameSource. data: config.data. domain: 'a' | 'b', as in the fields of `data`.
 
   Raises:
-    UserError, FileNotFoundError: a frame without a map, or one that does not fit; named.
+    UserError, FileNotFoundError: no frame has a map, or one that does not fit; named.
   """
   place, aux_place = data.get(f'labels_{domain}', ''), data.get(f'labels_{domain}_aux', '')
   if place:
@@ -50,7 +51,7 @@ def apply(source: FrameSource, data: ConfigDict, domain: str) -> FrameSource:
 class ClassMaps(matching.PictureMaps):
   """Frames with the class maps of one or two parsers."""
 
-  KIND, RESIZE = 'label', staticmethod(resize.resize_labels)
+  KIND, EVERY, RESIZE = 'label', False, staticmethod(resize.resize_labels)
 
   def __init__(self, source: FrameSource, places: list[str], data: ConfigDict,
                classes: int = len(CITYSCAPES), clean: bool = False):
@@ -67,6 +68,8 @@ class ClassMaps(matching.PictureMaps):
     """The source's record and 'label', uint8 [H, W] ids, 255 = no class."""
     record = self.source.read(i)
     maps = self.read_maps(i, record, self.read_ids)
+    if not maps:
+      return {**record, 'label': np.full(record['frame'].shape[:2], IGNORE, np.uint8)}
     label = merge_parsers(*maps) if len(maps) == 2 else maps[0]
     if self.clean:
       frame = resize.resize_frame(record['frame'], label.shape)

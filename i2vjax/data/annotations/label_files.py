@@ -11,7 +11,7 @@ from PIL import Image
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import FrameSource
-from i2vjax.data.sources import alignment, folders
+from i2vjax.data.sources import alignment, clip_splitting, folders
 
 MODES = ('L', 'P', '1')   # gray, palette, black and white
 
@@ -61,11 +61,11 @@ def label_source(data: ConfigDict, place: str) -> folders.FolderFrames:
     data: a `data` config block, for how folders are read.
     place: folder (sub-folders are clips) or glob.
   """
-  source = folders.open_place(data, place)
-  if (not isinstance(source, folders.FolderFrames)
-      or any(parts != 1 for _, _, parts in source.files)):
-    raise UserError(f'{place}: maps are single 8-bit PNG pictures, neither videos nor strips')
-  return source
+  pictures, video_files = folders.find_files(place)
+  if video_files:
+    raise UserError(f'{place}: maps are single 8-bit PNG pictures, no videos')
+  clips = clip_splitting.split_clips(place, pictures, data.clip_regex, data.max_gap)
+  return folders.FolderFrames(place, clips)
 
 
 def match(frames: FrameSource, labels: FrameSource) -> list[list[int | None]]:
@@ -94,7 +94,7 @@ def match(frames: FrameSource, labels: FrameSource) -> list[list[int | None]]:
     if label_clip is None:
       matches.append([None] * clip.length)
       continue
-    positions = _match_names(_names(frames, clip), _names(labels, label_clip), clip.name, labels)
+    positions = match_names(_names(frames, clip), _names(labels, label_clip), clip.name, labels)
     matches.append([None if k is None else label_clip.start + k for k in positions])
   return matches
 
@@ -103,8 +103,16 @@ def _names(source, clip):
   return [str(name) for name in alignment.frame_names(source, clip.start, clip.length)]
 
 
-def _match_names(frame_names, label_names, clip, labels):
-  """For each name of a frame the position of its label or None."""
+def match_names(frame_names: list[str], label_names: list[str], clip: str,
+                labels: FrameSource) -> list[int | None]:
+  """For each name of a frame the position of its label or None: by name, or by a number in it.
+
+  Args:
+    frame_names, label_names: of one clip. clip: its name, labels: their source; for the message.
+
+  Raises:
+    UserError: names a label without a frame.
+  """
   for key in (str, alignment.last_number, _long_number):
     frame_keys = [key(name) for name in frame_names]
     label_keys = [key(name) for name in label_names]

@@ -10,7 +10,7 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from i2vjax.core import ops
+from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.loader import augment, memory_sampling, requirements
@@ -39,8 +39,12 @@ def _train_windows(source, data, domain, fields):
   fields = _fields_of(domain, fields)
   requirements.require_maps(source, fields, data, domain)
   size = functools.partial(resize.train_size, data=data)
-  return WindowSource(source, data.frames, data.stride, size=size, rule=data.thermal_range,
-                      fields=fields)
+  windows = WindowSource(source, data.frames, data.stride, size=size, rule=data.thermal_range,
+                         fields=fields)
+  if len(windows.items) < len(windows):
+    notes.say_once(f'{source!r}: of each strip one window of data.frames={data.frames} an epoch, '
+                   f'its place drawn anew')
+  return windows
 
 
 def _fields_of(domain, fields):
@@ -55,22 +59,26 @@ def _fields_of(domain, fields):
 
 
 def steps_per_epoch(config: ConfigDict) -> int:
-  """Steps in which the longer domain is seen once: max(|A|, |B|) windows over the global batch."""
+  """Steps in which the longer domain is seen once: max(|A|, |B|) items over the global batch.
+
+  An item is a window, or a strip of which one window is drawn (`WindowSource.items`).
+  """
   a, b = train_windows(config.data)
   return _steps_per_epoch(config, a, b)
 
 
 def _steps_per_epoch(config, a, b):
-  return -(-max(len(a), len(b)) // config.data.batch)
+  return -(-max(len(a.items), len(b.items)) // config.data.batch)
 
 
 def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0, 1),
                    fields: Iterable[str] = (), table: dict | None = None) -> grain.DatasetIterator:
   """Endless training batches, prepared ahead of the device.
 
-  Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. Draws depend
-  on the seed and the position alone, not on threads or on the number of processes: with a fixed
-  global batch the union over the processes is always the same.
+  Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. A strip longer
+  than a window gives one window to an epoch, drawn anew each time. Draws depend on the seed and the
+  position alone, not on threads or on the number of processes: with a fixed global batch the union
+  over the processes is always the same.
 
   Args:
     config: the run's config (`data`, `seed`).
@@ -151,8 +159,24 @@ def _memory_pairs(config, a, b, table):
 
 
 def _shuffled(source, seed):
-  """Endless items of a source, in a new order each epoch."""
-  return grain.MapDataset.source(source).seed(seed).shuffle().repeat(None)
+  """Endless windows of a source, in a new order each epoch; of strips one each, drawn anew."""
+  if len(source.items) == len(source):
+    return grain.MapDataset.source(source).seed(seed).shuffle().repeat(None)
+  items = grain.MapDataset.range(len(source.items)).seed(seed).shuffle().repeat(None)
+  return items.random_map(DrawWindow(source))
+
+
+class DrawWindow(grain.transforms.RandomMap):
+  """The number of an item -> one of its windows."""
+
+  def __init__(self, source):
+    """source: WindowSource or AlignedWindows."""
+    self.source = source
+
+  def random_map(self, element, rng):
+    """The window, by the position in the stream alone: a resumed run repeats it."""
+    first, count = self.source.items[element]
+    return self.source[int(first + rng.integers(count))]
 
 
 def _random_crop(data):
@@ -183,6 +207,7 @@ class AlignedWindows:
 
   def __init__(self, a: WindowSource, b: WindowSource):
     self.a, self.b = a, b
+    self.items = min(a.items, b.items, key=len)   # the same windows; strips on one side suffice
 
   def __len__(self):
     return len(self.a)

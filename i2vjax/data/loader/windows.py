@@ -19,6 +19,9 @@ class WindowSource:
 
   Attributes:
     frames: the FrameSource. starts: first frame of each window. clip: its clip, as an index.
+    items: what an epoch consists of, [N, 2] int: (first window, number of windows), of which one is
+      drawn. An item is a window, but a strip that is longer than a window is one item: public code
+      takes one window of each training file an epoch.
   """
 
   def __init__(self, frames: FrameSource, length: int, stride: int = 1, step: int = 1, *,
@@ -51,6 +54,7 @@ class WindowSource:
       clips += [k] * len(clip_starts)
       starts += [clip.start + start for start in clip_starts]
     self.clip, self.starts = np.array(clips, np.int64), np.array(starts, np.int64)
+    self.items = _items(frames, self.clip)
     self.channels, self.dtype = channels_and_dtype(frames)
     _warn_flat(frames, self.rule, self.dtype)
     if self.rule == 'frame' and self.dtype == np.uint16 and length > 1:
@@ -127,6 +131,15 @@ class WindowSource:
         raise UserError(f'{self.frames.where(i)}: {_size(frame)} pixels, but '
                          f'{self.frames.where(indices[0])} has {_size(raw[0])}. The frames of a '
                          f'clip must have one size (width x height).')
+
+
+def _items(frames, clip):
+  """`WindowSource.items` of windows of these clips."""
+  is_strip = np.array([frames.parts(k) > 1 for k in range(len(frames.clips))])
+  goes_on = np.zeros(len(clip), bool)   # a window of the same strip as the one before
+  goes_on[1:] = is_strip[clip[1:]] & (np.diff(clip) == 0)
+  first = np.flatnonzero(~goes_on)
+  return np.stack([first, np.diff(first, append=len(clip))], axis=1)
 
 
 def _size(frame):

@@ -1,4 +1,4 @@
-"""Splitting files into clips; counting the frames in a strip."""
+"""Splitting files into clips."""
 
 import collections
 import os
@@ -6,24 +6,13 @@ import pathlib
 import re
 
 import numpy as np
-from PIL import Image
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images
-
-
-def parts_of(path: str | os.PathLike) -> int:
-  """Frames side by side in a picture: 3 if it is three times as wide as high, 2 if twice."""
-  try:
-    with Image.open(path) as picture:
-      width, height = picture.size
-  except OSError as error:
-    raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
-  return {3 * height: 3, 2 * height: 2}.get(width, 1)
+from i2vjax.data.sources import strips
 
 
 def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_regex: str = '',
-                max_gap: int = 0, parts: int | str = 1) -> list[tuple[str, list[str]]]:
+                max_gap: int = 0, parts: strips.Parts = 1) -> list[tuple[str, list[str]]]:
   """Files by folder -> clips.
 
   Args:
@@ -32,7 +21,7 @@ def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_reg
     clip_regex: its group 1, searched in the path relative to `place`, names the clip.
     max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
       the usual step, in flat folders only (a sub-folder is one clip).
-    parts: frames side by side in a file, or 'auto'; strips are never split by their numbers.
+    parts: frames side by side in a file, or a rule; strips are never split by their numbers.
 
   Returns:
     List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was split.
@@ -42,15 +31,11 @@ def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_reg
   clips = []
   for name, files in groups.items():
     is_sub_folder = name != '' and not clip_regex
-    if (is_sub_folder and not max_gap) or _is_strip(files[0], parts):
+    if (is_sub_folder and not max_gap) or strips.count_of(parts, files) > 1:
       clips.append((name, files))
     else:
       clips += _named(name, split_runs(files, max_gap))
   return clips
-
-
-def _is_strip(file, parts):
-  return (parts_of(file) if parts == 'auto' else parts) > 1
 
 
 def _by_regex(place, groups, clip_regex):

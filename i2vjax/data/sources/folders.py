@@ -11,6 +11,7 @@ import pathlib
 import re
 import threading
 import warnings
+from collections.abc import Iterator
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -18,7 +19,7 @@ from ml_collections import ConfigDict
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import clip_splitting, locate, video_cache, videos
+from i2vjax.data.sources import clip_splitting, locate, strips, video_cache, videos
 
 _cache = threading.local()   # the picture read last: the frames of a strip share one file
 
@@ -38,11 +39,11 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
   if video_files:
     clips = [(names[path], _unpacked(path, data)) for path in video_files]
     return FolderFrames(place, clips, ignored=ignored, named=False)
-  parts = frames_per_file(data.frames_per_image)
+  parts = frames_per_file(data.frames_per_image, other_sizes(data, split, domain))
   if parts == 1:
-    warn_strips(pictures)
-  if split != 'train' and parts != 1:   # the published sets keep single frames for testing
-    parts = 'auto'
+    warn_strips(pictures, other_sizes(data, split, domain))
+  if split != 'train' and parts in strips.COUNTS:   # published sets test on single frames
+    parts = strips.Auto(other_sizes(data, split, domain))
   clips = clip_splitting.split_clips(place, pictures, data.clip_regex, data.max_gap, parts)
   return FolderFrames(place, clips, parts, ignored)
 
@@ -63,14 +64,14 @@ class FolderFrames(FrameSource):
     ignored: number of files there that are hidden or not pictures.
   """
 
-  def __init__(self, place: str | os.PathLike, clips: list, parts: int | str = 1, ignored: int = 0,
-               named: bool = True):
+  def __init__(self, place: str | os.PathLike, clips: list, parts: strips.Parts = 1,
+               ignored: int = 0, named: bool = True):
     """Clips from lists of files.
 
     Args:
       place: folder or glob, for messages.
       clips: list of (name, files in time order).
-      parts: frames side by side in a file, or 'auto'. Files of several frames are a clip each,
+      parts: frames side by side in a file, or a rule. Files of several frames are a clip each,
         named after the file.
       ignored: number of files that were left out.
       named: file names identify frames; those of an unpacked video do not.
@@ -78,7 +79,7 @@ class FolderFrames(FrameSource):
     self.place, self.ignored, self.named = str(place), ignored, named
     self.clips, self.files = [], []
     for name, files in clips:
-      count = clip_splitting.parts_of(files[0]) if parts == 'auto' else parts
+      count = strips.count_of(parts, files)
       if count == 1:
         self._add_clip(name, files, 1)
         continue
@@ -97,6 +98,10 @@ class FolderFrames(FrameSource):
 
   def __repr__(self):
     return f'FolderFrames({self.place!r}, {len(self.clips)} clips, {len(self)} frames)'
+
+  def parts(self, clip):
+    """Frames in the strip that clip number `clip` is; 1 for a clip of several files."""
+    return self.files[self.clips[clip].start][2]
 
   def where(self, i):
     """Where frame `i` comes from, for messages."""
@@ -232,23 +237,77 @@ def unique_names(paths: list[str]) -> dict[str, str]:
   return names
 
 
-def frames_per_file(text: str | int) -> int | str:
-  """`data.frames_per_image` -> 1, 2, 3 or 'auto'."""
+def frames_per_file(text: str | int, others: dict | None = None) -> strips.Parts:
+  """`data.frames_per_image` -> 1, 2, 3, or the rule of 'auto' (`strips.Auto`).
+
+  Args:
+    text: the field. others: {place: (height, width)} of other frames of the data.
+  """
   if str(text) not in ('1', '2', '3', 'auto'):
     raise UserError(f"data.frames_per_image='{text}' is unknown: 1, 2, 3 or auto")
-  return text if text == 'auto' else int(text)
+  return strips.Auto(others) if text == 'auto' else int(text)
 
 
-def warn_strips(groups: dict[str, list[str]]) -> None:
-  """Warn if pictures that should be single frames look like three side by side."""
-  first = next(iter(groups.values()))[0]
+def warn_strips(groups: dict[str, list[str]], others: dict | None = None) -> None:
+  """Warn if pictures that are to be single frames look like strips of two or three.
+
+  Args:
+    groups: {folder: files}. others: {place: (height, width)} of other frames of the data.
+  """
+  files = next(iter(groups.values()))
   try:
-    is_strip = clip_splitting.parts_of(first) == 3
+    count = strips.Auto(others, silent=True)(files)
   except images.UnreadableFrame:    # reported when the frame is read
     return
-  if is_strip:
-    warnings.warn(f'{first} is three times as wide as high: if it is three frames side by side, '
-                  f'set data.frames_per_image=auto', stacklevel=3)
+  if count > 1:
+    warnings.warn(f'{files[0]} looks like {count} frames side by side and is read as one frame: '
+                  f'if it is a strip, set data.frames_per_image=auto', stacklevel=3)
+
+
+def other_sizes(data: ConfigDict, split: str, domain: str) -> dict[str, tuple[int, int]]:
+  """{place: (height, width) of its first frame} of the other splits and domains of `data`.
+
+  Test frames first, as published sets keep single frames for testing, and those of the same
+  domain before the others. Places that are not there are left out: whoever needs them says so.
+  """
+  other = {'a': 'b', 'b': 'a'}[domain]
+  sizes = {}
+  for place in (('test', domain), ('test', other), ('train', domain), ('train', other)):
+    if place == (split, domain):
+      continue
+    try:
+      path = locate.find_split(data, *place)
+    except (UserError, FileNotFoundError):
+      continue
+    size = first_size(path) if path else None
+    if size:
+      sizes[path] = size
+  return sizes
+
+
+def first_size(place: str | os.PathLike) -> tuple[int, int] | None:
+  """(height, width) of a picture in a folder or glob, or of a video; None where there is none."""
+  place = os.path.expanduser(str(place))
+  try:
+    if os.path.isfile(place) and video_reader.is_video(place):
+      info = video_reader.video_info(place)
+      return info.height, info.width
+    path = next(_pictures(place), None)
+    return strips.picture_size(path) if path else None
+  except UserError:                 # damaged: reported when it is read
+    return None
+
+
+def _pictures(place: str) -> Iterator[str]:
+  """The pictures below a folder or of a glob, one after the other."""
+  places = glob.iglob(place, recursive=True) if glob.has_magic(place) else [place]
+  for path in places:
+    if os.path.isdir(path):
+      for folder, inner, files in os.walk(path):
+        inner[:] = sorted(name for name in inner if not name.startswith('.'))
+        yield from (os.path.join(folder, name) for name in sorted(files) if images.is_image(name))
+    elif os.path.isfile(path) and images.is_image(path):
+      yield path
 
 
 def open_place(data: ConfigDict, place: str | os.PathLike) -> FrameSource:

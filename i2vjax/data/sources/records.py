@@ -77,8 +77,10 @@ class TfdsFrames(FrameSource):
   """One split of a set as a FrameSource; a record is read and decoded when its frame is asked for.
 
   Attributes:
-    clips: list of Clip. has_flow: the motion is known, both ways.
+    clips: list of Clip. has_flow: the motion is known, both ways, but not what is hidden.
   """
+
+  knows_hidden = False
 
   def __init__(self, folder: str | os.PathLike, name: str, split: str):
     """folder: of the records; name: of the set, for messages; split: of the records."""
@@ -109,6 +111,10 @@ class TfdsFrames(FrameSource):
     """Where frame `i` comes from, for messages."""
     clip, _, _ = self._locate(i)
     return f'{self.name}:{self.split}, clip {self.clips[clip].name}, frame {i - self._starts[clip]}'
+
+  def parts(self, clip):
+    """Frames in each file of clip number `clip`: more than 1 where it is a strip."""
+    return self.index['clips'][clip][3]
 
   def names(self, start, length):
     """File names of frames without folder and ending (of strips with the part), as published."""
@@ -146,7 +152,8 @@ class TfdsFrames(FrameSource):
 
   def read(self, i):
     """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]} and, if the set has them, 'label' uint8
-    [H, W] and 'boxes' float32 [N, 5] (x0, y0, x1, y1, class)."""
+    [H, W] and 'boxes' float32 [N, 5] (x0, y0, x1, y1, class); 'original' where it is resized or
+    cropped on reading."""
     clip, number, part = self._locate(i)
     if getattr(_cache, 'records', None) is not self.records() or _cache.number != number:
       record = self._decoded(number)
@@ -173,7 +180,18 @@ class TfdsFrames(FrameSource):
       pairs = zip(stored['boxes']['bbox'], stored['boxes']['category'], strict=True)
       boxes = [(*box, category) for box, category in pairs]
       record['boxes'] = np.asarray(boxes, np.float32).reshape(-1, 5)
+    if self.index['resize'] or self.index['crop']:
+      record['original'] = record['frame'].shape[:2]
     return shaping.resize_and_crop(record, self.index['resize'], self.index['crop'])
+
+  def follow(self, picture, resize):
+    """A map of a frame's published size, resized and cropped as the set's frames are."""
+    if self.index['resize']:
+      picture = resize(picture, tuple(self.index['resize']))
+    if self.index['crop']:
+      top, left, height, width = self.index['crop']
+      picture = np.ascontiguousarray(picture[top:top + height, left:left + width])
+    return picture
 
   def flow(self, i):
     """True motion between frames i and i + 1 of a clip: see `FrameSource.flow`.

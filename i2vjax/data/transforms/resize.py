@@ -90,13 +90,14 @@ def train_size(shape: tuple[int, int], data: ConfigDict) -> tuple[int, int]:
 def test_size(shape: tuple[int, int], data: ConfigDict) -> tuple[int, int]:
   """(height, width) a test frame is resized to: `crop_size` takes the place of `load_size`.
 
-  No crop follows, so 'width' and 'none' round both sides to multiples of 4, as the public code
-  does: the networks halve the frame twice.
+  No crop follows, so 'width' rounds both sides to multiples of 4, as the public code does: the
+  networks halve the frame twice. 'none' leaves the frame as it is: evaluation pads it for the
+  networks as `translate` does, and crops the result.
   """
   crop = ops.hw(data.crop_size)
   if data.resize == 'square':
     return crop
-  height, width = shape
-  if data.resize == 'width':
-    height, width = crop[1] * height / width, crop[1]
+  if data.resize != 'width':
+    return train_size(shape, data)
+  height, width = crop[1] * shape[0] / shape[1], crop[1]
   return tuple(max(4, 4 * round(side / 4)) for side in (height, width))

@@ -1,4 +1,4 @@
-"""Previews of scored clips, and the picture sheets made of them."""
+"""Previews of scored clips, the picture sheets made of them, and curves."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from i2vjax.data.io.video_writer import VideoWriter
 from i2vjax.evaluation.report import text
-from i2vjax.run import contact_sheet
+from i2vjax.run import contact_sheet, training_curves
 
 MOMENTS, SHOWN = 4, 8            # frames shown of a clip; clips with pictures
 WORST, WORST_OF_CLIP = 6, 2      # worst frames; at most so many of one clip
 MIN_WIDTH, MAX_WIDTH = 176, 256  # pixels of a picture on the page
+MARKED = 20                      # points of a curve up to which each is marked
 VIDEO_FRAMES, VIDEO_RATE, VIDEO_QUALITY = 75, 15, 28   # of a clip's video; see VideoWriter
 
 
@@ -72,6 +73,34 @@ def add_preview(previews: list[dict], new: dict) -> list[dict]:
     preview['worst'] = []
   previews[0]['worst'] = sorted(worst, key=lambda entry: -entry[0])[:WORST]
   return previews[:SHOWN]
+
+
+# ---- curves -----------------------------------------------------------------------------------
+
+
+def plot_curve(curve: dict, heading: str, scale: float = 1) -> np.ndarray:
+  """A score along its axis, a line for each row; [H, W, 3] uint8.
+
+  Args:
+    curve: an entry of scores.json's 'curves'; None in it is no number and leaves a gap.
+    heading: of the score. scale: factor of what is shown.
+  """
+  from matplotlib.backends.backend_agg import FigureCanvasAgg
+  from matplotlib.figure import Figure
+  figure = Figure(figsize=(6, 3.2), dpi=110, layout='constrained')
+  canvas, axes = FigureCanvasAgg(figure), figure.add_subplot()
+  marker = 'o' if len(curve['at']) <= MARKED else None
+  for label, values in curve['rows'].items():
+    own = {'color': training_curves.LINE_COLOR, 'linewidth': 2} if label == 'translated' else {}
+    axes.plot(curve['at'], scale * np.array(values, float), label=text.LABELS.get(label, label),
+              **{'linewidth': 1, 'marker': marker, 'markersize': 4, **own})
+  axes.set_xlabel(curve['axis'], fontsize=8)
+  axes.set_title(heading, fontsize=9, loc='left')
+  axes.tick_params(labelsize=7, length=2)
+  axes.spines[['top', 'right']].set_visible(False)
+  axes.legend(fontsize=7, frameon=False)
+  canvas.draw()
+  return np.asarray(canvas.buffer_rgba())[..., :3]
 
 
 # ---- pictures ---------------------------------------------------------------------------------

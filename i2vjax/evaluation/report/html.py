@@ -24,6 +24,7 @@ def page(scores: dict, previews: list[dict], curves: dict) -> str:
            f'{protocol["width"]} × {protocol["height"]} pixels</p>',
            f'<p class=lead>{escape(text.verdict(scores))}</p>']
   parts += _scores(scores)
+  parts += _curves(scores)
   parts += _clips(scores, previews)
   if curves:
     plot = html_parts.figure(training_curves.plot_curves(curves),
@@ -38,7 +39,7 @@ def _scores(scores):
   parts = []
   if scores['rows']['translated']:
     parts += ['<h2>Scores</h2>', html_parts.card(_score_table(scores))]
-    for column in text.columns(scores['rows'].values()):
+    for column in text.columns_of(scores):
       parts.append(html_parts.note(column.heading, column.explanation))
   if scores['skipped']:
     skipped = '; '.join(f'{name} ({reason})' for name, reason in scores['skipped'].items())
@@ -46,8 +47,18 @@ def _scores(scores):
   return parts
 
 
+def _curves(scores):
+  """Scores along an axis: APCE over thresholds, FID over epochs."""
+  parts = []
+  for name, curve in scores.get('curves', {}).items():
+    column = text.columns([{name: 0.0}])[0]
+    plot = figures.plot_curve(curve, column.heading, column.scale)
+    parts.append(html_parts.card(html_parts.figure(plot, f'{column.heading} by {curve["axis"]}')))
+  return ['<h2>Curves</h2>', *parts] if parts else []
+
+
 def _score_table(scores):
-  shown = text.columns(scores['rows'].values())
+  shown = text.columns_of(scores)
   head = ''.join(html_parts.heading_cell(column.heading, column.better) for column in shown)
   body = ''
   for label, row in scores['rows'].items():
@@ -61,7 +72,7 @@ def _score_table(scores):
 
 def _clip_table(scores):
   """The scores of the translation, clip by clip."""
-  shown = text.columns(scores['rows'].values())
+  shown = text.columns_of(scores)
   head = ''.join(html_parts.heading_cell(column.heading) for column in shown)
   body = ''
   for entry in scores['clips']:

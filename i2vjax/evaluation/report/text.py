@@ -20,6 +20,7 @@ class Column(NamedTuple):
     better: which way is better.
     explanation: what it says, in a sentence or two.
     scale: factor of the numbers that are shown, which the heading must name.
+    paper: shown where `eval.paper_scale` asks for the scale of a paper.
   """
 
   key: str
@@ -28,6 +29,7 @@ class Column(NamedTuple):
   better: str
   explanation: str
   scale: int = 1
+  paper: bool = False
 
 
 COLUMNS = (   # in the order of the table
@@ -61,11 +63,15 @@ COLUMNS = (   # in the order of the table
     Column('fid', 'FID', 2, 'lower',
            'Distance of all frames together to real ones, in the features of the '
            'Inception network. Comparable between equal numbers of frames prepared alike.'),
+    Column('fid_div100', 'FID / 100', 4, 'lower',
+           'FID in what must be the scale of tables of I2V-GAN, ROMA and CPTrans (their authors '
+           'do not say).', paper=True),
     Column('kid_mean', 'KID', 5, 'lower',
            'The same by a kernel of degree 3, unbiased; may be below 0.'),
     Column('kid_street', 'KID, street', 5, 'lower',
            'KID in the features of the segmentation network of the built-in street.'),
-    Column('kid21_mean', 'KID, degree 21', 5, 'lower', 'The kernel that CPTrans names.'),
+    Column('kid21_mean', 'KID, degree 21', 5, 'lower',
+           'The kernel that CPTrans names, as it is: the factor of its table is not known.'),
     Column('miou', 'mIoU', 4, 'higher',
            'What a segmentation network finds in the frames against the true classes: '
            'mean over classes of overlap / union.'),
@@ -111,11 +117,12 @@ def number(scores: dict[str, float], name: str, digits: int) -> str:
   return f'{value * scale_of(name):.{digits}f}'
 
 
-def columns(rows: Iterable[dict[str, float]]) -> list[Column]:
+def columns(rows: Iterable[dict[str, float]], paper: bool = False) -> list[Column]:
   """The columns that some row has a value for.
 
   Args:
     rows: {score: value} of each row.
+    paper: with those in the scale of a paper.
 
   Returns:
     Entries of `COLUMNS` with the full name as `key`; a qualifier and random weights are told in
@@ -123,7 +130,7 @@ def columns(rows: Iterable[dict[str, float]]) -> list[Column]:
   """
   names = sorted({name for row in rows for name in row})
   shown = []
-  for column in COLUMNS:
+  for column in (column for column in COLUMNS if paper or not column.paper):
     for name in names:
       score = score_names.parse(name)
       if score.base == column.key:
@@ -132,6 +139,11 @@ def columns(rows: Iterable[dict[str, float]]) -> list[Column]:
         heading = f'{column.heading} ({", ".join(marks)})' if marks else column.heading
         shown.append(column._replace(key=name, heading=heading))
   return shown
+
+
+def columns_of(scores: dict) -> list[Column]:
+  """The columns of a scores.json."""
+  return columns(scores['rows'].values(), bool(scores['protocol'].get('paper_scale')))
 
 
 def cells(row: dict[str, float], shown: list[Column]) -> list[str]:
@@ -145,7 +157,7 @@ def table(scores: dict) -> str:
   Args:
     scores: the content of scores.json.
   """
-  shown = columns(scores['rows'].values())
+  shown = columns_of(scores)
   lines = [['', *(column.heading for column in shown)]]
   for label, row in scores['rows'].items():
     lines.append([LABELS.get(label, label), *cells(row, shown)])

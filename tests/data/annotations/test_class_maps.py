@@ -41,15 +41,32 @@ def test_every_frame_has_its_own_map_and_only_where_it_is_asked_for(config):
 
 
 def test_mistakes_are_named(config, tmp_path):
-  spare = folder(tmp_path, 'some', {'f0': np.zeros((10, 12), np.uint8)})
-  with pytest.raises(ValueError, match='b/f1.png has no label map'):
-    open_source(with_labels(config, spare).data, 'train', 'b')
+  others = folder(tmp_path, 'others', {f'x{k}': np.zeros((10, 12), np.uint8) for k in (7, 8)})
+  with pytest.raises(ValueError, match='label x7 of .* has no frame of that name or number'):
+    open_source(with_labels(config, others).data, 'train', 'b')
   small = folder(tmp_path, 'small', {f'f{k}': np.zeros((5, 6), np.uint8) for k in range(3)})
   with pytest.raises(ValueError, match='small/f0.png has 6x5 pixels; .* 12x10'):
     open_source(with_labels(config, small).data, 'train', 'b').read(0)
   wrong = folder(tmp_path, 'wrong', {f'f{k}': np.full((10, 12), 19, np.uint8) for k in range(3)})
   with pytest.raises(ValueError, match='wrong/f0.png: id 19'):
     open_source(with_labels(config, wrong).data, 'train', 'b').read(0)
+
+
+def test_frames_without_a_map_count_as_without_classes(config, tmp_path, capsys):
+  """Cityscapes labels one frame in 30."""
+  place = folder(tmp_path, 'some', {'f1': np.full((10, 12), 1, np.uint8)})
+  config = with_labels(config, place)
+  result = open_source(config.data, 'train', 'b')
+  assert [np.unique(result.read(k)['label']).tolist() for k in range(3)] == [[255], [1], [255]]
+  assert f'1 of 3 frames of {result.innermost!r} have a label map in {place}' in (
+      capsys.readouterr().err)
+  seen = {int(batch['b'][0, 0, 0, 0, 0]): batch['labels_b'] for batch, _ in
+          zip(batches.train_iterator(config, 1, fields=('labels_b',)), range(12), strict=False)}
+  assert {k: int(labels.max()) for k, labels in seen.items()} == {0: 255, 1: 1, 2: 255}
+  config.data.labels_b_aux = folder(tmp_path, 'aux', {
+      'f2': np.full((10, 12), 2, np.uint8)})               # f1 has a map of one parser alone
+  result = open_source(config.data, 'train', 'b')
+  assert all((result.read(k)['label'] == 255).all() for k in range(3))
 
 
 def with_labels(config, place):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from window_tools import folders_config
 
+from i2vjax.data.io import images
 from i2vjax.data.loader import whole_clips
 
 
@@ -25,3 +26,10 @@ def test_test_clips_are_whole_and_in_order(config):
 def test_test_clips_keep_their_shape_without_resizing(config):
   config.data.resize = 'none'
   assert next(whole_clips.test_clips(config, 'a')).frames.shape == (5, 12, 16, 1)
+
+
+def test_no_side_is_rounded_without_resizing(config, tmp_path):
+  """GTC on DAVIS: 854x480, where 854 is no multiple of 4."""
+  images.write_image(tmp_path / 'davis/bear/00000.png', np.zeros((10, 18, 3), np.uint8))
+  config.data.update(resize='none', test_a=str(tmp_path / 'davis'))
+  assert next(whole_clips.test_clips(config, 'a')).frames.shape == (1, 10, 18, 3)

@@ -4,6 +4,7 @@ import collections
 
 import numpy as np
 import pytest
+from method_tools import config_of
 from window_tools import Numbered, folders_config, take
 
 from i2vjax.data.io import images
@@ -31,6 +32,17 @@ def test_stride_and_step(stride, step, expected):
   result = windows.WindowSource(Numbered((7,)), 3, stride, step)
   assert [int(result[i]['frames'][0, 0, 0, 0]) - 10 for i in range(len(result))] == expected
   assert np.diff(result[0]['frames'][:, 0, 0, 0]).tolist() == [step, step]
+
+
+@pytest.mark.parametrize(('stride', 'expected'), [
+    (5, [0, 5, 8]),          # side by side; the last one is shifted back to the rest
+    (4, [0, 4, 8]),          # neighbors share a frame
+    (1, list(range(9)))])
+def test_clips_of_five_as_gtc_takes_them(stride, expected):
+  config = config_of('gtc', 'paper-color')
+  config.data.stride = stride
+  result = windows.WindowSource(Numbered((13,)), config.data.frames, config.data.stride)
+  assert [int(x) for x in result.starts] == expected and len(result.items) == len(expected)
 
 
 def test_clips_that_are_all_too_short_are_refused_with_both_numbers():

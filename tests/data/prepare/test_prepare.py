@@ -324,7 +324,7 @@ def test_the_command_makes_records_and_tells_how_to_train_on_them(tmp_path, caps
 def test_the_command_cuts_strips_and_asks_about_what_looks_like_them(tmp_path, capsys):
   images.write_image(tmp_path / 'in/1.png', noise(1, 2, 3))
   command = ['i2vjax', 'prepare', '--input', str(tmp_path / 'in'), '--output']
-  with pytest.warns(UserWarning, match='three times as wide as high.*frames_per_image=auto'):
+  with pytest.warns(UserWarning, match='looks like 3 frames side by side.*frames_per_image=auto'):
     assert main.main([*command, str(tmp_path / 'whole')]) == 0
   assert main.main([*command, str(tmp_path / 'cut'), '--config.data.frames_per_image=3']) == 0
   assert len(tree(tmp_path / 'whole')) == 1 and len(tree(tmp_path / 'cut')) == 3

@@ -8,12 +8,13 @@ from made_sets import SHAPE, build, pair, put, read, strip, values
 from PIL import Image
 
 from i2vjax.data.prepare import published
-from i2vjax.data.prepare.published import night_lists, places, streets
+from i2vjax.data.prepare.published import infrared_city, night_lists, places, streets
 from i2vjax.data.sources import alignment
 from i2vjax.data.transforms import shaping
+from i2vjax.metrics import boxes
 
 # Toy folders do not have the published numbers of frames, which is said each time.
-pytestmark = pytest.mark.filterwarnings('ignore:.*published are')
+pytestmark = pytest.mark.filterwarnings('ignore:.*published are', 'ignore:.*are in no thermal')
 
 
 # ---- the layouts --------------------------------------------------------------------------------
@@ -30,6 +31,68 @@ def test_irvi_takes_a_scene_or_the_union_of_five(tmp_path):
   assert [clip[0] for clip in frames.clips] == [f'sub{k}' for k in range(1, 6)]
   assert values(frames)[2:4] == [80, 81]
   assert not alignment.mismatch(*(read(tmp_path, 'irvi/monitoring_all', 'test', x) for x in 'ab'))
+
+
+def triplets(folder, first=0, count=2):
+  for j, name in enumerate(('trainA', 'trainB')):
+    for k in range(count):
+      strip(folder / name / f'{k}.png', *(first + 50 * j + 3 * k + i for i in range(3)))
+
+
+@pytest.mark.parametrize('scene', ['Traffic', 'Monitoring/sub-3'])
+def test_irvi_prefers_single_frames_and_takes_the_rest_from_triplets(tmp_path, scene, capsys):
+  name = f'irvi/{scene.lower().replace("/sub-", "_sub")}'
+  triplets(tmp_path / f'in/IRVI/triplet/{scene}')
+  for k, part in enumerate(('testA', 'testB')):
+    put(tmp_path / f'in/IRVI/single/{scene}/{part}', ['1.png', '2.png'], 200 + 10 * k, (8, 8, 1))
+  counts = build(tmp_path, name)[1]                        # `single` has test frames alone
+  assert counts == {'train_a': 6, 'train_b': 6, 'test_a': 2, 'test_b': 2}
+  frames = read(tmp_path, name)
+  assert values(frames) == [0, 1, 2, 3, 4, 5] and frames.parts(1) == 3
+  said = capsys.readouterr().err
+  assert f'train_a from {tmp_path}/in/IRVI/triplet/{scene}' in said
+  assert f'test_a from {tmp_path}/in/IRVI/single/{scene}' in said
+  for k, part in enumerate(('trainA', 'trainB')):
+    put(tmp_path / f'in/IRVI/single/{scene}/{part}', ['1.png', '2.png', '3.png'], 100 + 10 * k,
+        (8, 8, 1))
+  assert build(tmp_path, name, overwrite=True)[1] == {
+      'train_a': 3, 'train_b': 3, 'test_a': 2, 'test_b': 2}
+  assert values(read(tmp_path, name)) == [100, 101, 102]
+
+
+def test_irvi_names_both_folders_where_something_is_missing(tmp_path):
+  put(tmp_path / 'in/single/traffic/testA', ['1.png'])
+  put(tmp_path / 'in/triplet/traffic/trainA', ['1.png'])
+  with pytest.raises(FileNotFoundError, match='in single or in triplet, with trainA') as error:
+    build(tmp_path, 'irvi/traffic')
+  assert f'{tmp_path}/in/single/traffic with test_a' in str(error.value)
+  assert f'{tmp_path}/in/triplet/traffic with train_a' in str(error.value)
+
+
+def test_infrared_city_joins_all_its_traffic(tmp_path):
+  """Table 1 of CPTrans, "Traffic all": 15,210 and 11,823 frames to train on, 4,000 to test."""
+  for j, scene in enumerate(('city', 'highway')):
+    for k, sky in enumerate(('clearday', 'overcast')):
+      for i, name in enumerate(('trainA', 'testA')):
+        put(tmp_path / 'in' / scene / sky / name, ['1.png'], 100 * j + 10 * k + i)
+    put(tmp_path / 'in' / scene / 'trainB', ['1.png', '2.png'], 100 * j + 50)
+  assert build(tmp_path, 'infrared_city_lite/traffic')[1] == {
+      'train_a': 4, 'test_a': 4, 'train_b': 4}
+  frames = read(tmp_path, 'infrared_city_lite/traffic')
+  assert values(frames) == [0, 10, 100, 110]
+  assert [clip.name for clip in frames.clips] == [
+      f'{scene}/{sky}' for scene in ('city', 'highway') for sky in ('clearday', 'overcast')]
+  assert values(read(tmp_path, 'infrared_city_lite/traffic', domain='b')) == [50, 51, 150, 151]
+  published_counts = infrared_city.InfraredCityLite.COUNTS
+  assert published_counts['traffic'] == {
+      split: sum(published_counts[scene][split] for scene in ('city', 'highway'))
+      for split in ('train_a', 'test_a', 'train_b')}
+
+
+def test_infrared_city_names_the_scene_that_traffic_lacks(tmp_path):
+  put(tmp_path / 'in/city/trainA', ['1.png'])
+  with pytest.raises(FileNotFoundError, match=r'the folder of traffic \(city\)'):
+    build(tmp_path, 'infrared_city_lite/traffic')
 
 
 def test_infrared_city_shares_the_visible_frames_of_a_scene(tmp_path):
@@ -103,6 +166,44 @@ def test_flir_goes_by_the_lists_with_the_domains_turned(tmp_path):
   # 640x512 -> 500x400 -> less 70 and 56; the box in the corner is cut off
   np.testing.assert_allclose(test.read(0)['boxes'], [[180, 144, 230, 244, 3]])
   assert test.read(1)['boxes'].shape == (0, 5)
+
+
+def test_flir_boxes_of_the_cropped_frames_are_a_coco_file(tmp_path):
+  put_flir(tmp_path)
+  folder, _ = build(tmp_path, 'flir_ntir2dc')
+  table = json.loads((folder / 'boxes_test_a.json').read_text())
+  assert table['images'] == [
+      {'id': k + 1, 'file_name': f'FLIR_0900{2 - k}.png', 'width': 360, 'height': 288}
+      for k in range(2)]
+  box, = table['annotations']        # 320, 256, 64, 128 of 640x512; that in the corner is cut off
+  assert box['image_id'] == 1 and box['category_id'] == 3
+  np.testing.assert_allclose(box['bbox'], [180, 144, 50, 100])
+  np.testing.assert_allclose(box['area'], 5000)
+  assert table['categories'] == [{'id': 3, 'name': 'car'}]
+  truth, names, kinds, images = boxes.read_truth(folder / 'boxes_test_a.json')
+  assert (names, len(truth.image), len(images)) == (('car',), 1, 2) and kinds == {3: 0}
+  assert not (folder / 'boxes_test_b.json').exists()      # color frames have no boxes
+  assert read(tmp_path, 'flir_ntir2dc', 'test').read(0)['original'] == (512, 640)
+
+
+def test_flir_boxes_end_at_the_border_and_have_the_names_of_the_file(tmp_path):
+  put_flir(tmp_path)
+  (tmp_path / 'in/val/thermal_annotations.json').write_text(json.dumps({
+      'images': [{'id': k, 'file_name': f'thermal_8_bit/FLIR_0900{k}.jpeg'} for k in (1, 2)],
+      'categories': [{'id': 1, 'name': 'human'}],
+      'annotations': [{'image_id': 2, 'bbox': [64, 64, 64, 64], 'category_id': 1}]}))
+  folder, _ = build(tmp_path, 'flir_ntir2dc/default_180x144')
+  table = json.loads((folder / 'boxes_test_a.json').read_text())
+  # 50 to 100 of 500x400, less 70 and 56: -20 to 30 and -6 to 44; then half the size
+  np.testing.assert_allclose(table['annotations'][0]['bbox'], [0, 0, 15, 22])
+  assert table['images'][0]['width'] == 180
+  assert table['categories'] == [{'id': 1, 'name': 'human'}]
+
+
+def test_flir_says_which_frames_have_no_annotations(tmp_path):
+  put_flir(tmp_path)
+  with pytest.warns(UserWarning, match='1 of 2 frames, the first of them FLIR_09001.png,'):
+    build(tmp_path, 'flir_ntir2dc')
 
 
 def test_flir_names_a_list_and_a_picture_that_are_missing(tmp_path):

@@ -53,6 +53,8 @@ def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Pat
           limit: int = 0) -> tuple[pathlib.Path, dict[str, int]]:
   """Write the records of a set below `data_dir`; whole or not at all.
 
+  Beside the records of a split with boxes lies `boxes_SPLIT.json` (published/coco.py).
+
   Args:
     name: as in `builder`.
     manual_dir: folder of the downloaded files. data_dir: folder of all records.
@@ -68,12 +70,13 @@ def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Pat
   data_dir, manual = pathlib.Path(data_dir).expanduser().absolute(), pathlib.Path(manual_dir)
   with output_paths.scratch(data_dir) as part:
     writer = builder(name, part, show, limit)
-    from i2vjax.data.prepare.published import places, records
+    from i2vjax.data.prepare.published import coco, places, records
     folder = data_dir / pathlib.Path(writer.data_path).relative_to(part)
     output_paths.check_free(folder, overwrite)
     if not manual.is_dir():
       raise places.MissingFiles(f'{name}: {manual_dir} is no folder. It must hold {writer.HOLDS}\n'
                                 f'  The set can be had from {writer.PAGE}')
     counts = records.write(writer, manual.absolute())
+    coco.write(writer.data_path, name)
     output_paths.move_into_place(writer.data_path, folder, part)
   return folder, counts

@@ -1,5 +1,6 @@
 """InfraredCity and its parts: night-time infrared and daytime visible street footage."""
 
+import dataclasses
 import pathlib
 
 from i2vjax.data.prepare.published import places, records
@@ -34,10 +35,13 @@ class InfraredCity(records.FrameBuilder):
 
 
 class InfraredCityLite(records.FrameBuilder):
-  """Five scenes; the visible frames are shared by the skies of a scene. Test frames: infrared."""
+  """Five scenes; the visible frames are shared by the skies of a scene. Test frames: infrared.
+
+  city and highway join their skies, traffic these two: "Traffic all" in table 1 of CPTrans.
+  """
 
   CONFIGS = ('city_clearday', 'city_overcast', 'city', 'highway_clearday', 'highway_overcast',
-             'highway', 'monitor')
+             'highway', 'traffic', 'monitor')
   COUNTS = {
       'city_clearday': {'train_a': 5538, 'test_a': 1000, 'train_b': 5360},
       'city_overcast': {'train_a': 2282, 'test_a': 1000, 'train_b': 5360},
@@ -45,6 +49,7 @@ class InfraredCityLite(records.FrameBuilder):
       'highway_clearday': {'train_a': 4412, 'test_a': 1000, 'train_b': 6463},
       'highway_overcast': {'train_a': 2978, 'test_a': 1000, 'train_b': 6463},
       'highway': {'train_a': 7390, 'test_a': 2000, 'train_b': 6463},
+      'traffic': {'train_a': 15210, 'test_a': 4000, 'train_b': 11823},
       'monitor': {'train_a': 5612, 'test_a': 500, 'train_b': 4194},
   }
   PAGE, CITATION = PAGE, ROMA
@@ -53,18 +58,21 @@ class InfraredCityLite(records.FrameBuilder):
            'trainB (visible) there or one folder higher.')
 
   def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
-    """{split: Split}; city and highway join their skies."""
+    """{split: Split}; city and highway join their skies, traffic joins these."""
+    if config == 'traffic':
+      return places.joined(_named(self.layout(manual, scene), f'{scene}/')
+                           for scene in ('city', 'highway'))
     scene, _, sky = config.partition('_')
     if scene == 'monitor':
-      return self._complete(manual, [places.find(manual, SCENES[scene])], None)
+      return self._complete(manual, [places.find(manual, SCENES[scene])], None, scene)
     scene_folder = places.find(manual, SCENES[scene])
     folders = [_sky_folder(manual, scene_folder, scene, x) for x in ([sky] if sky else SKIES)]
-    return self._complete(manual, folders, scene_folder)
+    return self._complete(manual, folders, scene_folder, scene)
 
-  def _complete(self, manual, folders, scene_folder):
+  def _complete(self, manual, folders, scene_folder, scene):
     """The splits of all folders joined; train_b from any of them, or from the scene's folder."""
     if None in folders:
-      raise places.missing(self, manual, f'the folder of {self.base}')
+      raise places.missing(self, manual, f'the folder of {_text(self.base, scene)}')
     parts = [places.domain_splits(folder, f'{folder.name}/' if len(folders) > 1 else '')
              for folder in folders]
     visible = None   # the same frames wherever they are: the first will do
@@ -78,8 +86,21 @@ class InfraredCityLite(records.FrameBuilder):
       splits['train_b'] = visible
     if not {'train_a', 'train_b'} <= set(splits):
       lacks = 'trainA (infrared)' if 'train_a' not in splits else 'trainB (visible)'
-      raise places.missing(self, manual, f'{lacks} of {self.base} in {folders[0]}')
+      raise places.missing(self, manual,
+                           f'{lacks} of {_text(self.base, scene)} in {folders[0]}')
     return splits
+
+
+def _named(splits, prefix):
+  """The splits with a prefix to the names of their clips, which are the same in each scene."""
+  return {name: dataclasses.replace(split, clips=[(prefix + title, *rest)
+                                                  for title, *rest in split.clips])
+          for name, split in splits.items()}
+
+
+def _text(config, scene):
+  """'traffic (city)' where a scene is part of a config that does not name it."""
+  return config if config.startswith(scene) else f'{config} ({scene})'
 
 
 def _sky_folder(manual, scene_folder, scene, sky):

@@ -8,6 +8,7 @@ import functools
 import json
 import pathlib
 import re
+import warnings
 from collections.abc import Callable
 
 from i2vjax.core.errors import UserError
@@ -19,6 +20,7 @@ LISTS = ('the lists {0}_trainA_list.txt, {0}_trainB_list.txt, {0}_testA_list.txt
 CITATION = ('Luo et al., Thermal Infrared Image Colorization for Nighttime Driving Scenes With '
             'Top-Down Guided Attention, T-ITS 2022')
 RESIZE, CROP = (400, 500), (56, 70, 288, 360)      # then the middle, without black borders
+FLIR_CLASSES = {1: 'person', 2: 'bicycle', 3: 'car', 18: 'dog', 91: 'other vehicle'}
 MIDDLE = (112, 140, 288, 360)                      # the same size from the middle of 640x512
 
 
@@ -34,8 +36,14 @@ def read_list(builder: records.FrameBuilder, manual: pathlib.Path, set_name: str
 
 def stills(builder: records.FrameBuilder, manual: pathlib.Path, names: list[str],
            path_of: Callable, resize: tuple | None, crop: tuple | None,
-           boxes: dict | None = None) -> records.Split:
-  """A Split of single pictures. path_of: name in the list -> path, or None where it is missing."""
+           boxes: dict | None = None, categories: dict[int, str] | None = None) -> records.Split:
+  """A Split of single pictures.
+
+  Args:
+    builder, manual: for messages. names: in the list. path_of: name -> path, or None where it is
+      missing. resize, crop: see `records.Split`. boxes: {stem: boxes}, categories: {class: name} of
+      them.
+  """
   clips, missing = [], []
   for name in names:
     path = path_of(name)
@@ -47,11 +55,19 @@ def stills(builder: records.FrameBuilder, manual: pathlib.Path, names: list[str]
   if missing:
     raise places.missing(builder, manual, f'{len(missing)} of {len(names)} pictures of a list, the '
                          f'first of them {missing[0]}')
-  return records.Split(clips, resize, crop)
+  unknown = [name for name in names if boxes and pathlib.Path(name).stem not in boxes]
+  if unknown:
+    warnings.warn(f'{builder.name}: {len(unknown)} of {len(names)} frames, the first of them '
+                  f'{unknown[0]}, are in no thermal_annotations.json: they count as without boxes',
+                  stacklevel=2)
+  return records.Split(clips, resize, crop, categories=categories)
 
 
 class FlirNtir2dc(records.FrameBuilder):
-  """FLIR thermal starter set v1: 640x512 to 500x400, the middle 360x288 of that."""
+  """FLIR thermal starter set v1: 640x512 to 500x400, the middle 360x288 of that.
+
+  The boxes of the thermal frames, cropped likewise, are written beside the records as COCO files.
+  """
 
   COUNTS = {'default': {'train_a': 2899, 'train_b': 5447, 'test_a': 490, 'test_b': 10}}
   PAGE = 'the license form of the maker ("FLIR Thermal Starter Dataset", version 1.3).'
@@ -61,7 +77,7 @@ class FlirNtir2dc(records.FrameBuilder):
 
   def layout(self, manual: pathlib.Path, config: str) -> dict[str, records.Split]:
     """{split: Split}; boxes (COCO ids) where thermal_annotations.json is there."""
-    files, boxes = {'thermal_8_bit': {}, 'RGB': {}}, {}
+    files, boxes, classes = {'thermal_8_bit': {}, 'RGB': {}}, {}, dict(FLIR_CLASSES)
     for part in ('video', 'val', 'train'):
       folder = places.find(manual, [part])
       if folder is None:
@@ -71,18 +87,20 @@ class FlirNtir2dc(records.FrameBuilder):
           path_of.update({x.stem: x for x in (folder / kind).iterdir()})
       annotations = folder / 'thermal_annotations.json'
       if annotations.is_file():
-        boxes |= read_boxes(annotations)
+        table, names_of = read_boxes(annotations)
+        boxes, classes = boxes | table, classes | names_of
     splits = {}
     for split, part in SPLITS.items():
       path_of = files['thermal_8_bit' if split.endswith('a') else 'RGB']
       names = read_list(self, manual, 'FLIR', part)
+      known = (boxes, classes) if split.endswith('a') else (None, None)
       splits[split] = stills(self, manual, names, lambda x, path_of=path_of: path_of.get(x[:-4]),
-                             RESIZE, CROP, boxes if split.endswith('a') else None)
+                             RESIZE, CROP, *known)
     return splits
 
 
-def read_boxes(path: pathlib.Path) -> dict[str, tuple]:
-  """{stem of the picture: ((x0, y0, x1, y1, class), ...)} of a COCO file."""
+def read_boxes(path: pathlib.Path) -> tuple[dict[str, tuple], dict[int, str]]:
+  """({stem of the picture: ((x0, y0, x1, y1, class), ...)}, {class: name}) of a COCO file."""
   try:
     table = json.loads(path.read_text())
     stems = {x['id']: pathlib.PurePosixPath(x['file_name']).stem for x in table['images']}
@@ -91,9 +109,10 @@ def read_boxes(path: pathlib.Path) -> dict[str, tuple]:
       left, top, width, height = x['bbox']
       boxes[stems[x['image_id']]].append((left, top, left + width, top + height,
                                           x['category_id']))
-  except (KeyError, TypeError, ValueError) as error:
+    names = {int(x['id']): str(x['name']) for x in table.get('categories', [])}
+  except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
-  return {stem: tuple(rows) for stem, rows in boxes.items()}
+  return {stem: tuple(rows) for stem, rows in boxes.items()}, names
 
 
 class KaistNtir2dc(records.FrameBuilder):

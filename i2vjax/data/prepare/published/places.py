@@ -9,7 +9,7 @@ import ml_collections
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import records
-from i2vjax.data.sources import clip_splitting, folders, locate
+from i2vjax.data.sources import clip_splitting, folders, locate, strips
 
 DEPTH = 3        # levels of folders below the manual folder that are searched
 MAX_LISTED = 12  # names in a message
@@ -54,19 +54,30 @@ def find(manual: str | pathlib.Path, names: Iterable[str], depth: int = DEPTH,
   return None
 
 
-def _children(folder):
+def find_all(manual: str | pathlib.Path, names: Iterable[str],
+             depth: int = DEPTH + 1) -> list[pathlib.Path]:
+  """Every folder of one of the `names`, nearest to the top first, none inside another of them."""
+  level, plain_names, found = [pathlib.Path(manual)], {plain(name) for name in names}, []
+  for _ in range(depth):
+    inner = [path for folder in level for path in _children(folder, folders_only=True)]
+    found += [path for path in inner if plain(path.name) in plain_names]
+    level = [path for path in inner if plain(path.name) not in plain_names]
+  return found
+
+
+def _children(folder, folders_only=False):
   with os.scandir(folder) as entries:
-    return sorted((pathlib.Path(x.path) for x in entries if not x.name.startswith('.')),
-                  key=folders.natural_key)
+    return sorted((pathlib.Path(x.path) for x in entries if not x.name.startswith('.')
+                   and (x.is_dir() or not folders_only)), key=folders.natural_key)
 
 
-def domain_splits(root: str | pathlib.Path, prefix: str = '', clip_regex: str = '',
-                  parts: int | str = 'auto') -> dict[str, records.Split]:
+def domain_splits(root: str | pathlib.Path, prefix: str = '') -> dict[str, records.Split]:
   """{'train_a': Split, ...} of the pairs of folders known from CycleGAN: trainA, train/A, ...
 
+  Files may be frames or strips of them (`strips.Auto`).
+
   Args:
-    root: folder. prefix: of the clips' names. clip_regex, parts: see
-      `clip_splitting.split_clips`.
+    root: folder. prefix: of the clips' names.
   """
   data = ml_collections.ConfigDict(dict(root=str(root)))
   splits = {}
@@ -74,18 +85,49 @@ def domain_splits(root: str | pathlib.Path, prefix: str = '', clip_regex: str = 
     for domain in 'ab':
       place = locate.find_split(data, split, domain)
       if place:
-        splits[f'{split}_{domain}'] = folder_split(place, prefix, clip_regex, parts)
+        parts = strips.Auto(folders.other_sizes(data, split, domain))
+        splits[f'{split}_{domain}'] = folder_split(place, prefix, parts)
   return splits
 
 
-def folder_split(place: str | pathlib.Path, prefix: str = '', clip_regex: str = '',
-                 parts: int | str = 'auto', max_gap: int = 0) -> records.Split:
-  """The Split of one folder of frames, of strips, or of folders of either."""
+def collected_splits(roots: Iterable[pathlib.Path], last: str,
+                     prefix: str = '') -> tuple[dict[str, records.Split], dict[str, pathlib.Path]]:
+  """The splits of one scene that lies in several folders, each split from one of them.
+
+  Single frames come before strips of them, and folders below one called `last` after the others.
+
+  Args:
+    roots: of `domain_splits`. last: name of a folder. prefix: of the clips' names.
+
+  Returns:
+    ({'train_a': Split, ...}, {'train_a': the root it is from, ...}).
+  """
+  choices = {}
+  for root in roots:
+    for name, split in domain_splits(root, prefix).items():
+      is_strip = any(parts > 1 for _, _, parts in split.clips)
+      is_last = last in map(plain, root.parts)
+      choices.setdefault(name, []).append((is_strip, is_last, split, root))
+  splits, origin = {}, {}
+  for name, entries in choices.items():
+    _, _, splits[name], origin[name] = min(entries, key=lambda entry: entry[:2])
+  return splits, origin
+
+
+def folder_split(place: str | pathlib.Path, prefix: str = '',
+                 parts: strips.Parts | None = None) -> records.Split:
+  """The Split of one folder of frames, of strips, or of folders of either.
+
+  Args:
+    place: folder. prefix: of the clips' names. parts: frames in each file, or a rule; None:
+      `strips.Auto`.
+  """
+  parts = strips.Auto() if parts is None else parts
   pictures, video_files = folders.find_files(place)
   if video_files:
     raise UserError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
                      f'python -m i2vjax.main prepare --input {place} --output FOLDER')
-  clips = clip_splitting.split_clips(place, pictures, clip_regex, max_gap, parts)
+  clips = clip_splitting.split_clips(place, pictures, parts=parts)
   # A flat folder gets no clip name: trainA and trainB may be aligned, and clips match by name.
   clips = [(prefix + name if name else prefix.rstrip('/'), files) for name, files in clips]
   source = folders.FolderFrames(place, clips, parts)

@@ -53,12 +53,14 @@ class Split:
     resize: (height, width) | None, then crop: (top, left, height, width) | None: as in all
       published experiments on these frames; done when they are read.
     label_ids: 256 class ids that replace those in the label files, or None.
+    categories: {class of a box: name}, or None.
   """
 
   clips: list
   resize: tuple | None = None
   crop: tuple | None = None
   label_ids: tuple | None = None
+  categories: dict[int, str] | None = None
 
   def __len__(self):
     return sum(len(pictures) for _, pictures, _ in self.clips)
@@ -178,7 +180,7 @@ def clip_index(splits: dict[str, Split], size: tuple[int, int] | None) -> dict[s
       has_motion += [bool(x.flow and y.flow_back) for x, y in itertools.pairwise(pictures)]
     index[name] = {
         'clips': clips, 'names': [pathlib.Path(x.file).name for x in every],
-        'label_ids': split.label_ids,
+        'label_ids': split.label_ids, 'categories': split.categories,
         'resize': None if size else split.resize, 'crop': None if size else split.crop,
         'label': all(x.label for x in every), 'boxes': any(x.boxes for x in every),
         'flow': bool(has_motion) and all(has_motion)}

@@ -1,0 +1,97 @@
+"""Weights of the networks that translate, as a small folder.
+
+The package brings one, in `i2vjax/starter/`: `--workdir starter`. It holds what an orbax checkpoint
+does not need to be opened for: `config.json`, `weights.safetensors`, and `card.json` and `card.md`
+for people. Critics, optimizers and the position of the data are not in it, so training cannot go on
+there; it can begin there (`train.init_from`, run/warm_start.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import safetensors
+import safetensors.numpy
+from flax import traverse_util
+from ml_collections import ConfigDict
+
+from i2vjax.core import files
+from i2vjax.core.errors import UserError
+from i2vjax.pretrained import files as weight_files
+from i2vjax.run import folder as run_folder
+
+WEIGHTS = 'weights.safetensors'
+DTYPES = ('float16', 'float32')
+
+
+@dataclasses.dataclass(frozen=True)
+class Weights:
+  """Trained weights without the networks they belong to, on the host.
+
+  Attributes:
+    params: {network: parameters}, float32.
+    model_state: batch statistics and the like, as far as they were kept.
+    step: steps trained.
+    kind: 'ema' where the networks that translate are averages over training, else 'raw'.
+  """
+
+  params: Mapping[str, Any]
+  model_state: Any
+  step: int
+  kind: str
+
+
+def is_starter(folder: pathlib.Path) -> bool:
+  """True for a folder that holds weights as one file instead of checkpoints."""
+  return (folder / WEIGHTS).is_file()
+
+
+def write(folder: str | pathlib.Path, config: ConfigDict, weights: Weights,
+          dtype: str = 'float16') -> None:
+  """`config.json` and `weights.safetensors`.
+
+  Args:
+    folder: made if missing.
+    config: of the run, as its folder holds it.
+    weights: what to store.
+    dtype: of the stored parameters; statistics stay as they are.
+
+  Raises:
+    UserError: another type, or one that cannot hold a parameter.
+  """
+  if dtype not in DTYPES:
+    raise UserError(f'dtype {dtype}: choose {" or ".join(DTYPES)}')
+  arrays = {}
+  for name, value in traverse_util.flatten_dict({'params': weights.params}, sep='/').items():
+    with np.errstate(over='ignore'):   # told below, by name
+      arrays[name] = np.asarray(value, dtype)
+    if not np.all(np.isfinite(arrays[name])):
+      raise UserError(f'{name} does not fit into {dtype}: take float32')
+  state = traverse_util.flatten_dict({'model_state': weights.model_state}, sep='/')
+  arrays |= {name: np.asarray(value) for name, value in state.items()}
+  facts = {'step': str(weights.step), 'weights': weights.kind}
+  folder = pathlib.Path(folder)
+  files.save_atomic(folder / WEIGHTS, lambda part: safetensors.numpy.save_file(arrays, part, facts))
+  run_folder.write_config(folder, config)
+
+
+def read(folder: pathlib.Path) -> Weights:
+  """What `write` stored.
+
+  Raises:
+    UserError: the file is damaged, or was not written here.
+  """
+  path = folder / WEIGHTS
+  arrays = weight_files.read(path)
+  with safetensors.safe_open(path, framework='np') as file:
+    facts = file.metadata() or {}
+  tree = traverse_util.unflatten_dict(
+      {name: value.astype(np.float32) if value.dtype == np.float16 else value
+       for name, value in arrays.items()}, sep='/')
+  if 'params' not in tree or not {'step', 'weights'} <= facts.keys():
+    raise UserError(f'{path} holds no weights of a run of i2vjax; restore it from a copy')
+  return Weights(tree['params'], tree.get('model_state', {}), int(facts['step']), facts['weights'])
