@@ -148,7 +148,7 @@ def street(config):
   config.disc.width = 32
   config.critic.scales = 4
   config.co.grad_params = 'last'   # nearly for nothing, where there are 900 patches a frame
-  config.train.update(steps=9000, checkpoint_minutes=5.0)
+  config.train.update(steps=7000, checkpoint_minutes=5.0)
 
 
 def small(config):
