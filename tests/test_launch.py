@@ -59,7 +59,8 @@ def test_slurm_writes_a_job_of_one_process_a_host(tmp_path):
                 '--workdir', 'a run')
   assert out.returncode == 0, out.stderr
   assert '#SBATCH --nodes=4\n' in out.stdout and '#SBATCH --ntasks-per-node=1' in out.stdout
-  assert 'srun python -m i2vjax.main' in out.stdout and "a\\ run" in out.stdout
+  assert 'export I2VJAX_LOCAL_DEVICES=2\nsrun python -m i2vjax.main' in out.stdout
+  assert "a\\ run" in out.stdout
   job = tmp_path / 'job.sh'
   job.write_text(out.stdout)
   assert subprocess.run(['bash', '-n', job]).returncode == 0
