@@ -293,7 +293,7 @@ def first_size(place: str | os.PathLike) -> tuple[int, int] | None:
       info = video_reader.video_info(place)
       return info.height, info.width
     path = next(_pictures(place), None)
-    return strips.picture_size(path) if path else None
+    return images.picture_size(path) if path else None
   except UserError:                 # damaged: reported when it is read
     return None
 
