@@ -20,7 +20,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import ffv1, video_layout, video_times
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
-from i2vjax.data.io.video_writer import VideoWriter
+from i2vjax.data.io.video_writer import TICKS, VideoWriter
 
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
            'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
@@ -99,19 +99,20 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
   container, stream = open_stream(path)
   with container:
     stamps, last = video_times.packet_times(container, stream)
-    kind, codec, stated = video_layout.kind_of(stream), stream.codec_context.name, None
+    kind, codec = video_layout.kind_of(stream), stream.codec_context.name
     stated = stream.average_rate
     others = tuple(other.type for other in container.streams if other.type != 'video')
-    origin = (container.start_time or 0) / av.time_base
+    begin = None if container.start_time is None else container.start_time / av.time_base
     end = _stated_end(container, stream)
   stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
   rate = _rate(stamps, stated)
-  stop = max(stamps[-1] + (last or 1 / rate), end)
   steps = np.diff([float(x) for x in stamps])
+  usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
+  stop = max(stamps[-1] + (last or usual.limit_denominator(TICKS)), end)
   (height, width), aspect = _shown(path)
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
-                   float(stamps[0]), origin, others)
+                   float(stamps[0]), _origin(path, float(stamps[0]), begin), others)
 
 
 def _stated_end(container, stream):
@@ -119,6 +120,18 @@ def _stated_end(container, stream):
   if container.format.name != 'avi' or not stream.duration:
     return Fraction(0)
   return stream.duration * stream.time_base
+
+
+def _origin(path, first, stated):
+  """Where picture or sound begins, in seconds; `first`: the picture. Some files do not state it."""
+  if stated is not None:
+    return min(stated, first)
+  container, _ = open_stream(path)
+  with container:
+    for packet in container.demux(*container.streams.audio) if container.streams.audio else ():
+      if packet.size and packet.pts is not None:
+        return min(first, float(packet.pts * packet.time_base))
+  return first
 
 
 def frame_times(path: str | os.PathLike) -> list[float]:
@@ -231,9 +244,9 @@ def _times(container, stream, path, damaged, counts, deinterlace):
   if deinterlace:
     frames = _whole_frames(frames, stream)
   for k, frame in enumerate(frames):
-    # AVI has decoding times alone: where frames are stored in another order than they are shown
-    # in, the times belong to the frames in the order shown
-    if is_avi and stream.codec_context.has_b_frames and k < len(counts.slots):
+    # AVI has decoding times alone. Where they are not those of the frames as well, frames may be
+    # stored in another order than they are shown in: the times belong to the order shown
+    if is_avi and counts.stamps != counts.slots and k < len(counts.slots):
       yield frame, float(counts.slots[k] * tick)
     else:
       yield frame, float(k / rate if frame.time is None else frame.time)

@@ -177,6 +177,8 @@ class VideoWriter:
     if own and 'comment' in said:
       said['comment'] = f'{own}; {said["comment"]}'
     self._container.metadata.update(said)
+    if abs(film.origin) >= 1 / self.rate:
+      self.notes.append(f'{self.path}: begins at 0, {film.path} at {film.origin:.3f} s')
     if left_out:
       self.notes.append(f'{self.path}: left out of what {film.path} holds: {", ".join(left_out)}')
 
