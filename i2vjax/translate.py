@@ -98,7 +98,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     else:
       for clip in clips:
         if clip.info:
-          video_reader.say_pixels(clip.info)
+          video_reader.say_pictures(clip.info)
       written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
     if not written_labels:

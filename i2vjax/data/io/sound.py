@@ -1,5 +1,6 @@
 """The sound of a film, copied as it is beside new pictures."""
 
+import io
 import os
 
 import av
@@ -25,11 +26,10 @@ class Sound:
     self._source = av.open(str(path))
     self._copies, kept = {}, []
     for stream in self._source.streams.audio:
-      try:
-        copy = target.add_stream_from_template(stream)
-      except (ValueError, av.FFmpegError):
+      if not _fits(stream, target.format.name):
         self.left_out.append(stream.codec_context.name)
         continue
+      copy = target.add_stream_from_template(stream)
       copy.metadata.update(stream.metadata)       # its language
       self._copies[stream.index] = copy
       kept.append(stream)
@@ -67,3 +67,14 @@ class Sound:
       raise UserError(f'the sound of {self.path} has no times. Write it anew: '
                       f'ffmpeg -i {self.path} -c:v copy NEW.mkv')
     return float(packet.dts * packet.time_base)
+
+
+def _fits(stream, format):
+  """True if files of a format can hold a stream; some refuse it no sooner than in their header."""
+  try:
+    with av.open(io.BytesIO(), 'w', format=format) as trial:
+      trial.add_stream_from_template(stream)
+      trial.start_encoding()
+  except (ValueError, av.FFmpegError):
+    return False
+  return True

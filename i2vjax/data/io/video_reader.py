@@ -158,14 +158,17 @@ def _shown(path):
   raise UnreadableVideo(f'{path} holds no frame that can be decoded')
 
 
-def say_pixels(info: VideoInfo) -> None:
-  """Say that frames go on as pictures with pixels that are not square, since pictures lose that."""
+def say_pictures(info: VideoInfo) -> None:
+  """Say what pictures lose of the film whose frames they are: the shape of pixels, and pauses."""
   aspect = info.pixel_aspect
   if aspect != 1:
     width = round(info.width * aspect)
     notes.say_once(f'{info.path}: its pixels are {aspect.numerator}:{aspect.denominator}, not '
                    f'square; frames are {info.width}x{info.height} as stored, players show '
                    f'{width}x{info.height}')
+  if info.variable:
+    notes.say_once(f'{info.path}: the time between its frames varies, and pictures do not tell: '
+                   'frames follow each other as if it did not')
 
 
 def _rate(stamps, stated):

@@ -65,7 +65,7 @@ def _from_pages(path):
 
 def _from_video(path, name, on_damage, deinterlace):
   info = video_reader.video_info(path)
-  video_reader.say_pixels(info)
+  video_reader.say_pictures(info)
 
   def read():
     try:

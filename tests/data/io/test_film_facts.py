@@ -300,9 +300,9 @@ def test_sound_is_copied_and_stays_in_step(tmp_path, name, sound, ending):
 
 
 def test_sound_that_the_file_cannot_hold_is_told(tmp_path, capsys):
-  path = encode(tmp_path / 'a.wmv', 'wmv2', sound='wmav2')
+  path = encode(tmp_path / 'a.avi', sound='pcm_mulaw')
   translated(path, tmp_path / 'result.mp4')
-  assert 'sound (wmav2, which .mp4 cannot hold)' in capsys.readouterr().err
+  assert 'sound (pcm_mulaw, which .mp4 cannot hold)' in capsys.readouterr().err
 
 
 @pytest.mark.parametrize('matrix', [(1, 0, 0, 1), (0, 1, -1, 0)])
@@ -321,6 +321,12 @@ def test_the_shape_of_pixels_is_told_where_it_is_lost(tmp_path, capsys):
   assert '16:15, not square, which .mkv does not keep' in capsys.readouterr().err
   prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False)
   assert 'not square; frames are 48x32 as stored, players show 51x32' in capsys.readouterr().err
+
+
+def test_pauses_are_told_where_pictures_lose_them(tmp_path, capsys):
+  path = encode(tmp_path / 'x.mp4', times=PAUSES)
+  prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False)
+  assert 'x.mp4: the time between its frames varies' in capsys.readouterr().err
 
 
 def test_odd_sides_are_told(tmp_path, capsys):
