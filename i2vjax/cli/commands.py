@@ -36,11 +36,11 @@ def set_up(flag: FlagValues) -> None:
 
 
 def refuse_addresses(flag: FlagValues) -> None:
-  """Raises UserError where a folder to write is an address: gs://... would become a local folder."""
+  """Refuse a folder to write that is an address: gs://... would become a local folder."""
   for name in ('workdir', 'output'):
     if '://' in (flag[name].value or ''):
-      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the bucket '
-                      '(gcsfuse, s3fs), and give the folder where it is mounted')
+      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the '
+                      'bucket (gcsfuse, s3fs), and give the folder where it is mounted')
 
 
 def cache_dir() -> str:
