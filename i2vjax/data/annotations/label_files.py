@@ -11,7 +11,7 @@ from PIL import Image
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import FrameSource
-from i2vjax.data.sources import alignment, clip_splitting, folders
+from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
 MODES = ('L', 'P', '1')   # gray, palette, black and white
 
@@ -61,7 +61,7 @@ def label_source(data: ConfigDict, place: str) -> folders.FolderFrames:
     data: a `data` config block, for how folders are read.
     place: folder (sub-folders are clips) or glob.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if video_files:
     raise UserError(f'{place}: maps are single 8-bit PNG pictures, no videos')
   clips = clip_splitting.split_clips(place, pictures, data.clip_regex, data.max_gap)
@@ -120,12 +120,24 @@ def match_names(frame_names: list[str], label_names: list[str], clip: str,
                 and len(set(label_keys)) == len(label_keys))
     if distinct and set(label_keys) <= set(frame_keys) and None not in label_keys:
       position = {x: k for k, x in enumerate(label_keys)}
-      return [position.get(x) for x in frame_keys]
+      matches = [position.get(x) for x in frame_keys]
+      _check_names(frame_names, label_names, matches, clip, labels)
+      return matches
   numbers = {alignment.last_number(name) for name in frame_names}
   without_frame = [name for name in label_names if alignment.last_number(name) not in numbers]
   label = (without_frame or label_names)[0]
   raise UserError(f'clip {clip}: label {label} of {labels!r} has no frame of that name or number '
                    f'(frames {frame_names[0]} to {frame_names[-1]})')
+
+
+def _check_names(frame_names, label_names, matches, clip, labels):
+  """Refuse labels that a number gives to one frame and their name to another."""
+  known = set(label_names)
+  for name, k in zip(frame_names, matches, strict=True):
+    if name in known and (k is None or label_names[k] != name):
+      other = 'none' if k is None else label_names[k]
+      raise UserError(f'clip {clip}: frame {name} has a label of its name in {labels!r}, but by '
+                      f'number it would get {other}: rename the labels after their frames')
 
 
 def _long_number(name):

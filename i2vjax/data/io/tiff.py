@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image
 
-SIGNATURES = (b'II*\0', b'MM\0*')   # little and big endian
+# Little and big endian; with + instead of *: BigTIFF, for files above 4 GB.
+SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 SUBFILE_TYPE = 254                  # tag; its lowest bit marks a preview of another page
 
 

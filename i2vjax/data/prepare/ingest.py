@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.sources import clip_splitting, folders, listing
 
 ADVICE = 'Or leave such frames out: --on_damage=skip'
 
@@ -40,9 +40,9 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   """The clips of a video, a TIFF of several pages, or a folder or glob of videos or pictures."""
   if pathlib.Path(input).is_file() and images.is_image(input):
     return [_from_pages(input)]
-  pictures, video_files = folders.find_files(input)
+  pictures, video_files = listing.find_files(input)
   if video_files:
-    names = folders.unique_names(video_files)
+    names = listing.unique_names(video_files)
     return [_from_video(path, names[path], on_damage) for path in video_files]
   parts = folders.frames_per_file(data.frames_per_image)
   if parts == 1:

@@ -1,6 +1,7 @@
 """The folder of each split and domain: `data.train_a` ..., or below `data.root`."""
 
 import pathlib
+import re
 from collections.abc import Iterable
 
 from ml_collections import ConfigDict
@@ -9,6 +10,9 @@ from i2vjax.core.errors import UserError
 
 LETTERS = {'a': ('A', 'a'), 'b': ('B', 'b')}
 CAMERAS = {'a': ('ir', 'infrared', 'thermal', 'lwir'), 'b': ('vis', 'visible', 'rgb', 'color')}
+
+# Words in names of folders and files that say the camera.
+WORDS = {'a': (*CAMERAS['a'], 'tir', 'mwir', 'swir'), 'b': (*CAMERAS['b'], 'visual')}
 
 
 def layouts(split: str, domain: str) -> list[str]:
@@ -77,8 +81,8 @@ def missing(data: ConfigDict, split: str, domain: str) -> str:
           f'Name the place with {field}=PATH.')
 
 
-def both_domains(names: Iterable[str]) -> tuple[str, str] | None:
-  """A name of domain a and one of domain b among `names` of folders, or None.
+def both_domains(folders: Iterable[str]) -> tuple[str, str] | None:
+  """A name of domain a and one of domain b among paths of folders, at any depth, or None.
 
   Whoever points `train_a` one folder too high would otherwise mix infrared and visible frames.
   """
@@ -86,6 +90,32 @@ def both_domains(names: Iterable[str]) -> tuple[str, str] | None:
   for domain in 'ab':
     domain_of |= dict.fromkeys(CAMERAS[domain], domain)
     for split in ('train', 'test', 'val'):
-      domain_of |= {name: domain for name in layouts(split, domain) if '/' not in name}
-  name_of = {domain_of[name]: name for name in names if name in domain_of}
+      domain_of |= {name.lower(): domain for name in layouts(split, domain)}
+  name_of = {}
+  for folder in folders:
+    parts = folder.split('/')
+    for name in (*parts, *(f'{x}/{y}' for x, y in zip(parts, parts[1:], strict=False))):
+      domain = domain_of.get(name.lower()) or ('' if '/' in name else _camera(name))
+      if domain:
+        name_of.setdefault(domain, name)
   return (name_of['a'], name_of['b']) if len(name_of) == 2 else None
+
+
+def both_cameras(names: list[str]) -> tuple[str, str, str] | None:
+  """(a name of an infrared file, a visible one, its word) where each of the names says a camera.
+
+  DJI_0001_thermal.jpg beside DJI_0001_rgb.jpg. None where some name says none, or all the same.
+  """
+  cameras = [_camera(name) for name in names]
+  if '' in cameras or len(set(cameras)) < 2:
+    return None
+  first, second = names[cameras.index('a')], names[cameras.index('b')]
+  word = next(x for x in re.split(r'[\W_]+', first) if x.lower() in WORDS['a'])
+  return first, second, word
+
+
+def _camera(name):
+  """'a' or 'b' where words of a name say which camera it is, '' where they say none or both."""
+  words = {word.lower() for word in re.split(r'[\W_]+', name)}
+  domains = [domain for domain in 'ab' if words & set(WORDS[domain])]
+  return domains[0] if len(domains) == 1 else ''

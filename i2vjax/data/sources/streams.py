@@ -13,7 +13,7 @@ import numpy as np
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
 
@@ -51,11 +51,11 @@ def open_streams(place: str | os.PathLike) -> list[Stream]:
   Raises:
     FileNotFoundError: nothing there. UserError: two pictures would get the same name.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if len(video_files) == 1:
     return [_video_stream(video_files[0], '')]
   if video_files:
-    names = folders.unique_names(video_files)
+    names = listing.unique_names(video_files)
     return [_video_stream(path, names[path] + '/') for path in video_files]
   streams = []
   for folder, files in pictures.items():
