@@ -60,20 +60,48 @@ def is_video(path: str | os.PathLike) -> bool:
 
 
 def open_stream(path: str | os.PathLike):
-  """(container, its first video stream)."""
+  """(container, its one video stream; a cover picture is none).
+
+  Raises:
+    FileNotFoundError: no such file. UnreadableVideo: it cannot be opened, has no video or several.
+  """
+  if os.path.islink(path) and not os.path.exists(path):
+    raise UnreadableVideo(f'{path} is a link to nothing ({os.readlink(path)})')
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such video: {path}')
   try:
-    container = av.open(str(path))
+    with open(path, 'rb'):
+      container = av.open(local(path))
+  except PermissionError as error:
+    raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
+        error)
   except av.FFmpegError as error:
     raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
                           f'cut short, or of another kind.') from error
-  if not container.streams.video:
+  films = [stream for stream in container.streams.video if not _is_picture(stream)]
+  if len(films) != 1:
+    sizes = ', '.join(f'{k}: {x.codec_context.width}x{x.codec_context.height}'
+                      for k, x in zip(map(container.streams.video.index, films), films,
+                                      strict=True))
     container.close()
-    raise UnreadableVideo(f'{path} has no video stream')
-  stream = container.streams.video[0]
+    raise UnreadableVideo(
+        f'{path} has no video stream' if not films else
+        f'{path} has {len(films)} video streams ({sizes}), and one is read: take one out, without '
+        f'loss, by ffmpeg -i {path} -map 0:v:{sizes[0]} -c copy one{pathlib.Path(path).suffix}')
+  stream = films[0]
   stream.thread_type = 'AUTO'
   return container, stream
+
+
+def local(path: str | os.PathLike) -> str:
+  """A path as FFmpeg takes it for one: 12:30.mp4 alone would be of the protocol 12."""
+  return f'file:{os.fspath(path)}'
+
+
+def _is_picture(stream):
+  """True for a cover or a preview, which some files keep as a video of one picture."""
+  kinds = av.stream.Disposition.attached_pic | av.stream.Disposition.timed_thumbnails
+  return bool(stream.disposition & kinds)
 
 
 def kind_of(stream) -> tuple[str, int, str]:
@@ -119,14 +147,15 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
   container, stream = open_stream(path)
   with container:
     stamps = time_stamps(container, stream)
-    if stamps is None:
-      container.seek(0)
-      stamps = [Fraction(k) / (stream.average_rate or 25)
-                for k, _ in enumerate(container.decode(stream))]
     kind, codec = kind_of(stream), stream.codec_context.name
-    rate = _rate(stamps, stream.average_rate)
+    average = stream.average_rate
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')    # damage is reported when the video is read
+    if stamps is None:                 # some files cannot be gone back in: opened anew
+      stamps = [Fraction(k) / (average or 25) for k, _ in enumerate(read_video(path, 'skip'))]
+    height, width = next(read_video(path, 'skip'))[0].shape[:2]
+  rate = _rate(stamps, average)
   steps = np.diff([float(x) for x in stamps])
-  height, width = next(read_video(path))[0].shape[:2]
   return VideoInfo(str(path), height, width, len(stamps), rate, len(stamps) / float(rate), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005))
 
@@ -158,10 +187,12 @@ def read_video(path: str | os.PathLike,
   with container:
     kind, size = kind_of(stream), size_of(container, stream)
     stamps, counts = [], PacketCounts()
-    # AVI has no presentation times, only a rate; what libraries report there is the coding order
-    rate = stream.average_rate if container.format.name == 'avi' else None
+    # AVI has no presentation times, only a rate; what libraries report there is the coding order.
+    # A bare stream of H.264 has neither.
+    usual = stream.average_rate or 25
+    rate = usual if container.format.name == 'avi' else None
     for k, frame in enumerate(decoded(container, stream, path, damaged or 'stop', counts)):
-      stamps.append(float(k / rate if rate else frame.time or 0))
+      stamps.append(float(k / usual if rate or frame.time is None else frame.time))
       yield to_array(frame, kind, size), stamps[-1]
     if not stamps:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')

@@ -129,9 +129,9 @@ def _contradiction(a, b):
   partner = names_b[names_a.index(wrong[0])]
   without = [next((x for x in names if x not in set(others)), wrong[0])
              for names, others in ((names_a, names_b), (names_b, names_a))]
-  return (f'not aligned: frame {wrong[0]} is in both {a!r} and {b!r}, but by its number it would be '
-          f'compared with {partner}. By name frame {without[0]} of the one and frame {without[1]} '
-          f'of the other have no partner: rename or remove what has none')
+  return (f'not aligned: frame {wrong[0]} is in both {a!r} and {b!r}, but by its number it would '
+          f'be compared with {partner}. By name frame {without[0]} of the one and frame '
+          f'{without[1]} of the other have no partner: rename or remove what has none')
 
 
 def _keys(names_a: Names, names_b: Names) -> list[tuple[list, list]]:

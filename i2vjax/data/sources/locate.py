@@ -1,5 +1,8 @@
 """The folder of each split and domain: `data.train_a` ..., or below `data.root`."""
 
+import glob
+import itertools
+import os
 import pathlib
 import re
 from collections.abc import Iterable
@@ -7,6 +10,7 @@ from collections.abc import Iterable
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
 
 LETTERS = {'a': ('A', 'a'), 'b': ('B', 'b')}
 CAMERAS = {'a': ('ir', 'infrared', 'thermal', 'lwir'), 'b': ('vis', 'visible', 'rgb', 'color')}
@@ -62,6 +66,62 @@ def _existing(root, names):
     if path.is_dir() and not any(path.samefile(other) for other in folders):
       folders.append(path)
   return folders
+
+
+def places(data: ConfigDict) -> dict[str, str]:
+  """{field of `data`: its place} of all frames and maps that are folders, globs or files."""
+  if data.source != 'folders':
+    return {}
+  names = ['root', *(f'{split}_{domain}' for split in ('train', 'test') for domain in 'ab')]
+  names += [name for name in data if name.startswith(('labels_', 'edges_'))]
+  return {name: data[name] for name in names
+          if isinstance(data.get(name), str) and data[name]}
+
+
+def check_apart(data: ConfigDict, target: str | os.PathLike, name: str) -> None:
+  """Refuse to write where the frames are read from: what is written would be read as frames.
+
+  Args:
+    data: config.data. target: what is written. name: of its flag or field, for the message.
+
+  Raises:
+    UserError: names both.
+  """
+  for field, place in places(data).items():
+    if field == 'root':
+      continue
+    output_paths.check_apart(place, target, may_hold=True, name=name)
+  for split, domain in itertools.product(('train', 'test') if data.root else (), 'ab'):
+    place = find_split(data, split, domain) if places(data) else ''
+    if place:
+      output_paths.check_apart(place, target, may_hold=True, name=name)
+
+
+def absolute(place: str) -> str:
+  """A place as it is found from any folder: relative ones are below the folder of today.
+
+  Of a glob the signs in the name of that folder mean themselves.
+  """
+  if not place or os.path.isabs(os.path.expanduser(place)):
+    return place
+  here = os.getcwd()
+  return os.path.join(glob.escape(here) if glob.has_magic(place) and not os.path.exists(place)
+                      else here, place)
+
+
+def with_absolute(config: ConfigDict) -> ConfigDict:
+  """Make the places of a config absolute, in place; returns it.
+
+  A run is scored from other folders than it was trained in: what `config.json` keeps must be found
+  from there.
+  """
+  fields = ['root'] if config.data.source == 'tfds' else list(places(config.data))
+  for name in fields:
+    config.data[name] = absolute(config.data[name])
+  reference = config.get('eval', {}).get('fid_reference', 'auto')
+  if reference not in ('auto', 'test_b', 'train_b'):
+    config.eval.fid_reference = absolute(reference)
+  return config
 
 
 def missing(data: ConfigDict, split: str, domain: str) -> str:
