@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from i2vjax import defaults
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.sources import locate
+from i2vjax.data.sources import locate as places
 
 # Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
@@ -76,7 +76,7 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
       if block in config and name not in config[block]:
         config[block][name] = value
   # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
-  return locate.with_absolute(config) if 'data' in config else config
+  return places.with_absolute(config) if 'data' in config else config
 
 
 def _renamed(stored):

@@ -120,24 +120,12 @@ def match_names(frame_names: list[str], label_names: list[str], clip: str,
                 and len(set(label_keys)) == len(label_keys))
     if distinct and set(label_keys) <= set(frame_keys) and None not in label_keys:
       position = {x: k for k, x in enumerate(label_keys)}
-      matches = [position.get(x) for x in frame_keys]
-      _check_names(frame_names, label_names, matches, clip, labels)
-      return matches
+      return [position.get(x) for x in frame_keys]
   numbers = {alignment.last_number(name) for name in frame_names}
   without_frame = [name for name in label_names if alignment.last_number(name) not in numbers]
   label = (without_frame or label_names)[0]
   raise UserError(f'clip {clip}: label {label} of {labels!r} has no frame of that name or number '
                    f'(frames {frame_names[0]} to {frame_names[-1]})')
-
-
-def _check_names(frame_names, label_names, matches, clip, labels):
-  """Refuse labels that a number gives to one frame and their name to another."""
-  known = set(label_names)
-  for name, k in zip(frame_names, matches, strict=True):
-    if name in known and (k is None or label_names[k] != name):
-      other = 'none' if k is None else label_names[k]
-      raise UserError(f'clip {clip}: frame {name} has a label of its name in {labels!r}, but by '
-                      f'number it would get {other}: rename the labels after their frames')
 
 
 def _long_number(name):
