@@ -23,9 +23,7 @@ from i2vjax.core import files, ops, parallel
 from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, name_key
-from i2vjax.data.io import output_paths
 from i2vjax.data.loader import batches
-from i2vjax.data.sources import locate
 from i2vjax.methods import base
 from i2vjax.run import (
   averaging,
@@ -100,9 +98,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   """
   workdir = pathlib.Path(workdir)
   settled = settle.settle(config)   # a run that goes on is compared with this one
-  locate.check_apart(settled.data, workdir, '--workdir')   # its sample sheets are pictures
-  if parallel.is_main():
-    output_paths.check_writable(workdir)
+  run_folder.check_place(workdir, settled)
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
   settled = resume.with_origin(settled, earlier) if earlier else settled

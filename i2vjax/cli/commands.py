@@ -207,7 +207,6 @@ def run_export(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
 def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Footage into folders of frames, or a published set into records."""
   from i2vjax.data.prepare import prepare
-  from i2vjax.data.sources import clip_splitting
   from i2vjax.data.transforms import preprocess
   if flag.dataset:
     folder, counts = prepare.records(
@@ -220,10 +219,9 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     for file in sorted(folder.glob('boxes_*.json')):
       print(f'true boxes of its frames, a COCO file for --config.eval.boxes: {file}')
     return
-  data = clip_splitting.of_domain(config.data, flag.domain or '')
   done = prepare.footage(
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
-      need(flag, 'output', 'a folder to be made'), data, domain=flag.domain or '',
+      need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
       overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show)
   for folder, (clips, frames) in done.items():

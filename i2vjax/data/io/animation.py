@@ -1,4 +1,4 @@
-"""Pictures of several frames that are no TIFF: GIF, animated PNG and WebP."""
+"""Animations: GIF, PNG and WebP that hold several frames."""
 
 import io
 import os

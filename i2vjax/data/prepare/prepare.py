@@ -18,6 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
 from i2vjax.data.prepare.ingest import Recording
+from i2vjax.data.sources import clip_splitting
 from i2vjax.data.sources.records import DATA_DIR
 from i2vjax.data.transforms import resize
 
@@ -64,6 +65,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
+  data = clip_splitting.of_domain(data, domain)
   recordings = ingest.find_recordings(input, data, on_damage, show)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()

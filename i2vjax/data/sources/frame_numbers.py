@@ -1,4 +1,4 @@
-"""Which number in the names of files counts frames, by how it changes.
+"""Which number in names of files counts frames, by its steps.
 
 FLIR_video_00012_8bit, video-BzZspxAwe-frame-000123-SSCRtAHcF, 20240501_123000: the number that
 counts frames is neither always the last nor the first. Every number (also a decimal, and a time of
@@ -160,11 +160,11 @@ def usual_step(counter: np.ndarray, clips: Sequence[Sequence[int]]) -> int:
   return _most_frequent(np.concatenate([np.diff(counter[clip]) for clip in clips]))
 
 
-def _cut_by_words(clip, words):
-  """A clip cut where a word of the names changes once for all: day_1, day_2, night_3, night_4."""
+def _cut_by_words(clip, labels):
+  """A clip cut where a label (a word of the names) changes once for all: day_2, night_3."""
   cuts = set()
-  for word in words:
-    values = word[clip]
+  for codes in labels:
+    values = codes[clip]
     places = np.flatnonzero(np.diff(values)) + 1
     lengths = np.diff([0, *places, len(clip)])
     if len(places) + 1 == len(set(values.tolist())) and lengths.min() > 1:

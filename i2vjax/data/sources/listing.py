@@ -1,4 +1,4 @@
-"""Which files of a folder or glob are frames, and what is left out."""
+"""Which files of a place are frames, and what is left out."""
 
 import collections
 import glob

@@ -143,8 +143,8 @@ def test_any_name_can_be_printed(tmp_path, encoding):
   os.mkdir(place)
   done = subprocess.run(
       [sys.executable, '-m', 'i2vjax.main', 'prepare', '--input', place, '--output',
-       tmp_path / 'o'], env=os.environ | {'PYTHONIOENCODING': encoding, 'LANG': 'C', 'JAX_PLATFORMS': 'cpu'},
-      capture_output=True, check=False)
+       tmp_path / 'o'], capture_output=True, check=False,
+      env=os.environ | {'PYTHONIOENCODING': encoding, 'LANG': 'C', 'JAX_PLATFORMS': 'cpu'})
   assert done.returncode == errors.USER, done.stderr
   assert b'no pictures' in done.stderr
 
