@@ -37,11 +37,11 @@ def cache(name: str) -> pathlib.Path:
   return pathlib.Path(base) / 'i2vjax' / name
 
 
-def make_cache(folder: Path, remedy: str) -> pathlib.Path:
+def make_cache(folder: Path, remedy: str = '') -> pathlib.Path:
   """A folder of the cache, made if it is missing.
 
   Args:
-    folder: in the cache. remedy: what else to set, for the message.
+    folder: in the cache. remedy: what else may be set, for the message.
 
   Raises:
     OSError: it cannot be made, or nothing can be written there.
@@ -53,7 +53,8 @@ def make_cache(folder: Path, remedy: str) -> pathlib.Path:
       pass
   except OSError as error:
     raise OSError(f'nothing can be written to the cache {folder}: {error.strerror}. Set '
-                  f'XDG_CACHE_HOME to a folder that can be written to, or {remedy}') from error
+                  f'XDG_CACHE_HOME to a folder that can be written to'
+                  + (f', or {remedy}' if remedy else '')) from error
   return folder
 
 

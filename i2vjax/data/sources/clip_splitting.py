@@ -37,8 +37,7 @@ def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_reg
       clips.append((name, files))
       continue
     runs = split_runs(files, max_gap, gaps=bool(max_gap) or not is_sub_folder)
-    if len(runs) > 1:
-      _say_runs(os.path.join(str(place), name) if is_sub_folder else place, files, runs)
+    say_runs(os.path.join(str(place), name) if is_sub_folder else place, files, runs)
     clips += _named(name, runs)
   return clips
 
@@ -52,8 +51,10 @@ def of_domain(data: ConfigDict, domain: str) -> ConfigDict:
   return data
 
 
-def _say_runs(place, files, runs):
-  """Say how a folder was cut, since names are all there is to go by."""
+def say_runs(place: str | os.PathLike, files: list[str], runs: list[list[str]]) -> None:
+  """Say how a folder was cut into several clips, since names are all there is to go by."""
+  if len(runs) < 2:
+    return
   lengths = sorted({len(run) for run in runs})
   sizes = f'{lengths[0]}' if len(lengths) == 1 else f'{lengths[0]} to {lengths[-1]}'
   where = frame_numbers.read_names([pathlib.Path(file).stem for file in files]).where

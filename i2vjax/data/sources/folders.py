@@ -15,7 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.source import Clip, FrameSource
 from i2vjax.data.sources import clip_splitting, listing, locate, strips, video_cache, videos
 
@@ -35,6 +35,8 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
   if video_files and split != 'train':
     return videos.VideoFrames(video_files, list(names.values()))
   if video_files:
+    output_paths.check_apart(place, video_cache.cache_dir(data), may_hold=True,
+                             name='data.cache_dir')
     clips = [(names[path], _unpacked(path, data)) for path in video_files]
     return FolderFrames(place, clips, ignored=ignored, named=False)
   parts = frames_per_file(data.frames_per_image, other_sizes(data, split, domain))

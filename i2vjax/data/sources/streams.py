@@ -63,6 +63,7 @@ def open_streams(place: str | os.PathLike, on_damage: str = 'stop') -> list[Stre
   for folder, files in pictures.items():
     _unique_labels(folder, files)
     runs = clip_splitting.split_runs(files, gaps=folder == '')
+    clip_splitting.say_runs(os.path.join(str(place), folder), files, runs)
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
 

@@ -170,6 +170,14 @@ def test_outputs_of_a_run_stay_out_of_its_data(tmp_path):
     locate.check_apart(data, tmp_path / 'run', '--workdir')
 
 
+def test_unpacked_videos_stay_out_of_their_folder(tmp_path):
+  film(tmp_path / 'in/x.mp4')
+  data = defaults.data()
+  data.update(source='folders', train_a=str(tmp_path / 'in'), cache_dir=str(tmp_path / 'in/cache'))
+  with pytest.raises(ValueError, match='inside the input .*: choose another data.cache_dir'):
+    open_source(data, 'train', 'a')
+
+
 def test_clip_regex_of_one_domain(tmp_path):
   for place in ('a', 'b'):
     put(tmp_path / place, 'x1_1.png', 'x1_2.png', 'y1_3.png')
