@@ -15,6 +15,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import ffv1
 from i2vjax.data.io.video_writer import SIZE_TAG, VideoWriter
@@ -71,7 +72,7 @@ def open_stream(path: str | os.PathLike):
     raise FileNotFoundError(f'No such video: {path}')
   try:
     with open(path, 'rb'):
-      container = av.open(local(path))
+      container = av.open(files.for_ffmpeg(path))
   except PermissionError as error:
     raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
         error)
@@ -91,11 +92,6 @@ def open_stream(path: str | os.PathLike):
   stream = films[0]
   stream.thread_type = 'AUTO'
   return container, stream
-
-
-def local(path: str | os.PathLike) -> str:
-  """A path as FFmpeg takes it for one: 12:30.mp4 alone would be of the protocol 12."""
-  return f'file:{os.fspath(path)}'
 
 
 def _is_picture(stream):

@@ -8,6 +8,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
 SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded to even sides
@@ -98,8 +99,8 @@ class VideoWriter:
     self.path.parent.mkdir(parents=True, exist_ok=True)
     name = 'matroska' if self.lossless else 'mp4'
     options = {} if self.lossless else {'movflags': 'faststart'}
-    # 'file:', since a colon in a name would be read as a protocol
-    self._container = av.open(f'file:{self.part}', 'w', format=name, container_options=options)
+    self._container = av.open(files.for_ffmpeg(self.part), 'w', format=name,
+                              container_options=options)
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
       self._container.metadata['comment'] = f'{SIZE_TAG} {width}x{height}'
