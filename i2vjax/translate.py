@@ -75,7 +75,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   to_video = output_paths.is_video_output(output, lossless)
   output_paths.check_output(input, output, to_video, overwrite)
   output_paths.check_apart(input, output, may_hold=True)
-  clips = streams.open_streams(input, on_damage)
+  clips = streams.open_streams(input, on_damage=on_damage)
   prepare = None if as_is else preparation.of_run(run.config.data)
   if prepare:
     say = say_once()

@@ -120,7 +120,7 @@ def test_a_first_frame_that_is_damaged_is_skipped_too(tmp_path, first):
                            show=False)
   assert list(done.values()) == [(1, kept)]
   with pytest.warns(UserWarning, match='damaged'):
-    items = list(streams.open_streams(path, 'skip')[0].read('skip'))
+    items = list(streams.open_streams(path, on_damage='skip')[0].read('skip'))
   assert len(items) == 6
   with pytest.raises(ValueError, match='frame 0 .*damaged'):
     prepare.footage(str(path), str(tmp_path / 'p'), defaults.data(), show=False)
