@@ -58,6 +58,11 @@ def make_cache(folder: Path, remedy: str = '') -> pathlib.Path:
   return folder
 
 
+def for_ffmpeg(path: Path) -> str:
+  """A path as FFmpeg takes it for one: it would read 12:30.mp4 as an address of the protocol 12."""
+  return f'file:{os.fspath(path)}'
+
+
 def save_atomic(path: Path, write: Callable[[pathlib.Path], Any]) -> None:
   """Run `write(temporary path)` and put the file at `path` only when it is whole.
 

@@ -19,7 +19,7 @@ def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_reg
 
   Args:
     place: for names and messages.
-    groups: {relative folder: files in natural order}, from `folders.find_files`.
+    groups: {relative folder: files in natural order}, from `listing.find_files`.
     clip_regex: its group 1, searched in the path relative to `place`, names the clip.
     max_gap: a clip ends where the number that counts frames (`frame_numbers.read_names`) jumps by
       more, or starts again. 0: twice the usual step, in flat folders only (a sub-folder is cut

@@ -138,7 +138,7 @@ def test_videos_of_which_nothing_can_be_read_are_skipped_by_name(tmp_path, capsy
   film(tmp_path / 'a.mp4')
   (tmp_path / 'b.mp4').write_bytes(b'x' * 99)
   (tmp_path / 'c.mp4').symlink_to('nowhere')
-  assert len(streams.open_streams(tmp_path, 'skip')) == 1
+  assert len(streams.open_streams(tmp_path, on_damage='skip')) == 1
   said = capsys.readouterr().err
   assert 'b.mp4 cannot be opened' in said
   assert 'c.mp4 is a link to nothing' in said
