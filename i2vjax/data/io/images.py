@@ -9,10 +9,11 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import animation, tiff
+from i2vjax.data.io import animation, picture_tags, tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 UNPACK = 'Unpack them: python -m i2vjax.main prepare --input {} --output FOLDER'
@@ -32,7 +33,10 @@ def is_image(path: str | os.PathLike) -> bool:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-  """A picture file as an array; gray stays gray, alpha is dropped, rotation tags are ignored.
+  """A picture file as an array; gray stays gray, alpha is dropped.
+
+  What the file says about how it is shown is followed: orientation and mirroring, white as zero
+  (TIFF), the maximum of PGM and PPM.
 
   Returns:
     uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Color of 16 bits is rounded to 8; where its
@@ -82,7 +86,9 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
   if (count := animation.count_frames(data)) > 1:
     raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
                           + UNPACK.format(name))
-  return _channels_last(frame)
+  tags = tiff.directories(data.tobytes())
+  frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
+  return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
 
 def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame]:
@@ -97,12 +103,30 @@ def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame
       yield UnreadableFrame(f'{path}: frame {k} (from 0) cannot be decoded') if frame is None else (
           frame)
     return
+  tags = tiff.directories(data.tobytes())
   for k, page in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
     else:
-      yield _channels_last(page)
+      yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
+
+
+def picture_size(path: str | os.PathLike) -> tuple[int, int]:
+  """(height, width) of a picture file as it is read; nothing is decoded.
+
+  Raises:
+    UnreadableFrame: no picture.
+  """
+  data = read_bytes(path)
+  if tags := tiff.directories(data.tobytes()):
+    size, turn = (tags[0][tiff.LENGTH], tags[0][tiff.WIDTH]), tags[0].get(tiff.ORIENTATION, 1)
+    return picture_tags.upright_size(size, turn)
+  try:
+    with Image.open(path) as picture:
+      return picture_tags.upright_size(picture.size[::-1], picture_tags.orientation(data))
+  except OSError as error:
+    raise UnreadableFrame(f'{path} cannot be decoded: {error}') from error
 
 
 def _channels_last(frame):

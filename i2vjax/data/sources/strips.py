@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from i2vjax.core import notes
 from i2vjax.data.io import images
@@ -79,24 +78,15 @@ def count_of(parts: Parts, files: Sequence[str]) -> int:
   return parts(files) if callable(parts) else parts
 
 
-def picture_size(path: str | os.PathLike) -> tuple[int, int]:
-  """(height, width) of a picture file; only its head is read."""
-  try:
-    with Image.open(path) as picture:
-      return picture.size[1], picture.size[0]
-  except OSError as error:
-    raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
-
-
 def _first_size(files):
   """The size of the first file that can be read; a damaged one is reported when it is read."""
   sizes = (_size_or_none(path) for path in files[:TRIED])
-  return next((size for size in sizes if size), None) or picture_size(files[0])
+  return next((size for size in sizes if size), None) or images.picture_size(files[0])
 
 
 def _size_or_none(path):
   try:
-    return picture_size(path)
+    return images.picture_size(path)
   except images.UnreadableFrame:
     return None
 
