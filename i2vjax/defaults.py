@@ -351,7 +351,7 @@ def lower_bound(name: str) -> int | None:
   return field(name).at_least
 
 
-def choices(name: str) -> Mapping[int, str]:
+def choices(name: str) -> Mapping[int | str, str]:
   """{value: its meaning} of all values of a field that can be meant; {}: any can."""
   return field(name).choices
 
