@@ -137,6 +137,7 @@ def data():
       channels_a=3, channels_b=3,    # what the networks read; gray is repeated, color to luma
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
       clip_regex='',                 # flat folders: group 1 names the clip
+      clip_regex_a='', clip_regex_b='',   # the same for one domain; '': clip_regex
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
       frames_per_image='1',          # strips of '2' | '3' frames side by side; 'auto': strips.py
       cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
@@ -350,7 +351,7 @@ def lower_bound(name: str) -> int | None:
   return field(name).at_least
 
 
-def choices(name: str) -> Mapping[int, str]:
+def choices(name: str) -> Mapping[int | str, str]:
   """{value: its meaning} of all values of a field that can be meant; {}: any can."""
   return field(name).choices
 

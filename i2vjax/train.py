@@ -99,6 +99,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   """
   workdir = pathlib.Path(workdir)
   settled = settle.settle(config)   # a run that goes on is compared with this one
+  run_folder.check_place(workdir, settled)
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
   settled = resume.with_origin(settled, earlier) if earlier else settled

@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 from i2vjax import defaults
 from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
+from i2vjax.data.sources import locate as places
 
 # Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
@@ -38,6 +40,17 @@ def locate(workdir: str | pathlib.Path) -> pathlib.Path:
                     f'{STARTER_FOLDER}): train a run and name its folder; a folder of your own '
                     f'called {STARTER} is ./{STARTER}')
   return STARTER_FOLDER
+
+
+def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:
+  """Refuse a run folder among the frames of the run: its sample sheets are pictures.
+
+  Raises:
+    UserError: it is inside them. OSError: nothing can be written there.
+  """
+  places.check_apart(config.data, workdir, '--workdir')
+  if parallel.is_main():
+    output_paths.check_writable(workdir)
 
 
 def check_shared(workdir: pathlib.Path, patience: float = 30.0) -> None:
@@ -104,7 +117,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
     for name, value in fields.items():
       if block in config and name not in config[block]:
         config[block][name] = value
-  return config
+  # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
+  return places.with_absolute(config) if 'data' in config else config
 
 
 def _renamed(stored):

@@ -6,12 +6,12 @@ import re
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
+from PIL import Image, ImageOps
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import FrameSource
-from i2vjax.data.sources import alignment, clip_splitting, folders
+from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
 MODES = ('L', 'P', '1')   # gray, palette, black and white
 
@@ -46,7 +46,7 @@ def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str)
     raise FileNotFoundError(f'No such picture: {path}')
   try:
     with Image.open(path) as opened:
-      mode, stored = opened.mode, np.asarray(opened)
+      mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))
   except OSError as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:
@@ -61,7 +61,7 @@ def label_source(data: ConfigDict, place: str) -> folders.FolderFrames:
     data: a `data` config block, for how folders are read.
     place: folder (sub-folders are clips) or glob.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if video_files:
     raise UserError(f'{place}: maps are single 8-bit PNG pictures, no videos')
   clips = clip_splitting.split_clips(place, pictures, data.clip_regex, data.max_gap)

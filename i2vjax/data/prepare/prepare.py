@@ -13,10 +13,12 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
 from i2vjax.data.prepare.ingest import Recording
+from i2vjax.data.sources import clip_splitting
 from i2vjax.data.sources.records import DATA_DIR
 from i2vjax.data.transforms import resize
 
@@ -36,7 +38,7 @@ def records(dataset: str, manual_dir: str, data_dir: str | None = None, *,
 def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
             size: tuple[int, int] | None = None, test_share: float = 0.0,
             test_clips: tuple[str, ...] = (), overwrite: bool = False, on_damage: str = 'stop',
-            show: bool = True) -> dict[str, tuple[int, int]]:
+            show: bool = True, deinterlace: bool = False) -> dict[str, tuple[int, int]]:
   """Write videos, strips, TIFF sequences or folders of frames as folders of frames, one per clip.
 
   Frames that need no change are copied byte for byte, all others become PNG of 8 or 16 bits.
@@ -52,6 +54,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
     test_clips: or the names of these clips.
     overwrite: replace folders that hold pictures and nothing else.
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it.
+    deinterlace: make whole frames of the half pictures of interlaced videos.
 
   Returns:
     {folder: (clips, frames)}.
@@ -63,13 +66,23 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
-  recordings = ingest.find_recordings(input, data, on_damage, show)
+  data = clip_splitting.of_domain(data, domain)
+  recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
   has_test = bool(test_share or test_clips)
   targets = {split: target_folder(output, split, domain, has_test)
              for split in ('train', 'test') if recordings_of[split]}
   _check_targets(input, output, targets.values(), overwrite)
+  try:
+    return _write_all(recordings, recordings_of, targets, output, size, show)
+  except OSError as error:
+    if not files.disk_full(error):
+      raise
+    raise files.disk_full_error(output, 'nothing of it is left') from error
+
+
+def _write_all(recordings, recordings_of, targets, output, size, show):
   written = {}
   parent = output.parent if output in targets.values() else output
   with output_paths.scratch(parent) as part, _progress_bar(recordings, show) as bar:
@@ -170,6 +183,8 @@ def write_recording(recording: Recording, folder: pathlib.Path, size: tuple[int,
       images.write_image(folder / f'{name}.png', frame)
     count += 1
     bar.update()
+  if not count:
+    raise UserError(f'clip {recording.name}: none of its frames can be read')
   return count
 
 

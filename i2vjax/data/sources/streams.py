@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
 
@@ -42,27 +43,58 @@ class Stream:
   at: Callable[[int], Any] | None = None
 
 
-def open_streams(place: str | os.PathLike) -> list[Stream]:
+def open_streams(place: str | os.PathLike, deinterlace: bool = False,
+                 on_damage: str = 'stop') -> list[Stream]:
   """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
 
   A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
   not carry memory over the jump.
 
+  Args:
+    place: of them. deinterlace: make whole frames of the half pictures of videos.
+    on_damage: 'skip': of several videos those of which nothing can be read are left out, named.
+
   Raises:
-    FileNotFoundError: nothing there. UserError: two pictures would get the same name.
+    FileNotFoundError: nothing there. UserError: two pictures would get the same name, or pictures
+    are to be deinterlaced.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
+  if deinterlace and not video_files:
+    raise UserError(f'--deinterlace is for videos, and {place} holds pictures: leave it away')
   if len(video_files) == 1:
-    return [_video_stream(video_files[0], '')]
+    return [_video_stream(video_files[0], '', deinterlace)]
   if video_files:
-    names = folders.unique_names(video_files)
-    return [_video_stream(path, names[path] + '/') for path in video_files]
+    names = listing.unique_names(video_files)
+    files = readable_videos(video_files, on_damage)
+    return [_video_stream(path, names[path] + '/', deinterlace) for path in files]
   streams = []
   for folder, files in pictures.items():
     _unique_labels(folder, files)
-    runs = clip_splitting.split_runs(files) if folder == '' else [files]
+    runs = clip_splitting.split_runs(files, gaps=folder == '')
+    clip_splitting.say_runs(os.path.join(str(place), folder), files, runs)
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
+
+
+def readable_videos(paths: list[str], on_damage: str = 'stop') -> list[str]:
+  """The videos of a folder; on 'skip' without those of which nothing can be read, each named.
+
+  Raises:
+    UserError: none can be read.
+  """
+  if on_damage != 'skip' or len(paths) < 2:
+    return paths
+  good = []
+  for path in paths:
+    try:
+      next(video_reader.read_video(path, 'skip'))
+    except (video_reader.UnreadableVideo, OSError) as error:
+      notes.say_once(f'skipped: {error}')
+      continue
+    good.append(path)
+  if not good:
+    raise UserError(f'none of {len(paths)} videos can be read, such as {paths[0]}')
+  return good
 
 
 def _unique_labels(folder, files):
@@ -105,11 +137,11 @@ def _map_ahead(function, items):
         job.cancel()
 
 
-def _video_stream(path, prefix):
+def _video_stream(path, prefix, deinterlace):
   info = video_reader.video_info(path)
 
   def read(damaged='stop'):
-    frames = video_reader.read_video(path, damaged)
+    frames = video_reader.read_video(path, damaged, deinterlace)
     if damaged == 'skip':
       frames = _with_gaps(path, frames)
     for index, (frame, seconds) in enumerate(frames):
@@ -232,18 +264,25 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
   return count
 
 
-def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any) -> int:
+def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
+                film: Any = None) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
 
   For None the frame before it is written once more (at the start: the first that exists), so that
-  the video keeps its length.
+  the video keeps its length. What the file cannot keep is said.
+
+  Args:
+    output, results: see above. rate: frames per second. film: facts of the video that the frames
+      were made from, see `VideoWriter`.
 
   Returns:
     Number of frames written.
   """
-  with video_reader.VideoWriter(output, rate) as writer:
+  with video_reader.VideoWriter(output, rate, film=film) as writer:
     for frame, seconds in hold_last(results):
       writer.write(frame, seconds)
+  for line in writer.notes:
+    notes.say_once(line)
   return writer.frames
 
 
