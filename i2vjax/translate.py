@@ -29,7 +29,7 @@ SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 Path = str | os.PathLike[str]
 
 
-def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
+def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
               rate: float | None = None, as_is: bool = False) -> dict[str, Any]:
@@ -42,7 +42,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
 
   Args:
     run: load.Run.
-    input: video file, folder or glob.
+    input: video file, folder or glob; or frames, see `streams.array_stream`.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same rate and length,
       or a folder of PNG files under the names of the input's frames.
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
@@ -54,7 +54,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     chunk: frames on the device at a time.
     lossless: insist on a lossless video.
     show: progress bar.
-    rate: frames per second of a video made from pictures; None: 25.
+    rate: frames per second of a video made from pictures or an array; None: 25.
     as_is: leave the run's preparation out.
 
   Returns:
@@ -68,17 +68,11 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   """
   if on_damage not in ('stop', 'skip'):
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
-  if chunk < 1:
-    raise UserError(f'chunk={chunk}: at least 1 frame at a time')
-  if fuse and run.config.data.channels_b == 1:
-    raise UserError('fuse lays colors over the source, but this run translates to gray')
+  check_options(run, fuse, chunk)
   to_video = output_paths.is_video_output(output, lossless)
-  output_paths.check_output(input, output, to_video, overwrite)
-  clips = streams.open_streams(input)
-  prepare = None if as_is else preparation.of_run(run.config.data)
-  if prepare:
-    say = say_once()
-    clips = [preparation.prepared(clip, prepare, say) for clip in clips]
+  place = '' if isinstance(input, np.ndarray) else input
+  output_paths.check_output(place, output, to_video, overwrite)
+  clips = open_clips(run, input, as_is)
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
@@ -105,6 +99,47 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
           'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
           'output': str(output)}
+
+
+def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
+                       fuse: bool = False, chunk: int = 8, show: bool = True,
+                       as_is: bool = False) -> np.ndarray:
+  """Translate one clip into memory, all of it at a time; a damaged frame stops it.
+
+  Args: see `translate`.
+
+  Returns:
+    uint8 [T, H, W, C].
+
+  Raises:
+    UserError: several clips, or frames of several sizes; see `translate`.
+  """
+  check_options(run, fuse, chunk)
+  clips = open_clips(run, input, as_is)
+  if len(clips) > 1:
+    raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
+  results = _results(run, clips, chunk, 'stop', [], show,
+                     lambda source, result: compose(source, result, side_by_side, fuse))
+  return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+
+
+def check_options(run: Run, fuse: bool, chunk: int) -> None:
+  """Raises UserError for what no clip can be translated with."""
+  if chunk < 1:
+    raise UserError(f'chunk={chunk}: at least 1 frame at a time')
+  if fuse and run.config.data.channels_b == 1:
+    raise UserError('fuse lays colors over the source, but this run translates to gray')
+
+
+def open_clips(run: Run, input: Path | np.ndarray, as_is: bool) -> list[streams.Stream]:
+  """The clips of a place or an array, prepared as the run's test frames were unless `as_is`."""
+  clips = ([streams.array_stream(input)] if isinstance(input, np.ndarray) else
+           streams.open_streams(input))
+  prepare = None if as_is else preparation.of_run(run.config.data)
+  if prepare is None:
+    return clips
+  say = say_once()
+  return [preparation.prepared(clip, prepare, say) for clip in clips]
 
 
 def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: bool = False,
