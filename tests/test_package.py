@@ -64,7 +64,7 @@ def test_it_trains_and_translates_from_an_empty_environment(wheel, tmp_path):
           '--config.data.scenes.clips=2', '--config.data.scenes.test_clips=1',
           '--config.data.scenes.clip_length=4', '--config.log.samples_every=0',
           '--config.eval.every=0', '--show=false']
-  for steps, name in (1, 'cptrans:demo'), (2, 'configs/cptrans.py:demo'):   # the second goes on
+  for steps, name in (1, 'cyclegan:demo'), (2, 'configs/cyclegan.py:demo'):   # the second goes on
     said = command('-m', 'i2vjax.main', '--config', name, '--workdir', 'run',
                    f'--config.train.steps={steps}', *tiny)
     assert f'trained {steps} steps in run' in said
