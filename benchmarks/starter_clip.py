@@ -1,4 +1,4 @@
-"""The starter's translation of a held-out clip of the street, as a moving picture.
+"""A held-out clip of the street, translated, as a moving picture.
 
   python benchmarks/starter_clip.py [--workdir starter] [--output docs/pictures/starter.webp]
                                     [--clip 0] [--size 128] [--frames 36]

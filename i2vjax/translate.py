@@ -5,17 +5,19 @@ serves the whole clip (a recurrent method has a second one for its first chunk).
 what the networks need by mirroring, and cropped back.
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import tqdm
 
-from i2vjax.core import files, ops
+from i2vjax.core import files, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
 from i2vjax.data.sources import streams
@@ -32,7 +34,8 @@ Path = str | os.PathLike[str]
 def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None, as_is: bool = False) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False,
+              deinterlace: bool = False) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -43,8 +46,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   Args:
     run: load.Run.
     input: video file, folder or glob; or frames, see `streams.array_stream`.
-    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same rate and length,
-      or a folder of PNG files under the names of the input's frames.
+    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same times, length,
+      sound and shape of pixels, or a folder of PNG files under the names of the input's frames.
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -54,8 +57,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     chunk: frames on the device at a time.
     lossless: insist on a lossless video.
     show: progress bar.
-    rate: frames per second of a video made from pictures or an array; None: 25.
+    rate: frames per second of a video made from pictures or an array; None: 25, which is said.
     as_is: leave the run's preparation out.
+    deinterlace: make whole frames of the half pictures of an interlaced video first.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -72,7 +76,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   to_video = output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
   output_paths.check_output(place, output, to_video, overwrite)
-  clips = open_clips(run, input, as_is)
+  clips = open_clips(run, input, as_is, deinterlace)
+  rate = _rate(clips[0].info, rate, output, to_video)
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
@@ -82,9 +87,12 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
                      lambda source, result: compose(source, result, side_by_side, fuse))
   try:
     if to_video:
-      video_rate = clips[0].info.rate if clips[0].info else rate or RATE_OF_PICTURES
-      written = streams.write_video(output, _one_size(results, output), video_rate)
+      film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
+      written = streams.write_video(output, _one_size(results, output), rate, film)
     else:
+      for clip in clips:
+        if clip.info:
+          video_reader.say_pictures(clip.info)
       written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
     if not written_labels:
@@ -103,7 +111,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
                        fuse: bool = False, chunk: int = 8, show: bool = True,
-                       as_is: bool = False) -> np.ndarray:
+                       as_is: bool = False, deinterlace: bool = False) -> np.ndarray:
   """Translate one clip into memory, all of it at a time; a damaged frame stops it.
 
   Args: see `translate`.
@@ -115,7 +123,7 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     UserError: several clips, or frames of several sizes; see `translate`.
   """
   check_options(run, fuse, chunk)
-  clips = open_clips(run, input, as_is)
+  clips = open_clips(run, input, as_is, deinterlace)
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   results = _results(run, clips, chunk, 'stop', [], show,
@@ -131,12 +139,15 @@ def check_options(run: Run, fuse: bool, chunk: int) -> None:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
 
 
-def open_clips(run: Run, input: Path | np.ndarray, as_is: bool) -> list[streams.Stream]:
+def open_clips(run: Run, input: Path | np.ndarray, as_is: bool,
+               deinterlace: bool = False) -> list[streams.Stream]:
   """The clips of a place or an array, prepared as the run's test frames were unless `as_is`."""
-  clips = ([streams.array_stream(input)] if isinstance(input, np.ndarray) else
-           streams.open_streams(input))
+  if isinstance(input, np.ndarray):
+    clips = [streams.array_stream(input)]
+  else:
+    clips = streams.open_streams(input, deinterlace)
   prepare = None if as_is else preparation.of_run(run.config.data)
-  if prepare is None:
+  if not prepare:   # false too where the run has none
     return clips
   say = say_once()
   return [preparation.prepared(clip, prepare, say) for clip in clips]
@@ -168,6 +179,32 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
       raise
     raise files.disk_full_error(output, 'no half-written file is left') from error
   return {**summary, 'output': str(output)}
+
+
+def _rate(info, rate, output, to_video):
+  """Frames per second of the result: a video's own, or what was asked for, or the default."""
+  if rate is not None and info:
+    raise UserError(f'--rate is for pictures: {info.path} has its own times, which are kept')
+  if rate is not None and not to_video:
+    raise UserError(f'--rate is for videos, and {output} is a folder: leave it away')
+  if rate is not None and not 0 < rate <= 1000:
+    raise UserError(f'--rate={rate:g}: frames per second, above 0 and at most 1000')
+  if info:
+    return info.rate
+  if rate is None and to_video:
+    notes.say_once(f'{output}: {RATE_OF_PICTURES:g} frames per second, as pictures do not say '
+                   'their rate; --rate sets another')
+  return Fraction(rate or RATE_OF_PICTURES).limit_denominator(1001)
+
+
+def _film(info, prepared):
+  """The facts of the video that its translation keeps; resized frames have other pixels."""
+  if not info or not prepared or info.pixel_aspect == 1:
+    return info
+  notes.say_once(f'{info.path}: its pixels are {info.pixel_aspect.numerator}:'
+                 f'{info.pixel_aspect.denominator}, not square, which is not kept: frames are '
+                 'resized as in training; --as_is leaves that out')
+  return dataclasses.replace(info, pixel_aspect=Fraction(1))
 
 
 def say_once() -> Callable[[str], None]:

@@ -59,7 +59,7 @@ def test_train_is_a_module_and_a_function():
   assert training.train.__module__ == 'i2vjax.train'
 
 
-def test_an_array_comes_out_as_its_files_do(run, tmp_path):
+def test_an_array_comes_out_as_its_files_do(run, tmp_path, capsys):
   frames = np.random.default_rng(0).integers(0, 255, (3, 20, 28, 3), np.uint8)
   (tmp_path / 'in').mkdir()
   for t, frame in enumerate(frames):
@@ -67,6 +67,7 @@ def test_an_array_comes_out_as_its_files_do(run, tmp_path):
   from_array, from_files = run.translate(frames), run.translate(tmp_path / 'in')
   assert from_array.shape == (3, 20, 28, 3) and from_array.dtype == np.uint8
   np.testing.assert_array_equal(from_array, from_files)
+  assert not capsys.readouterr().out   # nothing is said of a preparation that this run has not
   summary = run.translate(frames, tmp_path / 'out')
   assert summary['frames'] == 3
   written = [images.read_image(path) for path in sorted((tmp_path / 'out').iterdir())]

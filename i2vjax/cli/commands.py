@@ -29,9 +29,18 @@ def set_up(flag: FlagValues) -> None:
   import jax
 
   from i2vjax.core import parallel
+  refuse_addresses(flag)
   jax.config.update('jax_compilation_cache_dir', cache_dir())
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
+
+
+def refuse_addresses(flag: FlagValues) -> None:
+  """Refuse a folder to write that is an address: gs://... would become a local folder."""
+  for name in ('workdir', 'output'):
+    if '://' in (flag[name].value or ''):
+      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the '
+                      'bucket (gcsfuse, s3fs), and give the folder where it is mounted')
 
 
 def cache_dir() -> str:
@@ -121,7 +130,8 @@ def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
-      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is)
+      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is, rate=flag.rate,
+      deinterlace=flag.deinterlace)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
@@ -129,7 +139,7 @@ def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None
 def translate_split(flag: FlagValues, config: ConfigDict, target: str) -> None:
   """The frames of a split of the run's data, and the command that scores them again."""
   from i2vjax import translate
-  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is'):
+  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is', 'rate', 'deinterlace'):
     if flag[name].value:
       raise UserError(f'--{name} and --split exclude each other: --split writes the frames of the '
                       "run's data as they are scored")
@@ -220,7 +230,8 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
-      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show)
+      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show,
+      deinterlace=flag.deinterlace)
   for folder, (clips, frames) in done.items():
     print(f'{clips} clips, {frames} frames: {folder}')
 

@@ -6,8 +6,6 @@ import threading
 from i2vjax.data.io import video_reader
 from i2vjax.data.source import Clip, FrameSource
 
-SEEKABLE = ('mp4', 'matroska')   # formats with an index and exact times; others: from the start
-
 
 class VideoFrames(FrameSource):
   """Videos as a FrameSource: any frame, bit-equal to reading in order.
@@ -26,9 +24,7 @@ class VideoFrames(FrameSource):
       container, stream = video_reader.open_stream(path)
       with container:
         stamps = video_reader.time_stamps(container, stream)
-        seekable = any(kind in SEEKABLE for kind in container.format.name.split(','))
-      count = len(stamps) if stamps else video_reader.video_info(path).frames
-      stamps = stamps if seekable else None
+      count = len(stamps or video_reader.frame_times(path))
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
@@ -66,9 +62,13 @@ class VideoFrames(FrameSource):
       self._next += 1
       if stamps is None and self._next <= k:
         continue
-      if stamps is None or frame.time is None or frame.pts * frame.time_base >= stamps[k]:
+      seconds = stamps and frame.pts * frame.time_base
+      if stamps is None or seconds == stamps[k]:
         self._next = k + 1
-        return video_reader.to_array(frame, self._kind, self._size)
+        return video_reader.to_array(frame, self._layout)
+      if seconds > stamps[k]:
+        break
+    self._open_clip = None
     raise video_reader.UnreadableVideo(f'{self.paths[clip]}: frame {k} (from 0) cannot be decoded')
 
   def _go_to(self, clip, k):
@@ -77,8 +77,7 @@ class VideoFrames(FrameSource):
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0
-    self._kind = video_reader.kind_of(stream)
-    self._size = video_reader.size_of(self._container, stream)
+    self._layout = video_reader.layout_of(self._container, stream, path)
     if stamps and k:
       self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
     self._stream_frames = video_reader.decoded(self._container, stream, path)
