@@ -112,7 +112,7 @@ def test_scores_without_an_output_write_nothing(run, monkeypatch, tmp_path):
     (lambda run: i2vjax.config('cyclegan:demoo'), 'choose paper, demo'),
     (lambda run: i2vjax.config('cptrans', {'train.stepps': 2}), "Did you mean 'steps'"),
     (lambda run: i2vjax.config('cptrans', {'seed.x': 2}), 'since seed is a value'),
-    (lambda run: i2vjax.config('cptrans', {'train.steps': 'x'}), "train.steps='x'"),
+    (lambda run: i2vjax.config('cptrans', {'train.steps': 'x'}), "steps='x': a value of type int"),
     (lambda run: i2vjax.load(run.run.workdir, changes={'gen.width': 8}), 'gen.width: netw'),
     (lambda run: i2vjax.load(run.run.workdir, network='disc_a'), 'translates by gen_ab or'),
     (lambda run: i2vjax.train('cut', 'starter'), "'train.init_from': 'starter'")])

@@ -1,4 +1,4 @@
-"""Find and read a config: a file of one's own, or one in the package."""
+"""Find and read a config: one's own file, or the package's."""
 
 from __future__ import annotations
 
@@ -117,7 +117,9 @@ def change(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     try:
       block[name] = value
     except (TypeError, ValueError) as error:
-      raise UserError(f'{path}={value!r}: {error}') from error
+      kind = type(block[name]).__name__
+      why = f'{error}' if block[name] is None else f'a value of type {kind} is asked for'
+      raise UserError(f'{path}={value!r}: {why}') from error
   return config
 
 
