@@ -20,7 +20,7 @@ import tqdm
 from i2vjax.core import files, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
-from i2vjax.data.sources import streams
+from i2vjax.data.sources import locate, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import preparation, translator
 from i2vjax.run.load import Run
@@ -76,7 +76,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   to_video = output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
   output_paths.check_output(place, output, to_video, overwrite)
-  clips = open_clips(run, input, as_is, deinterlace)
+  if place:
+    output_paths.check_apart(place, output, may_hold=True)
+  clips = open_clips(run, input, as_is, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
@@ -140,12 +142,12 @@ def check_options(run: Run, fuse: bool, chunk: int) -> None:
 
 
 def open_clips(run: Run, input: Path | np.ndarray, as_is: bool,
-               deinterlace: bool = False) -> list[streams.Stream]:
+               deinterlace: bool = False, on_damage: str = 'stop') -> list[streams.Stream]:
   """The clips of a place or an array, prepared as the run's test frames were unless `as_is`."""
   if isinstance(input, np.ndarray):
     clips = [streams.array_stream(input)]
   else:
-    clips = streams.open_streams(input, deinterlace)
+    clips = streams.open_streams(input, deinterlace, on_damage)
   prepare = None if as_is else preparation.of_run(run.config.data)
   if not prepare:   # false too where the run has none
     return clips
@@ -172,6 +174,7 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
     raise UserError(f'--split writes the frames of all clips as pictures: name a folder, not '
                     f'{output}')
   output_paths.check_output('', output, is_video=False, overwrite=overwrite)
+  locate.check_apart(run.config.data, output, '--output')
   try:
     summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
   except OSError as error:

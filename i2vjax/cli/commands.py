@@ -30,7 +30,10 @@ def set_up(flag: FlagValues) -> None:
 
   from i2vjax.core import parallel
   refuse_addresses(flag)
-  jax.config.update('jax_compilation_cache_dir', cache_dir())
+  try:
+    jax.config.update('jax_compilation_cache_dir', cache_dir())
+  except UserError as error:   # without a home programs are compiled anew each time
+    print(f'warning: {error}', file=sys.stderr)
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
