@@ -138,7 +138,10 @@ def frame_times(path: str | os.PathLike) -> list[float]:
   """The times in seconds of all frames that can be decoded, by decoding them."""
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
-    return [seconds for _, seconds in _frames(path, 'skip', PacketCounts())]
+    container, stream = open_stream(path)
+    with container:
+      return [seconds for _, seconds in _times(container, stream, path, 'skip', PacketCounts(),
+                                               say=False)]
 
 
 def frame_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -152,7 +155,7 @@ def _shown(path):
   with container, warnings.catch_warnings():
     warnings.simplefilter('ignore')
     layout = layout_of(container, stream, path)
-    for frame in decoded(container, stream, path, 'skip'):
+    for frame in decoded(container, stream, path, 'skip', say=False):
       turned = video_layout.is_quarter_turned(frame, layout.path)
       return to_array(frame, layout).shape[:2], video_layout.pixel_aspect(stream, turned)
   raise UnreadableVideo(f'{path} holds no frame that can be decoded')
@@ -232,18 +235,12 @@ def _report_late(path, late, damaged, exact):
   warnings.warn(what, stacklevel=3)
 
 
-def _frames(path, damaged, counts):
-  """(frame of PyAV, seconds) of a file."""
-  container, stream = open_stream(path)
-  with container:
-    yield from _times(container, stream, path, damaged, counts, False)
-
-
-def _times(container, stream, path, damaged, counts, deinterlace):
+def _times(container, stream, path, damaged, counts, deinterlace=False, say=True):
   """(frame of PyAV, seconds) from the container's position on."""
   is_avi, tick = container.format.name == 'avi', stream.time_base
   rate = stream.average_rate or Fraction(25)
-  frames = decoded(container, stream, path, damaged or 'stop', counts, deinterlace)
+  frames = decoded(container, stream, path, damaged or 'stop', counts,
+                   say and not deinterlace)
   if deinterlace:
     frames = _whole_frames(frames, stream)
   for k, frame in enumerate(frames):
@@ -274,18 +271,17 @@ def _pulled(graph):
 
 
 def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
-            counts: PacketCounts | None = None,
-            deinterlace: bool = False) -> Iterator[av.VideoFrame]:
+            counts: PacketCounts | None = None, say: bool = True) -> Iterator[av.VideoFrame]:
   """Decoded frames from the container's position on.
 
-  Frames of another size than the film's are refused; that it is interlaced is said, unless the
-  caller is to `deinterlace` it.
+  Frames of another size than the film's are refused.
 
   Args:
     container, stream: from `open_stream`.
     path: for messages.
     damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out.
     counts: incremented on the way.
+    say: say once that a film is interlaced.
   """
   count, wrong, counts = 0, set(), counts or PacketCounts()
   layout = layout_of(container, stream, path)     # before decoding changes what the stream says
@@ -312,7 +308,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       count += 1
       counts.first = frame.pts if counts.first is None else counts.first
       video_layout.check(frame, layout)
-      if frame.interlaced_frame and not deinterlace:
+      if frame.interlaced_frame and say:
         _say_interlaced(path)
       if frame.is_corrupt or frame.pts in wrong:
         report(f'{count - 1} (from 0) is damaged')

@@ -378,7 +378,8 @@ def test_half_pictures_are_told_or_made_whole(tmp_path, capsys):
   left = frames(path)
   assert 'x.mp4 is interlaced' in capsys.readouterr().err
   notes._said.clear()
-  whole = list(video_reader.read_video(path, deinterlace=True))
+  clip, = streams.open_streams(path, deinterlace=True)
+  whole = [(frame, seconds) for _, frame, seconds in clip.read('stop')]
   assert 'interlaced' not in capsys.readouterr().err
   assert len(whole) == len(left) == 6
   np.testing.assert_allclose([seconds for _, seconds in whole], times(path), atol=1e-6)
