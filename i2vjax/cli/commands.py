@@ -29,9 +29,18 @@ def set_up(flag: FlagValues) -> None:
   import jax
 
   from i2vjax.core import parallel
+  refuse_addresses(flag)
   jax.config.update('jax_compilation_cache_dir', cache_dir())
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
+
+
+def refuse_addresses(flag: FlagValues) -> None:
+  """Raises UserError where a folder to write is an address: gs://... would become a local folder."""
+  for name in ('workdir', 'output'):
+    if '://' in (flag[name].value or ''):
+      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the bucket '
+                      '(gcsfuse, s3fs), and give the folder where it is mounted')
 
 
 def cache_dir() -> str:
