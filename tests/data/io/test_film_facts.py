@@ -11,7 +11,7 @@ from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_layout, video_reader
 from i2vjax.data.prepare import prepare
-from i2vjax.data.sources import folders, streams, videos
+from i2vjax.data.sources import folders, streams, video_cache, videos
 
 HEIGHT, WIDTH, RATE = 32, 48, 12
 
@@ -396,3 +396,13 @@ def test_pictures_cannot_be_deinterlaced(tmp_path):
   with pytest.raises(UserError, match='--deinterlace is for videos'):
     prepare.footage(str(tmp_path), str(tmp_path / 'out'), defaults.data(), show=False,
                     deinterlace=True)
+
+
+def test_frames_that_were_unpacked_by_another_reading_are_not_taken(tmp_path, monkeypatch):
+  data = defaults.data()
+  data.update(cache_dir=str(tmp_path / 'cache'), load_size=20, crop_size=16)
+  path = encode(tmp_path / 'x.mp4', times=range(2))
+  first = video_cache.unpack(path, data)
+  assert video_cache.unpack(path, data) == first
+  monkeypatch.setattr(video_cache, 'READING', video_cache.READING + 1)
+  assert video_cache.unpack(path, data) != first
