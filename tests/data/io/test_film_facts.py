@@ -280,6 +280,18 @@ def test_the_result_is_as_long_as_the_film_to_the_frame(tmp_path, origin, ending
     assert film.duration / av.time_base == pytest.approx(14 / RATE, abs=0.002)
 
 
+def test_a_constant_rate_is_stored_smaller_and_as_long(tmp_path):
+  in_order = {}
+  for name, when in (('steady', range(24)), ('pauses', [*range(23), 30])):
+    path = encode(tmp_path / f'{name}.mp4', times=when)
+    result = translated(path, tmp_path / f'{name}-result.mp4')
+    with av.open(str(result)) as film:
+      in_order[name] = [packet.pts == packet.dts for packet in film.demux(video=0) if packet.size]
+      assert film.duration / av.time_base == pytest.approx((when[-1] + 1) / RATE, abs=1e-4)
+    np.testing.assert_allclose(times(result), np.array(when) / RATE, atol=2e-5)
+  assert all(in_order['pauses']) and not all(in_order['steady'])
+
+
 @pytest.mark.parametrize(('name', 'sound', 'ending'), [
     ('a.mp4', 'aac', 'mp4'), ('a.mp4', 'aac', 'mkv'), ('a.avi', 'pcm_s16le', 'mp4'),
     ('a.ts', 'aac', 'mp4'), ('a.mkv', 'flac', 'mkv')])
