@@ -19,7 +19,7 @@ import orbax.checkpoint as ocp
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from i2vjax.core import files, ops, parallel
+from i2vjax.core import files, ops, parallel, precision
 from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, name_key
@@ -73,8 +73,9 @@ def compile_step(method: base.Method, model: Model) -> Callable:
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
     traced = model.replace(frozen=frozen)
-    state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
-    state, penalty = critic_remedies.penalize(method, traced, state, batch)
+    with precision.of(model.config):
+      state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
+      state, penalty = critic_remedies.penalize(method, traced, state, batch)
     return averaging.update_averages(state, model.config), terms | penalty
   return parallel.map_step(step)
 
@@ -98,6 +99,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   """
   workdir = pathlib.Path(workdir)
   settled = settle.settle(config)   # a run that goes on is compared with this one
+  run_folder.check_place(workdir, settled)
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
   settled = resume.with_origin(settled, earlier) if earlier else settled
@@ -328,7 +330,8 @@ def write_samples(setup: Setup, state: State, step: int) -> None:
   raw = batches.sample_windows(config, config.log.samples, 'train',
                                fields=base.hook(setup.method, 'batch_fields')(config))
   key = name_key(jax.random.key(config.seed), 'samples')
-  rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
+  with precision.of(config):
+    rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
   folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)

@@ -30,17 +30,20 @@ def set_up(flag: FlagValues) -> None:
 
   from i2vjax.core import parallel
   refuse_addresses(flag)
-  jax.config.update('jax_compilation_cache_dir', cache_dir())
+  try:
+    jax.config.update('jax_compilation_cache_dir', cache_dir())
+  except UserError as error:   # without a home programs are compiled anew each time
+    print(f'warning: {error}', file=sys.stderr)
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 
 def refuse_addresses(flag: FlagValues) -> None:
-  """Raises UserError where a folder to write is an address: gs://... would become a local folder."""
+  """Refuse a folder to write that is an address: gs://... would become a local folder."""
   for name in ('workdir', 'output'):
     if '://' in (flag[name].value or ''):
-      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the bucket '
-                      '(gcsfuse, s3fs), and give the folder where it is mounted')
+      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the '
+                      'bucket (gcsfuse, s3fs), and give the folder where it is mounted')
 
 
 def cache_dir() -> str:

@@ -11,6 +11,8 @@ from ml_collections import ConfigDict
 from i2vjax import defaults
 from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
+from i2vjax.data.sources import locate as places
 
 # Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
@@ -40,6 +42,17 @@ def locate(workdir: str | pathlib.Path) -> pathlib.Path:
   return STARTER_FOLDER
 
 
+def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:
+  """Refuse a run folder among the frames of the run: its sample sheets are pictures.
+
+  Raises:
+    UserError: it is inside them. OSError: nothing can be written there.
+  """
+  places.check_apart(config.data, workdir, '--workdir')
+  if parallel.is_main():
+    output_paths.check_writable(workdir)
+
+
 def check_shared(workdir: pathlib.Path, patience: float = 30.0) -> None:
   """Refuse a run folder that is not the same on all hosts: each would keep a part of the run.
 
@@ -63,8 +76,8 @@ def check_shared(workdir: pathlib.Path, patience: float = 30.0) -> None:
   if parallel.is_main():
     mark.unlink()
   if missing:
-    raise UserError(f'--workdir {workdir} is not the same folder on all hosts of this run: give one '
-                    'that all of them see (NFS, a Filestore share, a mounted bucket)')
+    raise UserError(f'--workdir {workdir} is not the same folder on all hosts of this run: give '
+                    'one that all of them see (NFS, a Filestore share, a mounted bucket)')
 
 
 def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
@@ -76,8 +89,8 @@ def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  Fields of `data` and `eval`, `critic`, `optim.warmup` and `train.init_from` that are younger than
-  the run get their defaults, which stand for what its version did.
+  Fields of `data` and `eval`, `critic`, `precision`, `optim.warmup` and `train.init_from` that are
+  younger than the run get their defaults, which stand for what its version did.
 
   Raises:
     FileNotFoundError: not a run folder.
@@ -96,13 +109,16 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   if 'optim' in config:
     config.critic = config.get('critic', defaults.critic())
     config.optim.warmup = config.optim.get('warmup', 0)
+  if 'compute' in config:
+    config.precision = config.get('precision', 'default')
   if 'train' in config:
     config.train.init_from = config.train.get('init_from', '')
   for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):
     for name, value in fields.items():
       if block in config and name not in config[block]:
         config[block][name] = value
-  return config
+  # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
+  return places.with_absolute(config) if 'data' in config else config
 
 
 def _renamed(stored):

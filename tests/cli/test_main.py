@@ -178,7 +178,7 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [
-    ['--config', str(CYCLEGAN), '--workdir=gs://bucket/x'], ['prepare', '--output=gs://bucket/x']])
+    ['--config', DEMO, '--workdir=gs://bucket/x'], ['prepare', '--output=gs://bucket/x']])
 def test_an_address_in_place_of_a_folder_is_refused(arguments, capsys, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   assert main.main(['i2vjax', *arguments]) == 2

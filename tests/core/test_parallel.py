@@ -10,7 +10,7 @@ import sys
 import jax
 import numpy as np
 import pytest
-from jax._src.clusters import ClusterEnv   # no public door, and no promise
+from jax._src.clusters import ClusterEnv  # no public door, and no promise
 
 from i2vjax.core import parallel
 from i2vjax.core.errors import UserError
