@@ -253,6 +253,13 @@ def test_frames_before_the_first_key_frame_are_counted_and_told(tmp_path):
   assert [isinstance(frame, Exception) for _, frame, _ in items] == [True] * 11 + [False] * 12
 
 
+def test_a_broadcast_that_begins_between_key_frames_is_told(tmp_path):
+  whole = encode(tmp_path / 'a.mp4', options={'g': '12', 'bf': '0', 'sc_threshold': '0'})
+  path = without_key_frame(whole, tmp_path / 'x.ts')
+  with pytest.warns(UserWarning, match='x.ts: the first 11 frames .from 0. cannot be decoded'):
+    assert len(frames(path, damaged='stop')) == 12
+
+
 def test_codecs_with_hidden_frames_are_counted_by_decoding(tmp_path):
   path = encode(tmp_path / 'x.mkv', 'libvpx', range(20),
                 options={'auto-alt-ref': '1', 'lag-in-frames': '10', 'b': '90000'})
