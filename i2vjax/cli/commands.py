@@ -35,6 +35,7 @@ def set_up(flag: FlagValues) -> None:
   except UserError as error:   # without a home programs are compiled anew each time
     print(f'warning: {error}', file=sys.stderr)
   parallel.keep_memory()
+  parallel.prefer_library_products()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 
