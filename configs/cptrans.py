@@ -10,9 +10,8 @@ The baselines of the paper's tables are the variant `:cptrans-tables` of their c
 configs/NAME.py:cptrans-tables, NAME one of cyclegan, recyclegan, i2vgan, mocyclegan, unsup_recycle,
 cut, lsesim, roma.
 
-Expect: ':demo' 17.8 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
-takes 5.1 s without a ViT on two CPU cores. Measured before averages of weights came:
-docs/results.md, docs/performance.md.
+Expect: ':demo' 19.1 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
+takes 5.1 s without a ViT on two CPU cores: docs/performance.md.
 """
 
 from i2vjax import defaults
@@ -120,8 +119,8 @@ def demo(config):
 
   By day and clear weather from the car: with rain and snow drawn too, the best gray guess is hard
   to beat in so few steps. Three things made the picture: critics that also see a half and a quarter
-  of the frame, for which sky is bright and a road gray; a U-Net of half the ResNet's time; and a
-  critic slower than the generator. The motion has the noise of a thermal camera, else it flickers.
+  of the frame, for which sky is bright and a road gray; a U-Net, which is faster; and a critic
+  slower than the generator. The motion has the noise of a thermal camera, else it flickers.
   """
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=2)
@@ -152,7 +151,7 @@ def street(config):
 
 
 def small(config):
-  """Your own camera, by little footage. All O: tuned on 80 thermal and 73 daylight stills.
+  """Your own camera, by little footage. All O: tuned on some dozen stills from a car.
 
   From nothing so few frames end in the tones of the thermal camera, with a dark sky: the starter
   brings what it has learned on the street, that a cold sky is bright and a road gray. Critics see
