@@ -220,7 +220,7 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
-      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show)
+      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show, as_drawn=flag.as_drawn)
   for folder, (clips, frames) in done.items():
     print(f'{clips} clips, {frames} frames: {folder}')
 

@@ -103,6 +103,8 @@ FLAGS = {
     'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.'}),
     'test_share': Flag({'prepare': 'Share of the clips for testing; 1: all.'}, float, 0.0),
     'test_clips': Flag({'prepare': 'Clips for testing, separated by commas.'}, 'list', ()),
+    'as_drawn': Flag({'prepare': 'Of radiometric JPEG the 8-bit picture that it shows, not the '
+                                 'temperatures.'}, bool, False),
     'dataset': Flag({'prepare': 'A published set to make records of, such as irvi/traffic.'}),
     'manual_dir': Flag({'prepare': 'The folder its files were unpacked to.'}),
     'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
@@ -134,7 +136,7 @@ USES = {
                ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
-                 'on_damage', 'dataset', 'manual_dir', 'data_dir', 'limit', 'show')),
+                 'on_damage', 'as_drawn', 'dataset', 'manual_dir', 'data_dir', 'limit', 'show')),
     'fetch': ('vgg19', ('id', 'file', 'url', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),

@@ -1,6 +1,7 @@
 """Reading and writing picture files.
 
 Frames are `[H, W, C]` arrays: uint8 with C 1 or 3 (RGB), or uint16 with C 1 (thermal).
+Radiometric JPEG are thermal: their temperatures are read, not the picture that they show.
 """
 
 import os
@@ -12,7 +13,7 @@ import numpy as np
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import tiff
+from i2vjax.data.io import radiometric, tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 
@@ -46,13 +47,21 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
   return decode_image(np.fromfile(path, np.uint8), path)   # imread: ASCII names only on Windows
 
 
-def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
+def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) -> np.ndarray:
   """The bytes of a picture file as an array, as `read_image` returns it.
 
   Args:
     data: bytes, or uint8 [N]. name: file, for messages.
+    as_drawn: of a radiometric JPEG the 8-bit picture that it shows.
   """
   data = np.frombuffer(data, np.uint8)
+  if not as_drawn and radiometric.kind_of(data):
+    try:
+      return radiometric.read(data, name)
+    except UserError:
+      raise
+    except ValueError as error:
+      raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
   frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
   if frame is None:
     raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut short, or '
@@ -64,6 +73,17 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
     raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. Unpack them: '
                           f'python -m i2vjax.main prepare --input {name} --output FOLDER')
   return _channels_last(frame)
+
+
+def is_radiometric(path: str | os.PathLike) -> bool:
+  """True for a JPEG that holds temperatures besides the picture that it shows."""
+  return (pathlib.PurePath(path).suffix.lower() in ('.jpg', '.jpeg')
+          and bool(radiometric.kind_of(np.fromfile(path, np.uint8))))
+
+
+def read_drawn(path: str | os.PathLike) -> np.ndarray:
+  """The picture that a radiometric JPEG shows, uint8 [H, W, 1 or 3]; others as `read_image`."""
+  return decode_image(np.fromfile(path, np.uint8), str(path), as_drawn=True)
 
 
 def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray]:

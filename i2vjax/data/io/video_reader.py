@@ -16,12 +16,12 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import ffv1
+from i2vjax.data.io import cptv_files, ffv1
 from i2vjax.data.io.video_writer import SIZE_TAG, VideoWriter
 
 __all__ = ['UnreadableVideo', 'VideoInfo', 'VideoWriter', 'is_video', 'read_video', 'video_info']
 
-ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv'
+ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it was cut short
 
 
@@ -116,6 +116,8 @@ def time_stamps(container, stream) -> list[Fraction] | None:
 
 def video_info(path: str | os.PathLike) -> VideoInfo:
   """VideoInfo of a file. Reads all packets, decodes one frame (for its rotation)."""
+  if cptv_files.is_cptv(path):
+    return _cptv_info(path)
   container, stream = open_stream(path)
   with container:
     stamps = time_stamps(container, stream)
@@ -154,6 +156,9 @@ def read_video(path: str | os.PathLike,
   Yields:
     (frame, seconds): uint8 [H, W, 1 or 3] or uint16 [H, W, 1], and its presentation time.
   """
+  if cptv_files.is_cptv(path):
+    yield from _read_cptv(path, damaged)
+    return
   container, stream = open_stream(path)
   with container:
     kind, size = kind_of(stream), size_of(container, stream)
@@ -175,6 +180,31 @@ def read_video(path: str | os.PathLike,
                           'or is damaged')
   warnings.warn(f'{path}: {lost} of about {total} frames are missing; the file was cut short or is '
                 'damaged', stacklevel=2)
+
+
+def _read_cptv(path, damaged=None):
+  """`read_video` of a .cptv file; what comes after a damaged frame cannot be read."""
+  some = False
+  try:
+    for item in cptv_files.frames(path):
+      some = True
+      yield item
+  except cptv_files.DamagedFile as error:
+    if damaged == 'stop' or not some:
+      raise UnreadableVideo(str(error)) from error
+    warnings.warn(str(error), stacklevel=3)
+
+
+def _cptv_info(path):
+  """`video_info` of a .cptv file, which is decoded for it: frames are small."""
+  stamps, shape = [], (0, 0)
+  for frame, seconds in _read_cptv(path):
+    stamps.append(seconds)
+    shape = frame.shape
+  rate = _rate([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
+  steps = np.diff(stamps)
+  return VideoInfo(str(path), shape[0], shape[1], len(stamps), rate, len(stamps) / float(rate), 1,
+                   'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))
 
 
 @dataclasses.dataclass

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import cptv_files, images, video_reader
 from i2vjax.data.sources import clip_splitting, folders
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
@@ -110,7 +110,7 @@ def _video_stream(path, prefix):
 
   def read(damaged='stop'):
     frames = video_reader.read_video(path, damaged)
-    if damaged == 'skip':
+    if damaged == 'skip' and not cptv_files.is_cptv(path):
       frames = _with_gaps(path, frames)
     for index, (frame, seconds) in enumerate(frames):
       yield f'{prefix}{index + 1:06d}', frame, seconds

@@ -4,6 +4,7 @@ Training files of ROMA and InfraredCity hold two frames (t|t+1), those of I2V-GA
 Recycle-GAN three (t|t+1|t+2). A frame of Cityscapes is twice as wide as high as well, and no strip.
 """
 
+import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax.core import notes
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 
 Parts = int | Callable[[Sequence[str]], int]   # frames in each file, or a rule: files -> frames
@@ -79,8 +81,12 @@ def count_of(parts: Parts, files: Sequence[str]) -> int:
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
-  """(height, width) of a picture file; only its head is read."""
+  """(height, width) of a picture file; only its head is read, but of radiometric JPEG all."""
   try:
+    if images.is_radiometric(path):         # shows a drawn picture of another size
+      with contextlib.suppress(UserError):  # no library for it: said when it is read
+        height, width = images.read_image(path).shape[:2]
+        return height, width
     with Image.open(path) as picture:
       return picture.size[1], picture.size[0]
   except OSError as error:

@@ -3,7 +3,7 @@
 import pathlib
 import threading
 
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import cptv_files, video_reader
 from i2vjax.data.source import Clip, FrameSource
 
 SEEKABLE = ('mp4', 'matroska')   # formats with an index and exact times; others: from the start
@@ -23,16 +23,23 @@ class VideoFrames(FrameSource):
     self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
     start = 0
     for name, path in zip(names, self.paths, strict=True):
-      container, stream = video_reader.open_stream(path)
-      with container:
-        stamps = video_reader.time_stamps(container, stream)
-        seekable = any(kind in SEEKABLE for kind in container.format.name.split(','))
+      stamps, seekable = self._index(path)
       count = len(stamps) if stamps else video_reader.video_info(path).frames
       stamps = stamps if seekable else None
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
     self._reset()
+
+  @staticmethod
+  def _index(path):
+    """(times of all frames in seconds or None, whether the file can be sought by them)."""
+    if cptv_files.is_cptv(path):
+      return None, False
+    container, stream = video_reader.open_stream(path)
+    with container:
+      stamps = video_reader.time_stamps(container, stream)
+      return stamps, any(kind in SEEKABLE for kind in container.format.name.split(','))
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
@@ -59,21 +66,26 @@ class VideoFrames(FrameSource):
       return {'frame': self._read(clip, i - self.clips[clip].start)}
 
   def _read(self, clip, k):
-    if self._open_clip != clip or k != self._next:
-      self._go_to(clip, k)
     stamps = self.stamps[clip]
+    goes_on = k == self._next if stamps else k >= (self._next or 0)   # on is shorter than anew
+    if self._open_clip != clip or not goes_on:
+      self._go_to(clip, k)
     for frame in self._stream_frames:
       self._next += 1
       if stamps is None and self._next <= k:
         continue
       if stamps is None or frame.time is None or frame.pts * frame.time_base >= stamps[k]:
         self._next = k + 1
-        return video_reader.to_array(frame, self._kind, self._size)
+        return frame if self._kind is None else video_reader.to_array(frame, self._kind, self._size)
     raise video_reader.UnreadableVideo(f'{self.paths[clip]}: frame {k} (from 0) cannot be decoded')
 
   def _go_to(self, clip, k):
     """Place the decoder at the key frame before frame `k` of a clip."""
     path, stamps = self.paths[clip], self.stamps[clip]
+    if cptv_files.is_cptv(path):
+      self._open_clip, self._next, self._kind = clip, 0, None
+      self._stream_frames = (frame for frame, _ in video_reader.read_video(path, 'stop'))
+      return
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0
