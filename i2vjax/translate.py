@@ -18,7 +18,7 @@ import tqdm
 from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths, video_reader
-from i2vjax.data.sources import streams
+from i2vjax.data.sources import rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import preparation, translator
 from i2vjax.run.load import Run
@@ -38,7 +38,8 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
   records do), since objects of another size are not what it has learned. They come out so: what
   was cut off was never translated, and is not made up. A run without preparation, the usual case,
-  keeps the size of the input. One line says what is done.
+  keeps the size of the input. One line says what is done. Before that, palette and polarity of
+  infrared frames are undone, as `data.unpalette` and `data.polarity` say.
 
   Args:
     run: load.Run.
@@ -74,7 +75,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     raise UserError('fuse lays colors over the source, but this run translates to gray')
   to_video = output_paths.is_video_output(output, lossless)
   output_paths.check_output(input, output, to_video, overwrite)
-  clips = streams.open_streams(input)
+  clips = [rendered_streams.rendered(clip, run.config.data) for clip in streams.open_streams(input)]
   prepare = None if as_is else preparation.of_run(run.config.data)
   if prepare:
     say = say_once()
