@@ -17,7 +17,7 @@ import tqdm
 
 from i2vjax.core import files, ops
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import output_paths, video_reader
+from i2vjax.data.io import live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import preparation, translator
@@ -45,7 +45,8 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     run: load.Run.
     input: video file, folder or glob.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same rate and length,
-      or a folder of PNG files under the names of the input's frames.
+      or a folder of PNG files under the names of the input's frames; or an address or '-'
+      (`live_writer`).
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -71,10 +72,11 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
   if chunk < 1:
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
-  if fuse and run.config.data.channels_b == 1:
-    raise UserError('fuse lays colors over the source, but this run translates to gray')
-  to_video = output_paths.is_video_output(output, lossless)
-  output_paths.check_output(input, output, to_video, overwrite)
+  check_fuse(run, fuse)
+  to_stream = live_writer.is_stream(output)
+  to_video = to_stream or output_paths.is_video_output(output, lossless)
+  if not to_stream:
+    output_paths.check_output(input, output, to_video, overwrite)
   clips = [rendered_streams.rendered(clip, run.config.data) for clip in streams.open_streams(input)]
   prepare = None if as_is else preparation.of_run(run.config.data)
   if prepare:
@@ -90,7 +92,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   try:
     if to_video:
       video_rate = clips[0].info.rate if clips[0].info else rate or RATE_OF_PICTURES
-      written = streams.write_video(output, _one_size(results, output), video_rate)
+      written = streams.write_video(output, _one_size(results, output), video_rate, lossless)
     else:
       written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
@@ -106,6 +108,12 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
           'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
           'output': str(output)}
+
+
+def check_fuse(run: Run, fuse: bool) -> None:
+  """Refuse `fuse` where there are no colors to lay over the source."""
+  if fuse and run.config.data.channels_b == 1:
+    raise UserError('fuse lays colors over the source, but this run translates to gray')
 
 
 def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: bool = False,

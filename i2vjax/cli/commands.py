@@ -5,6 +5,7 @@ Imports that take seconds wait inside the commands, so that help and mistakes an
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -109,15 +110,38 @@ def load_translator(flag: FlagValues, config: ConfigDict) -> load.Run:
 
 def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Video in, video out; or the test frames of a run's data."""
-  from i2vjax import translate
+  from i2vjax import live
   target = need(flag, 'output', 'a video file or a folder')
   if flag.split:
     translate_split(flag, config, target)
     return
   if flag.with_truth:
     raise UserError('--with_truth belongs to --split: what a person gives by --input has no truth')
-  source = need(flag, 'input', 'a video, a folder of frames or a glob (or --split test for the '
-                               'test frames of the run)')
+  source = need(flag, 'input', 'a video, a folder of frames, a glob, a camera or an address (or '
+                               '--split test for the test frames of the run)')
+  # The standard output belongs to the video then; what is said goes beside it.
+  with contextlib.redirect_stdout(sys.stderr) if target == '-' else contextlib.nullcontext():
+    if live.is_live(source):
+      translate_live(flag, config, source, target)
+      return
+    translate_footage(flag, config, source, target)
+
+
+def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: str) -> None:
+  """A camera or network stream, until it ends or somebody stops it."""
+  from i2vjax import live, translate
+  run = load_translator(flag, config)
+  translate.check_fuse(run, flag.fuse)
+  summary = live.translate(
+      run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
+      overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,
+      reconnect=flag.reconnect)
+  print(live.summary_text(summary))
+
+
+def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target: str) -> None:
+  """A video, folder or glob, frame for frame."""
+  from i2vjax import translate
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,

@@ -38,7 +38,9 @@ FLAGS = {
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
                      'translate, evaluate, export': "'starter': the weights that come with "
                                                     'i2vjax.'}),
-    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.'}),
+    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
+                   'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
+                                'and finishes the file.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
                        'compare': 'Score again, train nothing again.'}, bool, False),
@@ -60,6 +62,8 @@ FLAGS = {
                       default='stop', choices=('stop', 'skip')),
     'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
                                 '(data.prepare).'}, bool, False),
+    'reconnect': Flag({'translate': 'Seconds that a live input which is lost is tried again before '
+                                    'the file is finished.'}, float, 30.0),
     'split': Flag({'translate': "Instead of --input: the frames of the run's own data that "
                                 'evaluate judges, as OUTPUT/result/CLIP/FRAME.png.'},
                   choices=('test', 'val', 'train')),
@@ -124,7 +128,7 @@ USES = {
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
                    'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'as_is',
-                   'split', 'with_truth', 'show')),
+                   'reconnect', 'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),

@@ -1,4 +1,4 @@
-"""Clips whose palette and polarity are undone as they are read, for `translate`."""
+"""Clips to translate, their palette and polarity undone as they are read."""
 
 import dataclasses
 import functools

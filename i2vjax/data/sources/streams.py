@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import cptv_files, images, video_reader
+from i2vjax.data.io import cptv_files, images, live_writer, video_reader
 from i2vjax.data.sources import clip_splitting, folders
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
@@ -232,8 +232,12 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
   return count
 
 
-def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any) -> int:
+def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
+                lossless: bool = False) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
+
+  Or as a stream, to an address (at the pace of the video) or '-', as `live_writer` does; there
+  `lossless` asks for raw frames.
 
   For None the frame before it is written once more (at the start: the first that exists), so that
   the video keeps its length.
@@ -241,7 +245,9 @@ def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any) 
   Returns:
     Number of frames written.
   """
-  with video_reader.VideoWriter(output, rate) as writer:
+  to_stream = live_writer.is_stream(output)
+  with (live_writer.StreamWriter(str(output), rate, lossless, paced=True) if to_stream
+        else video_reader.VideoWriter(output, rate)) as writer:
     for frame, seconds in hold_last(results):
       writer.write(frame, seconds)
   return writer.frames

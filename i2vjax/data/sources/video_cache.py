@@ -28,9 +28,10 @@ def cache_dir(data: ConfigDict) -> pathlib.Path:
 def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   """Decode a video once into PNG frames, resized as training will resize them.
 
-  Where `data.prepare` resizes or crops first, or `data.unpalette` needs colors unmixed, they keep their size. The folder is named by the
-  file's path, size and time and by the size of the frames, so a changed video is unpacked anew. It
-  is written under a temporary name, then renamed: an interrupted one is never taken for whole.
+  Where `data.prepare` resizes or crops first, or `data.unpalette` needs colors unmixed, they keep
+  their size. The folder is named by the file's path, size and time and by the size of the frames,
+  so a changed video is unpacked anew. It is written under a temporary name, then renamed: an
+  interrupted one is never taken for whole.
 
   Args:
     path: the video. data: config.data (`cache_dir`, `load_size`, `crop_size`, `resize`, `prepare`).

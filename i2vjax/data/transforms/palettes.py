@@ -1,4 +1,4 @@
-"""Palettes: the colors that thermal cameras draw temperatures with, and the way back."""
+"""The colors that thermal cameras draw temperatures with, undone."""
 
 import functools
 import os
@@ -23,7 +23,7 @@ AS_IS = 'none'       # `data.unpalette`: colors are meant as they are
 KNOWN = 12.0         # mean distance up to which frames are drawn with that palette; compressed ones
 ALIKE = 30.0         # up to which with one like it, as cameras differ
 REFUSED = 30.0       # mean distance from which on a palette is the wrong one
-COLORFUL = 40.0      # largest minus smallest channel, mean: less is no palette but a tint
+COLORFUL = 25.0      # largest minus smallest channel, mean: less is no palette but a tint
 SPREAD = 0.25        # of the palette that the middle 90 % of the pixels use at least
 THAN_GRAY = 4.0      # times closer to the palette than to gray
 
@@ -92,7 +92,7 @@ def _nearest(pixels, name):
 
 @functools.cache
 def _tree(name):
-  from scipy import spatial   # half a second that gray footage need not wait for
+  from scipy import spatial  # gray footage need not wait for it
   return spatial.cKDTree(colors(name))
 
 

@@ -1,4 +1,4 @@
-"""Which way round thermal frames are: hot is white, or hot is black.
+"""Polarity of thermal frames: hot is white, or hot is black.
 
 Two things are true of nearly every outdoor scene: the sky is cold, and what stands out small and
 sharp (people, engines, lamps, chimneys) is hotter than what is around it. The rule is ours.

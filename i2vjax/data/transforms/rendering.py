@@ -91,9 +91,10 @@ def _palette(asked, frames, place):
     for frame in frames:
       _need_color(frame, asked)
     distance = float(np.mean([palettes.to_gray(x, asked)[1] for x in frames])) if frames else 0.0
-    if distance > palettes.REFUSED:
-      raise UserError(f'data.unpalette={asked}: colors of {place} are {distance:.0f} from it in the '
-                      f'mean (of 441), which is another palette{_better(frames)}. A picture of the '
+    closer = _closer(frames, asked, distance)
+    if distance > palettes.REFUSED or closer:
+      raise UserError(f'data.unpalette={asked}: colors of {place} are {distance:.1f} from it in '
+                      f'the mean (of 441), which is another palette{closer}. A picture of the '
                       "camera's own color scale does as well: data.unpalette=FILE.png")
     notes.say_once(f'{place}: palette {asked} turned into gray values; colors are {distance:.1f} '
                    'from it in the mean (0 fits exactly, 441 is black for white)')
@@ -111,9 +112,12 @@ def _palette(asked, frames, place):
   return ''
 
 
-def _better(frames):
-  found = palettes.detect(frames)
-  return f' ({found[0]} is {found[1]:.0f} away)' if found else ''
+def _closer(frames, asked, distance):
+  """' (jet is 1.2 away)' where another palette fits far better than the named one; else ''."""
+  found = palettes.detect(frames) if asked in palettes.NAMES else None
+  if not found or found[0] == asked or distance < 2 + 3 * found[1]:
+    return ''
+  return f' ({found[0]} is {found[1]:.1f} away)'
 
 
 def _need_color(frame, name):

@@ -17,7 +17,7 @@ LENGTH = 4
 
 
 def street():
-  """White-hot frames, [N, 48, 64, 1] uint8: a cold sky, warm ground, small hot and few cold things."""
+  """White-hot frames, [N, 48, 64, 1] uint8: a cold sky, warm ground, small hot things."""
   rng = np.random.default_rng(0)
   clip = []
   for k in range(LENGTH):
@@ -143,7 +143,7 @@ def test_a_picture_of_the_cameras_scale_is_a_palette(tmp_path, said):
   images.write_image(tmp_path / 'scale.png', np.repeat(table[::-1, None], 5, axis=1))
   gray = read_all(source(tmp_path, [table[frame[..., 0]] for frame in STREET],
                          unpalette=str(tmp_path / 'scale.png')))
-  np.testing.assert_array_equal(gray, STREET)
+  assert np.abs(gray.astype(int) - STREET).max() <= 1   # a color repeats
 
 
 def test_a_palette_like_a_known_one_is_pointed_out(tmp_path):
@@ -214,4 +214,5 @@ def test_translation_to_infrared_takes_daylight_as_it_is(tmp_path):
   run = stubs.make(stubs.negative, stubs.config(polarity='black', direction='b2a'))
   images.write_image(tmp_path / 'in' / '0.png', drawn('jet')[0])
   translator.translate(run, tmp_path / 'in', tmp_path / 'out', show=False)
-  np.testing.assert_array_equal(images.read_image(tmp_path / 'out' / '0.png'), 255 - drawn('jet')[0])
+  result = images.read_image(tmp_path / 'out' / '0.png')
+  np.testing.assert_array_equal(result, 255 - drawn('jet')[0])
