@@ -52,7 +52,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       not do. FileExistsError: the output exists.
   """
   _check(run, input, output, overwrite, lossless)
-  call, latencies, writer = translator.compile_chunk(run), [], None
+  call, latencies = translator.compile_chunk(run), []
+  writer: Any = None
   began = time.monotonic()
   with (signals.StopOnSignal() as stop, live_reader.LiveReader(input, reconnect) as reader,
         tqdm.tqdm(unit='frame', disable=not show, dynamic_ncols=True) as bar):

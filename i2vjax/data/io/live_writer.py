@@ -1,5 +1,6 @@
 """Video into a network stream or the standard output, frame by frame."""
 
+import contextlib
 import os
 import re
 import time
@@ -9,7 +10,7 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io.video_writer import BT709, TICKS, VideoWriter
+from i2vjax.data.io.video_writer import BT709, TICKS
 
 STDOUT = '-'
 # What goes over each kind of address; all of it H.264.
@@ -25,13 +26,15 @@ def is_stream(output: str | os.PathLike) -> bool:
   return str(output) == STDOUT or bool(match and match.group(1) in FORMATS)
 
 
-class StreamWriter(VideoWriter):
+class StreamWriter:
   """Sends frames as H.264, without any that wait for later ones.
 
   MPEG-TS over udp, tcp and srt, FLV over rtmp, RTSP, and '-' for the standard output: MPEG-TS, or
   with `lossless` NUT with raw RGB (gray: raw gray), every value kept. Odd sides get their last row
-  or column repeated, as in `VideoWriter`. Nothing is kept: a receiver that is late has missed what
-  was sent before.
+  or column repeated, as H.264 needs. Nothing is kept: a receiver that is late has missed what was
+  sent before.
+
+  with StreamWriter('udp://127.0.0.1:5000', rate=9) as stream: stream.write(frame)
   """
 
   def __init__(self, output: str, rate: float | Fraction = 25, lossless: bool = False,
@@ -42,30 +45,52 @@ class StreamWriter(VideoWriter):
     """
     if lossless and output != STDOUT:
       raise UserError(f'--lossless and {output}: streams are H.264; the output - takes raw frames')
-    self.path, self.lossless, self.paced = output, lossless, paced
-    self.rate, self.frames, self.note = Fraction(rate).limit_denominator(1001), 0, ''
+    self.path, self.lossless, self.paced = output, lossless, paced and output != STDOUT
+    self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
+    self.notes: list[str] = []
     self._container = self._first = None
-    self._began = 0.0
+    self._began, self._last = 0.0, -1
+
+  def __enter__(self):
+    return self
+
+  def __exit__(self, kind, *_):
+    if kind is not None:
+      self.abort()
+      return
+    self.close()
 
   def write(self, frame: np.ndarray, seconds: float | None = None) -> None:
-    """Send a frame: uint8 [H, W, 1 or 3], as `VideoWriter.write`.
+    """Send a frame.
+
+    Args:
+      frame: uint8 [H, W, 1 or 3], of the same shape as the first.
+      seconds: its presentation time; the stream starts at the first frame's. None: by the rate.
 
     Raises:
       UserError: the receiver cannot be reached. BrokenPipeError: it has gone.
     """
     try:
-      super().write(frame, seconds)
+      if self._container is None:
+        self._start(frame)
+      if frame.shape != self._shape:
+        raise UserError(f'{self.path}: frame {self.frames} is {frame.shape}, the first was '
+                        f'{self._shape}: a stream has one size')
+      picture = self._picture(frame)
+      picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
+      self._container.mux(self._stream.encode(picture))
     except (av.FFmpegError, OSError) as error:
       if isinstance(error, BrokenPipeError):
         raise BrokenPipeError(f'{self.path}: the receiver has gone') from error
       raise UserError(f'{self.path}: {getattr(error, "strerror", None) or error} (is the receiver '
                       'there, and the address right?)') from error
-    if self.paced and self.path != STDOUT:
+    self.frames += 1
+    if self.paced:
       self._began = self._began or time.monotonic()
       time.sleep(max(0.0, self._began + self._last / TICKS - time.monotonic()))
 
   def close(self):
-    """Send what is left."""
+    """Send what is left; without a single frame it is an error."""
     if self._container is None:
       raise UserError(f'{self.path}: no frames were written')
     self._container.mux(self._stream.encode())
@@ -74,35 +99,36 @@ class StreamWriter(VideoWriter):
   def abort(self):
     """End the stream without what is left."""
     if self._container is not None:
-      try:
+      with contextlib.suppress(av.FFmpegError, OSError):   # the receiver may have gone
         self._container.close()
-      except (av.FFmpegError, OSError):
-        return
 
   def _start(self, frame):
-    self._shape, self._dtype = frame.shape, frame.dtype
+    self._shape = frame.shape
     height, width = frame.shape[:2]
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
-      self.note = f'{self.path}: {width}x{height} was padded to even sides, which H.264 needs'
-    target, form = self.path, ''
+      self.notes.append(f'{self.path}: {width}x{height} was padded to {width + self._pad[1]}x'
+                        f'{height + self._pad[0]}, H.264 needs even sides')
+    self._container = self._open()
+    self._add_stream(height + self._pad[0], width + self._pad[1])
+
+  def _open(self):
+    options = {'flush_packets': '1'}
     if self.path == STDOUT:
       # A file of its own for what stands behind number 1, as messages may take another way.
-      target, form = os.fdopen(os.dup(1), 'wb'), 'nut' if self.lossless else 'mpegts'
-    else:
-      form = FORMATS[self.path.partition('://')[0]]
-    if self.path.startswith('udp') and 'pkt_size' not in self.path:
-      target += f'{"&" if "?" in self.path else "?"}pkt_size={PACKET}'
-    options = {'flush_packets': '1', **({'muxdelay': '0'} if form == 'mpegts' else {})}
-    self._container = av.open(target, 'w', format=form, container_options=options)
-    self._add_stream(height + self._pad[0], width + self._pad[1])
+      return av.open(os.fdopen(os.dup(1), 'wb'), 'w', format='nut' if self.lossless else 'mpegts',
+                     container_options=options)
+    target, scheme = self.path, self.path.partition('://')[0]
+    if scheme == 'udp' and 'pkt_size' not in target:
+      target += f'{"&" if "?" in target else "?"}pkt_size={PACKET}'
+    return av.open(target, 'w', format=FORMATS[scheme], container_options=options)
 
   def _add_stream(self, height, width):
     options = {} if self.lossless else {'preset': 'veryfast', 'tune': 'zerolatency'}
     codec = 'rawvideo' if self.lossless else 'libx264'
     self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
     self._stream.height, self._stream.width = height, width
-    self._stream.pix_fmt = self._format()
+    self._stream.pix_fmt = self._raw_format() if self.lossless else 'yuv420p'
     context = self._stream.codec_context
     context.time_base = Fraction(1, TICKS)
     if not self.lossless:
@@ -110,7 +136,23 @@ class StreamWriter(VideoWriter):
       context.colorspace = context.color_primaries = context.color_trc = BT709
       context.color_range = 1
 
-  def _format(self):
-    if not self.lossless:
-      return 'yuv420p'
+  def _raw_format(self):
     return 'rgb24' if self._shape[-1] == 3 else 'gray'
+
+  def _picture(self, frame):
+    """The frame in the encoder's pixel format."""
+    if self.lossless:
+      data = frame if frame.shape[-1] == 3 else frame[..., 0]
+      return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), self._raw_format())
+    frame = np.pad(frame, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode='edge')
+    frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
+    picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
+    return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
+
+  def _stamp(self, seconds):
+    """Ticks since the first frame; a time that does not grow is moved on by one tick."""
+    seconds = self.frames / self.rate if seconds is None else Fraction(seconds)
+    if self._first is None:
+      self._first = seconds
+    self._last = max(round((seconds - self._first) * TICKS), self._last + 1)
+    return self._last
