@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import live
+from i2vjax import live, main
 from i2vjax import translate as translator
+from i2vjax.cli import commands
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, live_reader, live_writer, video_reader
 from i2vjax.data.transforms import thermal
+from i2vjax.run import folder
 
 QUIET = {'show': False, 'reconnect': 0}
 
@@ -98,6 +100,8 @@ def test_nobody_there_is_a_mistake_to_mend(tmp_path, negative):
                    **QUIET)
   with pytest.raises(UserError, match='/dev/null cannot be opened: .*is the camera there'):
     live.translate(negative, '/dev/null', tmp_path / 'x.mp4', result, **QUIET)
+  with pytest.raises(UserError, match='srt://127.0.0.1:1 cannot be opened'):
+    live.translate(negative, 'srt://127.0.0.1:1', tmp_path / 'x.mp4', result, **QUIET)
   assert not list(tmp_path.iterdir())
 
 
@@ -132,6 +136,16 @@ def test_the_standard_output_gets_mpegts_or_raw_frames_in_nut(tmp_path, negative
   with av.open(io.BytesIO(capfdbinary.readouterr().out), format='nut') as container:
     frames = [frame.to_ndarray(format='rgb24') for frame in container.decode(video=0)]
   np.testing.assert_array_equal(np.stack(frames), 255 - np.repeat(clip, 3, axis=-1))
+
+
+def test_what_is_said_does_not_mix_with_the_video(tmp_path, monkeypatch, capfd):
+  monkeypatch.setattr(commands, 'translate_footage', lambda *_: print('said'))
+  (tmp_path / 'run').mkdir()
+  folder.write_config(tmp_path / 'run', stubs.config())
+  assert main.main(['i2vjax', 'translate', '--workdir', str(tmp_path / 'run'), '--input', 'x.mp4',
+                    '--output', '-']) == 0
+  out, err = capfd.readouterr()
+  assert (out, 'said' in err) == ('', True)
 
 
 def test_an_address_gets_a_stream_that_others_receive(tmp_path, negative, impatient):

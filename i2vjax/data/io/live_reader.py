@@ -133,7 +133,7 @@ class LiveReader:
       except (av.FFmpegError, OSError, ValueError) as error:
         why = getattr(error, 'strerror', None) or str(error)
         if lost_at is None:
-          raise self._unopened(why) from error
+          raise self._unopened(error, why) from error
       else:
         with container:
           self.reconnects += lost_at is not None
@@ -154,7 +154,11 @@ class LiveReader:
       options, form = {}, 'v4l2'
     return av.open(self.place, format=form, options=options, timeout=(self.timeout, self.timeout))
 
-  def _unopened(self, why):
+  def _unopened(self, error, why):
+    if isinstance(error, av.error.ProtocolNotFoundError):
+      return UserError(f'{self.name} cannot be opened: PyAV here knows no such protocol. ffmpeg '
+                       f'can hand the stream on: ffmpeg -i {self.name} -c copy -f mpegts '
+                       'udp://127.0.0.1:5000')
     hint = 'is the camera there, and no other program using it' if '://' not in self.place else (
       'is the sender running, and the address right')
     return UserError(f'{self.name} cannot be opened: {why} ({hint}?)')
