@@ -1,4 +1,4 @@
-"""Makes the folder of starter weights that the package brings, from a run on the built-in street.
+"""Makes the starter weights that the package brings, from a run.
 
   python benchmarks/make_starter.py --workdir RUN [--output i2vjax/starter] [--overwrite]
 

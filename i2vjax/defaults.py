@@ -94,7 +94,7 @@ def cptrans_tables(config):
   config.gen.blocks = 9
   constant = 50 if config.train.epochs_decay else 100
   config.train.update(epochs=constant, epochs_decay=100 - constant)
-  config.eval.kid_degrees = (3, 21)
+  config.eval.update(kid_degrees=(3, 21), epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)
 
 
 def size(value):

@@ -1,15 +1,20 @@
 #!/usr/bin/env bash
-# From nothing to a translated video on the built-in data: bash launch/demo.sh [RUN FOLDER]
+# From nothing to translated videos on the built-in data: bash launch/demo.sh [RUN FOLDER]
+#
+# First the weights that come with the package translate a clip they have never seen, then a small
+# run of your own is trained, translates the same clip and is scored.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source launch/enter.sh ""
 run=${1:-runs/demo}
 
-python -m i2vjax.main --config configs/cptrans.py:demo --workdir "$run"
+clip() { python -m i2vjax.main translate --input "$run/held_out/infrared.mp4" --overwrite "$@"; }
+
 python benchmarks/scenes_clip.py --output "$run/held_out"
-python -m i2vjax.main translate --workdir "$run" --input "$run/held_out/infrared.mp4" \
-  --output "$run/translated.mp4" --overwrite
-python -m i2vjax.main translate --workdir "$run" --input "$run/held_out/infrared.mp4" \
-  --output "$run/side_by_side.mp4" --side_by_side --overwrite
+clip --workdir starter --output "$run/starter.mp4" --side_by_side
+echo "look at $run/starter.mp4: what some hours of training come to. Now a run of your own:"
+python -m i2vjax.main --config configs/cptrans.py:demo --workdir "$run"
+clip --workdir "$run" --output "$run/translated.mp4"
+clip --workdir "$run" --output "$run/side_by_side.mp4" --side_by_side
 python -m i2vjax.main evaluate --workdir "$run" --overwrite
 echo "look at $run/side_by_side.mp4, $run/samples and $run/report/index.html"

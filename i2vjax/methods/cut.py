@@ -28,7 +28,7 @@ from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, contrastive
 from i2vjax.methods import shared
 from i2vjax.methods.base import Batch, Params
-from i2vjax.networks import patchgan, projector, resnet
+from i2vjax.networks import generators, patchgan, projector
 
 YEAR = 2020
 PLAYERS = {'disc_b': ('disc_b',), 'gen': ('gen',), 'proj': ('proj_ab',)}
@@ -42,7 +42,7 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   if a != b:
     raise UserError(f'the encoder of gen reads frames of both domains, so data.channels_a={a} '
                     f'must equal data.channels_b={b}')
-  return {'gen': resnet.generator(config, a, b), 'disc_b': patchgan.discriminator(config, b),
+  return {'gen': generators.generator(config, a, b), 'disc_b': patchgan.discriminator(config, b),
           'proj_ab': projector.projector(config)}
 
 

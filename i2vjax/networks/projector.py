@@ -10,8 +10,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
-from i2vjax.networks import layers, resnet
+from i2vjax.networks import layers, resnet, unet_generator
 
 EPSILON = 1e-7   # added to the norm, as the public code does
 
@@ -71,14 +70,18 @@ def taps(config):
   """The taps of `config.nce.taps` by their full names, checked; for a generator of `config.gen`.
 
   Raises:
-    UserError: a tap the generator does not have, or a generator without taps.
+    UserError: a tap the generator does not have.
   """
-  if config.gen.get('kind', 'resnet') != 'resnet':
-    raise UserError(f'gen.kind={config.gen.kind!r}: features are compared inside the generator '
-                    '(nce.taps), which takes --config.gen.kind=resnet')
-  names = full_names(config)
-  resnet.check_taps(names, config.gen.blocks, config.gen.up)
+  gen, names = config.gen, full_names(config)
+  if _is_unet(gen):
+    unet_generator.check_taps(names, gen.levels, gen.blocks)
+  else:
+    resnet.check_taps(names, gen.blocks, gen.up)
   return names
+
+
+def _is_unet(gen):
+  return gen.get('kind', 'resnet') == 'unet'
 
 
 def full_names(config):
@@ -114,7 +117,8 @@ def example(config, in_channels, used=True):
   their shapes, but are never read.
   """
   names = taps(config) if used else full_names(config)
-  channels = resnet.tap_channels(names, config.gen.width, in_channels)
+  network = unet_generator if _is_unet(config.gen) else resnet
+  channels = network.tap_channels(names, config.gen.width, in_channels)
   return [jnp.zeros((1, 1, c)) for c in channels]
 
 

@@ -40,30 +40,80 @@ class UNetGenerator(nn.Module):
   kernel_init: Callable = nn.initializers.normal(0.02)
   dtype: Any = jnp.float32
 
-  @nn.compact
+  def setup(self):
+    rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
+
+    def conv(features, stride=1):
+      return Conv(features, 3, stride, padding=1, **rest)
+    widths = [self.width] + [2 * self.width] * (self.levels - 1)
+    self.stem = conv(widths[0])
+    self.down = [conv(features, 2) for features in widths[1:]]
+    self.res = [resnet.Residual(widths[-1], **rest) for _ in range(self.blocks)]
+    self.join = [conv(features) for features in widths[:-1]]
+    self.narrow = Conv(self.width // 2, 1, **rest)
+    self.head = Conv(self.out_channels, 3, pad='reflect', **rest)
+
   def __call__(self, x):
     """[B, H, W, C] in [-1, 1], sides multiples of 2^levels -> [B, H, W, out_channels]."""
-    check_size(x.shape[1:3], self.levels)
-    rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
-    widths = [self.width] + [2 * self.width] * (self.levels - 1)
+    return self.decode(self.encode(x)[0])
 
-    def layer(name, features, h, stride=1):
-      conv = Conv(features, 3, stride, padding=1, name=name, **rest)
-      return nn.relu(layers.instance_norm(conv(h)))
+  def encode(self, x, taps=()):
+    """The way down, and the residual blocks.
+
+    Args:
+      x: [B, H, W, C] in [-1, 1].
+      taps: names of features to return: 'rgb' (the input), 'stem', 'down_k', 'res_i'.
+
+    Returns:
+      ([x and the maps that `decode` joins, the deepest last], {tap: feature}).
+
+    Raises:
+      UserError: a size or a tap this network does not have.
+    """
+    check_size(x.shape[1:3], self.levels)
+    check_taps(taps, self.levels, self.blocks)
     x = x.astype(self.dtype)
-    h = layer('stem', widths[0], space_to_depth(x))
-    skips = []
-    for k, features in enumerate(widths[1:]):
-      skips.append(h)
-      h = layer(f'down_{k}', features, h, 2)
-    for i in range(self.blocks):
-      h = resnet.Residual(widths[-1], name=f'res_{i}', **rest)(h)
-    for k in reversed(range(self.levels - 1)):
-      h = layer(f'join_{k}', widths[k], jnp.concatenate([skips[k], layers.blur_up(h)], axis=-1))
-    h = layers.instance_norm(Conv(self.width // 2, 1, name='narrow', **rest)(h))
-    h = jnp.concatenate([layers.blur_up(nn.relu(h)), x], axis=-1)
-    h = Conv(self.out_channels, 3, pad='reflect', name='head', **rest)(h)
-    return jnp.tanh(h.astype(jnp.float32))
+    maps = {'rgb': x, 'stem': _layer(self.stem, space_to_depth(x))}
+    h = maps['stem']
+    for k, conv in enumerate(self.down):
+      h = maps[f'down_{k}'] = _layer(conv, h)
+    skips = list(maps.values())[:-1]
+    for i, block in enumerate(self.res):
+      h = maps[f'res_{i}'] = block(h)
+    return [*skips, h], {tap: maps[tap] for tap in taps}
+
+  def decode(self, maps):
+    """Maps of `encode` -> frame [B, H, W, out_channels] in [-1, 1], float32."""
+    x, *skips, h = maps
+    for conv, skip in zip(reversed(self.join), reversed(skips), strict=True):
+      h = _layer(conv, jnp.concatenate([skip, layers.blur_up(h)], axis=-1))
+    h = layers.blur_up(_layer(self.narrow, h))
+    return jnp.tanh(self.head(jnp.concatenate([h, x], axis=-1)).astype(jnp.float32))
+
+
+def _layer(conv, h):
+  return nn.relu(layers.instance_norm(conv(h)))
+
+
+def tap_names(levels, blocks):
+  """All taps of a U-Net of so many halvings and residual blocks."""
+  return ('rgb', 'stem', *(f'down_{k}' for k in range(levels - 1)),
+          *(f'res_{i}' for i in range(blocks)))
+
+
+def check_taps(taps, levels, blocks):
+  """Refuse taps that the network does not have."""
+  available = tap_names(levels, blocks)
+  unknown = [tap for tap in taps if tap not in available]
+  if unknown:
+    raise UserError(f'nce.taps: {", ".join(unknown)} not in a U-Net with gen.levels={levels} and '
+                    f'gen.blocks={blocks}; it has {", ".join(available)}')
+
+
+def tap_channels(taps, width, in_channels=3):
+  """Channels of each tap: [int, ...]."""
+  narrow = {'rgb': in_channels, 'stem': width}
+  return [narrow.get(tap, 2 * width) for tap in taps]
 
 
 def check_size(size, levels):

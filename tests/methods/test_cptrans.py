@@ -206,8 +206,8 @@ def test_gamma_0_costs_nothing(stepped):
 def test_weights_of_a_batch_are_those_of_each_image(stepped, translated):
   model, before, _, _ = stepped
   model, fake = changed(model, co__grad_params='last'), translated[1]
-  delta = compiled(
-      lambda features: cptrans.gradient_cosine(model, before.params, features, 2, KEY)[0])
+  delta = compiled(lambda features: cptrans.gradient_cosine(
+      model, before.params, features, len(features['frames']), KEY)[0])
   both = delta(fake)
   for i in range(2):
     alone = delta(jax.tree.map(lambda v, i=i: v[i:i + 1], fake))

@@ -292,7 +292,7 @@ def test_image2image_is_pix2pix():
 
 def test_what_a_critic_of_patches_cannot_have_is_named():
   config = config_of('gtc', 'demo-image2image')
-  config.disc.residual = True
+  config.disc.residual, config.data.frames = True, 3
   with pytest.raises(ValueError, match="disc.kind='patch' judges single frames"):
     gtc.networks(config)
   config.disc.residual, config.critic.r1 = False, 1.0

@@ -59,8 +59,21 @@ def test_config_chooses_the_generator():
     generators.generator(settings(kind='vit'))
 
 
-def test_methods_that_compare_features_of_the_generator_take_the_resnet():
+def test_features_have_the_channels_and_sizes_that_their_names_say(net):
+  module, params, x = net
+  names = unet_generator.tap_names(3, 1)
+  maps, taps = module.apply(params, x, names, method='encode')
+  assert {name: taps[name].shape[1:3] for name in names} == {
+      'rgb': (24, 32), 'stem': (12, 16), 'down_0': (6, 8), 'down_1': (3, 4), 'res_0': (3, 4)}
+  assert [taps[name].shape[3] for name in names] == unet_generator.tap_channels(names, 4, 1)
+  np.testing.assert_array_equal(module.apply(params, maps, method='decode'),
+                                module.apply(params, x))
+
+
+def test_features_are_refused_by_name():
   config = settings(kind='unet')
-  config.nce = {'taps': ('rgb',)}
-  with pytest.raises(UserError, match='gen.kind=resnet'):
+  config.nce = {'taps': ('rgb', 'down_0.conv')}
+  with pytest.raises(UserError, match='down_0.conv not in a U-Net.*it has rgb, stem, down_0'):
     projector.taps(config)
+  config.nce.taps = ('rgb', 'res_mid')   # the middle one of one
+  assert projector.taps(config) == ('rgb', 'res_0')

@@ -1,0 +1,79 @@
+"""A held-out clip of the street, translated, as a moving picture.
+
+  python benchmarks/starter_clip.py [--workdir starter] [--output docs/pictures/starter.webp]
+                                    [--clip 0] [--size 128] [--frames 36]
+
+Side by side: infrared by night, its translation, the same moments by day. Prints PSNR and SSIM of
+this clip.
+"""
+
+import argparse
+import pathlib
+
+import numpy as np
+import PIL.Image
+
+from i2vjax import defaults
+from i2vjax.core import files
+from i2vjax.data import scenes
+from i2vjax.metrics import psnr_ssim
+from i2vjax.run import load, translator
+
+GAP, SCALE = 4, 2   # pixels between the pictures; enlarged for the page
+MS = 83             # a frame stays: 12 a second
+
+
+def read_clip(domain, config, clip):
+  """Frames [T, H, W, C] uint8 of one test clip of the street."""
+  source = scenes.open_split(config, 'test', domain)
+  _, start, length = source.clips[clip]
+  return np.stack([source.read(start + t)['frame'] for t in range(length)])
+
+
+def clips(run, clip, size, frames):
+  """(infrared, translation, truth), each [T, H, W, 3] uint8; the street is the run's own."""
+  data = defaults.data()
+  data.scenes.update(run.config.data.scenes)
+  data.scenes.update(size=size, clip_length=frames, test_clips=clip + 1)
+  infrared, truth = (read_clip(domain, data, clip) for domain in 'ab')
+  call = translator.compile_chunk(run, True)
+  pairs = ((None, frame) for frame in infrared)
+  translated = [frame for _, _, frame in translator.translate_clip(call, pairs, None, 8, (0, 255))]
+  return np.broadcast_to(infrared, truth.shape), np.stack(translated), truth
+
+
+def side_by_side(columns):
+  """[T, H, W, 3] pictures with a white gap between them, enlarged."""
+  gap = np.full((*columns[0].shape[:2], GAP, 3), 255, np.uint8)
+  parts = [columns[0], gap, columns[1], gap, columns[2]]
+  wide = np.concatenate(parts, axis=2)
+  return wide.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+
+
+def write(path, frames):
+  """An animated WebP of [T, H, W, 3] uint8."""
+  pictures = [PIL.Image.fromarray(frame) for frame in frames]
+  files.save_atomic(path, lambda part: pictures[0].save(
+      part, 'WEBP', save_all=True, append_images=pictures[1:], duration=MS, loop=0, quality=80,
+      method=6))
+
+
+def main():
+  """Parse the command line, translate, write."""
+  parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+  parser.add_argument('--workdir', default='starter')
+  parser.add_argument('--output', type=pathlib.Path,
+                      default=pathlib.Path('docs/pictures/starter.webp'))
+  parser.add_argument('--clip', type=int, default=0)
+  parser.add_argument('--size', type=int, default=128)
+  parser.add_argument('--frames', type=int, default=36)
+  options = parser.parse_args()
+  columns = clips(load.load(options.workdir), options.clip, options.size, options.frames)
+  write(options.output, side_by_side(columns))
+  fake, real = (np.asarray(column, np.float32) for column in columns[1:])
+  print(f'wrote {options.output}: {psnr_ssim.psnr(fake, real, 255).mean():.2f} dB, '
+        f'SSIM {psnr_ssim.ssim(fake, real, 255).mean():.3f}')
+
+
+if __name__ == '__main__':
+  main()
