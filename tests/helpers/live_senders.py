@@ -36,15 +36,19 @@ def send(file, clip, rate=25):
       picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
       picture.pts, picture.time_base = k, Fraction(1, rate)
       container.mux(stream.encode(picture))
+      file.flush()             # small frames would wait for each other
       time.sleep(max(0, began + k / rate - time.monotonic()))
     container.mux(stream.encode())
 
 
 @contextlib.contextmanager
-def sender(*clips, rate=25):
-  """The tcp:// address of a thread that sends each clip over a connection of its own."""
+def sender(*clips, rate=25, patience=10):
+  """The tcp:// address of a thread that sends each clip over a connection of its own.
+
+  patience: seconds to wait for a receiver.
+  """
   server = socket.create_server(('127.0.0.1', 0))
-  server.settimeout(10)
+  server.settimeout(patience)
 
   def run():
     for clip in clips:

@@ -48,7 +48,7 @@ class StreamWriter:
     self.path, self.lossless, self.paced = output, lossless, paced and output != STDOUT
     self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
     self.notes: list[str] = []
-    self._container = self._first = None
+    self._container = self._first = self._file = None
     self._began, self._last = 0.0, -1
 
   def __enter__(self):
@@ -79,6 +79,8 @@ class StreamWriter:
       picture = self._picture(frame)
       picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
       self._container.mux(self._stream.encode(picture))
+      if self._file:
+        self._file.flush()     # small frames would wait for each other
     except (av.FFmpegError, OSError) as error:
       if isinstance(error, BrokenPipeError):
         raise BrokenPipeError(f'{self.path}: the receiver has gone') from error
@@ -94,13 +96,18 @@ class StreamWriter:
     if self._container is None:
       raise UserError(f'{self.path}: no frames were written')
     self._container.mux(self._stream.encode())
-    self._container.close()
+    self._end()
 
   def abort(self):
     """End the stream without what is left."""
     if self._container is not None:
       with contextlib.suppress(av.FFmpegError, OSError):   # the receiver may have gone
-        self._container.close()
+        self._end()
+
+  def _end(self):
+    self._container.close()
+    if self._file:
+      self._file.close()
 
   def _start(self, frame):
     self._shape = frame.shape
@@ -116,7 +123,8 @@ class StreamWriter:
     options = {'flush_packets': '1'}
     if self.path == STDOUT:
       # A file of its own for what stands behind number 1, as messages may take another way.
-      return av.open(os.fdopen(os.dup(1), 'wb'), 'w', format='nut' if self.lossless else 'mpegts',
+      self._file = os.fdopen(os.dup(1), 'wb')
+      return av.open(self._file, 'w', format='nut' if self.lossless else 'mpegts',
                      container_options=options)
     target, scheme = self.path, self.path.partition('://')[0]
     if scheme == 'udp' and 'pkt_size' not in target:
