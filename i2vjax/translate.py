@@ -5,17 +5,19 @@ serves the whole clip (a recurrent method has a second one for its first chunk).
 what the networks need by mirroring, and cropped back.
 """
 
+import dataclasses
 import functools
 import os
 import pathlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import tqdm
 
-from i2vjax.core import files, ops
+from i2vjax.core import files, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams, streams
@@ -32,7 +34,8 @@ Path = str | os.PathLike[str]
 def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None, as_is: bool = False) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False,
+              deinterlace: bool = False) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -44,9 +47,9 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   Args:
     run: load.Run.
     input: video file, folder or glob.
-    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same rate and length,
-      or a folder of PNG files under the names of the input's frames; or an address or '-'
-      (`live_writer`).
+    output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same times, length,
+      sound and shape of pixels, or a folder of PNG files under the names of the input's frames; or
+      an address or '-' (`live_writer`).
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -56,8 +59,9 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     chunk: frames on the device at a time.
     lossless: insist on a lossless video.
     show: progress bar.
-    rate: frames per second of a video made from pictures; None: 25.
+    rate: frames per second of a video made from pictures; None: 25, which is said.
     as_is: leave the run's preparation out.
+    deinterlace: make whole frames of the half pictures of an interlaced video first.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -77,7 +81,9 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   to_video = to_stream or output_paths.is_video_output(output, lossless)
   if not to_stream:
     output_paths.check_output(input, output, to_video, overwrite)
-  clips = [rendered_streams.rendered(clip, run.config.data) for clip in streams.open_streams(input)]
+  clips = streams.open_streams(input, deinterlace)
+  rate = _rate(clips[0].info, rate, output, to_video)
+  clips = [rendered_streams.rendered(clip, run.config.data) for clip in clips]
   prepare = None if as_is else preparation.of_run(run.config.data)
   if prepare:
     say = say_once()
@@ -91,9 +97,12 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
                      lambda source, result: compose(source, result, side_by_side, fuse))
   try:
     if to_video:
-      video_rate = clips[0].info.rate if clips[0].info else rate or RATE_OF_PICTURES
-      written = streams.write_video(output, _one_size(results, output), video_rate, lossless)
+      film = _film(clips[0].info, bool(prepare))
+      written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
     else:
+      for clip in clips:
+        if clip.info:
+          video_reader.say_pictures(clip.info)
       written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
     if not written_labels:
@@ -142,6 +151,34 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
       raise
     raise files.disk_full_error(output, 'no half-written file is left') from error
   return {**summary, 'output': str(output)}
+
+
+def _rate(info, rate, output, to_video):
+  """Frames per second of the result: a video's own, or what was asked for, or the default."""
+  if rate is not None and info:
+    raise UserError(f'--rate is for pictures: {info.path} has its own times, which are kept')
+  if rate is not None and not to_video:
+    raise UserError(f'--rate is for videos, and {output} is a folder: leave it away')
+  if rate is not None and not 0 < rate <= 1000:
+    raise UserError(f'--rate={rate:g}: frames per second, above 0 and at most 1000')
+  if info:
+    return info.rate
+  if rate is None and to_video:
+    notes.say_once(f'{output}: {RATE_OF_PICTURES:g} frames per second, as pictures do not say '
+                   'their rate; --rate sets another')
+  return Fraction(rate or RATE_OF_PICTURES).limit_denominator(1001)
+
+
+def _film(info, prepared):
+  """The facts of the video that its translation keeps; resized frames have other pixels."""
+  if not info or info.codec == 'cptv':      # which holds frames alone, and PyAV does not open it
+    return None
+  if not prepared or info.pixel_aspect == 1:
+    return info
+  notes.say_once(f'{info.path}: its pixels are {info.pixel_aspect.numerator}:'
+                 f'{info.pixel_aspect.denominator}, not square, which is not kept: frames are '
+                 'resized as in training; --as_is leaves that out')
+  return dataclasses.replace(info, pixel_aspect=Fraction(1))
 
 
 def say_once() -> Callable[[str], None]:

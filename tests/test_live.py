@@ -15,7 +15,7 @@ from i2vjax import live, main
 from i2vjax import translate as translator
 from i2vjax.cli import commands
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, live_reader, live_writer, video_reader
+from i2vjax.data.io import images, live_reader, live_writer, video_layout, video_reader
 from i2vjax.data.transforms import thermal
 from i2vjax.run import folder
 
@@ -46,8 +46,9 @@ def test_what_is_live():
 def test_the_newest_frame_wins_and_the_others_are_counted():
   reader = live_reader.LiveReader('tcp://127.0.0.1:1')
   picture = av.VideoFrame.from_ndarray(np.zeros((4, 4), np.uint8), 'gray')
+  layout = video_layout.Layout('x', ('gray', 1, 'uint8'), (4, 4), (4, 4))
   for k in range(3):
-    reader._put((picture, ('gray', 1, 'uint8'), (4, 4), float(k), 0.0, k == 0))
+    reader._put((picture, layout, float(k), 0.0, k == 0))
   item = next(reader.frames())
   assert (item.seconds, reader.received, reader.taken, reader.dropped) == (2.0, 3, 1, 2)
   assert item.begins                 # said of the dropped first one

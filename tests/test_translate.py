@@ -1,5 +1,6 @@
 """Translation: any footage in, same length and size out, no half-written file."""
 
+import dataclasses
 import errno
 import os
 import shutil
@@ -60,6 +61,41 @@ def test_sub_folders_are_clips_and_keep_their_place(tmp_path, negative):
   assert summary['clips'] == 2
   assert sorted(read_frames(tmp_path / 'out')) == ['one/001.png', 'one/002.png', 'two/001.png',
                                                    'two/002.png']
+
+
+def test_pictures_become_a_video_of_the_rate_asked_for(tmp_path, negative, capsys):
+  source = write_frames(tmp_path / 'in', footage(5))
+  translator.translate(negative, source, tmp_path / 'a.mkv', rate=9, **QUIET)
+  info = video_reader.video_info(tmp_path / 'a.mkv')
+  assert (info.frames, info.rate) == (5, 9)
+  assert info.seconds == pytest.approx(5 / 9, abs=0.002)
+  assert '--rate' not in capsys.readouterr().err
+  translator.translate(negative, source, tmp_path / 'b.mkv', **QUIET)
+  assert 'b.mkv: 25 frames per second, as pictures do not say' in capsys.readouterr().err
+
+
+def test_a_rate_where_none_is_wanted_is_refused(tmp_path, negative):
+  source = write_frames(tmp_path / 'in', footage(3))
+  with pytest.raises(ValueError, match='--rate is for videos'):
+    translator.translate(negative, source, tmp_path / 'out', rate=9, **QUIET)
+  with pytest.raises(ValueError, match='--rate=0'):
+    translator.translate(negative, source, tmp_path / 'x.mkv', rate=0, **QUIET)
+  translator.translate(negative, source, tmp_path / 'x.mkv', rate=9, **QUIET)
+  with pytest.raises(ValueError, match='--rate is for pictures: .*x.mkv has its own times'):
+    translator.translate(negative, tmp_path / 'x.mkv', tmp_path / 'y.mkv', rate=9, **QUIET)
+
+
+def test_a_video_keeps_its_times_and_its_length(tmp_path, negative):
+  times = np.array([0, 0.04, 0.5, 0.54])
+  film = video_reader.VideoInfo('', 0, 0, 0, 25, 0.0, 3, 'uint8', '', False)
+  with video_reader.VideoWriter(tmp_path / 'x.mp4') as out:
+    for frame, seconds in zip(footage(4, 16, 16, 3), times, strict=True):
+      out.write(frame, seconds)
+    out.film = dataclasses.replace(film, seconds=1.0)      # the last frame is shown until then
+  translator.translate(negative, tmp_path / 'x.mp4', tmp_path / 'y.mp4', **QUIET)
+  back = [seconds for _, seconds in video_reader.read_video(tmp_path / 'y.mp4')]
+  np.testing.assert_allclose(back, times, atol=2e-5)
+  assert video_reader.video_info(tmp_path / 'y.mp4').seconds == pytest.approx(1.0, abs=1e-4)
 
 
 def test_glob_in(tmp_path, negative):
@@ -233,7 +269,7 @@ def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
   run = stubs.make(stubs.counting)
   source = write_video(tmp_path / 'in.mkv', footage(6, 20, 28, 3))
   whole = list(video_reader.read_video(source))
-  monkeypatch.setattr(video_reader, 'read_video', lambda path, damaged='stop': iter(
+  monkeypatch.setattr(video_reader, 'read_video', lambda path, *_: iter(
       [item for k, item in enumerate(whole) if k not in (2, 5)]))
   summary = translator.translate(run, source, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
   monkeypatch.undo()

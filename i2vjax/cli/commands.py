@@ -145,7 +145,8 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
-      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is)
+      on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is, rate=flag.rate,
+      deinterlace=flag.deinterlace)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
@@ -153,7 +154,7 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
 def translate_split(flag: FlagValues, config: ConfigDict, target: str) -> None:
   """The frames of a split of the run's data, and the command that scores them again."""
   from i2vjax import translate
-  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is'):
+  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is', 'rate', 'deinterlace'):
     if flag[name].value:
       raise UserError(f'--{name} and --split exclude each other: --split writes the frames of the '
                       "run's data as they are scored")
@@ -244,7 +245,8 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
       need(flag, 'input', 'a video, a folder or a glob (or --dataset for a published set)'),
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
-      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show, as_drawn=flag.as_drawn)
+      overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show,
+      deinterlace=flag.deinterlace, as_drawn=flag.as_drawn)
   for folder, (clips, frames) in done.items():
     print(f'{clips} clips, {frames} frames: {folder}')
 

@@ -60,6 +60,10 @@ FLAGS = {
     'lossless': Flag({'translate': 'FFV1 in .mkv instead of H.264.'}, bool, False),
     'on_damage': Flag({'translate, prepare': 'At a frame that cannot be read: stop, or skip it.'},
                       default='stop', choices=('stop', 'skip')),
+    'rate': Flag({'translate': 'Frames per second of a video made from pictures. Default: 25.'},
+                 float),
+    'deinterlace': Flag({'translate, prepare': 'Make whole frames of the half pictures of an '
+                                               'interlaced video.'}, bool, False),
     'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
                                 '(data.prepare).'}, bool, False),
     'reconnect': Flag({'translate': 'Seconds that a live input which is lost is tried again before '
@@ -127,8 +131,8 @@ USES = {
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
-                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'as_is',
-                   'reconnect', 'split', 'with_truth', 'show')),
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'rate',
+                   'deinterlace', 'as_is', 'reconnect', 'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),
@@ -140,7 +144,8 @@ USES = {
                ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
-                 'on_damage', 'as_drawn', 'dataset', 'manual_dir', 'data_dir', 'limit', 'show')),
+                 'on_damage', 'deinterlace', 'as_drawn', 'dataset', 'manual_dir', 'data_dir',
+                 'limit', 'show')),
     'fetch': ('vgg19', ('id', 'file', 'url', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),

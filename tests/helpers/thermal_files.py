@@ -24,7 +24,7 @@ def raw_of(kelvin):
   return np.rint(raw).astype(np.uint16)
 
 
-def flir_jpeg(path, raw, drawn=None, make='FLIR Systems AB'):
+def flir_jpeg(path, raw, drawn=None, make='FLIR Systems AB', orientation=1):
   """A JPEG that shows `drawn` (uint8 [h, w, 3]) and holds `raw` (uint16 [H, W]), as FLIR's do.
 
   Its APP1 segments, of 64 kB at most, hold a file "FFF" with two records: raw values (little
@@ -39,7 +39,8 @@ def flir_jpeg(path, raw, drawn=None, make='FLIR Systems AB'):
   content = head.ljust(64, b'\0') + directory + pixels + _camera_info()
   parts = [content[k:k + 65000] for k in range(0, len(content), 65000)]
   segments = [b'FLIR\0\1' + bytes((k, len(parts) - 1)) + part for k, part in enumerate(parts)]
-  _write_jpeg(path, drawn, raw.shape, make, [(0xE1, segment) for segment in segments])
+  _write_jpeg(path, drawn, raw.shape, make, [(0xE1, segment) for segment in segments],
+              orientation)
 
 
 def dji_jpeg(path, raw, drawn=None):
@@ -63,11 +64,11 @@ def _camera_info():
   return bytes(info)
 
 
-def _write_jpeg(path, drawn, shape, make, segments):
+def _write_jpeg(path, drawn, shape, make, segments, orientation=1):
   if drawn is None:
     drawn = np.full((*shape, 3), (90, 0, 120), np.uint8)
   exif, file = Image.Exif(), io.BytesIO()
-  exif[271] = make
+  exif[271], exif[274] = make, orientation
   Image.fromarray(drawn).save(file, 'jpeg', exif=exif)
   data = file.getvalue()
   extra = b''.join(bytes((0xFF, marker)) + struct.pack('>H', len(part) + 2) + part

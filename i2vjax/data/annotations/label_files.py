@@ -6,7 +6,7 @@ import re
 
 import numpy as np
 from ml_collections import ConfigDict
-from PIL import Image
+from PIL import Image, ImageOps
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
@@ -46,7 +46,7 @@ def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str)
     raise FileNotFoundError(f'No such picture: {path}')
   try:
     with Image.open(path) as opened:
-      mode, stored = opened.mode, np.asarray(opened)
+      mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))
   except OSError as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:

@@ -4,16 +4,18 @@ Frames are `[H, W, C]` arrays: uint8 with C 1 or 3 (RGB), or uint16 with C 1 (th
 Radiometric JPEG are thermal: their temperatures are read, not the picture that they show.
 """
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from PIL import Image
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import radiometric, tiff
+from i2vjax.data.io import picture_tags, radiometric, tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 
@@ -32,7 +34,10 @@ def is_image(path: str | os.PathLike) -> bool:
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
-  """A picture file as an array; gray stays gray, alpha is dropped, rotation tags are ignored.
+  """A picture file as an array; gray stays gray, alpha is dropped.
+
+  What the file says about how it is shown is followed: orientation and mirroring, white as zero
+  (TIFF), the maximum of PGM and PPM.
 
   Returns:
     uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1]. Color of 16 bits is rounded to 8; where its
@@ -40,7 +45,7 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
 
   Raises:
     FileNotFoundError: no such file. UnreadableFrame: damaged, values that are not 8 or 16 bits,
-    or a TIFF of several pages.
+    a TIFF of several pages, or an animation.
   """
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such picture: {path}')
@@ -57,7 +62,7 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
   data = np.frombuffer(data, np.uint8)
   if not as_drawn and radiometric.kind_of(data):
     try:
-      return radiometric.read(data, name)
+      return picture_tags.turned(radiometric.read(data, name), picture_tags.orientation(data))
     except UserError:
       raise
     except ValueError as error:
@@ -72,7 +77,12 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
   if (pages := tiff.count_pages(data)) > 1:
     raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. Unpack them: '
                           f'python -m i2vjax.main prepare --input {name} --output FOLDER')
-  return _channels_last(frame)
+  if picture_tags.several(data):
+    raise UnreadableFrame(f'{name} is an animation of several pictures, and a frame is one. Unpack '
+                          f'them: ffmpeg -i {name} FOLDER/%06d.png')
+  tags = tiff.directories(data.tobytes())
+  frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
+  return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
 
 def is_radiometric(path: str | os.PathLike) -> bool:
@@ -88,11 +98,34 @@ def read_drawn(path: str | os.PathLike) -> np.ndarray:
 
 def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray]:
   """The pages of a TIFF file in order, one at a time, as `read_image` returns them."""
-  for k, page in enumerate(tiff.pages(np.fromfile(path, np.uint8))):
+  data = np.fromfile(path, np.uint8)
+  tags = tiff.directories(data.tobytes())
+  for k, page in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       raise UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
-    yield _channels_last(page)
+    yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
+
+
+def picture_size(path: str | os.PathLike) -> tuple[int, int]:
+  """(height, width) of a picture file as it is read; nothing is decoded, but radiometric JPEG.
+
+  Raises:
+    UnreadableFrame: no picture.
+  """
+  data = np.fromfile(path, np.uint8)
+  if radiometric.kind_of(data):             # shows a drawn picture of another size
+    with contextlib.suppress(UserError):    # no library for it: said when it is read
+      height, width = decode_image(data, str(path)).shape[:2]
+      return height, width
+  if tags := tiff.directories(data.tobytes()):
+    size, turn = (tags[0][tiff.LENGTH], tags[0][tiff.WIDTH]), tags[0].get(tiff.ORIENTATION, 1)
+    return picture_tags.upright_size(size, turn)
+  try:
+    with Image.open(path) as picture:
+      return picture_tags.upright_size(picture.size[::-1], picture_tags.orientation(data))
+  except OSError as error:
+    raise UnreadableFrame(f'{path} cannot be decoded: {error}') from error
 
 
 def _channels_last(frame):

@@ -110,8 +110,8 @@ class LiveReader:
           raise self._failure
         return
       self.taken += 1
-      frame, kind, size, *facts = item
-      yield LiveFrame(video_reader.to_array(frame, kind, size), *facts)
+      frame, layout, *facts = item
+      yield LiveFrame(video_reader.to_array(frame, layout), *facts)
 
   def __iter__(self):
     return self.frames()
@@ -169,7 +169,7 @@ class LiveReader:
       raise UserError(f'{self.name} has no video stream')
     stream = container.streams.video[0]
     stream.thread_type = 'SLICE'             # threads by frame would hold back as many frames
-    kind, size, shift, count = None, None, None, 0
+    layout, shift, count = None, None, 0
     packets = container.demux(stream)
     while not self._stop.is_set():
       try:
@@ -180,12 +180,12 @@ class LiveReader:
         return count, 'the stream has ended'
       for frame in self._decode(packet):
         arrived = time.monotonic()
-        if kind is None:
-          kind, size = video_reader.kind_of(stream), video_reader.size_of(container, stream)
+        if layout is None:
+          layout = video_reader.layout_of(container, stream, self.name)
           self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
           shift = arrived - (frame.time or 0)
         seconds = arrived if frame.time is None else shift + frame.time
-        self._put((frame, kind, size, seconds, arrived, count == 0))
+        self._put((frame, layout, seconds, arrived, count == 0))
         count += 1
     return count, 'stopped'
 

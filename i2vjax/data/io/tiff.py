@@ -1,14 +1,40 @@
-"""TIFF files of several pages: thermal cameras write whole sequences this way."""
+"""TIFF files: their pages (thermal cameras write whole sequences), and what white is."""
 
 import io
 from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from PIL import Image
+from PIL import TiffImagePlugin
 
 SIGNATURES = (b'II*\0', b'MM\0*')   # little and big endian
 SUBFILE_TYPE = 254                  # tag; its lowest bit marks a preview of another page
+WIDTH, LENGTH = 256, 257            # tags: columns and rows as stored
+BITS, POLARITY = 258, 262           # tags: bits of a value; its meaning
+ORIENTATION = 274                   # tag; OpenCV turns the picture
+READ = (SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION)
+WHITE_IS_ZERO = 0
+
+
+def directories(data: bytes) -> list:
+  """The tags {number: value} of each page in the bytes of a file; [] if it is no TIFF.
+
+  Pages are not decoded, so that depths that only OpenCV knows are no hindrance.
+  """
+  if data[:4] not in SIGNATURES:
+    return []
+  file, tags, seen = io.BytesIO(data), [], set()
+  page = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+  while page.next and page.next not in seen:       # a damaged chain may lead back
+    seen.add(page.next)
+    file.seek(page.next)
+    page = TiffImagePlugin.ImageFileDirectory_v2(data[:8], prefix=page.prefix)
+    try:
+      page.load(file)
+      tags.append({number: page[number] for number in READ if number in page})
+    except (OSError, SyntaxError, ValueError, TypeError, KeyError):
+      break                                        # cut short: the decoder says so
+  return tags
 
 
 def count_pages(data: np.ndarray) -> int:
@@ -17,15 +43,8 @@ def count_pages(data: np.ndarray) -> int:
   Returns:
     1 for everything that is not a TIFF.
   """
-  if data[:4].tobytes() not in SIGNATURES:
-    return 1
-  with Image.open(io.BytesIO(data.tobytes())) as picture:
-    count = getattr(picture, 'n_frames', 1)
-    is_preview = []
-    for k in range(count if count > 1 else 0):
-      picture.seek(k)
-      is_preview.append(picture.tag_v2.get(SUBFILE_TYPE, 0) & 1)
-  return len(is_preview) - sum(is_preview) if is_preview else 1
+  is_preview = [tags.get(SUBFILE_TYPE, 0) & 1 for tags in directories(data.tobytes())]
+  return len(is_preview) - sum(is_preview) if len(is_preview) > 1 else 1
 
 
 def pages(data: np.ndarray) -> Iterator[np.ndarray | None]:
@@ -33,3 +52,15 @@ def pages(data: np.ndarray) -> Iterator[np.ndarray | None]:
   for k in range(count_pages(data)):
     _, decoded = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(k, k + 1))
     yield decoded[0] if decoded else None
+
+
+def positive(page: np.ndarray, tags: dict) -> np.ndarray:
+  """A decoded page with black as 0: the decoder itself turns white-is-zero round at 8 bits only.
+
+  Args:
+    page: [H, W] or [H, W, C], decoded; 10, 12 and 14 bits spread over 16. tags: of the page.
+  """
+  if page.dtype != np.uint16 or tags.get(POLARITY) != WHITE_IS_ZERO:
+    return page
+  bits = int(np.max(tags.get(BITS, 16)))
+  return np.uint16((2 ** bits - 1) << (16 - bits)) - page

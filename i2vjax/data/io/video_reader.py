@@ -1,13 +1,13 @@
-"""Reading video files (PyAV): facts, frames in order, rotation.
+"""Reading video files (PyAV): facts, and frames in order.
 
-A rotation that the file asks for (phones) is applied here, in `to_array`, to every frame that
-leaves this module; `VideoInfo` has the size after it. Nobody else rotates.
+What a film says about how it is shown (`video_layout`) is followed here, for every frame that
+leaves this module; `VideoInfo` has the size after it. Nobody else turns a frame.
 """
 
+import contextlib
 import dataclasses
 import os
 import pathlib
-import re
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -15,14 +15,17 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import cptv_files, ffv1
-from i2vjax.data.io.video_writer import SIZE_TAG, VideoWriter
+from i2vjax.data.io import cptv_files, ffv1, video_layout, video_times
+from i2vjax.data.io.video_layout import layout_of, to_array
+from i2vjax.data.io.video_times import PacketCounts, time_stamps
+from i2vjax.data.io.video_writer import TICKS, VideoWriter
 
-__all__ = ['UnreadableVideo', 'VideoInfo', 'VideoWriter', 'is_video', 'read_video', 'video_info']
+__all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
+           'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
-CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it was cut short
 
 
 class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
@@ -39,6 +42,9 @@ class VideoInfo:
     rate: mean frames per second, a Fraction. seconds: from the first frame to the end of the last.
     channels: 1 or 3. dtype: 'uint8' | 'uint16'. codec: its name.
     variable: True if the time between frames varies by more than 5 ms.
+    pixel_aspect: width of a pixel by its height, as it is shown.
+    start: seconds, of the first frame. origin: seconds, where picture or sound begins.
+    others: kinds of the other streams: 'audio', 'subtitle', 'data', ...
   """
 
   path: str
@@ -51,6 +57,10 @@ class VideoInfo:
   dtype: str
   codec: str
   variable: bool
+  pixel_aspect: Fraction = Fraction(1)
+  start: float = 0.0
+  origin: float = 0.0
+  others: tuple[str, ...] = ()
 
 
 def is_video(path: str | os.PathLike) -> bool:
@@ -60,7 +70,7 @@ def is_video(path: str | os.PathLike) -> bool:
 
 
 def open_stream(path: str | os.PathLike):
-  """(container, its first video stream)."""
+  """(container, its first stream of moving pictures); covers of films are none."""
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such video: {path}')
   try:
@@ -68,69 +78,103 @@ def open_stream(path: str | os.PathLike):
   except av.FFmpegError as error:
     raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
                           f'cut short, or of another kind.') from error
-  if not container.streams.video:
+  streams = [stream for stream in container.streams.video
+             if not stream.disposition & av.stream.Disposition.attached_pic]
+  if not streams:
     container.close()
     raise UnreadableVideo(f'{path} has no video stream')
-  stream = container.streams.video[0]
-  stream.thread_type = 'AUTO'
-  return container, stream
-
-
-def kind_of(stream) -> tuple[str, int, str]:
-  """(PyAV format, channels, dtype) that the frames of a stream are converted to."""
-  name = stream.codec_context.pix_fmt or ''
-  if name in ('gray', 'gray8', 'monow', 'monob'):
-    return 'gray', 1, 'uint8'
-  if name.startswith('gray'):           # gray10le, gray12le, gray16le: spread over 16 bits
-    return 'gray16le', 1, 'uint16'
-  return 'rgb24', 3, 'uint8'
-
-
-def size_of(container, stream) -> tuple[int, int]:
-  """(height, width) without padding, before rotation: our writer notes it where it had to pad."""
-  match = re.search(SIZE_TAG + r' (\d+)x(\d+)', container.metadata.get('comment', ''))
-  if match:
-    return int(match.group(2)), int(match.group(1))
-  return stream.codec_context.height, stream.codec_context.width
-
-
-def to_array(frame: av.VideoFrame, kind: tuple, size: tuple[int, int]) -> np.ndarray:
-  """Decoded frame -> uint8 [H, W, 1 or 3] or uint16 [H, W, 1], rotated as the file asks."""
-  array = frame.to_ndarray(format=kind[0])
-  array = (array[..., None] if array.ndim == 2 else array)[:size[0], :size[1]]
-  quarter_turns = round(getattr(frame, 'rotation', 0) / 90) % 4
-  return np.ascontiguousarray(np.rot90(array, quarter_turns) if quarter_turns else array)
-
-
-def time_stamps(container, stream) -> list[Fraction] | None:
-  """Presentation times of all frames in seconds, ascending; packets are read but not decoded.
-
-  None where the file does not say (some AVI files).
-  """
-  stamps = [packet.pts for packet in container.demux(stream)
-            if packet.size and not packet.is_discard]
-  if not stamps or None in stamps or len(set(stamps)) < len(stamps):
-    return None
-  return [stamp * stream.time_base for stamp in sorted(stamps)]
+  if len(streams) > 1:
+    notes.say_once(f'{path} holds {len(streams)} films; the first is read. Another one, as a file: '
+                   f'ffmpeg -i {path} -map 0:v:1 -c copy NEW.mkv')
+  streams[0].thread_type = 'AUTO'
+  return container, streams[0]
 
 
 def video_info(path: str | os.PathLike) -> VideoInfo:
-  """VideoInfo of a file. Reads all packets, decodes one frame (for its rotation)."""
+  """VideoInfo of a file.
+
+  Reads all packets and decodes one frame; where packets do not say how many frames there are (AVI,
+  transport streams, half pictures), all are decoded.
+  """
   if cptv_files.is_cptv(path):
     return _cptv_info(path)
   container, stream = open_stream(path)
   with container:
-    stamps = time_stamps(container, stream)
-    if stamps is None:
-      container.seek(0)
-      stamps = [Fraction(k) / (stream.average_rate or 25)
-                for k, _ in enumerate(container.decode(stream))]
-    kind, codec = kind_of(stream), stream.codec_context.name
-    rate = _rate(stamps, stream.average_rate)
+    stamps, last = video_times.packet_times(container, stream)
+    kind, codec = video_layout.kind_of(stream), stream.codec_context.name
+    stated = stream.average_rate
+    others = tuple(other.type for other in container.streams if other.type != 'video')
+    begin = None if container.start_time is None else container.start_time / av.time_base
+    end = _stated_end(container, stream)
+  stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
+  rate = _rate(stamps, stated)
   steps = np.diff([float(x) for x in stamps])
-  height, width = next(read_video(path))[0].shape[:2]
-  return VideoInfo(str(path), height, width, len(stamps), rate, len(stamps) / float(rate), kind[1],
-                   kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005))
+  usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
+  stop = max(stamps[-1] + (last or usual.limit_denominator(TICKS)), end)
+  (height, width), aspect = _shown(path)
+  return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
+                   kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
+                   float(stamps[0]), _origin(path, float(stamps[0]), begin), others)
+
+
+def _stated_end(container, stream):
+  """Where an AVI says that its film ends: frames dropped at the end have no packet."""
+  if container.format.name != 'avi' or not stream.duration:
+    return Fraction(0)
+  return stream.duration * stream.time_base
+
+
+def _origin(path, first, stated):
+  """Where picture or sound begins, in seconds; `first`: the picture. Some files do not state it."""
+  if stated is not None:
+    return min(stated, first)
+  container, _ = open_stream(path)
+  with container:
+    for packet in container.demux(*container.streams.audio) if container.streams.audio else ():
+      if packet.size and packet.pts is not None:
+        return min(first, float(packet.pts * packet.time_base))
+  return first
+
+
+def frame_times(path: str | os.PathLike) -> list[float]:
+  """The times in seconds of all frames that can be decoded, by decoding them."""
+  if cptv_files.is_cptv(path):
+    return [seconds for _, seconds in _read_cptv(path)]
+  with warnings.catch_warnings():
+    warnings.simplefilter('ignore')       # said when the frames are read
+    return [seconds for _, seconds in _frames(path, 'skip', PacketCounts())]
+
+
+def frame_size(path: str | os.PathLike) -> tuple[int, int]:
+  """(height, width) of the frames as read."""
+  return _shown(path)[0]
+
+
+def _shown(path):
+  """((height, width), aspect of pixels) of the first frame, turned."""
+  if cptv_files.is_cptv(path):
+    return next(_read_cptv(path))[0].shape[:2], Fraction(1)
+  container, stream = open_stream(path)
+  with container, warnings.catch_warnings():
+    warnings.simplefilter('ignore')
+    layout = layout_of(container, stream, path)
+    for frame in decoded(container, stream, path, 'skip'):
+      turned = video_layout.is_quarter_turned(frame, layout.path)
+      return to_array(frame, layout).shape[:2], video_layout.pixel_aspect(stream, turned)
+  raise UnreadableVideo(f'{path} holds no frame that can be decoded')
+
+
+def say_pictures(info: VideoInfo) -> None:
+  """Say what pictures lose of the film whose frames they are: the shape of pixels, and pauses."""
+  aspect = info.pixel_aspect
+  if aspect != 1:
+    width = round(info.width * aspect)
+    notes.say_once(f'{info.path}: its pixels are {aspect.numerator}:{aspect.denominator}, not '
+                   f'square; frames are {info.width}x{info.height} as stored, players show '
+                   f'{width}x{info.height}')
+  if info.variable:
+    notes.say_once(f'{info.path}: the time between its frames varies, and pictures do not tell: '
+                   'frames follow each other as if it did not')
 
 
 def _rate(stamps, stated):
@@ -143,34 +187,40 @@ def _rate(stamps, stated):
   return Fraction(stated) if close else measured.limit_denominator(1001)
 
 
-def read_video(path: str | os.PathLike,
-               damaged: str | None = None) -> Iterator[tuple[np.ndarray, float]]:
+def read_video(path: str | os.PathLike, damaged: str | None = None,
+               deinterlace: bool = False) -> Iterator[tuple[np.ndarray, float]]:
   """The frames of a video in order, one at a time in memory.
 
   Args:
     path: the file.
     damaged: what to do with a frame that cannot be decoded or is missing: 'stop' raises
       UnreadableVideo with its number, 'skip' warns, with the number of those missing, and goes on.
-      None: as 'stop', but a file that merely ends early gives what it has, with a warning.
+      None: as 'stop', but a file that merely begins late or ends early gives what it has, with a
+      warning.
+    deinterlace: make whole frames of the two half pictures in each (FFmpeg's bwdif), as many.
 
   Yields:
     (frame, seconds): uint8 [H, W, 1 or 3] or uint16 [H, W, 1], and its presentation time.
+
+  Raises:
+    UnreadableVideo: see `damaged`. UserError: frames change their size, or are to be shown turned
+    by something else than quarter turns.
   """
   if cptv_files.is_cptv(path):
     yield from _read_cptv(path, damaged)
     return
   container, stream = open_stream(path)
   with container:
-    kind, size = kind_of(stream), size_of(container, stream)
-    stamps, counts = [], PacketCounts()
-    # AVI has no presentation times, only a rate; what libraries report there is the coding order
-    rate = stream.average_rate if container.format.name == 'avi' else None
-    for k, frame in enumerate(decoded(container, stream, path, damaged or 'stop', counts)):
-      stamps.append(float(k / rate if rate else frame.time or 0))
-      yield to_array(frame, kind, size), stamps[-1]
+    layout, counts, stamps = layout_of(container, stream, path), PacketCounts(), []
+    for frame, seconds in _times(container, stream, path, damaged, counts, deinterlace):
+      if not stamps and (late := video_times.leading(counts)):
+        _report_late(path, late, damaged, video_times.packets_are_frames(container, stream))
+      stamps.append(seconds)
+      yield to_array(frame, layout), seconds
     if not stamps:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
-    lost = count_missing(container, stream, stamps, counts)
+    lost = video_times.count_missing(container, stream, stamps, counts)
+    lost -= video_times.leading(counts)            # said at the beginning
   if lost <= counts.damaged:    # those were reported one by one
     return
   total = len(stamps) + lost
@@ -207,48 +257,63 @@ def _cptv_info(path):
                    'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))
 
 
-@dataclasses.dataclass
-class PacketCounts:
-  """Coded frames read so far, and how many of them were damaged."""
-
-  packets: int = 0
-  damaged: int = 0
-
-
-def count_missing(container, stream, stamps: list[float], counts: PacketCounts) -> int:
-  """How many frames are missing, as far as the file says.
-
-  MP4 states its number of frames. Others state their duration: frames that end well before it were
-  cut off. Gaps between frames count only where damage was met, since cameras pause.
-
-  Args:
-    stamps: presentation times in seconds of the decoded frames, ascending, at least one.
-    counts: of the whole file.
-  """
-  if 'mp4' in container.format.name and stream.frames:
-    return counts.damaged if counts.packets >= stream.frames else stream.frames - len(stamps)
-  steps = np.diff(stamps)
-  usual = float(np.median(steps)) if len(steps) else float(1 / (stream.average_rate or 25))
-  if usual <= 0:
-    return counts.damaged
-  inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if counts.damaged else 0
-  tail = _end(container, stream, stamps[-1]) - stamps[-1] - usual
-  cut_off = round(tail / usual) if tail > CUT_SHORT_SECONDS - usual else 0
-  return max(counts.damaged, inner + cut_off)
+def _report_late(path, late, damaged, exact):
+  """Frames before the first key frame: missing in a file, usual where a broadcast was cut."""
+  what = (f'{path}: the first {late} frames (from 0) cannot be decoded, as no key frame comes '
+          'before them')
+  if damaged == 'stop' and exact:
+    raise UnreadableVideo(what)
+  warnings.warn(what, stacklevel=3)
 
 
-def _end(container, stream, seconds):
-  """The end of the video in seconds, as the file states it; `seconds` where it does not."""
-  if stream.duration:
-    return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
-  if container.duration and len(container.streams) == 1:
-    return container.duration / av.time_base
-  return seconds
+def _frames(path, damaged, counts):
+  """(frame of PyAV, seconds) of a file."""
+  container, stream = open_stream(path)
+  with container:
+    yield from _times(container, stream, path, damaged, counts, False)
+
+
+def _times(container, stream, path, damaged, counts, deinterlace):
+  """(frame of PyAV, seconds) from the container's position on."""
+  is_avi, tick = container.format.name == 'avi', stream.time_base
+  rate = stream.average_rate or Fraction(25)
+  frames = decoded(container, stream, path, damaged or 'stop', counts, deinterlace)
+  if deinterlace:
+    frames = _whole_frames(frames, stream)
+  for k, frame in enumerate(frames):
+    # AVI has decoding times alone. Where they are not those of the frames as well, frames may be
+    # stored in another order than they are shown in: the times belong to the order shown
+    if is_avi and counts.stamps != counts.slots and k < len(counts.slots):
+      yield frame, float(counts.slots[k] * tick)
+    else:
+      yield frame, float(k / rate if frame.time is None else frame.time)
+
+
+def _whole_frames(frames, stream):
+  """Frames of half pictures as whole ones; one comes out for each that goes in, one late."""
+  graph = av.filter.Graph()
+  ends = graph.add_buffer(template=stream), graph.add('bwdif', 'mode=send_frame:deint=all')
+  graph.link_nodes(*ends, graph.add('buffersink')).configure()
+  for frame in frames:
+    graph.push(frame)
+    yield from _pulled(graph)
+  graph.push(None)
+  yield from _pulled(graph)
+
+
+def _pulled(graph):
+  with contextlib.suppress(av.BlockingIOError, av.EOFError):
+    while True:
+      yield graph.pull()
 
 
 def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
-            counts: PacketCounts | None = None) -> Iterator[av.VideoFrame]:
+            counts: PacketCounts | None = None,
+            deinterlace: bool = False) -> Iterator[av.VideoFrame]:
   """Decoded frames from the container's position on.
+
+  Frames of another size than the film's are refused; that it is interlaced is said, unless the
+  caller is to `deinterlace` it.
 
   Args:
     container, stream: from `open_stream`.
@@ -257,6 +322,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
     counts: incremented on the way.
   """
   count, wrong, counts = 0, set(), counts or PacketCounts()
+  layout = layout_of(container, stream, path)     # before decoding changes what the stream says
   is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
 
   def report(what, cause=None):
@@ -265,7 +331,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       raise UnreadableVideo(f'{path}: frame {what}') from cause
     warnings.warn(f'{path}: frame {what}', stacklevel=4)
   for packet in container.demux(stream):
-    counts.packets += bool(packet.size)
+    counts.add(packet)
     if is_ffv1 and packet.size:
       intact = ffv1.ffv1_intact(bytes(packet))
       has_checksums = has_checksums or bool(intact)   # one intact frame proves it
@@ -278,7 +344,16 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
     for frame in frames:
       count += 1
+      counts.first = frame.pts if counts.first is None else counts.first
+      video_layout.check(frame, layout)
+      if frame.interlaced_frame and not deinterlace:
+        _say_interlaced(path)
       if frame.is_corrupt or frame.pts in wrong:
         report(f'{count - 1} (from 0) is damaged')
       else:
         yield frame
+
+
+def _say_interlaced(path):
+  notes.say_once(f'{path} is interlaced: each frame holds two half pictures of different moments, '
+                 'and is read as it is. translate and prepare make whole frames with --deinterlace')

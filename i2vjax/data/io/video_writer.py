@@ -4,19 +4,26 @@ import contextlib
 import os
 import pathlib
 from fractions import Fraction
+from typing import Any
 
 import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
+from i2vjax.data.io.sound import Sound
+from i2vjax.data.io.video_layout import SIZE_TAG
 
-SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded to even sides
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
 BT709 = 1                     # number of the color space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
+# Frames that refer to later ones are stored before their time, by which MP4 loses the end of films
+# with pauses
+IN_ORDER = {'bf': '0'}
 QUALITY = 18                  # x264's constant rate factor; 18 is held to be visually lossless
+# What the headers of a film say of its file alone, and not of what it shows
+OF_THE_FILE = ('major_brand', 'minor_version', 'compatible_brands', 'encoder', 'duration')
 
 
 class VideoWriter:
@@ -24,16 +31,25 @@ class VideoWriter:
 
   .mp4, .m4v, .mov: H.264 4:2:0, BT.709, which browsers play. Its sides must be even: odd frames get
   their last row or column repeated, the true size is noted in the file, and our readers cut it back
-  (`note` says so; other players show one pixel more). .mkv: FFV1, every value kept: uint8 gray or
-  RGB of any size, and uint16 gray.
+  (other players show one pixel more). .mkv: FFV1, every value kept: uint8 gray or RGB of any size,
+  and uint16 gray. Every frame lasts until the next one, so that any rate is kept to the frame.
 
   with VideoWriter(path, rate=25) as video: video.write(frame)
+
+  Attributes:
+    notes: lines for the user: what the file cannot keep.
   """
 
-  def __init__(self, path: str | os.PathLike, rate: float | Fraction = 25, quality: int = QUALITY):
-    """path: .mp4, .m4v, .mov or .mkv. rate: frames per second, used for frames without a time.
+  def __init__(self, path: str | os.PathLike, rate: float | Fraction = 25, quality: int = QUALITY,
+               film: Any = None):
+    """Nothing is written before the first frame.
 
-    quality: H.264's constant rate factor: more is smaller and worse, 6 more halve the file.
+    Args:
+      path: .mp4, .m4v, .mov or .mkv.
+      rate: frames per second, used for frames without a time.
+      quality: H.264's constant rate factor: more is smaller and worse, 6 more halve the file.
+      film: `video_reader.VideoInfo` of the film that the frames were made from: its sound, title
+        and so on, shape of pixels, beginning and end are kept.
     """
     self.path = pathlib.Path(path)
     if self.path.suffix.lower() not in H264 + FFV1:
@@ -41,9 +57,18 @@ class VideoWriter:
                        f'(FFV1, lossless)')
     self.lossless = self.path.suffix.lower() in FFV1
     self.quality = str(quality)
-    self.rate, self.frames, self.note = Fraction(rate).limit_denominator(1001), 0, ''
+    self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
+    self.notes: list[str] = []
+    self.film, self._sound = film, None
     self.part = self.path.with_name(f'.{self.path.name}.{os.getpid()}.part')
-    self._container = self._first = None
+    self._container = self._held = None
+    self._first = None if film is None else Fraction(film.origin)   # seconds that become 0
+    self._last, self._durations = -1, {}
+
+  @property
+  def note(self) -> str:
+    """The notes as one text."""
+    return '\n'.join(self.notes)
 
   def __enter__(self):
     return self
@@ -63,7 +88,8 @@ class VideoWriter:
 
     Args:
       frame: of the same shape and type as the first.
-      seconds: its presentation time; the file starts at the first frame's. None: by the rate.
+      seconds: its presentation time; the file starts at the first frame's, or where the film does.
+        None: by the rate.
     """
     if self._container is None:
       self._start(frame)
@@ -72,14 +98,36 @@ class VideoWriter:
                        f'first was {self._shape} {self._dtype}')
     picture = self._picture(frame)
     picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
-    self._container.mux(self._stream.encode(picture))
+    self._encode_held(picture.pts)
+    self._held = picture
     self.frames += 1
+
+  def _encode_held(self, end):
+    """Encode the frame before, which lasts until `end`, in ticks."""
+    if self._held is not None:
+      self._durations[self._held.pts] = end - self._held.pts
+      if self._sound is not None:
+        self._sound.write_until(float(self._held.pts / TICKS + self._first))
+      self._mux(self._stream.encode(self._held))
+
+  def _mux(self, packets):
+    for packet in packets:
+      packet.duration = self._durations.pop(packet.pts)
+      self._container.mux(packet)
 
   def close(self):
     """Finish the file and give it its name; without a single frame it is an error."""
     if self._container is None:
       raise UserError(f'{self.path}: no frames were written')
-    self._container.mux(self._stream.encode())
+    end = self._held.pts + round(TICKS / self.rate)
+    if self.film is not None:
+      stated = round((Fraction(self.film.start + self.film.seconds) - self._first) * TICKS)
+      end = max(stated, self._held.pts + 1)
+    self._encode_held(end)
+    self._mux(self._stream.encode())
+    if self._sound is not None:
+      self._sound.write_until(float('inf'))
+      self._sound.close()
     self._container.close()
     os.replace(self.part, self.path)
 
@@ -88,6 +136,8 @@ class VideoWriter:
     if self._container is not None:
       with contextlib.suppress(OSError):   # closing flushes: a full disk would raise once more
         self._container.close()
+    if self._sound is not None:
+      self._sound.close()
     self.part.unlink(missing_ok=True)
 
   def _start(self, frame):
@@ -102,16 +152,45 @@ class VideoWriter:
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
       self._container.metadata['comment'] = f'{SIZE_TAG} {width}x{height}'
-      self.note = (f'{self.path}: {width}x{height} was padded to {width + self._pad[1]}x'
-                   f'{height + self._pad[0]}, H.264 needs even sides; .mkv keeps the size')
+      self.notes.append(f'{self.path}: {width}x{height} was padded to {width + self._pad[1]}x'
+                        f'{height + self._pad[0]}, H.264 needs even sides; .mkv keeps the size')
     self._add_stream(height + self._pad[0], width + self._pad[1])
+    if self.film is not None:
+      self._keep_of_film()
+
+  def _keep_of_film(self):
+    """Take from the film what frames do not hold; note what the file cannot take."""
+    film, kind = self.film, self.path.suffix
+    if film.pixel_aspect != 1 and self.lossless:
+      aspect = f'{film.pixel_aspect.numerator}:{film.pixel_aspect.denominator}'
+      self.notes.append(f'{self.path}: pixels of {film.path} are {aspect}, not square, which '
+                        f'{kind} does not keep; .mp4 does')
+    left_out = sorted({other for other in film.others if other != 'audio'})
+    if 'audio' in film.others:
+      self._sound = Sound(film.path, self._container, film.origin)
+      left_out += [f'sound ({codec}, which {kind} cannot hold)' for codec in self._sound.left_out]
+    with av.open(film.path) as source:
+      said = {name: text for name, text in source.metadata.items()
+              if name.lower() not in OF_THE_FILE and SIZE_TAG not in text}
+      left_out += ['chapters'] if source.chapters() else []
+    own = self._container.metadata.get('comment')
+    if own and 'comment' in said:
+      said['comment'] = f'{own}; {said["comment"]}'
+    self._container.metadata.update(said)
+    if abs(film.origin) >= 1 / self.rate:
+      self.notes.append(f'{self.path}: begins at 0, {film.path} at {film.origin:.3f} s')
+    if left_out:
+      self.notes.append(f'{self.path}: left out of what {film.path} holds: {", ".join(left_out)}')
 
   def _add_stream(self, height, width):
-    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', {'crf': self.quality})
+    lossy = {'crf': self.quality, **IN_ORDER}
+    codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', lossy)
     self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
     self._stream.height, self._stream.width = height, width
     self._stream.pix_fmt = self._format()
     self._stream.codec_context.time_base = Fraction(1, TICKS)
+    if self.film is not None:
+      self._stream.codec_context.sample_aspect_ratio = self.film.pixel_aspect
     if not self.lossless:
       context = self._stream.codec_context
       context.colorspace = context.color_primaries = context.color_trc = BT709
@@ -141,6 +220,6 @@ class VideoWriter:
     """Ticks since the first frame; a time that does not grow is moved on by one tick."""
     seconds = self.frames / self.rate if seconds is None else Fraction(seconds)
     if self._first is None:
-      self._first, self._last = seconds, -1
+      self._first = seconds
     self._last = max(round((seconds - self._first) * TICKS), self._last + 1)
     return self._last

@@ -36,17 +36,20 @@ class Recording:
 
 
 def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str = 'stop',
-                    show: bool = True, as_drawn: bool = False) -> list[Recording]:
+                    show: bool = True, deinterlace: bool = False,
+                    as_drawn: bool = False) -> list[Recording]:
   """The clips of a video, a TIFF of several pages, or a folder or glob of videos or pictures.
 
   as_drawn: of radiometric JPEG the 8-bit picture that it shows, not the temperatures.
   """
-  if pathlib.Path(input).is_file() and images.is_image(input):
+  if pathlib.Path(input).is_file() and images.is_image(input) and not deinterlace:
     return [_from_pages(input)]
   pictures, video_files = folders.find_files(input)
   if video_files:
     names = folders.unique_names(video_files)
-    return [_from_video(path, names[path], on_damage) for path in video_files]
+    return [_from_video(path, names[path], on_damage, deinterlace) for path in video_files]
+  if deinterlace:
+    raise UserError(f'--deinterlace is for videos, and {input} holds pictures: leave it away')
   parts = folders.frames_per_file(data.frames_per_image)
   if parts == 1:
     folders.warn_strips(pictures)
@@ -64,15 +67,19 @@ def _from_pages(path):
   return Recording(pathlib.Path(path).stem, path, None, read)
 
 
-def _from_video(path, name, on_damage):
+def _from_video(path, name, on_damage, deinterlace):
+  info = video_reader.video_info(path)
+  video_reader.say_pictures(info)
+
   def read():
     try:
-      for k, (frame, _) in enumerate(video_reader.read_video(path, on_damage)):
+      frames = video_reader.read_video(path, on_damage, deinterlace)
+      for k, (frame, _) in enumerate(frames):
         yield f'{path}, frame {k}', frame, f'{k:06d}', ''
     except video_reader.UnreadableVideo as error:
       message = f'{error}. {ADVICE}' if on_damage == 'stop' else str(error)
       raise video_reader.UnreadableVideo(message) from error
-  return Recording(name, name, video_reader.video_info(path).frames, read)
+  return Recording(name, name, info.frames, read)
 
 
 def _from_pictures(source, clip, on_damage, as_drawn):

@@ -36,7 +36,8 @@ def records(dataset: str, manual_dir: str, data_dir: str | None = None, *,
 def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
             size: tuple[int, int] | None = None, test_share: float = 0.0,
             test_clips: tuple[str, ...] = (), overwrite: bool = False, on_damage: str = 'stop',
-            show: bool = True, as_drawn: bool = False) -> dict[str, tuple[int, int]]:
+            show: bool = True, deinterlace: bool = False,
+            as_drawn: bool = False) -> dict[str, tuple[int, int]]:
   """Write videos, strips, TIFF sequences or folders of frames as folders of frames, one per clip.
 
   Frames that need no change are copied byte for byte, all others become PNG of 8 or 16 bits:
@@ -53,6 +54,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
     test_clips: or the names of these clips.
     overwrite: replace folders that hold pictures and nothing else.
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it.
+    deinterlace: make whole frames of the half pictures of interlaced videos.
     as_drawn: of radiometric JPEG the 8-bit picture that it shows.
 
   Returns:
@@ -65,7 +67,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
-  recordings = ingest.find_recordings(input, data, on_damage, show, as_drawn)
+  recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace, as_drawn)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
   has_test = bool(test_share or test_clips)

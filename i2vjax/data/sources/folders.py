@@ -290,10 +290,9 @@ def first_size(place: str | os.PathLike) -> tuple[int, int] | None:
   place = os.path.expanduser(str(place))
   try:
     if os.path.isfile(place) and video_reader.is_video(place):
-      info = video_reader.video_info(place)
-      return info.height, info.width
+      return video_reader.frame_size(place)
     path = next(_pictures(place), None)
-    return strips.picture_size(path) if path else None
+    return images.picture_size(path) if path else None
   except UserError:                 # damaged: reported when it is read
     return None
 

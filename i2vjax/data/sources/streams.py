@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import cptv_files, images, live_writer, video_reader
 from i2vjax.data.sources import clip_splitting, folders
@@ -42,21 +43,27 @@ class Stream:
   at: Callable[[int], Any] | None = None
 
 
-def open_streams(place: str | os.PathLike) -> list[Stream]:
+def open_streams(place: str | os.PathLike, deinterlace: bool = False) -> list[Stream]:
   """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
 
   A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
   not carry memory over the jump.
 
+  Args:
+    place: of them. deinterlace: make whole frames of the half pictures of videos.
+
   Raises:
-    FileNotFoundError: nothing there. UserError: two pictures would get the same name.
+    FileNotFoundError: nothing there. UserError: two pictures would get the same name, or pictures
+    are to be deinterlaced.
   """
   pictures, video_files = folders.find_files(place)
+  if deinterlace and not video_files:
+    raise UserError(f'--deinterlace is for videos, and {place} holds pictures: leave it away')
   if len(video_files) == 1:
-    return [_video_stream(video_files[0], '')]
+    return [_video_stream(video_files[0], '', deinterlace)]
   if video_files:
     names = folders.unique_names(video_files)
-    return [_video_stream(path, names[path] + '/') for path in video_files]
+    return [_video_stream(path, names[path] + '/', deinterlace) for path in video_files]
   streams = []
   for folder, files in pictures.items():
     _unique_labels(folder, files)
@@ -105,11 +112,11 @@ def _map_ahead(function, items):
         job.cancel()
 
 
-def _video_stream(path, prefix):
+def _video_stream(path, prefix, deinterlace):
   info = video_reader.video_info(path)
 
   def read(damaged='stop'):
-    frames = video_reader.read_video(path, damaged)
+    frames = video_reader.read_video(path, damaged, deinterlace)
     if damaged == 'skip' and not cptv_files.is_cptv(path):
       frames = _with_gaps(path, frames)
     for index, (frame, seconds) in enumerate(frames):
@@ -233,23 +240,29 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
 
 
 def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
-                lossless: bool = False) -> int:
+                film: Any = None, lossless: bool = False) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
 
   Or as a stream, to an address (at the pace of the video) or '-', as `live_writer` does; there
   `lossless` asks for raw frames.
 
   For None the frame before it is written once more (at the start: the first that exists), so that
-  the video keeps its length.
+  the video keeps its length. What the file cannot keep is said.
+
+  Args:
+    output, results: see above. rate: frames per second. film: facts of the video that the frames
+      were made from, see `VideoWriter`.
 
   Returns:
     Number of frames written.
   """
   to_stream = live_writer.is_stream(output)
   with (live_writer.StreamWriter(str(output), rate, lossless, paced=True) if to_stream
-        else video_reader.VideoWriter(output, rate)) as writer:
+        else video_reader.VideoWriter(output, rate, film=film)) as writer:
     for frame, seconds in hold_last(results):
       writer.write(frame, seconds)
+  for line in writer.notes:
+    notes.say_once(line)
   return writer.frames
 
 

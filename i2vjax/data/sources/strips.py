@@ -4,15 +4,12 @@ Training files of ROMA and InfraredCity hold two frames (t|t+1), those of I2V-GA
 Recycle-GAN three (t|t+1|t+2). A frame of Cityscapes is twice as wide as high as well, and no strip.
 """
 
-import contextlib
 import os
 from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
-from PIL import Image
 
 from i2vjax.core import notes
-from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 
 Parts = int | Callable[[Sequence[str]], int]   # frames in each file, or a rule: files -> frames
@@ -40,7 +37,7 @@ class Auto:
 
   def __call__(self, files: Sequence[str]) -> int:
     """Frames in each of `files`, judging by the size of the first; said once on the terminal."""
-    size = picture_size(files[0])
+    size = images.picture_size(files[0])
     if size not in self.decided:
       count, reason = self._decide(files, size)
       self.decided[size] = count
@@ -63,7 +60,7 @@ class Auto:
     reasons |= {count: 'square and alike' for count in square if count not in reasons}
     if not reasons:
       return 1, ''
-    same = [path for path in spread(files) if picture_size(path) == size]
+    same = [path for path in spread(files) if images.picture_size(path) == size]
     cut = [count for count in reasons if not look_whole(same, count)]
     if not cut:
       return 1, 'one wide view by its looks'
@@ -78,19 +75,6 @@ def text(size: tuple[int, int]) -> str:
 def count_of(parts: Parts, files: Sequence[str]) -> int:
   """Frames in each of `files`."""
   return parts(files) if callable(parts) else parts
-
-
-def picture_size(path: str | os.PathLike) -> tuple[int, int]:
-  """(height, width) of a picture file; only its head is read, but of radiometric JPEG all."""
-  try:
-    if images.is_radiometric(path):         # shows a drawn picture of another size
-      with contextlib.suppress(UserError):  # no library for it: said when it is read
-        height, width = images.read_image(path).shape[:2]
-        return height, width
-    with Image.open(path) as picture:
-      return picture.size[1], picture.size[0]
-  except OSError as error:
-    raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
 
 
 def spread(files: Sequence[str]) -> list[str]:

@@ -61,6 +61,7 @@ def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
 
 def _unpack(path, folder, size):
   info = video_reader.video_info(path)
+  video_reader.say_pictures(info)
   need = info.frames * size[0] * size[1] * info.channels * np.dtype(info.dtype).itemsize
   free = shutil.disk_usage(folder.parent).free
   print(f'{path}: unpacking {info.frames} frames of {size[1]}x{size[0]} into {folder}, at most '

@@ -6,8 +6,6 @@ import threading
 from i2vjax.data.io import cptv_files, video_reader
 from i2vjax.data.source import Clip, FrameSource
 
-SEEKABLE = ('mp4', 'matroska')   # formats with an index and exact times; others: from the start
-
 
 class VideoFrames(FrameSource):
   """Videos as a FrameSource: any frame, bit-equal to reading in order.
@@ -23,9 +21,8 @@ class VideoFrames(FrameSource):
     self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
     start = 0
     for name, path in zip(names, self.paths, strict=True):
-      stamps, seekable = self._index(path)
-      count = len(stamps) if stamps else video_reader.video_info(path).frames
-      stamps = stamps if seekable else None
+      stamps = self._index(path)
+      count = len(stamps or video_reader.frame_times(path))
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
@@ -33,13 +30,12 @@ class VideoFrames(FrameSource):
 
   @staticmethod
   def _index(path):
-    """(times of all frames in seconds or None, whether the file can be sought by them)."""
+    """The times of all frames in seconds, by which the file can be sought; None: it cannot."""
     if cptv_files.is_cptv(path):
-      return None, False
+      return None
     container, stream = video_reader.open_stream(path)
     with container:
-      stamps = video_reader.time_stamps(container, stream)
-      return stamps, any(kind in SEEKABLE for kind in container.format.name.split(','))
+      return video_reader.time_stamps(container, stream)
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
@@ -74,23 +70,26 @@ class VideoFrames(FrameSource):
       self._next += 1
       if stamps is None and self._next <= k:
         continue
-      if stamps is None or frame.time is None or frame.pts * frame.time_base >= stamps[k]:
+      seconds = stamps and frame.pts * frame.time_base
+      if stamps is None or seconds == stamps[k]:
         self._next = k + 1
-        return frame if self._kind is None else video_reader.to_array(frame, self._kind, self._size)
+        return frame if self._layout is None else video_reader.to_array(frame, self._layout)
+      if seconds > stamps[k]:
+        break
+    self._open_clip = None
     raise video_reader.UnreadableVideo(f'{self.paths[clip]}: frame {k} (from 0) cannot be decoded')
 
   def _go_to(self, clip, k):
     """Place the decoder at the key frame before frame `k` of a clip."""
     path, stamps = self.paths[clip], self.stamps[clip]
     if cptv_files.is_cptv(path):
-      self._open_clip, self._next, self._kind = clip, 0, None
+      self._open_clip, self._next, self._layout = clip, 0, None
       self._stream_frames = (frame for frame, _ in video_reader.read_video(path, 'stop'))
       return
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0
-    self._kind = video_reader.kind_of(stream)
-    self._size = video_reader.size_of(self._container, stream)
+    self._layout = video_reader.layout_of(self._container, stream, path)
     if stamps and k:
       self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
     self._stream_frames = video_reader.decoded(self._container, stream, path)

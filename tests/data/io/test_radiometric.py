@@ -10,7 +10,6 @@ from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, radiometric
 from i2vjax.data.prepare import prepare
-from i2vjax.data.sources import strips
 
 KELVIN = np.linspace(280, 320, 12 * 16).reshape(12, 16)
 RAW = thermal_files.raw_of(KELVIN)
@@ -91,7 +90,15 @@ def test_a_file_cut_short_is_a_damaged_frame(tmp_path):
 def test_the_size_is_that_of_the_sensor(tmp_path):
   pytest.importorskip('flyr')
   thermal_files.flir_jpeg(tmp_path / 'x.jpg', RAW, np.zeros((48, 64, 3), np.uint8))
-  assert strips.picture_size(tmp_path / 'x.jpg') == (12, 16)
+  assert images.picture_size(tmp_path / 'x.jpg') == (12, 16)
+
+
+def test_the_sensors_frame_is_turned_as_the_picture_is(tmp_path):
+  pytest.importorskip('flyr')
+  thermal_files.flir_jpeg(tmp_path / '0.jpg', RAW)
+  thermal_files.flir_jpeg(tmp_path / '6.jpg', RAW, orientation=6)
+  np.testing.assert_array_equal(images.read_image(tmp_path / '6.jpg'),
+                                np.rot90(images.read_image(tmp_path / '0.jpg'), -1))
 
 
 def test_prepare_writes_temperatures_as_16_bit_png(tmp_path):

@@ -1,0 +1,148 @@
+"""What a film says about how its frames are shown, followed or refused.
+
+Turn and mirroring (phones), limited range of gray, sides without padding. Colors are converted by
+the matrix and the range that each frame states. The shape of pixels is not applied: frames are as
+they are stored, and writers hand the shape on.
+"""
+
+import dataclasses
+import os
+import re
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.sidedata.sidedata import Type
+
+from i2vjax.core import notes
+from i2vjax.core.errors import UserError
+
+SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded to even sides
+LIMITED = 1                   # number of the range in which 16 is black and 235 white, of 8 bits
+HDR = {16: 'PQ', 18: 'HLG'}   # numbers of the transfer curves of H.273 that need tone mapping
+RIGHT_ANGLE = 0.01            # share of a turn's matrix that counts as zero
+
+
+@dataclasses.dataclass(frozen=True)
+class Layout:
+  """How frames of a stream become arrays.
+
+  Attributes:
+    path: the file, for messages.
+    kind: (PyAV format, channels, dtype).
+    coded: (height, width) of decoded frames. size: the same without padding; turned later.
+  """
+
+  path: str
+  kind: tuple[str, int, str]
+  coded: tuple[int, int]
+  size: tuple[int, int]
+
+
+def layout_of(container, stream, path: str | os.PathLike) -> Layout:
+  """The Layout of a stream that was just opened."""
+  coded = stream.codec_context.height, stream.codec_context.width
+  return Layout(str(path), kind_of(stream), coded, size_of(container, stream))
+
+
+def kind_of(stream) -> tuple[str, int, str]:
+  """(PyAV format, channels, dtype) that the frames of a stream are converted to."""
+  name = stream.codec_context.pix_fmt or ''
+  if name in ('gray', 'gray8', 'monow', 'monob'):
+    return 'gray', 1, 'uint8'
+  if name.startswith('gray'):           # gray10le, gray12le, gray16le: spread over 16 bits
+    return 'gray16le', 1, 'uint16'
+  return 'rgb24', 3, 'uint8'
+
+
+def size_of(container, stream) -> tuple[int, int]:
+  """(height, width) without padding, before a turn: our writer notes it where it had to pad.
+
+  The note outlives other programs, so it counts only where the frames have just the padded size.
+  """
+  coded = stream.codec_context.height, stream.codec_context.width
+  match = re.search(SIZE_TAG + r' (\d+)x(\d+)', container.metadata.get('comment', ''))
+  if match:
+    size = int(match.group(2)), int(match.group(1))
+    if coded == tuple(side + side % 2 for side in size):
+      return size
+  return coded
+
+
+def pixel_aspect(stream, quarter_turned: bool) -> Fraction:
+  """Width of a pixel by its height, as shown; 1 where the file does not say."""
+  aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 0
+  if aspect <= 0:
+    return Fraction(1)
+  return 1 / Fraction(aspect) if quarter_turned else Fraction(aspect)
+
+
+def check(frame: av.VideoFrame, layout: Layout) -> None:
+  """Refuse a frame of another size than the film's; say what is not followed.
+
+  Raises:
+    UserError: the sizes change inside the film.
+  """
+  size = frame.height, frame.width
+  if all(layout.coded) and size != layout.coded:
+    height, width = layout.coded
+    raise UserError(f'{layout.path}: its size changes from {width}x{height} to {frame.width}x'
+                    f'{frame.height} pixels at {frame.time or 0:.2f} s. Cut it there, or give it '
+                    f'one size: ffmpeg -i {layout.path} -vf scale={width}:{height} NEW.mp4')
+  if frame.color_trc in HDR:
+    notes.say_once(f'{layout.path}: HDR ({HDR[frame.color_trc]}) is read without tone mapping: '
+                   'colors are paler than players show them')
+
+
+def to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
+  """Decoded frame -> uint8 [H, W, 1 or 3] or uint16 [H, W, 1], turned as the file asks."""
+  array = frame.to_ndarray(format=layout.kind[0])
+  array = array[..., None] if array.ndim == 2 else array
+  if frame.color_range == LIMITED and frame.format.name.startswith('gray'):
+    array = _full_range(array, frame.format.components[0].bits, layout.path)
+  height, width = layout.size if all(layout.size) else array.shape[:2]
+  transpose, rows, columns = _turn(frame, layout.path)
+  array = array[:height, :width]
+  array = array.swapaxes(0, 1) if transpose else array
+  array = array[::-1] if rows else array
+  return np.ascontiguousarray(array[:, ::-1] if columns else array)
+
+
+def is_quarter_turned(frame: av.VideoFrame, path: str) -> bool:
+  """True if a frame is shown with height and width exchanged."""
+  return _turn(frame, path)[0]
+
+
+def _turn(frame, path):
+  """(transpose, turn the rows round, turn the columns round), in this order."""
+  data = frame.side_data.get(Type.DISPLAYMATRIX)
+  if data is None:
+    return False, False, False
+  # a point (x, y) is shown at (a x + c y, b x + d y)
+  a, b, _, c, d, *_ = (int(value) for value in np.frombuffer(bytes(data), np.int32))
+  largest = max(map(abs, (a, b, c, d)))
+  straight = max(abs(b), abs(c)) <= RIGHT_ANGLE * largest
+  crossed = max(abs(a), abs(d)) <= RIGHT_ANGLE * largest
+  if straight:                # a matrix of zeros says nothing
+    return False, d < 0, a < 0
+  if crossed:
+    return True, b < 0, c < 0
+  raise UserError(f'{path} is to be shown turned by {frame.rotation} degrees, and only quarter '
+                  f'turns are followed. Take the turn out: ffmpeg -noautorotate -i {path} NEW.mp4')
+
+
+def _full_range(array, bits, path):
+  """Gray whose black and white are those of limited range, as full range; the converter leaves it.
+
+  Args:
+    array: 8 bits, or `bits` spread over 16.
+  """
+  white = np.iinfo(array.dtype).max
+  unit = white / (2 ** bits - 1) * 2 ** (bits - 8)
+  black, span = 16 * unit, 219 * unit
+  values = (array.astype(np.float64) - black) * (white / span)
+  if array.dtype == np.uint16 and array.min() < black / 2:
+    notes.say_once(f'{path} states limited range (16 to 235 of 8 bits), but holds darker values, '
+                   'which become black: should these be counts of a thermal camera, the statement '
+                   'is wrong. Convert the film with ffmpeg -color_range pc -i')
+  return np.rint(np.clip(values, 0, white)).astype(array.dtype)

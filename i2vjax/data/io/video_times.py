@@ -1,0 +1,115 @@
+"""Presentation times of a film, and how many of its frames are missing.
+
+A packet is a coded frame in most films, but not in all: some hold half a frame, or one that is
+never shown. Where a file cannot say by its packets how many frames it has, it is decoded.
+"""
+
+import dataclasses
+from fractions import Fraction
+
+import av
+import numpy as np
+
+CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it was cut short
+EXACT = ('mp4', 'matroska')   # formats with an index and exact times
+HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
+PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
+
+
+@dataclasses.dataclass
+class PacketCounts:
+  """What was read of a film so far: coded frames, how many were damaged, their times.
+
+  Attributes:
+    stamps: presentation times of packets in ticks, in the order of the file; None: not stated.
+    slots: decoding times; in AVI the only ones. Dropped frames are packets without content there.
+    first: presentation time of the first decoded frame.
+  """
+
+  packets: int = 0
+  damaged: int = 0
+  stamps: list = dataclasses.field(default_factory=list)
+  slots: list = dataclasses.field(default_factory=list)
+  first: int | None = None
+
+  def add(self, packet: av.Packet) -> None:
+    """Note a packet of the stream."""
+    if not packet.size:
+      return
+    self.packets += 1
+    if not packet.is_discard:
+      self.stamps.append(packet.pts)
+      self.slots.append(packet.dts)
+
+
+def is_exact(container) -> bool:
+  """True for formats that can be sought and state presentation times."""
+  return any(kind in EXACT for kind in container.format.name.split(','))
+
+
+def packets_are_frames(container, stream) -> bool:
+  """True where every packet is one frame that is shown."""
+  context = stream.codec_context
+  return (is_exact(container) and context.name not in HIDDEN
+          and context.field_order in PROGRESSIVE)
+
+
+def time_stamps(container, stream) -> list[Fraction] | None:
+  """Presentation times of all frames in seconds, ascending; packets are read but not decoded.
+
+  None where the packets do not say.
+  """
+  return packet_times(container, stream)[0]
+
+
+def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
+  """(`time_stamps`, seconds that the last frame is shown, 0 where the file does not say)."""
+  trusted, tick = packets_are_frames(container, stream), stream.time_base
+  packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
+             if packet.size and not packet.is_discard]
+  stamps = [pts for pts, _ in packets]
+  if not trusted or not stamps or None in stamps or len(set(stamps)) < len(stamps):
+    return None, Fraction(0)
+  packets.sort()
+  return [pts * tick for pts, _ in packets], packets[-1][1] * tick
+
+
+def leading(counts: PacketCounts) -> int:
+  """Coded frames before the first that could be decoded: no key frame comes before them."""
+  if counts.first is None or None in counts.stamps:
+    return 0
+  return sum(stamp < counts.first for stamp in counts.stamps)
+
+
+def count_missing(container, stream, stamps: list[float], counts: PacketCounts) -> int:
+  """How many frames are missing, as far as the file says.
+
+  MP4 states its number of frames. Others state their duration: frames that end well before it were
+  cut off. Gaps between frames count only where damage was met, since cameras pause.
+
+  Args:
+    stamps: presentation times in seconds of the decoded frames, ascending, at least one.
+    counts: of the whole file.
+  """
+  lost = counts.damaged
+  if packets_are_frames(container, stream):
+    lost = max(lost, len(counts.stamps) - len(stamps))
+  if 'mp4' in container.format.name and stream.frames:
+    return lost + max(stream.frames - counts.packets, 0)
+  steps = np.diff(stamps)
+  usual = float(np.median(steps)) if len(steps) else float(1 / (stream.average_rate or 25))
+  if usual <= 0:
+    return lost
+  inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if counts.damaged else 0
+  tail = _end(container, stream, stamps[-1]) - stamps[-1] - usual
+  cut_off = round(tail / usual) if tail > CUT_SHORT_SECONDS - usual else 0
+  return max(lost, inner + cut_off)
+
+
+def _end(container, stream, seconds):
+  """The end of the video in seconds, as the file states it; `seconds` where it does not."""
+  if stream.duration:
+    return float((stream.duration + (stream.start_time or 0)) * stream.time_base)
+  if container.duration and len(container.streams) == 1:
+    return container.duration / av.time_base
+  return seconds

@@ -1,0 +1,120 @@
+"""What a picture file says about how it is shown is followed, or refused by name."""
+
+import struct
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image, ImageOps
+
+from i2vjax.data.annotations import label_files
+from i2vjax.data.io import images
+
+GRAY = np.add.outer(9 * np.arange(4), np.arange(6)).astype(np.uint8)
+COLOR = np.dstack([np.kron(GRAY, np.ones((8, 8), np.uint8))] * 3)
+# What the eight orientations of Exif make of a stored picture
+SHOWN = {1: lambda x: x, 2: np.fliplr, 3: lambda x: np.rot90(x, 2), 4: np.flipud,
+         5: lambda x: np.swapaxes(x, 0, 1), 6: lambda x: np.rot90(x, -1),
+         7: lambda x: np.rot90(np.swapaxes(x, 0, 1), 2), 8: lambda x: np.rot90(x, 1)}
+
+
+def write_tiff(path, values, bits=8, polarity=1, orientation=1):
+  """A gray TIFF [H, W] with packed values, as a camera would write it."""
+  rows = [''.join(f'{value:0{bits}b}' for value in row) for row in values]
+  if bits == 16:
+    data = values.astype('<u2').tobytes()
+  else:
+    data = b''.join(int(row, 2).to_bytes(len(row) // 8, 'big') for row in rows)
+  tags = [(256, 3, values.shape[1]), (257, 3, values.shape[0]), (258, 3, bits), (259, 3, 1),
+          (262, 3, polarity), (273, 4, 8), (274, 3, orientation), (277, 3, 1),
+          (278, 3, values.shape[0]), (279, 4, len(data))]
+  entries = b''.join(struct.pack('<HHII', tag, kind, 1, value) for tag, kind, value in tags)
+  path.write_bytes(b'II' + struct.pack('<HI', 42, 8 + len(data)) + data
+                   + struct.pack('<H', len(tags)) + entries + bytes(4))
+  return path
+
+
+@pytest.mark.parametrize('orientation', SHOWN)
+@pytest.mark.parametrize('ending', ['jpg', 'png', 'webp'])
+def test_orientation_is_followed(tmp_path, ending, orientation):
+  exif = Image.Exif()
+  exif[274] = orientation
+  path = tmp_path / f'x.{ending}'
+  Image.fromarray(COLOR).save(path, exif=exif, **({} if ending == 'png' else {'quality': 100}))
+  shown = images.read_image(path)
+  np.testing.assert_allclose(shown.astype(int), SHOWN[orientation](COLOR), atol=3)
+  assert images.picture_size(path) == shown.shape[:2]
+  with Image.open(path) as other:     # the judge: what Pillow makes of the same file
+    np.testing.assert_allclose(shown.astype(int), np.asarray(ImageOps.exif_transpose(other)),
+                               atol=3)
+
+
+@pytest.mark.parametrize('orientation', SHOWN)
+@pytest.mark.parametrize('bits', [8, 16])
+def test_orientation_of_tiff_is_followed(tmp_path, bits, orientation):
+  path = write_tiff(tmp_path / 'x.tif', GRAY, bits, orientation=orientation)
+  shown = images.read_image(path)
+  np.testing.assert_array_equal(shown[..., 0], SHOWN[orientation](GRAY))
+  assert images.picture_size(path) == shown.shape[:2]
+
+
+def test_orientation_of_class_maps_is_followed(tmp_path):
+  exif = Image.Exif()
+  exif[274] = 6
+  Image.fromarray(GRAY).save(tmp_path / 'x.png', exif=exif)
+  np.testing.assert_array_equal(label_files.read(tmp_path / 'x.png'), np.rot90(GRAY, -1))
+
+
+@pytest.mark.parametrize(('bits', 'white'), [(1, 255), (8, 255), (10, 1023 * 64), (12, 4095 * 16),
+                                             (14, 16383 * 4), (16, 65535)])
+def test_white_is_zero_is_turned_round_at_every_depth(tmp_path, bits, white):
+  values = np.arange(32).reshape(4, 8) * 7 % 2 ** bits
+  black_is_zero = images.read_image(write_tiff(tmp_path / 'x.tif', values, bits, 1))
+  white_is_zero = images.read_image(write_tiff(tmp_path / 'y.tif', values, bits, 0))
+  assert black_is_zero.max() > black_is_zero.min() == 0 and white_is_zero.max() == white
+  np.testing.assert_array_equal(black_is_zero.astype(int) + white_is_zero, white)
+
+
+def test_white_is_zero_of_every_page(tmp_path):
+  Image.fromarray(GRAY.astype(np.uint16)).save(
+      tmp_path / 'x.tif', save_all=True, append_images=[Image.fromarray(GRAY.astype(np.uint16))],
+      tiffinfo={262: 0})
+  pages = list(images.read_pages(tmp_path / 'x.tif'))
+  assert len(pages) == 2
+  for page in pages:
+    np.testing.assert_array_equal(page[..., 0], 65535 - GRAY.astype(int))
+
+
+@pytest.mark.parametrize(('name', 'content', 'expected'), [
+    ('x.pgm', b'P5\n# a remark 7\n4 1\n63\n' + bytes([0, 21, 42, 63]), [0, 85, 170, 255]),
+    ('x.pgm', b'P2\n4 1\n63\n0 21 42 63\n', [0, 85, 170, 255]),
+    ('x.ppm', b'P6\n1 1\n63\n' + bytes([63, 21, 0]), [255, 85, 0]),
+    ('x.ppm', b'P6\n1 1\n4095\n' + np.array([4095, 1365, 0], '>u2').tobytes(), [255, 85, 0]),
+    # counts of a thermal camera, which data.thermal_range spreads
+    ('x.pgm', b'P5\n4 1\n16383\n' + np.array([0, 5, 9000, 16383], '>u2').tobytes(),
+     [0, 5, 9000, 16383]),
+])
+def test_the_maximum_of_pgm_and_ppm_is_white(tmp_path, name, content, expected):
+  (tmp_path / name).write_bytes(content)
+  np.testing.assert_array_equal(images.read_image(tmp_path / name).ravel(), expected)
+
+
+@pytest.mark.parametrize('ending', ['webp', 'png'])
+def test_an_animation_is_refused_by_name(tmp_path, ending):
+  path = tmp_path / f'x.{ending}'
+  Image.fromarray(COLOR).save(path, save_all=True, append_images=[Image.fromarray(255 - COLOR)])
+  with pytest.raises(images.UnreadableFrame, match=f'x.{ending} is an animation'):
+    images.read_image(path)
+
+
+def test_a_chain_of_pages_that_leads_back_ends(tmp_path):
+  path = write_tiff(tmp_path / 'x.tif', GRAY)
+  data = path.read_bytes()
+  path.write_bytes(data[:-4] + data[4:8])          # the next page is the first
+  assert images.picture_size(path) == GRAY.shape
+
+
+def test_pictures_without_tags_cost_no_second_opening(tmp_path, monkeypatch):
+  cv2.imwrite(str(tmp_path / 'x.jpg'), COLOR)
+  monkeypatch.setattr(Image, 'open', None)
+  assert images.read_image(tmp_path / 'x.jpg').shape == COLOR.shape
