@@ -29,7 +29,7 @@ COMPARED = 24   # frames
 
 
 def make(workdir, output, checkpoint='latest', dtype='float16', report=None, overwrite=False,
-         show=True):
+         show=True, metrics='auto'):
   """Write a starter from a run.
 
   Args:
@@ -40,6 +40,7 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     dtype: of the stored weights.
     report: folder for the page of the scores; None: `report-starter` in the run folder.
     overwrite, show: as for `evaluate`.
+    metrics: as `eval.metrics`, of the scores in the card.
 
   Returns:
     The content of card.json.
@@ -58,6 +59,7 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     small = pathlib.Path(part) / 'starter'
     starter.write(small, without_places(folder.read_config(workdir)), weights_of(run), dtype)
     stored = load.load(small)
+    stored.config.eval.metrics = metrics
     scores = evaluate.evaluate(stored, report, overwrite, show)
     card = describe(stored, scores, dtype, difference(run, stored))
     files.save_json(small / 'card.json', card)
@@ -169,10 +171,11 @@ def main():
   parser.add_argument('--checkpoint', default='latest')
   parser.add_argument('--dtype', default='float16', choices=starter.DTYPES)
   parser.add_argument('--report', type=pathlib.Path)
+  parser.add_argument('--metrics', default='auto,iou,kid_street')
   parser.add_argument('--overwrite', action='store_true')
   options = parser.parse_args()
   card = make(options.workdir, options.output, options.checkpoint, options.dtype, options.report,
-              options.overwrite)
+              options.overwrite, metrics=options.metrics)
   print(f'wrote {options.output}: {card["bytes"]:,} bytes of {card["method"]}, step '
         f'{card["step"]}; rounding: {json.dumps(card["rounding"])}')
 

@@ -138,6 +138,7 @@ def data():
       polarity='white',              # infrared: hot is 'white' | 'black' (turned round) | 'auto'
       unpalette='',                  # infrared in colors: a palette, a picture of it, or 'none'
       clip_regex='',                 # flat folders: group 1 names the clip
+      clip_regex_a='', clip_regex_b='',   # the same for one domain; '': clip_regex
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
       frames_per_image='1',          # strips of '2' | '3' frames side by side; 'auto': strips.py
       cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder

@@ -132,8 +132,14 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
 
 
 def _write(output, scores, previews, curves):
-  files.save_json(output / 'scores.json', scores)
-  files.save_text(output / 'index.html', html.page(scores, previews, curves))
+  page = html.page(scores, previews, curves)
+  try:
+    files.save_json(output / 'scores.json', scores)
+    files.save_text(output / 'index.html', page)
+  except OSError as error:
+    if not files.disk_full(error):
+      raise
+    raise files.disk_full_error(output, 'no half-written file is left') from error
   print(f'{text.table(scores)}\n{output / "index.html"}')
   return scores
 

@@ -22,6 +22,7 @@ COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on req
 """
 
 import contextlib
+import io
 import logging
 import signal
 import sys
@@ -39,7 +40,7 @@ def main(argv: list[str]) -> int:
     return errors.DONE
   try:
     command, flag, config = parse.parse(argv)
-    commands.set_up(flag)
+    commands.set_up(flag, command)
     with contextlib.nullcontext() if command == 'train' else terminable():
       return commands.COMMANDS[command](flag, config, argv) or errors.DONE
   except (Exception, KeyboardInterrupt) as error:
@@ -77,6 +78,9 @@ def terminable() -> Iterator[None]:
 
 def run() -> None:
   """Entry point of the console script."""
+  for stream in (sys.stdout, sys.stderr):   # a name may hold what a terminal cannot show
+    if isinstance(stream, io.TextIOWrapper):
+      stream.reconfigure(errors='backslashreplace')
   warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
   sys.exit(main(sys.argv))
 

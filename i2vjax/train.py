@@ -98,6 +98,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   """
   workdir = pathlib.Path(workdir)
   settled = settle.settle(config)   # a run that goes on is compared with this one
+  run_folder.check_place(workdir, settled)
   bounds.check(settled)
   earlier = resume.earlier_config(settled, workdir)
   settled = resume.with_origin(settled, earlier) if earlier else settled
@@ -110,6 +111,7 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   if earlier is None and settled.train.init_from:
     state, notes = warm_start.begin(method, model, state)
   workdir.mkdir(parents=True, exist_ok=True)
+  run_folder.check_shared(workdir)
   total, kept = phases.total_steps(settled, per_epoch), steps_to_keep(settled, per_epoch)
   checkpoints = checkpoint.manager(workdir, settled.train, checkpoint.best_score(settled), kept)
   restored = checkpoint.restore(checkpoints, state)

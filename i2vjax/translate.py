@@ -20,7 +20,7 @@ import tqdm
 from i2vjax.core import files, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, video_reader
-from i2vjax.data.sources import rendered_streams, streams
+from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import preparation, translator
 from i2vjax.run.load import Run
@@ -81,7 +81,8 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   to_video = to_stream or output_paths.is_video_output(output, lossless)
   if not to_stream:
     output_paths.check_output(input, output, to_video, overwrite)
-  clips = streams.open_streams(input, deinterlace)
+    output_paths.check_apart(input, output, may_hold=True)
+  clips = streams.open_streams(input, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
   clips = [rendered_streams.rendered(clip, run.config.data) for clip in clips]
   prepare = None if as_is else preparation.of_run(run.config.data)
@@ -144,6 +145,7 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
     raise UserError(f'--split writes the frames of all clips as pictures: name a folder, not '
                     f'{output}')
   output_paths.check_output('', output, is_video=False, overwrite=overwrite)
+  locate.check_apart(run.config.data, output, '--output')
   try:
     summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
   except OSError as error:

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Many GPU hosts under Slurm, one process a host.
+# Many GPU hosts under Slurm: one process a host, which drives all its GPUs.
 #
 #   bash launch/slurm.sh [--dry-run] [--nodes 2] [--gpus 8] [--hours 24] [--partition NAME] -- \
 #     --config configs/cptrans.py --config.data.batch=16 --workdir /shared/runs/cptrans
 #
 # The checkout, the environment and the run folder must lie on a file system that all hosts see.
 # Slurm sends SIGTERM two minutes before the time is up: the run saves itself and the job queues
-# itself again, to go on where it stood.
+# itself again, to go on where it stood. A host where not all its GPUs are found stops the job; the
+# first line of a run says how many devices it has.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dry=0 nodes=2 gpus=8 hours=24 partition=
@@ -44,6 +45,7 @@ ${partition:+#SBATCH --partition=$partition}
 set -euo pipefail
 cd $(printf %q "$PWD")
 source launch/enter.sh cuda
+export I2VJAX_LOCAL_DEVICES=$gpus
 srun python -m i2vjax.main --show=false $(printf '%q ' "$@") | tee -a slurm-\$SLURM_JOB_ID.out
 if grep -q '^stopped at step' slurm-\$SLURM_JOB_ID.out; then
   : > slurm-\$SLURM_JOB_ID.out

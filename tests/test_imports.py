@@ -52,8 +52,8 @@ ARROWS = {
     'metrics': 'core flow networks',
     'networks': 'core',
     'pretrained': 'core flow networks',
-    'run': 'core data.loader data.sources data.transforms defaults losses methods metrics networks '
-           'pretrained',
+    'run': 'core data.io data.loader data.sources data.transforms defaults losses methods metrics '
+           'networks pretrained',
     'train': 'core data.loader methods run',
     'translate': 'core data.io data.sources evaluation run',
 }

@@ -2,7 +2,9 @@
 
 import os
 import pathlib
+import shlex
 import subprocess
+import time
 
 import pytest
 
@@ -59,7 +61,8 @@ def test_slurm_writes_a_job_of_one_process_a_host(tmp_path):
                 '--workdir', 'a run')
   assert out.returncode == 0, out.stderr
   assert '#SBATCH --nodes=4\n' in out.stdout and '#SBATCH --ntasks-per-node=1' in out.stdout
-  assert 'srun python -m i2vjax.main' in out.stdout and "a\\ run" in out.stdout
+  assert 'export I2VJAX_LOCAL_DEVICES=2\nsrun python -m i2vjax.main' in out.stdout
+  assert "a\\ run" in out.stdout
   job = tmp_path / 'job.sh'
   job.write_text(out.stdout)
   assert subprocess.run(['bash', '-n', job]).returncode == 0
@@ -70,9 +73,11 @@ def test_slurm_without_arguments_says_what_is_missing():
   assert out.returncode == 2 and '--config' in out.stderr
 
 
+POD = ('tpu_pod.sh', '--name', 'pod', '--zone', 'z')
+
+
 def test_tpu_pod_copies_and_runs_on_every_host():
-  out = dry_run('tpu_pod.sh', '--name', 'pod', '--zone', 'z', '--', '--config',
-                'configs/cptrans.py')
+  out = dry_run(*POD, '--', '--config', 'configs/cptrans.py', '--workdir', '/mnt/run')
   assert out.returncode == 0, out.stderr
   pack, copy, run = out.stdout.strip().splitlines()
   assert pack.startswith('git archive') and 'scp' in copy and '--worker all' in copy
@@ -80,9 +85,75 @@ def test_tpu_pod_copies_and_runs_on_every_host():
   assert 'I2VJAX_TPU_POD=1' in run and '--worker all' in run and 'tar' in run
 
 
-def test_tpu_pod_without_a_name_says_how_to_call_it():
-  out = dry_run('tpu_pod.sh', '--', '--config', 'x')
-  assert out.returncode == 2 and 'usage' in out.stderr
+@pytest.mark.parametrize('arguments', [['--', '--config', 'x'], ['--stop']])
+def test_tpu_pod_without_a_name_says_how_to_call_it(arguments):
+  out = dry_run('tpu_pod.sh', *arguments)
+  assert out.returncode == 2 and 'usage' in out.stderr and '--stop' in out.stderr
+
+
+@pytest.mark.parametrize('workdir, said', [
+    (['--workdir', 'gs://bucket/run'], 'gs://bucket/run is no folder: mount the bucket'),
+    (['--workdir=runs/mine'], '--workdir runs/mine: give the whole path'),
+    ([], '--workdir is missing: give the whole path')])
+def test_a_run_folder_that_the_hosts_of_a_pod_do_not_share_is_refused(workdir, said):
+  out = dry_run(*POD, '--', '--config', 'x', *workdir)
+  assert out.returncode == 2 and said in out.stderr and not out.stdout
+
+
+@pytest.fixture
+def host(tmp_path):
+  """Runs a command as a pod's host would, in a home folder with a checkout that only pretends."""
+  checkout = tmp_path / 'checkout' / 'launch'
+  checkout.mkdir(parents=True)
+  (checkout / 'enter.sh').write_text('export PATH="$HOME/bin:$PATH"; echo "python $I2VJAX_PYTHON"')
+  home = tmp_path / 'home'
+  (home / 'bin').mkdir(parents=True)
+  program = home / 'bin' / 'python'
+  program.write_text('#!/bin/bash\ntrap "echo saved; exit 0" TERM\ntrap "" HUP\n'
+                     'echo "$@" pod $I2VJAX_TPU_POD\n'
+                     'for i in {1..200}; do [ -f "$HOME/done" ] && exit 3; sleep 0.05; done\n')
+  program.chmod(0o755)
+  subprocess.run(['tar', '-czf', home / 'i2vjax.tar.gz', '-C', checkout.parent, '.'], check=True)
+
+  def start(line):
+    command = shlex.split(line)[-1]
+    return subprocess.Popen(['bash', '-c', command], cwd=home, env={**os.environ, 'HOME': str(home)},
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+  return home, start
+
+
+def pod_line(*arguments, python='/opt/python3.12'):
+  out = subprocess.run(['bash', ROOT / 'launch' / POD[0], '--dry-run', *POD[1:], *arguments],
+                       text=True, capture_output=True, timeout=60,
+                       env={**os.environ, 'I2VJAX_PYTHON': python})
+  return out.stdout.strip().splitlines()[-1]
+
+
+def test_a_run_on_a_pod_is_shown_and_its_exit_code_is_handed_on(host):
+  home, start = host
+  (home / 'done').touch()
+  said, _ = (process := start(pod_line('--', '--workdir', '/mnt/a run'))).communicate(timeout=30)
+  assert process.returncode == 3, said
+  assert 'python /opt/python3.12\n' in said
+  assert '-m i2vjax.main --workdir /mnt/a run pod 1\n' in said
+
+
+def test_a_run_on_a_pod_outlives_the_connection_and_is_stopped_by_name(host):
+  home, start = host
+  first = start(pod_line('--', '--workdir', '/mnt/run'))
+  log = home / 'i2vjax.log'
+  end = time.monotonic() + 30
+  while not (log.exists() and 'pod 1' in log.read_text()) and time.monotonic() < end:
+    time.sleep(0.02)
+  first.kill()   # the connection is gone
+  first.stdout.close()
+  first.wait()
+  second = start(pod_line('--', '--workdir', '/mnt/run'))
+  assert 'a run is going on here' in second.communicate(timeout=30)[0] and second.returncode == 2
+  stop = start(pod_line('--stop'))
+  stop.communicate(timeout=30)
+  assert stop.returncode == 0 and log.read_text().endswith('saved\n')
+  assert start(pod_line('--stop')).communicate(timeout=30)[0] == 'no run is going on here\n'
 
 
 def test_launch_holds_shell_scripts_alone():

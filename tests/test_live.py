@@ -1,5 +1,6 @@
 """Live translation: newest frame first, reconnection, an orderly end, streams out."""
 
+import contextlib
 import io
 import signal
 import socket
@@ -13,7 +14,7 @@ import stub_runs as stubs
 
 from i2vjax import live, main
 from i2vjax import translate as translator
-from i2vjax.cli import commands
+from i2vjax.cli import commands, parse
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, live_reader, live_writer, video_layout, video_reader
 from i2vjax.data.transforms import thermal
@@ -147,6 +148,23 @@ def test_what_is_said_does_not_mix_with_the_video(tmp_path, monkeypatch, capfd):
                     '--output', '-']) == 0
   out, err = capfd.readouterr()
   assert (out, 'said' in err) == ('', True)
+
+
+def test_addresses_are_an_output_of_translate_alone(tmp_path):
+  assert set(commands.STREAMS) == set(live_writer.FORMATS)
+  for command, place, refused in (('translate', 'udp://127.0.0.1:9', False),
+                                  ('translate', 'gs://bucket', True),
+                                  ('prepare', 'udp://127.0.0.1:9', True)):
+    folder.write_config(tmp_path, stubs.config())
+    _, flag, _ = parse.parse(['i2vjax', command, '--output', place]
+                             + ['--workdir', str(tmp_path)] * (command == 'translate'))
+    with pytest.raises(UserError, match='folders alone') if refused else contextlib.nullcontext():
+      commands.refuse_addresses(flag, command)
+
+
+def test_silence_is_said(impatient):
+  reader = live_reader.LiveReader('udp://127.0.0.1:9')
+  assert reader._reason(av.error.ExitError(1, 'x')) == 'nothing came within 1.2 s'
 
 
 def test_an_address_gets_a_stream_that_others_receive(tmp_path, negative, impatient):

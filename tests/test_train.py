@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import signal
 import subprocess
@@ -125,6 +126,37 @@ def test_a_second_sigterm_does_not_cost_the_checkpoint():
       os.kill(os.getpid(), signal.SIGTERM)
       time.sleep(0.01)
     assert stop.asked
+
+
+def test_a_lost_terminal_saves_and_printing_does_not_fail(tmp_path):
+  """A child on a pseudo-terminal that is closed under it: its writes would fail from then on."""
+  code = ('import fcntl, pathlib, sys, termios, time\n'
+          'from i2vjax.run.signals import StopOnSignal\n'
+          'fcntl.ioctl(1, termios.TIOCSCTTY, 0)\n'
+          'with StopOnSignal() as stop:\n'
+          '  print("ready", flush=True)\n'
+          '  while not stop.asked: time.sleep(0.01)\n'
+          '  print("a line of the log", flush=True)\n'
+          '  pathlib.Path(sys.argv[1]).write_text("saved")\n')
+  terminal, end = pty.openpty()
+  child = subprocess.Popen([sys.executable, '-c', code, str(tmp_path / 'saved')], stdin=end,
+                           stdout=end, stderr=end, start_new_session=True)
+  os.close(end)
+  assert b'ready' in os.read(terminal, 100)
+  os.close(terminal)
+  assert child.wait(timeout=30) == 0
+  assert (tmp_path / 'saved').read_text() == 'saved'
+
+
+def test_a_run_under_nohup_goes_on_without_its_terminal():
+  before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+  try:
+    with StopOnSignal() as stop:
+      os.kill(os.getpid(), signal.SIGHUP)
+      time.sleep(0.01)
+      assert not stop.asked
+  finally:
+    signal.signal(signal.SIGHUP, before)
 
 
 def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp_path, capsys):

@@ -25,14 +25,31 @@ if TYPE_CHECKING:
   from i2vjax.run import load
 
 
-def set_up(flag: FlagValues) -> None:
+STREAMS = ('udp', 'tcp', 'srt', 'rtmp', 'rtmps', 'rtsp')   # that translate sends video to
+
+
+def set_up(flag: FlagValues, command: str = '') -> None:
   """Join the other processes and switch the persistent compilation cache on."""
   import jax
 
   from i2vjax.core import parallel
-  jax.config.update('jax_compilation_cache_dir', cache_dir())
+  refuse_addresses(flag, command)
+  try:
+    jax.config.update('jax_compilation_cache_dir', cache_dir())
+  except UserError as error:   # without a home programs are compiled anew each time
+    print(f'warning: {error}', file=sys.stderr)
   parallel.keep_memory()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
+
+
+def refuse_addresses(flag: FlagValues, command: str) -> None:
+  """Refuse a folder to write that is an address: gs://... would become a local folder."""
+  for name in ('workdir', 'output'):
+    scheme, mark, _ = (flag[name].value or '').partition('://')
+    is_stream = command == 'translate' and name == 'output' and scheme in STREAMS
+    if mark and not is_stream:
+      raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the '
+                      'bucket (gcsfuse, s3fs), and give the folder where it is mounted')
 
 
 def cache_dir() -> str:

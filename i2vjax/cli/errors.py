@@ -1,9 +1,13 @@
 """Exit code and message of an error."""
 
+import errno
+
 from i2vjax.core.errors import NonFinite, UserError
 
 __all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain']
 
+# What FFmpeg says of the disk and not of its own state.
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
 DONE = 0           # also: a training that was asked to stop and saved itself
 OURS = 1           # an error of this package: Python prints its traceback and exits with 1
 USER = 2           # a mistake that the user can mend
@@ -18,6 +22,8 @@ def explain(error: BaseException) -> tuple[str, int] | None:
   """
   if isinstance(error, NonFinite):
     return f'error: {error}', NOT_FINITE
+  if type(error).__module__.startswith('av.') and getattr(error, 'errno', 0) not in OF_DISKS:
+    return None      # a failure inside the decoder is no mistake of the user, whatever its number
   if isinstance(error, UserError | OSError):
     return f'error: {error}', USER
   if isinstance(error, KeyboardInterrupt):

@@ -22,9 +22,45 @@ Path = str | os.PathLike[str]
 
 
 def cache(name: str) -> pathlib.Path:
-  """The folder `i2vjax/NAME` in the user's cache ($XDG_CACHE_HOME, else ~/.cache)."""
-  base = os.environ.get('XDG_CACHE_HOME') or pathlib.Path.home() / '.cache'
+  """The folder `i2vjax/NAME` in the user's cache ($XDG_CACHE_HOME, else ~/.cache).
+
+  Raises:
+    UserError: this user has no home.
+  """
+  base = os.environ.get('XDG_CACHE_HOME')
+  if not base:
+    try:
+      base = str(pathlib.Path.home() / '.cache')
+    except RuntimeError as error:
+      raise UserError('this user has no home folder for the cache of i2vjax: set XDG_CACHE_HOME to '
+                      'a folder that can be written to') from error
   return pathlib.Path(base) / 'i2vjax' / name
+
+
+def make_cache(folder: Path, remedy: str = '') -> pathlib.Path:
+  """A folder of the cache, made if it is missing.
+
+  Args:
+    folder: in the cache. remedy: what else may be set, for the message.
+
+  Raises:
+    OSError: it cannot be made, or nothing can be written there.
+  """
+  folder = pathlib.Path(folder)
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=folder):
+      pass
+  except OSError as error:
+    raise OSError(f'nothing can be written to the cache {folder}: {error.strerror}. Set '
+                  f'XDG_CACHE_HOME to a folder that can be written to'
+                  + (f', or {remedy}' if remedy else '')) from error
+  return folder
+
+
+def for_ffmpeg(path: Path) -> str:
+  """A path as FFmpeg takes it for one: it would read 12:30.mp4 as an address of the protocol 12."""
+  return f'file:{os.fspath(path)}'
 
 
 def save_atomic(path: Path, write: Callable[[pathlib.Path], Any]) -> None:
@@ -54,7 +90,8 @@ def _umask():
 
 def save_text(path: Path, text: str) -> None:
   """Write a text file, whole or not at all."""
-  save_atomic(path, lambda temporary: temporary.write_text(text, encoding='utf-8'))
+  # names of files need not be UTF-8: such bytes are written as \\udcff
+  save_atomic(path, lambda temporary: temporary.write_text(text, 'utf-8', 'backslashreplace'))
 
 
 def save_json(path: Path, tree: Any) -> None:

@@ -26,6 +26,8 @@ from i2vjax.core.state import AXIS, State, pmean
 T = TypeVar('T')
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
+# What Slurm leaves visible to a task: NVIDIA's and AMD's variables.
+VISIBLE = ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
 
 
 def keep_memory() -> None:
@@ -52,21 +54,86 @@ def initialize(coordinator: str | None = None, processes: int | None = None,
   Explicit arguments win (or the environment variables I2VJAX_COORDINATOR, I2VJAX_PROCESSES,
   I2VJAX_PROCESS_ID); in a Slurm step of several tasks, or with I2VJAX_TPU_POD set on the hosts of a
   pod, jax finds the others itself.
+
+  Raises:
+    UserError: GPUs of a node cannot be shared by its tasks, or jax finds fewer devices than Slurm
+      gives or than I2VJAX_LOCAL_DEVICES asks for (launch/slurm.sh sets it).
   """
+  wanted = os.environ.get('I2VJAX_LOCAL_DEVICES')
+  joined, own = _join(coordinator, processes, process_id)
+  if own and os.environ.get('JAX_PLATFORMS', '') != 'cpu':
+    wanted = wanted or str(len(own))
+  if wanted and jax.local_device_count() != int(wanted):
+    raise UserError(
+        f'this process should have {wanted} devices, and jax finds {jax.local_device_count()} of '
+        f'kind {jax.local_devices()[0].device_kind}: see what `python -m i2vjax.main doctor` and '
+        'nvidia-smi say on that host, and ask for as many GPUs as it has')
+  if joined:
+    # The first collective connects all and, on CPUs, gives up after half a minute, which one may
+    # spend in reading weights. Once connected, all wait as long as it takes.
+    barrier('start')
+
+
+def _join(coordinator, processes, process_id):
+  """(True if there are other processes, numbers of this process's GPUs under Slurm or None)."""
   coordinator = coordinator or os.environ.get('I2VJAX_COORDINATOR')
   if coordinator:
     processes = int(processes or os.environ['I2VJAX_PROCESSES'])
     process_id = int(os.environ['I2VJAX_PROCESS_ID'] if process_id is None else process_id)
     if os.environ.get('JAX_PLATFORMS', '') == 'cpu':
       jax.config.update('jax_cpu_collectives_implementation', 'gloo')
-    jax.distributed.initialize(coordinator, processes, process_id)
-  elif int(os.environ.get('SLURM_STEP_NUM_TASKS', '1')) > 1 or os.environ.get('I2VJAX_TPU_POD'):
+    own = slurm_devices()
+    jax.distributed.initialize(coordinator, processes, process_id, local_device_ids=own)
+  elif int(os.environ.get('SLURM_STEP_NUM_TASKS', '1')) > 1:
+    own = slurm_devices()
+    jax.distributed.initialize(local_device_ids=own)
+  elif os.environ.get('I2VJAX_TPU_POD'):
+    own = None
     jax.distributed.initialize()
   else:
-    return
-  # The first collective connects all and, on CPUs, gives up after half a minute, which one may
-  # spend in reading weights. Once connected, all wait as long as it takes.
-  barrier('start')
+    return False, None
+  return True, own
+
+
+def slurm_devices() -> list[int] | None:
+  """Numbers of the GPUs that belong to this task of a Slurm step, among those it can see.
+
+  jax itself takes one GPU for each task, so that one task a node would leave all but one idle. Here
+  the tasks of a node share its GPUs evenly; where Slurm binds GPUs to tasks (--gpus-per-task), a
+  task sees its own and takes all of them.
+
+  Returns:
+    [numbers]; None outside Slurm, without GPUs, and where JAX_LOCAL_DEVICE_IDS says it.
+
+  Raises:
+    UserError: the tasks of this node cannot share its GPUs evenly.
+  """
+  environ = os.environ
+  if 'SLURM_LOCALID' not in environ or environ.get('JAX_LOCAL_DEVICE_IDS'):
+    return None
+  node = int(environ.get('SLURM_GPUS_ON_NODE') or 0)
+  listed = next((environ[name] for name in VISIBLE if environ.get(name)), None)
+  visible = node if listed is None else len(listed.split(','))
+  if not visible:
+    return None
+  tasks = _tasks_of_node(environ.get('SLURM_STEP_TASKS_PER_NODE', '1'),
+                         int(environ.get('SLURM_NODEID') or 0))
+  if visible < tasks or visible * tasks <= node:   # bound to this task, or its only one
+    return list(range(visible))
+  if visible % tasks:
+    raise UserError(f'{visible} GPUs of a node cannot be shared by its {tasks} Slurm tasks: ask for '
+                    '--ntasks-per-node=1, or one task for each GPU')
+  share, place = visible // tasks, int(environ['SLURM_LOCALID'])
+  return list(range(place * share, (place + 1) * share))
+
+
+def _tasks_of_node(text, node):
+  """Tasks on node number `node` as Slurm writes them: '2(x3),1' are 2, 2, 2 and 1."""
+  counts = []
+  for part in text.split(','):
+    tasks, _, times = part.partition('(x')
+    counts += [int(tasks)] * int(times.rstrip(')') or 1)
+  return counts[min(node, len(counts) - 1)]
 
 
 def process() -> tuple[int, int]:
@@ -85,10 +152,11 @@ def device_count() -> int:
 
 
 def describe() -> str:
-  """One line for logs and reports: '4 x NVIDIA H100 (2 processes)'."""
+  """One line for logs and reports: '32 x NVIDIA H100 (4 processes of 8)'."""
   kind = jax.devices()[0].device_kind
   _, count = process()
-  return f'{device_count()} x {kind}' + (f' ({count} processes)' if count > 1 else '')
+  each = f' ({count} processes of {jax.local_device_count()})' if count > 1 else ''
+  return f'{device_count()} x {kind}{each}'
 
 
 def local_batch(batch: int) -> int:

@@ -6,7 +6,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data import scenes
 from i2vjax.data.annotations import class_maps, edge_maps
 from i2vjax.data.source import FrameSource
-from i2vjax.data.sources import folders, locate, records
+from i2vjax.data.sources import clip_splitting, folders, locate, records
 from i2vjax.data.transforms import preprocess, rendering, tasks
 
 # `data.source` -> module with open_split(data, split, domain).
@@ -49,6 +49,8 @@ def field_domain(data: ConfigDict, domain: str) -> str:
 
 def _open_field(data, split, domain):
   """The frames of `data.<split>_<domain>`, preprocessed; in training with their annotations."""
+  if data.source == 'folders':
+    data = clip_splitting.of_domain(data, domain)
   source = SOURCES[data.source].open_split(data, split, domain)
   if source is None:
     return None

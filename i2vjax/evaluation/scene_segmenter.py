@@ -64,6 +64,7 @@ def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
   if stored:
     params, info = stored
     return params, {**info, 'file': str(path), 'loaded': True}
+  files.make_cache(path.parent)      # known before the minutes of training, not after
   started = time.monotonic()
   params, loss = train(config, show)
   seconds = time.monotonic() - started

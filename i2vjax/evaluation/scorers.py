@@ -144,7 +144,7 @@ def fid_kid_scorer(request: Request) -> Scorer:
     extract = call
     if not networks.random:   # features of random networks are not worth a file
       extract = inception_features.cached(
-          call, files.cache('features'), mode=settings.fid_mode, **networks.files)
+          call, files.make_cache(files.cache('features')), mode=settings.fid_mode, **networks.files)
     parts = [extract(frames) for frames in request.reference()]
     return fid_kid.update(fid_kid.init(), np.concatenate(parts))
 

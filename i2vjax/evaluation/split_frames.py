@@ -17,7 +17,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.io import images
 from i2vjax.data.loader import whole_clips
-from i2vjax.data.sources import alignment, folders
+from i2vjax.data.sources import alignment, listing
 from i2vjax.evaluation import baselines, eval_clips
 from i2vjax.metrics import clips
 from i2vjax.run.load import Run
@@ -101,7 +101,7 @@ def frame_names(clip: whole_clips.LoadedClip) -> list[str]:
   names = clip.source.names(clip.start, length)
   if names is None:
     return numbers
-  if len(set(names)) == length and sorted(names, key=folders.natural_key) == list(names):
+  if len(set(names)) == length and sorted(names, key=listing.natural_key) == list(names):
     return list(names)
   return [f'{number}_{name}' for number, name in zip(numbers, names, strict=True)]
 

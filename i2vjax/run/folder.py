@@ -2,14 +2,17 @@
 
 import json
 import pathlib
+import time
 from typing import Any
 
 import ml_collections
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.core import files
+from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
+from i2vjax.data.sources import locate as places
 
 # Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
@@ -37,6 +40,44 @@ def locate(workdir: str | pathlib.Path) -> pathlib.Path:
                     f'{STARTER_FOLDER}): train a run and name its folder; a folder of your own '
                     f'called {STARTER} is ./{STARTER}')
   return STARTER_FOLDER
+
+
+def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:
+  """Refuse a run folder among the frames of the run: its sample sheets are pictures.
+
+  Raises:
+    UserError: it is inside them. OSError: nothing can be written there.
+  """
+  places.check_apart(config.data, workdir, '--workdir')
+  if parallel.is_main():
+    output_paths.check_writable(workdir)
+
+
+def check_shared(workdir: pathlib.Path, patience: float = 30.0) -> None:
+  """Refuse a run folder that is not the same on all hosts: each would keep a part of the run.
+
+  Args:
+    workdir: it exists on each.
+    patience: seconds that a file may take to show on the other hosts (network folders cache).
+
+  Raises:
+    UserError: on all processes, if one of them does not see what the main process wrote.
+  """
+  if parallel.process()[1] == 1:
+    return
+  mark = workdir / '.seen_by_all_hosts'
+  if parallel.is_main():
+    mark.touch()
+  parallel.barrier('mark')
+  end = time.monotonic() + patience
+  while not mark.exists() and time.monotonic() < end:
+    time.sleep(0.1)
+  missing = parallel.any_process(not mark.exists())   # all have looked: it can go
+  if parallel.is_main():
+    mark.unlink()
+  if missing:
+    raise UserError(f'--workdir {workdir} is not the same folder on all hosts of this run: give one '
+                    'that all of them see (NFS, a Filestore share, a mounted bucket)')
 
 
 def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
@@ -74,7 +115,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
     for name, value in fields.items():
       if block in config and name not in config[block]:
         config[block][name] = value
-  return config
+  # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
+  return places.with_absolute(config) if 'data' in config else config
 
 
 def _renamed(stored):

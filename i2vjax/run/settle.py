@@ -6,6 +6,7 @@ import re
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
+from i2vjax.data.sources import locate
 from i2vjax.pretrained import registry
 
 # {field: block that a config has if its method uses features of that network}
@@ -18,6 +19,7 @@ def settle(config: ConfigDict) -> ConfigDict:
   `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line;
   `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (flow/estimate.py). An empty `optim.lr`
   is filled from `optim.lr_by_backbone`, because features and critic decide which rate trains.
+  Relative places of frames become absolute: they are below the folder that training is started in.
 
   Args:
     config: ConfigDict; it is not changed. Settling twice changes nothing.
@@ -30,6 +32,8 @@ def settle(config: ConfigDict) -> ConfigDict:
       'paper', an unknown backbone, no learning rate for the backbone.
   """
   config = config.copy_and_resolve_references()
+  if 'data' in config:
+    locate.with_absolute(config)
   for field, block in FEATURES.items():
     if config[field] != 'none' and block not in config:
       raise UserError(f'{field}={config[field]!r}: {config.method or "this method"} looks at no '

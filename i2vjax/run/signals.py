@@ -1,13 +1,20 @@
-"""SIGTERM and Ctrl-C while training: save, then stop."""
+"""SIGTERM, Ctrl-C and a lost terminal while training: save, then stop."""
 
 from __future__ import annotations
 
+import os
 import signal
 from typing import Any
 
+HANG_UP = getattr(signal, 'SIGHUP', None)   # Windows has none
+
 
 class StopOnSignal:
-  """SIGTERM and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
+  """SIGTERM, SIGHUP and Ctrl-C ask the loop to save and end; a Ctrl-C after that ends it at once.
+
+  SIGHUP comes where the terminal is gone (a dropped connection). What was printed there goes
+  nowhere from then on: an error of writing must not cost the checkpoint. Where it is ignored
+  (nohup) it stays ignored, and the run goes on.
 
   A second SIGTERM does not: schedulers send several, and the checkpoint is being written. It holds
   inside `with` alone: before the loop starts Ctrl-C is a plain KeyboardInterrupt. The loop looks at
@@ -17,16 +24,19 @@ class StopOnSignal:
     asked: True as soon as a signal has come.
   """
 
-  SIGNALS = (signal.SIGTERM, signal.SIGINT)
+  SIGNALS = (signal.SIGTERM, signal.SIGINT, *([HANG_UP] if HANG_UP else []))
 
   def __init__(self) -> None:
     self.asked = False
     self.before: dict[signal.Signals, Any] = {}
+    self.on_terminal: list[int] = []
 
   def __enter__(self) -> StopOnSignal:
     self.asked = False
+    self.on_terminal = [number for number in (1, 2) if os.isatty(number)]
+    wanted = [s for s in self.SIGNALS if s != HANG_UP or signal.getsignal(s) != signal.SIG_IGN]
     try:
-      self.before = {s: signal.signal(s, self._ask) for s in self.SIGNALS}
+      self.before = {s: signal.signal(s, self._ask) for s in wanted}
     except ValueError:   # not the main thread (a notebook's executor): no handlers, no harm
       self.before = {}
     return self
@@ -35,6 +45,11 @@ class StopOnSignal:
     if self.asked and number == signal.SIGINT:
       raise KeyboardInterrupt
     self.asked = True
+    if number == HANG_UP:
+      nowhere = os.open(os.devnull, os.O_WRONLY)
+      for output in self.on_terminal:
+        os.dup2(nowhere, output)
+      os.close(nowhere)
 
   def __exit__(self, *_: Any) -> None:
     for number, handler in self.before.items():

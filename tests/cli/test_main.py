@@ -177,6 +177,15 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, tmp_path):
   assert not list(tmp_path.iterdir()) and signal.getsignal(signal.SIGTERM) == before
 
 
+@pytest.mark.parametrize('arguments', [
+    ['--config', str(CYCLEGAN), '--workdir=gs://bucket/x'], ['prepare', '--output=gs://bucket/x']])
+def test_an_address_in_place_of_a_folder_is_refused(arguments, capsys, tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  assert main.main(['i2vjax', *arguments]) == 2
+  assert 'gs://bucket/x: this writes to folders alone' in capsys.readouterr().err
+  assert not list(tmp_path.iterdir())
+
+
 def test_fetch_alone_lists_every_known_file(capsys):
   assert main.main(['i2vjax', 'fetch']) == 0
   said = capsys.readouterr().out

@@ -11,7 +11,7 @@ from PIL import Image, ImageOps
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import FrameSource
-from i2vjax.data.sources import alignment, clip_splitting, folders
+from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
 MODES = ('L', 'P', '1')   # gray, palette, black and white
 
@@ -61,7 +61,7 @@ def label_source(data: ConfigDict, place: str) -> folders.FolderFrames:
     data: a `data` config block, for how folders are read.
     place: folder (sub-folders are clips) or glob.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if video_files:
     raise UserError(f'{place}: maps are single 8-bit PNG pictures, no videos')
   clips = clip_splitting.split_clips(place, pictures, data.clip_regex, data.max_gap)

@@ -15,9 +15,10 @@ from PIL import Image
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import picture_tags, radiometric, tiff
+from i2vjax.data.io import animation, picture_tags, radiometric, tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
+UNPACK = 'Unpack them: python -m i2vjax.main prepare --input {} --output FOLDER'
 
 # OpenCV would print what is wrong with a picture, on top of the message that we raise.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -44,12 +45,28 @@ def read_image(path: str | os.PathLike) -> np.ndarray:
     three channels are equal it is thermal and keeps its 16 bits in one.
 
   Raises:
-    FileNotFoundError: no such file. UnreadableFrame: damaged, values that are not 8 or 16 bits,
-    a TIFF of several pages, or an animation.
+    FileNotFoundError: no such file. UnreadableFrame: damaged, not to be opened, a link to nothing,
+    values that are not 8 or 16 bits, a TIFF of several pages, or an animation.
   """
+  return decode_image(read_bytes(path), path)   # imread: ASCII names only on Windows
+
+
+def read_bytes(path: str | os.PathLike) -> np.ndarray:
+  """uint8 [N], the bytes of a picture file.
+
+  Raises:
+    FileNotFoundError: no such file. UnreadableFrame: a link to nothing, or not to be opened.
+  """
+  if os.path.islink(path) and not os.path.exists(path):
+    raise UnreadableFrame(f'{path} is a link to nothing ({os.readlink(path)}). Restore the file or '
+                          f'remove the link.')
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such picture: {path}')
-  return decode_image(np.fromfile(path, np.uint8), path)   # imread: ASCII names only on Windows
+  try:
+    return np.fromfile(path, np.uint8)
+  except OSError as error:
+    raise UnreadableFrame(f'{path} cannot be opened ({error.strerror}). Make it readable or remove '
+                          f'it.') from error
 
 
 def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) -> np.ndarray:
@@ -75,11 +92,10 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
   if (pages := tiff.count_pages(data)) > 1:
-    raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. Unpack them: '
-                          f'python -m i2vjax.main prepare --input {name} --output FOLDER')
-  if picture_tags.several(data):
-    raise UnreadableFrame(f'{name} is an animation of several pictures, and a frame is one. Unpack '
-                          f'them: ffmpeg -i {name} FOLDER/%06d.png')
+    raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. {UNPACK.format(name)}')
+  if (count := animation.count_frames(data)) > 1:
+    raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
+                          + UNPACK.format(name))
   tags = tiff.directories(data.tobytes())
   frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
@@ -88,23 +104,33 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
 def is_radiometric(path: str | os.PathLike) -> bool:
   """True for a JPEG that holds temperatures besides the picture that it shows."""
   return (pathlib.PurePath(path).suffix.lower() in ('.jpg', '.jpeg')
-          and bool(radiometric.kind_of(np.fromfile(path, np.uint8))))
+          and bool(radiometric.kind_of(read_bytes(path))))
 
 
 def read_drawn(path: str | os.PathLike) -> np.ndarray:
   """The picture that a radiometric JPEG shows, uint8 [H, W, 1 or 3]; others as `read_image`."""
-  return decode_image(np.fromfile(path, np.uint8), str(path), as_drawn=True)
+  return decode_image(read_bytes(path), str(path), as_drawn=True)
 
 
-def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray]:
-  """The pages of a TIFF file in order, one at a time, as `read_image` returns them."""
-  data = np.fromfile(path, np.uint8)
+def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame]:
+  """The pages of a TIFF or an animation in order, one at a time, as `read_image` returns them.
+
+  Yields:
+    An array, or the UnreadableFrame of a damaged page.
+  """
+  data = read_bytes(path)
+  if animation.count_frames(data) > 1:
+    for k, frame in enumerate(animation.frames(data)):
+      yield UnreadableFrame(f'{path}: frame {k} (from 0) cannot be decoded') if frame is None else (
+          frame)
+    return
   tags = tiff.directories(data.tobytes())
   for k, page in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
-      raise UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
-    yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
+      yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
+    else:
+      yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -113,7 +139,7 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
   Raises:
     UnreadableFrame: no picture.
   """
-  data = np.fromfile(path, np.uint8)
+  data = read_bytes(path)
   if radiometric.kind_of(data):             # shows a drawn picture of another size
     with contextlib.suppress(UserError):    # no library for it: said when it is read
       height, width = decode_image(data, str(path)).shape[:2]

@@ -131,7 +131,7 @@ class LiveReader:
       try:
         container = self._open()
       except (av.FFmpegError, OSError, ValueError) as error:
-        why = getattr(error, 'strerror', None) or str(error)
+        why = self._reason(error)
         if lost_at is None:
           raise self._unopened(error, why) from error
       else:
@@ -154,6 +154,11 @@ class LiveReader:
       options, form = {}, 'v4l2'
     return av.open(self.place, format=form, options=options, timeout=(self.timeout, self.timeout))
 
+  def _reason(self, error):
+    if isinstance(error, av.error.ExitError):    # FFmpeg's word for a time limit
+      return f'nothing came within {self.timeout:g} s'
+    return getattr(error, 'strerror', None) or str(error)
+
   def _unopened(self, error, why):
     if isinstance(error, av.error.ProtocolNotFoundError):
       return UserError(f'{self.name} cannot be opened: PyAV here knows no such protocol. ffmpeg '
@@ -175,7 +180,7 @@ class LiveReader:
       try:
         packet = next(packets, None)
       except (av.FFmpegError, OSError) as error:
-        return count, f'connection lost ({getattr(error, "strerror", None) or error})'
+        return count, f'connection lost ({self._reason(error)})'
       if packet is None:
         return count, 'the stream has ended'
       for frame in self._decode(packet):

@@ -1,6 +1,7 @@
 """Checks of output paths; folders that appear whole or not at all."""
 
 import contextlib
+import fnmatch
 import glob
 import os
 import pathlib
@@ -65,12 +66,17 @@ def check_replaceable(target: str | os.PathLike, is_ours: Callable) -> None:
                             f'delete it: move it, or choose another --output than {target}')
 
 
-def check_apart(input: str | os.PathLike, target: str | os.PathLike) -> None:
+def check_apart(input: str | os.PathLike, target: str | os.PathLike, may_hold: bool = False,
+                name: str = '--output') -> None:
   """Refuse an output that is the input, contains it, or is inside it; links are followed.
+
+  What is inside the input would be read as input the next time.
 
   Args:
     input: file, folder or glob.
-    target: folder to be written.
+    target: file or folder to be written.
+    may_hold: it may contain the input, since nothing there is deleted.
+    name: of the flag or field that names the target, for the message.
 
   Raises:
     UserError: names both.
@@ -78,17 +84,42 @@ def check_apart(input: str | os.PathLike, target: str | os.PathLike) -> None:
   place = os.path.expanduser(str(input))
   output = pathlib.Path(target).resolve()
   inputs = [place] if os.path.lexists(place) else glob.glob(place, recursive=True)
-  for name in inputs:
-    path = pathlib.Path(name).resolve()
+  for found in inputs:
+    path = pathlib.Path(found).resolve()
     if output == path:
       relation = 'is the input itself'
-    elif output in path.parents:
+    elif output in path.parents and not may_hold:
       relation = f'holds the input {path}'
     elif path in output.parents and path.is_dir():
       relation = f'is inside the input {path}'
     else:
       continue
-    raise UserError(f'the output {target} {relation}: choose another --output')
+    raise UserError(f'the output {target} {relation}: choose another {name}')
+  if not os.path.lexists(place) and _would_match(place, target):
+    raise UserError(f'the output {target} would be matched by the input {place} the next time: '
+                    f'choose another {name}, or a glob that leaves it out')
+
+
+def _would_match(place, target):
+  """True if a glob matches an output, or what will be written to that folder."""
+  output, pattern = os.path.abspath(target), os.path.abspath(place)
+  names = [output] if is_frames_file(output) else [output, f'{output}/0.png', f'{output}/0/0.png']
+  return any(_matches(name.split('/'), pattern.split('/')) for name in names)
+
+
+def _matches(parts, pattern):
+  """True if the parts of a path fit those of a glob, in which ** is any number of folders."""
+  if not pattern:
+    return not parts
+  if pattern[0] == '**':
+    return any(_matches(parts[k:], pattern[1:]) for k in range(len(parts) + 1))
+  return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(
+      parts[1:], pattern[1:])
+
+
+def is_frames_file(path: str | os.PathLike) -> bool:
+  """True if a name ends like a picture or a video."""
+  return images.is_image(path) or video_reader.is_video(path)
 
 
 def check_writable(folder: str | os.PathLike) -> None:
@@ -109,7 +140,8 @@ def check_writable(folder: str | os.PathLike) -> None:
     with scratch(folder) as part:
       (part / 'trial').write_bytes(b'x' * 4096)
   except OSError as error:
-    raise OSError(f'nothing can be written to {folder}: {error.strerror}') from error
+    raise OSError(f'nothing can be written to {folder}: {error.strerror}. Free or mount it, or '
+                  f'name another place') from error
 
 
 def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:

@@ -66,12 +66,3 @@ def full_range(frame: np.ndarray, data: np.ndarray) -> np.ndarray:
     return frame
   values = np.minimum(frame, maximum).astype(np.float64)
   return np.rint(values * (white / maximum)).astype(frame.dtype)
-
-
-def several(data: np.ndarray) -> bool:
-  """True for the bytes of an animation: WebP or PNG with several pictures."""
-  head = data[:4096].tobytes()
-  if head[:4] == b'RIFF' and head[8:12] == b'WEBP':
-    return head[12:16] == b'VP8X' and bool(head[20] & 2)
-  first_picture = head.find(b'IDAT')
-  return head[:4] == b'\x89PNG' and 0 < head.find(b'acTL') < (first_picture % (len(head) + 1))

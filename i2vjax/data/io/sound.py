@@ -5,6 +5,7 @@ import os
 
 import av
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
 
@@ -23,7 +24,7 @@ class Sound:
     """
     self.path, self.target, self.origin = path, target, origin
     self.left_out: list[str] = []
-    self._source = av.open(str(path))
+    self._source = av.open(files.for_ffmpeg(path))
     self._copies, kept = {}, []
     for stream in self._source.streams.audio:
       if not _fits(stream, target.format.name):

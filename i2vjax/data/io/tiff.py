@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from PIL import TiffImagePlugin
 
-SIGNATURES = (b'II*\0', b'MM\0*')   # little and big endian
+# Little and big endian; with + instead of *: BigTIFF, for files above 4 GB.
+SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 SUBFILE_TYPE = 254                  # tag; its lowest bit marks a preview of another page
 WIDTH, LENGTH = 256, 257            # tags: columns and rows as stored
 BITS, POLARITY = 258, 262           # tags: bits of a value; its meaning
@@ -24,11 +25,12 @@ def directories(data: bytes) -> list:
   if data[:4] not in SIGNATURES:
     return []
   file, tags, seen = io.BytesIO(data), [], set()
-  page = TiffImagePlugin.ImageFileDirectory_v2(data[:8])
+  head = data[:16] if b'+' in data[2:4] else data[:8]
+  page = TiffImagePlugin.ImageFileDirectory_v2(head)
   while page.next and page.next not in seen:       # a damaged chain may lead back
     seen.add(page.next)
     file.seek(page.next)
-    page = TiffImagePlugin.ImageFileDirectory_v2(data[:8], prefix=page.prefix)
+    page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=page.prefix)
     try:
       page.load(file)
       tags.append({number: page[number] for number in READ if number in page})

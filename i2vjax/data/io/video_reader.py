@@ -15,7 +15,7 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from i2vjax.core import notes
+from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import cptv_files, ffv1, video_layout, video_times
 from i2vjax.data.io.video_layout import layout_of, to_array
@@ -71,10 +71,16 @@ def is_video(path: str | os.PathLike) -> bool:
 
 def open_stream(path: str | os.PathLike):
   """(container, its first stream of moving pictures); covers of films are none."""
+  if os.path.islink(path) and not os.path.exists(path):
+    raise UnreadableVideo(f'{path} is a link to nothing ({os.readlink(path)})')
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such video: {path}')
   try:
-    container = av.open(str(path))
+    with open(path, 'rb'):
+      container = av.open(files.for_ffmpeg(path))
+  except PermissionError as error:
+    raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
+        error)
   except av.FFmpegError as error:
     raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
                           f'cut short, or of another kind.') from error

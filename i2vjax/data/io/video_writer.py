@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io.sound import Sound
 from i2vjax.data.io.video_layout import SIZE_TAG
@@ -148,7 +149,8 @@ class VideoWriter:
     self.path.parent.mkdir(parents=True, exist_ok=True)
     name = 'matroska' if self.lossless else 'mp4'
     options = {} if self.lossless else {'movflags': 'faststart'}
-    self._container = av.open(str(self.part), 'w', format=name, container_options=options)
+    self._container = av.open(files.for_ffmpeg(self.part), 'w', format=name,
+                              container_options=options)
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
       self._container.metadata['comment'] = f'{SIZE_TAG} {width}x{height}'
@@ -169,7 +171,7 @@ class VideoWriter:
     if 'audio' in film.others:
       self._sound = Sound(film.path, self._container, film.origin)
       left_out += [f'sound ({codec}, which {kind} cannot hold)' for codec in self._sound.left_out]
-    with av.open(film.path) as source:
+    with av.open(files.for_ffmpeg(film.path)) as source:
       said = {name: text for name, text in source.metadata.items()
               if name.lower() not in OF_THE_FILE and SIZE_TAG not in text}
       left_out += ['chapters'] if source.chapters() else []

@@ -11,8 +11,8 @@ import tqdm
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
-from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.io import animation, images, video_reader
+from i2vjax.data.sources import clip_splitting, folders, listing, streams
 
 ADVICE = 'Or leave such frames out: --on_damage=skip'
 
@@ -42,12 +42,14 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
 
   as_drawn: of radiometric JPEG the 8-bit picture that it shows, not the temperatures.
   """
-  if pathlib.Path(input).is_file() and images.is_image(input) and not deinterlace:
-    return [_from_pages(input)]
-  pictures, video_files = folders.find_files(input)
+  is_file = pathlib.Path(input).is_file()
+  if is_file and (images.is_image(input) or animation.is_animation(input)) and not deinterlace:
+    return [_from_pages(input, on_damage)]
+  pictures, video_files = listing.find_files(input)
   if video_files:
-    names = folders.unique_names(video_files)
-    return [_from_video(path, names[path], on_damage, deinterlace) for path in video_files]
+    names = listing.unique_names(video_files)
+    files = streams.readable_videos(video_files, on_damage)
+    return [_from_video(path, names[path], on_damage, deinterlace) for path in files]
   if deinterlace:
     raise UserError(f'--deinterlace is for videos, and {input} holds pictures: leave it away')
   parts = folders.frames_per_file(data.frames_per_image)
@@ -56,15 +58,24 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   clips = clip_splitting.split_clips(input, pictures, data.clip_regex, data.max_gap, parts)
   source = folders.FolderFrames(input, clips, parts)
   if any(count > 1 for _, _, count in source.files):
-    return join_strips(source, show)
+    return join_strips(source, show, on_damage)
   return [_from_pictures(source, clip, on_damage, as_drawn) for clip in source.clips]
 
 
-def _from_pages(path):
+def _from_pages(path, on_damage='stop'):
   def read():
     for k, frame in enumerate(images.read_pages(path)):
+      if isinstance(frame, images.UnreadableFrame):
+        _stop_or_skip(frame, on_damage)
+        continue
       yield f'{path}, page {k}', frame, f'{k:06d}', ''
   return Recording(pathlib.Path(path).stem, path, None, read)
+
+
+def _stop_or_skip(error, on_damage):
+  if on_damage == 'stop':
+    raise images.UnreadableFrame(f'{error} {ADVICE}') from error
+  tqdm.tqdm.write(f'skipped: {error}')
 
 
 def _from_video(path, name, on_damage, deinterlace):
@@ -94,9 +105,7 @@ def _from_pictures(source, clip, on_damage, as_drawn):
         frame = (images.read_drawn(file) if as_drawn and decode
                  else source.read(clip.start + k)['frame'])
       except images.UnreadableFrame as error:
-        if on_damage == 'stop':
-          raise images.UnreadableFrame(f'{error} {ADVICE}') from error
-        tqdm.tqdm.write(f'skipped: {error}')
+        _stop_or_skip(error, on_damage)
         continue
       yield file, frame, stems[k] if unique else f'{k:06d}', '' if decode else file
   return Recording(clip.name, clip.name, clip.length, read)
@@ -105,19 +114,25 @@ def _from_pictures(source, clip, on_damage, as_drawn):
 # ---- strips
 
 
-def join_strips(source: folders.FolderFrames, show: bool = True) -> list[Recording]:
+def join_strips(source: folders.FolderFrames, show: bool = True,
+                on_damage: str = 'stop') -> list[Recording]:
   """Strips as recordings; strips that share frames, bit for bit, become one longer recording.
 
   Recycle-GAN's tools write a strip for every frame, so that each frame is in three of them.
   """
-  chains, chain, previous = [], [], None
-  first = source.read(0)['frame'].shape
+  chains, chain, previous, first, first_file = [], [], None, None, ''
   for name, start, length in tqdm.tqdm(source.clips, 'comparing', unit='strip',
                                        disable=None if show else True):
-    frames = [source.read(start + k)['frame'] for k in range(length)]
+    try:
+      frames = [source.read(start + k)['frame'] for k in range(length)]
+    except images.UnreadableFrame as error:
+      _stop_or_skip(error, on_damage)
+      continue
+    if first is None:
+      first, first_file = frames[0].shape, source.files[start][0]
     if frames[0].shape[:2] != first[:2]:
       raise UserError(f'{source.files[start][0]}: {length} frames of {_size(frames[0].shape)} '
-                       f'pixels, but {source.files[0][0]} has {_size(first)}. Strips of one '
+                       f'pixels, but {first_file} has {_size(first)}. Strips of one '
                        f'folder must have one size.')
     folder = str(pathlib.PurePosixPath(name).parent) if '/' in name else ''
     overlap = _overlap(previous, frames) if chain and chain[0][1] == folder else 0
@@ -126,6 +141,8 @@ def join_strips(source: folders.FolderFrames, show: bool = True) -> list[Recordi
       chain = []
     chain.append((name, folder, range(start + overlap, start + length)))
     previous = frames
+  if not chain:
+    raise UserError(f'{source.place}: no file there can be read')
   chains.append(chain)
   chains_in = collections.Counter(chain[0][1] for chain in chains)   # each folder
   return [_from_chain(source, chain, chains_in[chain[0][1]] == 1) for chain in chains]

@@ -13,10 +13,12 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
 from i2vjax.data.prepare.ingest import Recording
+from i2vjax.data.sources import clip_splitting
 from i2vjax.data.sources.records import DATA_DIR
 from i2vjax.data.transforms import resize
 
@@ -67,6 +69,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
+  data = clip_splitting.of_domain(data, domain)
   recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace, as_drawn)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
@@ -74,6 +77,15 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   targets = {split: target_folder(output, split, domain, has_test)
              for split in ('train', 'test') if recordings_of[split]}
   _check_targets(input, output, targets.values(), overwrite)
+  try:
+    return _write_all(recordings, recordings_of, targets, output, size, show)
+  except OSError as error:
+    if not files.disk_full(error):
+      raise
+    raise files.disk_full_error(output, 'nothing of it is left') from error
+
+
+def _write_all(recordings, recordings_of, targets, output, size, show):
   written = {}
   parent = output.parent if output in targets.values() else output
   with output_paths.scratch(parent) as part, _progress_bar(recordings, show) as bar:
@@ -174,6 +186,8 @@ def write_recording(recording: Recording, folder: pathlib.Path, size: tuple[int,
       images.write_image(folder / f'{name}.png', frame)
     count += 1
     bar.update()
+  if not count:
+    raise UserError(f'clip {recording.name}: none of its frames can be read')
   return count
 
 

@@ -7,7 +7,7 @@ import re
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import clip_splitting
+from i2vjax.data.sources import frame_numbers
 
 Names = list[str] | range   # of the frames of a clip; a range where they have only places
 
@@ -20,8 +20,12 @@ def mismatch(a: FrameSource, b: FrameSource | None) -> str | None:
   Two clips must have the same number of frames and, in order,
 
     the same file names without ending (I00000 and I00000), or
-    the same number: the last in a name that is not the same in all names of the clip
-    (FLIR_00001_RGB and FLIR_00001_thermal; 0012_8bit and real_12), or simply the last.
+    the same number: that which counts the frames of the clip (`frame_numbers.read_names`;
+    FLIR_00001_RGB and FLIR_00001_thermal, 0012_8bit and real_12), or the last, where each is there
+    once. Of a clip of one frame it is the last of those with the most digits.
+
+  A number is a weaker key than a name: where a name is in both sources, on frames that the numbers
+  would not pair, nothing is paired.
 
   Numbers are compared as they are: 0, 1, 2 does not match 1, 2, 3. Frames of videos and of scenes
   have no names. They are matched by their place in the clip, and so are pictures against them, if
@@ -40,7 +44,7 @@ def mismatch(a: FrameSource, b: FrameSource | None) -> str | None:
     reason = _frame_mismatch(a, clip_a, b, clip_b)
     if reason:
       return reason
-  return None
+  return _contradiction(a, b)
 
 
 def check_frames(a: FrameSource, b: FrameSource | None) -> None:
@@ -108,14 +112,39 @@ def _frame_mismatch(a: FrameSource, clip_a: Clip, b: FrameSource, clip_b: Clip):
           f'have no partner. Frames are matched by name or number: rename or remove what has none')
 
 
+def _contradiction(a, b):
+  """Why names say that frames paired by clip and number are others, or None.
+
+  Names that come once in each source are compared: those of sub-folders may come in each of them.
+  """
+  names_a, names_b = frame_names(a, 0, len(a)), frame_names(b, 0, len(b))
+  if isinstance(names_a, range) or isinstance(names_b, range) or names_a == names_b:
+    return None
+  place_b = {name: k for k, name in enumerate(names_b)}
+  if len(place_b) < len(names_b) or len(set(names_a)) < len(names_a):
+    return None
+  wrong = [name for k, name in enumerate(names_a) if place_b.get(name, k) != k]
+  if not wrong:
+    return None
+  partner = names_b[names_a.index(wrong[0])]
+  without = [next((x for x in names if x not in set(others)), wrong[0])
+             for names, others in ((names_a, names_b), (names_b, names_a))]
+  return (f'not aligned: frame {wrong[0]} is in both {a!r} and {b!r}, but by its number it would '
+          f'be compared with {partner}. By name frame {without[0]} of the one and frame '
+          f'{without[1]} of the other have no partner: rename or remove what has none')
+
+
 def _keys(names_a: Names, names_b: Names) -> list[tuple[list, list]]:
   """The keys that may match the frames of two clips: names, then numbers; or places."""
   if isinstance(names_a, range) or isinstance(names_b, range):
     return [(_places(names_a), _places(names_b))]
   pairs = [(names_a, names_b)]
-  for numbers in (clip_splitting.frame_numbers, _last_numbers):
+  if len(names_a) == len(names_b) == 1:
+    longest = [_longest_number(names[0]) for names in (names_a, names_b)]
+    return pairs if None in longest else [*pairs, ([longest[0]], [longest[1]])]
+  for numbers in (_counters, _last_numbers):
     keys_a, keys_b = numbers(names_a), numbers(names_b)
-    if keys_a and keys_b:
+    if len(set(keys_a)) == len(names_a) and len(set(keys_b)) == len(names_b):
       pairs.append((keys_a, keys_b))
   return pairs
 
@@ -124,7 +153,7 @@ def _places(names):
   """Frame numbers counted from the first; names without numbers as they are."""
   if isinstance(names, range) or len(names) == 1:
     return list(range(len(names)))
-  numbers = clip_splitting.frame_numbers(names)
+  numbers = _counters(names)
   return [x - numbers[0] for x in numbers] or names
 
 
@@ -179,6 +208,17 @@ def last_number(name: str) -> int | None:
   """The last number in a name, or None."""
   numbers = re.findall(r'\d+', name)
   return int(numbers[-1]) if numbers else None
+
+
+def _counters(names):
+  """The number of each name that counts frames; [] where none does."""
+  return frame_numbers.read_names(names).numbers
+
+
+def _longest_number(name):
+  """The last of the numbers with the most digits, or None."""
+  numbers = re.findall(r'\d+', name)
+  return int(max(reversed(numbers), key=len)) if numbers else None
 
 
 def _last_numbers(names):

@@ -6,9 +6,11 @@ import pathlib
 import re
 
 import numpy as np
+from ml_collections import ConfigDict
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.sources import strips
+from i2vjax.data.sources import frame_numbers, strips
 
 
 def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_regex: str = '',
@@ -17,25 +19,48 @@ def split_clips(place: str | os.PathLike, groups: dict[str, list[str]], clip_reg
 
   Args:
     place: for names and messages.
-    groups: {relative folder: files in natural order}, from `folders.find_files`.
+    groups: {relative folder: files in natural order}, from `listing.find_files`.
     clip_regex: its group 1, searched in the path relative to `place`, names the clip.
-    max_gap: a clip ends where the number in the file name jumps by more, or does not grow. 0: twice
-      the usual step, in flat folders only (a sub-folder is one clip).
+    max_gap: a clip ends where the number that counts frames (`frame_numbers.read_names`) jumps by
+      more, or starts again. 0: twice the usual step, in flat folders only (a sub-folder is cut
+      only where its numbers start again).
     parts: frames side by side in a file, or a rule; strips are never split by their numbers.
 
   Returns:
     List of (name, files); name '' for a flat folder in one piece, 000, 001 ... where it was split.
   """
-  if clip_regex:
-    groups = _by_regex(place, groups, clip_regex)
+  groups = _by_regex(place, groups, clip_regex) if clip_regex else groups
   clips = []
   for name, files in groups.items():
     is_sub_folder = name != '' and not clip_regex
-    if (is_sub_folder and not max_gap) or strips.count_of(parts, files) > 1:
+    if strips.count_of(parts, files) > 1:
       clips.append((name, files))
-    else:
-      clips += _named(name, split_runs(files, max_gap))
+      continue
+    runs = split_runs(files, max_gap, gaps=bool(max_gap) or not is_sub_folder)
+    say_runs(os.path.join(str(place), name) if is_sub_folder else place, files, runs)
+    clips += _named(name, runs)
   return clips
+
+
+def of_domain(data: ConfigDict, domain: str) -> ConfigDict:
+  """A copy of config.data whose `clip_regex` is that of a domain, 'a' or 'b', where it has one."""
+  data = data.copy_and_resolve_references()
+  own = data.get(f'clip_regex_{domain}', '') if domain else ''
+  if own:
+    data.clip_regex = own
+  return data
+
+
+def say_runs(place: str | os.PathLike, files: list[str], runs: list[list[str]]) -> None:
+  """Say how a folder was cut into several clips, since names are all there is to go by."""
+  if len(runs) < 2:
+    return
+  lengths = sorted({len(run) for run in runs})
+  sizes = f'{lengths[0]}' if len(lengths) == 1 else f'{lengths[0]} to {lengths[-1]}'
+  where = frame_numbers.read_names([pathlib.Path(file).stem for file in files]).where
+  notes.say_once(f'{place}: {len(files)} frames in {len(runs)} clips of {sizes}, counted by '
+                 f'{where} in {pathlib.Path(files[0]).name} (data.clip_regex or data.max_gap '
+                 f'decides otherwise)')
 
 
 def _by_regex(place, groups, clip_regex):
@@ -58,27 +83,22 @@ def _named(name, runs):
   return [(f'{name}_{k:03d}'.lstrip('_'), run) for k, run in enumerate(runs)]
 
 
-def split_runs(files: list[str], max_gap: int = 0) -> list[list[str]]:
-  """Split files where the frame number jumps; names without a varying number are not split."""
-  numbers = frame_numbers([pathlib.Path(file).stem for file in files])
-  if not numbers:
-    return [files]
-  steps = np.diff(numbers)
-  growing = steps[steps > 0]
-  values, counts = np.unique(growing, return_counts=True)
-  gap = max_gap or (2 * values[np.argmax(counts)] if len(growing) else 1)
-  cuts = np.flatnonzero((steps <= 0) | (steps > gap)) + 1
-  return [files[i:j] for i, j in zip([0, *cuts], [*cuts, len(files)], strict=True)]
+def split_runs(files: list[str], max_gap: int = 0, gaps: bool = True) -> list[list[str]]:
+  """Files in the order of time, split into clips; names without a varying number are not split.
 
-
-def frame_numbers(stems: list[str]) -> list[int]:
-  """The last number in each name that is not the same in all of them; [] where there is none."""
-  numbers = [_numbers_from_the_end(stem) for stem in stems]
-  for column in zip(*numbers, strict=False):
-    if len(set(column)) > 1:
-      return list(column)
-  return []
-
-
-def _numbers_from_the_end(stem):
-  return [int(x) for x in reversed(re.findall(r'\d+', stem))]
+  Args:
+    files: in natural order. max_gap: see `split_clips`.
+    gaps: a jump of the frame number ends a clip; False: only where numbers start again.
+  """
+  reading = frame_numbers.read_names([pathlib.Path(file).stem for file in files])
+  if not reading.numbers:
+    return [[files[k] for k in clip] for clip in reading.clips]
+  numbers, runs = np.array(reading.numbers), []
+  usual = frame_numbers.usual_step(numbers, reading.clips)
+  for clip in reading.clips:
+    steps = np.diff(numbers[clip])
+    step = frame_numbers.usual_step(numbers, [clip]) if len(clip) > 3 else usual
+    too_far = steps > (max_gap or 2 * step) if gaps else np.zeros(len(steps), bool)
+    cuts = np.flatnonzero((steps <= 0) | too_far) + 1
+    runs += [[files[k] for k in part] for part in np.split(np.array(clip), cuts)]
+  return runs

@@ -4,11 +4,9 @@ A folder is flat, or has one sub-folder per clip; a file holds one frame, or a s
 by side.
 """
 
-import collections
 import glob
 import os
 import pathlib
-import re
 import threading
 import warnings
 from collections.abc import Iterator
@@ -17,9 +15,9 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import clip_splitting, locate, strips, video_cache, videos
+from i2vjax.data.sources import clip_splitting, listing, locate, strips, video_cache, videos
 
 _cache = threading.local()   # the picture read last: the frames of a strip share one file
 
@@ -32,11 +30,13 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
   place = locate.find_split(data, split, domain)
   if not place:
     return None
-  pictures, video_files, ignored = _find_files(place)
-  names = unique_names(video_files)
+  pictures, video_files, ignored = listing.list_place(place)
+  names = listing.unique_names(video_files)
   if video_files and split != 'train':
     return videos.VideoFrames(video_files, list(names.values()))
   if video_files:
+    output_paths.check_apart(place, video_cache.cache_dir(data), may_hold=True,
+                             name='data.cache_dir')
     clips = [(names[path], _unpacked(path, data)) for path in video_files]
     return FolderFrames(place, clips, ignored=ignored, named=False)
   parts = frames_per_file(data.frames_per_image, other_sizes(data, split, domain))
@@ -50,7 +50,7 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
 
 def _unpacked(path, data):
   """The picture files that a video was unpacked into, in order."""
-  pictures, _ = find_files(video_cache.unpack(path, data))
+  pictures, _ = listing.find_files(video_cache.unpack(path, data))
   return pictures['']
 
 
@@ -134,109 +134,6 @@ def frame_name(path: str, part: int = 0, parts: int = 1) -> str:
   return pathlib.Path(path).stem + suffix
 
 
-def natural_key(path: str | os.PathLike) -> tuple:
-  """Sort key with digits as numbers: 2.png before 10.png."""
-  parts = re.split(r'(\d+)', str(path))
-  return [int(x) if k % 2 else x for k, x in enumerate(parts)], str(path)
-
-
-def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str]]:
-  """All pictures below a folder or matching a glob, or else the videos there.
-
-  Returns:
-    ({folder relative to `place` ('' for itself): files in natural order}, [video files]).
-    Hidden and other files are ignored.
-
-  Raises:
-    FileNotFoundError: nothing there (with the number of files ignored).
-    UserError: a single file that is not a video, or a folder that holds two domains.
-  """
-  pictures, video_files, _ = _find_files(place)
-  return pictures, video_files
-
-
-def _find_files(place):
-  """`find_files`, and the number of files ignored."""
-  place = os.path.expanduser(str(place))
-  if os.path.isfile(place):
-    if video_reader.is_video(place):
-      return {}, [place], 0
-    advice = '. Name the folder of a picture; the prepare command unpacks a TIFF of several pages'
-    raise UserError(f'{place} is neither a folder nor a video file ({video_reader.ENDINGS})'
-                     + (advice if images.is_image(place) else ''))
-  paths, base = _list_files(place)
-  groups = collections.defaultdict(list)
-  for path in sorted(filter(images.is_image, paths), key=natural_key):
-    folder = os.path.relpath(os.path.dirname(path), base)
-    groups['' if folder == '.' else folder.replace(os.sep, '/')].append(path)
-  video_files = sorted(filter(video_reader.is_video, paths), key=natural_key)
-  if not groups and not video_files:
-    raise FileNotFoundError(_nothing(place, paths))
-  _check_one_domain(place, groups)
-  if groups:
-    count = sum(len(files) for files in groups.values())
-    return dict(groups), [], len(paths) - count
-  return {}, video_files, len(paths) - len(video_files)
-
-
-def _list_files(place):
-  """(every file below a folder or matching a glob, the folder that clips are named from)."""
-  if os.path.isdir(place):
-    return _walk(place), place
-  if not glob.has_magic(place):
-    raise FileNotFoundError(f'{place}: no such folder or file')
-  paths = set()   # a glob with ** matches folders and their files: each file once
-  for match in glob.glob(place, recursive=True):
-    paths.update(_walk(match) if os.path.isdir(match) else [match])
-  paths = sorted(paths)
-  return paths, os.path.commonpath([os.path.dirname(path) for path in paths]) if paths else ''
-
-
-def _walk(place):
-  """Every file below a folder, hidden folders left out; links are followed, but not in a circle."""
-  paths = []
-  for folder, inner, files in os.walk(place, followlinks=True):
-    inner[:] = [name for name in inner if not name.startswith('.')
-                and not _leads_back(os.path.join(folder, name))]
-    paths += [os.path.join(folder, name) for name in files]
-  return paths
-
-
-def _leads_back(path):
-  """True for a link to one of the folders above it."""
-  if not os.path.islink(path):
-    return False
-  above = os.path.abspath(path)
-  while above != os.path.dirname(above):
-    above = os.path.dirname(above)
-    if os.path.samefile(path, above):
-      return True
-  return False
-
-
-def _nothing(place, paths):
-  endings = ' '.join(images.EXTENSIONS)
-  other = f' {len(paths)} other files ignored, such as {min(paths)}.' if paths else ''
-  return f'{place}: no pictures ({endings}) and no videos found there.{other}'
-
-
-def _check_one_domain(place, groups):
-  mixed = locate.both_domains({folder.split('/')[0] for folder in groups})
-  if mixed:
-    raise UserError(f'{place} holds both {mixed[0]} and {mixed[1]}, which look like two domains: '
-                     f'name one of them, or give this folder as data.root')
-
-
-def unique_names(paths: list[str]) -> dict[str, str]:
-  """{path: stem}, with folder and ending added where two stems are alike."""
-  stems = collections.Counter(pathlib.Path(path).stem for path in paths)
-  names = {}
-  for path in paths:
-    x = pathlib.Path(path)
-    names[path] = x.stem if stems[x.stem] == 1 else f'{x.parent.name}_{x.name}'
-  return names
-
-
 def frames_per_file(text: str | int, others: dict | None = None) -> strips.Parts:
   """`data.frames_per_image` -> 1, 2, 3, or the rule of 'auto' (`strips.Auto`).
 
@@ -293,18 +190,17 @@ def first_size(place: str | os.PathLike) -> tuple[int, int] | None:
       return video_reader.frame_size(place)
     path = next(_pictures(place), None)
     return images.picture_size(path) if path else None
-  except UserError:                 # damaged: reported when it is read
+  except (UserError, OSError):      # damaged, or not to be listed: reported when it is read
     return None
 
 
 def _pictures(place: str) -> Iterator[str]:
   """The pictures below a folder or of a glob, one after the other."""
-  places = glob.iglob(place, recursive=True) if glob.has_magic(place) else [place]
-  for path in places:
+  places = listing.matches_of(place) if glob.has_magic(place) else [place]
+  for path in [place] if os.path.isdir(place) else places:
     if os.path.isdir(path):
-      for folder, inner, files in os.walk(path):
-        inner[:] = sorted(name for name in inner if not name.startswith('.'))
-        yield from (os.path.join(folder, name) for name in sorted(files) if images.is_image(name))
+      for folder, names in listing.walk(path):
+        yield from (os.path.join(folder, name) for name in names if images.is_image(name))
     elif os.path.isfile(path) and images.is_image(path):
       yield path
 

@@ -14,7 +14,7 @@ import numpy as np
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import cptv_files, images, live_writer, video_reader
-from i2vjax.data.sources import clip_splitting, folders
+from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
 
@@ -43,7 +43,8 @@ class Stream:
   at: Callable[[int], Any] | None = None
 
 
-def open_streams(place: str | os.PathLike, deinterlace: bool = False) -> list[Stream]:
+def open_streams(place: str | os.PathLike, deinterlace: bool = False,
+                 on_damage: str = 'stop') -> list[Stream]:
   """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
 
   A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
@@ -51,25 +52,49 @@ def open_streams(place: str | os.PathLike, deinterlace: bool = False) -> list[St
 
   Args:
     place: of them. deinterlace: make whole frames of the half pictures of videos.
+    on_damage: 'skip': of several videos those of which nothing can be read are left out, named.
 
   Raises:
     FileNotFoundError: nothing there. UserError: two pictures would get the same name, or pictures
     are to be deinterlaced.
   """
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if deinterlace and not video_files:
     raise UserError(f'--deinterlace is for videos, and {place} holds pictures: leave it away')
   if len(video_files) == 1:
     return [_video_stream(video_files[0], '', deinterlace)]
   if video_files:
-    names = folders.unique_names(video_files)
-    return [_video_stream(path, names[path] + '/', deinterlace) for path in video_files]
+    names = listing.unique_names(video_files)
+    files = readable_videos(video_files, on_damage)
+    return [_video_stream(path, names[path] + '/', deinterlace) for path in files]
   streams = []
   for folder, files in pictures.items():
     _unique_labels(folder, files)
-    runs = clip_splitting.split_runs(files) if folder == '' else [files]
+    runs = clip_splitting.split_runs(files, gaps=folder == '')
+    clip_splitting.say_runs(os.path.join(str(place), folder), files, runs)
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
+
+
+def readable_videos(paths: list[str], on_damage: str = 'stop') -> list[str]:
+  """The videos of a folder; on 'skip' without those of which nothing can be read, each named.
+
+  Raises:
+    UserError: none can be read.
+  """
+  if on_damage != 'skip' or len(paths) < 2:
+    return paths
+  good = []
+  for path in paths:
+    try:
+      next(video_reader.read_video(path, 'skip'))
+    except (video_reader.UnreadableVideo, OSError) as error:
+      notes.say_once(f'skipped: {error}')
+      continue
+    good.append(path)
+  if not good:
+    raise UserError(f'none of {len(paths)} videos can be read, such as {paths[0]}')
+  return good
 
 
 def _unique_labels(folder, files):

@@ -15,6 +15,7 @@ from i2vjax.data.io import images
 Parts = int | Callable[[Sequence[str]], int]   # frames in each file, or a rule: files -> frames
 COUNTS = (3, 2)      # frames that a strip can hold
 PROBES = 5           # files of a folder that are looked into
+TRIED = 20           # files that may be damaged before one shows the size
 ALIKE = 0.85         # correlation of neighboring parts from which on they show one scene
 SEAM = 3.0           # the brightness steps where parts meet, in those from column to column;
 FAR = 0.6            # and in those between columns half a part away: above, nothing goes on there
@@ -36,8 +37,8 @@ class Auto:
     self.decided: dict[tuple[int, int], int] = {}
 
   def __call__(self, files: Sequence[str]) -> int:
-    """Frames in each of `files`, judging by the size of the first; said once on the terminal."""
-    size = images.picture_size(files[0])
+    """Frames in each of `files`, judging by the first that can be read; said on the terminal."""
+    size = _first_size(files)
     if size not in self.decided:
       count, reason = self._decide(files, size)
       self.decided[size] = count
@@ -60,7 +61,7 @@ class Auto:
     reasons |= {count: 'square and alike' for count in square if count not in reasons}
     if not reasons:
       return 1, ''
-    same = [path for path in spread(files) if images.picture_size(path) == size]
+    same = [path for path in spread(files) if _size_or_none(path) == size]
     cut = [count for count in reasons if not look_whole(same, count)]
     if not cut:
       return 1, 'one wide view by its looks'
@@ -77,6 +78,19 @@ def count_of(parts: Parts, files: Sequence[str]) -> int:
   return parts(files) if callable(parts) else parts
 
 
+def _first_size(files):
+  """The size of the first file that can be read; a damaged one is reported when it is read."""
+  sizes = (_size_or_none(path) for path in files[:TRIED])
+  return next((size for size in sizes if size), None) or images.picture_size(files[0])
+
+
+def _size_or_none(path):
+  try:
+    return images.picture_size(path)
+  except images.UnreadableFrame:
+    return None
+
+
 def spread(files: Sequence[str]) -> list[str]:
   """A few files, evenly spread, the first and the last among them."""
   places = np.unique(np.linspace(0, len(files) - 1, PROBES).astype(int))
@@ -89,7 +103,12 @@ def look_whole(files: Sequence[str], count: int) -> bool:
   In one wide view the picture goes on where its equal parts meet, and they show different things.
   Of two moments the right border of one meets the left border of the other, and they are alike.
   """
-  votes = [_looks_whole(images.read_image(path), count) for path in files]
+  votes = []
+  for path in files:
+    try:
+      votes.append(_looks_whole(images.read_image(path), count))
+    except images.UnreadableFrame:     # reported when the frame is read
+      continue
   return sum(votes) > len(votes) / 2
 
 

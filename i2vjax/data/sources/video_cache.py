@@ -51,7 +51,7 @@ def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   key = hashlib.sha256(key.encode()).hexdigest()[:16]
   folder = cache_dir(data) / f'{pathlib.Path(path).stem}-{key}'
   if not folder.is_dir():
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    files.make_cache(folder.parent, 'data.cache_dir (--config.data.cache_dir=FOLDER)')
     for part in folder.parent.glob(f'{folder.name}.part-*'):
       if time.time() - part.stat().st_mtime > STALE_SECONDS:
         shutil.rmtree(part, ignore_errors=True)

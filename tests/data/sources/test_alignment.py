@@ -71,6 +71,23 @@ def test_what_has_no_partner_is_named_on_both_sides(tmp_path, left, right, messa
     alignment.check_frames(*(opened(tmp_path / x, ()) for x in ('ir', 'vis')))
 
 
+def test_names_win_over_order_and_count(tmp_path):
+  """B_0 to B_3 are the same files in both; by clip and number they would meet others."""
+  left = [f'{x}_{k}' for x in 'AB' for k in range(4)]
+  right = [f'{x}_{k}' for x in 'BC' for k in range(4)]
+  reason = apart(tmp_path, left, right)
+  assert 'frame B_0 is in both' in reason
+  assert 'compared with C_0' in reason
+  assert 'frame A_0 of the one and frame C_0 of the other have no partner' in reason
+
+
+def test_a_number_that_is_the_same_everywhere_pairs_nothing(tmp_path):
+  reason = apart(tmp_path, ('1_8', '2_8'), ('3_8', '4_8'))
+  assert 'frame 1_8 of' in reason
+  clips = [[f'c{k}/aachen_0_{number:06d}_left8' for k in range(2)] for number in (19, 20)]
+  assert 'have no partner' in apart(tmp_path / 'one', *clips)
+
+
 def test_wrappers_do_not_hide_names(tmp_path):
   a, b = opened(tmp_path / 'a', ('1', '2')), opened(tmp_path / 'b', ('2', '3'))
   for wrapped in (source.Wrapper(b), tasks.Derived(source.Wrapper(b), tasks.half, None)):

@@ -8,7 +8,7 @@ import pytest
 from i2vjax import defaults
 from i2vjax.data import SOURCES, open_source
 from i2vjax.data.io import images
-from i2vjax.data.sources import clip_splitting, folders, locate
+from i2vjax.data.sources import frame_numbers, listing, locate
 
 SHAPE = (8, 12, 1)
 
@@ -60,7 +60,7 @@ def test_a_clip_ends_where_the_number_starts_again(tmp_path):
 
 def test_the_frame_number_is_the_last_that_varies():
   stems = ['city_03_0001_left8bit', 'city_03_0002_left8bit']
-  assert clip_splitting.frame_numbers(stems) == [1, 2]
+  assert frame_numbers.read_names(stems).numbers == [1, 2]
 
 
 def test_clip_regex_names_the_clips(tmp_path):
@@ -136,7 +136,7 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path):
   (tmp_path / 'in/a/up').symlink_to(tmp_path / 'in')
   (tmp_path / 'in/b').symlink_to(tmp_path / 'other')
   (tmp_path / 'in/broken').symlink_to('nowhere')
-  frames = folders.find_files(tmp_path / 'in')[0]
+  frames = listing.find_files(tmp_path / 'in')[0]
   assert {name: len(files) for name, files in frames.items()} == {'a': 2, 'b': 1}
 
 
@@ -164,7 +164,7 @@ def test_a_source_is_pickled_with_a_stable_repr(tmp_path):
 
 def test_an_empty_folder_counts_what_it_ignored(tmp_path):
   (tmp_path / 'notes.txt').write_text('x')
-  with pytest.raises(FileNotFoundError, match=r'no pictures .* 1 other files ignored.*notes.txt'):
+  with pytest.raises(FileNotFoundError, match=r'no pictures .*1 file of other kinds.*notes.txt'):
     source(tmp_path)
 
 
@@ -269,5 +269,5 @@ def test_every_source_opens_splits():
 
 
 def test_equal_stems_get_names_apart():
-  names = folders.unique_names(['x/a.mp4', 'y/a.mp4', 'y/b.mp4'])
+  names = listing.unique_names(['x/a.mp4', 'y/a.mp4', 'y/b.mp4'])
   assert names == {'x/a.mp4': 'x_a.mp4', 'y/a.mp4': 'y_a.mp4', 'y/b.mp4': 'b'}

@@ -9,7 +9,7 @@ import ml_collections
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import records
-from i2vjax.data.sources import clip_splitting, folders, locate, strips
+from i2vjax.data.sources import clip_splitting, folders, listing, locate, strips
 
 DEPTH = 3        # levels of folders below the manual folder that are searched
 MAX_LISTED = 12  # names in a message
@@ -68,7 +68,7 @@ def find_all(manual: str | pathlib.Path, names: Iterable[str],
 def _children(folder, folders_only=False):
   with os.scandir(folder) as entries:
     return sorted((pathlib.Path(x.path) for x in entries if not x.name.startswith('.')
-                   and (x.is_dir() or not folders_only)), key=folders.natural_key)
+                   and (x.is_dir() or not folders_only)), key=listing.natural_key)
 
 
 def domain_splits(root: str | pathlib.Path, prefix: str = '') -> dict[str, records.Split]:
@@ -123,7 +123,7 @@ def folder_split(place: str | pathlib.Path, prefix: str = '',
       `strips.Auto`.
   """
   parts = strips.Auto() if parts is None else parts
-  pictures, video_files = folders.find_files(place)
+  pictures, video_files = listing.find_files(place)
   if video_files:
     raise UserError(f'{place} holds videos, and records are made of pictures. Unpack them first: '
                      f'python -m i2vjax.main prepare --input {place} --output FOLDER')

@@ -8,7 +8,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import classes
 from i2vjax.data.io import images
 from i2vjax.data.prepare.published import places, records
-from i2vjax.data.sources import folders
+from i2vjax.data.sources import listing
 
 SNIPPET = 30   # frames of a Cityscapes snippet
 VIDEO_SPLITS = {'train': ('train',), 'validation': ('val', 'validation'), 'test': ('test',)}
@@ -27,7 +27,7 @@ def consecutive_runs(files: list, numbers: list[int], block: int = 0) -> list[li
 def pictures_in(folder: pathlib.Path) -> list[str]:
   """The picture files of a folder in natural order."""
   files = [str(x) for x in folder.iterdir() if images.is_image(x)]
-  return sorted(files, key=folders.natural_key)
+  return sorted(files, key=listing.natural_key)
 
 
 class Viper(records.FrameBuilder):

@@ -1,0 +1,251 @@
+"""Which number in names of files counts frames, by its steps.
+
+FLIR_video_00012_8bit, video-BzZspxAwe-frame-000123-SSCRtAHcF, 20240501_123000: the number that
+counts frames is neither always the last nor the first. Every number (also a decimal, and a time of
+several numbers) is tried, alone and with the other parts of a name telling clips apart, and the
+reading that leaves the fewest jumps is taken. Ours.
+"""
+
+import collections
+import dataclasses
+import datetime
+import functools
+import itertools
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+MOST_PARTS = 6           # parts of a name that are tried as what tells clips apart
+LONGEST = 18             # digits of a number; longer ones are no counts, and no 64 bits
+# Words before a number that says which clip, and before one that counts frames.
+TELLING = ('clip', 'cam', 'camera', 'seq', 'sequence', 'scene', 'video', 'vid', 'shot', 'take',
+           'set', 'part')
+COUNTING = ('frame', 'frm', 'img', 'image', 'f')
+DAY = r'(?P<y>(?:19|20)\d\d)[-_.]?(?P<m>[01]\d)[-_.]?(?P<d>[0-3]\d)'
+CLOCK = r'(?P<H>[0-2]\d)(?P<s>[-_.:h]?)(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)'
+FRACTION = r'(?:[-_.,](?P<f>\d{3}|\d{6}))?'
+TIMES = tuple(re.compile(rf'(?<!\d){text}(?!\d)') for text in (
+    DAY + r'[-_ .T]*' + CLOCK + FRACTION,
+    r'(?P<H>[0-2]\d)(?P<s>[-_.:])(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)' + FRACTION))
+DECIMAL = re.compile(r'(?<![\d.])(\d+)\.(\d+)(?![\d.])')
+
+
+@dataclasses.dataclass(frozen=True)
+class Reading:
+  """How the names of some files are read.
+
+  Attributes:
+    clips: for each clip the places of its files among the names, in the order of time.
+    numbers: for each name the number that counts frames; [] where no number does.
+    where: the part of the first name that it is, for messages.
+  """
+
+  clips: list[list[int]]
+  numbers: list[int]
+  where: str = ''
+
+
+def read_names(names: Sequence[str]) -> Reading:
+  """The reading of names, in their natural order, that leaves the fewest jumps.
+
+  Clips are told apart by other parts of a name only where the numbers ask for it (they start
+  again), or by words that change once for all.
+  """
+  return _read_names(tuple(names))
+
+
+@functools.lru_cache(maxsize=4)     # a source is opened several times
+def _read_names(names):
+  clips, numbers, where = [], [None] * len(names), ''
+  for group in _of_one_form(names):
+    reading = _read([names[k] for k in group])
+    clips += [[group[k] for k in clip] for clip in reading.clips]
+    where = where or reading.where
+    for k, number in zip(group, reading.numbers, strict=False):
+      numbers[k] = number
+  clips.sort(key=min)
+  return Reading(clips, [] if None in numbers else numbers, where)
+
+
+def _of_one_form(names):
+  """Places of names with as many fields, in the order of their first."""
+  groups = collections.defaultdict(list)
+  for k, name in enumerate(names):
+    groups[len(_fields(name))].append(k)
+  return list(groups.values())
+
+
+def _fields(name):
+  return re.split(r'[\W_]+', name)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Candidate:
+  """A number tried as the one that counts frames, with parts of the names that tell clips apart.
+
+  Attributes:
+    counter: int64 [N]. order: places of the names, clip by clip. cuts: where clips begin in it.
+    links: neighbors of a clip without a jump between them. steady: those a usual step apart.
+    parts: how many parts tell clips apart. hint: -1 after a word such as clip, 1 after frame, else
+    0. place: of the number in the name. text: of the number in the first name.
+  """
+
+  counter: np.ndarray
+  order: np.ndarray
+  cuts: np.ndarray
+  links: int
+  steady: int
+  parts: int
+  hint: int
+  place: int
+  text: str
+
+  @property
+  def clips(self):
+    return [list(map(int, clip)) for clip in np.split(self.order, self.cuts)]
+
+  @property
+  def regular(self):
+    """The share of neighbors that are linked."""
+    return self.links / max(1, len(self.order) - 1 - len(self.cuts))
+
+
+def _read(names):
+  numbers, words = _columns(names)
+  everything = Reading([list(range(len(names)))], [])
+  if not numbers:
+    return everything
+  found, parts = [], [*words, *(number.values for number in numbers)][-MOST_PARTS:]
+  for place, number in enumerate(numbers):
+    others = [part for part in parts if not np.array_equal(part, number.values)]
+    for count in range(len(others) + 1):
+      found += [_candidate(number, place, chosen)
+                for chosen in itertools.combinations(others, count)]
+      if found[-1].links == len(names) - 1:   # no jump at all: nothing is better
+        break
+  best = max(found, key=lambda x: (x.links, x.steady, -x.parts, x.hint, x.place))
+  if not best.links:
+    return everything
+  # Of two numbers that count in turn (30 frames of each of 100 clips) words decide, or the later.
+  swapped = [x for x in found if x.parts == best.parts and x.regular >= best.regular
+             and x.links >= len(names) / 2]
+  best = max([best, *swapped], key=lambda x: (x.hint, x.place))
+  clips = [part for clip in best.clips for part in _cut_by_words(clip, words)]
+  return Reading(sorted(clips, key=min), best.counter.tolist(), best.text)
+
+
+def _candidate(number, place, parts):
+  counter, key = number.values, np.zeros(len(number.values), np.int64)
+  for part in parts:
+    _, codes = np.unique(part, return_inverse=True)
+    _, key = np.unique(key * (codes.max() + 1) + codes, return_inverse=True)
+  order = np.lexsort((np.arange(len(counter)), counter, key))
+  inside = np.diff(key[order]) == 0
+  steps = np.diff(counter[order])[inside]
+  usual = _most_frequent(steps)
+  return _Candidate(counter, order, np.flatnonzero(~inside) + 1,
+                    int(np.sum((steps > 0) & (steps <= 2 * usual))), int(np.sum(steps == usual)),
+                    len(parts), number.hint, place, number.text)
+
+
+def _most_frequent(steps):
+  values, counts = np.unique(steps[steps > 0], return_counts=True)
+  return int(values[np.argmax(counts)]) if len(values) else 1
+
+
+def usual_step(counter: np.ndarray, clips: Sequence[Sequence[int]]) -> int:
+  """The most frequent growth from file to file; 1 where nothing grows."""
+  return _most_frequent(np.concatenate([np.diff(counter[clip]) for clip in clips]))
+
+
+def _cut_by_words(clip, labels):
+  """A clip cut where a label (a word of the names) changes once for all: day_2, night_3."""
+  cuts = set()
+  for codes in labels:
+    values = codes[clip]
+    places = np.flatnonzero(np.diff(values)) + 1
+    lengths = np.diff([0, *places, len(clip)])
+    if len(places) + 1 == len(set(values.tolist())) and lengths.min() > 1:
+      cuts |= set(places.tolist())
+  bounds = [0, *sorted(cuts), len(clip)]
+  return [clip[i:j] for i, j in itertools.pairwise(bounds)]
+
+
+# ---- the parts of names
+
+
+class _Number(NamedTuple):
+  """A number of all names: int64 [N], the text of the first, and what the word before says."""
+
+  values: np.ndarray
+  text: str
+  hint: int
+
+
+def _columns(names):
+  """(_Numbers, words as int64 [N]) of names with as many fields; the same everywhere is left out.
+  """
+  numbers, words, before = [], [], ''
+  for column in zip(*map(_fields, names), strict=True):
+    pieces = [re.findall(r'[0-9]+|[^0-9]+', field) for field in column]
+    forms = {tuple(piece[0].isdecimal() for piece in row) for row in pieces}
+    if len(forms) > 1:                 # letters and digits in any order: one word
+      _add_word(words, column)
+      continue
+    for piece in zip(*pieces, strict=True):
+      if piece[0].isdecimal() and max(map(len, piece)) <= LONGEST:
+        _add_number(numbers, [int(x) for x in piece], piece[0], _hint(before))
+      else:
+        _add_word(words, piece)
+      before = piece[0]
+  _add_decimals(numbers, names)
+  _add_times(numbers, names)
+  return numbers, words
+
+
+def _hint(word):
+  return (word.lower() in COUNTING) - (word.lower() in TELLING)
+
+
+def _add_word(words, column):
+  values, codes = np.unique(column, return_inverse=True)
+  if 1 < len(values) < len(column):     # a word of every file by itself tells nothing apart
+    words.append(codes.astype(np.int64))
+
+
+def _add_number(numbers, values, text, hint=0):
+  if len(set(values)) > 1:
+    numbers.append(_Number(np.array(values, np.int64), text, hint))
+
+
+def _add_decimals(numbers, names):
+  """The numbers with one point in them, as whole numbers of their smallest digit."""
+  rows = [DECIMAL.findall(name) for name in names]
+  for column in zip(*rows, strict=False) if len({len(row) for row in rows}) == 1 else ():
+    digits = max(len(fraction) for _, fraction in column)
+    values = [int(whole + fraction.ljust(digits, '0')) for whole, fraction in column]
+    if max(len(str(x)) for x in values) <= LONGEST:
+      _add_number(numbers, values, '.'.join(column[0]))
+
+
+def _add_times(numbers, names):
+  """Times in microseconds, where each name has one of the same form."""
+  for form in TIMES:
+    matches = [form.search(name) for name in names]
+    if None in matches:
+      continue
+    try:
+      values = [_microseconds(match.groupdict()) for match in matches]
+    except ValueError:                  # no such day
+      continue
+    _add_number(numbers, values, matches[0].group())
+    return
+
+
+def _microseconds(parts):
+  fraction = int((parts['f'] or '0').ljust(6, '0'))
+  date = [int(parts.get(x) or first) for x, first in (('y', 1970), ('m', 1), ('d', 1))]
+  moment = datetime.datetime(*date, int(parts['H']), int(parts['M']), int(parts['S']), fraction)
+  return (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)

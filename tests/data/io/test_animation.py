@@ -1,0 +1,77 @@
+"""Files of several pictures are never taken for their first."""
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image
+
+from i2vjax import defaults
+from i2vjax.data.io import animation, images, tiff
+from i2vjax.data.prepare import prepare
+
+LEVELS = (0, 90, 200)
+
+
+def animated(path, count=3):
+  pictures = [Image.new('RGB', (16, 12), (x, x, 0)) for x in LEVELS[:count]]
+  pictures[0].save(path, save_all=True, append_images=pictures[1:], duration=40, **(
+      {'lossless': True} if path.suffix == '.webp' else {}))
+  return path
+
+
+@pytest.mark.parametrize('ending', ['.png', '.webp', '.gif'])
+def test_animations_are_counted_refused_as_frames_and_unpacked(tmp_path, ending):
+  path = animated(tmp_path / f'x{ending}')
+  assert animation.count_frames(np.fromfile(path, np.uint8)) == 3
+  if ending != '.gif':      # GIF is no ending of frames
+    with pytest.raises(images.UnreadableFrame, match='animation.*Unpack them'):
+      images.read_image(path)
+  done = prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False)
+  assert list(done.values()) == [(1, 3)]
+  frames = [images.read_image(x) for x in sorted((tmp_path / 'out').iterdir())]
+  assert [int(x[0, 0, 0]) for x in frames] == pytest.approx(LEVELS, abs=2)
+
+
+def test_a_picture_that_stands_still_is_a_frame(tmp_path):
+  for ending in ('.png', '.webp', '.gif'):
+    path = animated(tmp_path / f'x{ending}', 1)
+    assert animation.count_frames(np.fromfile(path, np.uint8)) == 1
+  assert images.read_image(tmp_path / 'x.png').shape == (12, 16, 3)
+
+
+def test_a_folder_of_gif_says_how_to_unpack_them(tmp_path):
+  animated(tmp_path / 'x.gif')
+  for place in (tmp_path, tmp_path / 'x.gif'):
+    with pytest.raises((FileNotFoundError, ValueError), match=r'prepare --input \S*x.gif'):
+      prepare.footage(str(place) if place == tmp_path else f'{place}*', str(tmp_path / 'o'),
+                      defaults.data(), show=False)
+
+
+def test_pages_of_a_big_tiff_are_counted(tmp_path):
+  pages = [np.full((8, 9), 1000 * k, np.uint16) for k in range(3)]
+  pictures = [Image.fromarray(x) for x in pages]
+  path = tmp_path / 'big.tif'
+  pictures[0].save(path, save_all=True, append_images=pictures[1:], big_tiff=True)
+  data = np.fromfile(path, np.uint8)
+  assert data[2] == 43           # BigTIFF
+  assert tiff.count_pages(data) == 3
+  with pytest.raises(images.UnreadableFrame, match='3 pages'):
+    images.read_image(path)
+  read = list(images.read_pages(path))
+  assert [int(x[0, 0, 0]) for x in read] == [0, 1000, 2000]
+
+
+def test_a_damaged_page_is_skipped_or_stops(tmp_path):
+  path = tmp_path / 'x.tif'
+  cv2.imwritemulti(str(path), [np.full((64, 64), 1000 * k, np.uint16) for k in range(3)],
+                   [cv2.IMWRITE_TIFF_COMPRESSION, 1])
+  found = iter([np.zeros((4, 4, 1), np.uint8), images.UnreadableFrame('page 1'),
+                np.ones((4, 4, 1), np.uint8)])
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(images, 'read_pages', lambda path: found)
+    done = prepare.footage(str(path), str(tmp_path / 'o'), defaults.data(), on_damage='skip',
+                           show=False)
+    assert list(done.values()) == [(1, 2)]
+    patch.setattr(images, 'read_pages', lambda path: iter([images.UnreadableFrame('page 0')]))
+    with pytest.raises(images.UnreadableFrame, match='page 0.*on_damage=skip'):
+      prepare.footage(str(path), str(tmp_path / 'p'), defaults.data(), show=False)

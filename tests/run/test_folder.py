@@ -1,0 +1,39 @@
+"""Run folders that several hosts share."""
+
+import pytest
+
+from i2vjax.core import parallel
+from i2vjax.core.errors import UserError
+from i2vjax.run import folder
+
+
+@pytest.fixture
+def two_hosts(monkeypatch):
+  """Pretends to be one of two hosts, which sees the folder or not; returns what it was asked."""
+  def pretend(main, others_miss=False):
+    asked = []
+    monkeypatch.setattr(parallel, 'process', lambda: (0 if main else 1, 2))
+    monkeypatch.setattr(parallel, 'is_main', lambda: main)
+    monkeypatch.setattr(parallel, 'barrier', lambda name: None)
+    monkeypatch.setattr(parallel, 'any_process',
+                        lambda flag: asked.append(flag) or flag or others_miss)
+    return asked
+  return pretend
+
+
+def test_a_folder_that_all_hosts_see_is_taken_and_left_clean(two_hosts, tmp_path):
+  asked = two_hosts(main=True)
+  folder.check_shared(tmp_path)
+  assert asked == [False] and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize('main', [True, False])
+def test_a_folder_that_one_host_does_not_see_is_refused_on_all(two_hosts, tmp_path, main):
+  asked = two_hosts(main, others_miss=main)
+  with pytest.raises(UserError, match='not the same folder on all hosts'):
+    folder.check_shared(tmp_path, patience=0)
+  assert asked == [not main] and not list(tmp_path.iterdir())
+
+
+def test_one_process_writes_nothing(tmp_path):
+  folder.check_shared(tmp_path / 'not there')
