@@ -25,6 +25,7 @@ def get_config():
   config.perceptual = 'none'         # 'vgg' | 'none' | 'random': features of a frozen VGG
   config.pretrained_dir = placeholder(str)   # default: $I2VJAX_PRETRAINED or the user's cache
   config.compute = 'float32'         # 'bfloat16': activations only; losses and weights stay float32
+  config.precision = 'default'       # 'high' | 'highest': of products on GPUs and TPUs (PRECISIONS)
   config.remat = False               # recompute activations in the backward pass: less memory
 
   config.data = data()
@@ -208,10 +209,14 @@ class Field:
   table: str = ''
   segmenter: bool = False
   at_least: int | None = None
-  choices: Mapping[int, str] = dataclasses.field(default_factory=dict)
+  choices: Mapping[int | str, str] = dataclasses.field(default_factory=dict)
 
 
-CHANNELS = {1: 'gray', 3: 'color'}
+CHANNELS: dict[int | str, str] = {1: 'gray', 3: 'color'}
+PRECISIONS: dict[int | str, str] = {
+    'default': 'as fast as the device can: 10 bits of fraction on GPUs, 7 on TPUs',
+    'high': '10 bits on GPUs, about 16 on TPUs',
+    'highest': 'float32 everywhere'}
 # A name that ends in a dot stands for all fields of that block which are not listed themselves.
 # Blocks that are not listed at all belong to methods (`gen.`, `co.`, `motion.`, ...): `OF_METHOD`.
 OF_METHOD = Field('state', network=True)
@@ -223,6 +228,7 @@ FIELDS = {
     'perceptual': Field('state', table='note'),
     'pretrained_dir': Field('speed'),
     'compute': Field('state', table='note'),
+    'precision': Field('state', table='note', choices=PRECISIONS),
     'remat': Field('speed'),
 
     'data.': Field('state', table='same'),
@@ -349,7 +355,7 @@ def lower_bound(name: str) -> int | None:
   return field(name).at_least
 
 
-def choices(name: str) -> Mapping[int, str]:
+def choices(name: str) -> Mapping[int | str, str]:
   """{value: its meaning} of all values of a field that can be meant; {}: any can."""
   return field(name).choices
 

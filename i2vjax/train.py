@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import logging
 import pathlib
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,7 +20,8 @@ import orbax.checkpoint as ocp
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
-from i2vjax.core import files, ops, parallel
+from i2vjax import Door
+from i2vjax.core import files, ops, parallel, precision
 from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, name_key
@@ -73,8 +75,9 @@ def compile_step(method: base.Method, model: Model) -> Callable:
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
     traced = model.replace(frozen=frozen)
-    state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
-    state, penalty = critic_remedies.penalize(method, traced, state, batch)
+    with precision.of(model.config):
+      state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
+      state, penalty = critic_remedies.penalize(method, traced, state, batch)
     return averaging.update_averages(state, model.config), terms | penalty
   return parallel.map_step(step)
 
@@ -329,7 +332,8 @@ def write_samples(setup: Setup, state: State, step: int) -> None:
   raw = batches.sample_windows(config, config.log.samples, 'train',
                                fields=base.hook(setup.method, 'batch_fields')(config))
   key = name_key(jax.random.key(config.seed), 'samples')
-  rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
+  with precision.of(config):
+    rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
   rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
   folder = setup.workdir / 'samples'
   folder.mkdir(exist_ok=True)
@@ -358,3 +362,6 @@ def score(setup: Setup, state: State, step: int) -> dict[str, float] | None:
   setup.logger.write(step, {f'eval/{name}': value for name, value in scores.items()})
   best = checkpoint.best_score(setup.config)
   return scores if best and checkpoint.full_score_name(best, scores) else None
+
+
+sys.modules[__name__].__class__ = Door   # i2vjax.train(config, workdir) is api.train

@@ -49,8 +49,8 @@ def test_lengths_speed_output_and_scores_may_change_on_resume(name):
 
 
 @pytest.mark.parametrize('name', [
-    'method', 'seed', 'variant', 'compute', 'backbone', 'weights.cycle', 'gan.pool', 'init.kind',
-    'optim.b1', 'optim.accumulate', 'train.init_from', 'data.batch', 'data.crop_size',
+    'method', 'seed', 'variant', 'compute', 'precision', 'backbone', 'weights.cycle', 'gan.pool',
+    'init.kind', 'optim.b1', 'optim.accumulate', 'train.init_from', 'data.batch', 'data.crop_size',
     'data.scenes.camera', 'gen.width', 'co.ratio', 'of_a_new_method.x'])
 def test_what_is_trained_may_not(name):
   assert not defaults.may_change_on_resume(name)
@@ -76,7 +76,8 @@ def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses(
           'data.scenes.camera', 'data.scenes.val_clips', 'eval.metrics', 'eval.fid_mode')
   noted = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
            'data.flip_time', 'data.finetune_no_crop', 'data.channels_a', 'backbone', 'perceptual',
-           'compute', 'train.decay_fraction', 'train.ema', 'train.init_from', 'eval.kid_degrees')
+           'compute', 'precision', 'train.decay_fraction', 'train.ema', 'train.init_from',
+           'eval.kid_degrees')
   neither = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir', 'eval.every',
              'data.scenes.cache_mb', 'data.scenes.size', 'eval.batch', 'eval.epochs', 'seed',
              'eval.paper_scale',

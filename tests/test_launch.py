@@ -116,9 +116,9 @@ def host(tmp_path):
   subprocess.run(['tar', '-czf', home / 'i2vjax.tar.gz', '-C', checkout.parent, '.'], check=True)
 
   def start(line):
-    command = shlex.split(line)[-1]
-    return subprocess.Popen(['bash', '-c', command], cwd=home, env={**os.environ, 'HOME': str(home)},
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(['bash', '-c', shlex.split(line)[-1]], cwd=home,
+                            env={**os.environ, 'HOME': str(home)}, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
   return home, start
 
 

@@ -148,7 +148,7 @@ def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: st
   """A camera or network stream, until it ends or somebody stops it."""
   from i2vjax import live, translate
   run = load_translator(flag, config)
-  translate.check_fuse(run, flag.fuse)
+  translate.check_options(run, flag.fuse, flag.chunk)
   summary = live.translate(
       run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
       overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,

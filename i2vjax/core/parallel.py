@@ -121,8 +121,8 @@ def slurm_devices() -> list[int] | None:
   if visible < tasks or visible * tasks <= node:   # bound to this task, or its only one
     return list(range(visible))
   if visible % tasks:
-    raise UserError(f'{visible} GPUs of a node cannot be shared by its {tasks} Slurm tasks: ask for '
-                    '--ntasks-per-node=1, or one task for each GPU')
+    raise UserError(f'{visible} GPUs of a node cannot be shared by its {tasks} Slurm tasks: ask '
+                    'for --ntasks-per-node=1, or one task for each GPU')
   share, place = visible // tasks, int(environ['SLURM_LOCALID'])
   return list(range(place * share, (place + 1) * share))
 

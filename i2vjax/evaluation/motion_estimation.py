@@ -8,7 +8,7 @@ import ml_collections
 import numpy as np
 
 from i2vjax import pretrained
-from i2vjax.core import files
+from i2vjax.core import files, precision
 from i2vjax.core.model import Model
 from i2vjax.flow import estimate
 from i2vjax.metrics import warping
@@ -46,6 +46,7 @@ def motion_estimator(config: ml_collections.ConfigDict, name: str) -> Callable:
   batch = config.eval.batch
 
   @jax.jit
+  @precision.exact
   def flow_and_visibility(params, now, after):
     now, after = estimate.stretch_contrast(settings, 'a', now, after)
     estimator = model.replace(frozen=params)

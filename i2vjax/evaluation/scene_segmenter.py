@@ -22,7 +22,7 @@ from ml_collections import ConfigDict
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.core import class_names, files, ops
+from i2vjax.core import class_names, files, ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
 from i2vjax.data.transforms import resize, tasks
@@ -295,6 +295,7 @@ def _padded(frames, factor):
 
 
 @jax.jit
+@precision.exact
 def _classify(params, frames):
   """[B, H, W, C] uint8 -> [B, H, W] uint8."""
   net, (height, width) = like(params), frames.shape[1:3]
@@ -303,6 +304,7 @@ def _classify(params, frames):
 
 
 @jax.jit
+@precision.exact
 def _pool_features(params, frames):
   """[B, H, W, C] uint8 -> [B, D]."""
   net = like(params)

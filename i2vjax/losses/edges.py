@@ -69,7 +69,8 @@ def contours(x: jax.Array) -> jax.Array:
   reach = len(ring) // 2
   padded = jnp.pad(size, ((0, 0), (reach, reach), (reach, reach), (0, 0)), mode='edge')
   around = jax.lax.conv_general_dilated(padded, ring[..., None, None], (1, 1), 'VALID',
-                                        dimension_numbers=('NHWC', 'HWIO', 'NHWC'))
+                                        dimension_numbers=('NHWC', 'HWIO', 'NHWC'),
+                                        precision=jax.lax.Precision.HIGHEST)
   outline = jax.nn.relu(size - around)
   ridge = (outline * local_maxima(outline, down, right))[..., 0]
   top = jnp.quantile(ridge.reshape(len(ridge), -1), TOP, axis=1)[:, None, None]

@@ -3,6 +3,8 @@
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import precision
+
 FAR = -1e9      # replaces a similarity that does not count
 TINY = 1e-6     # under the root: the derivative at a zero vector stays small
 
@@ -13,6 +15,7 @@ def unit(x: jax.Array) -> jax.Array:
   return x * jax.lax.rsqrt(jnp.sum(jnp.square(x), axis=-1, keepdims=True) + TINY)
 
 
+@precision.exact
 def centroids(x: jax.Array, mask: jax.Array, key: jax.Array, clusters: int,
               rounds: int = 20) -> jax.Array:
   """Centers of `clusters` groups of the rows that a mask selects.
@@ -48,6 +51,7 @@ def centroids(x: jax.Array, mask: jax.Array, key: jax.Array, clusters: int,
   return jax.lax.scan(update, start, length=rounds)[0]
 
 
+@precision.exact
 def coverage(center: jax.Array, x: jax.Array, mask: jax.Array) -> tuple[jax.Array, jax.Array]:
   """How close rows are to their nearest centers, and centers to their nearest rows.
 

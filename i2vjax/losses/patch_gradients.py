@@ -90,7 +90,8 @@ def patch_products(logit_fn: Callable, params: Any, x: jax.Array, direction: jax
     (products [K], squares [K]).
   """
   def logit(p, i):
-    return jnp.vdot(direction[i], channels(logit_fn(p, x))[i])
+    return jnp.vdot(direction[i], channels(logit_fn(p, x))[i],
+                    precision=jax.lax.Precision.HIGHEST)
 
   patch_gradients = jax.vmap(jax.grad(logit), in_axes=(None, 0))
 

@@ -25,7 +25,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from i2vjax.core import ops
+from i2vjax.core import ops, precision
 from i2vjax.core.model import Model
 from i2vjax.core.state import (
   State,
@@ -165,6 +165,7 @@ def select(config, delta):
   return patch_gradients.selected(delta, config.co.eta, config.co.select, border)
 
 
+@precision.exact
 def gradient_cosine(model, params, features, num_fake, key):
   """delta_i = cos(grad_theta l_i, mean_j grad_theta l_j) over the patches of each image.
 

@@ -9,7 +9,7 @@ they also need S_b, it reads the translation by the generator of that moment.
 import jax
 import numpy as np
 
-from i2vjax.core import ops, parallel
+from i2vjax.core import ops, parallel, precision
 from i2vjax.losses import pseudo_labels
 
 NETWORKS = ('seg_a', 'seg_b', 'gen_ab')
@@ -48,7 +48,8 @@ def table(model, params, windows, mined):
   @jax.jit
   def rare_classes(params, clips):
     def probabilities(name, images):
-      return jax.nn.softmax(model.apply(params, name, images))
+      with precision.of(config):
+        return jax.nn.softmax(model.apply(params, name, images))
     frames = ops.fold(clips)
     labels = mined(config, 'frozen', frames, probabilities('seg_a', frames),
                    lambda: probabilities('seg_b', model.apply(params, 'gen_ab', frames)))

@@ -199,7 +199,8 @@ def critic_loss(model, params, name, real, fakes):
   num_real = sum(map(len, real))   # 3 B; 4 B fakes behind them
   on_real = adversarial.patch_losses(scores[:num_real], True, gan.mode).reshape(3, -1).mean(1)
   on_fake = adversarial.patch_losses(scores[num_real:], False, gan.mode)
-  return gan.d_scale * (on_real @ jnp.array([1.0, 1.0, 2.0]) + 4 * jnp.mean(on_fake))
+  of_real = jnp.dot(on_real, jnp.array([1.0, 1.0, 2.0]), precision=jax.lax.Precision.HIGHEST)
+  return gan.d_scale * (of_real + 4 * jnp.mean(on_fake))
 
 
 # ---- Use

@@ -24,7 +24,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax import metrics
-from i2vjax.core import files, ops
+from i2vjax.core import files, ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.networks.inception import SIDE
 
@@ -68,9 +68,9 @@ def _bilinear(frames, mode):
   if mode == 'pytorch_fid':
     return ops.resize(frames, SIDE) / 127.5 - 1
   rows, cols = (_corner_matrix(size) for size in frames.shape[1:3])
-  precision = jax.lax.Precision.HIGHEST
-  x = jnp.einsum('hk,bkwc->bhwc', rows, frames, precision=precision)
-  return (jnp.einsum('wk,bhkc->bhwc', cols, x, precision=precision) - 128) / 128
+  exact = jax.lax.Precision.HIGHEST
+  x = jnp.einsum('hk,bkwc->bhwc', rows, frames, precision=exact)
+  return (jnp.einsum('wk,bhkc->bhwc', cols, x, precision=exact) - 128) / 128
 
 
 @functools.lru_cache(maxsize=16)
@@ -95,9 +95,9 @@ def _bicubic(frames):
 
 
 @functools.partial(jax.jit, static_argnames='module')
+@precision.exact
 def _forward(module, params, frames):
-  with jax.default_matmul_precision('highest'):   # graphics cards would round to 10 bits
-    return module.apply({'params': params}, frames)
+  return module.apply({'params': params}, frames)
 
 
 def program(module: nn.Module, params: dict, mode: str = 'pytorch_fid',

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from i2vjax import metrics
-from i2vjax.core import ops
+from i2vjax.core import ops, precision
 from i2vjax.core.errors import UserError
 
 SHIFT, SCALE = (-0.030, -0.088, -0.188), (0.458, 0.448, 0.450)   # ImageNet's, for [-1, 1]
@@ -19,6 +19,7 @@ SMALLEST = 64   # pixels: AlexNet's last maps are 3x3 there (ours)
 TINY = 1e-10
 
 
+@precision.exact
 def distance(nets: dict, params: dict, frames: jax.Array, targets: jax.Array) -> jax.Array:
   """LPIPS of each pair of frames.
 
@@ -39,8 +40,7 @@ def distance(nets: dict, params: dict, frames: jax.Array, targets: jax.Array) ->
   metrics.same_shape(frames, targets, least=SMALLEST)
   both = ops.match_channels(jnp.concatenate([frames, targets]), 3).astype(jnp.float32)
   both = (both - np.asarray(SHIFT, np.float32)) / np.asarray(SCALE, np.float32)
-  with jax.default_matmul_precision('highest'):
-    features = nets['backbone'].apply({'params': params['backbone']}, both)
+  features = nets['backbone'].apply({'params': params['backbone']}, both)
   squares = [jnp.square(jnp.subtract(*jnp.split(directions(x), 2))) for x in features.values()]
   maps = nets['heads'].apply({'params': params['heads']}, *squares)
   return sum(jnp.mean(x, axis=(1, 2)) for x in maps)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from i2vjax.networks import layers
 from i2vjax.networks.combogan import prelu
-from i2vjax.networks.conv import DIMENSIONS, conv, transposed
+from i2vjax.networks.conv import conv, dilated, transposed
 
 DILATIONS = (6, 12, 18)
 BLOCKS = 4
@@ -54,9 +54,7 @@ class Layer(nn.Module):
     if self.up:
       x = transposed(x, kernel, self.impl)
     elif self.dilation > 1:
-      d = self.dilation
-      x = jax.lax.conv_general_dilated(x, kernel, (1, 1), ((d, d), (d, d)), rhs_dilation=(d, d),
-                                       dimension_numbers=DIMENSIONS)
+      x = dilated(x, kernel, self.dilation)
     else:
       x = conv(x, kernel, self.stride, self.pad, k // 2, self.impl)
     x = layers.instance_norm(x) if self.norm else x

@@ -10,9 +10,15 @@ All forms take the same parameters and give the same values up to rounding:
             derivatives only.
   'auto'    'fast' on a CPU, 'plain' elsewhere, decided when the function is traced.
 
+On GPUs XLA knows the weight gradient of a convolution as such only where that has neither zeros
+between its inputs nor a stride of its own. Those of transposed and of dilated convolutions have,
+and would run as convolutions whose window is the whole map, tens of times slower; so they are
+written out here (`_transposed_bwd`, `dilated`), with first reverse-mode derivatives only.
+
 Padding is always explicit: 'SAME' pads a strided convolution on the other side than PyTorch does.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -87,10 +93,68 @@ def transposed(x, kernel, impl='auto'):
   """
   if settled(impl) == 'fast':
     return conv_fast.transposed(x, kernel)
+  return (_transposed if impl == 'auto' else _plain_transposed)(x, kernel)
+
+
+def _plain_transposed(x, kernel):
+  """Any derivative."""
   sides = (kernel.shape[0] - 2, 2)
   flipped = kernel[::-1, ::-1].swapaxes(2, 3)
   return jax.lax.conv_general_dilated(x, flipped, (1, 1), (sides, sides), lhs_dilation=(2, 2),
                                       dimension_numbers=DIMENSIONS)
+
+
+_transposed = jax.custom_vjp(_plain_transposed)
+
+
+def _transposed_fwd(x, kernel):
+  return _plain_transposed(x, kernel), (x, kernel)
+
+
+def _transposed_bwd(saved, g):
+  """Both gradients from the convolution that this one is the adjoint of."""
+  x, kernel = saved
+  dx, weight_grad = jax.vjp(lambda k: plain(pad_hw(g, 'zero', 1), k, 2), kernel)
+  return dx, *weight_grad(x)
+
+
+_transposed.defvjp(_transposed_fwd, _transposed_bwd)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def dilated(x, kernel, dilation):
+  """Convolution of stride 1 without bias whose taps are `dilation` pixels apart; keeps H and W.
+
+  Args:
+    x: [B, H, W, I].
+    kernel: [k, k, I, O], k odd.
+    dilation: at least 1.
+
+  Returns:
+    [B, H, W, O].
+  """
+  reach, apart = dilation * (kernel.shape[0] // 2), (dilation, dilation)
+  return jax.lax.conv_general_dilated(x, kernel, (1, 1), ((reach, reach), (reach, reach)),
+                                      rhs_dilation=apart, dimension_numbers=DIMENSIONS)
+
+
+def _dilated_fwd(x, kernel, dilation):
+  return dilated(x, kernel, dilation), (x, kernel)
+
+
+def _dilated_bwd(dilation, saved, g):
+  """One product of matrices for each tap of the kernel."""
+  x, kernel = saved
+  k, (_, H, W, _) = kernel.shape[0], x.shape
+  dx = dilated(g, kernel[::-1, ::-1].swapaxes(2, 3), dilation)
+  padded = pad_hw(x, 'zero', dilation * (k // 2))
+  taps = [jnp.einsum('bhwi,bhwo->io', padded[:, i:i + H, j:j + W], g,
+                     preferred_element_type=jnp.float32)
+          for i in range(0, k * dilation, dilation) for j in range(0, k * dilation, dilation)]
+  return dx, jnp.stack(taps).reshape(kernel.shape).astype(kernel.dtype)
+
+
+dilated.defvjp(_dilated_fwd, _dilated_bwd)
 
 
 class Conv(nn.Module):

@@ -76,8 +76,8 @@ def check_shared(workdir: pathlib.Path, patience: float = 30.0) -> None:
   if parallel.is_main():
     mark.unlink()
   if missing:
-    raise UserError(f'--workdir {workdir} is not the same folder on all hosts of this run: give one '
-                    'that all of them see (NFS, a Filestore share, a mounted bucket)')
+    raise UserError(f'--workdir {workdir} is not the same folder on all hosts of this run: give '
+                    'one that all of them see (NFS, a Filestore share, a mounted bucket)')
 
 
 def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
@@ -89,8 +89,8 @@ def write_config(workdir: str | pathlib.Path, config: ConfigDict) -> None:
 def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """The config of a run folder, with tuples and empty fields as `defaults` has them.
 
-  Fields of `data` and `eval`, `critic`, `optim.warmup` and `train.init_from` that are younger than
-  the run get their defaults, which stand for what its version did.
+  Fields of `data` and `eval`, `critic`, `precision`, `optim.warmup` and `train.init_from` that are
+  younger than the run get their defaults, which stand for what its version did.
 
   Raises:
     FileNotFoundError: not a run folder.
@@ -109,6 +109,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   if 'optim' in config:
     config.critic = config.get('critic', defaults.critic())
     config.optim.warmup = config.optim.get('warmup', 0)
+  if 'compute' in config:
+    config.precision = config.get('precision', 'default')
   if 'train' in config:
     config.train.init_from = config.train.get('init_from', '')
   for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 import jax
 import numpy as np
 
-from i2vjax.core import ops
+from i2vjax.core import ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal
@@ -31,8 +31,9 @@ def compile_chunk(run: Run, quantize: bool = True) -> Callable:
   """
   def translated(params, model_state, frozen, carry, raw, value_range):
     frames = ops.to_float(raw, value_range, run.config.data.channels_a)
-    carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
-                                         carry, frames)
+    with precision.of(run.config):
+      carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
+                                           carry, frames)
     return carry, ops.to_uint8(frames[0]) if quantize else frames[0]
   compiled = jax.jit(translated)
   # Once, not with every chunk.

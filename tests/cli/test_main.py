@@ -58,7 +58,7 @@ def test_stored_config_serves_the_other_commands(tmp_path):
     (['--config', DEMO, '--config.train.steps=many'], "'many'"),
     (['--config', DEMO, '--config.data.crop_size=abc'], '--config.data.crop_size=abc: write a'),
     (['--config', str(ROOT / 'README.md')], 'README.md is no config'),
-    (['--config', DEMO.replace('demo', 'tiny')], 'choose paper, demo, street, small'),
+    (['--config', CPTRANS.replace('demo', 'tiny')], 'choose paper, demo, street, small'),
     (['--config', DEMO, '--nonsense=1'], "'nonsense'"),
     (['--config', DEMO, 'stray'], "what is 'stray'"),
     (['translate', '--workdir', 'nowhere', '--input', 'x'], 'is no run folder'),
@@ -178,7 +178,7 @@ def test_sigterm_ends_a_command_as_ctrl_c_does(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize('arguments', [
-    ['--config', str(CYCLEGAN), '--workdir=gs://bucket/x'], ['prepare', '--output=gs://bucket/x']])
+    ['--config', DEMO, '--workdir=gs://bucket/x'], ['prepare', '--output=gs://bucket/x']])
 def test_an_address_in_place_of_a_folder_is_refused(arguments, capsys, tmp_path, monkeypatch):
   monkeypatch.chdir(tmp_path)
   assert main.main(['i2vjax', *arguments]) == 2

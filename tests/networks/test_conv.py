@@ -76,6 +76,68 @@ def test_transposed_fast_agrees_with_plain(k, out):
   close(fast, plain)
 
 
+def plain_dilated(x, kernel, dilation):
+  sides = ((dilation, dilation), (dilation, dilation))
+  return jax.lax.conv_general_dilated(x, kernel, (1, 1), sides, rhs_dilation=(dilation, dilation),
+                                      dimension_numbers=conv.DIMENSIONS)
+
+
+@pytest.mark.parametrize('dilation', [1, 2, 6])   # 6: most taps lie outside
+def test_dilated_agrees_with_what_xla_derives(dilation):
+  @jax.jit
+  def both(x, kernel):
+    return [value_and_grads(functools.partial(form, dilation=dilation), x, kernel)
+            for form in (plain_dilated, lambda x, k, dilation: conv.dilated(x, k, dilation))]
+  plain, ours = both(draw(0, 2, 8, 10, 5), draw(1, 3, 3, 5, 4))
+  assert plain[0].shape == (2, 8, 10, 4)
+  close(ours, plain)
+
+
+@pytest.mark.parametrize('k', [3, 4])
+def test_transposed_on_an_accelerator_agrees_with_what_xla_derives(k, monkeypatch):
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  @jax.jit
+  def both(x, kernel):
+    return [value_and_grads(functools.partial(conv.transposed, impl=impl), x, kernel)
+            for impl in ('plain', 'auto')]
+  plain, auto = both(draw(0, 2, 5, 6, 7), draw(1, k, k, 4, 7))
+  close(auto, plain)
+
+
+def map_sized_windows(function, *arguments, side):
+  """Convolutions with a window of `side` or more that XLA does not know as weight gradients.
+
+  A weight gradient has the other map as its kernel; with a stride, or zeros between the inputs, it
+  stays a convolution of that window on GPUs.
+  """
+  found = []
+
+  def walk(jaxpr):
+    for equation in jaxpr.eqns:
+      if equation.primitive.name == 'conv_general_dilated':
+        p = equation.params
+        rows = equation.invars[1].aval.shape[p['dimension_numbers'].rhs_spec[2]]
+        if rows >= side and (max(p['window_strides']) > 1 or max(p['lhs_dilation']) > 1):
+          found.append(rows)
+      for part in jax.tree.leaves(equation.params, is_leaf=lambda x: hasattr(x, 'eqns')):
+        if hasattr(part, 'eqns') or hasattr(part, 'jaxpr'):
+          walk(getattr(part, 'jaxpr', part))
+  walk(jax.make_jaxpr(function)(*arguments).jaxpr)
+  return found
+
+
+def test_no_weight_gradient_on_an_accelerator_has_a_window_as_large_as_the_map(monkeypatch):
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  def grads(function):
+    return lambda x, kernel: value_and_grads(function, x, kernel)
+  x, up, wide = draw(0, 1, 16, 16, 4), draw(1, 4, 4, 4, 4), draw(1, 3, 3, 4, 4)
+  count = functools.partial(map_sized_windows, side=15)
+  assert count(grads(functools.partial(conv.transposed, impl='plain')), x, up)   # as derived
+  assert count(grads(functools.partial(plain_dilated, dilation=6)), x, wide)
+  assert not count(grads(conv.transposed), x, up)
+  assert not count(grads(lambda x, k: conv.dilated(x, k, 6)), x, wide)
+
+
 def test_transposed_is_the_adjoint_of_the_strided_convolution():
   """<conv(x), y> = <x, transposed(y)>, the same kernel on both sides."""
   x, y, kernel = draw(0, 1, 8, 12, 5), draw(1, 1, 4, 6, 7), draw(2, 4, 4, 5, 7)

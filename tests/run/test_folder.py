@@ -5,6 +5,7 @@ import pytest
 from i2vjax.core import parallel
 from i2vjax.core.errors import UserError
 from i2vjax.run import folder
+from tests.helpers import method_tools
 
 
 @pytest.fixture
@@ -33,6 +34,16 @@ def test_a_folder_that_one_host_does_not_see_is_refused_on_all(two_hosts, tmp_pa
   with pytest.raises(UserError, match='not the same folder on all hosts'):
     folder.check_shared(tmp_path, patience=0)
   assert asked == [not main] and not list(tmp_path.iterdir())
+
+
+def test_a_run_from_before_precision_could_be_chosen_had_the_default(tmp_path):
+  config = method_tools.config_of('cut', 'demo')
+  config.precision = 'high'
+  folder.write_config(tmp_path, config)
+  assert folder.read_config(tmp_path).precision == 'high'
+  del config['precision']
+  folder.write_config(tmp_path, config)
+  assert folder.read_config(tmp_path).precision == 'default'
 
 
 def test_one_process_writes_nothing(tmp_path):

@@ -1,4 +1,4 @@
-"""What a picture file says about how it is shown: orientation, polarity, maximum.
+"""How a picture file is to be shown: orientation, polarity, maximum.
 
 The decoder leaves these to its caller, except for the orientation of TIFF.
 """

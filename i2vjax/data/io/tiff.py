@@ -1,4 +1,4 @@
-"""TIFF files: their pages (thermal cameras write whole sequences), and what white is."""
+"""TIFF files: their pages, and what white is."""
 
 import io
 from collections.abc import Iterator

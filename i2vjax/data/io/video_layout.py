@@ -1,4 +1,4 @@
-"""What a film says about how its frames are shown, followed or refused.
+"""How the frames of a film are shown, followed or refused.
 
 Turn and mirroring (phones), limited range of gray, sides without padding. Colors are converted by
 the matrix and the range that each frame states. The shape of pixels is not applied: frames are as
