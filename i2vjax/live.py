@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from i2vjax.core import files
+from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_reader, live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams
@@ -70,6 +70,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       if writer is None:
         raise UserError(f'{reader.name}: {reader.end} before a single frame came')
       writer.close()
+      for line in writer.notes:     # what it could not keep
+        notes.say_once(line)
     except BrokenPipeError as error:   # whoever looked at it has closed the window
       reader.end = str(error)
       writer.abort()
