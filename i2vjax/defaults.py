@@ -136,6 +136,8 @@ def data():
       paired=False,                  # windows of a and b show the same moments
       channels_a=3, channels_b=3,    # what the networks read; gray is repeated, color to luma
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'
+      polarity='white',              # infrared: hot is 'white' | 'black' (turned round) | 'auto'
+      unpalette='',                  # infrared in colors: a palette, a picture of it, or 'none'
       clip_regex='',                 # flat folders: group 1 names the clip
       clip_regex_a='', clip_regex_b='',   # the same for one domain; '': clip_regex
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
@@ -239,6 +241,8 @@ FIELDS = {
     'data.crop_size': Field('state', network=True, table='same', segmenter=True),
     'data.channels_a': Field('state', network=True, table='note', choices=CHANNELS),
     'data.channels_b': Field('state', network=True, table='same', segmenter=True, choices=CHANNELS),
+    'data.polarity': Field('state', table='same', segmenter=True),
+    'data.unpalette': Field('state', table='same', segmenter=True),
     'data.frames': Field('state', network=True, table='note', at_least=1),
     'data.stride': Field('state', table='note', at_least=1),
     'data.batch': Field('state', table='note', at_least=1),

@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
     return errors.DONE
   try:
     command, flag, config = parse.parse(argv)
-    commands.set_up(flag)
+    commands.set_up(flag, command)
     with contextlib.nullcontext() if command == 'train' else terminable():
       return commands.COMMANDS[command](flag, config, argv) or errors.DONE
   except (Exception, KeyboardInterrupt) as error:

@@ -19,8 +19,8 @@ import tqdm
 
 from i2vjax.core import files, notes, ops
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import output_paths, video_reader
-from i2vjax.data.sources import locate, streams
+from i2vjax.data.io import live_writer, output_paths, video_reader
+from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import preparation, translator
 from i2vjax.run.load import Run
@@ -41,13 +41,15 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
   records do), since objects of another size are not what it has learned. They come out so: what
   was cut off was never translated, and is not made up. A run without preparation, the usual case,
-  keeps the size of the input. One line says what is done.
+  keeps the size of the input. One line says what is done. Before that, palette and polarity of
+  infrared frames are undone, as `data.unpalette` and `data.polarity` say.
 
   Args:
     run: load.Run.
     input: video file, folder or glob; or frames, see `streams.array_stream`.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same times, length,
-      sound and shape of pixels, or a folder of PNG files under the names of the input's frames.
+      sound and shape of pixels, or a folder of PNG files under the names of the input's frames; or
+      an address or '-' (`live_writer`).
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -73,10 +75,12 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   if on_damage not in ('stop', 'skip'):
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
   check_options(run, fuse, chunk)
-  to_video = output_paths.is_video_output(output, lossless)
+  to_stream = live_writer.is_stream(output)
+  to_video = to_stream or output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
-  output_paths.check_output(place, output, to_video, overwrite)
-  if place:
+  if not to_stream:
+    output_paths.check_output(place, output, to_video, overwrite)
+  if place and not to_stream:
     output_paths.check_apart(place, output, may_hold=True)
   clips = open_clips(run, input, as_is, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
@@ -90,7 +94,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   try:
     if to_video:
       film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
-      written = streams.write_video(output, _one_size(results, output), rate, film)
+      written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
     else:
       for clip in clips:
         if clip.info:
@@ -148,6 +152,7 @@ def open_clips(run: Run, input: Path | np.ndarray, as_is: bool,
     clips = [streams.array_stream(input)]
   else:
     clips = streams.open_streams(input, deinterlace, on_damage)
+  clips = [rendered_streams.rendered(clip, run.config.data) for clip in clips]
   prepare = None if as_is else preparation.of_run(run.config.data)
   if not prepare:   # false too where the run has none
     return clips
@@ -202,7 +207,9 @@ def _rate(info, rate, output, to_video):
 
 def _film(info, prepared):
   """The facts of the video that its translation keeps; resized frames have other pixels."""
-  if not info or not prepared or info.pixel_aspect == 1:
+  if not info or info.codec == 'cptv':      # which holds frames alone, and PyAV does not open it
+    return None
+  if not prepared or info.pixel_aspect == 1:
     return info
   notes.say_once(f'{info.path}: its pixels are {info.pixel_aspect.numerator}:'
                  f'{info.pixel_aspect.denominator}, not square, which is not kept: frames are '

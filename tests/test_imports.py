@@ -20,15 +20,16 @@ FLOORS = (
     {'data.loader', 'data.prepare'},
     {'run'},
     {'evaluation', 'interop', 'train'},
-    {'evaluate', 'translate'},
+    {'evaluate', 'live', 'translate'},
     {'api', 'compare'},
     {'cli'},
     {'main'},
 )
 ARROWS = {
     'api': 'core defaults evaluate run train translate',
-    'cli': 'compare core data.prepare data.transforms defaults evaluate interop methods '
+    'cli': 'compare core data.prepare data.transforms defaults evaluate interop live methods '
            'pretrained run train translate',
+    'live': 'core data.io data.sources data.transforms run',
     'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
                'pretrained run',
     'data': 'core data.annotations data.scenes data.source data.sources data.transforms',
@@ -158,5 +159,5 @@ def test_there_are_few_doors_and_named_wings():
   entries = [x for x in PACKAGE.iterdir() if x.is_file() or (x / '__init__.py').is_file()]
   assert sorted(x.name for x in entries) == [
       '__init__.py', 'api.py', 'cli', 'compare', 'core', 'data', 'defaults.py', 'evaluate.py',
-      'evaluation', 'flow', 'interop', 'losses', 'main.py', 'methods', 'metrics', 'networks',
-      'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']
+      'evaluation', 'flow', 'interop', 'live.py', 'losses', 'main.py', 'methods', 'metrics',
+      'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']

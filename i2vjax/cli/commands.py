@@ -5,6 +5,7 @@ Imports that take seconds wait inside the commands, so that help and mistakes an
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import os
 import pathlib
@@ -24,12 +25,15 @@ if TYPE_CHECKING:
   from i2vjax.run import load
 
 
-def set_up(flag: FlagValues) -> None:
+STREAMS = ('udp', 'tcp', 'srt', 'rtmp', 'rtmps', 'rtsp')   # that translate sends video to
+
+
+def set_up(flag: FlagValues, command: str = '') -> None:
   """Join the other processes and switch the persistent compilation cache on."""
   import jax
 
   from i2vjax.core import parallel
-  refuse_addresses(flag)
+  refuse_addresses(flag, command)
   try:
     jax.config.update('jax_compilation_cache_dir', cache_dir())
   except UserError as error:   # without a home programs are compiled anew each time
@@ -39,10 +43,12 @@ def set_up(flag: FlagValues) -> None:
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 
-def refuse_addresses(flag: FlagValues) -> None:
+def refuse_addresses(flag: FlagValues, command: str) -> None:
   """Refuse a folder to write that is an address: gs://... would become a local folder."""
   for name in ('workdir', 'output'):
-    if '://' in (flag[name].value or ''):
+    scheme, mark, _ = (flag[name].value or '').partition('://')
+    is_stream = command == 'translate' and name == 'output' and scheme in STREAMS
+    if mark and not is_stream:
       raise UserError(f'--{name} {flag[name].value}: this writes to folders alone. Mount the '
                       'bucket (gcsfuse, s3fs), and give the folder where it is mounted')
 
@@ -122,15 +128,38 @@ def load_translator(flag: FlagValues, config: ConfigDict) -> load.Run:
 
 def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Video in, video out; or the test frames of a run's data."""
-  from i2vjax import translate
+  from i2vjax import live
   target = need(flag, 'output', 'a video file or a folder')
   if flag.split:
     translate_split(flag, config, target)
     return
   if flag.with_truth:
     raise UserError('--with_truth belongs to --split: what a person gives by --input has no truth')
-  source = need(flag, 'input', 'a video, a folder of frames or a glob (or --split test for the '
-                               'test frames of the run)')
+  source = need(flag, 'input', 'a video, a folder of frames, a glob, a camera or an address (or '
+                               '--split test for the test frames of the run)')
+  # The standard output belongs to the video then; what is said goes beside it.
+  with contextlib.redirect_stdout(sys.stderr) if target == '-' else contextlib.nullcontext():
+    if live.is_live(source):
+      translate_live(flag, config, source, target)
+      return
+    translate_footage(flag, config, source, target)
+
+
+def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: str) -> None:
+  """A camera or network stream, until it ends or somebody stops it."""
+  from i2vjax import live, translate
+  run = load_translator(flag, config)
+  translate.check_options(run, flag.fuse, flag.chunk)
+  summary = live.translate(
+      run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
+      overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,
+      reconnect=flag.reconnect)
+  print(live.summary_text(summary))
+
+
+def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target: str) -> None:
+  """A video, folder or glob, frame for frame."""
+  from i2vjax import translate
   summary = translate.translate(
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
@@ -235,7 +264,7 @@ def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
       need(flag, 'output', 'a folder to be made'), config.data, domain=flag.domain or '',
       size=preprocess.read_size(flag.size), test_share=flag.test_share, test_clips=flag.test_clips,
       overwrite=flag.overwrite, on_damage=flag.on_damage, show=flag.show,
-      deinterlace=flag.deinterlace)
+      deinterlace=flag.deinterlace, as_drawn=flag.as_drawn)
   for folder, (clips, frames) in done.items():
     print(f'{clips} clips, {frames} frames: {folder}')
 

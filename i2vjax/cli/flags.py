@@ -38,7 +38,9 @@ FLAGS = {
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
                      'translate, evaluate, export': "'starter': the weights that come with "
                                                     'i2vjax.'}),
-    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.'}),
+    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
+                   'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
+                                'and finishes the file.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
                        'compare': 'Score again, train nothing again.'}, bool, False),
@@ -64,6 +66,8 @@ FLAGS = {
                                                'interlaced video.'}, bool, False),
     'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
                                 '(data.prepare).'}, bool, False),
+    'reconnect': Flag({'translate': 'Seconds that a live input which is lost is tried again before '
+                                    'the file is finished.'}, float, 30.0),
     'split': Flag({'translate': "Instead of --input: the frames of the run's own data that "
                                 'evaluate judges, as OUTPUT/result/CLIP/FRAME.png.'},
                   choices=('test', 'val', 'train')),
@@ -107,6 +111,8 @@ FLAGS = {
     'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.'}),
     'test_share': Flag({'prepare': 'Share of the clips for testing; 1: all.'}, float, 0.0),
     'test_clips': Flag({'prepare': 'Clips for testing, separated by commas.'}, 'list', ()),
+    'as_drawn': Flag({'prepare': 'Of radiometric JPEG the 8-bit picture that it shows, not the '
+                                 'temperatures.'}, bool, False),
     'dataset': Flag({'prepare': 'A published set to make records of, such as irvi/traffic.'}),
     'manual_dir': Flag({'prepare': 'The folder its files were unpacked to.'}),
     'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
@@ -126,7 +132,7 @@ USES = {
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
                    'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'rate',
-                   'deinterlace', 'as_is', 'split', 'with_truth', 'show')),
+                   'deinterlace', 'as_is', 'reconnect', 'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),
@@ -138,7 +144,8 @@ USES = {
                ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
-                 'on_damage', 'deinterlace', 'dataset', 'manual_dir', 'data_dir', 'limit', 'show')),
+                 'on_damage', 'deinterlace', 'as_drawn', 'dataset', 'manual_dir', 'data_dir',
+                 'limit', 'show')),
     'fetch': ('vgg19', ('id', 'file', 'url', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),

@@ -7,7 +7,7 @@ from i2vjax.data import scenes
 from i2vjax.data.annotations import class_maps, edge_maps
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import clip_splitting, folders, locate, records
-from i2vjax.data.transforms import preprocess, tasks
+from i2vjax.data.transforms import preprocess, rendering, tasks
 
 # `data.source` -> module with open_split(data, split, domain).
 SOURCES = {'scenes': scenes, 'folders': folders, 'tfds': records}
@@ -54,6 +54,8 @@ def _open_field(data, split, domain):
   source = SOURCES[data.source].open_split(data, split, domain)
   if source is None:
     return None
+  if domain == 'a':
+    source = rendering.apply(source, data)
   if data.source == 'folders':
     source = preprocess.apply(source, data, split)
   if split == 'train':

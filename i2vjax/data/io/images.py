@@ -1,8 +1,10 @@
 """Reading and writing picture files.
 
 Frames are `[H, W, C]` arrays: uint8 with C 1 or 3 (RGB), or uint16 with C 1 (thermal).
+Radiometric JPEG are thermal: their temperatures are read, not the picture that they show.
 """
 
+import contextlib
 import os
 import pathlib
 from collections.abc import Iterator
@@ -13,7 +15,7 @@ from PIL import Image
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import animation, picture_tags, tiff
+from i2vjax.data.io import animation, picture_tags, radiometric, tiff
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 UNPACK = 'Unpack them: python -m i2vjax.main prepare --input {} --output FOLDER'
@@ -67,13 +69,21 @@ def read_bytes(path: str | os.PathLike) -> np.ndarray:
                           f'it.') from error
 
 
-def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
+def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) -> np.ndarray:
   """The bytes of a picture file as an array, as `read_image` returns it.
 
   Args:
     data: bytes, or uint8 [N]. name: file, for messages.
+    as_drawn: of a radiometric JPEG the 8-bit picture that it shows.
   """
   data = np.frombuffer(data, np.uint8)
+  if not as_drawn and radiometric.kind_of(data):
+    try:
+      return picture_tags.turned(radiometric.read(data, name), picture_tags.orientation(data))
+    except UserError:
+      raise
+    except ValueError as error:
+      raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
   frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
   if frame is None:
     raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut short, or '
@@ -89,6 +99,17 @@ def decode_image(data: bytes | np.ndarray, name: str) -> np.ndarray:
   tags = tiff.directories(data.tobytes())
   frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
+
+
+def is_radiometric(path: str | os.PathLike) -> bool:
+  """True for a JPEG that holds temperatures besides the picture that it shows."""
+  return (pathlib.PurePath(path).suffix.lower() in ('.jpg', '.jpeg')
+          and bool(radiometric.kind_of(read_bytes(path))))
+
+
+def read_drawn(path: str | os.PathLike) -> np.ndarray:
+  """The picture that a radiometric JPEG shows, uint8 [H, W, 1 or 3]; others as `read_image`."""
+  return decode_image(read_bytes(path), str(path), as_drawn=True)
 
 
 def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame]:
@@ -113,12 +134,16 @@ def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
-  """(height, width) of a picture file as it is read; nothing is decoded.
+  """(height, width) of a picture file as it is read; nothing is decoded, but radiometric JPEG.
 
   Raises:
     UnreadableFrame: no picture.
   """
   data = read_bytes(path)
+  if radiometric.kind_of(data):             # shows a drawn picture of another size
+    with contextlib.suppress(UserError):    # no library for it: said when it is read
+      height, width = decode_image(data, str(path)).shape[:2]
+      return height, width
   if tags := tiff.directories(data.tobytes()):
     size, turn = (tags[0][tiff.LENGTH], tags[0][tiff.WIDTH]), tags[0].get(tiff.ORIENTATION, 1)
     return picture_tags.upright_size(size, turn)

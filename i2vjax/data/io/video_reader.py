@@ -15,7 +15,7 @@ import av
 import numpy as np
 
 from i2vjax.core import notes
-from i2vjax.data.io import video_layout, video_times
+from i2vjax.data.io import cptv_files, video_layout, video_times
 from i2vjax.data.io.video_decoding import UnreadableVideo, decoded, open_stream, whole_frames
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
@@ -24,7 +24,7 @@ from i2vjax.data.io.video_writer import TICKS, VideoWriter
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
            'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
 
-ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv'
+ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +70,8 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
   Reads all packets and decodes one frame; where packets do not say how many frames there are (AVI,
   transport streams, half pictures), all are decoded.
   """
+  if cptv_files.is_cptv(path):
+    return _cptv_info(path)
   container, stream = open_stream(path)
   with container:
     stamps, last = video_times.packet_times(container, stream)
@@ -110,6 +112,8 @@ def _origin(path, first, stated):
 
 def frame_times(path: str | os.PathLike) -> list[float]:
   """The times in seconds of all frames that can be decoded, by decoding them."""
+  if cptv_files.is_cptv(path):
+    return [seconds for _, seconds in _read_cptv(path)]
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
     container, stream = open_stream(path)
@@ -125,6 +129,8 @@ def frame_size(path: str | os.PathLike) -> tuple[int, int]:
 
 def _shown(path):
   """((height, width), aspect of pixels) of the first frame, turned."""
+  if cptv_files.is_cptv(path):
+    return next(_read_cptv(path))[0].shape[:2], Fraction(1)
   container, stream = open_stream(path)
   with container, warnings.catch_warnings():
     warnings.simplefilter('ignore')
@@ -177,6 +183,9 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
     UnreadableVideo: see `damaged`. UserError: frames change their size, or are to be shown turned
     by something else than quarter turns.
   """
+  if cptv_files.is_cptv(path):
+    yield from _read_cptv(path, damaged)
+    return
   container, stream = open_stream(path)
   with container:
     layout, counts, stamps = layout_of(container, stream, path), PacketCounts(), []
@@ -198,6 +207,31 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
                           'or is damaged')
   warnings.warn(f'{path}: {lost} of about {total} frames are missing; the file was cut short or is '
                 'damaged', stacklevel=2)
+
+
+def _read_cptv(path, damaged=None):
+  """`read_video` of a .cptv file; what comes after a damaged frame cannot be read."""
+  some = False
+  try:
+    for item in cptv_files.frames(path):
+      some = True
+      yield item
+  except cptv_files.DamagedFile as error:
+    if damaged == 'stop' or not some:
+      raise UnreadableVideo(str(error)) from error
+    warnings.warn(str(error), stacklevel=3)
+
+
+def _cptv_info(path):
+  """`video_info` of a .cptv file, which is decoded for it: frames are small."""
+  stamps, shape = [], (0, 0)
+  for frame, seconds in _read_cptv(path):
+    stamps.append(seconds)
+    shape = frame.shape
+  rate = _rate([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
+  steps = np.diff(stamps)
+  return VideoInfo(str(path), shape[0], shape[1], len(stamps), rate, len(stamps) / float(rate), 1,
+                   'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))
 
 
 def _report_late(path, late, damaged, exact):

@@ -36,8 +36,12 @@ class Recording:
 
 
 def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str = 'stop',
-                    show: bool = True, deinterlace: bool = False) -> list[Recording]:
-  """The clips of a video, a TIFF of several pages, or a folder or glob of videos or pictures."""
+                    show: bool = True, deinterlace: bool = False,
+                    as_drawn: bool = False) -> list[Recording]:
+  """The clips of a video, a TIFF of several pages, or a folder or glob of videos or pictures.
+
+  as_drawn: of radiometric JPEG the 8-bit picture that it shows, not the temperatures.
+  """
   is_file = pathlib.Path(input).is_file()
   if is_file and (images.is_image(input) or animation.is_animation(input)) and not deinterlace:
     return [_from_pages(input, on_damage)]
@@ -55,7 +59,7 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   source = folders.FolderFrames(input, clips, parts)
   if any(count > 1 for _, _, count in source.files):
     return join_strips(source, show, on_damage)
-  return [_from_pictures(source, clip, on_damage) for clip in source.clips]
+  return [_from_pictures(source, clip, on_damage, as_drawn) for clip in source.clips]
 
 
 def _from_pages(path, on_damage='stop'):
@@ -89,7 +93,7 @@ def _from_video(path, name, on_damage, deinterlace):
   return Recording(name, name, info.frames, read)
 
 
-def _from_pictures(source, clip, on_damage):
+def _from_pictures(source, clip, on_damage, as_drawn):
   files = [file for file, _, _ in source.files[clip.start:clip.start + clip.length]]
   stems = [pathlib.Path(file).stem for file in files]
   unique = len(set(stems)) == clip.length
@@ -97,11 +101,13 @@ def _from_pictures(source, clip, on_damage):
   def read():
     for k, file in enumerate(files):
       try:
-        frame = source.read(clip.start + k)['frame']
+        decode = images.is_radiometric(file)   # a copy would have to be decoded at every reading
+        frame = (images.read_drawn(file) if as_drawn and decode
+                 else source.read(clip.start + k)['frame'])
       except images.UnreadableFrame as error:
         _stop_or_skip(error, on_damage)
         continue
-      yield file, frame, stems[k] if unique else f'{k:06d}', file
+      yield file, frame, stems[k] if unique else f'{k:06d}', '' if decode else file
   return Recording(clip.name, clip.name, clip.length, read)
 
 

@@ -38,10 +38,12 @@ def records(dataset: str, manual_dir: str, data_dir: str | None = None, *,
 def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
             size: tuple[int, int] | None = None, test_share: float = 0.0,
             test_clips: tuple[str, ...] = (), overwrite: bool = False, on_damage: str = 'stop',
-            show: bool = True, deinterlace: bool = False) -> dict[str, tuple[int, int]]:
+            show: bool = True, deinterlace: bool = False,
+            as_drawn: bool = False) -> dict[str, tuple[int, int]]:
   """Write videos, strips, TIFF sequences or folders of frames as folders of frames, one per clip.
 
-  Frames that need no change are copied byte for byte, all others become PNG of 8 or 16 bits.
+  Frames that need no change are copied byte for byte, all others become PNG of 8 or 16 bits:
+  radiometric JPEG of 16, round(100 * kelvin).
 
   Args:
     input: video, TIFF of several pages, folder or glob of any of them.
@@ -55,6 +57,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
     overwrite: replace folders that hold pictures and nothing else.
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it.
     deinterlace: make whole frames of the half pictures of interlaced videos.
+    as_drawn: of radiometric JPEG the 8-bit picture that it shows.
 
   Returns:
     {folder: (clips, frames)}.
@@ -67,7 +70,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
   data = clip_splitting.of_domain(data, domain)
-  recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace)
+  recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace, as_drawn)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = pathlib.Path(output).expanduser().absolute()
   has_test = bool(test_share or test_clips)

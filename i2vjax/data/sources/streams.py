@@ -13,7 +13,7 @@ import numpy as np
 
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import cptv_files, images, live_writer, video_reader
 from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
@@ -166,7 +166,7 @@ def _video_stream(path, prefix, deinterlace):
 
   def read(damaged='stop'):
     frames = video_reader.read_video(path, damaged, deinterlace)
-    if damaged == 'skip':
+    if damaged == 'skip' and not cptv_files.is_cptv(path):
       frames = _with_gaps(path, frames)
     for index, (frame, seconds) in enumerate(frames):
       yield f'{prefix}{index + 1:06d}', frame, seconds
@@ -289,8 +289,11 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
 
 
 def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
-                film: Any = None) -> int:
+                film: Any = None, lossless: bool = False) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
+
+  Or as a stream, to an address (at the pace of the video) or '-', as `live_writer` does; there
+  `lossless` asks for raw frames.
 
   For None the frame before it is written once more (at the start: the first that exists), so that
   the video keeps its length. What the file cannot keep is said.
@@ -302,7 +305,9 @@ def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
   Returns:
     Number of frames written.
   """
-  with video_reader.VideoWriter(output, rate, film=film) as writer:
+  to_stream = live_writer.is_stream(output)
+  with (live_writer.StreamWriter(str(output), rate, lossless, paced=True) if to_stream
+        else video_reader.VideoWriter(output, rate, film=film)) as writer:
     for frame, seconds in hold_last(results):
       writer.write(frame, seconds)
   for line in writer.notes:

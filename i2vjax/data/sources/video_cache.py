@@ -29,9 +29,10 @@ def cache_dir(data: ConfigDict) -> pathlib.Path:
 def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   """Decode a video once into PNG frames, resized as training will resize them.
 
-  Where `data.prepare` resizes or crops first, they keep their size. The folder is named by the
-  file's path, size and time and by the size of the frames, so a changed video is unpacked anew. It
-  is written under a temporary name, then renamed: an interrupted one is never taken for whole.
+  Where `data.prepare` resizes or crops first, or `data.unpalette` needs colors unmixed, they keep
+  their size. The folder is named by the file's path, size and time and by the size of the frames,
+  so a changed video is unpacked anew. It is written under a temporary name, then renamed: an
+  interrupted one is never taken for whole.
 
   Args:
     path: the video. data: config.data (`cache_dir`, `load_size`, `crop_size`, `resize`, `prepare`).
@@ -45,7 +46,7 @@ def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   stat = os.stat(path)
   first_frame, _ = next(video_reader.read_video(path))
   size = first_frame.shape[:2]
-  if not (data.prepare.resize or data.prepare.crop):
+  if not (data.prepare.resize or data.prepare.crop or data.get('unpalette', '')):
     size = resize.train_size(size, data)
   key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}|{READING}'
   key = hashlib.sha256(key.encode()).hexdigest()[:16]

@@ -3,7 +3,7 @@
 import pathlib
 import threading
 
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import cptv_files, video_reader
 from i2vjax.data.source import Clip, FrameSource
 
 
@@ -21,14 +21,21 @@ class VideoFrames(FrameSource):
     self.place, self.paths, self.clips, self.stamps = str(paths[0]), list(map(str, paths)), [], []
     start = 0
     for name, path in zip(names, self.paths, strict=True):
-      container, stream = video_reader.open_stream(path)
-      with container:
-        stamps = video_reader.time_stamps(container, stream)
+      stamps = self._index(path)
       count = len(stamps or video_reader.frame_times(path))
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
     self._reset()
+
+  @staticmethod
+  def _index(path):
+    """The times of all frames in seconds, by which the file can be sought; None: it cannot."""
+    if cptv_files.is_cptv(path):
+      return None
+    container, stream = video_reader.open_stream(path)
+    with container:
+      return video_reader.time_stamps(container, stream)
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
@@ -55,9 +62,10 @@ class VideoFrames(FrameSource):
       return {'frame': self._read(clip, i - self.clips[clip].start)}
 
   def _read(self, clip, k):
-    if self._open_clip != clip or k != self._next:
-      self._go_to(clip, k)
     stamps = self.stamps[clip]
+    goes_on = k == self._next if stamps else k >= (self._next or 0)   # on is shorter than anew
+    if self._open_clip != clip or not goes_on:
+      self._go_to(clip, k)
     for frame in self._stream_frames:
       self._next += 1
       if stamps is None and self._next <= k:
@@ -65,7 +73,7 @@ class VideoFrames(FrameSource):
       seconds = stamps and frame.pts * frame.time_base
       if stamps is None or seconds == stamps[k]:
         self._next = k + 1
-        return video_reader.to_array(frame, self._layout)
+        return frame if self._layout is None else video_reader.to_array(frame, self._layout)
       if seconds > stamps[k]:
         break
     self._open_clip = None
@@ -74,6 +82,10 @@ class VideoFrames(FrameSource):
   def _go_to(self, clip, k):
     """Place the decoder at the key frame before frame `k` of a clip."""
     path, stamps = self.paths[clip], self.stamps[clip]
+    if cptv_files.is_cptv(path):
+      self._open_clip, self._next, self._layout = clip, 0, None
+      self._stream_frames = (frame for frame, _ in video_reader.read_video(path, 'stop'))
+      return
     # opened anew: after a seek some decoders still hand out frames from before it
     self._container, stream = video_reader.open_stream(path)
     self._open_clip, self._next = clip, 0

@@ -58,6 +58,28 @@ def _percentiles(counts):
   return np.array([low, max(high, low + 1)], np.float32)
 
 
+class RunningRange:
+  """The value range of a live clip, whose later frames nobody has seen yet.
+
+  `value_range` of all frames so far, up to `RANGE_FRAMES` of them; then it stays. It may widen and
+  shift at the beginning; LOW,HIGH and 'dtype' stand from the first frame on.
+  """
+
+  def __init__(self, rule: str | tuple | None):
+    """rule: `data.thermal_range`."""
+    self.rule, self.seen = thermal_rule(rule), 0
+    self._counts, self._range = np.zeros(65536, np.int64), np.array([0, 255], np.float32)
+
+  def of(self, frame: np.ndarray) -> np.ndarray:
+    """[2] float32, with this frame [H, W, C] among those it is measured on."""
+    if frame.dtype == np.uint8 or self.rule != 'clip':
+      return value_range([frame], self.rule)
+    if self.seen < RANGE_FRAMES:
+      self._counts += np.bincount(frame.ravel(), minlength=65536)
+      self._range, self.seen = _percentiles(self._counts), self.seen + 1
+    return self._range
+
+
 def stretch(frame: np.ndarray, rule: str | tuple | None) -> np.ndarray:
   """With the rule 'frame', a 16-bit frame spread over 0..65535 by its own percentiles.
 

@@ -1,0 +1,149 @@
+"""Translate a live camera or network stream, frame by frame, into anything.
+
+The newest frame wins: of those that arrive while one is translated all but the last are dropped,
+so that the result never falls further behind the camera than one translation takes.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import tqdm
+
+from i2vjax.core import files, notes
+from i2vjax.core.errors import UserError
+from i2vjax.data.io import live_reader, live_writer, output_paths, video_reader
+from i2vjax.data.sources import rendered_streams
+from i2vjax.data.transforms import rendering, thermal
+from i2vjax.run import preparation, signals, translator
+from i2vjax.run.load import Run
+
+Path = str | os.PathLike[str]
+is_live = live_reader.is_live
+Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]   # (source, result) -> what is written
+
+
+def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite: bool = False,
+              lossless: bool = False, show: bool = True, as_is: bool = False,
+              reconnect: float = 30.0, on_frame: Callable[[int], None] | None = None
+              ) -> dict[str, Any]:
+  """Translate a live place until it ends for good, or Ctrl-C or SIGTERM asks for the end.
+
+  Args:
+    run: load.Run. input: of `live_reader.is_live`.
+    output: a video file (finished on any end but a crash), an address, or '-' (live_writer).
+    finish: (source, result) -> frame to be written, all uint8 [H, W, C].
+    overwrite: allow an existing file. lossless: FFV1 in .mkv, or raw frames to '-'.
+    show: one line of rate, latency and dropped frames. as_is: leave the run's preparation out.
+    reconnect: seconds that a lost connection is tried anew.
+    on_frame: called with the number of frames written so far.
+
+  Returns:
+    {'frames', 'received', 'dropped', 'damaged', 'reconnects', 'latency': median seconds from the
+    arrival of a frame here (what camera and network took before that is not known) to its result,
+    'first': those of the first frame, which is compiled for, 'end': why it ended, 'seconds',
+    'frames_per_second', 'output'}.
+
+  Raises:
+    UserError: the place cannot be opened, or sent nothing; polarity 'auto'; an output that will
+      not do. FileExistsError: the output exists.
+  """
+  _check(run, input, output, overwrite, lossless)
+  call, latencies = translator.compile_chunk(run), []
+  writer: Any = None
+  began = time.monotonic()
+  with (signals.StopOnSignal() as stop, live_reader.LiveReader(input, reconnect) as reader,
+        tqdm.tqdm(unit='frame', disable=not show, dynamic_ncols=True) as bar):
+    try:
+      for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is):
+        writer = writer or _writer(output, reader.rate, lossless)
+        writer.write(finish(source, result), item.seconds)
+        latencies.append(time.monotonic() - item.arrived)
+        bar.set_postfix_str(f'latency {1000 * latencies[-1]:.0f} ms, {reader.dropped} dropped',
+                            refresh=False)
+        bar.update()
+        if on_frame:
+          on_frame(writer.frames)
+      if writer is None:
+        raise UserError(f'{reader.name}: {reader.end} before a single frame came')
+      writer.close()
+      for line in writer.notes:     # what it could not keep
+        notes.say_once(line)
+    except BrokenPipeError as error:   # whoever looked at it has closed the window
+      reader.end = str(error)
+      writer.abort()
+    except BaseException as error:
+      if writer is not None:
+        writer.abort()
+      if isinstance(error, OSError) and files.disk_full(error):
+        raise files.disk_full_error(output, 'no half-written file is left') from error
+      raise
+  seconds = time.monotonic() - began
+  return {'frames': writer.frames, 'received': reader.received, 'dropped': reader.dropped,
+          'damaged': reader.damaged, 'reconnects': reader.reconnects,
+          'latency': float(np.median(latencies[1:] or latencies)), 'first': latencies[0],
+          'end': reader.end, 'seconds': seconds, 'frames_per_second': writer.frames / seconds,
+          'output': str(output)}
+
+
+def summary_text(summary: dict[str, Any]) -> str:
+  """One line on what `translate` returned."""
+  again = f', connected anew {summary["reconnects"]} times' if summary['reconnects'] else ''
+  return (f'{summary["end"]}: translated {summary["frames"]} frames into {summary["output"]}, '
+          f'{summary["dropped"]} of {summary["received"]} dropped for newer ones, latency '
+          f'{1000 * summary["latency"]:.0f} ms in the median (first frame, with compilation: '
+          f'{summary["first"]:.1f} s){again}')
+
+
+def _check(run, input, output, overwrite, lossless):
+  """Refuse what cannot be, before the camera is opened."""
+  if run.config.data.get('polarity', 'white') == 'auto' and rendered_streams.is_infrared(
+      run.config.data):
+    raise UserError('data.polarity=auto judges a whole clip, and a live one has no end: say '
+                    '--config.data.polarity=white or black')
+  if live_writer.is_stream(output):
+    return
+  if not output_paths.is_video_output(output, lossless):
+    raise UserError(f'{output}: a live input goes into a video file (.mp4, .mkv), an address '
+                    f'({", ".join(live_writer.FORMATS)}) or -')
+  output_paths.check_output(input, output, True, overwrite)
+
+
+def _writer(output, rate, lossless):
+  rate = Fraction(rate).limit_denominator(1001)
+  if live_writer.is_stream(output):
+    return live_writer.StreamWriter(str(output), rate, lossless)
+  return video_reader.VideoWriter(output, rate)
+
+
+def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
+            as_is: bool = False) -> Iterator[tuple[live_reader.LiveFrame, np.ndarray, np.ndarray]]:
+  """Translate frames one at a time, each as soon as it is there.
+
+  What a recurrent method remembers starts anew with each connection and size; dropped frames are
+  steps in time that it does not see. 16 bits are scaled by `thermal.RunningRange`.
+
+  Yields:
+    (item, source within its range as uint8 [H, W, C], result uint8 [H, W, C]).
+  """
+  data = run.config.data
+  prepare = None if as_is else preparation.of_run(data)
+  rendered, kind, carry, size = None, None, None, (0, 0)
+  values = thermal.RunningRange(data.thermal_range)
+  for item in items:
+    frame = item.frame
+    if rendered_streams.is_infrared(data):
+      rendered = rendered or (rendering.settle(data, [frame], 'the live input'),)
+      frame = rendered[0].apply(frame)
+    frame = prepare.apply(frame) if prepare else frame
+    value_range = values.of(frame)
+    if item.begins or (frame.shape, frame.dtype) != kind:
+      kind, carry = (frame.shape, frame.dtype), None
+      size = translator.padded_size(call, frame.shape, frame.dtype, 1)
+    raw = translator.pad(thermal.stretch(frame, data.thermal_range)[None], size)
+    carry, result = call(carry, raw[None], value_range[None])
+    height, width = frame.shape[:2]
+    yield item, thermal.to_display(frame, value_range), np.asarray(result)[0, :height, :width]
