@@ -46,6 +46,16 @@ def evaluate(run: load.Run, output: str | pathlib.Path, overwrite: bool = False,
     FileExistsError: the files exist. OSError: nothing can be written there.
   """
   output = check_output(output, overwrite)
+  scores, previews = scores_of_run(run, show)
+  curves = training_curves.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
+  return _write(output, scores, previews, curves)
+
+
+def scores_of_run(run: load.Run, show: bool = True) -> tuple[dict, list[dict]]:
+  """What `evaluate` writes: (content of scores.json, previews of the clips for the page).
+
+  Args and raised errors: see `evaluate`.
+  """
   scoring_plan = plan.of_run(run.config)
   rows = {'translated': baselines.translated(run), **baselines.reference_rows(run, scoring_plan)}
   scores, previews = score_rows(rows, scoring_plan, show)
@@ -57,8 +67,7 @@ def evaluate(run: load.Run, output: str | pathlib.Path, overwrite: bool = False,
   scores['run'] = describe(run)
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
-  curves = training_curves.read_curves(run.workdir / 'metrics.jsonl') if run.workdir else {}
-  return _write(output, scores, previews, curves)
+  return scores, previews
 
 
 def quick_scores(run: load.Run) -> dict[str, float]:

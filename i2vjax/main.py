@@ -16,7 +16,8 @@ import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morng
                  --from FOLDER --workdir RUN
 doctor           what this machine has
 
-translate, evaluate and export take `starter` for RUN: the weights that come with the package.
+Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
+with the package; translate, evaluate and export take `starter` for RUN: the weights in it.
 COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
 2 a mistake to mend, 3 not a number, 130 interrupted.
 """

@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import logging
 import pathlib
+import sys
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -19,6 +20,7 @@ import orbax.checkpoint as ocp
 from clu import parameter_overview
 from ml_collections import ConfigDict
 
+from i2vjax import Door
 from i2vjax.core import files, ops, parallel, precision
 from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
@@ -360,3 +362,6 @@ def score(setup: Setup, state: State, step: int) -> dict[str, float] | None:
   setup.logger.write(step, {f'eval/{name}': value for name, value in scores.items()})
   best = checkpoint.best_score(setup.config)
   return scores if best and checkpoint.full_score_name(best, scores) else None
+
+
+sys.modules[__name__].__class__ = Door   # i2vjax.train(config, workdir) is api.train

@@ -31,7 +31,7 @@ SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 Path = str | os.PathLike[str]
 
 
-def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
+def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
               rate: float | None = None, as_is: bool = False,
@@ -45,7 +45,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
 
   Args:
     run: load.Run.
-    input: video file, folder or glob.
+    input: video file, folder or glob; or frames, see `streams.array_stream`.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same times, length,
       sound and shape of pixels, or a folder of PNG files under the names of the input's frames.
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
@@ -57,7 +57,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
     chunk: frames on the device at a time.
     lossless: insist on a lossless video.
     show: progress bar.
-    rate: frames per second of a video made from pictures; None: 25, which is said.
+    rate: frames per second of a video made from pictures or an array; None: 25, which is said.
     as_is: leave the run's preparation out.
     deinterlace: make whole frames of the half pictures of an interlaced video first.
 
@@ -72,19 +72,14 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   """
   if on_damage not in ('stop', 'skip'):
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
-  if chunk < 1:
-    raise UserError(f'chunk={chunk}: at least 1 frame at a time')
-  if fuse and run.config.data.channels_b == 1:
-    raise UserError('fuse lays colors over the source, but this run translates to gray')
+  check_options(run, fuse, chunk)
   to_video = output_paths.is_video_output(output, lossless)
-  output_paths.check_output(input, output, to_video, overwrite)
-  output_paths.check_apart(input, output, may_hold=True)
-  clips = streams.open_streams(input, deinterlace, on_damage)
+  place = '' if isinstance(input, np.ndarray) else input
+  output_paths.check_output(place, output, to_video, overwrite)
+  if place:
+    output_paths.check_apart(place, output, may_hold=True)
+  clips = open_clips(run, input, as_is, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
-  prepare = None if as_is else preparation.of_run(run.config.data)
-  if prepare:
-    say = say_once()
-    clips = [preparation.prepared(clip, prepare, say) for clip in clips]
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
@@ -94,7 +89,7 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
                      lambda source, result: compose(source, result, side_by_side, fuse))
   try:
     if to_video:
-      film = _film(clips[0].info, bool(prepare))
+      film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
       written = streams.write_video(output, _one_size(results, output), rate, film)
     else:
       for clip in clips:
@@ -114,6 +109,50 @@ def translate(run: Run, input: Path, output: Path, *, overwrite: bool = False,
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
           'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
           'output': str(output)}
+
+
+def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
+                       fuse: bool = False, chunk: int = 8, show: bool = True,
+                       as_is: bool = False, deinterlace: bool = False) -> np.ndarray:
+  """Translate one clip into memory, all of it at a time; a damaged frame stops it.
+
+  Args: see `translate`.
+
+  Returns:
+    uint8 [T, H, W, C].
+
+  Raises:
+    UserError: several clips, or frames of several sizes; see `translate`.
+  """
+  check_options(run, fuse, chunk)
+  clips = open_clips(run, input, as_is, deinterlace)
+  if len(clips) > 1:
+    raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
+  results = _results(run, clips, chunk, 'stop', [], show,
+                     lambda source, result: compose(source, result, side_by_side, fuse))
+  return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+
+
+def check_options(run: Run, fuse: bool, chunk: int) -> None:
+  """Raises UserError for what no clip can be translated with."""
+  if chunk < 1:
+    raise UserError(f'chunk={chunk}: at least 1 frame at a time')
+  if fuse and run.config.data.channels_b == 1:
+    raise UserError('fuse lays colors over the source, but this run translates to gray')
+
+
+def open_clips(run: Run, input: Path | np.ndarray, as_is: bool,
+               deinterlace: bool = False, on_damage: str = 'stop') -> list[streams.Stream]:
+  """The clips of a place or an array, prepared as the run's test frames were unless `as_is`."""
+  if isinstance(input, np.ndarray):
+    clips = [streams.array_stream(input)]
+  else:
+    clips = streams.open_streams(input, deinterlace, on_damage)
+  prepare = None if as_is else preparation.of_run(run.config.data)
+  if not prepare:   # false too where the run has none
+    return clips
+  say = say_once()
+  return [preparation.prepared(clip, prepare, say) for clip in clips]
 
 
 def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: bool = False,

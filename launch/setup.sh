@@ -36,7 +36,7 @@ if [ ! -x "$venv/bin/python" ]; then
   }
 fi
 # The stamp spares a second run the minute that pip needs to find nothing to do.
-stamp="$venv/.i2vjax-$extras-$(cksum < "$root/pyproject.toml" | tr ' ' -)"
+stamp="$venv/.i2vjax-$extras-$(cat "$root"/{pyproject.toml,setup.py} | cksum | tr ' ' -)"
 if [ ! -f "$stamp" ]; then
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --editable "$root${extras:+[$extras]}"

@@ -226,8 +226,8 @@ def command_help(command: str, summary: str) -> str:
   if command in ('train', 'compare'):
     lines += _paragraph('config.FIELD=VALUE', 'Any field of the config file, or of all of them.')
   if command == 'train':
-    lines += _paragraph('config=FILE.py:VARIANT', 'Needed: what to train, such as '
-                                                  'configs/cptrans.py:demo.')
+    lines += _paragraph('config=FILE.py:VARIANT', 'Needed: what to train: a file, or, as in '
+                                                  'cptrans:demo, one that comes with i2vjax.')
   for name in names:
     lines += _paragraph(name, about(command, FLAGS[name]))
   return '\n'.join([*lines, '', 'All commands and flags: python -m i2vjax.main --help'])

@@ -19,6 +19,7 @@ from i2vjax.cli.flags import (
   library_message,
 )
 from i2vjax.core.errors import UserError, did_you_mean
+from i2vjax.run import config_files
 
 
 def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
@@ -58,8 +59,8 @@ def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
   if rest and not rest[0].startswith('-'):
     if rest[0] not in USES:
       raise UserError(f'{rest[0]!r} is no command: {", ".join(USES)}.{did_you_mean(rest[0], USES)}')
-    return program, rest[0], with_defaults(rest[0], rest[1:])
-  return program, 'train', rest
+    return program, rest[0], with_found_config(with_defaults(rest[0], rest[1:]))
+  return program, 'train', with_found_config(rest)
 
 
 def with_defaults(command: str, arguments: list[str]) -> list[str]:
@@ -75,21 +76,21 @@ def with_defaults(command: str, arguments: list[str]) -> list[str]:
   return arguments
 
 
+def with_found_config(arguments: list[str]) -> list[str]:
+  """Arguments with the path of the config that --config names."""
+  text = flag_value(arguments, 'config')
+  if text is None:
+    return arguments
+  found = config_files.find(text)
+  return [f'--config={found}' if word in (f'--config={text}', f'-config={text}') else
+          found if before in ('--config', '-config') else word
+          for before, word in zip(['', *arguments], arguments, strict=False)]
+
+
 def define_config(command: str, arguments: list[str], values: flags.FlagValues) -> None:
   """The --config flag: a file for train, the stored config of the run for everything else."""
   workdir, path = flag_value(arguments, 'workdir'), flag_value(arguments, 'config')
   if path is not None:
-    name = path.split(':')[0]
-    if not pathlib.Path(name).is_file():
-      there = sorted(str(p) for p in pathlib.Path(name).parent.glob('*.py'))
-      raise UserError(f'--config {name}: no such file. '
-                  + (f'There are {", ".join(there)}' if there else 'Try configs/cptrans.py'))
-    if not name.endswith('.py'):
-      raise UserError(f'--config {name} is no config: those are Python files with a function '
-                  'get_config, such as configs/cptrans.py')
-    # config_flags would take the function of the file that this process loaded before
-    if 'get_config' not in pathlib.Path(name).read_text(errors='replace'):
-      raise UserError(f'--config {name} has no function get_config(variant)')
     config_flags.DEFINE_config_file('config', None, 'Config file, with :VARIANT.',
                                     flag_values=values)
   elif workdir is not None:
@@ -147,12 +148,6 @@ def explain_unknown_field(program: str, command: str, rest: list[str]) -> str:
   others = [text for text in rest if text not in overrides]
   config = read_flags(program, command, others)[0].config
   for text in overrides:
-    block, path = config, text.removeprefix('--config.').partition('=')[0]
-    for part in path.split('.'):
-      if not hasattr(block, 'keys'):
-        return f'no such config field: {path}, since {path.rpartition(".")[0]} is a value'
-      if part not in block:
-        return (f'no such config field: {path}.'
-                + (did_you_mean(part, block.keys()) or f' There are {", ".join(block.keys())}'))
-      block = block[part]
+    if unknown := config_files.unknown_field(config, text[len('--config.'):].partition('=')[0]):
+      return unknown
   return ''

@@ -1,38 +1,24 @@
 """Config of an imported run: fields of networks come from their files."""
 
-import importlib.util
-import pathlib
-
 from i2vjax.core.errors import UserError
 from i2vjax.interop import torch_checkpoints
 from i2vjax.pretrained import registry
+from i2vjax.run import config_files, settle
 from i2vjax.run import folder as run_folder
-from i2vjax.run import settle
 
 # {our network: (domain that it reads, domain that it makes)}; others have one domain, their suffix.
 DIRECTIONS = {'gen_ab': 'ab', 'gen_ba': 'ba', 'gen': 'ab'}
 
 
 def config_path(source):
-  """FILE.py[:VARIANT] of a source's method, in the `configs` folder beside this package.
+  """FILE.py[:VARIANT] of a source's method, of the configs that come with i2vjax.
 
   Raises:
-    UserError: unknown source. FileNotFoundError: the package was installed without its configs.
+    UserError: unknown source. FileNotFoundError: see `config_files.folder`.
   """
   method, colon, variant = torch_checkpoints.source_entry(source)[0].partition(':')
-  path = pathlib.Path(__file__).parents[2] / 'configs' / f'{method}.py'
-  if not path.is_file():
-    raise FileNotFoundError(f'{path} is not there: name the config of {method} with --config')
+  path = config_files.folder() / f'{method}.py'
   return f'{path}{colon}{variant}'
-
-
-def load_config(config_file):
-  """The config of FILE.py[:VARIANT]."""
-  name, _, variant = str(config_file).partition(':')
-  spec = importlib.util.spec_from_file_location('imported_config', name)
-  module = importlib.util.module_from_spec(spec)
-  spec.loader.exec_module(module)
-  return module.get_config(variant or None)
 
 
 def configure(config, networks):
@@ -91,6 +77,6 @@ def _without_perceptual(config):
 
 def overrides(config, config_file):
   """['--config.gen.blocks=6', ...]: the overrides that turn the file's config into this one."""
-  of_file = run_folder.flatten(load_config(config_file))
+  of_file = run_folder.flatten(config_files.read(config_file))
   return [f'--config.{name}={value}' for name, value in run_folder.flatten(config).items()
           if of_file.get(name) != value]

@@ -58,7 +58,7 @@ def test_stored_config_serves_the_other_commands(tmp_path):
     (['--config', DEMO, '--config.train.steps=many'], "'many'"),
     (['--config', DEMO, '--config.data.crop_size=abc'], '--config.data.crop_size=abc: write a'),
     (['--config', str(ROOT / 'README.md')], 'README.md is no config'),
-    (['--config', DEMO.replace('demo', 'tiny')], 'choose paper, demo, street, small'),
+    (['--config', CPTRANS.replace('demo', 'tiny')], 'choose paper, demo, street, small'),
     (['--config', DEMO, '--nonsense=1'], "'nonsense'"),
     (['--config', DEMO, 'stray'], "what is 'stray'"),
     (['translate', '--workdir', 'nowhere', '--input', 'x'], 'is no run folder'),

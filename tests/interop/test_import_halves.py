@@ -16,7 +16,7 @@ from i2vjax.interop import (
   torch_checkpoints,
 )
 from i2vjax.networks import combogan
-from i2vjax.run import load
+from i2vjax.run import config_files, load
 
 WIDTH, ENCODER, RENDERER = 4, 2, 3
 FORMS = {'todaygan': (False, 'instance'), 'pearlgan': (True, 'group'), 'morngan': (False, 'group')}
@@ -110,7 +110,7 @@ def write(folder, source, names=tuple(NAMES)):
 
 def imported(folder, source, tmp_path):
   file = import_torch.config_path(source)
-  config = import_config.load_config(file)
+  config = config_files.read(file)
   config.data.update(load_size=32, crop_size=32)
   config.disc.width = 4
   if 'seg' in config:

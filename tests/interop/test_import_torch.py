@@ -16,7 +16,7 @@ from i2vjax.core import parallel
 from i2vjax.core.model import Model
 from i2vjax.interop import import_config, import_torch, key_tables, layouts, torch_checkpoints
 from i2vjax.networks import patchgan, projector, resnet, unet
-from i2vjax.run import checkpoint, load
+from i2vjax.run import checkpoint, config_files, load
 from i2vjax.run import folder as run_folder
 from i2vjax.run.schedules import optimizers
 
@@ -147,7 +147,7 @@ def checkpoints(tmp_path_factory):
 
 
 def config_of(source='cyclegan', **data):
-  config = import_config.load_config(import_torch.config_path(source))
+  config = config_files.read(import_torch.config_path(source))
   config.data.update(load_size=SIZE, crop_size=SIZE, **data)
   return config
 

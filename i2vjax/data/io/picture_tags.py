@@ -1,4 +1,4 @@
-"""What a picture file says about how it is shown: orientation, polarity, maximum.
+"""What a picture file says of its showing: orientation, polarity, maximum.
 
 The decoder leaves these to its caller, except for the orientation of TIFF.
 """

@@ -76,6 +76,30 @@ def open_streams(place: str | os.PathLike, deinterlace: bool = False,
   return streams
 
 
+def array_stream(frames: np.ndarray) -> Stream:
+  """Frames that are in memory already as a clip.
+
+  Args:
+    frames: uint8 or uint16 [T, H, W] or [T, H, W, C] of 1 or 3 channels, RGB.
+
+  Raises:
+    UserError: another type or shape, or no frame.
+  """
+  frames = np.asarray(frames)
+  clip = frames[..., None] if frames.ndim == 3 else frames
+  if clip.ndim != 4 or clip.shape[3] not in (1, 3) or not clip.size:
+    raise UserError(f'frames of shape {frames.shape}: [T, H, W] or [T, H, W, C] with 1 or 3 '
+                    'channels and at least one frame are asked for')
+  if clip.dtype not in (np.uint8, np.uint16):
+    raise UserError(f'frames of {clip.dtype}: uint8 are asked for, or the raw uint16 of a thermal '
+                    'camera')
+
+  def read(damaged='stop'):
+    del damaged
+    return ((f'{k + 1:06d}', frame, None) for k, frame in enumerate(clip))
+  return Stream('the array', read, len(clip), at=lambda k: clip[k])
+
+
 def readable_videos(paths: list[str], on_damage: str = 'stop') -> list[str]:
   """The videos of a folder; on 'skip' without those of which nothing can be read, each named.
 

@@ -1,0 +1,158 @@
+"""What `import i2vjax` offers: load, train, config (docs/python.md)."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from ml_collections import ConfigDict
+
+from i2vjax import defaults, evaluate
+from i2vjax import train as training
+from i2vjax import translate as translation
+from i2vjax.core.errors import UserError
+from i2vjax.run import config_files, direction
+from i2vjax.run import folder as run_folder
+from i2vjax.run import load as runs
+
+Path = str | os.PathLike[str]
+Changes = Mapping[str, Any]   # {'data.batch': 2}, as --config.data.batch=2 on the command line
+
+
+@dataclasses.dataclass(frozen=True)
+class Translator:
+  """A trained run: it translates footage, and is scored.
+
+  Attributes:
+    run: its method, networks and parameters.
+  """
+
+  run: runs.Run
+
+  def __repr__(self) -> str:
+    return f'Translator({self.run.config.method}, step {self.run.step}, {self.run.workdir})'
+
+  @property
+  def config(self) -> ConfigDict:
+    """The run's config."""
+    return self.run.config
+
+  @property
+  def step(self) -> int:
+    """Steps that were trained."""
+    return self.run.step
+
+  def translate(self, frames: Path | np.ndarray, output: Path | None = None, *,
+                show: bool = False, **options: Any) -> np.ndarray | dict[str, Any]:
+    """Translate one clip into memory, or footage of any length into a file or folder.
+
+    Args:
+      frames: video file, folder of frames or glob; or an array, uint8 or (thermal) uint16, [T, H,
+        W] or [T, H, W, C] with 1 or 3 channels, RGB.
+      output: None, or a video file or a folder, written in constant memory.
+      show: progress bar.
+      options: of `translate.translate_to_array` without an output, else of `translate.translate`,
+        such as `side_by_side`, `fuse`, `chunk`, and `overwrite`, `on_damage`, `lossless`, `rate`.
+
+    Returns:
+      Without an output the frames, uint8 [T, H, W, C]; else {'frames': written, 'clips', 'skipped',
+      'seconds', ...}.
+
+    Raises:
+      UserError, OSError: see those functions.
+    """
+    if output is None:
+      return translation.translate_to_array(self.run, frames, show=show, **options)
+    return translation.translate(self.run, frames, output, show=show, **options)
+
+  def scores(self, output: Path | None = None, *, overwrite: bool = False,
+             show: bool = False) -> dict[str, Any]:
+    """Score the run on the test clips of its data, beside reference rows.
+
+    Args:
+      output: None, or a folder for `scores.json` and `index.html`; then the table is printed too.
+      overwrite: replace those files. show: progress bar.
+
+    Returns:
+      The content of scores.json: `scores['rows']['translated']['psnr']`, ..., with the protocol,
+      the scores of each clip, and why others were left out.
+
+    Raises:
+      UserError, OSError: see `evaluate.evaluate`.
+    """
+    if output is None:
+      return evaluate.scores_of_run(self.run, show)[0]
+    return evaluate.evaluate(self.run, pathlib.Path(output), overwrite, show)
+
+
+def load(workdir: Path = run_folder.STARTER, checkpoint: str | int = 'latest', *,
+         weights: str = 'auto', network: str | None = None,
+         changes: Changes | None = None) -> Translator:
+  """A trained run.
+
+  Args:
+    workdir: run folder; 'starter': the weights that come with the package.
+    checkpoint: 'latest', 'best' or a step.
+    weights: 'ema', 'raw' or 'auto', see `run.load.load`.
+    network: 'gen_ba': the other way, where the method learned both.
+    changes: of the run's config, such as {'data.source': 'folders', 'data.test_a': 'thermal/'} to
+      score it on other footage.
+
+  Raises:
+    FileNotFoundError, UserError: no run, no such checkpoint, a change of the networks.
+  """
+  shapes = sorted(name for name in changes or () if defaults.shapes_networks(name))
+  stored = config_files.change(run_folder.read_config(_as_named(workdir)), changes or {})
+  if shapes:
+    raise UserError(f'{", ".join(shapes)}: networks stay as they were trained, leave that away')
+  run = runs.load(_as_named(workdir), checkpoint, stored, weights)
+  return Translator(direction.in_direction(run, network))
+
+
+def config(name: str, changes: Changes | None = None) -> ConfigDict:
+  """A config with its values changed.
+
+  Args:
+    name: 'cptrans:demo', or FILE.py[:VARIANT].
+    changes: {'train.steps': 2}.
+
+  Raises:
+    UserError: no such config, variant or field, with the nearest name.
+  """
+  return config_files.change(config_files.read(name), changes or {})
+
+
+def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = None,
+          show: bool = True) -> Translator:
+  """Train, or go on where the run folder stands; Ctrl-C saves and returns what there is.
+
+  Args:
+    config: its name or file, see `config`, or a ConfigDict.
+    workdir: run folder, made if missing.
+    changes: {'train.steps': 2}.
+    show: progress bar, and the terms of the loss.
+
+  Returns:
+    The run as it stands: `step` says how far.
+
+  Raises:
+    UserError, FileNotFoundError, NonFinite: see `train.train`.
+  """
+  if workdir == run_folder.STARTER:
+    raise UserError("'starter' names the weights that come with i2vjax, which are only read: to "
+                    "begin at them set changes={'train.init_from': 'starter'}; a folder of that "
+                    "name is './starter'")
+  settings = config_files.read(config) if isinstance(config, str) else config
+  settings = config_files.change(settings, changes or {})
+  training.train(settings, pathlib.Path(workdir), show,
+                 evaluate.quick_scores if settings.eval.every else None)
+  return load(pathlib.Path(workdir))
+
+
+def _as_named(workdir):
+  """The word 'starter' as it is, everything else a path."""
+  return workdir if workdir == run_folder.STARTER else pathlib.Path(workdir)

@@ -1,0 +1,7 @@
+"""Puts the folder `configs` into the package, as `i2vjax/configs`; all else: pyproject.toml."""
+
+from setuptools import find_packages, setup
+
+# pyproject.toml has no way to say "what is found below i2vjax, and one folder from elsewhere".
+setup(packages=[*find_packages(include=['i2vjax*']), 'i2vjax.configs'],
+      package_dir={'i2vjax.configs': 'configs'})
