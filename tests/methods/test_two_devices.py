@@ -45,6 +45,7 @@ CASES = {
     'stc': ('demo', None, dict(fuse=dict(width=2), mask=dict(alpha=2.0))),
     'unsup_recycle': ('demo', None, {}),
 }
+OFTEN = ('cptrans', 'cut', 'cyclegan', 'stc', 'frozen')   # of each kind one; the others are nightly
 METHOD = {'fastcut': 'cut', 'learned': 'lsesim', 'frozen': 'morngan'}
 
 
@@ -53,6 +54,9 @@ def settings(case):
   config = config_of(METHOD.get(case, case), variant)
   config.data.update(load_size=SIZE, crop_size=SIZE, batch=2)
   config.gen.width, config.disc.width, config.train.ema = 2, 4, 0.0
+  config.critic.update(scales=1, lr=1.0)
+  if 'kind' in config.gen:
+    config.gen.kind = 'resnet'
   for name, value in (('blocks', 1), ('blocks_enc', 1), ('blocks_dec', 1)):
     if name in config.gen:
       config.gen[name] = value
@@ -130,8 +134,9 @@ def test_every_method_is_compared():
   assert {METHOD.get(case, case) for case in CASES} == set(methods.names())
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize('case', CASES)
+@pytest.mark.parametrize('case', [
+    pytest.param(case, marks=pytest.mark.slow if case in OFTEN else pytest.mark.nightly)
+    for case in CASES])
 def test_two_devices_move_as_one(case):
   method, model, before = setup_of(case)
   (params, model_state, terms), two = (stepped(n, method, model, before) for n in (1, 2))
