@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from i2vjax import defaults
 from i2vjax.networks import patchgan
 
 CRITIC = patchgan.PatchDiscriminator(4, 1, impl='plain')
@@ -29,3 +30,16 @@ def test_the_mean_over_all_is_nearly_the_mean_over_scales():
   means = [jnp.mean(CRITIC.apply({'params': params[f'scale_{k}']}, x))
            for k, x in enumerate((X, small))]
   np.testing.assert_allclose(jnp.mean(out), jnp.mean(jnp.stack(means)), atol=0.02)
+
+
+def test_scales_that_do_not_fit_the_crop_are_left_out_and_that_is_said(capsys):
+  config = defaults.get_config()
+  config.disc = {'width': 4, 'layers': 2, 'down': 'blur'}
+  config.critic.scales = 3
+  config.data.crop_size = 48
+  assert patchgan.discriminator(config, 3).scales == 3   # 12 pixels, the least for two layers
+  config.data.crop_size = (32, 64)
+  assert patchgan.discriminator(config, 3).scales == 2
+  assert 'critic.scales=3: crops of 32 pixels have room for 2' in capsys.readouterr().err
+  config.data.crop_size = 16
+  assert isinstance(patchgan.discriminator(config, 3), patchgan.PatchDiscriminator)
