@@ -39,6 +39,7 @@ def set_up(flag: FlagValues, command: str = '') -> None:
   except UserError as error:   # without a home programs are compiled anew each time
     print(f'warning: {error}', file=sys.stderr)
   parallel.keep_memory()
+  parallel.prefer_library_products()
   parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 

@@ -47,6 +47,19 @@ def keep_memory() -> None:
       libc.mallopt(-1, -1)           # M_TRIM_THRESHOLD: nothing handed back, however large
 
 
+def prefer_library_products() -> None:
+  """On NVIDIA GPUs, have XLA leave products of matrices to cuBLAS. Call before any device is used.
+
+  XLA's own Triton kernels find no tiling for some products of CPTrans without a ViT and of
+  MornGAN's mining phase (jax 0.10.2, 0.11.2, without autotuning), and then the step does not
+  compile. Whoever sets --xla_gpu_enable_triton_gemm in XLA_FLAGS decides otherwise.
+  """
+  flags = os.environ.get('XLA_FLAGS', '')
+  if 'xla_gpu_enable_triton_gemm' not in flags and any(
+      importlib.util.find_spec(name) for name in ACCELERATORS if 'cuda' in name):
+    os.environ['XLA_FLAGS'] = f'{flags} --xla_gpu_enable_triton_gemm=false'.strip()
+
+
 def initialize(coordinator: str | None = None, processes: int | None = None,
                process_id: int | None = None) -> None:
   """Join the other processes of this run, if there are any. Call before any device is used.

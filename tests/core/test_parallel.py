@@ -105,6 +105,21 @@ def test_no_coordinator_needs_no_start_up(monkeypatch):
   assert called == [((), {'local_device_ids': None})]   # no GPUs: jax chooses
 
 
+@pytest.mark.parametrize('there, before, after', [
+    ('jax_cuda13_plugin', None, '--xla_gpu_enable_triton_gemm=false'),
+    ('jax_cuda12_plugin', '--xla_x=1', '--xla_x=1 --xla_gpu_enable_triton_gemm=false'),
+    ('jax_cuda13_plugin', '--xla_gpu_enable_triton_gemm=true', '--xla_gpu_enable_triton_gemm=true'),
+    ('libtpu', '--xla_x=1', '--xla_x=1'), ('', None, None)])
+def test_products_on_nvidia_gpus_are_left_to_cublas(monkeypatch, there, before, after):
+  monkeypatch.setattr(parallel.importlib.util, 'find_spec', lambda name: name == there or None)
+  monkeypatch.setenv('XLA_FLAGS', '')   # so that it is put back
+  monkeypatch.delenv('XLA_FLAGS', raising=False)
+  if before is not None:
+    monkeypatch.setenv('XLA_FLAGS', before)
+  parallel.prefer_library_products()
+  assert os.environ.get('XLA_FLAGS') == after
+
+
 # ---- Slurm: variables as its tasks find them
 
 

@@ -1,4 +1,4 @@
-"""How a picture file is to be shown: orientation, polarity, maximum.
+"""What a picture file says of its showing: orientation, polarity, maximum.
 
 The decoder leaves these to its caller, except for the orientation of TIFF.
 """

@@ -1,4 +1,7 @@
-"""TIFF files: their pages, and what white is."""
+"""TIFF files: their pages, and whether white is zero.
+
+Thermal cameras write whole sequences as the pages of one file.
+"""
 
 import io
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
-"""How the frames of a film are shown, followed or refused.
+"""What a film says about how its frames are shown.
 
-Turn and mirroring (phones), limited range of gray, sides without padding. Colors are converted by
-the matrix and the range that each frame states. The shape of pixels is not applied: frames are as
-they are stored, and writers hand the shape on.
+Followed or refused: turn and mirroring (phones), limited range of gray, sides without padding.
+Colors are converted by the matrix and the range that each frame states. The shape of pixels is not
+applied: frames are as they are stored, and writers hand the shape on.
 """
 
 import dataclasses

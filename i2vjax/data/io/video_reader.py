@@ -4,7 +4,6 @@ What a film says about how it is shown (`video_layout`) is followed here, for ev
 leaves this module; `VideoInfo` has the size after it. Nobody else turns a frame.
 """
 
-import contextlib
 import dataclasses
 import os
 import pathlib
@@ -15,9 +14,9 @@ from fractions import Fraction
 import av
 import numpy as np
 
-from i2vjax.core import files, notes
-from i2vjax.core.errors import UserError
-from i2vjax.data.io import cptv_files, ffv1, video_layout, video_times
+from i2vjax.core import notes
+from i2vjax.data.io import cptv_files, video_layout, video_times
+from i2vjax.data.io.video_decoding import UnreadableVideo, decoded, open_stream, whole_frames
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
 from i2vjax.data.io.video_writer import TICKS, VideoWriter
@@ -26,10 +25,6 @@ __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decod
            'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
-
-
-class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
-  """A file that is no video, or is damaged; the message names file and frame."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,33 +62,6 @@ def is_video(path: str | os.PathLike) -> bool:
   """True if the name ends like a video (any case) and is not hidden."""
   path = pathlib.PurePath(path)
   return path.suffix.lower() in ENDINGS.split() and not path.name.startswith('.')
-
-
-def open_stream(path: str | os.PathLike):
-  """(container, its first stream of moving pictures); covers of films are none."""
-  if os.path.islink(path) and not os.path.exists(path):
-    raise UnreadableVideo(f'{path} is a link to nothing ({os.readlink(path)})')
-  if not os.path.isfile(path):
-    raise FileNotFoundError(f'No such video: {path}')
-  try:
-    with open(path, 'rb'):
-      container = av.open(files.for_ffmpeg(path))
-  except PermissionError as error:
-    raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
-        error)
-  except av.FFmpegError as error:
-    raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
-                          f'cut short, or of another kind.') from error
-  streams = [stream for stream in container.streams.video
-             if not stream.disposition & av.stream.Disposition.attached_pic]
-  if not streams:
-    container.close()
-    raise UnreadableVideo(f'{path} has no video stream')
-  if len(streams) > 1:
-    notes.say_once(f'{path} holds {len(streams)} films; the first is read. Another one, as a file: '
-                   f'ffmpeg -i {path} -map 0:v:1 -c copy NEW.mkv')
-  streams[0].thread_type = 'AUTO'
-  return container, streams[0]
 
 
 def video_info(path: str | os.PathLike) -> VideoInfo:
@@ -148,7 +116,10 @@ def frame_times(path: str | os.PathLike) -> list[float]:
     return [seconds for _, seconds in _read_cptv(path)]
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
-    return [seconds for _, seconds in _frames(path, 'skip', PacketCounts())]
+    container, stream = open_stream(path)
+    with container:
+      return [seconds for _, seconds in _times(container, stream, path, 'skip', PacketCounts(),
+                                               say=False)]
 
 
 def frame_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -164,7 +135,7 @@ def _shown(path):
   with container, warnings.catch_warnings():
     warnings.simplefilter('ignore')
     layout = layout_of(container, stream, path)
-    for frame in decoded(container, stream, path, 'skip'):
+    for frame in decoded(container, stream, path, 'skip', say=False):
       turned = video_layout.is_quarter_turned(frame, layout.path)
       return to_array(frame, layout).shape[:2], video_layout.pixel_aspect(stream, turned)
   raise UnreadableVideo(f'{path} holds no frame that can be decoded')
@@ -272,20 +243,14 @@ def _report_late(path, late, damaged, exact):
   warnings.warn(what, stacklevel=3)
 
 
-def _frames(path, damaged, counts):
-  """(frame of PyAV, seconds) of a file."""
-  container, stream = open_stream(path)
-  with container:
-    yield from _times(container, stream, path, damaged, counts, False)
-
-
-def _times(container, stream, path, damaged, counts, deinterlace):
+def _times(container, stream, path, damaged, counts, deinterlace=False, say=True):
   """(frame of PyAV, seconds) from the container's position on."""
   is_avi, tick = container.format.name == 'avi', stream.time_base
   rate = stream.average_rate or Fraction(25)
-  frames = decoded(container, stream, path, damaged or 'stop', counts, deinterlace)
+  frames = decoded(container, stream, path, damaged or 'stop', counts,
+                   say and not deinterlace)
   if deinterlace:
-    frames = _whole_frames(frames, stream)
+    frames = whole_frames(frames, stream)
   for k, frame in enumerate(frames):
     # AVI has decoding times alone. Where they are not those of the frames as well, frames may be
     # stored in another order than they are shown in: the times belong to the order shown
@@ -293,73 +258,3 @@ def _times(container, stream, path, damaged, counts, deinterlace):
       yield frame, float(counts.slots[k] * tick)
     else:
       yield frame, float(k / rate if frame.time is None else frame.time)
-
-
-def _whole_frames(frames, stream):
-  """Frames of half pictures as whole ones; one comes out for each that goes in, one late."""
-  graph = av.filter.Graph()
-  ends = graph.add_buffer(template=stream), graph.add('bwdif', 'mode=send_frame:deint=all')
-  graph.link_nodes(*ends, graph.add('buffersink')).configure()
-  for frame in frames:
-    graph.push(frame)
-    yield from _pulled(graph)
-  graph.push(None)
-  yield from _pulled(graph)
-
-
-def _pulled(graph):
-  with contextlib.suppress(av.BlockingIOError, av.EOFError):
-    while True:
-      yield graph.pull()
-
-
-def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
-            counts: PacketCounts | None = None,
-            deinterlace: bool = False) -> Iterator[av.VideoFrame]:
-  """Decoded frames from the container's position on.
-
-  Frames of another size than the film's are refused; that it is interlaced is said, unless the
-  caller is to `deinterlace` it.
-
-  Args:
-    container, stream: from `open_stream`.
-    path: for messages.
-    damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out.
-    counts: incremented on the way.
-  """
-  count, wrong, counts = 0, set(), counts or PacketCounts()
-  layout = layout_of(container, stream, path)     # before decoding changes what the stream says
-  is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
-
-  def report(what, cause=None):
-    counts.damaged += 1
-    if damaged == 'stop':
-      raise UnreadableVideo(f'{path}: frame {what}') from cause
-    warnings.warn(f'{path}: frame {what}', stacklevel=4)
-  for packet in container.demux(stream):
-    counts.add(packet)
-    if is_ffv1 and packet.size:
-      intact = ffv1.ffv1_intact(bytes(packet))
-      has_checksums = has_checksums or bool(intact)   # one intact frame proves it
-      if intact is False or (intact is None and has_checksums):
-        wrong.add(packet.pts)
-    try:
-      frames = packet.decode()
-    except av.FFmpegError as error:
-      frames = []
-      report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
-    for frame in frames:
-      count += 1
-      counts.first = frame.pts if counts.first is None else counts.first
-      video_layout.check(frame, layout)
-      if frame.interlaced_frame and not deinterlace:
-        _say_interlaced(path)
-      if frame.is_corrupt or frame.pts in wrong:
-        report(f'{count - 1} (from 0) is damaged')
-      else:
-        yield frame
-
-
-def _say_interlaced(path):
-  notes.say_once(f'{path} is interlaced: each frame holds two half pictures of different moments, '
-                 'and is read as it is. translate and prepare make whole frames with --deinterlace')

@@ -1,4 +1,4 @@
-"""Presentation times of a film, and how many frames are missing.
+"""Times of the frames of a film, and how many are missing.
 
 A packet is a coded frame in most films, but not in all: some hold half a frame, or one that is
 never shown. Where a file cannot say by its packets how many frames it has, it is decoded.

@@ -19,8 +19,8 @@ FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
 BT709 = 1                     # number of the color space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
-# Frames that refer to later ones are stored before their time, by which MP4 loses the end of films
-# with pauses
+# Frames that refer to later ones make files smaller, but are stored before their time, by which MP4
+# loses the end of films with pauses: only where the rate is constant
 IN_ORDER = {'bf': '0'}
 QUALITY = 18                  # x264's constant rate factor; 18 is held to be visually lossless
 # What the headers of a film say of its file alone, and not of what it shows
@@ -93,6 +93,7 @@ class VideoWriter:
         None: by the rate.
     """
     if self._container is None:
+      self._steady = seconds is None if self.film is None else not self.film.variable
       self._start(frame)
     if frame.shape != self._shape or frame.dtype != self._dtype:
       raise UserError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
@@ -185,7 +186,7 @@ class VideoWriter:
       self.notes.append(f'{self.path}: left out of what {film.path} holds: {", ".join(left_out)}')
 
   def _add_stream(self, height, width):
-    lossy = {'crf': self.quality, **IN_ORDER}
+    lossy = {'crf': self.quality} | ({} if self._steady else IN_ORDER)
     codec, options = ('ffv1', LOSSLESS) if self.lossless else ('libx264', lossy)
     self._stream = self._container.add_stream(codec, rate=self.rate, options=options)
     self._stream.height, self._stream.width = height, width

@@ -15,6 +15,7 @@ from i2vjax.core import files
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.transforms import resize
 
+READING = 2                   # counted up where films are read otherwise: they are unpacked anew
 STALE_SECONDS = 3600          # a part folder not written to for so long: its process was killed
 
 
@@ -47,7 +48,7 @@ def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   size = first_frame.shape[:2]
   if not (data.prepare.resize or data.prepare.crop or data.get('unpalette', '')):
     size = resize.train_size(size, data)
-  key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}'
+  key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}|{READING}'
   key = hashlib.sha256(key.encode()).hexdigest()[:16]
   folder = cache_dir(data) / f'{pathlib.Path(path).stem}-{key}'
   if not folder.is_dir():

@@ -11,7 +11,7 @@ from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_layout, video_reader
 from i2vjax.data.prepare import prepare
-from i2vjax.data.sources import folders, streams, videos
+from i2vjax.data.sources import folders, streams, video_cache, videos
 
 HEIGHT, WIDTH, RATE = 32, 48, 12
 
@@ -253,6 +253,13 @@ def test_frames_before_the_first_key_frame_are_counted_and_told(tmp_path):
   assert [isinstance(frame, Exception) for _, frame, _ in items] == [True] * 11 + [False] * 12
 
 
+def test_a_broadcast_that_begins_between_key_frames_is_told(tmp_path):
+  whole = encode(tmp_path / 'a.mp4', options={'g': '12', 'bf': '0', 'sc_threshold': '0'})
+  path = without_key_frame(whole, tmp_path / 'x.ts')
+  with pytest.warns(UserWarning, match='x.ts: the first 11 frames .from 0. cannot be decoded'):
+    assert len(frames(path, damaged='stop')) == 12
+
+
 def test_codecs_with_hidden_frames_are_counted_by_decoding(tmp_path):
   path = encode(tmp_path / 'x.mkv', 'libvpx', range(20),
                 options={'auto-alt-ref': '1', 'lag-in-frames': '10', 'b': '90000'})
@@ -278,6 +285,18 @@ def test_the_result_is_as_long_as_the_film_to_the_frame(tmp_path, origin, ending
   assert after.seconds == pytest.approx(before.seconds, abs=0.002)
   with av.open(str(result)) as film:
     assert film.duration / av.time_base == pytest.approx(14 / RATE, abs=0.002)
+
+
+def test_a_constant_rate_is_stored_smaller_and_as_long(tmp_path):
+  in_order = {}
+  for name, when in (('steady', range(24)), ('pauses', [*range(23), 30])):
+    path = encode(tmp_path / f'{name}.mp4', times=when)
+    result = translated(path, tmp_path / f'{name}-result.mp4')
+    with av.open(str(result)) as film:
+      in_order[name] = [packet.pts == packet.dts for packet in film.demux(video=0) if packet.size]
+      assert film.duration / av.time_base == pytest.approx((when[-1] + 1) / RATE, abs=1e-4)
+    np.testing.assert_allclose(times(result), np.array(when) / RATE, atol=2e-5)
+  assert all(in_order['pauses']) and not all(in_order['steady'])
 
 
 @pytest.mark.parametrize(('name', 'sound', 'ending'), [
@@ -378,7 +397,8 @@ def test_half_pictures_are_told_or_made_whole(tmp_path, capsys):
   left = frames(path)
   assert 'x.mp4 is interlaced' in capsys.readouterr().err
   notes._said.clear()
-  whole = list(video_reader.read_video(path, deinterlace=True))
+  clip, = streams.open_streams(path, deinterlace=True)
+  whole = [(frame, seconds) for _, frame, seconds in clip.read('stop')]
   assert 'interlaced' not in capsys.readouterr().err
   assert len(whole) == len(left) == 6
   np.testing.assert_allclose([seconds for _, seconds in whole], times(path), atol=1e-6)
@@ -395,3 +415,13 @@ def test_pictures_cannot_be_deinterlaced(tmp_path):
   with pytest.raises(UserError, match='--deinterlace is for videos'):
     prepare.footage(str(tmp_path), str(tmp_path / 'out'), defaults.data(), show=False,
                     deinterlace=True)
+
+
+def test_frames_that_were_unpacked_by_another_reading_are_not_taken(tmp_path, monkeypatch):
+  data = defaults.data()
+  data.update(cache_dir=str(tmp_path / 'cache'), load_size=20, crop_size=16)
+  path = encode(tmp_path / 'x.mp4', times=range(2))
+  first = video_cache.unpack(path, data)
+  assert video_cache.unpack(path, data) == first
+  monkeypatch.setattr(video_cache, 'READING', video_cache.READING + 1)
+  assert video_cache.unpack(path, data) != first

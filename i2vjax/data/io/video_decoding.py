@@ -1,0 +1,118 @@
+"""Decoding films (PyAV): opening them, damaged frames, half pictures."""
+
+import contextlib
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+
+import av
+
+from i2vjax.core import files, notes
+from i2vjax.core.errors import UserError
+from i2vjax.data.io import ffv1, video_layout
+from i2vjax.data.io.video_layout import layout_of
+from i2vjax.data.io.video_times import PacketCounts
+
+
+class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
+  """A file that is no video, or is damaged; the message names file and frame."""
+
+
+def open_stream(path: str | os.PathLike):
+  """(container, its first stream of moving pictures); covers of films are none."""
+  if os.path.islink(path) and not os.path.exists(path):
+    raise UnreadableVideo(f'{path} is a link to nothing ({os.readlink(path)})')
+  if not os.path.isfile(path):
+    raise FileNotFoundError(f'No such video: {path}')
+  try:
+    with open(path, 'rb'):
+      container = av.open(files.for_ffmpeg(path))
+  except PermissionError as error:
+    raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
+        error)
+  except av.FFmpegError as error:
+    raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
+                          f'cut short, or of another kind.') from error
+  streams = [stream for stream in container.streams.video
+             if not stream.disposition & av.stream.Disposition.attached_pic]
+  if not streams:
+    container.close()
+    raise UnreadableVideo(f'{path} has no video stream')
+  if len(streams) > 1:
+    notes.say_once(f'{path} holds {len(streams)} films; the first is read. Another one, as a file: '
+                   f'ffmpeg -i {path} -map 0:v:1 -c copy NEW.mkv')
+  streams[0].thread_type = 'AUTO'
+  return container, streams[0]
+
+
+def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
+            counts: PacketCounts | None = None, say: bool = True) -> Iterator[av.VideoFrame]:
+  """Decoded frames from the container's position on.
+
+  Frames of another size than the film's are refused.
+
+  Args:
+    container, stream: from `open_stream`.
+    path: for messages.
+    damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out.
+    counts: incremented on the way.
+    say: say once that a film is interlaced.
+  """
+  count, wrong, counts = 0, set(), counts or PacketCounts()
+  layout = layout_of(container, stream, path)     # before decoding changes what the stream says
+  is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
+
+  def report(what, cause=None):
+    counts.damaged += 1
+    if damaged == 'stop':
+      raise UnreadableVideo(f'{path}: frame {what}') from cause
+    warnings.warn(f'{path}: frame {what}', stacklevel=4)
+  for packet in container.demux(stream):
+    counts.add(packet)
+    if is_ffv1 and packet.size:
+      intact = ffv1.ffv1_intact(bytes(packet))
+      has_checksums = has_checksums or bool(intact)   # one intact frame proves it
+      if intact is False or (intact is None and has_checksums):
+        wrong.add(packet.pts)
+    try:
+      frames = packet.decode()
+    except av.FFmpegError as error:
+      frames = []
+      report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
+    for frame in frames:
+      count += 1
+      counts.first = frame.pts if counts.first is None else counts.first
+      video_layout.check(frame, layout)
+      if frame.interlaced_frame and say:
+        _say_interlaced(path)
+      if frame.is_corrupt or frame.pts in wrong:
+        report(f'{count - 1} (from 0) is damaged')
+      else:
+        yield frame
+
+
+def _say_interlaced(path):
+  notes.say_once(f'{path} is interlaced: each frame holds two half pictures of different moments, '
+                 'and is read as it is. translate and prepare make whole frames with --deinterlace')
+
+
+def whole_frames(frames: Iterable[av.VideoFrame], stream) -> Iterator[av.VideoFrame]:
+  """Frames of half pictures as whole ones (bwdif); one for each that goes in, one late.
+
+  Args:
+    frames: decoded frames in order. stream: theirs.
+  """
+  graph = av.filter.Graph()
+  ends = graph.add_buffer(template=stream), graph.add('bwdif', 'mode=send_frame:deint=all')
+  graph.link_nodes(*ends, graph.add('buffersink')).configure()
+  for frame in frames:
+    graph.push(frame)
+    yield from _pulled(graph)
+  graph.push(None)
+  yield from _pulled(graph)
+
+
+def _pulled(graph):
+  with contextlib.suppress(av.BlockingIOError, av.EOFError):
+    while True:
+      yield graph.pull()
