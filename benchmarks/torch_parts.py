@@ -188,8 +188,11 @@ class VGG(nn.Module):
 
 def taps(config):
   """`config.nce.taps` with their full names."""
-  up = 'up_0.blur' if config.gen.up == 'blur' else 'up_0.conv'
-  full = {'res_mid': f'res_{(config.gen.blocks - 1) // 2}', 'up_0': up}
+  gen = config.gen
+  up = 'up_0.blur' if gen.up == 'blur' else 'up_0.conv'
+  sixteenth = 4 if gen.down == 'blur' else 6   # layer 16 of the public code, with enough blocks
+  full = {'res_mid': f'res_{(gen.blocks - 1) // 2}', 'up_0': up,
+          'layer_16': f'res_{sixteenth}' if gen.blocks > sixteenth else up}
   return tuple(full.get(name, name) for name in config.nce.taps)
 
 

@@ -7,7 +7,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.networks import layers as shared
 from i2vjax.networks.conv import Conv
@@ -123,22 +122,12 @@ def finest(net, params):
 def discriminator(config, in_channels, out_channels=None):
   """PatchGAN of the block `config.disc` (`width`, `layers`, `down`, optional `out_channels`).
 
-  One for each of `config.critic.scales`, as far as they fit into `data.crop_size`, which is said.
-  `in_channels` is for the reader: flax takes it from the input. `out_channels` overrides the
-  config's.
+  One for each of `config.critic.scales`. `in_channels` is for the reader: flax takes it from the
+  input. `out_channels` overrides the config's.
   """
   del in_channels
-  disc, scales = config.disc, scales_that_fit(config)
+  disc, scales = config.disc, config.critic.scales
   critic = PatchDiscriminator(
       disc.width, disc.layers, disc.down, out_channels or disc.get('out_channels', 1),
       kernel_init=shared.initializer(config.init), dtype=shared.compute_dtype(config))
   return MultiScaleCritic(critic, scales) if scales > 1 else critic
-
-
-def scales_that_fit(config):
-  """`critic.scales`, or fewer where the smallest copy of a crop would have no room for a logit."""
-  wanted, side = config.critic.scales, min(ops.hw(config.data.crop_size))
-  fit = sum(side // 2**k >= 3 * 2**config.disc.layers for k in range(wanted))
-  if fit < wanted:
-    notes.say_once(f'critic.scales={wanted}: crops of {side} pixels have room for {max(fit, 1)}')
-  return max(fit, 1)

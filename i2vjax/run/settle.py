@@ -5,6 +5,7 @@ import re
 
 from ml_collections import ConfigDict
 
+from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.sources import locate
 from i2vjax.pretrained import registry
@@ -19,6 +20,7 @@ def settle(config: ConfigDict) -> ConfigDict:
   `backbone='auto'` becomes 'vit' if the file is here, else 'none' with one loud line;
   `flow.name='auto'` becomes 'gt+raft_small', else 'gt+tvl1' (flow/estimate.py). An empty `optim.lr`
   is filled from `optim.lr_by_backbone`, because features and critic decide which rate trains.
+  Critics on copies of the crop that are too small for them are left out, with one line.
   Relative places of frames become absolute: they are below the folder that training is started in.
 
   Args:
@@ -49,6 +51,7 @@ def settle(config: ConfigDict) -> ConfigDict:
   if 'paper' in re.split('[-_]', config.get('variant') or '') and random:
     raise UserError(f"{', '.join(random)}: the paper variant refuses random features; they are "
                      'for smoke tests')
+  _settle_scales(config)
   return _settle_rate(config)
 
 
@@ -71,6 +74,18 @@ def _available_flow(config):
                             'python -m i2vjax.main fetch raft_small')
   logging.warning('flow.name=auto: %s where the data bring no flow (%s)', name, reason)
   return name
+
+
+def _settle_scales(config):
+  """As many scales as leave room for a logit of a PatchGAN (patchgan.py)."""
+  layers = registry.lookup(config, 'disc.layers')
+  if layers is None or registry.lookup(config, 'critic.scales') in (None, 1):
+    return
+  wanted, side = config.critic.scales, min(ops.hw(config.data.crop_size))
+  fit = max(1, sum(side // 2**k >= 3 * 2**layers for k in range(wanted)))
+  if fit < wanted:
+    logging.warning('critic.scales=%d: crops of %d pixels have room for %d', wanted, side, fit)
+    config.critic.scales = fit
 
 
 def _settle_rate(config):

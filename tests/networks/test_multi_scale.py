@@ -6,6 +6,7 @@ import numpy as np
 
 from i2vjax import defaults
 from i2vjax.networks import patchgan
+from i2vjax.run import settle
 
 CRITIC = patchgan.PatchDiscriminator(4, 1, impl='plain')
 NET = patchgan.MultiScaleCritic(CRITIC, 2)
@@ -32,14 +33,13 @@ def test_the_mean_over_all_is_nearly_the_mean_over_scales():
   np.testing.assert_allclose(jnp.mean(out), jnp.mean(jnp.stack(means)), atol=0.02)
 
 
-def test_scales_that_do_not_fit_the_crop_are_left_out_and_that_is_said(capsys):
+def test_scales_that_do_not_fit_the_crop_are_left_out_and_that_is_said(caplog):
   config = defaults.get_config()
   config.disc = {'width': 4, 'layers': 2, 'down': 'blur'}
-  config.critic.scales = 3
-  config.data.crop_size = 48
-  assert patchgan.discriminator(config, 3).scales == 3   # 12 pixels, the least for two layers
-  config.data.crop_size = (32, 64)
-  assert patchgan.discriminator(config, 3).scales == 2
-  assert 'critic.scales=3: crops of 32 pixels have room for 2' in capsys.readouterr().err
-  config.data.crop_size = 16
-  assert isinstance(patchgan.discriminator(config, 3), patchgan.PatchDiscriminator)
+  for crop, scales in ((48, 3), ((32, 64), 2), (16, 1)):   # 12 pixels: the least for two layers
+    config.critic.scales, config.data.crop_size = 3, crop
+    assert settle.settle(config).critic.scales == scales
+  assert config.critic.scales == 3
+  assert [record.getMessage() for record in caplog.records] == [
+      'critic.scales=3: crops of 32 pixels have room for 2',
+      'critic.scales=3: crops of 16 pixels have room for 1']
