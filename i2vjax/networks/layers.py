@@ -129,3 +129,11 @@ def blur_up(x):
   [B, H, W, C] -> [B, 2H, 2W, C].
   """
   return _blur_up_axis(_blur_up_axis(x, 1), 2)
+
+
+def check_taps(taps, available, network):
+  """Refuse names of features that a `network` (in words) does not have."""
+  unknown = [tap for tap in taps if tap not in available]
+  if unknown:
+    raise UserError(f'nce.taps: {", ".join(unknown)} not in {network}; it has '
+                    f'{", ".join(available)}')

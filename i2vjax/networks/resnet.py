@@ -200,11 +200,8 @@ def tap_names(blocks, up):
 
 def check_taps(taps, blocks, up):
   """Refuse taps that the network does not have."""
-  available = tap_names(blocks, up)
-  unknown = [tap for tap in taps if tap not in available]
-  if unknown:
-    raise UserError(f'nce.taps: {", ".join(unknown)} not in a generator with gen.blocks={blocks} '
-                    f'and gen.up={up!r}; it has {", ".join(available)}')
+  layers.check_taps(taps, tap_names(blocks, up),
+                    f'a generator with gen.blocks={blocks} and gen.up={up!r}')
 
 
 def tap_channels(taps, width, in_channels=3):

@@ -103,11 +103,8 @@ def tap_names(levels, blocks):
 
 def check_taps(taps, levels, blocks):
   """Refuse taps that the network does not have."""
-  available = tap_names(levels, blocks)
-  unknown = [tap for tap in taps if tap not in available]
-  if unknown:
-    raise UserError(f'nce.taps: {", ".join(unknown)} not in a U-Net with gen.levels={levels} and '
-                    f'gen.blocks={blocks}; it has {", ".join(available)}')
+  layers.check_taps(taps, tap_names(levels, blocks),
+                    f'a U-Net with gen.levels={levels} and gen.blocks={blocks}')
 
 
 def tap_channels(taps, width, in_channels=3):

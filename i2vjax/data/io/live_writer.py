@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io.video_writer import BT709, TICKS
+from i2vjax.data.io.video_writer import BT709, TICKS, FrameClock, lossy_picture
 
 STDOUT = '-'
 # What goes over each kind of address; all of it H.264.
@@ -48,8 +48,8 @@ class StreamWriter:
     self.path, self.lossless, self.paced = output, lossless, paced and output != STDOUT
     self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
     self.notes: list[str] = []
-    self._container = self._first = self._file = None
-    self._began, self._last = 0.0, -1
+    self._container = self._file = None
+    self._began, self._clock = 0.0, FrameClock(self.rate)
 
   def __enter__(self):
     return self
@@ -77,7 +77,7 @@ class StreamWriter:
         raise UserError(f'{self.path}: frame {self.frames} is {frame.shape}, the first was '
                         f'{self._shape}: a stream has one size')
       picture = self._picture(frame)
-      picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
+      picture.pts, picture.time_base = self._clock.stamp(seconds), Fraction(1, TICKS)
       self._container.mux(self._stream.encode(picture))
       if self._file:
         self._file.flush()     # small frames would wait for each other
@@ -89,7 +89,7 @@ class StreamWriter:
     self.frames += 1
     if self.paced:
       self._began = self._began or time.monotonic()
-      time.sleep(max(0.0, self._began + self._last / TICKS - time.monotonic()))
+      time.sleep(max(0.0, self._began + self._clock.last / TICKS - time.monotonic()))
 
   def close(self):
     """Send what is left; without a single frame it is an error."""
@@ -152,15 +152,4 @@ class StreamWriter:
     if self.lossless:
       data = frame if frame.shape[-1] == 3 else frame[..., 0]
       return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), self._raw_format())
-    frame = np.pad(frame, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode='edge')
-    frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
-    picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
-    return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
-
-  def _stamp(self, seconds):
-    """Ticks since the first frame; a time that does not grow is moved on by one tick."""
-    seconds = self.frames / self.rate if seconds is None else Fraction(seconds)
-    if self._first is None:
-      self._first = seconds
-    self._last = max(round((seconds - self._first) * TICKS), self._last + 1)
-    return self._last
+    return lossy_picture(frame, self._pad)

@@ -27,6 +27,35 @@ QUALITY = 18                  # x264's constant rate factor; 18 is held to be vi
 OF_THE_FILE = ('major_brand', 'minor_version', 'compatible_brands', 'encoder', 'duration')
 
 
+class FrameClock:
+  """Time stamps of frames in ticks since the first one.
+
+  Attributes:
+    rate: frames per second, for frames without a time.
+    first: seconds that become 0; None: those of the first frame.
+    last: ticks of the latest frame, -1 before the first.
+  """
+
+  def __init__(self, rate: Fraction, first: Fraction | None = None):
+    self.rate, self.first, self.last, self._frames = rate, first, -1, 0
+
+  def stamp(self, seconds: float | Fraction | None) -> int:
+    """Ticks of the next frame; a time that does not grow is moved on by one tick."""
+    seconds = self._frames / self.rate if seconds is None else Fraction(seconds)
+    self.first = seconds if self.first is None else self.first
+    self.last = max(round((seconds - self.first) * TICKS), self.last + 1)
+    self._frames += 1
+    return self.last
+
+
+def lossy_picture(frame: np.ndarray, pad: tuple[int, int]) -> av.VideoFrame:
+  """uint8 [H, W, 1 or 3] as 4:2:0 of BT.709, the last rows and columns repeated `pad` times."""
+  frame = np.pad(frame, ((0, pad[0]), (0, pad[1]), (0, 0)), mode='edge')
+  frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
+  picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
+  return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
+
+
 class VideoWriter:
   """Writes a video under a temporary name and renames it when closed: never half a file.
 
@@ -63,8 +92,8 @@ class VideoWriter:
     self.film, self._sound = film, None
     self.part = self.path.with_name(f'.{self.path.name}.{os.getpid()}.part')
     self._container = self._held = None
-    self._first = None if film is None else Fraction(film.origin)   # seconds that become 0
-    self._last, self._durations = -1, {}
+    self._clock = FrameClock(self.rate, None if film is None else Fraction(film.origin))
+    self._durations = {}
 
   @property
   def note(self) -> str:
@@ -99,7 +128,7 @@ class VideoWriter:
       raise UserError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
                        f'first was {self._shape} {self._dtype}')
     picture = self._picture(frame)
-    picture.pts, picture.time_base = self._stamp(seconds), Fraction(1, TICKS)
+    picture.pts, picture.time_base = self._clock.stamp(seconds), Fraction(1, TICKS)
     self._encode_held(picture.pts)
     self._held = picture
     self.frames += 1
@@ -109,7 +138,7 @@ class VideoWriter:
     if self._held is not None:
       self._durations[self._held.pts] = end - self._held.pts
       if self._sound is not None:
-        self._sound.write_until(float(self._held.pts / TICKS + self._first))
+        self._sound.write_until(float(self._held.pts / TICKS + self._clock.first))
       self._mux(self._stream.encode(self._held))
 
   def _mux(self, packets):
@@ -123,7 +152,7 @@ class VideoWriter:
       raise UserError(f'{self.path}: no frames were written')
     end = self._held.pts + round(TICKS / self.rate)
     if self.film is not None:
-      stated = round((Fraction(self.film.start + self.film.seconds) - self._first) * TICKS)
+      stated = round((Fraction(self.film.start + self.film.seconds) - self._clock.first) * TICKS)
       end = max(stated, self._held.pts + 1)
     self._encode_held(end)
     self._mux(self._stream.encode())
@@ -214,15 +243,4 @@ class VideoWriter:
       data = frame if frame.shape[-1] == 3 else frame[..., 0]
       return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), name).reformat(
           format=self._format())
-    frame = np.pad(frame, ((0, self._pad[0]), (0, self._pad[1]), (0, 0)), mode='edge')
-    frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
-    picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
-    return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
-
-  def _stamp(self, seconds):
-    """Ticks since the first frame; a time that does not grow is moved on by one tick."""
-    seconds = self.frames / self.rate if seconds is None else Fraction(seconds)
-    if self._first is None:
-      self._first = seconds
-    self._last = max(round((seconds - self._first) * TICKS), self._last + 1)
-    return self._last
+    return lossy_picture(frame, self._pad)
