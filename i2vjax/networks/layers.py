@@ -132,7 +132,7 @@ def blur_up(x):
 
 
 def check_taps(taps, available, network):
-  """Refuse names of features that a `network` (in words) does not have."""
+  """Refuse features that a network does not have; `network` describes it for the message."""
   unknown = [tap for tap in taps if tap not in available]
   if unknown:
     raise UserError(f'nce.taps: {", ".join(unknown)} not in {network}; it has '
