@@ -92,7 +92,7 @@ def domain_splits(root: str | pathlib.Path, prefix: str = '') -> dict[str, recor
 
 def collected_splits(roots: Iterable[pathlib.Path], last: str,
                      prefix: str = '') -> tuple[dict[str, records.Split], dict[str, pathlib.Path]]:
-  """The splits of one scene that lies in several folders, each split from one of them.
+  """The splits of a scene whose frames are in several folders; each split comes from one folder.
 
   Single frames come before strips of them, and folders below one called `last` after the others.
 
