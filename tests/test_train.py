@@ -16,6 +16,7 @@ import pytest
 
 from i2vjax import main
 from i2vjax.run import checkpoint, load
+from i2vjax.run import folder as run_folder
 from i2vjax.run.signals import StopOnSignal
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -62,7 +63,7 @@ def test_three_and_three_steps_equal_six_bit_for_bit(straight, tiny, tmp_path, c
     assert main.main(tiny(CYCLEGAN, tmp_path, CONSTANT, f'--config.train.steps={steps}',
                           '--config.train.keep=1', '--config.eval.epochs=2,5,9')) == 0
   assert_same_run(tmp_path, straight)
-  assert checkpoint.steps_in(tmp_path) == {2, 5, 6}
+  assert run_folder.steps_in(tmp_path) == {2, 5, 6}
   assert 'this run ends before epoch 9' in caplog.text
 
 

@@ -25,6 +25,7 @@ from i2vjax.compare import budgets, experiments, figures, preflight, tables
 from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
+from i2vjax.run import folder as run_folder
 from i2vjax.run import training_curves
 
 
@@ -86,7 +87,7 @@ def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[i
   items += experiments.trained_runs(output, runs, budget)
   experiments.unique_folders(items)
   notes = experiments.check_alike(items, allow_different, budget)
-  done = [item for item in items if item.total in experiments.trained_steps(item.workdir)]
+  done = [item for item in items if item.total in run_folder.steps_in(item.workdir)]
   plans = preflight.check(items, done)
   return items, notes, preflight.protocol(items, plans, budget)
 
@@ -141,7 +142,7 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
     (exit code, reason of a failure, stopped).
   """
   bars = f'--show={str(show).lower()}'
-  if item.arguments is not None and item.total not in experiments.trained_steps(item.workdir):
+  if item.arguments is not None and item.total not in run_folder.steps_in(item.workdir):
     print(f'{title}: training {item.total} steps in {item.workdir}{time_left}', flush=True)
     code, reason, stopped = call(['train', *item.arguments, f'--workdir={item.workdir}', bars])
     if code or stopped:

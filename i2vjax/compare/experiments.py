@@ -126,7 +126,7 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
   items, names = [], {}
   for workdir in map(pathlib.Path, runs):
     config = run_folder.read_config(workdir)
-    steps = trained_steps(workdir)
+    steps = run_folder.steps_in(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
     without_seed = flat(config) | {'seed': None, 'total': max(steps)}
@@ -140,11 +140,6 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
     items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
                          per_epoch=per_epoch))
   return items
-
-
-def trained_steps(workdir: pathlib.Path) -> list[int]:
-  """Steps of the checkpoints in a run folder; a checkpoint has its name only when it is whole."""
-  return [int(path.name) for path in (workdir / 'checkpoints').glob('*') if path.name.isdigit()]
 
 
 def flat(config: ConfigDict) -> dict:
@@ -186,7 +181,7 @@ def check_folder(item: RunSpec) -> None:
   run was trained, and are no reason to refuse it.
   """
   path = item.workdir / 'config.json'
-  if not path.is_file() or not trained_steps(item.workdir):
+  if not path.is_file() or not run_folder.steps_in(item.workdir):
     return
   old, new = flat(run_folder.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'

@@ -10,7 +10,7 @@ from i2vjax.data.loader import batches
 from i2vjax.evaluation import baselines
 from i2vjax.evaluation.plan import Plan
 from i2vjax.evaluation.report import text
-from i2vjax.run import checkpoint, direction, load, phases
+from i2vjax.run import direction, load, phases
 from i2vjax.run import folder as run_folder
 
 NAMES = ('fid', 'kid', 'kid_street')   # scores that are followed over epochs
@@ -41,7 +41,7 @@ def curves(run: load.Run, plan: Plan, own: dict[str, float],
     steps = phases.steps_of_epochs(run.config, batches.steps_per_epoch(run.config))
   except (UserError, OSError) as error:
     return {}, {'scores by epoch': f'the steps in an epoch are not known here: {error}'}
-  there = checkpoint.steps_in(run.workdir)
+  there = run_folder.steps_in(run.workdir)
   missing = [str(epoch) for epoch, step in steps.items() if step not in there]
   small = dataclasses.replace(plan, names=names, estimator='')
   values = {}

@@ -137,3 +137,10 @@ def check_taps(taps, available, network):
   if unknown:
     raise UserError(f'nce.taps: {", ".join(unknown)} not in {network}; it has '
                     f'{", ".join(available)}')
+
+
+def check_halvings(size, levels, network):
+  """Refuse sides (height, width) that cannot be halved `levels` times."""
+  if any(side % 2**levels for side in size):
+    raise UserError(f'frames of {size[1]}x{size[0]} pixels: {network} takes sides that are '
+                    f'multiples of {2**levels}')

@@ -11,7 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
+from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 from i2vjax.networks.layers import instance_norm
 
@@ -79,9 +79,7 @@ def depth_to_space(x):
 
 def check_size(size, levels):
   """Refuse sides that cannot be halved `levels` times."""
-  if any(side % 2**levels for side in size):
-    raise UserError(f'frames of {size[1]}x{size[0]} pixels: a segmentation network with {levels} '
-                     f'halvings takes sides that are multiples of {2**levels}')
+  layers.check_halvings(size, levels, f'a segmentation network with {levels} halvings')
 
 
 def like(params):

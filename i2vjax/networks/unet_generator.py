@@ -11,7 +11,6 @@ from typing import Any
 import flax.linen as nn
 import jax.numpy as jnp
 
-from i2vjax.core.errors import UserError
 from i2vjax.networks import layers, resnet
 from i2vjax.networks.conv import Conv
 from i2vjax.networks.segmentation import space_to_depth
@@ -115,6 +114,4 @@ def tap_channels(taps, width, in_channels=3):
 
 def check_size(size, levels):
   """Refuse sides that cannot be halved `levels` times."""
-  if any(side % 2**levels for side in size):
-    raise UserError(f'frames of {size[1]}x{size[0]} pixels: a U-Net with gen.levels={levels} takes '
-                    f'sides that are multiples of {2**levels}')
+  layers.check_halvings(size, levels, f'a U-Net with gen.levels={levels}')

@@ -23,6 +23,7 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.state import State
 from i2vjax.metrics import score_names
+from i2vjax.run import folder as run_folder
 
 # ---- Which checkpoint is the best -------------------------------------------------------------
 
@@ -58,15 +59,9 @@ def _signed_score(best, metrics):
 # ---- Save and restore -------------------------------------------------------------------------
 
 
-def steps_in(workdir: str | pathlib.Path) -> set[int]:
-  """Steps of the checkpoints in a run folder, readable or not."""
-  names = [path.name for path in pathlib.Path(workdir, 'checkpoints').glob('*')]
-  return {int(name) for name in names if name.isdigit()}
-
-
 def any_in(workdir: str | pathlib.Path) -> bool:
   """True if a run folder holds a checkpoint, readable or not."""
-  return bool(steps_in(workdir))
+  return bool(run_folder.steps_in(workdir))
 
 
 def _worth_saying(record: logging.LogRecord) -> bool:

@@ -163,3 +163,9 @@ def flatten(config: ConfigDict | dict, prefix: str = '') -> dict[str, Any]:
     else:
       flat[prefix + name] = list(value) if isinstance(value, tuple) else value
   return flat
+
+
+def steps_in(workdir: str | pathlib.Path) -> set[int]:
+  """Steps of the checkpoints in a run folder, readable or not."""
+  names = [path.name for path in pathlib.Path(workdir, 'checkpoints').glob('*')]
+  return {int(name) for name in names if name.isdigit()}

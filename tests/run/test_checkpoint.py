@@ -118,7 +118,7 @@ def test_chosen_steps_are_kept_too(tmp_path):
   for step in range(1, 6):
     checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {})
   checkpoint.finish(checkpoints)
-  assert checkpoint.steps_in(tmp_path) == {2, 3, 5} == set(checkpoints.all_steps())
+  assert run_folder.steps_in(tmp_path) == {2, 3, 5} == set(checkpoints.all_steps())
 
 
 def test_the_best_by_an_error_is_the_least(tmp_path):
