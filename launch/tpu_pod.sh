@@ -83,11 +83,12 @@ fi
 archive=$(mktemp -d)/i2vjax.tar.gz
 trap 'rm -rf "$(dirname "$archive")"' EXIT
 run git archive --format tar.gz --output "$archive" HEAD
+# The log is there before the run is, for tail would not wait for it.
 python=${I2VJAX_PYTHON:+export I2VJAX_PYTHON=$(printf %q "$I2VJAX_PYTHON") && }
 inside="if $going; then \
 echo 'a run is going on here: end it by --stop' >&2; exit 2; fi; \
 mkdir -p i2vjax && tar -xzf i2vjax.tar.gz -C i2vjax && cd i2vjax && \
-${python}source launch/enter.sh tpu && export I2VJAX_TPU_POD=1 && \
+${python}source launch/enter.sh tpu && export I2VJAX_TPU_POD=1 && : > ../i2vjax.log && \
 { nohup python -m i2vjax.main $(printf '%q ' "$@")> ../i2vjax.log 2>&1 < /dev/null & } && \
 run=\$! && echo \$run > ../i2vjax.pid && \
 tail --lines +1 --follow --pid \$run ../i2vjax.log; wait \$run"

@@ -132,7 +132,7 @@ def pod_line(*arguments, python='/opt/python3.12'):
 def test_a_run_on_a_pod_is_shown_and_its_exit_code_is_handed_on(host):
   home, start = host
   (home / 'done').touch()
-  said, _ = (process := start(pod_line('--', '--workdir', '/mnt/a run'))).communicate(timeout=30)
+  said, _ = (process := start(pod_line('--', '--workdir', '/mnt/a run'))).communicate(timeout=120)
   assert process.returncode == 3, said
   assert 'python /opt/python3.12\n' in said
   assert '-m i2vjax.main --workdir /mnt/a run pod 1\n' in said
@@ -141,19 +141,20 @@ def test_a_run_on_a_pod_is_shown_and_its_exit_code_is_handed_on(host):
 def test_a_run_on_a_pod_outlives_the_connection_and_is_stopped_by_name(host):
   home, start = host
   first = start(pod_line('--', '--workdir', '/mnt/run'))
-  log = home / 'i2vjax.log'
-  end = time.monotonic() + 30
-  while not (log.exists() and 'pod 1' in log.read_text()) and time.monotonic() < end:
+  log, number = home / 'i2vjax.log', home / 'i2vjax.pid'
+  end = time.monotonic() + 60
+  while time.monotonic() < end and not (
+      log.exists() and 'pod 1' in log.read_text() and number.exists() and number.read_text()):
     time.sleep(0.02)
   first.kill()   # the connection is gone
   first.stdout.close()
   first.wait()
   second = start(pod_line('--', '--workdir', '/mnt/run'))
-  assert 'a run is going on here' in second.communicate(timeout=30)[0] and second.returncode == 2
+  assert 'a run is going on here' in second.communicate(timeout=120)[0] and second.returncode == 2
   stop = start(pod_line('--stop'))
-  stop.communicate(timeout=30)
+  stop.communicate(timeout=120)
   assert stop.returncode == 0 and log.read_text().endswith('saved\n')
-  assert start(pod_line('--stop')).communicate(timeout=30)[0] == 'no run is going on here\n'
+  assert start(pod_line('--stop')).communicate(timeout=120)[0] == 'no run is going on here\n'
 
 
 def test_launch_holds_shell_scripts_alone():
