@@ -260,7 +260,7 @@ def _mapped(mesh, body):
 
   def specs(wrap):
     everywhere, each = wrap(PartitionSpec()), wrap(PartitionSpec(AXIS))
-    state: dict[str, Any] = {field.name: everywhere for field in dataclasses.fields(State)}
+    state = {field.name: everywhere for field in dataclasses.fields(State)}
     return State(**state | {'device_state': each}), each, everywhere   # alone has a device axis
   in_specs = specs(lambda spec: spec)
   mapped = jax.shard_map(on_device, mesh=mesh, in_specs=in_specs,
@@ -285,7 +285,7 @@ def _options(platform):
   return options
 
 
-def compiled(program: Callable, *args: Any) -> Callable:
+def compiled(program: Any, *args: Any) -> Callable:
   """`program` of `map_step`, compiled ahead of its first call, for arguments like these.
 
   What the compiler took, often more than a step does, goes back to the system.
