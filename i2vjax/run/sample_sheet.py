@@ -1,4 +1,4 @@
-"""Sample sheets of a training run: fixed windows through the networks as they stand."""
+"""Sample sheets of a training run: fixed windows through its networks."""
 
 import pathlib
 from collections.abc import Callable, Mapping
