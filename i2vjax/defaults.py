@@ -301,6 +301,7 @@ FIELDS = {
     'eval.batch': Field('speed', at_least=1),
     'eval.epochs': Field('output'),
     'eval.paper_scale': Field('output'),
+    'eval.stretch': Field('score', table='note'),   # of PearlGAN and MornGAN alone
     'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
 }
 

@@ -178,6 +178,14 @@ def test_flags_in_the_table_of_commands_exist():
   assert named and named <= set(values), named - set(values)
 
 
+def test_what_the_paper_of_cptrans_leaves_open_is_told():
+  """Among it the second structure term: Eq. 11 has one of weight 6, the config two."""
+  _, _, rest = (ROOT / 'docs/results.md').read_text().partition('### What the paper leaves open')
+  section, _, _ = rest.partition('\n## ')
+  for word in ('co.lambda_inc', 'ctn.gamma', 'Eq. 11', 'weights.cs_global', 'weights.cs_local=0'):
+    assert word in section, word
+
+
 def test_readme_is_short_and_lists_every_method():
   text = text_of(ROOT / 'README.md')
   assert len(text.splitlines()) <= 150

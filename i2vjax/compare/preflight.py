@@ -77,6 +77,8 @@ def protocol(items: Sequence[RunSpec], plans: dict[str, plan.Plan], budget: str)
     lines.append(f'FID and KID as {settings.fid_mode} has them, against {first.reference_name}'
                  + (degrees if 'kid' in first.names else '')
                  + (', random features' if scoring_networks.is_random(first.config) else ''))
+  if all(item.config.eval.get('stretch') == 'minmax' for item in items):
+    lines.append('each translated frame is stretched to the whole range before it is scored')
   if first.estimator:
     lines.append(f'motion of the source estimated by {first.estimator}')
   return lines
