@@ -297,7 +297,7 @@ MORN_MAPS_NOTE = (
     'the names of the frames, Cityscapes train ids), which the paper made with HMSANet and '
     'Detectron2 (`data.labels_b_aux`). The rows that a paper table has and this one lacks (UNIT, '
     'DRIT++, ForkGAN and others) cannot be had here.')
-SPEED = '`translate` prints how many frames a second it made, files read and written.'
+SPEED = 'The bar of `translate` shows frames a second, files read and written.'
 STRETCH_NOTE = (
     'The public test code of PearlGAN and MornGAN stretches every translated frame to the whole '
     'range before anybody judges it (`eval.stretch=minmax`), that of ToDayGAN does not; these '
