@@ -189,7 +189,8 @@ CPTRANS = (
            'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the '
            'visible training frames where a set has no visible test frames (InfraredCity), else '
            'against those: the paper does not say. UNIT and DRIT++ cannot be had here; rain and '
-           'snow were not published so far.',)),
+           'snow were not published so far. What else the paper leaves open, and what we took: '
+           '[results.md](results.md#what-the-paper-leaves-open).',)),
     Table('cptrans-ablation', 'CPTrans', 'Content-aware optimization (CO) and CTN left out',
           CPT_PART_DATA,
           (compare('runs/cptrans-ablation', CPT_PARTS, *CPT_SCORES, data=CPT_PART_DATA),),
@@ -410,7 +411,8 @@ STC_V2V = (
                         'the input itself': '0.000264'}},
           ('200,000 steps are our guess of the two days on one GPU that the paper has. Ours is the '
            'mean squared difference; `--config.eval.warp_kind=euclidean` is what the text of the '
-           'paper says.',)),
+           'paper says. It prints the temporal term for one direction, ours acts in both; '
+           '`--config.temporal.directions=forward` in a row of STC-V2V is as printed.',)),
     Table('stc-1', 'STC-V2V', 'Table 1: classes found in translations of VIPER',
           (*VIPER, CITYSCAPES), parsed('stc', STC_RUNS), 'mIoU / fwIoU / pixel accuracy', {
               'PSPNet': {'STC-V2V': '35.14 / 65.08 / 77.13', 'CyCADA': '30.75 / 58.81 / 72.71',
@@ -457,6 +459,13 @@ STC_V2V = (
 # ---- GTC --------------------------------------------------------------------------------------
 
 
+GTC_NOTES = (
+    'The lowest row is pix2pix, as in the paper: single frames and a critic of patches, where the '
+    'others have one logit a clip. Weights of its terms are not in the paper: those of pix2pix. '
+    'The paper trains on 903 clips of 5 frames: `--config.data.stride` decides how many there are '
+    '(`configs/gtc.py`).',)
+
+
 def gtc_rows(task):
   """The four rows of the paper for 'color', 'superres' or 'segmentation'."""
   config = f'configs/gtc.py:paper-{task}'
@@ -476,8 +485,7 @@ def gtc(key, task, title, frames, targets, scores, figures):
   return Table(key, 'GTC', title, (DAVIS,),
                (compare(f'runs/{key}', gtc_rows(task), '--budget epochs', *places),), scores,
                spread(tuple(gtc_rows(task)), DAVIS=figures),
-               ('The paper trains on 903 clips of 5 frames: --config.data.stride decides how many '
-                'there are (`configs/gtc.py`).',) if task == 'color' else ())
+               GTC_NOTES)
 
 
 GTC = (
