@@ -174,6 +174,7 @@ def test_rows_of_table_1_of_cptrans_have_other_steps_and_the_same_epochs(
   assert {item.total // item.per_epoch for item in items} == {100}
   assert protocol[0].startswith('trained for 100 epochs')
   assert 'KID of degree 3, 21' in protocol[2]
+  assert 'batches of 1, generators of 9 residual blocks' in protocol
 
 
 # ---- run --------------------------------------------------------------------------------------
