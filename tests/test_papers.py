@@ -196,7 +196,8 @@ OF_METHOD = {   # besides SMALL; no weight files
     'unsup_recycle': f'{BLOCKS}--config.perceptual=none ',
     'i2vgan': f'{BLOCKS}{TAPS}--config.pred.downs=5 --config.pred.width=4 '
               '--config.perceptual=none ',
-    'roma': f'{BLOCKS}--config.backbone=none ', 'cptrans': f'{BLOCKS}--config.backbone=none ',
+    'roma': f'{BLOCKS}--config.backbone=none ',
+    'cptrans': f'{BLOCKS}--config.backbone=none --config.co.grad_params=last ',
     'stc': f'{BLOCKS}--config.perceptual=none --config.flow.name=lk ',
     'pearlgan': HALVES,
     'morngan': f'{HALVES}--config.seg.width=4 --config.seg.sizes=(32,) ',
