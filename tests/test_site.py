@@ -71,7 +71,8 @@ def test_what_is_set_in_keeps_its_lines():
 
 def test_a_table_is_found_with_the_command_above_it():
   text = ('# Page\n\nBy `python -m\nx`:\n\n| | dB |\n|---|---|\n| CUT | 1 |\n\n## Next\n\n'
-          '```bash\n# no heading\npython y\n```\n\n| | dB |\n|---|---|\n| CUT | 2 |\n| CUT2 | 3 |\n')
+          '```bash\n# no heading\npython y\n```\n\n| | dB |\n|---|---|\n| CUT | 2 |\n'
+          '| CUT2 | 3 |\n')
   first, second = method_pages.tables_of('page.md', text)
   assert first.chapter == first.heading == 'Page' and 'python -m x' in first.command
   assert second.heading == 'Next' and second.command.splitlines()[2] == 'python y'
