@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image, ImageSequence
 ENDINGS = ('.gif', '.apng')     # files that are unpacked by `prepare`, and no frame by themselves
 PNG = b'\x89PNG\r\n\x1a\n'
 WEBP_ANIMATED = 2               # flag of the VP8X chunk
+# What Pillow raises of a damaged file or frame.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 def is_animation(path: str | os.PathLike) -> bool:
@@ -30,7 +33,7 @@ def count_frames(data: np.ndarray) -> int:
   try:
     with Image.open(io.BytesIO(content)) as picture:
       return getattr(picture, 'n_frames', 1) - _apart(picture)
-  except (OSError, SyntaxError, ValueError, EOFError):   # damaged: the decoder says so
+  except DAMAGE:     # the decoder says so
     return 1
 
 
@@ -59,5 +62,5 @@ def frames(data: np.ndarray) -> Iterator[np.ndarray | None]:
         frame = shown[k + first]
         gray = frame.mode in ('1', 'L', 'LA')
         yield np.atleast_3d(np.asarray(frame.convert('L' if gray else 'RGB')))
-      except (OSError, SyntaxError, EOFError):     # as Pillow has it of a damaged frame
+      except DAMAGE:
         yield None
