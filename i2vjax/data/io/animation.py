@@ -28,8 +28,8 @@ def count_frames(data: np.ndarray) -> int:
   """
   head = data[:32].tobytes()
   content = data.tobytes() if may_move(head) else b''
-  if not content or (head[:8] == PNG and b'acTL' not in content):
-    return 1
+  if not content or (head[:8] == PNG and content.find(b'acTL', 0, content.find(b'IDAT')) < 0):
+    return 1         # a PNG tells of its frames before its first picture
   try:
     with Image.open(io.BytesIO(content)) as picture:
       return getattr(picture, 'n_frames', 1) - _apart(picture)
