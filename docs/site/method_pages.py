@@ -39,7 +39,7 @@ def pages(root: pathlib.Path) -> dict[str, str]:
     name, text = config.stem, page(config.stem, method, config.read_text(encoding='utf-8'), tables)
     first = docstring(method).split('\n')[0]
     rows.append((year(method), f'| [{title(first)}]({name}.md) | {year(method)} | '
-                               f'{first.partition(": ")[2]} | `configs/{name}.py` |'))
+                               f'{first.partition(": ")[2].rstrip(".")} | `configs/{name}.py` |'))
     made[f'methods/{name}.md'] = text
   index = ['# Methods', '', 'One trainer, thirteen published methods. Which to take? What has been '
            'measured side by side is in [the table of all methods]'
