@@ -195,7 +195,8 @@ def expectations(name: str, called: str, expected: str, tables: list[Table]) -> 
          'said at the top of [its page](../results.md).', '']
   for table in tables:
     rows = [line for line in table.lines[2:] if is_about(line.split('|')[1], name, called)]
-    if table.chapter.lower() in (name, called.lower()):   # all of it is about this method
+    of_this = (name, called.lower(), f'the demo of {called.lower()}')
+    if table.chapter.lower() in of_this:   # with all its rows
       rows = table.lines[2:]
     elif rows:
       rows += [line for line in table.lines[2:] if line.split('|')[1].strip() in BESIDE]
