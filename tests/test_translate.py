@@ -15,6 +15,7 @@ from i2vjax import translate as translator
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal as pictures
+from i2vjax.run import padding
 from i2vjax.run import translator as run_translator
 
 QUIET = {'show': False}
@@ -136,11 +137,11 @@ def test_frames_are_padded_to_what_the_network_takes_and_cropped_back():
   run = stubs.halving_run()
   clip = footage(3, 18, 26)
   call = run_translator.compile_chunk(run)
-  assert run_translator.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
+  assert padding.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
   items = [(i, frame) for i, frame in enumerate(clip)]
   results = [result for _, _, result in run_translator.translate_clip(call, items, chunk=2)]
   assert [result.shape for result in results] == [(18, 26, 3)] * 3
-  padded = run_translator.pad(clip, (24, 32))
+  padded = padding.pad(clip, (24, 32))
   np.testing.assert_array_equal(padded[:, :18, :26], clip)
   np.testing.assert_array_equal(padded[:, 18:, :26], clip[:, 16:10:-1])
   whole = [
@@ -156,9 +157,9 @@ def test_a_network_that_takes_no_size_says_so():
 
 
 def test_single_pixel_and_very_large_padding():
-  np.testing.assert_array_equal(run_translator.pad(footage(1, 1, 1), (4, 4)),
+  np.testing.assert_array_equal(padding.pad(footage(1, 1, 1), (4, 4)),
                                 np.broadcast_to(footage(1, 1, 1), (1, 4, 4, 1)))
-  assert run_translator.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
+  assert padding.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
 
 
 def thermal(length, level):
@@ -437,13 +438,6 @@ def test_long_streams_are_not_held_in_memory():
   call = run_translator.compile_chunk(run)
   assert sum(1 for _ in run_translator.translate_clip(call, endless(), chunk=4)) == 40
   assert max(most) <= 12
-
-
-def test_chunks_hold_frames_of_one_size():
-  items = [(0, footage(1, 16, 16)[0]), (1, None), (2, footage(1, 16, 16)[0]),
-           (3, footage(1, 16, 20)[0])]
-  cut = [(begins, [item[0] for item in group]) for begins, group in streams.groups(items, 8)]
-  assert cut == [(True, [0, 1, 2]), (True, [3])]
 
 
 def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):
