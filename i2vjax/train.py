@@ -33,6 +33,7 @@ from i2vjax.run import (
   checkpoint,
   contact_sheet,
   critic_remedies,
+  input_watch,
   load,
   phases,
   resume,
@@ -131,10 +132,11 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
+  watch = input_watch.InputWatch(parallel.is_main())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn, kept)
+                watch, input_watch.Advice(settled), score_fn, kept)
   try:
-    with StopOnSignal() as stop:
+    with StopOnSignal() as stop, watch:
       for line in (*notes, describe(settled, state, total)):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
@@ -167,6 +169,7 @@ class Setup:
     feed: the batches; a method may have them in another order (`feed_of_phase`).
     total: length of the run in steps.
     workdir: run folder.
+    watch, advice: how long devices wait for batches, and the line on it.
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
   """
@@ -179,6 +182,8 @@ class Setup:
   feed: Feed
   total: int
   workdir: pathlib.Path
+  watch: input_watch.InputWatch
+  advice: input_watch.Advice
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
 
@@ -214,7 +219,7 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     return compile_step(setup.method, setup.model.replace(phase=program_key))
 
   step, stopped, phase_start = int(state.step), False, None
-  pending, waited, saved_at = [], 0.0, time.monotonic()
+  pending, saved_at = [], time.monotonic()
   while step < setup.total and not stopped:
     # One step: a batch, then the compiled program.
     began = time.perf_counter()
@@ -222,10 +227,10 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     if first != phase_start:
       feed, phase_start = feed_of_phase(setup, feed, state, step), first
     batch = parallel.shard(next(feed))
-    position = feed.get_state()
-    waited += time.perf_counter() - began
+    position, came = feed.get_state(), time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
     state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
+    setup.watch.step(began, came, terms)
     pending.append(terms)
     step += 1
 
@@ -233,8 +238,8 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     now = due(setup, step, stop.asked, (time.monotonic() - saved_at) / 60)
     stopped = now.stop
     if now.log:
-      write_terms(setup, step, pending, waited)
-      pending, waited = [], 0.0
+      write_terms(setup, step, pending)
+      pending = []
     if now.sample:
       write_samples(setup, state, step)
     if now.save:
@@ -286,9 +291,8 @@ def every(interval: int, step: int) -> bool:
   return bool(interval) and step % interval == 0
 
 
-def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
-                waited: float) -> None:
-  """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
+def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) -> None:
+  """Fetch the terms of the last steps, refuse non-finite ones, log their means and the speed."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
   try:
@@ -297,7 +301,10 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
     raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
+  waited = setup.watch.taken()
+  elapsed = setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
+  if parallel.is_main() and (line := setup.advice.after(len(terms), waited, elapsed)):
+    setup.logger.say(line)
 
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:

@@ -110,7 +110,7 @@ class MetricLogger:
         self.events.add_scalar(name, value, step)
 
   def progress(self, step: int, values: Mapping[str, float], frames_per_step: int,
-               waited: float = 0.0) -> None:
+               waited: float = 0.0) -> float:
     """Move the bar and write the line, with the speed since the last one.
 
     Args:
@@ -119,6 +119,9 @@ class MetricLogger:
       frames_per_step: source frames a step learns from.
       waited: seconds since the last line in which the device had no batch; logged as
         `input_wait`, a share of the time.
+
+    Returns:
+      Seconds since the last line.
     """
     now = time.perf_counter()
     elapsed = max(now - self.clock, 1e-9)
@@ -132,6 +135,7 @@ class MetricLogger:
       shown['frames/s'] = f"{speed['frames_per_second']:.1f}"
       self.bar.set_postfix(shown, refresh=False)
       self.bar.update(step - self.bar.n)
+    return elapsed
 
   def say(self, text: str) -> None:
     """A line above the progress bar."""
