@@ -33,7 +33,6 @@ from i2vjax.run import (
   checkpoint,
   contact_sheet,
   critic_remedies,
-  input_watch,
   load,
   phases,
   resume,
@@ -132,11 +131,10 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   logger = MetricLogger(workdir, settled, int(state.step), total, show, parallel.is_main())
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
-  watch = input_watch.InputWatch(parallel.is_main())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                watch, input_watch.Advice(settled), score_fn, kept)
+                score_fn, kept)
   try:
-    with StopOnSignal() as stop, watch:
+    with StopOnSignal() as stop:
       for line in (*notes, describe(settled, state, total)):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
@@ -169,7 +167,6 @@ class Setup:
     feed: the batches; a method may have them in another order (`feed_of_phase`).
     total: length of the run in steps.
     workdir: run folder.
-    watch, advice: how long devices wait for batches, and the line on it.
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
   """
@@ -182,8 +179,6 @@ class Setup:
   feed: Feed
   total: int
   workdir: pathlib.Path
-  watch: input_watch.InputWatch
-  advice: input_watch.Advice
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
 
@@ -230,7 +225,7 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     position, came = feed.get_state(), time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
     state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
-    setup.watch.step(began, came, terms)
+    setup.logger.watch.step(began, came, terms)
     pending.append(terms)
     step += 1
 
@@ -292,7 +287,7 @@ def every(interval: int, step: int) -> bool:
 
 
 def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) -> None:
-  """Fetch the terms of the last steps, refuse non-finite ones, log their means and the speed."""
+  """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
   try:
@@ -301,10 +296,7 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) ->
     raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  waited = setup.watch.taken()
-  elapsed = setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
-  if parallel.is_main() and (line := setup.advice.after(len(terms), waited, elapsed)):
-    setup.logger.say(line)
+  setup.logger.progress(step, values, config.data.batch * config.data.frames)
 
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:

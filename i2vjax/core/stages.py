@@ -7,6 +7,7 @@ that memory does not grow with the length of a stream.
 
 import collections
 import concurrent.futures
+import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -84,11 +85,17 @@ def ahead(items: Iterable[T], size: int) -> Iterator[T]:
   """
   channel: Channel[T] = Channel(size)
   thread = threading.Thread(target=_produce, args=(items, channel), daemon=True)
-  thread.start()
   try:
+    thread.start()   # waits until it runs: Ctrl-C may come here too
     yield from channel
   finally:
     channel.stop()
+    _join(thread)
+
+
+def _join(thread):
+  """Wait for the end of a thread that may not have begun."""
+  with contextlib.suppress(RuntimeError):
     thread.join()
 
 
@@ -126,8 +133,8 @@ def hand_over(items: Iterable[T], consume: Callable[[Iterator[T]], R], size: int
   channel: Channel[T] = Channel(size)
   outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
   thread = threading.Thread(target=_consume, args=(consume, channel, outcome))
-  thread.start()
   try:
+    thread.start()
     for item in items:
       if not channel.put(item):
         break
@@ -135,7 +142,7 @@ def hand_over(items: Iterable[T], consume: Callable[[Iterator[T]], R], size: int
     thread.join()
   except BaseException:
     channel.break_off()
-    thread.join()
+    _join(thread)
     raise
   return outcome.result()
 

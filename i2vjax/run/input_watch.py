@@ -32,14 +32,13 @@ class InputWatch:
     self._steps: queue.SimpleQueue[Any] = queue.SimpleQueue()
     self._idle, self._done = 0.0, 0.0
     self._thread = threading.Thread(target=self._follow, daemon=True)
-
-  def __enter__(self) -> InputWatch:
-    if self.active:
+    if active:
       self._thread.start()
-    return self
 
-  def __exit__(self, *_: Any) -> None:
-    if self.active:
+  def close(self) -> None:
+    """Nothing is measured any more."""
+    self.active = False
+    if self._thread.is_alive():
       self._steps.put(None)
       self._thread.join()
 

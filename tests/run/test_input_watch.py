@@ -1,5 +1,6 @@
 """The time that devices wait for input: measured, and told once with what helps."""
 
+import contextlib
 import threading
 import time
 
@@ -44,7 +45,7 @@ def test_waiting_counts_only_while_the_device_has_nothing_to_do(clock):
   That of step 3 is waited for from 9 to 14: from 10 on it was not.
   """
   first, second, third = Work(), Work(), Work()
-  with input_watch.InputWatch() as watch:
+  with contextlib.closing(input_watch.InputWatch()) as watch:
     watch.step(0.0, 1.0, first)
     assert finished(watch, first, clock, 10.0) == 1.0    # until its first batch
     watch.step(3.0, 8.0, second)
@@ -58,14 +59,14 @@ def test_a_step_that_fails_leaves_its_error_to_the_loop(clock, monkeypatch):
   def fail(work):
     raise RuntimeError('out of memory')
   monkeypatch.setattr(jax, 'block_until_ready', fail)
-  with input_watch.InputWatch() as watch:
+  with contextlib.closing(input_watch.InputWatch()) as watch:
     watch.step(0.0, 2.0, Work())
     assert watch.taken() == 2.0
   assert not watch._thread.is_alive()
 
 
 def test_without_a_log_nothing_is_measured():
-  with input_watch.InputWatch(active=False) as watch:
+  with contextlib.closing(input_watch.InputWatch(active=False)) as watch:
     watch.step(0.0, 5.0, None)
     assert watch.taken() == 0.0 and not watch._thread.is_alive()
 
