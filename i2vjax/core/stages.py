@@ -7,7 +7,6 @@ that memory does not grow with the length of a stream.
 
 import collections
 import concurrent.futures
-import contextlib
 import queue
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -72,6 +71,39 @@ class Channel(Generic[T]):
       del item   # else it would live on while the next one is waited for
 
 
+class Worker(Generic[R]):
+  """A thread that does one piece of work.
+
+  `threading.Thread.join` takes a thread for ended where Ctrl-C interrupts it (Python 3.11); here
+  one waits for the outcome.
+  """
+
+  def __init__(self, work: Callable[[], R], daemon: bool) -> None:
+    """work: done in the thread. daemon: the interpreter does not wait for it to exit."""
+    self.outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
+    self._work = work
+    self._thread = threading.Thread(target=self._run, daemon=daemon)
+
+  def start(self) -> None:
+    """Begin. Ctrl-C may come here too, when the thread runs already."""
+    self._thread.start()
+
+  def wait(self) -> None:
+    """Until the work is done, or the thread has not even begun."""
+    begun = self._thread.ident is not None
+    concurrent.futures.wait([self.outcome], None if begun else 1.0)
+    if self.outcome.done():
+      self._thread.join()
+
+  def _run(self):
+    try:
+      self.outcome.set_result(self._work())
+    except BaseException as error:
+      self.outcome.set_exception(error)
+    finally:
+      del self._work   # and all that it holds
+
+
 def ahead(items: Iterable[T], size: int) -> Iterator[T]:
   """The items, made in a thread of their own while earlier ones are used.
 
@@ -84,19 +116,13 @@ def ahead(items: Iterable[T], size: int) -> Iterator[T]:
     early (an error, Ctrl-C, `close`) waits until the thread has ended, after the item it is at.
   """
   channel: Channel[T] = Channel(size)
-  thread = threading.Thread(target=_produce, args=(items, channel), daemon=True)
+  worker = Worker(lambda: _produce(items, channel), daemon=True)
   try:
-    thread.start()   # waits until it runs: Ctrl-C may come here too
+    worker.start()
     yield from channel
   finally:
     channel.stop()
-    _join(thread)
-
-
-def _join(thread):
-  """Wait for the end of a thread that may not have begun."""
-  with contextlib.suppress(RuntimeError):
-    thread.join()
+    worker.wait()
 
 
 def _produce(items, channel):
@@ -131,27 +157,24 @@ def hand_over(items: Iterable[T], consume: Callable[[Iterator[T]], R], size: int
     BaseException: what making an item or `consume` raises. By then `consume` has ended.
   """
   channel: Channel[T] = Channel(size)
-  outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
-  thread = threading.Thread(target=_consume, args=(consume, channel, outcome))
+  worker = Worker(lambda: _consume(consume, channel), daemon=False)
   try:
-    thread.start()
+    worker.start()
     for item in items:
       if not channel.put(item):
         break
     channel.end()
-    thread.join()
+    return worker.outcome.result()
   except BaseException:
     channel.break_off()
-    _join(thread)
     raise
-  return outcome.result()
+  finally:
+    worker.wait()
 
 
-def _consume(consume, channel, outcome):
+def _consume(consume, channel):
   try:
-    outcome.set_result(consume(iter(channel)))
-  except BaseException as error:
-    outcome.set_exception(error)
+    return consume(iter(channel))
   finally:
     channel.stop()
 
@@ -200,11 +223,15 @@ def for_each(function: Callable[[T], Any], items: Iterable[T], threads: int) -> 
       except BaseException:
         broken.set()
         raise
-  with concurrent.futures.ThreadPoolExecutor(threads) as pool:   # waits for what was handed to it
-    running: collections.deque[concurrent.futures.Future[None]] = collections.deque()
-    for item in items:
-      running.append(pool.submit(guarded, item))
-      if len(running) == 2 * threads:
-        running.popleft().result()
-    for job in running:
-      job.result()
+  running: collections.deque[concurrent.futures.Future[None]] = collections.deque()
+  with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+    try:
+      for item in items:
+        running.append(pool.submit(guarded, item))
+        if len(running) == 2 * threads:
+          running[0].result()
+          running.popleft()
+      for job in running:
+        job.result()
+    finally:
+      concurrent.futures.wait(running)   # leaving the pool waits too, but not behind a Ctrl-C
