@@ -1,4 +1,4 @@
-"""Frames a second that the loader makes, by kind of file and threads, and their bytes.
+"""Frames a second of the loader, by files and threads.
 
   python benchmarks/loader_speed.py [--kinds png,small-png,thermal-png,jpeg,street]
       [--threads 1,2] [--workers 0] [--seconds 4] [--json FILE]

@@ -1,4 +1,4 @@
-"""Hours, reading and traffic of a long training, from parts that were measured.
+"""Hours, reading and traffic of a long training, from measured parts.
 
   python benchmarks/scale_plan.py --frames 580000 --window 3 --epochs 100 --devices 8 --batch 8
       --step 0.080 [--loader 70] [--file 131] [--sent 197] [--parameters 57]
