@@ -214,7 +214,7 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     return compile_step(setup.method, setup.model.replace(phase=program_key))
 
   step, stopped, phase_start = int(state.step), False, None
-  pending, waited, saved_at = [], 0.0, time.monotonic()
+  pending, saved_at = [], time.monotonic()
   while step < setup.total and not stopped:
     # One step: a batch, then the compiled program.
     began = time.perf_counter()
@@ -222,10 +222,10 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     if first != phase_start:
       feed, phase_start = feed_of_phase(setup, feed, state, step), first
     batch = parallel.shard(next(feed))
-    position = feed.get_state()
-    waited += time.perf_counter() - began
+    position, came = feed.get_state(), time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
     state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
+    setup.logger.watch.step(began, came, terms)
     pending.append(terms)
     step += 1
 
@@ -233,8 +233,8 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     now = due(setup, step, stop.asked, (time.monotonic() - saved_at) / 60)
     stopped = now.stop
     if now.log:
-      write_terms(setup, step, pending, waited)
-      pending, waited = [], 0.0
+      write_terms(setup, step, pending)
+      pending = []
     if now.sample:
       write_samples(setup, state, step)
     if now.save:
@@ -286,8 +286,7 @@ def every(interval: int, step: int) -> bool:
   return bool(interval) and step % interval == 0
 
 
-def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
-                waited: float) -> None:
+def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) -> None:
   """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
@@ -297,7 +296,7 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
     raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
+  setup.logger.progress(step, values, config.data.batch * config.data.frames)
 
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:

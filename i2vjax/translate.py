@@ -2,11 +2,14 @@
 
 Frames are streamed in chunks of one fixed shape, so memory is constant and one compiled program
 serves the whole clip (a recurrent method has a second one for its first chunk). They are padded to
-what the networks need by mirroring, and cropped back.
+what the networks need by mirroring, and cropped back. Reading, the device and writing go on beside
+each other: the device is fed from the caller's thread, the others have threads of their own.
 """
 
+import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import time
@@ -17,14 +20,15 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from i2vjax.core import files, notes, ops
+from i2vjax.core import files, notes, ops, stages
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, video_reader
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
-from i2vjax.run import preparation, translator
+from i2vjax.run import padding, preparation, translator
 from i2vjax.run.load import Run
 
+READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
@@ -35,7 +39,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
               rate: float | None = None, as_is: bool = False,
-              deinterlace: bool = False) -> dict[str, Any]:
+              deinterlace: bool = False, pad_to: int = 1) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -62,6 +66,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     rate: frames per second of a video made from pictures or an array; None: 25, which is said.
     as_is: leave the run's preparation out.
     deinterlace: make whole frames of the half pictures of an interlaced video first.
+    pad_to: frames are padded to multiples of it, so that pictures of many sizes share a few
+      compiled programs; more is mirrored at their edges, which changes them a little.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -74,7 +80,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   """
   if on_damage not in ('stop', 'skip'):
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
-  check_options(run, fuse, chunk)
+  check_options(run, fuse, chunk, pad_to)
   to_stream = live_writer.is_stream(output)
   to_video = to_stream or output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
@@ -90,16 +96,17 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   written_labels: list[str] = []
   began = time.perf_counter()
   results = _results(run, clips, chunk, on_damage, skipped, show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
+                     lambda source, result: compose(source, result, side_by_side, fuse), pad_to)
   try:
-    if to_video:
-      film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
-      written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
-    else:
-      for clip in clips:
-        if clip.info:
-          video_reader.say_pictures(clip.info)
-      written = streams.write_folder(output, _collect_labels(results, written_labels))
+    with contextlib.closing(results):   # whose thread has ended before an error is handled
+      if to_video:
+        film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
+        written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
+      else:
+        for clip in clips:
+          if clip.info:
+            video_reader.say_pictures(clip.info)
+        written = streams.write_folder(output, results, written_labels)
   except KeyboardInterrupt as stop:
     if not written_labels:
       raise
@@ -134,13 +141,17 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   results = _results(run, clips, chunk, 'stop', [], show,
                      lambda source, result: compose(source, result, side_by_side, fuse))
-  return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+  with contextlib.closing(results):
+    return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
 
 
-def check_options(run: Run, fuse: bool, chunk: int) -> None:
+def check_options(run: Run, fuse: bool, chunk: int, pad_to: int = 1) -> None:
   """Raises UserError for what no clip can be translated with."""
   if chunk < 1:
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
+  if pad_to not in (1, *padding.SIDE_MULTIPLES):
+    raise UserError(f'pad_to={pad_to}: 1 or one of '
+                    f'{", ".join(map(str, padding.SIDE_MULTIPLES))} pixels')
   if fuse and run.config.data.channels_b == 1:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
 
@@ -222,28 +233,34 @@ def say_once() -> Callable[[str], None]:
   return functools.cache(tqdm.tqdm.write)
 
 
-def _results(run, clips, chunk, on_damage, skipped, show, finish):
+def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
   total = sum(lengths) if None not in lengths else None
-  with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
-    for stream in clips:
-      items = usable(stream.read(on_damage), on_damage, skipped)
-      value_range = streams.value_range(stream, rule)
-      for (label, _, seconds), source, result in translator.translate_clip(
-        call, items, rule, chunk, value_range
-      ):
-        bar.update()
-        yield label, None if result is None else finish(source, result), seconds
+  frames = stages.ahead(_read(clips, rule, on_damage, skipped), max(chunk, READ_AHEAD))
+  bar = tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True)
+  with bar, contextlib.closing(frames):
+    for (label, _, seconds), source, result in translator.translate_clips(
+      call, _by_clip(frames), rule, chunk, pad_to
+    ):
+      bar.update()
+      yield label, None if result is None else finish(source, result), seconds
 
 
-def _collect_labels(results, written):
-  """The results unchanged; the label of every frame that was written is added to `written`."""
-  for label, frame, seconds in results:
-    yield label, frame, seconds
-    if frame is not None:   # the next one is asked for: this one is written
-      written.append(label)
+def _read(clips, rule, on_damage, skipped):
+  """((number of the clip, its value range), (label, frame or None, seconds)) of all clips."""
+  for number, stream in enumerate(clips):
+    clip = number, streams.value_range(stream, rule)
+    for item in usable(stream.read(on_damage), on_damage, skipped):
+      yield clip, item
+      del item   # else it would live on while the next one is read
+
+
+def _by_clip(frames):
+  """(items of a clip, its value range), clip by clip."""
+  for (_, value_range), clip in itertools.groupby(frames, key=lambda frame: frame[0]):
+    yield (item for _, item in clip), value_range
 
 
 def _one_size(results, output):

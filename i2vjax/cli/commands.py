@@ -164,7 +164,7 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
       on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is, rate=flag.rate,
-      deinterlace=flag.deinterlace)
+      deinterlace=flag.deinterlace, pad_to=flag.pad_to)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 

@@ -74,6 +74,9 @@ FLAGS = {
     'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
                                      'beside them, as far as there are any.'}, bool, False),
     'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
+    'pad_to': Flag({'translate': 'Pad frames to multiples of so many pixels (a power of two up to '
+                                 '256): pictures of many sizes share a few compiled programs, and '
+                                 'change a little.'}, int, 1, least=1),
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
@@ -131,7 +134,8 @@ USES = {
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
-                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'rate',
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'pad_to',
+                   'rate',
                    'deinterlace', 'as_is', 'reconnect', 'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
