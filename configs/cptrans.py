@@ -97,7 +97,7 @@ def content(config):
       border_exclude=2,      # O: patchgan alone: rings of patches at the border, never chosen,
                              # where its own zero padding looks like content
       recompute_for_g=False,    # O: the weights of the critic before its move save half the cost
-      chunk=32,              # patches at a time: memory
+      chunk=32,              # patches at a time on a CPU: memory
       calibrate=2,           # O: jvp_last, patches taken in full; the ratio varies by 7 to 12 %
       probes=64,             # jvp_probe
   )

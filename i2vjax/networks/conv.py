@@ -181,19 +181,32 @@ class Conv(nn.Module):
   bias_init: Callable = nn.initializers.zeros
   dtype: Any = None
 
-  @nn.compact
   def __call__(self, x):
     """[B, H, W, I] -> [B, h, w, O]."""
+    y, bias = self.parts(x)
+    return y + bias
+
+  def for_norm(self, x):
+    """The same without bias, for an instance norm, which would take the bias away again.
+
+    There it has no gradient but rounding, which costs a pass over the gradient of the output.
+    """
+    return self.parts(x)[0]
+
+  @nn.compact
+  def parts(self, x):
+    """([B, h, w, O] without bias, bias [O])."""
     k = self.kernel
     kernel = self.param('kernel', self.kernel_init, (k, k, x.shape[-1], self.features))
     bias = self.param('bias', self.bias_init, (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
     padding = (k - 1) // 2 if self.padding is None else self.padding
-    return conv(x, kernel, self.stride, self.pad, padding * (self.pad != 'none'), self.impl) + bias
+    padding *= self.pad != 'none'
+    return conv(x, kernel, self.stride, self.pad, padding, self.impl), bias
 
 
 class ConvTranspose(nn.Module):
-  """`transposed` with bias; parameters `kernel` [k, k, O, I] and `bias` [O].
+  """`transposed` with bias; parameters `kernel` [k, k, O, I] and `bias` [O]; methods as `Conv`.
 
   Attributes: features O, kernel k (3 or 4), the others as `Conv`.
   """
@@ -205,11 +218,13 @@ class ConvTranspose(nn.Module):
   bias_init: Callable = nn.initializers.zeros
   dtype: Any = None
 
+  __call__, for_norm = Conv.__call__, Conv.for_norm
+
   @nn.compact
-  def __call__(self, x):
-    """[B, H, W, I] -> [B, 2H, 2W, O]."""
+  def parts(self, x):
+    """([B, 2H, 2W, O] without bias, bias [O])."""
     k = self.kernel
     kernel = self.param('kernel', self.kernel_init, (k, k, self.features, x.shape[-1]))
     bias = self.param('bias', self.bias_init, (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
-    return transposed(x, kernel, self.impl) + bias
+    return transposed(x, kernel, self.impl), bias

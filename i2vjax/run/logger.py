@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import tqdm
-from clu import metrics as clu_metrics
 from ml_collections import ConfigDict
 
 from i2vjax.core import files
@@ -31,12 +30,8 @@ def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
   for step in terms:
     for name, value in step.items():
       values.setdefault(name, []).append(value)
-  return {name: _mean(values[name]) for name in sorted(values)}
-
-
-def _mean(values):
-  average = clu_metrics.Average.from_model_output(np.asarray(values, np.float32))
-  return float(average.compute())
+  # In NumPy: on the device a mean is some operations and a wait for each term.
+  return {name: float(np.mean(np.asarray(values[name], np.float32))) for name in sorted(values)}
 
 
 def check_finite(first_step: int, terms: Sequence[Mapping[str, Any]]) -> None:
