@@ -5,6 +5,7 @@ start. The weights are constants of the function.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import jax
@@ -243,11 +244,17 @@ def noise(shape, channels):
 
 def street(shape, channels):
   """A clip of the built-in street of that size, the same for all of the batch."""
-  source = data.open_source(defaults.get_config().data, 'test', 'a')
-  frames = np.stack([source.read(t)['frame'] for t in range(CHECKED_FRAMES)])
+  frames = _drawn()
   frames = translator.pad(frames, [max(a, b) for a, b in zip(shape[1:], frames.shape[1:3],
                                                              strict=True)])
   frames = frames[:, :shape[1], :shape[2]].astype(np.float32) / 127.5 - 1
   if frames.shape[-1] != channels:
     frames = np.repeat(frames[..., :1], channels, axis=-1)
   return [np.repeat(frame[None], shape[0], axis=0) for frame in frames]
+
+
+@functools.cache
+def _drawn():
+  """The first infrared frames of the street, uint8 [T, H, W, 1]."""
+  source = data.open_source(defaults.get_config().data, 'test', 'a')
+  return np.stack([source.read(t)['frame'] for t in range(CHECKED_FRAMES)])
