@@ -14,7 +14,7 @@ import time
 import jax
 import numpy as np
 
-from i2vjax.interop import card, export, export_jax, export_onnx, portable
+from i2vjax.interop import card, comparison, export, export_jax, export_onnx, portable
 from i2vjax.run import load
 
 
@@ -27,7 +27,7 @@ def measure(workdir, size, seconds, batch, formats):
     calls = {'i2vjax': ours(run)} | {name: CALLS[name](folder) for name in formats}
     program = portable.program(run)
     specs = program.specs((batch, size, size, program.channels))
-    arrays = [portable.noise(specs[0].shape[:3], program.channels)[0],
+    arrays = [comparison.noise(specs[0].shape[:3], program.channels)[0],
               *(np.zeros(spec.shape, spec.dtype) for spec in specs[1:])]
     return [{'name': name, 'frames_per_second': batch * rate(call, arrays, seconds),
              'largest_difference': facts.get(name, {}).get('largest_difference', 0.0),

@@ -1,4 +1,7 @@
-"""The card of an export: what it is, what goes in and out, how it was checked, how it is run."""
+"""The card of an export.
+
+What it is, what goes in and out, how it was checked, how it is run.
+"""
 
 import importlib.metadata
 import json
@@ -77,7 +80,7 @@ def scores(run):
 
 
 def signature(program):
-  """Inputs and outputs in order, in words and numbers."""
+  """Inputs and outputs in their order."""
   specs = program.specs(program.symbolic())
   out = program.run.config.data.channels_b
   sides = ('height {} and width {}, no other'.format(*program.size) if program.size else

@@ -1,4 +1,4 @@
-"""Export of one network: parameters, and how to build it; or a program that needs none of us.
+"""Export of one network: its parameters, or a program without this package.
 
 flax and orbax alone can read `params`, jax alone runs `network.jax`, onnxruntime `network.onnx`.
 """

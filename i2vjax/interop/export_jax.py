@@ -1,10 +1,13 @@
-"""A run's translation as one file of `jax.export`: it runs where jax is, without this package."""
+"""A run's translation as one file of `jax.export`.
+
+It runs where jax and flatbuffers are, without this package.
+"""
 
 import jax
 from jax import export as jax_export
 
 from i2vjax.core.errors import UserError
-from i2vjax.interop import portable
+from i2vjax.interop import comparison, portable
 
 FILE = 'network.jax'
 PLATFORMS = ('cpu', 'cuda', 'tpu')
@@ -25,7 +28,7 @@ def write(path, program, size=None):
     (facts for the card, the Program as it was exported).
 
   Raises:
-    UserError: this method cannot be exported. portable.Differs: another result than the run's.
+    UserError: this method cannot be exported. comparison.Differs: another result than the run's.
   """
   try:
     program, exported = portable.widest(program, size, trace)
@@ -36,7 +39,7 @@ def write(path, program, size=None):
   again = jax.jit(jax_export.deserialize(bytearray(path.read_bytes())).call)
   facts = {'file': path.name, 'bytes': path.stat().st_size, 'platforms': list(PLATFORMS),
            'calling_convention_version': exported.calling_convention_version,
-           **portable.compare(program, again)}
+           **comparison.compare(program, again)}
   return facts, program
 
 

@@ -1,4 +1,6 @@
-"""A run's translation as ONNX, by jax2onnx (extra `onnx`), compared with the run by onnxruntime.
+"""A run's translation as ONNX, by jax2onnx (extra `onnx`).
+
+It is compared with the run by onnxruntime on the CPU.
 
 jax2onnx 0.13 is given what it can convert:
   - what JAX traced, never our functions: its own forms of `jnp.concatenate` and others have wrong
@@ -18,7 +20,7 @@ import numpy as np
 from jax.extend import core
 
 from i2vjax.core.errors import UserError
-from i2vjax.interop import portable
+from i2vjax.interop import comparison, portable
 
 FILE = 'network.onnx'
 OPSET = 21   # of ONNX 1.16 (2024): read by runtimes of two years
@@ -53,7 +55,7 @@ def write(path, program, size=None):
     (facts for the card, the Program as it was exported).
 
   Raises:
-    UserError: no jax2onnx, or an operation that it cannot convert. portable.Differs.
+    UserError: no jax2onnx, or an operation that it cannot convert. comparison.Differs.
   """
   _, onnx, onnxruntime = libraries()
   try:
@@ -73,7 +75,7 @@ def write(path, program, size=None):
   facts = {'file': path.name, 'bytes': path.stat().st_size, 'opset': OPSET, 'inputs': names,
            'outputs': [item.name for item in session.get_outputs()],
            'jax2onnx': importlib.metadata.version('jax2onnx'), 'onnx': onnx.__version__,
-           'onnxruntime': onnxruntime.__version__, **portable.compare(program, call)}
+           'onnxruntime': onnxruntime.__version__, **comparison.compare(program, call)}
   return facts, program
 
 

@@ -1,30 +1,20 @@
-"""A run's translation of one frame as a function of arrays alone, and its comparison with the run.
+"""A run's translation of one frame as a function of arrays alone.
 
 What a method carries from frame to frame becomes further inputs and outputs, zeros at a clip's
 start. The weights are constants of the function.
 """
 
 import dataclasses
-import functools
 from collections.abc import Callable
 
 import jax
 import numpy as np
 from jax import export as jax_export
 
-from i2vjax import data, defaults
 from i2vjax.core import ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.networks import conv
 from i2vjax.run import translator
-
-TOLERANCE = 2e-3   # of frames in [-1, 1]: a quarter of one of 256 levels
-BFLOAT16_TOLERANCE = 5e-2   # sums in another order move the last of its 8 bits
-CHECKED_FRAMES = 3          # in a row, so that what is carried is compared too
-
-
-class Differs(RuntimeError):
-  """An exported program that does not compute what the run computes."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,13 +118,14 @@ def program(run, size=None):
   side = crop(run.config) if size is None else size
   spec = jax.ShapeDtypeStruct((1, *side, run.config.data.channels_a), np.float32)
   _check_size(run, spec)
-  carry, _ = jax.eval_shape(lambda x: _translate(run, None, x), spec)
+  carry, _ = jax.eval_shape(lambda x: translate_frame(run, None, x), spec)
   paths, tree = jax.tree.flatten_with_path(carry)
   names = tuple('carry' + ''.join(f'_{_key(part)}' for part in path) for path, _ in paths)
 
   def function(frames, *carried):
     with conv.portable():
-      carry, out = _translate(run, jax.tree.unflatten(tree, carried) if carried else None, frames)
+      carry = jax.tree.unflatten(tree, carried) if carried else None
+      carry, out = translate_frame(run, carry, frames)
     return out, *jax.tree.leaves(carry)
   if size is not None:
     return Program(function, run, names, 1, size, reason='asked for')
@@ -150,8 +141,8 @@ def _key(part):
   return str(getattr(part, 'key', getattr(part, 'idx', part)))
 
 
-def _translate(run, carry, frames):
-  """(carry, frames): the method's own translation of one frame."""
+def translate_frame(run, carry, frames):
+  """(carry, frames [B, H, W, C']): the method's own translation of one frame [B, H, W, C]."""
   with precision.of(run.config):
     carry, out = run.method.translate(run.model, run.params, run.model_state, carry,
                                       frames[:, None])
@@ -160,7 +151,7 @@ def _translate(run, carry, frames):
 
 def _check_size(run, spec):
   try:
-    out = jax.eval_shape(lambda x: _translate(run, None, x)[1], spec)
+    out = jax.eval_shape(lambda x: translate_frame(run, None, x)[1], spec)
   except (ValueError, TypeError) as error:
     raise UserError(f'frames of {spec.shape[2]}x{spec.shape[1]} pixels do not fit this network: '
                     f'{str(error).strip().splitlines()[0]}') from error
@@ -181,80 +172,3 @@ def find_multiple(function, channels, side):
     except (ValueError, TypeError):
       continue
   return 0
-
-
-# ---- Comparison with the run --------------------------------------------------------------------
-
-
-def compare(program, call):
-  """Largest difference between a program and the run, over clips of the sizes it is for.
-
-  Clips are of the built-in street, and of random numbers.
-
-  Args:
-    program: Program. call: (frames, *carried) as NumPy -> (frames, *carried) of what was exported.
-
-  Returns:
-    {'largest_difference', 'mean_difference', 'tolerance', 'frames', 'sizes': [[B, H, W], ...]}.
-
-  Raises:
-    Differs: a difference above the tolerance, or what is no number.
-  """
-  run, worst, sums, shapes = program.run, 0.0, [], check_shapes(program)
-  tolerance = BFLOAT16_TOLERANCE if run.config.compute == 'bfloat16' else TOLERANCE
-  reference = jax.jit(lambda carry, frames: _translate(run, carry, frames))
-  for shape in shapes:
-    begin = [np.zeros(spec.shape, spec.dtype) for spec in program.specs((*shape,
-                                                                         program.channels))[1:]]
-    for clip in (street(shape, program.channels), noise(shape, program.channels)):
-      carry, carried = None, begin
-      for frames in clip:
-        carry, expected = reference(carry, frames)
-        result, *carried = call(frames, *carried)
-        if np.shape(result) != expected.shape:
-          raise Differs(f'what was exported gives {np.shape(result)} where the network gives '
-                        f'{expected.shape}: nothing is written')
-        difference = np.abs(np.asarray(result, np.float32) - np.asarray(expected, np.float32))
-        worst = max(worst, float(np.max(difference)))
-        sums.append(float(np.mean(difference)))
-        if not np.all(np.isfinite(difference)) or worst > tolerance:
-          raise Differs(f'what was exported differs from the network by {worst:.3g} on frames of '
-                        f'{shape[2]}x{shape[1]} pixels, more than {tolerance:g}: nothing is '
-                        'written')
-  return {'largest_difference': worst, 'mean_difference': float(np.mean(sums)),
-          'tolerance': tolerance, 'frames': len(sums), 'sizes': [list(shape) for shape in shapes]}
-
-
-def check_shapes(program):
-  """[(B, H, W), ...] to compare: two where sizes are free."""
-  if program.size:
-    return [(batch, *program.size) for batch in ((program.batch,) if program.batch else (1, 2))]
-  multiple = program.multiple
-  small = max(program.least, -(-2 * translator.MIN_SIDE // multiple))
-  return [(1, multiple * small, multiple * (small + 1)),
-          (2, multiple * (small + 1), multiple * small)]
-
-
-def noise(shape, channels):
-  """A clip of random numbers: [[B, H, W, C] for each frame]."""
-  draw = np.random.default_rng(0)
-  return [draw.uniform(-1, 1, (*shape, channels)).astype(np.float32)
-          for _ in range(CHECKED_FRAMES)]
-
-
-def street(shape, channels):
-  """A clip of the built-in street of that size, the same for all of the batch."""
-  frames = _drawn()
-  frames = translator.pad(frames, [max(a, b) for a, b in zip(shape[1:], frames.shape[1:3],
-                                                             strict=True)])
-  frames = frames[:, :shape[1], :shape[2]].astype(np.float32) / 127.5 - 1
-  if frames.shape[-1] != channels:
-    frames = np.repeat(frames[..., :1], channels, axis=-1)
-  return [np.repeat(frame[None], shape[0], axis=0) for frame in frames]
-
-
-@functools.cache
-def _drawn():
-  """The first infrared frames of the street, uint8 [T, H, W, 1]."""
-  source = data.open_source(defaults.get_config().data, 'test', 'a')
-  return np.stack([source.read(t)['frame'] for t in range(CHECKED_FRAMES)])

@@ -1,4 +1,7 @@
-"""A run's weights as a repository on the Hugging Face hub: a starter folder, with an export."""
+"""A run's weights as a repository on the Hugging Face hub.
+
+It holds what a starter folder holds (run/starter.py), and the programs of an export.
+"""
 
 import functools
 import json

@@ -1,4 +1,4 @@
-"""Known weight files: downloaded, from a mirror folder, or from a file of one's own.
+"""Known weight files from their addresses, a mirror, or a local file.
 
 A download is written as NAME.part, continues where an earlier attempt stopped if the server still
 has the same file, and gets its name only after its hash fits and it can be read. A local file is

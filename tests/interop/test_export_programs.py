@@ -1,5 +1,6 @@
 """export --format jax, onnx: files that run without this package, and are compared first."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -14,7 +15,7 @@ import stub_runs as stubs
 
 from i2vjax import methods
 from i2vjax.core import ops
-from i2vjax.interop import card, export, export_jax, export_onnx, portable
+from i2vjax.interop import card, comparison, export, export_jax, export_onnx, portable
 from i2vjax.networks import conv
 
 FREE = set(methods.names()) - {'stc', 'pearlgan'}   # methods whose sizes stay open
@@ -67,7 +68,7 @@ def test_the_card_says_what_goes_in_and_out(run, exported):
   frames, = facts['inputs_and_outputs']['inputs']
   assert frames['shape'] == ['batch', '8*h', '8*w', 3] and frames['range'] == [-1, 1]
   assert frames['sides'] == 'height and width: multiples of 8, at least 16'
-  assert facts['largest_difference'] <= facts['tolerance'] == portable.TOLERANCE
+  assert facts['largest_difference'] <= facts['tolerance'] == comparison.TOLERANCE
   assert facts['frames'] == 12 and content['versions']['jax'] == jax.__version__
   assert content['config']['method'] == 'stub' and content['weight_files_it_stands_on'] == []
 
@@ -98,18 +99,18 @@ def test_a_program_that_differs_is_refused_and_nothing_is_left(run, tmp_path, mo
 
   def bent(*arguments):
     program = make(*arguments)
-    return portable.dataclasses.replace(
+    return dataclasses.replace(
         program, function=lambda x, *rest: (program.function(x, *rest)[0] + 0.01,))
   monkeypatch.setattr(portable, 'program', bent)
-  with pytest.raises(portable.Differs, match='differs from the network by 0.01'):
+  with pytest.raises(comparison.Differs, match='differs from the network by 0.01'):
     export.export(run, None, tmp_path / 'x', formats=('orbax', 'jax'))
   assert not list(tmp_path.iterdir())
 
 
 def test_another_shape_is_refused():
   run = stubs.make(stubs.negative)
-  with pytest.raises(portable.Differs, match=r'gives \(1, 2\) where'):
-    portable.compare(portable.program(run), lambda frames: (np.zeros((1, 2)),))
+  with pytest.raises(comparison.Differs, match=r'gives \(1, 2\) where'):
+    comparison.compare(portable.program(run), lambda frames: (np.zeros((1, 2)),))
 
 
 def test_sizes_that_are_asked_for_are_the_only_ones(run, tmp_path):
@@ -151,7 +152,7 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch):
 
 
 def test_scores_of_the_run_are_on_the_card(run, tmp_path):
-  scored = portable.dataclasses.replace(run, workdir=tmp_path)
+  scored = dataclasses.replace(run, workdir=tmp_path)
   assert card.scores(run) is None and card.scores(scored) is None
   (tmp_path / 'card.json').write_text('{"scores": {"translated": {"psnr": 18.0}}}')
   assert card.scores(scored) == {'from': 'card.json', 'psnr': 18.0}
@@ -210,7 +211,7 @@ def test_onnx_of_the_kinds_of_generators(method, gen, tmp_path):
   pytest.importorskip('jax2onnx')
   run = export_runs.tiny(method, 32, **gen)
   facts, program = export_onnx.write(tmp_path / export_onnx.FILE, portable.program(run))
-  assert facts['largest_difference'] <= portable.TOLERANCE
+  assert facts['largest_difference'] <= comparison.TOLERANCE
   assert program.size is None, program.reason
   assert facts['inputs'] == ['frames', *RECURRENT.get(method, ())]
   lines = card.use('onnx', program)
@@ -227,7 +228,7 @@ def test_onnx_of_the_kinds_of_generators(method, gen, tmp_path):
 def test_every_method_runs_with_jax_alone(method, tmp_path):
   run = export_runs.tiny(method)
   facts, program = export_jax.write(tmp_path / export_jax.FILE, portable.program(run))
-  assert facts['largest_difference'] <= portable.TOLERANCE
+  assert facts['largest_difference'] <= comparison.TOLERANCE
   assert program.carried == RECURRENT.get(method, ())
   assert (program.size is None) == (method in FREE), program.reason
 
@@ -238,7 +239,7 @@ def test_the_files_run_in_environments_that_hold_their_runtime_alone(tmp_path):
   pytest.importorskip('jax2onnx')
   run = export_runs.tiny('cyclegan', 32)
   folder = export.export(run, None, tmp_path / 'net', formats=('jax', 'onnx'))
-  frames = portable.noise((1, 32, 48), 3)[0]
+  frames = comparison.noise((1, 32, 48), 3)[0]
   np.save(folder / 'frames.npy', frames)
   expected = whole(run, frames[:, None])[:, 0]
   for name, packages in (('jax', ('jax', 'flatbuffers')), ('onnx', ('onnxruntime',))):
@@ -251,4 +252,4 @@ def test_the_files_run_in_environments_that_hold_their_runtime_alone(tmp_path):
                          "numpy.save('result.npy', frames)"])
     clean = {x: y for x, y in os.environ.items() if x != 'PYTHONPATH'}
     subprocess.run([python, '-c', program], check=True, cwd=folder, env=clean, timeout=600)
-    np.testing.assert_allclose(np.load(folder / 'result.npy'), expected, atol=portable.TOLERANCE)
+    np.testing.assert_allclose(np.load(folder / 'result.npy'), expected, atol=comparison.TOLERANCE)
