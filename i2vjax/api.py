@@ -95,7 +95,8 @@ def load(workdir: Path = run_folder.STARTER, checkpoint: str | int = 'latest', *
   """A trained run.
 
   Args:
-    workdir: run folder; 'starter': the weights that come with the package.
+    workdir: run folder; 'starter': the weights that come with the package; 'hf:OWNER/NAME': those
+      of a repository on the Hugging Face hub (extra `hf`).
     checkpoint: 'latest', 'best' or a step.
     weights: 'ema', 'raw' or 'auto', see `run.load.load`.
     network: 'gen_ba': the other way, where the method learned both.
@@ -154,5 +155,5 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
 
 
 def _as_named(workdir):
-  """The word 'starter' as it is, everything else a path."""
-  return workdir if workdir == run_folder.STARTER else pathlib.Path(workdir)
+  """The word 'starter' and addresses as they are, everything else a path."""
+  return workdir if run_folder.is_read_only(workdir) else pathlib.Path(workdir)

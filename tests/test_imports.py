@@ -46,7 +46,7 @@ ARROWS = {
                   'data.sources data.transforms defaults flow losses metrics networks pretrained '
                   'run',
     'flow': 'core networks',
-    'interop': '__version__ core data.io methods pretrained run',
+    'interop': '__version__ core data data.io defaults methods networks pretrained run',
     'losses': 'core',
     'main': 'cli',
     'methods': 'core flow losses networks',

@@ -67,8 +67,10 @@ def need(flag: FlagValues, name: str, why: str) -> Any:
 
 
 def refuse_starter(workdir: str, remedy: str) -> None:
-  """Raises UserError where a run would be written to what comes with the package."""
+  """Raises UserError where a run would be written to what comes with the package, or the hub."""
   from i2vjax.run import folder
+  if folder.is_read_only(workdir) and workdir != folder.STARTER:
+    raise UserError(f'--workdir {workdir} is a repository, which is only read: {remedy}')
   if workdir == folder.STARTER:
     raise UserError(f'--workdir {workdir} names the weights that come with i2vjax, which are only '
                     f'read: {remedy}; a folder of that name here is ./{workdir}')
@@ -85,7 +87,7 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
-  refuse_starter(workdir, 'to begin at its weights give --config.train.init_from=starter')
+  refuse_starter(workdir, f'to begin at its weights give --config.train.init_from={workdir}')
   score_fn = None
   if config.eval.every:
     from i2vjax import evaluate
@@ -199,8 +201,9 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
-  # Nothing is written into the package: the report of its starter is made in the current folder.
-  place = f'{name}-starter' if workdir == folder.STARTER else pathlib.Path(workdir, name)
+  # Nothing is written into the package or the cache: their reports are made in the current folder.
+  own = workdir.removeprefix('hf:').partition('@')[0].replace('/', '-')
+  place = f'{name}-{own}' if folder.is_read_only(workdir) else pathlib.Path(workdir, name)
   output = evaluate.check_output(flag.output or place, flag.overwrite)
   evaluate.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
 
@@ -237,11 +240,20 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
 
 
 def run_export(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """One network as a checkpoint that flax alone restores."""
-  from i2vjax.interop import export
+  """One network as a checkpoint, or as a file that runs without this package."""
+  from i2vjax.data.transforms import preprocess
+  from i2vjax.interop import export, publish
+  from i2vjax.run import hub
   output = need(flag, 'output', 'a folder to be made')
-  export.export(load_run(flag, config), flag.network, output, flag.overwrite)
-  print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
+  size = preprocess.read_size(flag.size)
+  if flag.publish:
+    hub.check_published(flag.publish)   # before anything is computed
+  run = load_run(flag, config)
+  export.export(run, flag.network, output, flag.overwrite, flag.format, size)
+  for line in export.summary(output):
+    print(line)
+  if flag.publish:
+    print(f'published: --workdir {publish.publish(run, output, flag.publish)}')
 
 
 def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
@@ -275,7 +287,7 @@ def run_fetch(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   if flag.id is None:
     print(fetch.listing(config))
     return
-  path = fetch.fetch(flag.id, config, flag.file, flag.url, flag.show)
+  path = fetch.fetch(flag.id, config, flag.file, flag.url, flag.show, flag.mirror)
   print(f'{flag.id} is in {path}, verified')
 
 

@@ -37,7 +37,8 @@ FLAGS = {
     'workdir': Flag({ALL: 'Run folder.',
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
                      'translate, evaluate, export': "'starter': the weights that come with "
-                                                    'i2vjax.'}),
+                                                    "i2vjax; hf:OWNER/NAME[@REVISION]: those of a "
+                                                    'repository on the Hugging Face hub.'}),
     'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
                    'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
                                 'and finishes the file.'}),
@@ -50,6 +51,11 @@ FLAGS = {
     'weights': Flag({ALL: 'Which weights translate: ema, their averages over training, raw, those '
                           'of the last step; auto: averages where there are any.'},
                     default='auto', choices=('auto', 'ema', 'raw')),
+    'format': Flag({'export': 'orbax: its parameters; jax: a file that runs with jax alone; onnx: '
+                              'one for onnxruntime. Several are separated by commas.'},
+                   'list', ('orbax',)),
+    'publish': Flag({'export': 'hf:OWNER/NAME: also a repository on the Hugging Face hub, which '
+                               '--workdir hf:OWNER/NAME reads.'}),
     'network': Flag({'export': 'Which network.',
                      'translate, evaluate': 'Which generator, gen_ba leads back. Without it: the '
                                             'one from source to target.'}),
@@ -107,11 +113,15 @@ FLAGS = {
     'id': Flag({'fetch': 'Which file; may stand without --id.'}),
     'file': Flag({'fetch': 'Take this local file instead of a download.'}),
     'url': Flag({'fetch': 'Another address than the known one.'}),
+    'mirror': Flag({'fetch': 'A folder that holds the files under their names: nothing is '
+                             'downloaded. Default: $I2VJAX_MIRROR.'}),
 
     # ---- prepare
     'domain': Flag({'prepare': 'Domain a (infrared) or b: write trainA and testA, which data.root '
                                'reads.'}),
-    'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.'}),
+    'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.',
+                  'export': 'WIDTHxHEIGHT of the only frames that jax and onnx take. Default: any, '
+                            'if the method allows it.'}),
     'test_share': Flag({'prepare': 'Share of the clips for testing; 1: all.'}, float, 0.0),
     'test_clips': Flag({'prepare': 'Clips for testing, separated by commas.'}, 'list', ()),
     'as_drawn': Flag({'prepare': 'Of radiometric JPEG the 8-bit picture that it shows, not the '
@@ -145,12 +155,13 @@ USES = {
                 ('output', 'configs', 'row', 'runs', 'seeds', 'budget', 'allow_different',
                  'overwrite', 'show')),
     'export': ('--workdir runs/mine --output exported',
-               ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
+               ('workdir', 'output', 'format', 'size', 'overwrite', 'checkpoint', 'weights',
+                'network', 'publish')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
                  'on_damage', 'deinterlace', 'as_drawn', 'dataset', 'manual_dir', 'data_dir',
                  'limit', 'show')),
-    'fetch': ('vgg19', ('id', 'file', 'url', 'show')),
+    'fetch': ('vgg19', ('id', 'file', 'url', 'mirror', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),
     'doctor': ('', ()),
