@@ -125,8 +125,9 @@ def plan_tables(tables, first_alone):
       for line in command.lines()[:1 if first_alone and command.variable == 'data' else None]:
         words = arguments_of(line)
         if words[0] == 'compare':
-          items, notes, _ = plan(line)
+          items, notes, protocol = plan(line)
           assert not any('Not comparable' in note for note in notes), line
+          assert 'frames of scenes' in protocol[1] or '(' in protocol[1], protocol   # which
           runs |= {str(item.workdir): item.config for item in items}
         elif words[0] == 'prepare':
           assert main.main(['i2vjax', *words, '--overwrite', '--show=false']) == 0, line
