@@ -1,4 +1,4 @@
-"""What `import i2vjax` offers: load, train, config (docs/python.md)."""
+"""What `import i2vjax` offers: load, train, config, score, facts (docs/python.md)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from i2vjax import defaults, evaluate
 from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import video_reader
 from i2vjax.run import config_files, direction
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load as runs
@@ -56,7 +57,8 @@ class Translator:
       output: None, or a video file or a folder, written in constant memory.
       show: progress bar.
       options: of `translate.translate_to_array` without an output, else of `translate.translate`,
-        such as `side_by_side`, `fuse`, `chunk`, and `overwrite`, `on_damage`, `lossless`, `rate`.
+        such as `side_by_side`, `fuse`, `chunk`, `watch` (called with each frame), and `overwrite`,
+        `on_damage`, `lossless`, `rate`, `beside` (a second film, with the source beside it).
 
     Returns:
       Without an output the frames, uint8 [T, H, W, C]; else {'frames': written, 'clips', 'skipped',
@@ -151,6 +153,47 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
   training.train(settings, pathlib.Path(workdir), show,
                  evaluate.quick_scores if settings.eval.every else None)
   return load(pathlib.Path(workdir))
+
+
+def score(result: Path, reference: Path | None = None, source: Path | None = None, *,
+          metrics: str = 'auto', output: Path | None = None, overwrite: bool = False,
+          show: bool = False) -> dict[str, Any]:
+  """Score frames that any program made.
+
+  Args:
+    result: video, folder of frames or glob. reference: what it should have been, frame by frame;
+      None: only the scores that need none. source: what it was made from.
+    metrics: names separated by commas, such as 'psnr,ssim'; 'auto': all that can be computed.
+    output: None, or a folder for `scores.json` and `index.html`; then the table is printed too.
+    overwrite: replace those files. show: progress bar.
+
+  Returns:
+    The content of scores.json: `scores['rows']['translated']['psnr']`, ...
+
+  Raises:
+    UserError, OSError: see `evaluate.evaluate_folders`.
+  """
+  settings = defaults.evaluation()
+  settings.metrics = metrics
+  truth, before = (None if place is None else str(place) for place in (reference, source))
+  if output is None:
+    return evaluate.scores_of_folders(str(result), truth, before, settings, show)[0]
+  return evaluate.evaluate_folders(str(result), truth, before, pathlib.Path(output), settings,
+                                   overwrite=overwrite, show=show)
+
+
+def facts(video: Path) -> dict[str, Any]:
+  """What a video file says of itself; only where it does not say its length all is decoded.
+
+  Returns:
+    {'width', 'height': as shown, 'frames', 'seconds', 'rate': per second, 'codec'}.
+
+  Raises:
+    UserError: no video that can be read. OSError: no such file.
+  """
+  info = video_reader.video_info(video)
+  return {'width': info.width, 'height': info.height, 'frames': info.frames,
+          'seconds': info.seconds, 'rate': float(info.rate), 'codec': info.codec}
 
 
 def _as_named(workdir):

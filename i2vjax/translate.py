@@ -5,6 +5,7 @@ serves the whole clip (a recurrent method has a second one for its first chunk).
 what the networks need by mirroring, and cropped back.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -29,13 +30,15 @@ RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, whi
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
 Path = str | os.PathLike[str]
+# (frames so far, of how many or None, source, result)
+Watch = Callable[[int, int | None, np.ndarray, np.ndarray], Any]
 
 
 def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None, as_is: bool = False,
-              deinterlace: bool = False) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False, deinterlace: bool = False,
+              beside: Path | None = None, watch: Watch | None = None) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -62,6 +65,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     rate: frames per second of a video made from pictures or an array; None: 25, which is said.
     as_is: leave the run's preparation out.
     deinterlace: make whole frames of the half pictures of an interlaced video first.
+    beside: a second video, with the source left of the result, where the output is a video.
+    watch: called with (frames so far, of how many or None, source, result) for each frame: uint8
+      [H, W, 1 or 3]; what it raises stops the work.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -88,18 +94,23 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
   written_labels: list[str] = []
+  if beside is not None:
+    _check_beside(beside, place, output, to_video, overwrite)
+  film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
+               ) if to_video else None
   began = time.perf_counter()
-  results = _results(run, clips, chunk, on_damage, skipped, show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
   try:
-    if to_video:
-      film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
-      written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
-    else:
-      for clip in clips:
-        if clip.info:
-          video_reader.say_pictures(clip.info)
-      written = streams.write_folder(output, _collect_labels(results, written_labels))
+    with _second_film(beside, rate, film, fuse) as add:
+      results = _results(run, clips, chunk, on_damage, skipped, show,
+                         lambda source, result: compose(source, result, side_by_side, fuse),
+                         watch, add)
+      if to_video:
+        written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
+      else:
+        for clip in clips:
+          if clip.info:
+            video_reader.say_pictures(clip.info)
+        written = streams.write_folder(output, _collect_labels(results, written_labels))
   except KeyboardInterrupt as stop:
     if not written_labels:
       raise
@@ -117,7 +128,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
                        fuse: bool = False, chunk: int = 8, show: bool = True,
-                       as_is: bool = False, deinterlace: bool = False) -> np.ndarray:
+                       as_is: bool = False, deinterlace: bool = False,
+                       watch: Watch | None = None) -> np.ndarray:
   """Translate one clip into memory, all of it at a time; a damaged frame stops it.
 
   Args: see `translate`.
@@ -133,7 +145,7 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   results = _results(run, clips, chunk, 'stop', [], show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
+                     lambda source, result: compose(source, result, side_by_side, fuse), watch)
   return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
 
 
@@ -222,12 +234,33 @@ def say_once() -> Callable[[str], None]:
   return functools.cache(tqdm.tqdm.write)
 
 
-def _results(run, clips, chunk, on_damage, skipped, show, finish):
+def _check_beside(beside, place, output, to_video, overwrite):
+  """Raises UserError or FileExistsError where the second video cannot be written."""
+  if not to_video or live_writer.is_stream(output) or not output_paths.is_video_output(
+      beside, lossless=False):
+    raise UserError(f'beside={beside}: a second video, where the output is a video file too')
+  if pathlib.Path(beside).absolute() == pathlib.Path(output).absolute():
+    raise UserError(f'beside={beside} is the output itself: choose another name')
+  output_paths.check_output(place, beside, True, overwrite)
+
+
+@contextlib.contextmanager
+def _second_film(path, rate, film, fuse):
+  """(source, result, seconds) -> None that writes both side by side to `path`; None without."""
+  if path is None:
+    yield None
+    return
+  with video_reader.VideoWriter(path, rate, film=film) as writer:
+    yield lambda source, result, seconds: writer.write(compose(source, result, True, fuse), seconds)
+
+
+def _results(run, clips, chunk, on_damage, skipped, show, finish, watch=None, add=None):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
   total = sum(lengths) if None not in lengths else None
   with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
+    done = 0   # a bar that is not shown does not count
     for stream in clips:
       items = usable(stream.read(on_damage), on_damage, skipped)
       value_range = streams.value_range(stream, rule)
@@ -235,6 +268,11 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish):
         call, items, rule, chunk, value_range
       ):
         bar.update()
+        done += 1
+        if watch and result is not None:
+          watch(done, total, source, result)
+        if add and result is not None:
+          add(source, result, seconds)
         yield label, None if result is None else finish(source, result), seconds
 
 
