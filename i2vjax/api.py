@@ -1,4 +1,4 @@
-"""What `import i2vjax` offers: load, train, config, score, facts (docs/python.md)."""
+"""What `import i2vjax` offers, as docs/python.md shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax import defaults, evaluate
+from i2vjax import defaults, evaluate, methods
 from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
@@ -153,6 +153,28 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
   training.train(settings, pathlib.Path(workdir), show,
                  evaluate.quick_scores if settings.eval.every else None)
   return load(pathlib.Path(workdir))
+
+
+def add_methods(folder: Path) -> list[str]:
+  """Methods of your own beside those of the package, for this process: FOLDER/NAME.py each.
+
+  Returns:
+    The names of all methods (docs/adding_a_method.md says what a file of one holds).
+
+  Raises:
+    UserError: no such folder, or a method in it has the name of one that is there.
+  """
+  place = pathlib.Path(folder).resolve()
+  if not place.is_dir():
+    raise UserError(f'{folder} is no folder: name the one that holds NAME.py of a method')
+  before = set(methods.names())
+  if str(place) in methods.__path__:
+    return sorted(before)
+  taken = sorted(path.stem for path in place.glob('*.py') if path.stem in before)
+  if taken:
+    raise UserError(f'{place / taken[0]}.py: there is a method of that name: rename the file')
+  methods.__path__.append(str(place))
+  return methods.names()
 
 
 def score(result: Path, reference: Path | None = None, source: Path | None = None, *,

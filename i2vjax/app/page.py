@@ -51,7 +51,7 @@ def build(run: api.Translator, sessions: Sessions, starter: bool = False) -> gr.
         gr.Markdown(PRIVACY)
       with gr.Column(scale=2, min_width=480):
         pair = gr.ImageSlider(label='Input | translation', type='filepath', interactive=False,
-                              height=480, max_height=640, elem_id='pair', buttons=['fullscreen'])
+                              height=480, max_height=480, elem_id='pair', buttons=['fullscreen'])
         moment = gr.Slider(1, 2, 1, step=1, label='Moment of the film', visible=False,
                            elem_id='moment', buttons=[])
         beside = gr.Video(label='Input | translation, as a film', visible=False, interactive=False,
