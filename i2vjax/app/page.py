@@ -122,6 +122,8 @@ class Handlers:
     except work.Gone:
       return (gr.skip(),) * 5
     except Exception as error:
+      if not session.open:   # its folder went while a file was written there
+        return (gr.skip(),) * 5
       logging.exception('a translation failed')
       raise gr.Error('That failed on the server, whose terminal says why.') from error
     session.moments = result.moments

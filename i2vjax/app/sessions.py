@@ -8,9 +8,12 @@ import pathlib
 import secrets
 import shutil
 import threading
+import time
 
 from i2vjax.app import uploads
 from i2vjax.core.errors import UserError
+
+IDLE = 7200   # seconds without a click after which a page counts as closed
 
 
 @dataclasses.dataclass
@@ -24,6 +27,7 @@ class Session:
     files: {'source' | 'truth': what was uploaded last}.
     moments: of the last result: [(input, translation)], pictures of the same frame.
     taken: uploads as the server keeps them, deleted with the session.
+    used: when it was used last, by the monotonic clock.
     open: False once the visitor is gone.
   """
 
@@ -32,6 +36,7 @@ class Session:
   files: dict[str, uploads.Upload] = dataclasses.field(default_factory=dict)
   moments: list[tuple[pathlib.Path, pathlib.Path]] = dataclasses.field(default_factory=list)
   taken: set[pathlib.Path] = dataclasses.field(default_factory=set)
+  used: float = dataclasses.field(default_factory=time.monotonic)
   open: bool = True
 
 
@@ -53,13 +58,18 @@ class Sessions:
     self._lock = threading.Lock()
 
   def of(self, name: str) -> Session:
-    """The session of that name, made if it is new."""
+    """The session of that name, made if it is new; then those that nobody uses any more end."""
+    now = time.monotonic()
+    if name not in self._sessions:
+      for idle in [x for x, other in self._sessions.copy().items() if other.used < now - IDLE]:
+        self.close(idle)
     with self._lock:
       if name not in self._sessions:
         token = secrets.token_hex(8)
         folder = self.visitors / token
         folder.mkdir(mode=0o700)
         self._sessions[name] = Session(folder, token)
+      self._sessions[name].used = now
       return self._sessions[name]
 
   def take(self, name: str, part: str, path: str) -> uploads.Upload:

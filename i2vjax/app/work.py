@@ -83,9 +83,9 @@ class Moments:
 
   def __call__(self, done: int, total: int | None, source: np.ndarray,
                translation: np.ndarray) -> None:
+    self.tell(done, total)
     if not self.session.open:
       raise Gone
-    self.tell(done, total)
     if done in self.wanted:
       end = f'{done:05d}-{self.session.token}.{"jpg" if self.source.film else "png"}'
       before, after = self.folder / f'input-{end}', self.folder / f'translation-{end}'
@@ -120,6 +120,10 @@ def _add_scores(result, session, source, truth):
   """Scores of the file that can be downloaded; why there are none is a note."""
   if truth.film != source.film:
     result.notes.append('No scores: of a film the truth is a film, of a picture a picture.')
+    return
+  if truth.frames != source.frames:
+    result.notes.append(f'No scores: your film has {source.frames} frames, the true one '
+                        f'{truth.frames}.')
     return
   places = [result.download, truth.path, source.path]
   if not source.film:

@@ -76,6 +76,14 @@ def test_all_of_a_visitor_goes_with_him_and_nothing_of_others(visits):
   assert not shared.exists()
 
 
+def test_a_page_that_nobody_uses_counts_as_closed(visits):
+  upload = visits.take('me', 'source', str(uploaded(visits)))
+  visits.of('you')
+  visits.of('me').used -= sessions.IDLE + 60
+  visits.of('new')
+  assert not upload.path.exists() and visits.of('you').open
+
+
 def test_an_upload_that_is_taken_back_is_gone(visits):
   upload = visits.take('me', 'source', str(uploaded(visits)))
   visits.drop('me', 'source')

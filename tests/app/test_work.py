@@ -89,6 +89,9 @@ def test_a_truth_that_does_not_fit_is_said_without_a_path(run, visits):
   drop(visits, 'source', noise(3))
   session = drop(visits, 'truth', noise(2, 3))
   result = work.translate(run, session, told)
+  assert result.scores == {} and 'has 3 frames, the true one 2' in result.notes[0]
+  drop(visits, 'truth', noise(3, 3)[:, :8])
+  result = work.translate(run, session, told)
   assert result.scores == {} and 'No scores: ' in result.notes[0]
   assert str(visits.root) not in result.notes[0]
   drop(visits, 'truth', noise(1, 3))
