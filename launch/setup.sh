@@ -43,8 +43,11 @@ stamp="$venv/.i2vjax-$extras-$(cat "$root"/{pyproject.toml,setup.py} | cksum | t
 if [ ! -f "$stamp" ]; then
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --editable "$root${extras:+[$extras]}"
-  # The device, and what is wrong: a GPU that JAX does not see ends it here, with the remedy.
-  "$venv/bin/python" -m i2vjax.main doctor --brief >&2
+  # The device, and what is wrong: a GPU that JAX does not see ends it here, with the remedy. Not
+  # on a pod of TPUs, where JAX waits for the other hosts.
+  if [[ ",$extras," != *,tpu,* ]]; then
+    "$venv/bin/python" -m i2vjax.main doctor --brief >&2
+  fi
   touch "$stamp"
 fi
 if [ "${I2VJAX_QUIET:-0}" != 1 ]; then
