@@ -1,6 +1,6 @@
-"""A page in the browser that translates what is dropped on it (extra `app`).
+"""A page in the browser that translates what is dropped on it.
 
-It stands on the Python interface (docs/python.md) and on nothing below it. Gradio is imported when
+Its extra is `app`. It stands on the Python interface (docs/python.md) and on nothing below it. Gradio is imported when
 the page is built, so that all else can be tested without it.
 """
 

@@ -1,4 +1,4 @@
-"""The page: what is dropped where, and what is shown of the result."""
+"""The page: where files are dropped, what is shown of results."""
 
 import html
 import logging

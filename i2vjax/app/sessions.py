@@ -1,4 +1,4 @@
-"""What each visitor uploads and gets: a folder of its own, gone with the visitor."""
+"""A folder for each visitor, gone with the visitor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an upload is, told by its content; what is too large is refused."""
+"""What an upload is, by its content; its limits."""
 
 from __future__ import annotations
 

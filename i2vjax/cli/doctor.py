@@ -1,4 +1,4 @@
-"""What this machine has, and the remedy for what is wrong with it."""
+"""What this machine has, and remedies for what is wrong."""
 
 from __future__ import annotations
 

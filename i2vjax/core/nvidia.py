@@ -1,4 +1,4 @@
-"""NVIDIA drivers, and the build of JAX that each of them can run.
+"""NVIDIA drivers, and the build of JAX that each runs.
 
 The standard library alone: this file runs by itself too, before anything is installed, and prints
 the extras to install with the right build among them (launch/setup.sh, the notebooks):
@@ -171,7 +171,7 @@ def why_unseen(gpu: Gpu, packages: dict[str, str]) -> tuple[str, str]:
   if os.environ.get('LD_LIBRARY_PATH'):
     return 'LD_LIBRARY_PATH may lead to other CUDA libraries than its own', 'unset LD_LIBRARY_PATH'
   return (f'{build.packages[0]} {plugin} fits, but does not start',
-          """python -c 'import jax; jax.devices("cuda")'   # says why""")
+          "JAX_PLATFORMS=cuda python -c 'import jax; jax.numpy.ones(1)'   # says why")
 
 
 def extras(asked: str, gpu: Gpu | None, packages: dict[str, str]) -> str:

@@ -117,7 +117,7 @@ def test_other_libraries_are_suspected_where_all_fits(monkeypatch):
   monkeypatch.setenv('LD_LIBRARY_PATH', '/usr/local/cuda/lib64')
   assert nvidia.why_unseen(H200, JAX | PLUGIN_13)[1] == 'unset LD_LIBRARY_PATH'
   monkeypatch.delenv('LD_LIBRARY_PATH')
-  assert 'jax.devices' in nvidia.why_unseen(H200, JAX | PLUGIN_13)[1]
+  assert 'JAX_PLATFORMS=cuda' in nvidia.why_unseen(H200, JAX | PLUGIN_13)[1]
 
 
 @pytest.mark.parametrize(('asked', 'gpu', 'wanted'), [
