@@ -17,8 +17,8 @@ from i2vjax.app import sessions, uploads
 from i2vjax.core.errors import UserError
 
 # Before gradio is imported: no counting of visitors, no look at what is new.
-QUIET = {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_OFFLINE': '1',
-         'HF_HUB_DISABLE_TELEMETRY': '1', 'GRADIO_SSR_MODE': 'False'}
+QUIET = {'GRADIO_ANALYTICS_ENABLED': 'False', 'HF_HUB_DISABLE_TELEMETRY': '1',
+         'GRADIO_SSR_MODE': 'False'}
 
 
 @dataclasses.dataclass

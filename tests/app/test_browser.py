@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from i2vjax import api, app
 from i2vjax.data.io import video_reader
@@ -37,7 +38,27 @@ def films(tmp_path_factory):
 
 
 @pytest.fixture(scope='module')
-def server():
+def reached():
+  """Addresses that this process looks up or connects to, the browser's helper aside."""
+  addresses = set()
+  connect, look_up = socket.socket.connect, socket.getaddrinfo
+
+  def watched_connect(self, address):
+    addresses.add(address[0] if isinstance(address, tuple) else 'a file')
+    return connect(self, address)
+
+  def watched_look_up(host, *rest, **options):
+    addresses.add(host)
+    return look_up(host, *rest, **options)
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(socket.socket, 'connect', watched_connect)
+    patch.setattr(socket, 'getaddrinfo', watched_look_up)
+    yield addresses
+
+
+@pytest.fixture(scope='module')
+def server(reached):
+  """The app; neither it nor what it stands on may ask another machine for anything."""
   before = dict(os.environ)
   with socket.socket() as free:
     free.bind(('127.0.0.1', 0))
@@ -48,6 +69,7 @@ def server():
   os.environ.clear()
   os.environ.update(before)
   assert not server.visits.root.exists()
+  assert reached <= {'127.0.0.1', 'localhost', '::1', 'a file', None}
 
 
 @pytest.fixture(scope='module')
@@ -154,6 +176,21 @@ def test_a_film_is_dropped_compared_and_downloaded(page, server, films, tmp_path
   until(lambda: not any(server.visits.visitors.iterdir()))
   until(lambda: not [x for x in server.visits.uploads.rglob('*') if x.is_file()])
   assert page.request.get(file).status in (403, 404)
+
+
+def test_a_picture_is_compared_and_downloaded(page, tmp_path):
+  gray = np.arange(64 * 48, dtype=np.uint16).reshape(48, 64) * 16   # 16 bits, as thermal cameras
+  Image.fromarray(gray).save(tmp_path / 'night.png')
+  drop(page, '#source', tmp_path / 'night.png')
+  ready(page)
+  assert page.inner_text('#told') == 'Picture, 64 × 48.'
+  translated(page)
+  assert not page.is_visible('#moment') and not page.is_visible('#beside')
+  with page.expect_download() as download:
+    page.click('#download')
+  download.value.save_as(tmp_path / 'loaded.png')
+  loaded = np.asarray(Image.open(tmp_path / 'loaded.png'))
+  np.testing.assert_array_equal(loaded, api.load('starter').translate(gray[None])[0])
 
 
 def test_files_of_the_server_and_of_others_are_out_of_reach(page, server, films):
