@@ -47,6 +47,11 @@ class Translator:
     """Steps that were trained."""
     return self.run.step
 
+  @property
+  def is_starter(self) -> bool:
+    """True for the weights that come with the package."""
+    return self.run.workdir == run_folder.STARTER_FOLDER
+
   def translate(self, frames: Path | np.ndarray, output: Path | None = None, *,
                 show: bool = False, **options: Any) -> np.ndarray | dict[str, Any]:
     """Translate one clip into memory, or footage of any length into a file or folder.

@@ -29,8 +29,8 @@ FLOORS = (
 ARROWS = {
     'api': 'core data.io defaults evaluate methods run train translate',
     'app': 'api core',   # a user of the interface: nothing below it
-    'cli': 'app compare core data.prepare data.transforms defaults evaluate interop live methods '
-           'pretrained run train translate',
+    'cli': 'api app compare core data.prepare data.transforms defaults evaluate interop live '
+           'methods pretrained run train translate',
     'live': 'core data.io data.sources data.transforms run',
     'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
                'pretrained run',

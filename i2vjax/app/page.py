@@ -25,17 +25,17 @@ CLEANING = (600, 3600)   # seconds: how often is deleted what is older, of pages
 PRIVATE = {'api_visibility': 'private'}   # for the page alone
 
 
-def build(run: api.Translator, sessions: Sessions, starter: bool = False) -> gr.Blocks:
+def build(run: api.Translator, sessions: Sessions) -> gr.Blocks:
   """The page.
 
   Args:
-    run: what translates. sessions: where uploads are kept. starter: say what its weights are.
+    run: what translates. sessions: where uploads are kept.
   """
   handlers = Handlers(run, sessions)
   limits = handlers.limits_text()
   with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=CLEANING) as page:
     gr.Markdown(f'# {TITLE}\n{html.escape(run.config.method)}, trained {run.step} steps. '
-                f'{STARTER if starter else ""}')
+                f'{STARTER if run.is_starter else ""}')
     with gr.Row():
       with gr.Column(scale=1, min_width=320):
         source = gr.File(label='1. An infrared film or picture', height=140, elem_id='source')

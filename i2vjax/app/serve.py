@@ -40,15 +40,13 @@ class Server:
     self.visits.close_all()
 
 
-def serve(run: api.Translator | api.Path = 'starter', checkpoint: str | int = 'latest', *,
-          weights: str = 'auto', network: str | None = None, host: str = '127.0.0.1',
+def serve(run: api.Translator | api.Path = 'starter', *, host: str = '127.0.0.1',
           port: int = 7860, max_mb: float = 200, max_seconds: float = 60,
           block: bool = True) -> Server:
   """Serve the page.
 
   Args:
-    run: what translates: a run that is loaded, a run folder, or 'starter'.
-    checkpoint, weights, network: see `api.load`.
+    run: what translates: from `api.load`, or its run folder, or 'starter'.
     host: address to listen on; '0.0.0.0': all who reach this machine may use it.
     port: to listen on.
     max_mb, max_seconds: of what may be dropped.
@@ -63,16 +61,15 @@ def serve(run: api.Translator | api.Path = 'starter', checkpoint: str | int = 'l
   except ImportError as error:
     raise UserError('the app needs gradio: pip install "i2vjax[app]"') from error
   check_port(host, port)
-  starter = run == 'starter'
   if not isinstance(run, api.Translator):
-    run = api.load(run, checkpoint, weights=weights, network=network)
+    run = api.load(run)
   # Below the folder for temporary files, whose content gradio may hand out; 0700
   root = pathlib.Path(tempfile.mkdtemp(prefix='i2vjax-app-'))
   visits = sessions.Sessions(root, uploads.Limits(max_mb, max_seconds))
   os.environ['GRADIO_TEMP_DIR'] = str(visits.uploads)
   try:
     from i2vjax.app import page
-    blocks = page.build(run, visits, starter)
+    blocks = page.build(run, visits)
     theme = gradio.themes.Default(   # with the fonts of the reader's system
         primary_hue='blue', font=['system-ui', 'sans-serif'],
         font_mono=['ui-monospace', 'monospace'])

@@ -299,9 +299,8 @@ def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
 
 def run_app(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """A page in the browser: drop a video or a picture, look at both, download."""
-  from i2vjax import app
-  app.serve(need(flag, 'workdir', "a run folder, or 'starter'"), flag.checkpoint,
-            weights=flag.weights, network=flag.network, host=flag.host, port=flag.port,
+  from i2vjax import api, app
+  app.serve(api.Translator(load_translator(flag, config)), host=flag.host, port=flag.port,
             max_mb=flag.max_mb, max_seconds=flag.max_seconds)
 
 

@@ -56,7 +56,7 @@ def test_the_page_is_built_and_answers(tmp_path, monkeypatch):
   from i2vjax.app import page, sessions, uploads
   visits = sessions.Sessions(tmp_path / 'root', uploads.Limits(5, 9))
   run = api.Translator(stubs.make(stubs.negative))
-  blocks = page.build(run, visits, starter=True)
+  blocks = page.build(run, visits)
   assert not blocks.analytics_enabled
   handlers = page.Handlers(run, visits)
   assert handlers.limits_text() == 'At most 5 MB; films of at most 9 seconds.'
