@@ -51,8 +51,9 @@ FLAGS = {
                           'of the last step; auto: averages where there are any.'},
                     default='auto', choices=('auto', 'ema', 'raw')),
     'network': Flag({'export': 'Which network.',
-                     'translate, evaluate, app': 'Which generator, gen_ba leads back. Without it: '
-                                                 'the one from source to target.'}),
+                     'translate, evaluate': 'Which generator, gen_ba leads back. Without it: the '
+                                            'one from source to target.',
+                     'app': 'Which generator.'}),
 
     # ---- translate
     'side_by_side': Flag({'translate': 'The input beside the result.'}, bool, False),
