@@ -4,6 +4,6 @@ Its extra is `app`. It stands on the Python interface (docs/python.md) and on no
 Gradio is imported when the page is built, so that all else can be tested without it.
 """
 
-from i2vjax.app.serve import Server, serve
+from i2vjax.app.server import Server, serve
 
 __all__ = ['Server', 'serve']

@@ -73,6 +73,16 @@ def test_a_picture_comes_out_as_png(run, visits):
                                   255 - np.repeat(frames[0], 3, axis=-1))
 
 
+def test_a_picture_of_16_bits_keeps_its_size(run, visits):
+  path = visits.uploads / 'thermal'
+  Image.fromarray(np.arange(16 * 24, dtype=np.uint16).reshape(16, 24) * 99).save(path, 'PNG')
+  visits.take('x', 'source', str(path))
+  result = work.translate(run, visits.of('x'), told)
+  assert np.asarray(Image.open(result.download)).shape == (16, 24, 3)
+  dark, bright = np.asarray(Image.open(result.moments[0][0]))[[0, -1], [0, -1], 0]
+  assert dark < 20 and bright > 235   # its own range is stretched
+
+
 @pytest.mark.parametrize('length', [1, 3])
 def test_a_truth_gives_scores_of_what_is_handed_out(run, visits, length):
   frames = noise(length)

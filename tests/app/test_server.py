@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from i2vjax import main
-from i2vjax.app import serve
+from i2vjax.app import server
 from i2vjax.core.errors import UserError
 
 
@@ -16,8 +16,8 @@ from i2vjax.core.errors import UserError
     ('127.0.0.1', True), ('localhost', True), ('::1', True), ('0.0.0.0', False), ('::', False),
     ('192.168.1.5', False), ('example.org', False)])
 def test_it_says_who_reaches_it(host, local):
-  said = serve.welcome(host, 'http://x:1')
-  assert serve.is_local(host) == local
+  said = server.welcome(host, 'http://x:1')
+  assert server.is_local(host) == local
   assert ('This machine alone' in said) == local and ('NO PASSWORD' in said.upper()) != local
 
 
@@ -27,7 +27,7 @@ def test_a_port_that_is_taken_is_told():
     taken.listen()
     port = taken.getsockname()[1]
     with pytest.raises(UserError, match=f'--port {port}: nothing can listen there'):
-      serve.check_port('127.0.0.1', port)
+      server.check_port('127.0.0.1', port)
 
 
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):
