@@ -157,7 +157,7 @@ def test_who_chose_the_cpu_gets_it(smi, monkeypatch, name, value):
   assert alone('test').stdout == 'test\n'
 
 
-def setup(tmp_path, doctor_ends_with):
+def run_setup(tmp_path, doctor_ends_with):
   """launch/setup.sh in an environment whose python notes what it is asked to do."""
   venv = tmp_path / 'venv'
   (venv / 'bin').mkdir(parents=True)
@@ -173,21 +173,21 @@ def setup(tmp_path, doctor_ends_with):
 
 def test_setup_installs_the_build_of_the_driver(smi, tmp_path):
   smi('550.54.15, 7.5, Tesla T4')
-  done, asked = setup(tmp_path, 0)
+  done, asked = run_setup(tmp_path, 0)
   assert done.returncode == 0 and asked.strip().endswith('[test,cuda12]'), done.stderr
   assert 'looked' in done.stderr and 'ready' in done.stdout
 
 
 def test_setup_stops_where_jax_does_not_see_the_gpu(smi, tmp_path):
   smi('550.54.15, 7.5, Tesla T4')
-  done, _ = setup(tmp_path, 2)
+  done, _ = run_setup(tmp_path, 2)
   assert done.returncode == 2 and 'ready' not in done.stdout
   assert not list((tmp_path / 'venv').glob('.i2vjax-*'))   # the next call tries again
 
 
 def test_setup_stops_before_it_installs_what_cannot_run(smi, tmp_path):
   smi('470.57.02, 7.5, Tesla T4')
-  done, asked = setup(tmp_path, 0)
+  done, asked = run_setup(tmp_path, 0)
   assert done.returncode == 2 and 'Update the driver' in done.stderr and not asked
 
 
