@@ -33,13 +33,16 @@ RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, whi
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
 Path = str | os.PathLike[str]
+# (frames so far, of how many or None, source, result)
+Watch = Callable[[int, int | None, np.ndarray, np.ndarray], Any]
 
 
 def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None, as_is: bool = False,
-              deinterlace: bool = False, pad_to: int = 1) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False, deinterlace: bool = False,
+              pad_to: int = 1, beside: Path | None = None,
+              watch: Watch | None = None) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -68,6 +71,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     deinterlace: make whole frames of the half pictures of an interlaced video first.
     pad_to: frames are padded to multiples of it, so that pictures of many sizes share a few
       compiled programs; more is mirrored at their edges, which changes them a little.
+    beside: a second video, with the source left of the result, where the output is a video.
+    watch: called with (frames so far, of how many or None, source, result) for each frame: uint8
+      [H, W, 1 or 3]; what it raises stops the work.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -94,13 +100,17 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
   written_labels: list[str] = []
+  if beside is not None:
+    _check_beside(beside, place, output, to_video, overwrite)
+  film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
+               ) if to_video else None
   began = time.perf_counter()
-  results = _results(run, clips, chunk, on_damage, skipped, show,
-                     lambda source, result: compose(source, result, side_by_side, fuse), pad_to)
   try:
-    with contextlib.closing(results):   # whose thread has ended before an error is handled
+    with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
+        run, clips, chunk, on_damage, skipped, show,
+        lambda source, result: compose(source, result, side_by_side, fuse), pad_to, watch, add,
+    )) as results):   # whose thread has ended before an error is handled
       if to_video:
-        film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
         written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
       else:
         for clip in clips:
@@ -124,7 +134,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
                        fuse: bool = False, chunk: int = 8, show: bool = True,
-                       as_is: bool = False, deinterlace: bool = False) -> np.ndarray:
+                       as_is: bool = False, deinterlace: bool = False,
+                       watch: Watch | None = None) -> np.ndarray:
   """Translate one clip into memory, all of it at a time; a damaged frame stops it.
 
   Args: see `translate`.
@@ -140,7 +151,8 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   results = _results(run, clips, chunk, 'stop', [], show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
+                     lambda source, result: compose(source, result, side_by_side, fuse),
+                     watch=watch)
   with contextlib.closing(results):
     return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
 
@@ -233,18 +245,44 @@ def say_once() -> Callable[[str], None]:
   return functools.cache(tqdm.tqdm.write)
 
 
-def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1):
+def _check_beside(beside, place, output, to_video, overwrite):
+  """Raises UserError or FileExistsError where the second video cannot be written."""
+  if not to_video or live_writer.is_stream(output) or not output_paths.is_video_output(
+      beside, lossless=False):
+    raise UserError(f'beside={beside}: a second video, where the output is a video file too')
+  if pathlib.Path(beside).absolute() == pathlib.Path(output).absolute():
+    raise UserError(f'beside={beside} is the output itself: choose another name')
+  output_paths.check_output(place, beside, True, overwrite)
+
+
+@contextlib.contextmanager
+def _second_film(path, rate, film, fuse):
+  """(source, result, seconds) -> None that writes both side by side to `path`; None without."""
+  if path is None:
+    yield None
+    return
+  with video_reader.VideoWriter(path, rate, film=film) as writer:
+    yield lambda source, result, seconds: writer.write(compose(source, result, True, fuse), seconds)
+
+
+def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1, watch=None, add=None):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
   total = sum(lengths) if None not in lengths else None
   frames = stages.ahead(_read(clips, rule, on_damage, skipped), max(chunk, READ_AHEAD))
   bar = tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True)
+  done = 0   # a bar that is not shown does not count
   with bar, contextlib.closing(frames):
     for (label, _, seconds), source, result in translator.translate_clips(
       call, _by_clip(frames), rule, chunk, pad_to
     ):
       bar.update()
+      done += 1
+      if watch and result is not None:
+        watch(done, total, source, result)
+      if add and result is not None:
+        add(source, result, seconds)
       yield label, None if result is None else finish(source, result), seconds
 
 

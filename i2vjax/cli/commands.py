@@ -6,7 +6,6 @@ Imports that take seconds wait inside the commands, so that help and mistakes an
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import pathlib
 import shlex
@@ -17,7 +16,7 @@ from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
 from i2vjax import defaults
-from i2vjax.cli import parse
+from i2vjax.cli import errors, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
@@ -304,28 +303,21 @@ def run_import(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   print(import_torch.import_run(source, folder, flag.label, workdir, config, file))
 
 
-def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Versions, devices, and which weight files are there."""
-  import jax
+def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
+  """What this machine has, and the remedy for what is wrong with it."""
+  from i2vjax.cli import doctor
+  return errors.USER if doctor.report(config, cache_dir, flag.brief) else errors.DONE
 
-  from i2vjax import methods
-  from i2vjax.core import parallel
-  from i2vjax.pretrained import registry
-  from i2vjax.run import folder
-  packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
-  print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
-  print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
-  place = folder.STARTER_FOLDER
-  print(f'{"starter":18}{place if place.is_dir() else "not here"}')
-  print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
-  print(f'{"methods":18}{", ".join(methods.names())}')
-  print('weight files, and the config field that asks for each:')
-  for entry in registry.ENTRIES.values():
-    print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
+
+def run_app(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
+  """A page in the browser: drop a video or a picture, look at both, download."""
+  from i2vjax import api, app
+  app.serve(api.Translator(load_translator(flag, config)), host=flag.host, port=flag.port,
+            max_mb=flag.max_mb, max_seconds=flag.max_seconds)
 
 
 COMMANDS = {
     'train': run_train, 'translate': run_translate, 'evaluate': run_evaluate,
     'compare': run_compare, 'export': run_export, 'prepare': run_prepare, 'fetch': run_fetch,
-    'import': run_import, 'doctor': run_doctor,
+    'import': run_import, 'doctor': run_doctor, 'app': run_app,
 }

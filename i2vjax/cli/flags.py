@@ -36,9 +36,10 @@ FLAGS = {
     # ---- folders and files
     'workdir': Flag({ALL: 'Run folder.',
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
-                     'translate, evaluate, export': "'starter': the weights that come with "
-                                                    "i2vjax; hf:OWNER/NAME[@REVISION]: those of a "
-                                                    'repository on the Hugging Face hub.'}),
+                     'translate, evaluate, export, app': "'starter': the weights that come with "
+                                                         'i2vjax; hf:OWNER/NAME[@REVISION]: '
+                                                         'those of a repository on the Hugging '
+                                                         'Face hub.'}),
     'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
                    'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
                                 'and finishes the file.'}),
@@ -58,7 +59,8 @@ FLAGS = {
                                '--workdir hf:OWNER/NAME reads.'}),
     'network': Flag({'export': 'Which network.',
                      'translate, evaluate': 'Which generator, gen_ba leads back. Without it: the '
-                                            'one from source to target.'}),
+                                            'one from source to target.',
+                     'app': 'Which generator.'}),
 
     # ---- translate
     'side_by_side': Flag({'translate': 'The input beside the result.'}, bool, False),
@@ -131,6 +133,14 @@ FLAGS = {
     'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
     'limit': Flag({'prepare': 'Files per split of a set, for a trial. 0: all.'}, int, 0, least=0),
 
+    # ---- app, doctor
+    'host': Flag({'app': 'Address it listens on; 0.0.0.0: all who reach this machine may use it.'},
+                 default='127.0.0.1'),
+    'port': Flag({'app': 'Port it listens on.'}, int, 7860, least=1),
+    'max_mb': Flag({'app': 'Megabytes that an upload may have.'}, int, 200, least=1),
+    'max_seconds': Flag({'app': 'Seconds that a film may last.'}, int, 60, least=1),
+    'brief': Flag({'doctor': 'Only the device, and what is wrong.'}, bool, False),
+
     # ---- progress, several processes
     'show': Flag({ALL: 'Progress bars.'}, bool, True),
     'coordinator': Flag({ALL: 'Several processes: HOST:PORT of process 0.'}),
@@ -164,7 +174,10 @@ USES = {
     'fetch': ('vgg19', ('id', 'file', 'url', 'mirror', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),
-    'doctor': ('', ()),
+    'doctor': ('', ('brief',)),
+    'app': ('--workdir starter',
+            ('workdir', 'checkpoint', 'weights', 'network', 'host', 'port', 'max_mb',
+             'max_seconds')),
 }
 
 
