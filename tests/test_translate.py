@@ -532,6 +532,7 @@ def test_mistakes_are_named(tmp_path, negative):
   for name, options, message in (
       ('out.png', {}, 'names one picture'), ('out.avi', {}, r'\.mkv'),
       ('out.mp4', {'lossless': True}, r'out\.mkv'), ('out', {'chunk': 0}, 'at least 1'),
+      ('out', {'pad_to': 7}, 'pad_to=7: 1 or one of 4, 8'),
       ('out', {'on_damage': 'ignore'}, "'stop' or 'skip'")):
     with pytest.raises(ValueError, match=message):
       translator.translate(negative, source, tmp_path / name, **QUIET, **options)

@@ -26,7 +26,7 @@ def start(method, devices, **environment):
 
 
 def result(process):
-  out, err = process.communicate(timeout=600)
+  out, err = process.communicate(timeout=1800)
   assert process.returncode == 0, err[-3000:]
   return json.loads(out.strip().splitlines()[-1])
 
@@ -37,8 +37,12 @@ def on_processes(method, count, devices):
     free.bind(('localhost', 0))
     port = free.getsockname()[1]
   where = dict(I2VJAX_COORDINATOR=f'localhost:{port}', I2VJAX_PROCESSES=str(count))
-  return [result(p) for p in [start(method, devices, I2VJAX_PROCESS_ID=str(k), **where)
-                              for k in range(count)]]
+  started = [start(method, devices, I2VJAX_PROCESS_ID=str(k), **where) for k in range(count)]
+  try:
+    return [result(process) for process in started]
+  finally:
+    for process in started:   # of those that wait for one that failed
+      process.kill()
 
 
 def assert_same_run(one, other):

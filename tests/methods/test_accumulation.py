@@ -33,6 +33,8 @@ OTHERWISE = {
     'lsesim': ('order', {'gen'}), 'learned': ('order', {'gen'}), 'roma': ('order', {'gen'}),
     'gtc': ('moments', {'gen', 'disc'}),
     'pearlgan': ('vectors', {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}),
+    'morngan': ('ratio', {'gen_ab', 'gen_ba', 'disc_a', 'disc_b', 'seg_a', 'seg_b'}),
+    'frozen': ('ratio', {'gen_ab', 'gen_ba', 'disc_a', 'disc_b'}),
 }
 
 
