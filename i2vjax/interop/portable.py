@@ -64,11 +64,12 @@ class Program:
 
   def symbolic(self):
     """Shape of frames [B, H, W, C] with symbols for what is open."""
-    symbols = jax_export.symbolic_shape(
+    if self.size:   # symbols that no input has are refused
+      batch = self.batch or jax_export.symbolic_shape('batch')[0]
+      return (batch, *self.size, self.channels)
+    batch, h, w = jax_export.symbolic_shape(
         'batch, h, w', constraints=[f'{side} >= {self.least}' for side in 'hw'])
-    batch, h, w = symbols
-    size = self.size or (self.multiple * h, self.multiple * w)
-    return (self.batch or batch, *size, self.channels)
+    return (batch, self.multiple * h, self.multiple * w, self.channels)
 
   def specs(self, shape):
     """Shapes and types of all inputs for frames of `shape`."""
