@@ -28,12 +28,14 @@ from i2vjax.core.state import State, name_key
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
 from i2vjax.run import (
+  agreement,
   averaging,
   bounds,
   checkpoint,
   contact_sheet,
   critic_remedies,
   load,
+  lock,
   phases,
   resume,
   schedules,
@@ -100,13 +102,26 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
-  settled = settle.settle(config)   # a run that goes on is compared with this one
+  settled = parallel.together(lambda: _checked(config, workdir))
+  with lock.hold(workdir) as held:
+    return _train(settled, workdir, show, score_fn, held)
+
+
+def _checked(config, workdir):
+  """The settled config, which a run that goes on is compared with."""
+  settled = settle.settle(config)
   run_folder.check_place(workdir, settled)
   bounds.check(settled)
-  earlier = resume.earlier_config(settled, workdir)
+  return settled
+
+
+def _train(settled, workdir, show, score_fn, held):
+  """`train` of a settled config in a folder that is ours alone; `held`: its lock."""
+  earlier = parallel.together(lambda: resume.earlier_config(settled, workdir))
   settled = resume.with_origin(settled, earlier) if earlier else settled
+  per_epoch = parallel.together(lambda: batches.steps_per_epoch(settled))
+  agreement.check(settled, per_epoch)
   method, model = load.assemble(settled)
-  per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
@@ -132,16 +147,16 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn, kept)
-  try:
-    with StopOnSignal() as stop:
+                score_fn, kept, held)
+  with StopOnSignal() as stop:
+    try:
       for line in (*notes, describe(settled, state, total)):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
-  finally:
-    logger.close()
-    checkpoints.close()
+    finally:
+      logger.close()
+      checkpoints.close()
   return Outcome(step, total, stopped)
 
 
@@ -169,6 +184,7 @@ class Setup:
     workdir: run folder.
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
+    held: the lock of the run folder, on the main process.
   """
 
   method: base.Method
@@ -181,6 +197,7 @@ class Setup:
   workdir: pathlib.Path
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
+  held: lock.RunLock | None = None
 
   @property
   def config(self) -> ConfigDict:
@@ -310,6 +327,8 @@ def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
 
 def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] | None) -> None:
   """A checkpoint of the state and the position of the input."""
+  if setup.held:
+    setup.held.check()
   try:
     checkpoint.save(setup.checkpoints, state, position, metrics)
   except NonFinite as error:
