@@ -154,6 +154,8 @@ def _train(settled, workdir, show, score_fn, held):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
+    except OSError as error:
+      raise checkpoint.explained(error, workdir) from error
     finally:
       logger.close()
       checkpoints.close()

@@ -9,6 +9,7 @@ complete or absent: orbax writes beside and renames.
 
 import functools
 import logging
+import os
 import pathlib
 import shutil
 from collections.abc import Iterable
@@ -136,7 +137,7 @@ def save(checkpoints: ocp.CheckpointManager, state: State, position: dict,
     checkpoints.save(step, metrics=metrics, force=True, args=ocp.args.Composite(
         **items, data=ocp.args.JsonSave(checksums.with_checksums(position, trees))))
   except (OSError, ValueError) as error:
-    raise _explained(error, checkpoints) from error
+    raise explained(error, checkpoints.directory) from error
   return step
 
 
@@ -151,14 +152,19 @@ def finish(checkpoints: ocp.CheckpointManager) -> None:
   try:
     checkpoints.wait_until_finished()
   except (OSError, ValueError) as error:
-    raise _explained(error, checkpoints) from error
+    raise explained(error, checkpoints.directory) from error
 
 
-def _explained(error, checkpoints):
+def explained(error: Exception, place: str | os.PathLike[str]) -> Exception:
+  """The error to raise where a run could not be written: one that names the place and what is left.
+
+  Args:
+    error: of orbax or the system. place: what was written to.
+  """
   if not files.disk_full(error):
     return error
-  return files.disk_full_error(checkpoints.directory, 'the checkpoint was not written, older ones '
-                               'are intact. Free some space and start again')
+  return files.disk_full_error(place, 'what was being written there is lost, older checkpoints are '
+                               'intact. Free some space and start again')
 
 
 def restore(checkpoints: ocp.CheckpointManager, state: State) -> tuple[State, dict] | None:

@@ -24,7 +24,7 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from i2vjax.core import parallel
+from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 
 try:
@@ -180,6 +180,27 @@ def _system():
   return f'{socket.gethostname()} {boot}'
 
 
+def wait_for_end(workdir: str | os.PathLike[str], patience: float = 2 * PATIENCE) -> bool:
+  """Wait until no training of this machine is in a run folder; True as soon as there is none."""
+  path, end = pathlib.Path(workdir) / NAME, time.monotonic() + patience
+  while _is_locked(path):
+    if time.monotonic() > end:
+      return False
+    time.sleep(WATCH)
+  return True
+
+
+def _is_locked(path):
+  try:
+    with open(path, 'r+b') as file:
+      lock_file(file.fileno())
+  except BlockingIOError:
+    return True
+  except OSError:   # not there
+    return False
+  return False
+
+
 @contextlib.contextmanager
 def hold(workdir: str | os.PathLike[str], patience: float = PATIENCE) -> Iterator[RunLock | None]:
   """The lock of a run folder, held by the main process for all processes of the run.
@@ -192,6 +213,8 @@ def hold(workdir: str | os.PathLike[str], patience: float = PATIENCE) -> Iterato
   held = RunLock(workdir, patience) if parallel.is_main() else None
   existed = pathlib.Path(workdir).exists()
   parallel.together(held.take if held else lambda: None)
+  if held:
+    files.sweep(workdir, deep=True)   # of a training that was killed
   try:
     yield held
   finally:
