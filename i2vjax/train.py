@@ -158,7 +158,8 @@ def _train(settled, workdir, show, score_fn, held):
       raise checkpoint.explained(error, workdir) from error
     finally:
       logger.close()
-      checkpoints.close()
+      if sys.exc_info()[0] is None or parallel.process()[1] == 1:
+        checkpoints.close()   # else orbax would wait for processes that may be gone
   return Outcome(step, total, stopped)
 
 

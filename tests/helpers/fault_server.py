@@ -147,7 +147,8 @@ def arm(at, count=1, delay=0.0, signals=('SIGKILL',), gap=0.05):
 
   Args:
     at: of `moments`. count: its how manyth call. delay: seconds after the call began.
-    signals: names, sent one after the other. gap: seconds between them.
+    signals: names, sent one after the other; 'CLOCK': the clock is set back instead.
+    gap: seconds between them.
   """
   place, name = moments()[at]
   original, calls = getattr(place, name), []
@@ -156,7 +157,7 @@ def arm(at, count=1, delay=0.0, signals=('SIGKILL',), gap=0.05):
     time.sleep(delay)
     for number in signals:
       print(f'hit by {number} {delay:.3f} s into call {count} of {at}', flush=True)
-      os.kill(os.getpid(), getattr(signal, number))
+      _set_clock_back() if number == 'CLOCK' else os.kill(os.getpid(), getattr(signal, number))
       time.sleep(gap)
 
   def wrapped(*args, **kwargs):
@@ -165,6 +166,12 @@ def arm(at, count=1, delay=0.0, signals=('SIGKILL',), gap=0.05):
       threading.Thread(target=hit, daemon=True).start()
     return original(*args, **kwargs)
   setattr(place, name, wrapped)
+
+
+def _set_clock_back(seconds=100_000):
+  true, true_ns = time.time, time.time_ns
+  time.time = lambda: true() - seconds
+  time.time_ns = lambda: true_ns() - seconds * 10**9
 
 
 def prepare_imports():
