@@ -115,7 +115,8 @@ def _checked(config, workdir):
   return settled
 
 
-def _train(settled, workdir, show, score_fn, held):
+def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: ScoreFn | None,
+           held: lock.RunLock | None) -> Outcome:
   """`train` of a settled config in a folder that is ours alone; `held`: its lock."""
   earlier = parallel.together(lambda: resume.earlier_config(settled, workdir))
   settled = resume.with_origin(settled, earlier) if earlier else settled

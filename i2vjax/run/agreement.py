@@ -1,4 +1,4 @@
-"""Several processes of one run: the same config, data and versions on each, or none begins.
+"""Processes of one run: the same config and data on each.
 
 Whoever trains with another batch or other footage would wait for an exchange that never comes, or
 average what does not belong together.

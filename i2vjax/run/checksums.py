@@ -1,4 +1,4 @@
-"""Checksums of a checkpoint: a bit that fell over on the disk is found, not trained on.
+"""Checksums of a checkpoint: what changed on the disk is found.
 
 The arrays on disk have none: a byte changed in one of them is read as another number.
 """

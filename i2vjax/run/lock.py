@@ -1,4 +1,4 @@
-"""One training to a run folder: a lock that dies with its process.
+"""One training to a run folder: its lock dies with it.
 
 Two trainings in one folder would mix their logs and delete each other's checkpoints. While one goes
 on, the run folder holds `run.lock`, which says whose it is. Two things guard it:

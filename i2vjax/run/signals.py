@@ -1,4 +1,4 @@
-"""SIGTERM, Ctrl-C, a lost terminal and a lost parent while training: save, then stop."""
+"""Signals, a lost terminal, a lost parent: save, then stop."""
 
 from __future__ import annotations
 
