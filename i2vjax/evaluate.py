@@ -145,7 +145,7 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
   """
   output = pathlib.Path(output)
   existing = [name for name in FILES if (output / name).exists()]
-  if existing and not overwrite:
+  if existing and not overwrite and not output_paths.goes_on(output, ''):
     raise FileExistsError(f'{output / existing[0]} exists already: use --overwrite, or another '
                           '--output')
   output_paths.check_writable(output)
@@ -155,8 +155,9 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
 def _write(output, scores, previews, curves):
   page = html.page(scores, previews, curves)
   try:
-    files.save_json(output / 'scores.json', scores)
-    files.save_text(output / 'index.html', page)
+    with output_paths.unfinished(output, ''):
+      files.save_json(output / 'scores.json', scores)
+      files.save_text(output / 'index.html', page)
   except OSError as error:
     if not files.disk_full(error):
       raise

@@ -33,7 +33,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from i2vjax.cli import commands, errors, flags, parse
+from i2vjax.cli import commands, errors, exits, flags, parse
 
 
 def main(argv: list[str]) -> int:
@@ -43,9 +43,9 @@ def main(argv: list[str]) -> int:
     print(help_text(argv[1:]))
     return errors.DONE
   try:
-    command, flag, config = parse.parse(argv)
-    commands.set_up(flag, command)
-    with contextlib.nullcontext() if command == 'train' else terminable():
+    with terminable():
+      command, flag, config = parse.parse(argv)
+      commands.set_up(flag, command)
       return commands.COMMANDS[command](flag, config, argv) or errors.DONE
   except (Exception, KeyboardInterrupt) as error:
     explained = errors.explain(error)
@@ -67,17 +67,23 @@ def help_text(arguments: list[str]) -> str:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-  """SIGTERM ends a command as Ctrl-C does: it takes its unfinished files away."""
+  """SIGTERM and a lost terminal end a command as Ctrl-C does: unfinished files are taken away.
+
+  While a training's loop runs they are its own (run/signals.py). Where SIGHUP is ignored (nohup) it
+  stays so.
+  """
   def stop(*_):
     raise KeyboardInterrupt
-  before = None
+  numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, 'SIGHUP') else [])]
+  before = {}
   with contextlib.suppress(ValueError):   # only the main thread may
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in numbers
+              if signal.getsignal(number) != signal.SIG_IGN}
   try:
     yield
   finally:
-    if before is not None:
-      signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def run() -> None:
@@ -86,7 +92,13 @@ def run() -> None:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
-  sys.exit(main(sys.argv))
+  sys.unraisablehook = exits.repeat_interrupt
+  try:
+    code = main(sys.argv)
+  except Exception:
+    sys.excepthook(*sys.exc_info())
+    code = errors.OURS
+  exits.leave(code)
 
 
 if __name__ == '__main__':

@@ -26,11 +26,13 @@ from i2vjax.core.state import State
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
 from i2vjax.run import (
+  agreement,
   averaging,
   bounds,
   checkpoint,
   critic_remedies,
   load,
+  lock,
   phases,
   resume,
   sample_sheet,
@@ -97,14 +99,29 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
     UserError, FileNotFoundError: a mistake in config, data or folder, named.
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
-  began, workdir = time.perf_counter(), pathlib.Path(workdir)
-  settled = settle.settle(config)   # a run that goes on is compared with this one
+  workdir = pathlib.Path(workdir)
+  settled = parallel.together(lambda: _checked(config, workdir))
+  with lock.hold(workdir) as held:
+    return _train(settled, workdir, show, score_fn, held)
+
+
+def _checked(config, workdir):
+  """The settled config, which a run that goes on is compared with."""
+  settled = settle.settle(config)
   run_folder.check_place(workdir, settled)
   bounds.check(settled)
-  earlier = resume.earlier_config(settled, workdir)
+  return settled
+
+
+def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: ScoreFn | None,
+           held: lock.RunLock | None) -> Outcome:
+  """`train` of a settled config in a folder that is ours alone; `held`: its lock."""
+  began = time.perf_counter()
+  earlier = parallel.together(lambda: resume.earlier_config(settled, workdir))
   settled = resume.with_origin(settled, earlier) if earlier else settled
+  per_epoch = parallel.together(lambda: batches.steps_per_epoch(settled))
+  agreement.check(settled, per_epoch)
   method, model = load.assemble(settled)
-  per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
@@ -130,16 +147,19 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn, kept, began)
-  try:
-    with StopOnSignal() as stop:
+                score_fn, kept, began, held)
+  with StopOnSignal() as stop:
+    try:
       for line in (*notes, describe(settled, state, total)):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
-  finally:
-    logger.close()
-    checkpoints.close()
+    except OSError as error:
+      raise checkpoint.explained(error, workdir) from error
+    finally:
+      logger.close()
+      if sys.exc_info()[0] is None or parallel.process()[1] == 1:
+        checkpoints.close()   # else orbax would wait for processes that may be gone
   return Outcome(step, total, stopped)
 
 
@@ -168,6 +188,7 @@ class Setup:
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
     began: when this process began to prepare the run, by `time.perf_counter`.
+    held: the lock of the run folder, on the main process.
   """
 
   method: base.Method
@@ -181,6 +202,7 @@ class Setup:
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
   began: float = 0.0
+  held: lock.RunLock | None = None
 
   @property
   def config(self) -> ConfigDict:
@@ -324,6 +346,8 @@ def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
 
 def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] | None) -> None:
   """A checkpoint of the state and the position of the input."""
+  if setup.held:
+    setup.held.check()
   try:
     checkpoint.save(setup.checkpoints, state, position, metrics)
   except NonFinite as error:

@@ -116,7 +116,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
         for clip in clips:
           if clip.info:
             video_reader.say_pictures(clip.info)
-        written = streams.write_folder(output, results, written_labels)
+        with output_paths.unfinished(output, place):
+          written = streams.write_folder(output, results, written_labels)
   except KeyboardInterrupt as stop:
     if not written_labels:
       raise
@@ -204,7 +205,8 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
   output_paths.check_output('', output, is_video=False, overwrite=overwrite)
   locate.check_apart(run.config.data, output, '--output')
   try:
-    summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
+    with output_paths.unfinished(output, ''):
+      summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
   except OSError as error:
     if not files.disk_full(error):
       raise

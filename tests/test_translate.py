@@ -58,6 +58,22 @@ def test_folder_in_folder_out_keeps_names_size_and_length(tmp_path, negative, ch
   assert summary['skipped'] == 0
 
 
+def test_what_was_begun_and_not_finished_the_same_command_goes_on_with(tmp_path, negative):
+  source, target = write_frames(tmp_path / 'in', footage(4)), tmp_path / 'out'
+  images.write_image(source / '003.png', np.zeros((3, 3, 1), np.uint8))
+  (source / '003.png').write_bytes(b'damaged')
+  with pytest.raises(ValueError, match='003.png'):
+    translator.translate(negative, source, target, chunk=1, **QUIET)
+  assert set(read_frames(target)) <= {'001.png', '002.png'} and (target / '.unfinished').is_file()
+  images.write_image(source / '003.png', footage(1)[0])
+  with pytest.raises(FileExistsError, match='not empty: use --overwrite'):
+    translator.translate(negative, write_frames(tmp_path / 'other', footage(4)), target, **QUIET)
+  assert translator.translate(negative, source, target, **QUIET)['frames'] == 4
+  assert sorted(path.name for path in target.iterdir()) == [f'00{k}.png' for k in range(1, 5)]
+  with pytest.raises(FileExistsError, match='not empty: use --overwrite'):
+    translator.translate(negative, source, target, **QUIET)   # it is finished
+
+
 def test_sub_folders_are_clips_and_keep_their_place(tmp_path, negative):
   for name in ('one', 'two'):
     write_frames(tmp_path / 'in' / name, footage(2))

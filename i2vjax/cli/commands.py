@@ -32,6 +32,8 @@ def set_up(flag: FlagValues, command: str = '') -> None:
   import jax
 
   from i2vjax.core import parallel
+  from i2vjax.run import signals
+  signals.follow_parent()
   refuse_addresses(flag, command)
   try:
     jax.config.update('jax_compilation_cache_dir', cache_dir())

@@ -4,6 +4,7 @@
 step when a run goes on.
 """
 
+import contextlib
 import importlib.util
 import json
 import pathlib
@@ -144,8 +145,10 @@ class MetricLogger:
   def close(self) -> None:
     """Flush and close."""
     self.watch.close()
-    if self.active:
-      self.bar.close()
+    if not self.active:
+      return
+    self.bar.close()
+    with contextlib.suppress(OSError):   # a full disk: writing a line has said so
       self.lines.close()
-      if self.events:
-        self.events.close()
+    if self.events:
+      self.events.close()
