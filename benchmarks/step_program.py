@@ -1,4 +1,4 @@
-"""What a step is to the compiler: size, memory, time to compile.
+"""A training step as compilers see it: size, memory, time to compile.
 
   python benchmarks/step_program.py cptrans:demo cyclegan [--size 256] [--quick] [--steps 3]
 

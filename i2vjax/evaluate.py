@@ -101,7 +101,19 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     UserError: frames without a partner, different sizes, 16-bit results, nothing to score.
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
-  output, settings = check_output(output, overwrite), settings or defaults.evaluation()
+  output = check_output(output, overwrite)
+  scores, previews = scores_of_folders(result, reference, source, settings, show)
+  return _write(output, scores, previews, {})
+
+
+def scores_of_folders(result: str, reference: str | None = None, source: str | None = None,
+                      settings: ConfigDict | None = None,
+                      show: bool = True) -> tuple[dict, list[dict]]:
+  """What `evaluate_folders` writes: (content of scores.json, previews of the clips for the page).
+
+  Args and raised errors: see `evaluate_folders`.
+  """
+  settings = settings or defaults.evaluation()
   places = {'result': result, 'reference': reference, 'source': source}
   places = {name: place for name, place in places.items() if place}
   sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
@@ -122,7 +134,7 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     print(f'{name.replace("_", " ")}: {fact}')
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
   scores['run'] |= {name: str(place) for name, place in places.items()}
-  return _write(output, scores, previews, {})
+  return scores, previews
 
 
 def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
@@ -133,7 +145,7 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
   """
   output = pathlib.Path(output)
   existing = [name for name in FILES if (output / name).exists()]
-  if existing and not overwrite:
+  if existing and not overwrite and not output_paths.goes_on(output, ''):
     raise FileExistsError(f'{output / existing[0]} exists already: use --overwrite, or another '
                           '--output')
   output_paths.check_writable(output)
@@ -143,8 +155,9 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
 def _write(output, scores, previews, curves):
   page = html.page(scores, previews, curves)
   try:
-    files.save_json(output / 'scores.json', scores)
-    files.save_text(output / 'index.html', page)
+    with output_paths.unfinished(output, ''):
+      files.save_json(output / 'scores.json', scores)
+      files.save_text(output / 'index.html', page)
   except OSError as error:
     if not files.disk_full(error):
       raise

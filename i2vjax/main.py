@@ -7,17 +7,20 @@ evaluate         --workdir RUN [--network gen_ba]
                  | --result FOLDER [--reference FOLDER] [--source FOLDER]
 compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
-export           --workdir RUN --output FOLDER [--network NAME]
+export           --workdir RUN --output FOLDER [--network NAME] [--format orbax,jax,onnx]
+                 [--size 320x240] [--publish hf:OWNER/NAME]
 prepare          --input VIDEO|FOLDER|GLOB --output FOLDER [--domain a|b] [--test_share 0.2]
                  [--size 320x240] [--config.data.frames_per_image=3]: into folders of frames
                  | --dataset irvi/traffic --manual_dir FOLDER [--data_dir FOLDER]
-fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
+fetch            [ID [--file PATH | --url URL | --mirror DIR]]   weight files; alone it lists them
 import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morngan
                  --from FOLDER --workdir RUN
-doctor           what this machine has
+app              --workdir RUN [--host 127.0.0.1] [--port 7860]: a page to drop videos on
+doctor           [--brief]   what this machine has, and the remedy for what is wrong
 
 Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
-with the package; translate, evaluate and export take `starter` for RUN: the weights in it.
+with the package; translate, evaluate, export and app take `starter` for RUN: the weights in it, or
+hf:OWNER/NAME[@REVISION]: those of a repository on the Hugging Face hub.
 COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
 2 a mistake to mend, 3 not a number, 130 interrupted.
 """
@@ -30,7 +33,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 
-from i2vjax.cli import commands, errors, flags, parse
+from i2vjax.cli import commands, errors, exits, flags, parse
 
 
 def main(argv: list[str]) -> int:
@@ -40,9 +43,9 @@ def main(argv: list[str]) -> int:
     print(help_text(argv[1:]))
     return errors.DONE
   try:
-    command, flag, config = parse.parse(argv)
-    commands.set_up(flag, command)
-    with contextlib.nullcontext() if command == 'train' else terminable():
+    with terminable():
+      command, flag, config = parse.parse(argv)
+      commands.set_up(flag, command)
       return commands.COMMANDS[command](flag, config, argv) or errors.DONE
   except (Exception, KeyboardInterrupt) as error:
     explained = errors.explain(error)
@@ -64,17 +67,23 @@ def help_text(arguments: list[str]) -> str:
 
 @contextlib.contextmanager
 def terminable() -> Iterator[None]:
-  """SIGTERM ends a command as Ctrl-C does: it takes its unfinished files away."""
+  """SIGTERM and a lost terminal end a command as Ctrl-C does: unfinished files are taken away.
+
+  While a training's loop runs they are its own (run/signals.py). Where SIGHUP is ignored (nohup) it
+  stays so.
+  """
   def stop(*_):
     raise KeyboardInterrupt
-  before = None
+  numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, 'SIGHUP') else [])]
+  before = {}
   with contextlib.suppress(ValueError):   # only the main thread may
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {number: signal.signal(number, stop) for number in numbers
+              if signal.getsignal(number) != signal.SIG_IGN}
   try:
     yield
   finally:
-    if before is not None:
-      signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+      signal.signal(number, handler)
 
 
 def run() -> None:
@@ -83,7 +92,13 @@ def run() -> None:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
-  sys.exit(main(sys.argv))
+  sys.unraisablehook = exits.repeat_interrupt
+  try:
+    code = main(sys.argv)
+  except Exception:
+    sys.excepthook(*sys.exc_info())
+    code = errors.OURS
+  exits.leave(code)
 
 
 if __name__ == '__main__':

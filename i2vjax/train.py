@@ -26,11 +26,13 @@ from i2vjax.core.state import State
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
 from i2vjax.run import (
+  agreement,
   averaging,
   bounds,
   checkpoint,
   critic_remedies,
   load,
+  lock,
   phases,
   resume,
   sample_sheet,
@@ -97,14 +99,29 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
     UserError, FileNotFoundError: a mistake in config, data or folder, named.
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
-  began, workdir = time.perf_counter(), pathlib.Path(workdir)
-  settled = settle.settle(config)   # a run that goes on is compared with this one
+  workdir = pathlib.Path(workdir)
+  settled = parallel.together(lambda: _checked(config, workdir))
+  with lock.hold(workdir) as held:
+    return _train(settled, workdir, show, score_fn, held)
+
+
+def _checked(config, workdir):
+  """The settled config, which a run that goes on is compared with."""
+  settled = settle.settle(config)
   run_folder.check_place(workdir, settled)
   bounds.check(settled)
-  earlier = resume.earlier_config(settled, workdir)
+  return settled
+
+
+def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: ScoreFn | None,
+           held: lock.RunLock | None) -> Outcome:
+  """`train` of a settled config in a folder that is ours alone; `held`: its lock."""
+  began = time.perf_counter()
+  earlier = parallel.together(lambda: resume.earlier_config(settled, workdir))
   settled = resume.with_origin(settled, earlier) if earlier else settled
+  per_epoch = parallel.together(lambda: batches.steps_per_epoch(settled))
+  agreement.check(settled, per_epoch)
   method, model = load.assemble(settled)
-  per_epoch = batches.steps_per_epoch(settled)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)
@@ -130,16 +147,19 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn, kept, began)
-  try:
-    with StopOnSignal() as stop:
+                score_fn, kept, began, held)
+  with StopOnSignal() as stop:
+    try:
       for line in (*notes, describe(settled, state, total)):
         logger.say(line)
       step, stopped = loop(setup, parallel.place(state), stop)
       checkpoint.finish(checkpoints)
-  finally:
-    logger.close()
-    checkpoints.close()
+    except OSError as error:
+      raise checkpoint.explained(error, workdir) from error
+    finally:
+      logger.close()
+      if sys.exc_info()[0] is None or parallel.process()[1] == 1:
+        checkpoints.close()   # else orbax would wait for processes that may be gone
   return Outcome(step, total, stopped)
 
 
@@ -168,6 +188,7 @@ class Setup:
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
     began: when this process began to prepare the run, by `time.perf_counter`.
+    held: the lock of the run folder, on the main process.
   """
 
   method: base.Method
@@ -181,6 +202,7 @@ class Setup:
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
   began: float = 0.0
+  held: lock.RunLock | None = None
 
   @property
   def config(self) -> ConfigDict:
@@ -213,7 +235,7 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
   sheets = sample_sheet.SampleSheets(setup.method, setup.model, setup.workdir, on_device)
   step = start = int(state.step)
   stopped, phase_start = False, None
-  pending, waited, saved_at = [], 0.0, time.monotonic()
+  pending, saved_at = [], time.monotonic()
   while step < setup.total and not stopped:
     # One step: a batch, then the compiled program.
     began = time.perf_counter()
@@ -221,13 +243,13 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     if first != phase_start:
       feed, phase_start = feed_of_phase(setup, feed, state, step), first
     batch = parallel.shard(next(feed))
-    position = feed.get_state()
-    waited += time.perf_counter() - began
+    position, came = feed.get_state(), time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
     inputs = state, batch, setup.model.frozen
     if program_key not in programs:
       programs[program_key] = compile_phase(setup, program_key, inputs)
     state, terms = programs[program_key](*inputs)
+    setup.logger.watch.step(began, came, terms)
     if step == start:
       jax.block_until_ready(terms)
       setup.logger.say(f'first step done {time.perf_counter() - setup.began:.0f} s after the start')
@@ -238,8 +260,8 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     now = due(setup, step, stop.asked, (time.monotonic() - saved_at) / 60)
     stopped = now.stop
     if now.log:
-      write_terms(setup, step, pending, waited)
-      pending, waited = [], 0.0
+      write_terms(setup, step, pending)
+      pending = []
     if now.sample and parallel.is_main():
       sheets.write(state, step)
     if now.save:
@@ -301,8 +323,7 @@ def every(interval: int, step: int) -> bool:
   return bool(interval) and step % interval == 0
 
 
-def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
-                waited: float) -> None:
+def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) -> None:
   """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
@@ -312,7 +333,7 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
     raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
+  setup.logger.progress(step, values, config.data.batch * config.data.frames)
 
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
@@ -325,6 +346,8 @@ def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
 
 def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] | None) -> None:
   """A checkpoint of the state and the position of the input."""
+  if setup.held:
+    setup.held.check()
   try:
     checkpoint.save(setup.checkpoints, state, position, metrics)
   except NonFinite as error:

@@ -1,6 +1,7 @@
 """Exit code and message of an error."""
 
 import errno
+import sys
 
 from i2vjax.core.errors import NonFinite, UserError
 
@@ -8,8 +9,13 @@ __all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'ex
 
 # What FFmpeg says of the disk and not of its own state.
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
+# How the exchange between processes fails where one of them is gone (gloo, NCCL, jax' coordinator).
+OF_PEERS = ('Gloo', 'closed by peer', 'reset by peer', 'NCCL', 'heartbeat', 'oordination service',
+            'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'Barrier')
+LOST = ('another process of this run has ended or does not answer ({reason}). What it said is in '
+        'its own log. Checkpoints are whole: start all processes again, and the run goes on')
 DONE = 0           # also: a training that was asked to stop and saved itself
-OURS = 1           # an error of this package: Python prints its traceback and exits with 1
+OURS = 1           # an error of this package, with its traceback; or another process is gone
 USER = 2           # a mistake that the user can mend
 NOT_FINITE = 3     # a loss or a parameter is no number
 INTERRUPTED = 130  # as shells have it for Ctrl-C
@@ -26,6 +32,15 @@ def explain(error: BaseException) -> tuple[str, int] | None:
     return None      # a failure inside the decoder is no mistake of the user, whatever its number
   if isinstance(error, UserError | OSError):
     return f'error: {error}', USER
+  if _is_of_peers(error):
+    return f"error: {LOST.format(reason=str(error).strip().splitlines()[0][:160])}", OURS
   if isinstance(error, KeyboardInterrupt):
     return f'stopped: {str(error) or "no half-written file is left"}', INTERRUPTED
   return None
+
+
+def _is_of_peers(error):
+  """True where another process of this run is the cause: nothing of ours is at fault."""
+  parallel = sys.modules.get('i2vjax.core.parallel')   # absent: so early that there are no others
+  return (parallel is not None and parallel.joined()   # jax raises what it likes: the text decides
+          and any(text in str(error) for text in OF_PEERS))

@@ -26,7 +26,7 @@ from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
 from i2vjax.run import folder as run_folder
-from i2vjax.run import training_curves
+from i2vjax.run import lock, signals, training_curves
 
 
 def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int] = (0,),
@@ -143,6 +143,7 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
   """
   bars = f'--show={str(show).lower()}'
   if item.arguments is not None and item.total not in run_folder.steps_in(item.workdir):
+    lock.wait_for_end(item.workdir)   # an earlier comparison was killed: its training saves itself
     print(f'{title}: training {item.total} steps in {item.workdir}{time_left}', flush=True)
     code, reason, stopped = call(['train', *item.arguments, f'--workdir={item.workdir}', bars])
     if code or stopped:
@@ -167,11 +168,12 @@ def call(arguments: list[str]) -> tuple[int, str, bool]:
   child = subprocess.Popen(
       [sys.executable, '-m', 'i2vjax.main', *arguments], stdout=subprocess.DEVNULL,
       stderr=subprocess.PIPE, start_new_session=True,
-      env={'COLUMNS': str(size.columns), 'LINES': str(size.lines), **os.environ})
-  signals, said, decoder = [], '', codecs.getincrementaldecoder('utf-8')('replace')
+      env={'COLUMNS': str(size.columns), 'LINES': str(size.lines), **os.environ,
+           signals.PARENT: str(os.getpid())})
+  received, said, decoder = [], '', codecs.getincrementaldecoder('utf-8')('replace')
 
   def stop(number, frame):
-    signals.append(number)
+    received.append(number)
     child.send_signal(signal.SIGTERM)
   with forwarded(stop):
     for chunk in iter(lambda: child.stderr.read1(4096), b''):
@@ -180,7 +182,7 @@ def call(arguments: list[str]) -> tuple[int, str, bool]:
       sys.stderr.flush()
       said = (said + part)[-4000:]
     code = child.wait()
-  return code, why(code, said), bool(signals)
+  return code, why(code, said), bool(received)
 
 
 @contextlib.contextmanager

@@ -5,8 +5,11 @@ import itertools
 import json
 import os
 import pathlib
+import re
 import shutil
+import socket
 import tempfile
+import zlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -71,7 +74,7 @@ def save_atomic(path: Path, write: Callable[[pathlib.Path], Any]) -> None:
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(prefix='.part-', suffix=path.suffix, dir=path.parent)
+  handle, name = tempfile.mkstemp(prefix=part_prefix(), suffix=path.suffix, dir=path.parent)
   os.close(handle)
   temporary = pathlib.Path(name)
   try:
@@ -108,6 +111,55 @@ def finite(tree: Any) -> Any:
   if isinstance(tree, (float, np.floating)):
     return float(tree) if np.isfinite(tree) else None
   return int(tree) if isinstance(tree, np.integer) else tree
+
+
+# ---- What a killed process leaves --------------------------------------------------------------
+
+
+PART = re.compile(r'\.part-([0-9a-f]{8})-([0-9]+)-')
+
+
+def part_prefix() -> str:
+  """How names of unfinished files and folders begin: they tell whose they are, see `sweep`."""
+  return f'.part-{_machine()}-{os.getpid()}-'
+
+
+def _machine():
+  """8 hexadecimal digits for the machine and container in which process numbers mean the same."""
+  try:
+    space = os.readlink('/proc/self/ns/pid')
+  except OSError:
+    space = ''
+  return f'{zlib.crc32(f"{socket.gethostname()} {space}".encode()):08x}'
+
+
+def sweep(folder: Path, deep: bool = False) -> list[pathlib.Path]:
+  """Take away what processes that were killed had not finished in a folder; returns what it was.
+
+  Only what this package named so, of processes of this machine that are no more.
+
+  Args:
+    folder: may be missing. deep: its sub-folders too.
+  """
+  folder, gone = pathlib.Path(folder), []
+  if os.name != 'posix' or not folder.is_dir():
+    return []
+  for path in folder.rglob('.part-*') if deep else folder.glob('.part-*'):
+    found = PART.match(path.name)
+    if found and found[1] == _machine() and not _alive(int(found[2])):
+      shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+      gone.append(path)
+  return gone
+
+
+def _alive(process):
+  try:
+    os.kill(process, 0)
+  except ProcessLookupError:
+    return False
+  except OSError:   # somebody else's
+    return True
+  return True
 
 
 # ---- Full disks -------------------------------------------------------------------------------

@@ -155,6 +155,11 @@ def process() -> tuple[int, int]:
   return jax.process_index(), jax.process_count()
 
 
+def joined() -> bool:
+  """True if this process has joined others; touches no device."""
+  return bool(jax.distributed.is_initialized()) and process()[1] > 1
+
+
 def is_main() -> bool:
   """True on the one process that writes logs and pictures."""
   return jax.process_index() == 0
@@ -329,11 +334,51 @@ def any_process(flag: bool) -> bool:
   return bool(np.max(multihost_utils.process_allgather(np.asarray(flag))))
 
 
-def main_first(work: Callable[[], T]) -> T:
-  """Run `work()` on the main process while the others wait, then on the others."""
-  if is_main():
+def gather_text(text: str) -> list[str]:
+  """The texts of all processes, in their order; equal everywhere."""
+  if jax.process_count() == 1:
+    return [text]
+  own = np.frombuffer(text.encode(), np.uint8)
+  lengths = np.asarray(multihost_utils.process_allgather(np.asarray(len(own)))).ravel()
+  padded = np.zeros(max(1, int(lengths.max())), np.uint8)
+  padded[:len(own)] = own
+  rows = np.asarray(multihost_utils.process_allgather(padded))
+  return [bytes(row[:length]).decode() for row, length in zip(rows, lengths, strict=True)]
+
+
+def together(work: Callable[[], T]) -> T:
+  """`work()` on every process: a mistake that one of them finds ends all, and all say what it is.
+
+  Args:
+    work: must not ask other processes anything.
+
+  Raises:
+    UserError, OSError: of this process, or a UserError that tells the mistake of another.
+  """
+  found: UserError | OSError | None = None
+  try:
     result = work()
-    barrier('main_first')
-    return result
-  barrier('main_first')
-  return work()
+  except (UserError, OSError) as error:
+    found = error
+  others = gather_text(str(found) or type(found).__name__ if found else '')
+  if found:
+    raise found
+  for number, text in enumerate(others):
+    if text:
+      raise UserError(f'process {number} of this run stopped: {text}')
+  return result
+
+
+def main_first(work: Callable[[], T]) -> T:
+  """Run `work()` on the main process while the others wait, then on the others.
+
+  Raises:
+    UserError, OSError: see `together`.
+  """
+  if jax.process_count() == 1:
+    return work()
+  result = together(lambda: work() if is_main() else None)
+  rest = together(lambda: None if is_main() else work())
+  return result if is_main() else rest   # type: ignore[return-value]
+
+

@@ -15,6 +15,18 @@ No official code is public. Where the paper is silent this follows the code of i
 
 x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
 patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
+
+Left open by the paper:
+  - The strength of the content weights: `co.lambda_inc=3`, above e, so that no chosen patch
+    loses.
+  - Size and smoothing of the motion, the warp and its border: `ctn.gamma`, `ctn.sigma` and the
+    rest of that block, each with its reason in configs/cptrans.py.
+  - The layers of the ViT: those of ROMA's code (`cs.layers`).
+  - The structure term: Eq. 11 has one of weight 6; here as in ROMA's code one on whole frames and
+    one on small windows, of weight 6 each. `weights.cs_local=0` is the printed formula.
+  - The form of the GAN loss: log-likelihoods are printed, whose minimax form vanishes early; the
+    generator has the non-saturating form (`gan.g_form`).
+  - The decay of the learning rate: none is named, none is made.
 """
 
 import functools

@@ -1,5 +1,8 @@
 """CycleGAN (Zhu et al., ICCV 2017): two translators that undo each other.
 
+Nobody has the same scene in both domains at once, so a translation has no truth to be compared
+with. But it can be led back, and then must be the frame that went in.
+
   L_G = gan(D_b(b'), real) + gan(D_a(a'), real)         adversarial     b' = G_ab(a), a' = G_ba(b)
       + 10 [|G_ba(b') - a| + |G_ab(a') - b|]            cycle
       + 5  [|G_ab(b) - b| + |G_ba(a) - a|]              identity
@@ -7,6 +10,12 @@
 
 Frames are treated as independent images. Public code: junyanz/pytorch-CycleGAN-and-pix2pix, whose
 G_A is our `gen_ab` and whose D_A, the critic of domain b, is our `disc_b`.
+
+Left open by the paper:
+  - The identity term: in the paper for paintings alone, in its public code for everything. On
+    here; `weights.identity=0` leaves it and its forward passes out.
+  - Video: frames are images of their own, and every frame of every clip is one (`data.frames=1`).
+  - Frames that are not square: trained on square crops, translated at the size they have.
 """
 
 import functools

@@ -27,6 +27,15 @@ y_{t-1}. Critics see single frames, those of I and those of the recurrence alike
 No code is public. Public code of Unsupervised Recycle-GAN, whose authors ran this method, holds the
 fusion network and the content loss; the visibility O_t is that of fast_blind_video_consistency. The
 config names the source of every number.
+
+Left open by the paper:
+  - Reductions of all norms: means over pixels and channels, which makes the weights commensurate.
+  - Kernel and width of the fusion block: 7 and 64, of the public code of Unsupervised
+    Recycle-GAN.
+  - The VGG, and whether before or after its ReLU: VGG-16, relu5_3 (`vgg.net`, `vgg.layer`).
+  - The range of frames in the mask: [0, 1], as in the code that the mask is from.
+  - Gradients through the frame before: kept (`fuse.detach`).
+  - The number of steps: 200,000, our guess for the two days on a GPU that the paper names.
 """
 
 from typing import Any

@@ -225,7 +225,7 @@ class ComboGenerator(nn.Module):
       coarse to fine; None without attention).
     """
     check_size(x.shape)
-    if self.attention and min(x.shape[1:3]) < MIN_SIDE:
+    if self.attention and any(side < MIN_SIDE for side in x.shape[1:3]):
       raise UserError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {MIN_SIDE}')
     return self.encoder(x)
 

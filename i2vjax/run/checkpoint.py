@@ -9,6 +9,7 @@ complete or absent: orbax writes beside and renames.
 
 import functools
 import logging
+import os
 import pathlib
 import shutil
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.state import State
 from i2vjax.metrics import score_names
+from i2vjax.run import checksums
 from i2vjax.run import folder as run_folder
 
 # ---- Which checkpoint is the best -------------------------------------------------------------
@@ -56,6 +58,9 @@ def _signed_score(best, metrics):
   return SIGN_OF_SCORE[best] * metrics[full_score_name(best, metrics)]
 
 
+# Errors of the system that mean a damaged checkpoint; others mean that the disk does not answer.
+DAMAGE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+
 # ---- Save and restore -------------------------------------------------------------------------
 
 
@@ -75,7 +80,8 @@ def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
 
   Args:
     workdir: run folder.
-    train: config block: the newest `train.keep` are kept; None: nothing is removed.
+    train: config block: the newest `train.keep` are kept, and what a killed run had not finished is
+      taken away; None: nothing is removed.
     best: from `best_score`: the best by that score is kept too; None: none is.
     steps: so are the checkpoints of these steps.
   """
@@ -94,7 +100,7 @@ def manager(workdir: str | pathlib.Path, train: ConfigDict | None = None,
   path = pathlib.Path(workdir).absolute() / 'checkpoints'
   return ocp.CheckpointManager(path, item_handlers=handlers, options=ocp.CheckpointManagerOptions(
       preservation_policy=checkpoint_managers.AnyPreservationPolicy(policies),
-      best_fn=signed_score, best_mode='max'))
+      best_fn=signed_score, best_mode='max', cleanup_tmp_directories=train is not None))
 
 
 def _items(state):
@@ -129,9 +135,9 @@ def save(checkpoints: ocp.CheckpointManager, state: State, position: dict,
   items = {name: ocp.args.StandardSave(tree) for name, tree in trees.items()}
   try:
     checkpoints.save(step, metrics=metrics, force=True, args=ocp.args.Composite(
-        **items, data=ocp.args.JsonSave(position)))
+        **items, data=ocp.args.JsonSave(checksums.with_checksums(position, trees))))
   except (OSError, ValueError) as error:
-    raise _explained(error, checkpoints) from error
+    raise explained(error, checkpoints.directory) from error
   return step
 
 
@@ -146,14 +152,19 @@ def finish(checkpoints: ocp.CheckpointManager) -> None:
   try:
     checkpoints.wait_until_finished()
   except (OSError, ValueError) as error:
-    raise _explained(error, checkpoints) from error
+    raise explained(error, checkpoints.directory) from error
 
 
-def _explained(error, checkpoints):
+def explained(error: Exception, place: str | os.PathLike[str]) -> Exception:
+  """The error to raise where a run could not be written: one that names the place and what is left.
+
+  Args:
+    error: of orbax or the system. place: what was written to.
+  """
   if not files.disk_full(error):
     return error
-  return files.disk_full_error(checkpoints.directory, 'the checkpoint was not written, older ones '
-                               'are intact. Free some space and start again')
+  return files.disk_full_error(place, 'what was being written there is lost, older checkpoints are '
+                               'intact. Free some space and start again')
 
 
 def restore(checkpoints: ocp.CheckpointManager, state: State) -> tuple[State, dict] | None:
@@ -173,8 +184,10 @@ def restore(checkpoints: ocp.CheckpointManager, state: State) -> tuple[State, di
   for step in sorted(checkpoints.all_steps(), reverse=True):
     try:
       restored = _restore_step(checkpoints, step, state)
-    except (ValueError, FileNotFoundError, NotADirectoryError, KeyError) as error:
-      reasons[step] = str(error).strip().split('\n')[0][:200]
+    except Exception as error:   # a changed byte shows as any error of orbax, zarr or JSON
+      if isinstance(error, OSError) and not isinstance(error, DAMAGE):
+        raise
+      reasons[step] = str(error).strip().split('\n')[0][:200] or type(error).__name__
       continue
     for newer, reason in reasons.items():
       _set_aside(checkpoints, newer, reason)
@@ -194,13 +207,15 @@ def _restore_step(checkpoints, step, state):
                if name not in missing}
   items = checkpoints.restore(step, args=ocp.args.Composite(
       **arguments, data=ocp.args.JsonRestore()))
+  position, sums = checksums.split(items['data'])
+  checksums.check(sums, {name: items[name] for name in arguments})
   extra = items['extra']
   restored = State(
       params=items['params'], opt=items['opt'], model_state=extra['extra'],
-      device_state=_restore_device_state(checkpoints, step, state, templates),
+      device_state=_restore_device_state(checkpoints, step, state, templates, sums),
       step=np.int32(extra['step']), key=jax.random.wrap_key_data(extra['key']),
       ema=_restore_averages(items, state, checkpoints, step))
-  return restored, items['data']
+  return restored, position
 
 
 def _restore_averages(items, state, checkpoints, step):
@@ -215,7 +230,7 @@ def _restore_averages(items, state, checkpoints, step):
   return items['ema'] if state.ema else {}
 
 
-def _restore_device_state(checkpoints, step, state, templates):
+def _restore_device_state(checkpoints, step, state, templates, sums):
   """This process's share of the per-device trees, or fresh ones on another number of devices."""
   if 'local' not in templates:
     return state.device_state
@@ -227,6 +242,7 @@ def _restore_device_state(checkpoints, step, state, templates):
     return state.device_state
   local = checkpoints.restore(step, args=ocp.args.Composite(
       local=ocp.args.StandardRestore(templates['local'])))['local']
+  checksums.check(sums, {'local': local})
   return parallel.own_share(local)
 
 

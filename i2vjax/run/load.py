@@ -18,7 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, init_params
 from i2vjax.methods import base
-from i2vjax.run import averaging, checkpoint, starter
+from i2vjax.run import averaging, checkpoint, checksums, starter
 from i2vjax.run import folder as run_folder
 
 
@@ -118,7 +118,8 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   """A trained run from its folder alone.
 
   Args:
-    workdir: run folder; 'starter': the weights that come with the package (run/starter.py).
+    workdir: run folder; 'starter': the weights that come with the package (run/starter.py);
+      'hf:OWNER/NAME[@REVISION]': those of a repository (run/hub.py).
     which: 'latest', 'best' or a step.
     config: the run's config with overrides; None reads it from the folder.
     weights: of the networks that translate: 'ema', their averages over training, 'raw', those of
@@ -169,9 +170,13 @@ def _restore(checkpoints, workdir, step, templates):
   arguments = {name: ocp.args.StandardRestore(parallel.to_host(tree))
                for name, tree in templates.items()}
   try:
-    return dict(checkpoints.restore(step, args=ocp.args.Composite(**arguments)).items())
-  except (ValueError, OSError, KeyError) as error:
-    reason = str(error).strip().split('\n')[0][:300]
+    items = dict(checkpoints.restore(step, args=ocp.args.Composite(
+        **arguments, data=ocp.args.JsonRestore())).items())
+    _, sums = checksums.split(items.pop('data'))
+    checksums.check(sums, items)
+    return items
+  except Exception as error:   # a changed byte shows as any error of orbax, zarr or JSON
+    reason = str(error).strip().split('\n')[0][:300] or type(error).__name__
     others = ', '.join(str(x) for x in sorted(checkpoints.all_steps()) if x != step)
     raise UserError(f'checkpoint {step} of {workdir} cannot be read ({reason}); '
                     + (f'there are others for --checkpoint: {others}' if others else

@@ -4,6 +4,7 @@
 step when a run goes on.
 """
 
+import contextlib
 import importlib.util
 import json
 import pathlib
@@ -17,6 +18,7 @@ from ml_collections import ConfigDict
 
 from i2vjax.core import files
 from i2vjax.core.errors import NonFinite
+from i2vjax.run import input_watch
 
 
 def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -68,7 +70,11 @@ def _event_writer(folder, tensorboard):
 
 
 class MetricLogger:
-  """The numbers of a run, written on the main process alone."""
+  """The numbers of a run, written on the main process alone.
+
+  Attributes:
+    watch: is told of each step, and knows how long devices wait for input.
+  """
 
   def __init__(self, workdir: str | pathlib.Path, config: ConfigDict, step: int, total: int,
                show: bool = True, active: bool = True) -> None:
@@ -84,6 +90,7 @@ class MetricLogger:
     """
     self.active = active
     self.clock, self.clock_step = time.perf_counter(), step
+    self.watch, self.advice = input_watch.InputWatch(active), input_watch.Advice(config)
     if not active:
       return
     path = pathlib.Path(workdir) / 'metrics.jsonl'
@@ -104,21 +111,23 @@ class MetricLogger:
       for name, value in values.items():
         self.events.add_scalar(name, value, step)
 
-  def progress(self, step: int, values: Mapping[str, float], frames_per_step: int,
-               waited: float = 0.0) -> None:
+  def progress(self, step: int, values: Mapping[str, float], frames_per_step: int) -> None:
     """Move the bar and write the line, with the speed since the last one.
+
+    `input_wait` is the share of the time in which devices had nothing to do, as no batch was there;
+    where it is large, one line says what helps.
 
     Args:
       step: steps done.
       values: {name: number}.
       frames_per_step: source frames a step learns from.
-      waited: seconds since the last line in which the device had no batch; logged as
-        `input_wait`, a share of the time.
     """
-    now = time.perf_counter()
-    elapsed = max(now - self.clock, 1e-9)
-    seconds = elapsed / max(step - self.clock_step, 1)
+    now, waited = time.perf_counter(), self.watch.taken()
+    elapsed, steps = max(now - self.clock, 1e-9), max(step - self.clock_step, 1)
+    seconds = elapsed / steps
     self.clock, self.clock_step = now, step
+    if line := self.advice.after(steps, waited, elapsed):
+      self.say(line)
     speed = {'seconds_per_step': seconds, 'frames_per_second': frames_per_step / seconds,
              'input_wait': waited / elapsed}
     self.write(step, {**values, **speed})
@@ -135,8 +144,11 @@ class MetricLogger:
 
   def close(self) -> None:
     """Flush and close."""
-    if self.active:
-      self.bar.close()
+    self.watch.close()
+    if not self.active:
+      return
+    self.bar.close()
+    with contextlib.suppress(OSError):   # a full disk: writing a line has said so
       self.lines.close()
-      if self.events:
-        self.events.close()
+    if self.events:
+      self.events.close()

@@ -1,12 +1,34 @@
-"""SIGTERM, Ctrl-C and a lost terminal while training: save, then stop."""
+"""Signals, a lost terminal, a lost parent: save, then stop."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from typing import Any
 
 HANG_UP = getattr(signal, 'SIGHUP', None)   # Windows has none
+PARENT = 'I2VJAX_PARENT'   # environment variable: number of the process that this one works for
+
+
+def follow_parent(every: float = 1.0) -> None:
+  """Where `PARENT` names our parent: SIGTERM to ourselves as soon as it has ended, even if killed.
+
+  Its training must not go on unseen, in a folder that the next one wants.
+
+  Args:
+    every: seconds between two looks.
+  """
+  parent = int(os.environ.pop(PARENT, '0'))   # our own children are no one's business
+  if not parent:
+    return
+
+  def follow():
+    while os.getppid() == parent:
+      time.sleep(every)
+    os.kill(os.getpid(), signal.SIGTERM)
+  threading.Thread(target=follow, daemon=True).start()
 
 
 class StopOnSignal:

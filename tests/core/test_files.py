@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -40,6 +42,25 @@ def test_who_reads_the_old_file_keeps_reading_it(tmp_path):
     files.save_text(path, 'new')
     assert reader.read() == 'old'
   assert path.read_text() == 'new'
+
+
+def of_a_process_that_is_gone():
+  child = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'], text=True,
+                         capture_output=True, check=True)
+  return files.part_prefix().replace(f'-{os.getpid()}-', f'-{int(child.stdout)}-')
+
+
+def test_what_killed_processes_had_not_finished_goes_and_nothing_else(tmp_path):
+  dead, ours = of_a_process_that_is_gone(), files.part_prefix()
+  foreign = dead.replace(dead[6:14], '0' * 8)   # of another machine, where it may live
+  for name in (dead + 'a.png', ours + 'b.png', foreign + 'c.png', '.part-of mine', 'd.png'):
+    (tmp_path / name).touch()
+  (tmp_path / 'clip' / f'{dead}folder').mkdir(parents=True)
+  assert [path.name for path in files.sweep(tmp_path)] == [dead + 'a.png']
+  assert {path.name for path in tmp_path.iterdir()} == {
+      ours + 'b.png', foreign + 'c.png', '.part-of mine', 'd.png', 'clip'}
+  assert len(files.sweep(tmp_path, deep=True)) == 1 and not any((tmp_path / 'clip').iterdir())
+  assert files.sweep(tmp_path / 'missing') == []
 
 
 def test_json_has_no_nan(tmp_path):

@@ -9,6 +9,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 
@@ -17,11 +18,13 @@ from i2vjax.data.io import images, video_reader
 def scratch(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
   """A fresh hidden folder in `parent`, on the same disk; deleted with its content afterwards.
 
-  Parent folders created on the way are removed again if they stayed empty.
+  Parent folders created on the way are removed again if they stayed empty. What a killed process
+  left there goes too.
   """
   parent = pathlib.Path(parent).expanduser().absolute()
+  files.sweep(parent)
   created = [path for path in (parent, *parent.parents) if not path.exists()]
-  part = parent / f'.prepare-{secrets.token_hex(4)}'
+  part = parent / f'{files.part_prefix()}{secrets.token_hex(4)}'
   part.mkdir(parents=True)
   try:
     yield part
@@ -159,7 +162,10 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
 def check_output(
   input: str | os.PathLike, output: str | os.PathLike, is_video: bool, overwrite: bool
 ) -> None:
-  """Refuse to write over anything, unless asked to; never over the input."""
+  """Refuse to write over anything, unless asked to; never over the input.
+
+  A folder that the same command began and did not finish is as good as an empty one (`unfinished`).
+  """
   path = pathlib.Path(output)
   if path.exists() and os.path.exists(input) and path.samefile(input):
     raise UserError(f'{output} is the input itself: choose another output')
@@ -169,10 +175,46 @@ def check_output(
   if is_video != path.is_file():
     kind = 'a folder' if path.is_dir() else 'a file'
     raise FileExistsError(f'{output}: there is {kind} of that name already')
+  if not is_video:
+    files.sweep(path, deep=True)
+    overwrite = overwrite or goes_on(path, input)
   if not overwrite and (is_video or any(path.iterdir())):
     what = 'exists already' if is_video else 'exists already and is not empty'
     raise FileExistsError(f'{output} {what}: use --overwrite or another name')
   check_writable(path.parent if is_video else path)
+
+
+UNFINISHED = '.unfinished'   # a file in a folder that is being written
+
+
+@contextlib.contextmanager
+def unfinished(folder: str | os.PathLike, origin: str | os.PathLike) -> Iterator[None]:
+  """Marks a folder while it is being written, until that ends without an error.
+
+  However the command ends before, even if it is killed: the same command may then go on in the
+  folder, without --overwrite (`goes_on`).
+
+  Args:
+    folder: made if it is missing. origin: what it is made from.
+  """
+  mark = pathlib.Path(folder) / UNFINISHED
+  files.save_text(mark, _origin(origin))
+  yield
+  mark.unlink(missing_ok=True)
+
+
+def goes_on(folder: str | os.PathLike, origin: str | os.PathLike) -> bool:
+  """True where a folder holds what the same command began and did not finish."""
+  mark = pathlib.Path(folder) / UNFINISHED
+  with contextlib.suppress(OSError, ValueError):
+    return mark.read_text('utf-8') == _origin(origin)
+  return False
+
+
+def _origin(origin):
+  text = os.fspath(origin)
+  line = f'unfinished: {os.path.abspath(text) if text else ""}\n'
+  return line.encode('utf-8', 'backslashreplace').decode()   # as `files.save_text` writes it
 
 
 def move_into_place(source: pathlib.Path, target: pathlib.Path, part: pathlib.Path) -> None:

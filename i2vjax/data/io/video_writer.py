@@ -90,7 +90,7 @@ class VideoWriter:
     self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
     self.notes: list[str] = []
     self.film, self._sound = film, None
-    self.part = self.path.with_name(f'.{self.path.name}.{os.getpid()}.part')
+    self.part = self.path.with_name(f'{files.part_prefix()}{self.path.name}')
     self._container = self._held = None
     self._clock = FrameClock(self.rate, None if film is None else Fraction(film.origin))
     self._durations = {}
