@@ -10,7 +10,7 @@ import numpy as np
 
 from i2vjax import data, defaults
 from i2vjax.interop import portable
-from i2vjax.run import translator
+from i2vjax.run import padding
 
 TOLERANCE = 2e-3   # of frames in [-1, 1]: a quarter of one of 256 levels
 BFLOAT16_TOLERANCE = 5e-2   # sums in another order move the last of its 8 bits
@@ -65,7 +65,7 @@ def check_shapes(program):
   if program.size:
     return [(batch, *program.size) for batch in ((program.batch,) if program.batch else (1, 2))]
   multiple = program.multiple
-  small = max(program.least, -(-2 * translator.MIN_SIDE // multiple))
+  small = max(program.least, -(-2 * padding.MIN_SIDE // multiple))
   return [(1, multiple * small, multiple * (small + 1)),
           (2, multiple * (small + 1), multiple * small)]
 
@@ -80,7 +80,7 @@ def noise(shape, channels):
 def street(shape, channels):
   """A clip of the built-in street of that size, the same for all of the batch."""
   frames = _drawn()
-  frames = translator.pad(frames, [max(a, b) for a, b in zip(shape[1:], frames.shape[1:3],
+  frames = padding.pad(frames, [max(a, b) for a, b in zip(shape[1:], frames.shape[1:3],
                                                              strict=True)])
   frames = frames[:, :shape[1], :shape[2]].astype(np.float32) / 127.5 - 1
   if frames.shape[-1] != channels:

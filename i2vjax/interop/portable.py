@@ -14,7 +14,7 @@ from jax import export as jax_export
 from i2vjax.core import ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.networks import conv
-from i2vjax.run import translator
+from i2vjax.run import padding
 
 
 @dataclasses.dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Program:
       size: (height, width) where it cannot stay open; None: of the run's crops.
     """
     if not self.size and self.multiple:
-      least = -(-translator.MIN_SIDE // self.multiple)
+      least = -(-padding.MIN_SIDE // self.multiple)
       yield dataclasses.replace(self, least=least)
       if least == 1:   # a single pixel, inside, cannot be mirrored
         yield dataclasses.replace(self, least=2)
@@ -163,8 +163,8 @@ def _check_size(run, spec):
 
 def find_multiple(function, channels, side):
   """The number that sides must be multiples of; 0 where only `side` was found to fit."""
-  for multiple in translator.SIDE_MULTIPLES:
-    odd = -(-translator.MIN_SIDE // multiple) | 1   # odd: no multiple of the next one
+  for multiple in padding.SIDE_MULTIPLES:
+    odd = -(-padding.MIN_SIDE // multiple) | 1   # odd: no multiple of the next one
     size = (multiple * odd, multiple * (odd + 2))
     spec = jax.ShapeDtypeStruct((1, *size, channels), np.float32)
     try:
