@@ -106,7 +106,7 @@ def jax_step(config, options):
     batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train', fields))
   program_key = phases.program_key(method, config, options.epoch - 1)
   program = trainer.compile_step(method, model.replace(phase=program_key))
-  compiled = program.lower(state, batch, frozen).compile()
+  compiled = parallel.compiled(program, state, batch, frozen)
   plan = compiled.memory_analysis()
 
   def step():

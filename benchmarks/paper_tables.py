@@ -1,5 +1,7 @@
 """The tables of five papers: data, commands, printed figures."""
 
+import dataclasses
+
 from papers import ENTRY, Command, Table, compare
 
 WEIGHTS = ('vit_b16_384', 'vgg19', 'vgg16', 'raft_small', 'raft_large', 'inception_fid')
@@ -48,17 +50,22 @@ CUT, CYCLEGAN, MOCYCLE, RECYCLE, I2V = (f'configs/{name}.py:paper' for name in (
     'cut', 'cyclegan', 'mocyclegan', 'recyclegan', 'i2vgan'))
 I2V_ROWS = {'CUT': CUT, 'CycleGAN': CYCLEGAN, 'Mocycle-GAN': MOCYCLE, 'Recycle-GAN': RECYCLE,
             'I2V-GAN': I2V}
+# O: a term is added to the variant that I2V-GAN is built on, with its generator and frames, so that
+# a row differs from I2V-GAN by terms alone.
+RECYCLE_ADDED = ('configs/recyclegan.py:paper_cycle --config.gen.up=blur '
+                 '--config.data.load_size=256')
+MOCYCLE_ADDED = f'{MOCYCLE} --config.gen.blocks=6 --config.gen.up=blur --config.data.load_size=256'
 I2V_TERMS = {
     'I2V-GAN': I2V,
     'I2V-GAN without perceptual': f'{I2V} --config.perceptual=none',
     'I2V-GAN without EXS': f'{I2V} --config.weights.exs=0',
     'I2V-GAN without INS': f'{I2V} --config.weights.ins=0',
-    'Mocycle-GAN + perceptual': f'{MOCYCLE} --config.perceptual=vgg',
-    'Mocycle-GAN + EXS': f'{MOCYCLE} --config.weights.exs=0.1',
-    'Mocycle-GAN + INS': f'{MOCYCLE} --config.weights.ins=40 --config.data.frames=3',
-    'Recycle-GAN + perceptual': f'{RECYCLE} --config.perceptual=vgg',
-    'Recycle-GAN + EXS': f'{RECYCLE} --config.weights.exs=0.1',
-    'Recycle-GAN + INS': f'{RECYCLE} --config.weights.ins=40',
+    'Mocycle-GAN + perceptual': f'{MOCYCLE_ADDED} --config.perceptual=vgg',
+    'Mocycle-GAN + EXS': f'{MOCYCLE_ADDED} --config.weights.exs=0.1',
+    'Mocycle-GAN + INS': f'{MOCYCLE_ADDED} --config.weights.ins=40 --config.data.frames=3',
+    'Recycle-GAN + perceptual': f'{RECYCLE_ADDED} --config.perceptual=vgg',
+    'Recycle-GAN + EXS': f'{RECYCLE_ADDED} --config.weights.exs=0.1',
+    'Recycle-GAN + INS': f'{RECYCLE_ADDED} --config.weights.ins=40',
 }
 I2V_BUDGET = ('--budget epochs', '--config.train.epochs=35', '--config.train.epochs_decay=35',
               '--config.eval.metrics=auto,fid')
@@ -119,7 +126,9 @@ I2VGAN = (
                           '0.9996 / 17.19 / 0.44', '0.9002 / 17.20 / 0.44', '0.9529 / 17.14 / 0.44',
                           '0.9632 / 17.21 / 0.44', '0.9134 / 17.01 / 0.43', '1.0209 / 16.65 / 0.44',
                           '0.9353 / 16.92 / 0.44')),
-          ('Weights of the terms in the other methods are not printed: those of I2V-GAN.',)),
+          ('The paper says neither with which weights nor in which variant the other methods get a '
+           'term: here with the weights of I2V-GAN, in the variant of Recycle-GAN that it is built '
+           'on (with cycles and identity), and with its generator and frames in both.',)),
     Table('i2vgan-people', 'I2V-GAN', 'Judged by people', (), (), 'realism / fluency',
           spread(('I2V-GAN', 'best of the others'), **{'20 people, 1 to 10': ('8.33 / 9.10',
                                                                             '7.74 / 7.23')}),
@@ -180,7 +189,8 @@ CPTRANS = (
            'config without a sky (`city`), "Traffic all" is `traffic`. FID and KID are against the '
            'visible training frames where a set has no visible test frames (InfraredCity), else '
            'against those: the paper does not say. UNIT and DRIT++ cannot be had here; rain and '
-           'snow were not published so far.',)),
+           'snow were not published so far. What else the paper leaves open, and what we took: '
+           '[results.md](results.md#what-the-paper-leaves-open).',)),
     Table('cptrans-ablation', 'CPTrans', 'Content-aware optimization (CO) and CTN left out',
           CPT_PART_DATA,
           (compare('runs/cptrans-ablation', CPT_PARTS, *CPT_SCORES, data=CPT_PART_DATA),),
@@ -201,17 +211,18 @@ CPTRANS = (
           ('infrared_city_lite/traffic',),
           (Command(f'{ENTRY} translate --workdir runs/cptrans-1/infrared_city_lite/traffic/$run-0 '
                    '--split test --output translated/cptrans-ap/$run --with_truth', 'run',
-                   ('cyclegan', 'roma', 'cptrans'), 'After `cptrans-1`:'),
+                   ('roma', 'cptrans'), 'After `cptrans-1`:'),
            Command(f'{ENTRY} evaluate --result translated/cptrans-ap/$run/result --source '
                    'translated/cptrans-ap/$run/source --config.eval.boxes=truth/vehicles.json '
                    '--config.eval.detections=found/cptrans-ap/$run.json --config.eval.metrics=ap '
-                   '--output reports/cptrans-ap/$run', 'run', ('cyclegan', 'roma', 'cptrans'),
+                   '--output reports/cptrans-ap/$run', 'run', ('roma', 'cptrans'),
                    'A detector (YOLOv3 in the paper) reads `result` and writes a COCO file of what '
                    'it found; the truth is a COCO file of your own, car, bus and truck as one '
                    'class:')),
           'AP', {'vehicles': {'infrared itself': '25.0', 'visible by night': '26.1',
                               'I2V-GAN': '32.2', 'ROMA': '50.1', 'CPTrans': '58.1'}},
-          ('The boxes of the paper are not public, so these figures cannot be repeated.',)),
+          ('The boxes of the paper are not public, so these figures cannot be repeated. I2V-GAN '
+           'needs joined frames, as above for `monitor`.',)),
 )
 
 # ---- MornGAN ----------------------------------------------------------------------------------
@@ -219,13 +230,15 @@ CPTRANS = (
 MORN = 'configs/morngan.py:paper'
 NIGHT_FRAMES = ('--config.data.resize=none', '--config.data.crop_size=256',
                 '--config.eval.fid_reference=train_b')   # FLIR has ten visible test frames
+STRETCH = '--config.eval.stretch=minmax'   # public test code of PearlGAN and MornGAN
 NIGHT_ROWS = {
     'CycleGAN': CYCLEGAN,
     'ToDayGAN': 'configs/pearlgan.py:paper-todaygan',
-    'ToDayGAN-TIR': 'configs/pearlgan.py:paper-todaygan_tir',
-    'PearlGAN': 'configs/pearlgan.py:paper',
-    'DlamGAN, approximated': 'configs/morngan.py:paper-dlamgan --config.data.labels_b=maps/flir',
-    'MornGAN': f'{MORN} --config.data.labels_b=maps/flir',
+    'ToDayGAN-TIR': f'configs/pearlgan.py:paper-todaygan_tir {STRETCH}',
+    'PearlGAN': f'configs/pearlgan.py:paper {STRETCH}',
+    'DlamGAN, approximated': f'configs/morngan.py:paper-dlamgan {STRETCH} '
+                             '--config.data.labels_b=maps/flir',
+    'MornGAN': f'{MORN} {STRETCH} --config.data.labels_b=maps/flir',
 }
 KAIST_ROWS = {name: text.replace(':paper', ':kaist' if 'morngan' in text or 'pearlgan' in text
                                  else ':paper').replace('maps/flir', 'maps/kaist')
@@ -238,6 +251,8 @@ MORN_K = {f'{k} clusters': f'{MORN} --config.aca.clusters={k} --config.data.labe
           for k in range(2, 7)}
 APCE = '--config.eval.metrics=auto,apce'
 NIGHT_RUNS = ('cyclegan', 'todaygan', 'todaygan-tir', 'pearlgan', 'dlamgan-approximated', 'morngan')
+CROSSED = tuple(run for run in NIGHT_RUNS if run != 'todaygan-tir')
+NIGHT_NAMES = ('CycleGAN', 'ToDayGAN', 'PearlGAN', 'DlamGAN', 'MornGAN')   # in the paper's tables
 
 
 def night(name, rows, *more):
@@ -252,7 +267,7 @@ def judged(table, runs, classes, metric='iou'):
            f'found/{table}/$run --config.eval.classes={classes}')
   lead = ('A parser (HMSANet in the paper) reads `result` and writes 8-bit PNGs of Cityscapes '
           'train ids under the same names; true class maps of the test frames are from the '
-          'authors of MornGAN (folder `truth`):')
+          'authors of PearlGAN and MornGAN:')
   if metric == 'ap':
     given = (f'--config.eval.boxes=translated/{table}/$run/boxes.json --config.eval.detections='
              f'found/{table}/$run.json --config.eval.ap_style=yolo --config.eval.ap_classes='
@@ -260,13 +275,22 @@ def judged(table, runs, classes, metric='iou'):
     lead = ('A detector (YOLOv4 in the paper) reads `result` and writes a COCO file of what it '
             'found; `boxes.json` is the truth, moved to the cut of the frames:')
   else:
-    given = given.replace(f'translated/{table}/$run/labels', f'truth/{table}')
+    given = given.replace(f'translated/{table}/$run/labels', f'truth/{classes}')
   return (
       Command(f'{ENTRY} translate --workdir runs/{table}/$run-0 --split test --output '
               f'translated/{table}/$run --with_truth', 'run', runs),
       Command(f'{ENTRY} evaluate --result translated/{table}/$run/result --source '
               f'translated/{table}/$run/source {given} --config.eval.metrics={metric} --output '
-              f'reports/{table}-{metric}/$run', 'run', runs, lead))
+              f'reports/{table}-{metric.partition(",")[0]}/$run', 'run', runs, lead))
+
+
+def crossed(trained, tested):
+  """Commands that score runs of one set on the test frames of the other."""
+  name = f'{trained}-to-{tested}'
+  translate, evaluate = judged(name, CROSSED, tested, 'iou,apce')
+  text = translate.text.replace(f'runs/{name}', f'runs/morngan-{trained}')
+  text += f' --config.data.test_a={tested}_ntir2dc:test_a'
+  return dataclasses.replace(translate, text=text), evaluate
 
 
 MORN_MAPS_NOTE = (
@@ -274,36 +298,61 @@ MORN_MAPS_NOTE = (
     'the names of the frames, Cityscapes train ids), which the paper made with HMSANet and '
     'Detectron2 (`data.labels_b_aux`). The rows that a paper table has and this one lacks (UNIT, '
     'DRIT++, ForkGAN and others) cannot be had here.')
+SPEED = 'The bar of `translate` shows frames a second, files read and written.'
+STRETCH_NOTE = (
+    'The public test code of PearlGAN and MornGAN stretches every translated frame to the whole '
+    'range before anybody judges it (`eval.stretch=minmax`), that of ToDayGAN does not; these '
+    'commands do as each has it. For your own videos leave it off: it flickers.')
 MORNGAN = (
     Table('morngan-flir', 'MornGAN', 'All methods on FLIR: classes and edges', ('flir_ntir2dc',),
-          (night('morngan-flir', NIGHT_ROWS, '--config.train.epochs=40',
-                 '--config.train.epochs_decay=40'),
+          (night('morngan-flir', NIGHT_ROWS, '--config.train.epochs=41',
+                 '--config.train.epochs_decay=39'),
            *judged('morngan-flir', NIGHT_RUNS, 'flir')),
-          'mIoU / APCE', {'FLIR': {'MornGAN': '59.4 / 0.58'}},
-          ('Other rows and classes: see the paper\'s tables. 80 epochs in every row, which MornGAN '
-           'and PearlGAN both have.', MORN_MAPS_NOTE)),
+          'mIoU', spread(NIGHT_NAMES, FLIR=('39.3', '40.5', '50.2', '51.2', '59.4')),
+          ('80 epochs in every row, which MornGAN and PearlGAN both have; where the rate falls, it '
+           'does so after 41, as in the public code of PearlGAN. That of MornGAN is constant.',
+           'The IoU of MornGAN by class, as printed: road 98.7, building 84.0, sky 96.8, car 95.6, '
+           'traffic sign 0.7, person 94.5, motorcycle 40.4, truck 1.2, bus 22.8; ours stand in '
+           '`scores.json`. The paper draws APCE of the methods as curves (figure 8, below), and '
+           'names 0.58 for MornGAN.', MORN_MAPS_NOTE, STRETCH_NOTE)),
     Table('morngan-kaist', 'MornGAN', 'All methods on KAIST', ('kaist_ntir2dc',),
           (compare('runs/morngan-kaist', KAIST_ROWS, '--budget epochs', *NIGHT_FRAMES, APCE,
-                   '--config.data.name=kaist_ntir2dc', '--config.train.epochs=80',
-                   '--config.train.epochs_decay=80'),
+                   '--config.data.name=kaist_ntir2dc', '--config.train.epochs=81',
+                   '--config.train.epochs_decay=79'),
            *judged('morngan-kaist', NIGHT_RUNS, 'kaist')),
-          'mIoU', {'KAIST': {'MornGAN': '51.5'}},
-          ('Other rows: see the paper\'s tables. MornGAN has 160 epochs on KAIST, PearlGAN 120 in '
-           'its own paper: here all rows have 160.',)),
+          'mIoU', spread(NIGHT_NAMES, KAIST=('27.6', '39.3', '44.4', '42.7', '51.5')),
+          ('MornGAN has 160 epochs on KAIST, PearlGAN 120 in its own paper: here all rows have '
+           '160. The IoU of MornGAN by class, as printed: road 93.7, building 72.2, sky 87.6, car '
+           '72.5, traffic sign 7.2, person 61.1, motorcycle 4.2, bus 13.1.',)),
+    Table('morngan-cross', 'MornGAN', 'Trained on one set, tested on the other', NIGHT,
+          (*crossed('kaist', 'flir'), *crossed('flir', 'kaist')), 'mIoU / APCE',
+          spread(NIGHT_NAMES, **{
+              'KAIST to FLIR': ('15.8 / 0.07', '27.9 / 0.09', '37.8 / 0.21', '32.4 / 0.18',
+                                '39.9 / 0.29'),
+              'FLIR to KAIST': ('23.4 / 0.09', '18.5 / 0.10', '28.5 / 0.24', '20.2 / 0.30',
+                                '41.6 / 0.45')}),
+          ('After `morngan-flir` and `morngan-kaist`, whose runs these are.',)),
     Table('morngan-4', 'MornGAN', 'Table 4: objects found in translations', ('flir_ntir2dc',),
-          judged('morngan-flir', NIGHT_RUNS, 'person,bicycle,car', 'ap'),
-          '', {}, ('After `morngan-flir`. See the paper\'s table 4 (precision, recall, mAP). On '
-                   'KAIST likewise, with pedestrians alone; their boxes are not in the records: '
-                   '`--config.eval.boxes=` a COCO file of yours.',)),
+          judged('morngan-flir', NIGHT_RUNS, 'person,bicycle,car', 'ap'), '%', spread(
+              NIGHT_NAMES, **{
+                  'FLIR: AP of person / bicycle / car': (
+                      '17.8 / 1.9 / 37.2', '19.0 / 1.5 / 53.3', '54.0 / 23.0 / 75.5',
+                      '48.0 / 17.8 / 70.2', '79.5 / 29.5 / 82.9'),
+                  'FLIR: mAP': ('19.0', '24.6', '50.8', '45.4', '63.9'),
+                  'KAIST: precision / recall / AP of person': (
+                      '4.7 / 2.8 / 1.1', '11.4 / 14.9 / 5.0', '21.0 / 39.8 / 25.8',
+                      '26.1 / 32.0 / 23.0', '34.3 / 52.7 / 42.6')}),
+          ('After `morngan-flir`. On KAIST likewise, with pedestrians alone; their boxes are not '
+           'in the records: `--config.eval.boxes=` a COCO file of yours.',)),
     Table('morngan-5', 'MornGAN', 'Table 5: one part after the other', ('flir_ntir2dc',),
-          (night('morngan-5', MORN_PARTS),
+          (night('morngan-5', MORN_PARTS, STRETCH),
            *judged('morngan-5', ('baseline', 'sc', 'sdp', 'mgca', 'cgr', 'sr'), 'flir')),
           'mIoU / mIoU of small classes / APCE', spread(
               tuple(MORN_PARTS), FLIR=('50.5 / 23.8 / 0.38', '51.8 / 20.5 / 0.37',
                                        '54.0 / 23.6 / 0.39', '56.8 / 27.0 / 0.43',
                                        '58.5 / 30.8 / 0.58', '59.4 / 31.9 / 0.58'))),
     Table('morngan-k', 'MornGAN', 'Number of clusters K', ('flir_ntir2dc',),
-          (night('morngan-k', MORN_K),
+          (night('morngan-k', MORN_K, STRETCH),
            *judged('morngan-k', tuple(f'{k}-clusters' for k in range(2, 7)), 'flir')),
           'mIoU / mIoU of small classes / APCE', spread(
               tuple(MORN_K), FLIR=('57.1 / 28.0 / 0.56', '58.6 / 30.2 / 0.58',
@@ -313,10 +362,10 @@ MORNGAN = (
           (), '', {}, ('After `morngan-flir`: the share at each of 99 thresholds stands in '
                        '`scores.json` of each run, and the curves on the page of the table. See '
                        'the paper\'s figure 8.',)),
-    Table('morngan-size', 'MornGAN', 'Size', (), (), 'parameters', {'to translate': {
-        'MornGAN': '46.7 MB'}},
+    Table('morngan-size', 'MornGAN', 'Size and speed', (), (), 'parameters / seconds a frame', {
+        'to translate': {'MornGAN': '46.7 MB / 0.01 (RTX 3090)'}},
         ('`parameters.txt` of any run of `morngan-flir`: encoder a and renderer b hold 11,665,297 '
-         'float32 numbers, 46.66 MB.',)),
+         f'float32 numbers, 46.66 MB. {SPEED}',)),
 )
 
 # ---- STC-V2V ----------------------------------------------------------------------------------
@@ -362,7 +411,8 @@ STC_V2V = (
                         'the input itself': '0.000264'}},
           ('200,000 steps are our guess of the two days on one GPU that the paper has. Ours is the '
            'mean squared difference; `--config.eval.warp_kind=euclidean` is what the text of the '
-           'paper says.',)),
+           'paper says. It prints the temporal term for one direction, ours acts in both; '
+           '`--config.temporal.directions=forward` in a row of STC-V2V is as printed.',)),
     Table('stc-1', 'STC-V2V', 'Table 1: classes found in translations of VIPER',
           (*VIPER, CITYSCAPES), parsed('stc', STC_RUNS), 'mIoU / fwIoU / pixel accuracy', {
               'PSPNet': {'STC-V2V': '35.14 / 65.08 / 77.13', 'CyCADA': '30.75 / 58.81 / 72.71',
@@ -399,11 +449,21 @@ STC_V2V = (
               'source alone': '13.0', 'target itself': '50.2'}},
           ('The paper trains a dilated residual network, we a small one (`eval.segmenter`): its '
            'order can be compared, not its figures.',)),
+    Table('stc-speed', 'STC-V2V', 'Speed', (), (), 'frames a second', {
+        '512 x 256, GTX 1080 Ti': {'STC-V2V': '14.3'}},
+        (f'{SPEED} As in the paper the motion is estimated on the way.',)),
     Table('stc-people', 'STC-V2V', 'Preferred by people', (), (), '%', {
         '30 people': {'STC-V2V, forward / backward': '79.78 / 41.78'}}, ('Cannot be repeated.',)),
 )
 
 # ---- GTC --------------------------------------------------------------------------------------
+
+
+GTC_NOTES = (
+    'The lowest row is pix2pix, as in the paper: single frames and a critic of patches, where the '
+    'others have one logit a clip. Weights of its terms are not in the paper: those of pix2pix. '
+    'The paper trains on 903 clips of 5 frames: `--config.data.stride` decides how many there are '
+    '(`configs/gtc.py`).',)
 
 
 def gtc_rows(task):
@@ -425,8 +485,7 @@ def gtc(key, task, title, frames, targets, scores, figures):
   return Table(key, 'GTC', title, (DAVIS,),
                (compare(f'runs/{key}', gtc_rows(task), '--budget epochs', *places),), scores,
                spread(tuple(gtc_rows(task)), DAVIS=figures),
-               ('The paper trains on 903 clips of 5 frames: --config.data.stride decides how many '
-                'there are (`configs/gtc.py`).',) if task == 'color' else ())
+               GTC_NOTES)
 
 
 GTC = (

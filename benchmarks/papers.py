@@ -27,7 +27,8 @@ None of these tables was repeated by us at full size: the data must be applied f
 days on a GPU. What our tests do is plan every command on this page and run it for a few steps, from
 `prepare` to the table, on small made-up copies of the published sets. Measured results on the
 built-in street: [results.md](results.md). Papers print FID as reported here divided by 100, as far
-as anybody could find out; the KID of CPTrans has a polynomial of degree 21.
+as anybody could find out; the KID of CPTrans has a polynomial of degree 21. Where a paper leaves
+something open, or differs from its public code, the config of the row says what we took and why.
 
 A table refuses, before anything is trained, rows that are not trained with as much of the budget
 (`--budget epochs`), rows on other data, and whatever `train` or `evaluate` would refuse later:

@@ -10,6 +10,16 @@ The baselines of the paper's tables are the variant `:cptrans-tables` of their c
 configs/NAME.py:cptrans-tables, NAME one of cyclegan, recyclegan, i2vgan, mocyclegan, unsup_recycle,
 cut, lsesim, roma.
 
+Paper, public code, here:
+  critic | PatchGAN "following ROMA", one scale | ROMA: dense layers on tokens of a ViT, and on
+    regions | on tokens, no regions; a PatchGAN without a ViT
+  scores for a patch | one | ROMA: 768 | one (`disc.out_channels`)
+  GAN loss | log-likelihoods | ROMA: least squares | log-likelihoods (`gan.mode`)
+  structure | one term, weight 6 | ROMA: two, weight 5 each | two, weight 6 each
+  time | CTN, single frames | ROMA: cs_motion, two frames | CTN
+  learning rate | 2e-6 | ROMA: 1e-5 | 2e-6 with a ViT, 2e-4 without
+  epochs | 100 | ROMA: 100 and 100 of decay | 100
+
 Expect: ':demo' 18.6 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
 takes 5.1 s without a ViT on two CPU cores: docs/performance.md.
 """
@@ -87,7 +97,7 @@ def content(config):
       border_exclude=2,      # O: patchgan alone: rings of patches at the border, never chosen,
                              # where its own zero padding looks like content
       recompute_for_g=False,    # O: the weights of the critic before its move save half the cost
-      chunk=32,              # patches at a time: memory
+      chunk=32,              # patches at a time on a CPU: memory
       calibrate=2,           # O: jvp_last, patches taken in full; the ratio varies by 7 to 12 %
       probes=64,             # jvp_probe
   )

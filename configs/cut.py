@@ -5,6 +5,14 @@ python -m i2vjax.main --config configs/cut.py:demo --workdir runs/cut-demo
 Sources: C public code taesungp/contrastive-unpaired-translation, which both methods share; O our
 choice.
 
+Paper, public code, here:
+  taps | not at hand | layers 0, 4, 8, 12, 16 | the same, by name (`nce.taps`)
+  order of updates | not at hand | critic, then generator and projection | the same; translated
+    once for both
+  crop once the rate decays | not at hand | none, whole images | the same
+    (`data.finetune_no_crop`)
+  gray frames | not at hand | as three channels | as three, or `data.channels_a` and `_b` alike
+
 Expect: ':demo' 18.3 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 4.0 s on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

@@ -4,6 +4,13 @@ python -m i2vjax.main --config configs/cyclegan.py:demo --workdir runs/cyclegan-
 
 Sources: P the paper as commonly known; C public code junyanz/pytorch-CycleGAN-and-pix2pix.
 
+Paper, public code, here:
+  identity term | for paintings | on, half the weight of the cycle | on, 5
+  which way a name leads | G to Y, F to X; D_Y judges Y | G_A to B; D_A judges B | gen_ab to b;
+    disc_b judges b
+  optimizers of the critics | not said | one for both | one each, the same with Adam
+  fakes of the critics | pool of 50 | pool of 50 | pool of 50, one per device
+
 Expect: ':demo' 17.0 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 6.0 s on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

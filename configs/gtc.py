@@ -22,6 +22,15 @@ clip there is. On DAVIS' training videos 903 lies between 5 and 4. With 5 and
 
 Sources: P paper (no code is public); C public code of pix2pix, which it builds on; O our choice.
 
+Paper, public code, here:
+  frame before is sampled | along the flow from t-1 to t | no code | along the flow from t to t-1
+  occlusions, boundaries | times the maps of them | no code | times their complement
+  norms | sums | pix2pix: means | means
+  generator's adversarial loss | minimax | pix2pix: non-saturating | non-saturating
+  batch norm in translation | not said | pix2pix: of the batch | running (`norm.eval`)
+  optical flow | FlowNet2 | no code | RAFT, small, TV-L1 or known (`flow.name`)
+  order of norm and first layer | with norm | pix2pix: without | without (`gen.norm_first`)
+
 Expect: ':demo-color' 26.5 dB gray to color after 300 steps (the input itself has 24.4); a step at
 256 pixels takes 3.9 s with TV-L1 on two CPU cores. Measured before averages of weights came:
 docs/results.md, docs/performance.md.

@@ -6,6 +6,18 @@ Sources: P the paper; C public code BIT-DA/I2V-GAN with the command of its READM
 unet_128, no dropout, no pool); O our choice where both are silent. Ablations of P:
 --config.perceptual=none, --config.weights.exs=0, --config.weights.ins=0.
 
+Paper, public code, here:
+  adversarial | log form, minimax | least squares | least squares (`gan.mode`, `gan.g_form`)
+  content distance | norm over C H W | mean of absolute differences | the code's
+    (`vgg.content_norm`)
+  style weight | 1 | 100 | 100
+  identity term | none | 5 | 5
+  projection of patches | an MLP | never trained, gradients are cleared | as the code
+    (`nce.train_projection`)
+  EXS over layers and patches | sum | mean | mean
+  style of several samples | not said | mixed in one matrix | one matrix each
+  resizing strips of three | not said | whole, then cut | cut, then resized
+
 Expect: ':demo' 16.1 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 22 s with a VGG on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

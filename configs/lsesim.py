@@ -4,6 +4,12 @@ python -m i2vjax.main --config configs/lsesim.py:demo --workdir runs/lsesim-demo
 
 Sources: C public code lyndonzheng/F-LSeSim; O our choice.
 
+Paper, public code, here:
+  windows of LSeSim | not at hand | a loop over places | one gather, in chunks for memory
+  plain or smooth distance | not at hand | tied to use_norm | the same
+  VGG while heads learn | not at hand | in an optimizer of rate 0 | frozen
+  heads' unrelated image | not at hand | b, turned by half a circle | the same
+
 Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 2.3 s without a VGG on two CPU cores. Measured before averages of weights came:
 docs/results.md, docs/performance.md.

@@ -8,6 +8,13 @@ I2V-GAN's ablation adds one of its terms to this method; O, with the generator o
 --config.data.load_size=256 and one of --config.perceptual=vgg, --config.weights.exs=0.1,
 --config.weights.ins=40 --config.data.frames=3.
 
+Paper, public code, here:
+  warp of the motion cycle | frame 1 along the forward flow | none | along the flow that lies on
+    frame 2
+  optical flow | FlowNet | none | RAFT, TV-L1, or known (`flow.name`)
+  generators, critics, pool | not at hand | CycleGAN's | CycleGAN's
+  motion translator | named | none | a small ResNet without norm, starts at the identity
+
 Expect: ':demo' 16.7 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 12 s with TV-L1 on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

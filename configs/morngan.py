@@ -18,6 +18,18 @@ The rows of the paper's ablation (table 5) are words of the variant, each with a
 Sources: P paper, C public code FuyaLuo/MornGAN, O our choice. Where P and C differ, the word
 'literal' takes P throughout and 'release' C, without its two slips; these come with 'slips'.
 
+Paper, public code, here:
+  weights of mono and temp | 0.5, 0.5 | 1, 1; temp from epoch 11 | the code's
+  mined labels are sure in | both predictions | the first (a slip) | both
+  mining in the last phase | where both agree | thermal prediction alone | the code's
+  test of 0.99 and denoising | test first | denoising first | test first
+  memory chooses | the most alike | any ten (a slip) | the most alike
+  classes of aca | six | five, vehicles as one | six
+  cgr's background | its classes | and what has no class | the code's
+  scale is drawn | every epoch | every step | every step
+  boundary loss | as long as S_b learns | not in its first phase | the code's
+  holes in given maps | stay | filled where S_b is sure | the code's
+
 Expect: ':demo' 18.0 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 7 to 13 s, by phase on two CPU cores. Measured before averages of weights came:
 docs/results.md, docs/performance.md.

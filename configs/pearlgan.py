@@ -14,6 +14,13 @@ Sources: C public code FuyaLuo/PearlGAN (FLIR unless a line says more), T public
 AAnoosheh/ToDayGAN, P the MornGAN paper on them, O our choice. The papers' own texts were not at
 hand.
 
+Paper, public code, here:
+  brightness of the output | not at hand | each frame stretched to 0..255 | as it is
+    (`eval.stretch`)
+  spectral norm's vectors move | not at hand | three times a step | once a step
+  half and half of the epochs | not at hand | 41 and 39 as run, 40 and 40 as said | 41 and 39
+  KAIST's test frames | not at hand | cut without the resize | the same with `raw`
+
 Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1). Measured before averages
 of weights came: docs/results.md, docs/performance.md.
 """

@@ -7,6 +7,12 @@ I2V-GAN's ablation adds one of its terms to variant 2 with that method's generat
 --config configs/recyclegan.py:paper_cycle --config.gen.up=blur --config.data.load_size=256 and
 one of --config.perceptual=vgg, --config.weights.exs=0.1, --config.weights.ins=40.
 
+Paper, public code, here:
+  distance of frames | L2 norm, as restated | absolute | absolute (`rec.norm`)
+  cycle and identity | none, as restated | in 'recycle_gan_cycle' alone | variant 2 alone
+  predictor of variant 2 | not at hand | unet_128, whatever is asked | the same (`pred.downs=7`)
+  epochs | not at hand | 100 and 100 | 35 and 35, I2V-GAN's budget
+
 Expect: ':demo' 15.9 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 9.0 s on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

@@ -7,6 +7,13 @@ contrastive-unpaired-translation; O our choice. Published training files hold tw
 side; ':paper' tells them from single frames and says so. C cuts out the same place of both domains,
 which show different scenes; here each has a place of its own.
 
+Paper, public code, here:
+  weight of cs_motion | not at hand | switches it on, never multiplies | multiplies
+  regions of the critic | not at hand | reach one row too far | exact (`disc.roma_window_quirk`)
+  place of the crop | not at hand | the same in both domains | one for each
+  single frames | not at hand | a model of its own | `data.frames=1`, without cs_motion
+  batch | not at hand | 1 | any
+
 Expect: ':demo' 18.1, 17.1 and 8.0 dB after 400 steps of three seeds (the best single color has
 16.1); a step at 256 pixels takes 4.0 s without a ViT on two CPU cores. Measured before averages
 of weights came: docs/results.md, docs/performance.md.

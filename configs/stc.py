@@ -7,6 +7,14 @@ CG public CycleGAN code, on which P builds; BT public code of Lai et al., ECCV 2
 has its mask; O our choice where all are silent. Ablations of P: --config.weights.temporal=0,
 --config.weights.content=0, --config.fuse.kind=average, --config.fuse.kind=mask.
 
+Paper, public code, here:
+  input of the fusion block | text absolute, formula signed | no code | absolute (`fuse.input`)
+  adversarial | log form | no code; CycleGAN: least squares | least squares (`gan.mode`)
+  norm of the mask | plain | its origin: signed sum of channels, squared | plain (`mask.norm`)
+  optical flow | FlowNet2 | no code | RAFT, small, or TV-L1 (`flow.name`)
+  temporal loss | printed for one direction | no code | both (`temporal.directions`)
+  outside of the frame | not said | no code | does not count (`mask.in_frame`)
+
 Expect: ':demo' 17.9 dB after 400 steps (the best single color has 16.1); a step at 256 x 512
 pixels takes 44 s with a VGG on two CPU cores. Measured before averages of weights came:
 docs/results.md, docs/performance.md.

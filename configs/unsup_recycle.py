@@ -4,6 +4,13 @@ python -m i2vjax.main --config configs/unsup_recycle.py:demo --workdir runs/unsu
 
 Sources: C public code wangkaihong/Unsup_Recycle_GAN and its two commands; O our choice.
 
+Paper, public code, here:
+  grid of the warp | not at hand | two conventions, rescales a little | exact pixels
+  one motion for | not at hand | the batch | each sample
+  content network | not at hand | VGG-19 of AdaIN, last ReLU | VGG-16, relu5_3
+  epochs | not at hand | 2, the last at rate 0 | 2 at the full rate
+  plain cycle at weight 0 | not at hand | computed | left out
+
 Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
 takes 5.7 s on two CPU cores. Measured before averages of weights came: docs/results.md,
 docs/performance.md.

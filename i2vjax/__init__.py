@@ -14,10 +14,10 @@ import types
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-  from i2vjax.api import Translator, config, load
+  from i2vjax.api import Translator, add_methods, config, facts, load, score
 
 __version__ = '0.1.0'
-__all__ = ['Translator', 'config', 'load', 'train']
+__all__ = ['Translator', 'add_methods', 'config', 'facts', 'load', 'score', 'train']
 
 
 class Door(types.ModuleType):

@@ -1,4 +1,4 @@
-"""What `import i2vjax` offers: load, train, config (docs/python.md)."""
+"""What `import i2vjax` offers, as docs/python.md shows it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax import defaults, evaluate
+from i2vjax import defaults, evaluate, methods
 from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import video_reader
 from i2vjax.run import config_files, direction
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load as runs
@@ -46,6 +47,11 @@ class Translator:
     """Steps that were trained."""
     return self.run.step
 
+  @property
+  def is_starter(self) -> bool:
+    """True for the weights that come with the package."""
+    return self.run.workdir == run_folder.STARTER_FOLDER
+
   def translate(self, frames: Path | np.ndarray, output: Path | None = None, *,
                 show: bool = False, **options: Any) -> np.ndarray | dict[str, Any]:
     """Translate one clip into memory, or footage of any length into a file or folder.
@@ -56,7 +62,8 @@ class Translator:
       output: None, or a video file or a folder, written in constant memory.
       show: progress bar.
       options: of `translate.translate_to_array` without an output, else of `translate.translate`,
-        such as `side_by_side`, `fuse`, `chunk`, and `overwrite`, `on_damage`, `lossless`, `rate`.
+        such as `side_by_side`, `fuse`, `chunk`, `watch` (called with each frame), and `overwrite`,
+        `on_damage`, `lossless`, `rate`, `beside` (a second film, with the source beside it).
 
     Returns:
       Without an output the frames, uint8 [T, H, W, C]; else {'frames': written, 'clips', 'skipped',
@@ -95,7 +102,8 @@ def load(workdir: Path = run_folder.STARTER, checkpoint: str | int = 'latest', *
   """A trained run.
 
   Args:
-    workdir: run folder; 'starter': the weights that come with the package.
+    workdir: run folder; 'starter': the weights that come with the package; 'hf:OWNER/NAME': those
+      of a repository on the Hugging Face hub (extra `hf`).
     checkpoint: 'latest', 'best' or a step.
     weights: 'ema', 'raw' or 'auto', see `run.load.load`.
     network: 'gen_ba': the other way, where the method learned both.
@@ -153,6 +161,69 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
   return load(pathlib.Path(workdir))
 
 
+def add_methods(folder: Path) -> list[str]:
+  """Methods of your own beside those of the package, for this process: FOLDER/NAME.py each.
+
+  Returns:
+    The names of all methods (docs/adding_a_method.md says what a file of one holds).
+
+  Raises:
+    UserError: no such folder, or a method in it has the name of one that is there.
+  """
+  place = pathlib.Path(folder).resolve()
+  if not place.is_dir():
+    raise UserError(f'{folder} is no folder: name the one that holds NAME.py of a method')
+  before = set(methods.names())
+  if str(place) in methods.__path__:
+    return sorted(before)
+  taken = sorted(path.stem for path in place.glob('*.py') if path.stem in before)
+  if taken:
+    raise UserError(f'{place / taken[0]}.py: there is a method of that name: rename the file')
+  methods.__path__.append(str(place))
+  return methods.names()
+
+
+def score(result: Path, reference: Path | None = None, source: Path | None = None, *,
+          metrics: str = 'auto', output: Path | None = None, overwrite: bool = False,
+          show: bool = False) -> dict[str, Any]:
+  """Score frames that any program made.
+
+  Args:
+    result: video, folder of frames or glob. reference: what it should have been, frame by frame;
+      None: only the scores that need none. source: what it was made from.
+    metrics: names separated by commas, such as 'psnr,ssim'; 'auto': all that can be computed.
+    output: None, or a folder for `scores.json` and `index.html`; then the table is printed too.
+    overwrite: replace those files. show: progress bar.
+
+  Returns:
+    The content of scores.json: `scores['rows']['translated']['psnr']`, ...
+
+  Raises:
+    UserError, OSError: see `evaluate.evaluate_folders`.
+  """
+  settings = defaults.evaluation()
+  settings.metrics = metrics
+  truth, before = (None if place is None else str(place) for place in (reference, source))
+  if output is None:
+    return evaluate.scores_of_folders(str(result), truth, before, settings, show)[0]
+  return evaluate.evaluate_folders(str(result), truth, before, pathlib.Path(output), settings,
+                                   overwrite=overwrite, show=show)
+
+
+def facts(video: Path) -> dict[str, Any]:
+  """What a video file says of itself; only where it does not say its length all is decoded.
+
+  Returns:
+    {'width', 'height': as shown, 'frames', 'seconds', 'rate': per second, 'codec'}.
+
+  Raises:
+    UserError: no video that can be read. OSError: no such file.
+  """
+  info = video_reader.video_info(video)
+  return {'width': info.width, 'height': info.height, 'frames': info.frames,
+          'seconds': info.seconds, 'rate': float(info.rate), 'codec': info.codec}
+
+
 def _as_named(workdir):
-  """The word 'starter' as it is, everything else a path."""
-  return workdir if workdir == run_folder.STARTER else pathlib.Path(workdir)
+  """The word 'starter' and addresses as they are, everything else a path."""
+  return workdir if run_folder.is_read_only(workdir) else pathlib.Path(workdir)

@@ -143,7 +143,8 @@ def data():
       max_gap=0,                     # frame numbers further apart start a clip; 0: twice the usual
       frames_per_image='1',          # strips of '2' | '3' frames side by side; 'auto': strips.py
       cache_dir=placeholder(str),    # unpacked videos; default: the user's cache folder
-      threads=2, prefetch=8,         # batches are made ahead of the device
+      threads=placeholder(int),      # that make batches; default: one a core, at most 16
+      prefetch=placeholder(int),     # batches made ahead of the device; default: 8, or threads
       workers=0,                     # > 0: processes instead of threads
       scenes=dict(
           size=size(0),              # of a drawn frame; 0: load_size
@@ -151,7 +152,8 @@ def data():
           weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
           gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
           clips=64, test_clips=8, val_clips=4, clip_length=24,
-          paired=False, seed=0, cache_mb=256,
+          paired=False, seed=0,
+          cache_mb=placeholder(int),  # of drawn frames; default: by the memory, at most 1024
       ),
   ))
 
@@ -195,7 +197,7 @@ class Field:
       'length': how long a run goes on and how fast it learns; it may change when a run goes on.
       'score': how a run is scored.
       'output': what is logged, saved and shown.
-      'speed': the time and memory a run takes, and nothing else (but see 'data.workers').
+      'speed': the time and memory a run takes, and nothing else.
     network: True where the shapes of parameters may depend on it.
     table: in a table of several runs, 'same': all rows must agree, or scores do not compare;
       'note': each method chooses, and a footnote says so; '': it does not matter there.
@@ -251,7 +253,6 @@ FIELDS = {
     'data.finetune_no_crop': Field('state', table='note'),
     'data.threads': Field('speed', at_least=0),
     'data.prefetch': Field('speed', at_least=0),
-    # A run that goes on keeps it, or its batches would be others (run/resume.py: check_progress).
     'data.workers': Field('speed', at_least=0),
     'data.cache_dir': Field('speed'),
     'data.scenes.': Field('state', table='same', segmenter=True),
@@ -301,6 +302,7 @@ FIELDS = {
     'eval.batch': Field('speed', at_least=1),
     'eval.epochs': Field('output'),
     'eval.paper_scale': Field('output'),
+    'eval.stretch': Field('score', table='note'),   # of PearlGAN and MornGAN alone
     'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
 }
 

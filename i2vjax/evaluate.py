@@ -101,7 +101,19 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     UserError: frames without a partner, different sizes, 16-bit results, nothing to score.
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
-  output, settings = check_output(output, overwrite), settings or defaults.evaluation()
+  output = check_output(output, overwrite)
+  scores, previews = scores_of_folders(result, reference, source, settings, show)
+  return _write(output, scores, previews, {})
+
+
+def scores_of_folders(result: str, reference: str | None = None, source: str | None = None,
+                      settings: ConfigDict | None = None,
+                      show: bool = True) -> tuple[dict, list[dict]]:
+  """What `evaluate_folders` writes: (content of scores.json, previews of the clips for the page).
+
+  Args and raised errors: see `evaluate_folders`.
+  """
+  settings = settings or defaults.evaluation()
   places = {'result': result, 'reference': reference, 'source': source}
   places = {name: place for name, place in places.items() if place}
   sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
@@ -122,7 +134,7 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     print(f'{name.replace("_", " ")}: {fact}')
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
   scores['run'] |= {name: str(place) for name, place in places.items()}
-  return _write(output, scores, previews, {})
+  return scores, previews
 
 
 def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:

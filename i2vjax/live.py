@@ -18,7 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_reader, live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams
 from i2vjax.data.transforms import rendering, thermal
-from i2vjax.run import preparation, signals, translator
+from i2vjax.run import padding, preparation, signals, translator
 from i2vjax.run.load import Run
 
 Path = str | os.PathLike[str]
@@ -142,8 +142,8 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
     value_range = values.of(frame)
     if item.begins or (frame.shape, frame.dtype) != kind:
       kind, carry = (frame.shape, frame.dtype), None
-      size = translator.padded_size(call, frame.shape, frame.dtype, 1)
-    raw = translator.pad(thermal.stretch(frame, data.thermal_range)[None], size)
+      size = padding.padded_size(call, frame.shape, frame.dtype, 1)
+    raw = padding.pad(thermal.stretch(frame, data.thermal_range)[None], size)
     carry, result = call(carry, raw[None], value_range[None])
     height, width = frame.shape[:2]
     yield item, thermal.to_display(frame, value_range), np.asarray(result)[0, :height, :width]

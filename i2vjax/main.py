@@ -7,17 +7,20 @@ evaluate         --workdir RUN [--network gen_ba]
                  | --result FOLDER [--reference FOLDER] [--source FOLDER]
 compare          --output FOLDER --configs A.py:demo,B.py:demo --seeds 0,1,2 [--config.FIELD=VALUE]
                  [--row 'NAME=A.py:demo --config.FIELD=VALUE'] ... [--runs RUN,RUN]: one table
-export           --workdir RUN --output FOLDER [--network NAME]
+export           --workdir RUN --output FOLDER [--network NAME] [--format orbax,jax,onnx]
+                 [--size 320x240] [--publish hf:OWNER/NAME]
 prepare          --input VIDEO|FOLDER|GLOB --output FOLDER [--domain a|b] [--test_share 0.2]
                  [--size 320x240] [--config.data.frames_per_image=3]: into folders of frames
                  | --dataset irvi/traffic --manual_dir FOLDER [--data_dir FOLDER]
-fetch            [ID [--file PATH | --url URL]]   known weight files; alone it lists them
+fetch            [ID [--file PATH | --url URL | --mirror DIR]]   weight files; alone it lists them
 import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morngan
                  --from FOLDER --workdir RUN
-doctor           what this machine has
+app              --workdir RUN [--host 127.0.0.1] [--port 7860]: a page to drop videos on
+doctor           [--brief]   what this machine has, and the remedy for what is wrong
 
 Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
-with the package; translate, evaluate and export take `starter` for RUN: the weights in it.
+with the package; translate, evaluate, export and app take `starter` for RUN: the weights in it, or
+hf:OWNER/NAME[@REVISION]: those of a repository on the Hugging Face hub.
 COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
 2 a mistake to mend, 3 not a number, 130 interrupted.
 """

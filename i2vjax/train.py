@@ -6,16 +6,14 @@ the steps in an epoch of these data, which methods read.
 """
 
 import dataclasses
-import functools
 import logging
 import pathlib
 import sys
 import time
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
-import numpy as np
 import orbax.checkpoint as ocp
 from clu import parameter_overview
 from ml_collections import ConfigDict
@@ -24,7 +22,7 @@ from i2vjax import Door
 from i2vjax.core import files, ops, parallel, precision
 from i2vjax.core.errors import NonFinite
 from i2vjax.core.model import Model
-from i2vjax.core.state import State, name_key
+from i2vjax.core.state import State
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
 from i2vjax.run import (
@@ -32,12 +30,12 @@ from i2vjax.run import (
   averaging,
   bounds,
   checkpoint,
-  contact_sheet,
   critic_remedies,
   load,
   lock,
   phases,
   resume,
+  sample_sheet,
   schedules,
   settle,
   warm_start,
@@ -118,6 +116,7 @@ def _checked(config, workdir):
 def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: ScoreFn | None,
            held: lock.RunLock | None) -> Outcome:
   """`train` of a settled config in a folder that is ours alone; `held`: its lock."""
+  began = time.perf_counter()
   earlier = parallel.together(lambda: resume.earlier_config(settled, workdir))
   settled = resume.with_origin(settled, earlier) if earlier else settled
   per_epoch = parallel.together(lambda: batches.steps_per_epoch(settled))
@@ -148,7 +147,7 @@ def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: Sco
   model = model.replace(frozen=parallel.replicate(model.frozen))
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
-                score_fn, kept, held)
+                score_fn, kept, began, held)
   try:
     with StopOnSignal() as stop:
       step, stopped = _loop_and_close(setup, state, stop, (*notes, describe(settled, state, total)))
@@ -195,6 +194,7 @@ class Setup:
     workdir: run folder.
     score_fn: ScoreFn, or None.
     kept: steps whose checkpoints are kept to the end (`eval.epochs`).
+    began: when this process began to prepare the run, by `time.perf_counter`.
     held: the lock of the run folder, on the main process.
   """
 
@@ -208,6 +208,7 @@ class Setup:
   workdir: pathlib.Path
   score_fn: ScoreFn | None = None
   kept: frozenset[int] = frozenset()
+  began: float = 0.0
   held: lock.RunLock | None = None
 
   @property
@@ -237,12 +238,11 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
   """Steps from `state.step` to the end or a stop. Returns (step, stopped)."""
   config, feed = setup.config, setup.feed
 
-  @functools.cache
-  def compiled_step(program_key):
-    return compile_step(setup.method, setup.model.replace(phase=program_key))
-
-  step, stopped, phase_start = int(state.step), False, None
-  pending, waited, saved_at = [], 0.0, time.monotonic()
+  programs: dict[Any, Callable] = {}
+  sheets = sample_sheet.SampleSheets(setup.method, setup.model, setup.workdir, on_device)
+  step = start = int(state.step)
+  stopped, phase_start = False, None
+  pending, saved_at = [], time.monotonic()
   while step < setup.total and not stopped:
     # One step: a batch, then the compiled program.
     began = time.perf_counter()
@@ -250,10 +250,16 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     if first != phase_start:
       feed, phase_start = feed_of_phase(setup, feed, state, step), first
     batch = parallel.shard(next(feed))
-    position = feed.get_state()
-    waited += time.perf_counter() - began
+    position, came = feed.get_state(), time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
-    state, terms = compiled_step(program_key)(state, batch, setup.model.frozen)
+    inputs = state, batch, setup.model.frozen
+    if program_key not in programs:
+      programs[program_key] = compile_phase(setup, program_key, inputs)
+    state, terms = programs[program_key](*inputs)
+    setup.logger.watch.step(began, came, terms)
+    if step == start:
+      jax.block_until_ready(terms)
+      setup.logger.say(f'first step done {time.perf_counter() - setup.began:.0f} s after the start')
     pending.append(terms)
     step += 1
 
@@ -261,15 +267,25 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
     now = due(setup, step, stop.asked, (time.monotonic() - saved_at) / 60)
     stopped = now.stop
     if now.log:
-      write_terms(setup, step, pending, waited)
-      pending, waited = [], 0.0
-    if now.sample:
-      write_samples(setup, state, step)
+      write_terms(setup, step, pending)
+      pending = []
+    if now.sample and parallel.is_main():
+      sheets.write(state, step)
     if now.save:
       metrics = score(setup, state, step) if now.score else None
       save(setup, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
+
+
+def compile_phase(setup: Setup, program_key: Any, inputs: tuple) -> Callable:
+  """The compiled step of a phase; says how long that took."""
+  began = time.perf_counter()
+  program = compile_step(setup.method, setup.model.replace(phase=program_key))
+  ready = parallel.compiled(program, *inputs)
+  name = '' if program_key == 'train' else f' of {program_key}'
+  setup.logger.say(f'step{name} compiled in {time.perf_counter() - began:.0f} s')
+  return ready
 
 
 class Due(NamedTuple):
@@ -314,8 +330,7 @@ def every(interval: int, step: int) -> bool:
   return bool(interval) and step % interval == 0
 
 
-def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
-                waited: float) -> None:
+def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) -> None:
   """Fetch the terms of the last steps, refuse non-finite ones, log their means."""
   terms = jax.device_get(pending)
   first = step - len(terms) + 1
@@ -325,7 +340,7 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]],
     raise with_advice(setup, error) from None
   config = setup.config
   values = {**averages(terms), 'lr': float(setup.rate(step - 1))}
-  setup.logger.progress(step, values, config.data.batch * config.data.frames, waited)
+  setup.logger.progress(step, values, config.data.batch * config.data.frames)
 
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
@@ -347,37 +362,11 @@ def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] |
 
 
 def as_run(setup: Setup, state: State, step: int) -> load.Run:
-  """The state as a Run on the host, for samples and scores: averages of weights where kept."""
+  """The state as a Run on the host, for scores: averages of weights where kept."""
   model = setup.model.replace(frozen=parallel.to_host(setup.model.frozen), optimizers={})
   return load.Run(setup.method, model, parallel.to_host({**state.params, **state.ema}),
                   parallel.to_host(state.model_state), step, setup.workdir,
                   'ema' if state.ema else 'raw')
-
-
-def write_samples(setup: Setup, state: State, step: int) -> None:
-  """A contact sheet of fixed windows as samples/STEP.png, on the main process."""
-  if not parallel.is_main():
-    return
-  config = setup.config
-  raw = batches.sample_windows(config, config.log.samples, 'train',
-                               fields=base.hook(setup.method, 'batch_fields')(config))
-  key = name_key(jax.random.key(config.seed), 'samples')
-  with precision.of(config):
-    rows = sample_rows(as_run(setup, state, step), on_device(raw, config), key)
-  rows = {name: np.asarray(ops.to_uint8(images)) for name, images in rows.items()}
-  folder = setup.workdir / 'samples'
-  folder.mkdir(exist_ok=True)
-  contact_sheet.save_png(folder / f'{step:07d}.png', contact_sheet.contact_sheet(rows))
-
-
-def sample_rows(run: load.Run, batch: base.Batch, key: jax.Array) -> dict[str, jax.Array]:
-  """Rows of the sample sheet: the method's own, or input, translation and a target frame."""
-  rows_of_method = base.hook(run.method, 'sample_rows')
-  if rows_of_method:
-    return rows_of_method(run.model, run.params, run.model_state, batch, key)
-  _, fake = run.method.translate(run.model, run.params, run.model_state, None, batch['a'])
-  rows = {'a': batch['a'], 'a to b': fake, 'b': batch['b']}
-  return {name: ops.match_channels(frames[:, 0], 3) for name, frames in rows.items()}
 
 
 def score(setup: Setup, state: State, step: int) -> dict[str, float] | None:

@@ -2,11 +2,14 @@
 
 Frames are streamed in chunks of one fixed shape, so memory is constant and one compiled program
 serves the whole clip (a recurrent method has a second one for its first chunk). They are padded to
-what the networks need by mirroring, and cropped back.
+what the networks need by mirroring, and cropped back. Reading, the device and writing go on beside
+each other: the device is fed from the caller's thread, the others have threads of their own.
 """
 
+import contextlib
 import dataclasses
 import functools
+import itertools
 import os
 import pathlib
 import time
@@ -17,25 +20,29 @@ from typing import Any
 import numpy as np
 import tqdm
 
-from i2vjax.core import files, notes, ops
+from i2vjax.core import files, notes, ops, stages
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, video_reader
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
-from i2vjax.run import preparation, translator
+from i2vjax.run import padding, preparation, translator
 from i2vjax.run.load import Run
 
+READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
 Path = str | os.PathLike[str]
+# (frames so far, of how many or None, source, result)
+Watch = Callable[[int, int | None, np.ndarray, np.ndarray], Any]
 
 
 def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bool = False,
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
-              rate: float | None = None, as_is: bool = False,
-              deinterlace: bool = False) -> dict[str, Any]:
+              rate: float | None = None, as_is: bool = False, deinterlace: bool = False,
+              pad_to: int = 1, beside: Path | None = None,
+              watch: Watch | None = None) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
@@ -62,6 +69,11 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     rate: frames per second of a video made from pictures or an array; None: 25, which is said.
     as_is: leave the run's preparation out.
     deinterlace: make whole frames of the half pictures of an interlaced video first.
+    pad_to: frames are padded to multiples of it, so that pictures of many sizes share a few
+      compiled programs; more is mirrored at their edges, which changes them a little.
+    beside: a second video, with the source left of the result, where the output is a video.
+    watch: called with (frames so far, of how many or None, source, result) for each frame: uint8
+      [H, W, 1 or 3]; what it raises stops the work.
 
   Returns:
     {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
@@ -74,7 +86,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   """
   if on_damage not in ('stop', 'skip'):
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
-  check_options(run, fuse, chunk)
+  check_options(run, fuse, chunk, pad_to)
   to_stream = live_writer.is_stream(output)
   to_video = to_stream or output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
@@ -88,19 +100,24 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
   written_labels: list[str] = []
+  if beside is not None:
+    _check_beside(beside, place, output, to_video, overwrite)
+  film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
+               ) if to_video else None
   began = time.perf_counter()
-  results = _results(run, clips, chunk, on_damage, skipped, show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
   try:
-    if to_video:
-      film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data)))
-      written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
-    else:
-      for clip in clips:
-        if clip.info:
-          video_reader.say_pictures(clip.info)
-      with output_paths.unfinished(output, place):
-        written = streams.write_folder(output, _collect_labels(results, written_labels))
+    with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
+        run, clips, chunk, on_damage, skipped, show,
+        lambda source, result: compose(source, result, side_by_side, fuse), pad_to, watch, add,
+    )) as results):   # whose thread has ended before an error is handled
+      if to_video:
+        written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
+      else:
+        for clip in clips:
+          if clip.info:
+            video_reader.say_pictures(clip.info)
+        with output_paths.unfinished(output, place):
+          written = streams.write_folder(output, results, written_labels)
   except KeyboardInterrupt as stop:
     if not written_labels:
       raise
@@ -118,7 +135,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
                        fuse: bool = False, chunk: int = 8, show: bool = True,
-                       as_is: bool = False, deinterlace: bool = False) -> np.ndarray:
+                       as_is: bool = False, deinterlace: bool = False,
+                       watch: Watch | None = None) -> np.ndarray:
   """Translate one clip into memory, all of it at a time; a damaged frame stops it.
 
   Args: see `translate`.
@@ -134,14 +152,19 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   results = _results(run, clips, chunk, 'stop', [], show,
-                     lambda source, result: compose(source, result, side_by_side, fuse))
-  return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+                     lambda source, result: compose(source, result, side_by_side, fuse),
+                     watch=watch)
+  with contextlib.closing(results):
+    return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
 
 
-def check_options(run: Run, fuse: bool, chunk: int) -> None:
+def check_options(run: Run, fuse: bool, chunk: int, pad_to: int = 1) -> None:
   """Raises UserError for what no clip can be translated with."""
   if chunk < 1:
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')
+  if pad_to not in (1, *padding.SIDE_MULTIPLES):
+    raise UserError(f'pad_to={pad_to}: 1 or one of '
+                    f'{", ".join(map(str, padding.SIDE_MULTIPLES))} pixels')
   if fuse and run.config.data.channels_b == 1:
     raise UserError('fuse lays colors over the source, but this run translates to gray')
 
@@ -224,28 +247,60 @@ def say_once() -> Callable[[str], None]:
   return functools.cache(tqdm.tqdm.write)
 
 
-def _results(run, clips, chunk, on_damage, skipped, show, finish):
+def _check_beside(beside, place, output, to_video, overwrite):
+  """Raises UserError or FileExistsError where the second video cannot be written."""
+  if not to_video or live_writer.is_stream(output) or not output_paths.is_video_output(
+      beside, lossless=False):
+    raise UserError(f'beside={beside}: a second video, where the output is a video file too')
+  if pathlib.Path(beside).absolute() == pathlib.Path(output).absolute():
+    raise UserError(f'beside={beside} is the output itself: choose another name')
+  output_paths.check_output(place, beside, True, overwrite)
+
+
+@contextlib.contextmanager
+def _second_film(path, rate, film, fuse):
+  """(source, result, seconds) -> None that writes both side by side to `path`; None without."""
+  if path is None:
+    yield None
+    return
+  with video_reader.VideoWriter(path, rate, film=film) as writer:
+    yield lambda source, result, seconds: writer.write(compose(source, result, True, fuse), seconds)
+
+
+def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1, watch=None, add=None):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
   total = sum(lengths) if None not in lengths else None
-  with tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True) as bar:
-    for stream in clips:
-      items = usable(stream.read(on_damage), on_damage, skipped)
-      value_range = streams.value_range(stream, rule)
-      for (label, _, seconds), source, result in translator.translate_clip(
-        call, items, rule, chunk, value_range
-      ):
-        bar.update()
-        yield label, None if result is None else finish(source, result), seconds
+  frames = stages.ahead(_read(clips, rule, on_damage, skipped), max(chunk, READ_AHEAD))
+  bar = tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True)
+  done = 0   # a bar that is not shown does not count
+  with bar, contextlib.closing(frames):
+    for (label, _, seconds), source, result in translator.translate_clips(
+      call, _by_clip(frames), rule, chunk, pad_to
+    ):
+      bar.update()
+      done += 1
+      if watch and result is not None:
+        watch(done, total, source, result)
+      if add and result is not None:
+        add(source, result, seconds)
+      yield label, None if result is None else finish(source, result), seconds
 
 
-def _collect_labels(results, written):
-  """The results unchanged; the label of every frame that was written is added to `written`."""
-  for label, frame, seconds in results:
-    yield label, frame, seconds
-    if frame is not None:   # the next one is asked for: this one is written
-      written.append(label)
+def _read(clips, rule, on_damage, skipped):
+  """((number of the clip, its value range), (label, frame or None, seconds)) of all clips."""
+  for number, stream in enumerate(clips):
+    clip = number, streams.value_range(stream, rule)
+    for item in usable(stream.read(on_damage), on_damage, skipped):
+      yield clip, item
+      del item   # else it would live on while the next one is read
+
+
+def _by_clip(frames):
+  """(items of a clip, its value range), clip by clip."""
+  for (_, value_range), clip in itertools.groupby(frames, key=lambda frame: frame[0]):
+    yield (item for _, item in clip), value_range
 
 
 def _one_size(results, output):

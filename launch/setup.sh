@@ -4,6 +4,8 @@
 #   bash launch/setup.sh [EXTRAS]      e.g. bash launch/setup.sh test
 #
 # I2VJAX_VENV names the environment (default: .venv beside README), I2VJAX_PYTHON the interpreter.
+# Where an NVIDIA driver is found, the build of JAX that it runs is added to the extras;
+# JAX_PLATFORMS=cpu leaves that out.
 # Sourced, it would leave its settings in the shell: it then only says how it is run.
 (return 0 2>/dev/null) && {
   echo "run it instead: bash launch/setup.sh, then: source .venv/bin/activate" >&2
@@ -35,11 +37,17 @@ if [ ! -x "$venv/bin/python" ]; then
     exit 1
   }
 fi
+extras=$("$venv/bin/python" -P "$root/i2vjax/core/nvidia.py" "$extras")
 # The stamp spares a second run the minute that pip needs to find nothing to do.
 stamp="$venv/.i2vjax-$extras-$(cat "$root"/{pyproject.toml,setup.py} | cksum | tr ' ' -)"
 if [ ! -f "$stamp" ]; then
   "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
     --editable "$root${extras:+[$extras]}"
+  # The device, and what is wrong: a GPU that JAX does not see ends it here, with the remedy. Not
+  # on a pod of TPUs, where JAX waits for the other hosts.
+  if [[ ",$extras," != *,tpu,* ]]; then
+    "$venv/bin/python" -m i2vjax.main doctor --brief >&2
+  fi
   touch "$stamp"
 fi
 if [ "${I2VJAX_QUIET:-0}" != 1 ]; then

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import i2vjax
+from i2vjax import methods
 from i2vjax import train as training
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images
+from i2vjax.data.io import images, video_reader
 from i2vjax.run import config_files, folder, starter
 
 ROOT = pathlib.Path(__file__).parents[1]
@@ -97,6 +98,59 @@ def test_several_clips_are_no_array(run, footage):
     run.translate(footage / 'test_ir')
   with pytest.raises(UserError, match='chunk=0'):
     run.translate(footage / 'test_ir' / 'clip0', chunk=0)
+
+
+def test_a_film_is_watched_and_comes_with_one_beside(run, tmp_path):
+  frames = np.random.default_rng(2).integers(0, 255, (3, 32, 32, 1), np.uint8)
+  run.translate(frames, tmp_path / 'night.mp4', rate=10)
+  calls = []
+  run.translate(tmp_path / 'night.mp4', tmp_path / 'day.mkv', beside=tmp_path / 'beside.mkv',
+                watch=lambda *told: calls.append(told))
+  assert [call[:2] for call in calls] == [(1, 3), (2, 3), (3, 3)]
+  facts = i2vjax.facts(tmp_path / 'beside.mkv')
+  assert (facts['width'], facts['height'], facts['frames'], facts['rate']) == (64, 32, 3, 10)
+  both = [frame for frame, _ in video_reader.read_video(tmp_path / 'beside.mkv')]
+  for frame, (_, _, source, result) in zip(both, calls, strict=True):
+    np.testing.assert_array_equal(frame, np.concatenate([source, result], axis=1))
+  with pytest.raises(FileExistsError, match=r'beside\.mkv'):
+    run.translate(tmp_path / 'night.mp4', tmp_path / 'x.mkv', beside=tmp_path / 'beside.mkv')
+  for output, beside in ('folder', 'b.mp4'), ('x.mp4', 'folder'), ('x.mp4', 'x.mp4'):
+    with pytest.raises(UserError, match='beside='):
+      run.translate(tmp_path / 'night.mp4', tmp_path / output, beside=tmp_path / beside)
+
+
+def test_whoever_watches_can_stop_it_and_nothing_is_left(run, tmp_path):
+  def stop(done, *_):
+    if done == 2:
+      raise InterruptedError
+  with pytest.raises(InterruptedError):
+    run.translate(np.zeros((3, 32, 32), np.uint8), tmp_path / 'day.mp4', rate=10, watch=stop,
+                  beside=tmp_path / 'beside.mp4')
+  assert not list(tmp_path.iterdir())
+
+
+def test_frames_of_any_program_are_scored(tmp_path, capsys):
+  frames = np.random.default_rng(3).integers(0, 255, (2, 32, 32, 3), np.uint8)
+  for name, values in ('result', frames), ('truth', frames), ('other', 255 - frames):
+    for t, frame in enumerate(values):
+      images.write_image(tmp_path / name / f'{t}.png', frame)
+  scores = i2vjax.score(tmp_path / 'result', tmp_path / 'truth', metrics='psnr')
+  assert scores['rows']['translated']['psnr'] == 100 and not capsys.readouterr().out
+  worse = i2vjax.score(tmp_path / 'other', tmp_path / 'truth', metrics='psnr',
+                       output=tmp_path / 'report')
+  assert worse['rows']['translated']['psnr'] < 20 and (tmp_path / 'report/index.html').is_file()
+
+
+def test_methods_of_a_folder_are_methods(tmp_path, monkeypatch):
+  monkeypatch.setattr(methods, '__path__', list(methods.__path__))
+  (tmp_path / 'mine.py').write_text('PLAYERS = {}\n')
+  assert 'mine' in i2vjax.add_methods(tmp_path) and 'mine' in i2vjax.add_methods(tmp_path)
+  (tmp_path / 'other').mkdir()
+  (tmp_path / 'other' / 'cut.py').write_text('PLAYERS = {}\n')
+  with pytest.raises(UserError, match=r'cut\.py: there is a method of that name'):
+    i2vjax.add_methods(tmp_path / 'other')
+  with pytest.raises(UserError, match='nowhere is no folder'):
+    i2vjax.add_methods('nowhere')
 
 
 def test_scores_without_an_output_write_nothing(run, monkeypatch, tmp_path):

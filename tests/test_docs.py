@@ -2,7 +2,6 @@
 
 import functools
 import importlib
-import pathlib
 import pickle
 import re
 import shlex
@@ -11,6 +10,7 @@ import types
 
 import numpy as np
 import pytest
+from doc_pages import BLOCK, PAGES, ROOT, command_lines, package_commands, text_of
 
 from i2vjax import data, defaults, methods
 from i2vjax.cli import flags, parse
@@ -21,12 +21,8 @@ from i2vjax.evaluation import scorers
 from i2vjax.evaluation.report import text as report_text
 from i2vjax.methods import base
 
-ROOT = pathlib.Path(__file__).parents[1]
-PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
-PAGES += sorted((ROOT / 'docs').glob('*.md'))
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 
-BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.M | re.S)
 FILE_BLOCK = re.compile(r'^\*\*`([^`\n]+)`\*\*\n\n```python\n(.*?)^```$', re.M | re.S)
 LINK = re.compile(r'\]\(([^)\s]+)\)')
 PATH = re.compile(r'(?<![\w./$~-])((?:i2vjax|configs|benchmarks|tests|docs|launch|notebooks|\.ci)'
@@ -38,31 +34,9 @@ MADE = ('configs/METHOD.py', 'i2vjax/methods/toygan.py', 'configs/toygan.py',
         'i2vjax/metrics/colorfulness.py')   # examples on the pages
 
 
-def text_of(page):
-  return page.read_text(encoding='utf-8')
-
-
 def code_of(page):
   """{path: code} of the files that a page shows whole."""
   return dict(FILE_BLOCK.findall(text_of(ROOT / 'docs' / page)))
-
-
-def command_lines(page):
-  """The command lines of a page's bash blocks and tables, joined where a backslash ends a line."""
-  text = text_of(page)
-  for language, block in BLOCK.findall(text):
-    if language == 'bash':   # a space before the backslash, or the line goes on within a word
-      yield from re.sub(r'\\\n\s*', '', block).splitlines()
-  prose = BLOCK.sub('', text).replace('\n', ' ')
-  yield from re.findall(r'`(python [^`]+)`', prose)
-
-
-def package_commands(page):
-  """Arguments of every `python -m i2vjax.main` on a page, variables of a shell left out."""
-  for line in command_lines(page):
-    words = shlex.split(line, comments=True)
-    if words[:3] == ['python', '-m', 'i2vjax.main'] and '...' not in words:
-      yield words[3:]
 
 
 def rows_of(arguments):
@@ -176,6 +150,14 @@ def test_flags_in_the_table_of_commands_exist():
   table = text_of(ROOT / 'README.md').split('## Commands')[1].split('\n## ')[0]
   named = set(re.findall(r'`(?:[a-z ]*)--([a-z_]+)', table)) - {'config'}
   assert named and named <= set(values), named - set(values)
+
+
+def test_what_the_paper_of_cptrans_leaves_open_is_told():
+  """Among it the second structure term: Eq. 11 has one of weight 6, the config two."""
+  _, _, rest = (ROOT / 'docs/results.md').read_text().partition('### What the paper leaves open')
+  section, _, _ = rest.partition('\n## ')
+  for word in ('co.lambda_inc', 'ctn.gamma', 'Eq. 11', 'weights.cs_global', 'weights.cs_local=0'):
+    assert word in section, word
 
 
 def test_readme_is_short_and_lists_every_method():

@@ -22,13 +22,15 @@ FLOORS = (
     {'evaluation', 'interop', 'train'},
     {'evaluate', 'live', 'translate'},
     {'api', 'compare'},
+    {'app'},
     {'cli'},
     {'main'},
 )
 ARROWS = {
-    'api': 'core defaults evaluate run train translate',
-    'cli': 'compare core data.prepare data.transforms defaults evaluate interop live methods '
-           'pretrained run train translate',
+    'api': 'core data.io defaults evaluate methods run train translate',
+    'app': 'api core',   # a user of the interface: nothing below it
+    'cli': 'api app compare core data.prepare data.transforms defaults evaluate interop live '
+           'methods pretrained run train translate',
     'live': 'core data.io data.sources data.transforms run',
     'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
                'pretrained run',
@@ -46,7 +48,7 @@ ARROWS = {
                   'data.sources data.transforms defaults flow losses metrics networks pretrained '
                   'run',
     'flow': 'core networks',
-    'interop': '__version__ core data.io methods pretrained run',
+    'interop': '__version__ core data data.io defaults methods networks pretrained run',
     'losses': 'core',
     'main': 'cli',
     'methods': 'core flow losses networks',
@@ -158,6 +160,6 @@ def test_only_parallel_knows_devices_and_processes():
 def test_there_are_few_doors_and_named_wings():
   entries = [x for x in PACKAGE.iterdir() if x.is_file() or (x / '__init__.py').is_file()]
   assert sorted(x.name for x in entries) == [
-      '__init__.py', 'api.py', 'cli', 'compare', 'core', 'data', 'defaults.py', 'evaluate.py',
-      'evaluation', 'flow', 'interop', 'live.py', 'losses', 'main.py', 'methods', 'metrics',
-      'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']
+      '__init__.py', 'api.py', 'app', 'cli', 'compare', 'core', 'data', 'defaults.py',
+      'evaluate.py', 'evaluation', 'flow', 'interop', 'live.py', 'losses', 'main.py', 'methods',
+      'metrics', 'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']

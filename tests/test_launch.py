@@ -29,7 +29,8 @@ def test_a_gpu_host_quotes_and_takes_dry_run_anywhere():
   assert out.returncode == 0 and out.stdout == 'python -m i2vjax.main --workdir a\\ run\n'
 
 
-@pytest.mark.parametrize('arguments', [['--nodes'], ['--gpus', '--'], ['--hours', '--nodes', '2']])
+@pytest.mark.parametrize('arguments', [['--nodes'], ['--gpus', '--'], ['--cpus'],
+                                       ['--hours', '--nodes', '2']])
 def test_slurm_options_without_a_value_are_named(arguments):
   out = dry_run('slurm.sh', *arguments)
   assert out.returncode == 2 and out.stderr.startswith(f'{arguments[0]} needs a value')
@@ -57,11 +58,14 @@ def test_setup_says_how_to_enter_the_environment(tmp_path):
 
 
 def test_slurm_writes_a_job_of_one_process_a_host(tmp_path):
-  out = dry_run('slurm.sh', '--nodes', '4', '--gpus', '2', '--', '--config', 'configs/cptrans.py',
-                '--workdir', 'a run')
+  out = dry_run('slurm.sh', '--nodes', '4', '--gpus', '2', '--cpus', '6', '--', '--config',
+                'configs/cptrans.py', '--workdir', 'a run')
   assert out.returncode == 0, out.stderr
   assert '#SBATCH --nodes=4\n' in out.stdout and '#SBATCH --ntasks-per-node=1' in out.stdout
-  assert 'export I2VJAX_LOCAL_DEVICES=2\nsrun python -m i2vjax.main' in out.stdout
+  assert '#SBATCH --cpus-per-task=12\n' in out.stdout
+  # Since Slurm 22.05 srun does not take that over by itself.
+  assert ('export I2VJAX_LOCAL_DEVICES=2\nsrun --cpus-per-task=12 python -m i2vjax.main'
+          in out.stdout)
   assert "a\\ run" in out.stdout
   job = tmp_path / 'job.sh'
   job.write_text(out.stdout)

@@ -1,9 +1,12 @@
 """The training loop: resumes exactly, stops on request, refuses non-finite numbers."""
 
+import contextlib
+import io
 import json
 import os
 import pathlib
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -41,10 +44,17 @@ def assert_same_run(left, right):
 
 @pytest.fixture(scope='module')
 def straight(tiny, tmp_path_factory):
-  """Six steps of CycleGAN in one go."""
+  """Six steps of CycleGAN in one go; what it printed is in said.txt."""
   workdir = tmp_path_factory.mktemp('straight')
-  assert main.main(tiny(CYCLEGAN, workdir, CONSTANT, '--config.train.steps=6')) == 0
+  with contextlib.redirect_stdout(io.StringIO()) as said:
+    assert main.main(tiny(CYCLEGAN, workdir, CONSTANT, '--config.train.steps=6')) == 0
+  (workdir / 'said.txt').write_text(said.getvalue())
   return workdir
+
+
+def test_a_run_says_how_long_it_took_to_begin(straight):
+  said = (straight / 'said.txt').read_text()
+  assert re.search(r'step compiled in \d+ s\n.*first step done \d+ s after the start', said, re.S)
 
 
 def test_run_folder_holds_what_a_reader_looks_for(straight):

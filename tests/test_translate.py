@@ -4,6 +4,8 @@ import dataclasses
 import errno
 import os
 import shutil
+import signal
+import threading
 
 import av
 import jax
@@ -12,9 +14,11 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import translate as translator
+from i2vjax.core import machine
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal as pictures
+from i2vjax.run import padding
 from i2vjax.run import translator as run_translator
 
 QUIET = {'show': False}
@@ -152,11 +156,11 @@ def test_frames_are_padded_to_what_the_network_takes_and_cropped_back():
   run = stubs.halving_run()
   clip = footage(3, 18, 26)
   call = run_translator.compile_chunk(run)
-  assert run_translator.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
+  assert padding.padded_size(call, clip[0].shape, clip.dtype, 2) == (24, 32)
   items = [(i, frame) for i, frame in enumerate(clip)]
   results = [result for _, _, result in run_translator.translate_clip(call, items, chunk=2)]
   assert [result.shape for result in results] == [(18, 26, 3)] * 3
-  padded = run_translator.pad(clip, (24, 32))
+  padded = padding.pad(clip, (24, 32))
   np.testing.assert_array_equal(padded[:, :18, :26], clip)
   np.testing.assert_array_equal(padded[:, 18:, :26], clip[:, 16:10:-1])
   whole = [
@@ -172,9 +176,9 @@ def test_a_network_that_takes_no_size_says_so():
 
 
 def test_single_pixel_and_very_large_padding():
-  np.testing.assert_array_equal(run_translator.pad(footage(1, 1, 1), (4, 4)),
+  np.testing.assert_array_equal(padding.pad(footage(1, 1, 1), (4, 4)),
                                 np.broadcast_to(footage(1, 1, 1), (1, 4, 4, 1)))
-  assert run_translator.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
+  assert padding.pad(footage(1, 3, 3), (16, 16)).shape == (1, 16, 16, 1)
 
 
 def thermal(length, level):
@@ -388,19 +392,155 @@ def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, er
     assert 'the disk is full' in str(caught.value)
 
 
-def test_stopped_folder_holds_whole_frames_only(tmp_path, negative, monkeypatch):
-  source = write_frames(tmp_path / 'in', footage(5))
-  write, stop = images.write_image, interrupted(KeyboardInterrupt())
+# ---- stages beside each other: order, errors, Ctrl-C, memory
 
-  def write_then_fail(path, frame):
-    stop(path)
-    write(path, frame)
-  monkeypatch.setattr(images, 'write_image', write_then_fail)
-  with pytest.raises(KeyboardInterrupt, match='out holds the first 2 frames'):
-    translator.translate(negative, source, tmp_path / 'out', **QUIET)
-  monkeypatch.undo()
-  assert list(read_frames(tmp_path / 'out')) == ['001.png', '002.png']
-  assert len(os.listdir(tmp_path / 'out')) == 2
+
+@pytest.fixture
+def no_thread_is_left():
+  before = threading.active_count()
+  yield
+  assert threading.active_count() == before
+
+
+@pytest.fixture
+def ctrl_c():
+  """Sends the main thread a real SIGINT, from any thread."""
+  handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+  signal.signal(signal.SIGINT, handler)
+
+
+def before_call(monkeypatch, place, name, number, act):
+  """Have `act()` run before call `number` (from 1) of place.name."""
+  function, calls = getattr(place, name), []
+
+  def acted(*args, **options):
+    calls.append(1)
+    if len(calls) == number:
+      act()
+    return function(*args, **options)
+  monkeypatch.setattr(place, name, acted)
+
+
+class Device:
+  """What `compile_chunk` returns, and acts before one of its calls; tracing is none."""
+
+  def __init__(self, monkeypatch, number, act):
+    self.number, self.act, self.calls = number, act, 0
+    make = run_translator.compile_chunk
+    monkeypatch.setattr(run_translator, 'compile_chunk', lambda run: self.over(make(run)))
+
+  def over(self, call):
+    def acted(carry, raw, value_range):
+      self.calls += isinstance(raw, np.ndarray)
+      if isinstance(raw, np.ndarray) and self.calls == self.number:
+        self.act()
+      return call(carry, raw, value_range)
+    return acted
+
+
+def act_in(stage, monkeypatch, to_video, act):
+  """Act in the middle of a translation of 24 frames by 2 at a time, in one of its stages."""
+  if stage == 'reading':
+    before_call(monkeypatch, images, 'read_image', 20, act)
+  elif stage == 'device':
+    Device(monkeypatch, 10, act)
+  elif to_video:
+    before_call(monkeypatch, video_reader.VideoWriter, 'write', 19, act)
+  else:
+    before_call(monkeypatch, images, 'write_image', 19, act)
+
+
+def raising(error):
+  def act():
+    raise error
+  return act
+
+
+def check_what_is_left(folder, source):
+  """Nothing half: no video, or the first frames without a gap. Returns their number.
+
+  Where Ctrl-C comes when the rest is on its way already, all of it may be there.
+  """
+  if (folder / 'out.mkv').exists():
+    assert video_reader.video_info(folder / 'out.mkv').frames == 24
+    return 24
+  if not (folder / 'out').exists():
+    assert os.listdir(folder) == []
+    return 0
+  left = read_frames(folder / 'out')
+  assert len(os.listdir(folder / 'out')) == len(left)   # no temporary file
+  assert list(left) == [f'{k + 1:03d}.png' for k in range(len(left))]
+  for name, frame in left.items():
+    np.testing.assert_array_equal(frame[..., :1], 255 - images.read_image(source / name))
+  return len(left)
+
+
+@pytest.mark.parametrize('name', ['out', 'out.mkv'])
+@pytest.mark.parametrize('stage', ['reading', 'device', 'writing'])
+def test_ctrl_c_in_any_stage(tmp_path, negative, monkeypatch, ctrl_c, no_thread_is_left, stage,
+                             name):
+  source = write_frames(tmp_path / 'in', footage(24))
+  (folder := tmp_path / 'here').mkdir()
+  with monkeypatch.context() as patch:
+    act_in(stage, patch, name == 'out.mkv', ctrl_c)
+    with pytest.raises(KeyboardInterrupt) as caught:
+      translator.translate(negative, source, folder / name, chunk=2, **QUIET)
+  count = check_what_is_left(folder, source)
+  if name == 'out' and count:
+    assert f'out holds the first {count} frames, each of them whole' in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['out', 'out.mkv'])
+@pytest.mark.parametrize('stage', ['reading', 'device', 'writing'])
+def test_an_error_in_any_stage_is_the_one_that_is_told(tmp_path, negative, monkeypatch,
+                                                       no_thread_is_left, stage, name):
+  source = write_frames(tmp_path / 'in', footage(24))
+  (folder := tmp_path / 'here').mkdir()
+  monkeypatch.setattr(machine, 'threads', lambda most: 1)   # else others may end out of order
+  with monkeypatch.context() as patch:
+    act_in(stage, patch, name == 'out.mkv', raising(OSError(errno.EIO, 'broken')))
+    with pytest.raises(OSError, match='broken'):
+      translator.translate(negative, source, folder / name, chunk=2, **QUIET)
+  count = check_what_is_left(folder, source)
+  # Frames that were translated before it are there: all but the chunk on the device.
+  expected = {'reading': (12, 14, 16), 'device': (16,), 'writing': (18,)}[stage]
+  assert count in (expected if name == 'out' else (0,))
+
+
+@pytest.mark.parametrize('writers', [1, 5])
+def test_many_writers_keep_names_and_order(tmp_path, monkeypatch, writers):
+  monkeypatch.setattr(machine, 'threads', lambda most: writers)
+  write_frames(tmp_path / 'in', footage(40))
+  summary = translator.translate(stubs.make(stubs.counting), tmp_path / 'in', tmp_path / 'out',
+                                 **QUIET)
+  result = read_frames(tmp_path / 'out')
+  assert summary['frames'] == 40
+  assert [frame[0, 0, 0] for frame in result.values()] == list(range(40))
+
+
+@pytest.mark.parametrize('name', ['out', 'out.mkv'])
+def test_memory_does_not_grow_with_the_length(tmp_path, negative, monkeypatch, name):
+  """At most what is read ahead, three chunks, and what waits for a writer."""
+  alive, most = set(), []
+
+  class Frame(np.ndarray):
+    def __del__(self):
+      alive.discard(id(self))
+
+  def read(damaged):
+    for k in range(300):
+      frame = np.zeros((16, 16, 1), np.uint8).view(Frame)
+      alive.add(id(frame))
+      most.append(len(alive))
+      yield f'{k:03d}', frame, None
+      del frame
+  stream = streams.Stream('made up', read, 300)
+  monkeypatch.setattr(translator, 'open_clips', lambda *_: [stream])
+  summary = translator.translate(negative, '', tmp_path / name, chunk=4, rate=25 if '.' in name
+                                 else None, **QUIET)
+  assert summary['frames'] == 300
+  assert max(most) <= translator.READ_AHEAD + 3 * 4 + 4
 
 
 def test_mistakes_are_named(tmp_path, negative):
@@ -408,6 +548,7 @@ def test_mistakes_are_named(tmp_path, negative):
   for name, options, message in (
       ('out.png', {}, 'names one picture'), ('out.avi', {}, r'\.mkv'),
       ('out.mp4', {'lossless': True}, r'out\.mkv'), ('out', {'chunk': 0}, 'at least 1'),
+      ('out', {'pad_to': 7}, 'pad_to=7: 1 or one of 4, 8'),
       ('out', {'on_damage': 'ignore'}, "'stop' or 'skip'")):
     with pytest.raises(ValueError, match=message):
       translator.translate(negative, source, tmp_path / name, **QUIET, **options)
@@ -453,13 +594,6 @@ def test_long_streams_are_not_held_in_memory():
   call = run_translator.compile_chunk(run)
   assert sum(1 for _ in run_translator.translate_clip(call, endless(), chunk=4)) == 40
   assert max(most) <= 12
-
-
-def test_chunks_hold_frames_of_one_size():
-  items = [(0, footage(1, 16, 16)[0]), (1, None), (2, footage(1, 16, 16)[0]),
-           (3, footage(1, 16, 20)[0])]
-  cut = [(begins, [item[0] for item in group]) for begins, group in streams.groups(items, 8)]
-  assert cut == [(True, [0, 1, 2]), (True, [3])]
 
 
 def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):

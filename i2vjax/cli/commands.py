@@ -6,7 +6,6 @@ Imports that take seconds wait inside the commands, so that help and mistakes an
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
 import os
 import pathlib
 import shlex
@@ -17,7 +16,7 @@ from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
 from i2vjax import defaults
-from i2vjax.cli import parse
+from i2vjax.cli import errors, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
@@ -69,8 +68,10 @@ def need(flag: FlagValues, name: str, why: str) -> Any:
 
 
 def refuse_starter(workdir: str, remedy: str) -> None:
-  """Raises UserError where a run would be written to what comes with the package."""
+  """Raises UserError where a run would be written to what comes with the package, or the hub."""
   from i2vjax.run import folder
+  if folder.is_read_only(workdir) and workdir != folder.STARTER:
+    raise UserError(f'--workdir {workdir} is a repository, which is only read: {remedy}')
   if workdir == folder.STARTER:
     raise UserError(f'--workdir {workdir} names the weights that come with i2vjax, which are only '
                     f'read: {remedy}; a folder of that name here is ./{workdir}')
@@ -87,7 +88,7 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax.core import parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
-  refuse_starter(workdir, 'to begin at its weights give --config.train.init_from=starter')
+  refuse_starter(workdir, f'to begin at its weights give --config.train.init_from={workdir}')
   score_fn = None
   if config.eval.every:
     from i2vjax import evaluate
@@ -166,7 +167,7 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
       on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is, rate=flag.rate,
-      deinterlace=flag.deinterlace)
+      deinterlace=flag.deinterlace, pad_to=flag.pad_to)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 
@@ -201,8 +202,9 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
-  # Nothing is written into the package: the report of its starter is made in the current folder.
-  place = f'{name}-starter' if workdir == folder.STARTER else pathlib.Path(workdir, name)
+  # Nothing is written into the package or the cache: their reports are made in the current folder.
+  own = workdir.removeprefix('hf:').partition('@')[0].replace('/', '-')
+  place = f'{name}-{own}' if folder.is_read_only(workdir) else pathlib.Path(workdir, name)
   output = evaluate.check_output(flag.output or place, flag.overwrite)
   evaluate.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
 
@@ -239,11 +241,20 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
 
 
 def run_export(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """One network as a checkpoint that flax alone restores."""
-  from i2vjax.interop import export
+  """One network as a checkpoint, or as a file that runs without this package."""
+  from i2vjax.data.transforms import preprocess
+  from i2vjax.interop import export, publish
+  from i2vjax.run import hub
   output = need(flag, 'output', 'a folder to be made')
-  export.export(load_run(flag, config), flag.network, output, flag.overwrite)
-  print(f'wrote {output}: params (an orbax checkpoint) and network.json, read back and compared')
+  size = preprocess.read_size(flag.size)
+  if flag.publish:
+    hub.check_published(flag.publish)   # before anything is computed
+  run = load_run(flag, config)
+  export.export(run, flag.network, output, flag.overwrite, flag.format, size)
+  for line in export.summary(output):
+    print(line)
+  if flag.publish:
+    print(f'published: --workdir {publish.publish(run, output, flag.publish)}')
 
 
 def run_prepare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
@@ -277,7 +288,7 @@ def run_fetch(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   if flag.id is None:
     print(fetch.listing(config))
     return
-  path = fetch.fetch(flag.id, config, flag.file, flag.url, flag.show)
+  path = fetch.fetch(flag.id, config, flag.file, flag.url, flag.show, flag.mirror)
   print(f'{flag.id} is in {path}, verified')
 
 
@@ -294,28 +305,21 @@ def run_import(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   print(import_torch.import_run(source, folder, flag.label, workdir, config, file))
 
 
-def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
-  """Versions, devices, and which weight files are there."""
-  import jax
+def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
+  """What this machine has, and the remedy for what is wrong with it."""
+  from i2vjax.cli import doctor
+  return errors.USER if doctor.report(config, cache_dir, flag.brief) else errors.DONE
 
-  from i2vjax import methods
-  from i2vjax.core import parallel
-  from i2vjax.pretrained import registry
-  from i2vjax.run import folder
-  packages = ('i2vjax', 'jax', 'jaxlib', 'flax', 'optax', 'orbax-checkpoint', 'grain', 'av')
-  print('\n'.join(f'{name:18}{importlib.metadata.version(name)}' for name in packages))
-  print(f'{"python":18}{sys.version.split()[0]}\n{"devices":18}{parallel.describe()}')
-  place = folder.STARTER_FOLDER
-  print(f'{"starter":18}{place if place.is_dir() else "not here"}')
-  print(f'{"backend":18}{jax.default_backend()}\n{"compiled programs":18}{cache_dir()}')
-  print(f'{"methods":18}{", ".join(methods.names())}')
-  print('weight files, and the config field that asks for each:')
-  for entry in registry.ENTRIES.values():
-    print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
+
+def run_app(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
+  """A page in the browser: drop a video or a picture, look at both, download."""
+  from i2vjax import api, app
+  app.serve(api.Translator(load_translator(flag, config)), host=flag.host, port=flag.port,
+            max_mb=flag.max_mb, max_seconds=flag.max_seconds)
 
 
 COMMANDS = {
     'train': run_train, 'translate': run_translate, 'evaluate': run_evaluate,
     'compare': run_compare, 'export': run_export, 'prepare': run_prepare, 'fetch': run_fetch,
-    'import': run_import, 'doctor': run_doctor,
+    'import': run_import, 'doctor': run_doctor, 'app': run_app,
 }

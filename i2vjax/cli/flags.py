@@ -36,8 +36,10 @@ FLAGS = {
     # ---- folders and files
     'workdir': Flag({ALL: 'Run folder.',
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
-                     'translate, evaluate, export': "'starter': the weights that come with "
-                                                    'i2vjax.'}),
+                     'translate, evaluate, export, app': "'starter': the weights that come with "
+                                                         'i2vjax; hf:OWNER/NAME[@REVISION]: '
+                                                         'those of a repository on the Hugging '
+                                                         'Face hub.'}),
     'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
                    'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
                                 'and finishes the file.'}),
@@ -50,9 +52,15 @@ FLAGS = {
     'weights': Flag({ALL: 'Which weights translate: ema, their averages over training, raw, those '
                           'of the last step; auto: averages where there are any.'},
                     default='auto', choices=('auto', 'ema', 'raw')),
+    'format': Flag({'export': 'orbax: its parameters; jax: a file that runs with jax alone; onnx: '
+                              'one for onnxruntime. Several are separated by commas.'},
+                   'list', ('orbax',)),
+    'publish': Flag({'export': 'hf:OWNER/NAME: also a repository on the Hugging Face hub, which '
+                               '--workdir hf:OWNER/NAME reads.'}),
     'network': Flag({'export': 'Which network.',
                      'translate, evaluate': 'Which generator, gen_ba leads back. Without it: the '
-                                            'one from source to target.'}),
+                                            'one from source to target.',
+                     'app': 'Which generator.'}),
 
     # ---- translate
     'side_by_side': Flag({'translate': 'The input beside the result.'}, bool, False),
@@ -74,6 +82,9 @@ FLAGS = {
     'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
                                      'beside them, as far as there are any.'}, bool, False),
     'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
+    'pad_to': Flag({'translate': 'Pad frames to multiples of so many pixels (a power of two up to '
+                                 '256): pictures of many sizes share a few compiled programs, and '
+                                 'change a little.'}, int, 1, least=1),
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
@@ -104,11 +115,15 @@ FLAGS = {
     'id': Flag({'fetch': 'Which file; may stand without --id.'}),
     'file': Flag({'fetch': 'Take this local file instead of a download.'}),
     'url': Flag({'fetch': 'Another address than the known one.'}),
+    'mirror': Flag({'fetch': 'A folder that holds the files under their names: nothing is '
+                             'downloaded. Default: $I2VJAX_MIRROR.'}),
 
     # ---- prepare
     'domain': Flag({'prepare': 'Domain a (infrared) or b: write trainA and testA, which data.root '
                                'reads.'}),
-    'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.'}),
+    'size': Flag({'prepare': 'WIDTHxHEIGHT of the frames. Default: as they are.',
+                  'export': 'WIDTHxHEIGHT of the only frames that jax and onnx take. Default: any, '
+                            'if the method allows it.'}),
     'test_share': Flag({'prepare': 'Share of the clips for testing; 1: all.'}, float, 0.0),
     'test_clips': Flag({'prepare': 'Clips for testing, separated by commas.'}, 'list', ()),
     'as_drawn': Flag({'prepare': 'Of radiometric JPEG the 8-bit picture that it shows, not the '
@@ -117,6 +132,14 @@ FLAGS = {
     'manual_dir': Flag({'prepare': 'The folder its files were unpacked to.'}),
     'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
     'limit': Flag({'prepare': 'Files per split of a set, for a trial. 0: all.'}, int, 0, least=0),
+
+    # ---- app, doctor
+    'host': Flag({'app': 'Address it listens on; 0.0.0.0: all who reach this machine may use it.'},
+                 default='127.0.0.1'),
+    'port': Flag({'app': 'Port it listens on.'}, int, 7860, least=1),
+    'max_mb': Flag({'app': 'Megabytes that an upload may have.'}, int, 200, least=1),
+    'max_seconds': Flag({'app': 'Seconds that a film may last.'}, int, 60, least=1),
+    'brief': Flag({'doctor': 'Only the device, and what is wrong.'}, bool, False),
 
     # ---- progress, several processes
     'show': Flag({ALL: 'Progress bars.'}, bool, True),
@@ -131,7 +154,8 @@ USES = {
               ('workdir', 'show', *PROCESSES)),
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
-                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'rate',
+                   'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'pad_to',
+                   'rate',
                    'deinterlace', 'as_is', 'reconnect', 'split', 'with_truth', 'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
@@ -141,15 +165,19 @@ USES = {
                 ('output', 'configs', 'row', 'runs', 'seeds', 'budget', 'allow_different',
                  'overwrite', 'show')),
     'export': ('--workdir runs/mine --output exported',
-               ('workdir', 'output', 'overwrite', 'checkpoint', 'weights', 'network')),
+               ('workdir', 'output', 'format', 'size', 'overwrite', 'checkpoint', 'weights',
+                'network', 'publish')),
     'prepare': ('--input infrared.mp4 --output footage --domain a --test_share 0.2',
                 ('input', 'output', 'overwrite', 'domain', 'size', 'test_share', 'test_clips',
                  'on_damage', 'deinterlace', 'as_drawn', 'dataset', 'manual_dir', 'data_dir',
                  'limit', 'show')),
-    'fetch': ('vgg19', ('id', 'file', 'url', 'show')),
+    'fetch': ('vgg19', ('id', 'file', 'url', 'mirror', 'show')),
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),
-    'doctor': ('', ()),
+    'doctor': ('', ('brief',)),
+    'app': ('--workdir starter',
+            ('workdir', 'checkpoint', 'weights', 'network', 'host', 'port', 'max_mb',
+             'max_seconds')),
 }
 
 

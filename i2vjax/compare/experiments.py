@@ -231,11 +231,14 @@ def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'step
 
 
 def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[str]:
-  """['FIELD is 1 in row A, C and 2 in row B', ...] of the fields in which rows differ."""
+  """['FIELD is 1 in row A, C and 2 in row B', ...] of the fields in which rows differ.
+
+  A field that a method does not have counts as 'none'.
+  """
   fields_of_row = {item.row: facts(item) for item in items}
   lines = []
   for name in sorted(set().union(*fields_of_row.values())):
-    value_of_row = {row: str(fields.get(name)) for row, fields in fields_of_row.items()}
+    value_of_row = {row: str(fields.get(name, 'none')) for row, fields in fields_of_row.items()}
     if len(set(value_of_row.values())) > 1:
       lines.append(f'{name} is {budgets.by_value(value_of_row)}')
   return lines

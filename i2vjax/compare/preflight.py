@@ -68,7 +68,7 @@ def protocol(items: Sequence[RunSpec], plans: dict[str, plan.Plan], budget: str)
   first = next(iter(plans.values()))
   data, settings = first.config.data, first.config.eval
   height, width = ops.hw(data.crop_size)
-  place = data.name or data.root or data.train_a
+  place = data.name or data.root or data.train_a or data.train_b
   place = f' ({place})' if place and data.source != 'scenes' else ''
   lines = [f'trained for {budgets.statement(items, budget)}',
            f'frames of {data.source}{place}, crops of {width} × {height} pixels']
@@ -77,6 +77,25 @@ def protocol(items: Sequence[RunSpec], plans: dict[str, plan.Plan], budget: str)
     lines.append(f'FID and KID as {settings.fid_mode} has them, against {first.reference_name}'
                  + (degrees if 'kid' in first.names else '')
                  + (', random features' if scoring_networks.is_random(first.config) else ''))
+  lines += networks(items)
+  if all(item.config.eval.get('stretch') == 'minmax' for item in items):
+    lines.append('each translated frame is stretched to the whole range before it is scored')
   if first.estimator:
     lines.append(f'motion of the source estimated by {first.estimator}')
   return lines
+
+
+def networks(items: Sequence[RunSpec]) -> list[str]:
+  """Batch and residual blocks, where all rows have the same: what papers say of a comparison."""
+  batch_sizes = {item.config.data.batch for item in items}
+  blocks = {residual_blocks(item.config) for item in items}
+  facts = [f'batches of {batch_sizes.pop()}'] if len(batch_sizes) == 1 else []
+  if len(blocks) == 1 and None not in blocks:
+    facts.append(f'generators of {blocks.pop()} residual blocks')
+  return [', '.join(facts)] if facts else []
+
+
+def residual_blocks(config: ConfigDict) -> int | None:
+  """Those of the generator; None where it has another form."""
+  settings = config.get('gen', {})
+  return settings.get('blocks') if settings.get('kind', 'resnet') == 'resnet' else None

@@ -164,14 +164,17 @@ def seeds(row: dict) -> str:
 def caption(table: dict) -> str:
   """What the numbers are, in one line: frames, steps, seeds, spread, weights."""
   runs = [run for row in table['rows'] for run in row['runs']]
-  numbers = ', '.join(map(str, sorted({run['seed'] for run in runs})))
+  numbers = sorted({run['seed'] for run in runs})
+  seeds = (f'seeds {", ".join(map(str, numbers))}; mean ± {SPREAD}' if len(numbers) > 1 else
+           f'one seed ({numbers[0]}), so no spread')
   lengths = sorted({run['steps'] for run in runs})
   steps = ', '.join(f'{count:,}' for count in lengths)
   facts, frames = table['protocol'], ''
   if facts:
-    frames = (f'{facts["clips"]} test clips, {facts["frames"]} frames of {facts["width"]} × '
+    clips = f'{facts["clips"]} test clip' + 's' * (facts['clips'] != 1)
+    frames = (f'{clips}, {facts["frames"]} frames of {facts["width"]} × '
               f'{facts["height"]} pixels. ')
-  return f'{frames}{steps} steps; seeds {numbers}; mean ± {SPREAD}.{_weights(table)}'
+  return f'{frames}{steps} steps; {seeds}.{_weights(table)}'
 
 
 def _weights(table):

@@ -1,17 +1,18 @@
 """Devices and processes: no other file deals with them.
 
-A step is written for one device of an axis named `state.AXIS`. `map_step` maps it with `jax.pmap`
-over the devices of every process; the state has no device axis (only `device_state` has), the batch
-gets its own here. To map with `shard_map` instead, this is the file to change.
+A step is written for one device of an axis named `state.AXIS`. `map_step` maps it with
+`jax.shard_map` over the devices of every process; the state has no device axis (only `device_state`
+has), the batch gets its own here. Arrays are global: those of several processes are parts of one.
 """
 
 import contextlib
 import ctypes
 import dataclasses
+import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -186,26 +187,38 @@ def local_batch(batch: int) -> int:
   return batch // jax.process_count()
 
 
-def _local_mesh():
-  return Mesh(np.array(jax.local_devices()), (AXIS,))
+def mesh_of(devices: Sequence[Any] = ()) -> Mesh:
+  """A mesh of one axis over these devices; (): over those of all processes."""
+  return Mesh(np.array(devices or jax.devices()), (AXIS,))
 
 
 def place(state: State) -> State:
-  """State on the local devices: replicated, `device_state` dealt one entry a device.
-
-  Placed on a mesh of the LOCAL devices: from a single-device array the second mapped call of a
-  several-process run finds its donated buffers deleted.
-  """
-  mesh = _local_mesh()
-  device_state = jax.device_put(state.device_state, NamedSharding(mesh, PartitionSpec(AXIS)))
-  everywhere = NamedSharding(mesh, PartitionSpec())
-  rest = jax.device_put(state.replace(device_state={}), everywhere)
-  return rest.replace(device_state=device_state)
+  """State on all devices: replicated, `device_state` dealt one entry a device."""
+  device_state = _placed(state.device_state, PartitionSpec(AXIS))
+  return _placed(state.replace(device_state={}), PartitionSpec()).replace(device_state=device_state)
 
 
 def replicate(tree: T) -> T:
-  """Any tree on all local devices (frozen networks)."""
-  return jax.device_put(tree, NamedSharding(_local_mesh(), PartitionSpec()))
+  """Any tree on all devices (frozen networks)."""
+  return _placed(tree, PartitionSpec())
+
+
+def _placed(tree, spec):
+  """A tree of what this process holds as global arrays."""
+  sharding = NamedSharding(mesh_of(), spec)
+  if jax.process_count() == 1:
+    return jax.device_put(tree, sharding)
+
+  def one(x):
+    if jax.dtypes.issubdtype(x.dtype, jax.dtypes.prng_key):
+      return jax.random.wrap_key_data(one(jax.random.key_data(x)), impl=jax.random.key_impl(x))
+    return jax.make_array_from_process_local_data(sharding, np.asarray(x))
+  return jax.tree.map(one, tree)
+
+
+def on_first(tree: T) -> T:
+  """The copy that the first local device has of a replicated tree, for programs of one device."""
+  return jax.tree.map(lambda x: x.addressable_data(0), tree)
 
 
 def per_device(tree: Any) -> Any:
@@ -214,33 +227,79 @@ def per_device(tree: Any) -> Any:
   return jax.tree.map(lambda x: jnp.broadcast_to(x, (count, *jnp.shape(x))), tree)
 
 
-def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-  """[b, ...] host arrays of this process -> [local devices, b / devices, ...]."""
+def shard(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
+  """[b, ...] host arrays of this process -> [devices, b / devices, ...] of all of them."""
   count = jax.local_device_count()
-  return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
+  batch = jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
+  return batch if jax.process_count() == 1 else _placed(batch, PartitionSpec(AXIS))
 
 
-def map_step(step: Callable) -> Callable:
+def map_step(step: Callable, mesh: Mesh | None = None) -> Callable:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
   Each device gets its share of the batch, and all get the same key for this step
   (`core.state.sample_keys`); terms and `model_state` come back averaged. The state is donated:
   never touch the one that was passed in.
 
+  Args:
+    mesh: devices that are not here, which the step is only compiled for; None: all that are.
+
   Returns:
     (state, batch, frozen) -> (state, terms).
   """
-  axes: dict[str, Any] = {field.name: None for field in dataclasses.fields(State)}
-  axes['device_state'] = 0   # alone has a device axis
-  state_axes = State(**axes)
-
   def body(state, batch, frozen):
     # 0: as the first device drew when each had a key of its own; a run of one goes on as before.
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 0)
     state, terms = step(state, batch, frozen, key)
     return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
-  return jax.pmap(body, axis_name=AXIS, in_axes=(state_axes, 0, None), out_axes=(state_axes, None),
-                  donate_argnums=0)
+  return _mapped(mesh or mesh_of(), body)
+
+
+def _mapped(mesh, body):
+  """`body`, which knows one device, over the one axis of `mesh`."""
+  def on_device(state, batch, frozen):
+    first = jax.tree.map(lambda x: x[0], (state.device_state, batch))
+    state, terms = body(state.replace(device_state=first[0]), first[1], frozen)
+    each = jax.tree.map(lambda x: x[None], state.device_state)
+    return state.replace(device_state=each), terms
+
+  def specs(wrap):
+    everywhere, each = wrap(PartitionSpec()), wrap(PartitionSpec(AXIS))
+    state = {field.name: everywhere for field in dataclasses.fields(State)}
+    return State(**state | {'device_state': each}), each, everywhere   # alone has a device axis
+  in_specs = specs(lambda spec: spec)
+  mapped = jax.shard_map(on_device, mesh=mesh, in_specs=in_specs,
+                         out_specs=(in_specs[0], in_specs[2]), check_vma=False)
+  return jax.jit(mapped, donate_argnums=0, compiler_options=_options(mesh.devices.flat[0].platform),
+                 in_shardings=specs(lambda spec: NamedSharding(mesh, spec)))
+
+
+@functools.cache
+def _options(platform):
+  """Compiler options of a step: on CPUs the order of operations that needs the least memory.
+
+  XLA's own order there begins what it can as early as it can, and holds up to three times as much.
+  """
+  if platform != 'cpu':
+    return None
+  options = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
+  try:
+    jax.jit(lambda: jnp.zeros(()), compiler_options=options).lower().compile()
+  except jax.errors.JaxRuntimeError:   # another version of XLA, without this option
+    return None
+  return options
+
+
+def compiled(program: Any, *args: Any) -> Callable:
+  """`program` of `map_step`, compiled ahead of its first call, for arguments like these.
+
+  What the compiler took, often more than a step does, goes back to the system.
+  """
+  ready = program.lower(*args).compile()
+  if sys.platform == 'linux':
+    with contextlib.suppress(AttributeError, OSError):   # another C library
+      ctypes.CDLL(None).malloc_trim(0)
+  return ready
 
 
 def to_host(tree: Any) -> Any:
@@ -250,11 +309,9 @@ def to_host(tree: Any) -> Any:
 
 def gather_local(tree: Any) -> Any:
   """Per-device trees of all processes as one NumPy tree [all devices, ...], equal everywhere."""
-  tree = to_host(tree)
   if jax.process_count() == 1:
-    return tree
-  stacked = multihost_utils.process_allgather(tree)
-  return jax.tree.map(lambda x: x.reshape((-1, *x.shape[2:])), stacked)
+    return to_host(tree)
+  return multihost_utils.process_allgather(tree, tiled=True)
 
 
 def own_share(tree: Any) -> Any:

@@ -6,6 +6,7 @@ takes gradients itself, to use one forward pass twice (`jax.vjp` in cut.py, cptr
 hands them to `apply_gradients`, which moves the networks it gets gradients of and no others.
 """
 
+import functools
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -137,6 +138,41 @@ def update(model: Model, state: State, player: str, names: Iterable[str],
   params_of_player = {name: state.params[name] for name in names}
   grads, aux = jax.grad(loss, has_aux=True)(params_of_player)
   return apply_gradients(model, state, player, grads), aux
+
+
+def update_in_parts(model: Model, state: State, player: str, names: Iterable[str],
+                    losses: Iterable[Callable]) -> tuple[State, list]:
+  """`update` for the sum of several losses, which need not be held in memory together.
+
+  Their gradients are taken one after the other, so that what the backward pass of one needs is
+  let go before the next begins.
+
+  Args:
+    model, state, player, names: as in `update`.
+    losses: each (params of all networks, wait) -> (scalar, aux). It reads its frames through
+      `wait`, an array that comes out as it went in, once the gradients before are there.
+
+  Returns:
+    (state, aux of each).
+  """
+  own: dict[str, Any] = {name: state.params[name] for name in names}
+  total, auxes = None, []
+  for loss in losses:
+    def of_own(params, loss=loss, done=total):
+      return loss({**state.params, **params}, functools.partial(_after, done))
+    grads, aux = jax.grad(of_own, has_aux=True)(own)
+    total = grads if total is None else jax.tree.map(jnp.add, total, grads)
+    auxes.append(aux)
+  assert total is not None, 'there is a loss'
+  return apply_gradients(model, state, player, total), auxes
+
+
+def _after(done, x):
+  """`x`, as a result of the tree `done`: XLA on CPUs would begin what follows at once."""
+  if done is None or jax.default_backend() != 'cpu':
+    return x
+  mark = sum(jnp.ravel(leaf)[0] for leaf in jax.tree.leaves(done))
+  return jnp.where(jnp.isnan(mark), mark, x)   # barriers are gone before XLA orders operations
 
 
 def apply_gradients(model: Model, state: State, player: str, grads: Mapping[str, Any]) -> State:

@@ -17,6 +17,7 @@ from i2vjax.core import ops
 # 19 exchanges that bring the median of nine values to place 4 (a known minimal network).
 MEDIAN_9 = ((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8),
             (4, 7), (3, 6), (1, 4), (2, 5), (4, 7), (4, 2), (6, 4), (4, 2))
+UNROLLED = 6   # a divisor of the usual 30 steps
 PYRAMID_SIGMA = 0.6 * math.sqrt(1 / 0.5 ** 2 - 1)   # blur before halving (as OpenCV's TV-L1)
 
 
@@ -147,6 +148,14 @@ def _data_step(a, moved, u0, limit):
   return best
 
 
+def _unrolled():
+  """Steps of `_smooth` in one round of its loop.
+
+  Each round is launched by itself on a GPU, and most of what it launches are copies of u and dual.
+  """
+  return 1 if jax.default_backend() == 'cpu' else UNROLLED
+
+
 def _smooth(data, u, dual, steps, theta, tau):
   """`steps` times: data step, then for both components the dual field and its divergence.
 
@@ -170,7 +179,7 @@ def _smooth(data, u, dual, steps, theta, tau):
     u = tuple(v + theta * (backward_difference(px, 2) + backward_difference(py, 1))
               for v, (px, py) in zip(data(*u), dual, strict=True))
     return (u, tuple(ascend(*pair) for pair in zip(u, dual, strict=True))), None
-  return jax.lax.scan(step, (u, dual), None, steps)[0]
+  return jax.lax.scan(step, (u, dual), None, steps, unroll=_unrolled())[0]
 
 
 # ---- Lucas-Kanade

@@ -1,6 +1,7 @@
-"""Export of one network: parameters, and how to build it.
+"""Export of one network: its parameters, or a program without this package.
 
-flax and orbax alone can read the folder."""
+flax and orbax alone can read `params`, jax alone runs `network.jax`, onnxruntime `network.onnx`.
+"""
 
 import contextlib
 import dataclasses
@@ -17,43 +18,49 @@ from i2vjax import __version__
 from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
-from i2vjax.run import averaging
+from i2vjax.interop import card, export_jax, export_onnx, portable
+from i2vjax.run import averaging, direction
 
+FORMATS = ('orbax', 'jax', 'onnx')
+WRITERS = {'jax': export_jax, 'onnx': export_onnx}
+PARTS = {'params', 'network.json', card.FILE, export_jax.FILE, export_onnx.FILE}   # of an export
 TRANSLATORS = ('gen_ab', 'gen')   # the networks that lead from domain a to b
 
 
-def export(run, network, output, overwrite=False):
-  """Write the parameters of one network as an orbax checkpoint of its own.
+def export(run, network, output, overwrite=False, formats=('orbax',), size=None):
+  """Write one network in one or several formats, each compared before anything is put in place.
 
-  The folder holds `params/` (orbax StandardCheckpointer: a dict of arrays, no class of ours inside)
-  and `network.json` (which module with which arguments, what goes in, where it came from). Written
-  beside, read back, compared bit for bit, and only then given its name.
+  orbax: `params/` (StandardCheckpointer: a dict of arrays, no class of ours inside) and
+  `network.json` (which module with which arguments, what goes in, where it came from), read back
+  bit for bit. jax, onnx: the translation of a frame as one file, compared with the run on frames of
+  the street and random ones. `card.json` tells all of them.
 
   Args:
     run: load.Run.
     network: name of a trained network; None takes the one that translates.
     output: folder to be made.
     overwrite: replace a folder that an earlier export made; never any other.
+    formats: of FORMATS.
+    size: (height, width), for jax and onnx: the only frames they take; None: any, if they can.
 
   Returns:
     pathlib.Path of the folder.
 
   Raises:
-    ValueError: no such network. FileExistsError: the output exists. OSError: the disk is full, or
-    nothing can be written there. RuntimeError: what was read back differs from what was written.
+    UserError: no such network or format, or one that does not take this method. FileExistsError:
+    the output exists. OSError: the disk is full, or nothing can be written there. RuntimeError:
+    what was written differs from the run.
   """
   network = choose(run.params, network)
+  check_formats(formats, network)
   output = pathlib.Path(output).absolute()
   _check(output, overwrite)
   output_paths.check_writable(output.parent)
   part = output.with_name(f'.{output.name}.part')
   shutil.rmtree(part, ignore_errors=True)
-  params = parallel.to_host(run.params[network])
   try:
     part.mkdir(parents=True)
-    write(part / 'params', params)
-    (part / 'network.json').write_text(json.dumps(describe(run, network), indent=2) + '\n')
-    verify(part / 'params', params)
+    write_formats(run, network, part, formats, size)
     if output.exists():
       shutil.rmtree(output)
     part.rename(output)
@@ -64,6 +71,61 @@ def export(run, network, output, overwrite=False):
   finally:
     shutil.rmtree(part, ignore_errors=True)
   return output
+
+
+def summary(output):
+  """Lines for the terminal: what an export holds, and how each part was compared."""
+  for name, facts in json.loads((pathlib.Path(output) / card.FILE).read_text())['formats'].items():
+    line = f'wrote {pathlib.Path(output) / facts["file"]} ({name})'
+    if 'compared' in facts:
+      yield f'{line}: {facts["compared"]}'
+      continue
+    frames = facts['inputs_and_outputs']['inputs'][0]
+    yield (f'{line}: {frames["sides"]}; differs from the network by at most '
+           f'{facts["largest_difference"]:.2g} of [-1, 1] (refused above {facts["tolerance"]:g})')
+    if 'why_it_is_fixed' in frames:
+      yield f'  fixed: {frames["why_it_is_fixed"]}'
+
+
+def check_formats(formats, network):
+  """Refuse formats that there are not, and programs of networks that translate nothing."""
+  unknown = [name for name in formats if name not in FORMATS]
+  if unknown or not formats:
+    raise UserError(f'--format {",".join(formats)}: choose from {", ".join(FORMATS)}')
+  programs = [name for name in formats if name in WRITERS]
+  if programs and network not in direction.GENERATORS:
+    raise UserError(f'--network {network}: {" and ".join(programs)} hold a translation, by '
+                    f'{", ".join(direction.GENERATORS)}; take --format orbax')
+  if 'onnx' in formats:
+    export_onnx.libraries()   # before anything is computed
+
+
+def write_formats(run, network, folder, formats, size=None):
+  """All files of an export into an empty folder; returns the content of its card."""
+  facts, programs = {}, {}
+  turned = direction.in_direction(run, network) if network in direction.GENERATORS else run
+  if 'orbax' in formats:
+    facts['orbax'] = write_params(run, network, folder)
+  if set(formats) & set(WRITERS):
+    program = portable.program(turned, size)
+  for name in formats:
+    if name in WRITERS:
+      writer = WRITERS[name]
+      facts[name], programs[name] = writer.write(folder / writer.FILE, program)
+  content = card.describe(turned, network, facts, programs)
+  files.save_json(folder / card.FILE, content)
+  return content
+
+
+def write_params(run, network, folder):
+  """`params` and `network.json`, read back and compared; returns facts for the card."""
+  params = parallel.to_host(run.params[network])
+  write(folder / 'params', params)
+  notes = describe(run, network)
+  (folder / 'network.json').write_text(json.dumps(notes, indent=2) + '\n')
+  verify(folder / 'params', params)
+  return {'file': 'params', 'parameters': notes['parameters'], 'module': notes['module'],
+          'compared': 'read back bit for bit'}
 
 
 def write(folder, params):
@@ -100,7 +162,8 @@ def choose(params, network=None):
 def _check(output, overwrite):
   if not output.exists():
     return
-  ours = (output / 'network.json').is_file() and (output / 'params').is_dir()
+  inside = {path.name for path in output.iterdir()} if output.is_dir() else {''}
+  ours = inside <= PARTS and bool(inside & {'network.json', card.FILE})
   if not overwrite or not ours:
     how = 'use --overwrite or another name' if ours else 'and is no export: use another name'
     raise FileExistsError(f'{output} exists already, {how}')

@@ -18,6 +18,7 @@ CONTOUR_SIGMA = 1.4          # ours
 RING = 4                     # outer over inner deviation of the surround (Grigorescu et al., 2003)
 TOP = 0.99                   # ours: quantile of the contours that becomes 1
 MIN_CONTOUR = 0.1            # ours: below it there is no edge
+ROUNDS = 8                   # of canny between two looks whether anything still grows
 ROUNDING = 1e-5              # gradients up to this are errors of float32; 8 bits have steps of 4e-3
 
 
@@ -27,7 +28,8 @@ def canny(x: jax.Array) -> jax.Array:
   The high threshold is the smallest multiple of 1 / 64 of the largest gradient that exceeds 70 % of
   the pixels, the low one 0.4 of it. Ridges above the low threshold are kept where they are
   connected to one above the high threshold; this takes as many rounds as the longest of them has
-  pixels. No gradient passes.
+  pixels, up to the next multiple of `ROUNDS`: a GPU asks the host whether to go on. No gradient
+  passes.
 
   Args:
     x: [B, H, W, C] in [-1, 1].
@@ -45,9 +47,10 @@ def canny(x: jax.Array) -> jax.Array:
   weak = ridge > LOW * high
 
   def grow(pair):
-    strong, _ = pair
-    grown = weak & _dilated(strong)
-    return grown, jnp.any(grown != strong)
+    grown, _ = pair
+    for _ in range(ROUNDS):
+      before, grown = grown, weak & _dilated(grown)
+    return grown, jnp.any(grown != before)
   start = ridge > high
   strong, _ = jax.lax.while_loop(lambda pair: pair[1], grow, (start, jnp.any(start)))
   return strong[..., 0].astype(jnp.float32)

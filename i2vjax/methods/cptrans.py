@@ -15,6 +15,18 @@ No official code is public. Where the paper is silent this follows the code of i
 
 x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
 patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
+
+Left open by the paper:
+  - The strength of the content weights: `co.lambda_inc=3`, above e, so that no chosen patch
+    loses.
+  - Size and smoothing of the motion, the warp and its border: `ctn.gamma`, `ctn.sigma` and the
+    rest of that block, each with its reason in configs/cptrans.py.
+  - The layers of the ViT: those of ROMA's code (`cs.layers`).
+  - The structure term: Eq. 11 has one of weight 6; here as in ROMA's code one on whole frames and
+    one on small windows, of weight 6 each. `weights.cs_local=0` is the printed formula.
+  - The form of the GAN loss: log-likelihoods are printed, whose minimax form vanishes early; the
+    generator has the non-saturating form (`gan.g_form`).
+  - The decay of the learning rate: none is named, none is made.
 """
 
 import functools
@@ -68,14 +80,19 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
   """The critic moves, then the generator against the critic just moved (order of ROMA's code).
 
   The critic learns on y and y' of this step, there is no pool of earlier ones.
-  Passes: G(x) once, value and gradient shared by all terms; G(W(x, F)) once; the ViT once on x and
-  y together and once on y'. w and w~ come from the critic before its move.
+  Passes: G(x) once, value and gradient shared by all terms, with G(y) where the identity term asks
+  for it; G(W(x, F)) once; the ViT once on x and y together and once on y'. w and w~ come from the
+  critic before its move.
   """
   config = model.config
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
-  fake, pull_back = jax.vjp(
-      lambda gen: shared_roma.features(model, model.apply({'gen': gen}, 'gen', x)),
-      state.params['gen'])
+
+  def translations(gen):
+    """Features of G(x), and G(y), which is empty without the identity term."""
+    inputs = jnp.concatenate([x, y]) if config.weights.identity else x
+    out = model.apply({'gen': gen}, 'gen', inputs)
+    return shared_roma.features(model, out[:len(x)]), out[len(x):]
+  (fake, same), pull_back = jax.vjp(translations, state.params['gen'])
   source, real = shared_roma.halves(shared_roma.features(model, jnp.concatenate([x, y])))
   w, w_fake, logged = content_weights(model, state.params, real, fake, key)
 
@@ -90,9 +107,9 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
     _, w_fake, logged = content_weights(model, state.params, real, fake, key)
   flow, logged_of_motion = content_motion(config, w_fake, x, key)
 
-  # The generator's gradient has two parts: that of G(x), which all terms share, is taken with
-  # respect to `fake` and pulled back through the one pass above; that of G(W(x, F)) is direct.
-  def generator_loss(gen, fake):
+  # The generator's gradient has two parts: that of G(x) and G(y), taken with respect to `fake` and
+  # `same`, is pulled back through the one pass above; that of G(W(x, F)) is direct.
+  def generator_loss(gen, fake, same):
     generate = functools.partial(model.apply, {'gen': gen}, 'gen')
 
     def adversarial_term():
@@ -103,12 +120,12 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
         'adversarial': adversarial_term,
         **shared_roma.structure(model, source, fake, key),   # L_cs
         'ctn': lambda: commutation(config, generate, x, fake['frames'], flow, key),
-        'identity': lambda: pixel.l1(generate(y), y),   # ours, off as published
+        'identity': lambda: pixel.l1(same, y),   # |G(y) - y|; ours, off as published
     }, config.weights)
 
-  (grads, grad_of_fake), terms = jax.grad(generator_loss, (0, 1), has_aux=True)(
-      state.params['gen'], fake)
-  grads = jax.tree.map(jnp.add, grads, *pull_back(grad_of_fake))
+  (grads, *of_outputs), terms = jax.grad(generator_loss, (0, 1, 2), has_aux=True)(
+      state.params['gen'], fake, same)
+  grads = jax.tree.map(jnp.add, grads, *pull_back(tuple(of_outputs)))
   state = apply_gradients(model, state, 'gen', {'gen': grads})
   return state, {**terms, 'disc_b': disc_term, **logged, **logged_of_motion}
 
@@ -182,7 +199,8 @@ def gradient_cosine(model, params, features, num_fake, key):
   config = model.config
   co, mode = config.co, config.gan.mode
   net, theta = patchgan.finest(model.networks['disc_b'], params['disc_b'])
-  options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': co.chunk}
+  images, chunk = _at_once(co.chunk)
+  options = {'method': co.method, 'grad_params': co.grad_params, 'chunk': chunk}
 
   def on_tokens(theta, critic_in):
     return net.apply({'params': theta}, critic_in)
@@ -206,9 +224,19 @@ def gradient_cosine(model, params, features, num_fake, key):
   # Translated images have a number of keys that is the same with and without real ones.
   parts = [sample_keys(name_key(key, 'real'), count - num_fake), sample_keys(key, num_fake)]
   keys = jnp.concatenate(parts)
-  delta, error = jax.lax.map(lambda inputs: of_image(*inputs), (critic_in, label, keys))
+  delta, error = jax.lax.map(lambda inputs: of_image(*inputs), (critic_in, label, keys),
+                             batch_size=images and min(images, count))
   grid = jax.eval_shape(functools.partial(scores, model), params, features).shape[:3]
   return delta.reshape(grid), error
+
+
+def _at_once(chunk):
+  """(images, patches of each) whose gradients are computed together; None: one by one.
+
+  A CPU takes one image, and `co.chunk` patches, which fit its cache. Elsewhere each round of a loop
+  is launched by itself, and memory allows for many.
+  """
+  return (None, chunk) if jax.default_backend() == 'cpu' else (8, max(chunk, 1024))
 
 
 def patch_mean(config, weight, losses):

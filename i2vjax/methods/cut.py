@@ -1,5 +1,8 @@
 """CUT and FastCUT (ECCV 2020): one-sided translation by contrast of patches.
 
+A patch of the translation must be more like the patch of the input at its own place than like those
+at other places; so one generator is enough, and nothing is led back.
+
   b^ = G(a), b_idt = G(b); E = encoder half of G with its taps, F = projection
 
   NCE(x, y) = mean over taps and places of the cross-entropy with which F(E(y)) at a place picks
@@ -12,6 +15,12 @@ whose features are compared mirrored back. The keys F(E(x)) are constants, so en
 learn from the queries alone; b_idt learns from its NCE alone.
 
 Public code: taesungp/contrastive-unpaired-translation.
+
+Left open by the paper:
+  - The paper's own text was not at hand: all numbers are those of the public code.
+  - Domains with different numbers of channels: the encoder reads both, so they are refused.
+  - The projection, which the code makes from the features of a first pass: made with the other
+    networks here, from the shapes of the taps.
 """
 
 from typing import Any

@@ -23,6 +23,15 @@ follows pix2pix, else configs/gtc.py names the choice.
 
 The paper's tasks make one domain from the other (`data.task`, data/transforms/tasks.py): a, gray or
 coarse, from the frames b; or b, a mask, from labels.
+
+Left open by the paper:
+  - The weights of the spatial and the adversarial term: 100 and 1, pix2pix's.
+  - Sizes and lengths of training: crops of 256 pixels, one clip a step, 100 and 100 epochs.
+  - How the 903 clips of five frames are cut: side by side (`data.stride`).
+  - The activation of the memory: tanh, since a linear one grows over a long clip.
+  - The last layer: seven halvings and seven doublings already restore the size, so it has stride
+    1.
+  - Where the noise comes from: dropout, one mask for all frames of a clip, off in translation.
 """
 
 from typing import Any

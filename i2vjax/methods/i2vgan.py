@@ -1,5 +1,8 @@
 """I2V-GAN (ACM MM 2021): cycles over time and patch similarity.
 
+Recycle-GAN's cycles, compared by a perceptual distance beside that of pixels; and what a patch is
+like, in the source frame and from one frame to the next, has to survive translation.
+
 Domain x is translated to y (x, y = a, b and b, a, learned together); x0 x1 x2 are three frames in
 a row, x' is a translation into x, x~ an image led back to x.
 
@@ -22,6 +25,13 @@ EXS and INS this is variant 2 of recyclegan.py, whose images, cyclic terms and c
 what is new is in feature_terms.py.
 
 Public code: BIT-DA/I2V-GAN, whose netG_B is our `gen_ab`, netP_B `pred_b`, netF_A `proj_ab`.
+
+Left open by the paper:
+  - Temperature, number of patches and layers of EXS and INS: the public code's.
+  - Blocks of the generator, kind of predictor and critic: those of the command in its README.
+  - The number of epochs: 35 and 35 of decay, as in that command.
+  - The scale of its FID: about a hundredth of what FID is elsewhere (`eval.paper_scale`).
+  - Whether "monitoring, all" is one model of five scenes: taken so.
 """
 
 import functools

@@ -16,6 +16,12 @@ must recognize that of b' at q among those of other places and of an unrelated i
 half a circle; with `lsesim.augment` also that of a under other colors.
 
 Public code: lyndonzheng/F-LSeSim.
+
+Left open by the paper:
+  - The paper's own text was not at hand: all numbers are those of the public code.
+  - Which of both the reported results are of: by its authors' answer to users the fixed one, with
+    windows of 64, which cover whole maps at 256 pixels. LSeSim needs windows of 32.
+  - Life without a VGG (`perceptual='none'`): training-free descriptors take its place, ours.
 """
 
 from typing import Any

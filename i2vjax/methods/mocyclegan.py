@@ -35,6 +35,12 @@ I2V-GAN's ablation adds each of its terms (feature_terms.py) to this method and 
                          frames or their two pairs. x^_3 is a key alone: no gradient, as there
 
 Their projections stay random, as in that paper's public code. Without them nothing changes.
+
+Left open by the paper:
+  - All formulas, sizes and weights; known are the terms, that there is a motion translator, and
+    that untraceable points do not count.
+  - What keeps the motion translator honest: `weights.motion_anchor`, ours.
+  - What is done without a learned estimator of flow: the warped form of the motion cycle, ours.
 """
 
 from typing import Any

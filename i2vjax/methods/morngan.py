@@ -21,6 +21,13 @@ whose class maps nobody has. Five phases (config.start.phases):
 Who does not train in a phase keeps weights and moments. Segmenters see frames at a size drawn for
 each step, in the last phase as they are. Public code: FuyaLuo/MornGAN, whose domain A is our b;
 where it and the paper differ, configs/morngan.py says which is followed.
+
+Left open by the paper:
+  - The segmentation networks: those of the public code.
+  - When the phases begin: the epochs of the public code (`start.phases`).
+  - How many windows the memory chooses among: 10, as in the code (`memory.top_k`).
+  - How the outside class maps are made: by any parser; fusing and denoising them is done here.
+  - Batches: ratios are of sums over the whole batch, ours; the code has batches of 1.
 """
 
 from collections.abc import Iterator

@@ -22,6 +22,14 @@ Edge maps e come with the batch as `edges_a` and `edges_b` ([B, T, H, W] uint8, 
 `data` names a folder of them, else they are drawn from its frames (losses/edges).
 
 Public code: FuyaLuo/PearlGAN and AAnoosheh/ToDayGAN, whose domain A, visible, is our b.
+
+Left open by the paper:
+  - The texts of PearlGAN and ToDayGAN were not at hand: public code, and the MornGAN paper on
+    them.
+  - How edges are found: Canny for visible frames without its numbers, a contour detector in
+    MATLAB for thermal ones. Maps may be given; else both are drawn here (losses/edges), ours.
+  - How frames are resized to 500 x 400 before the cut: bicubic, ours.
+  - Batches: the public code has 1 alone; here all terms are those of each sample, then a mean.
 """
 
 import functools

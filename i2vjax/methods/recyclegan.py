@@ -1,5 +1,8 @@
 """Recycle-GAN (ECCV 2018): translators and next-frame predictors in cycles.
 
+Time is taken into the cycle: translate two frames, predict the third in the other domain, lead it
+back, and it must be the third frame that was filmed.
+
 Domain x is translated to y (x, y = a, b and b, a); x0 x1 x2 are three frames in a row.
 
   y'0, y'1 = G_xy(x0), G_xy(x1)      y'2 = P_y(y'0, y'1)      x2p = P_x(x0, x1)
@@ -18,6 +21,11 @@ I2V-GAN is built. I2V-GAN's ablation adds each of its terms to this method (feat
   `perceptual`    VL: |.| gets a distance of VGG features beside that of pixels
   `weights.exs`   EXS, external similarity: of patches of a translation to their sources
   `weights.ins`   INS, internal similarity: how patches change over the three frames
+
+Left open by the paper:
+  - The paper's own text was not at hand: public code, and how the I2V-GAN paper restates it.
+  - How many frames are looked back on: any number in the formulas, two in both public codes.
+  - Initial biases: 0 here; the code leaves PyTorch's default.
 """
 
 import functools

@@ -16,6 +16,13 @@ regions of several sizes, with 768 scores for each. S and R are constants. What 
 from this method is in shared_roma.py.
 
 Public code: BIT-DA/ROMA. Its weight of cs_motion only switches the term on; here it multiplies it.
+
+Left open by the paper:
+  - The paper's own text was not at hand: public code, and what the CPTrans paper says of it.
+  - The truth of a test set: there are no visible test frames, so FID and KID compare with the
+    visible training frames (`eval.fid_reference`).
+  - The scale of its FID: about a hundredth of what FID is elsewhere (`eval.paper_scale`).
+  - Life without a ViT (`backbone='none'`): training-free descriptors and a PatchGAN, ours.
 """
 
 from typing import Any

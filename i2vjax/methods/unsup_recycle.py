@@ -16,6 +16,13 @@ channel. No gradient is stopped at a translated frame, also not where it is move
 target; motion and noise are constants. Every mean is over all elements.
 
 Public code: wangkaihong/Unsup_Recycle_GAN, whose gen_ab is our `gen_ab` (G) and D_A our `disc_b`.
+
+Left open by the paper:
+  - The paper's text beyond its abstract and introduction was not at hand: formulas and numbers
+    are those of the public code.
+  - Whether pixels that a motion brought in from the border count: they do, as in the code
+    (`synth.mask_border`).
+  - Other sizes than 256 pixels: motion and shift are scaled with the height of the frame, ours.
 """
 
 import functools

@@ -54,14 +54,14 @@ class Stage(nn.Module):
     """[B, H, W, C] -> [B, h, w, features]."""
     rest = dict(impl=self.impl, kernel_init=self.kernel_init, dtype=self.dtype, name='conv')
     if self.up:
-      x = ConvTranspose(self.features, 4, **rest)(x)
+      conv = ConvTranspose(self.features, 4, **rest)
     else:
-      x = Conv(self.features, self.kernel, self.stride, self.pad, **rest)(x)
+      conv = Conv(self.features, self.kernel, self.stride, self.pad, **rest)
     if self.groups:   # moments in two passes and float32, as in instance_norm
       x = nn.GroupNorm(self.groups, epsilon=layers.EPSILON, dtype=self.dtype,
-                       use_fast_variance=False, name='norm')(x)
+                       use_fast_variance=False, name='norm')(conv(x))
     else:
-      x = layers.instance_norm(x)
+      x = layers.instance_norm(conv.for_norm(x))
     return prelu('act')(x)
 
 
@@ -86,8 +86,8 @@ class Residual(nn.Module):
     rest = dict(impl=self.impl, kernel_init=self.kernel_init, dtype=self.dtype)
     first = Conv(self.features, 3, pad=self.pad, name='conv_0', **rest)
     second = Conv(self.features, 3, pad=self.pad, name='conv_1', **rest)
-    y = prelu('act')(layers.instance_norm(first(x)))
-    return x + layers.instance_norm(second(y))
+    y = prelu('act')(layers.instance_norm(first.for_norm(x)))
+    return x + layers.instance_norm(second.for_norm(y))
 
 
 class Attention(nn.Module):
@@ -108,7 +108,7 @@ class Attention(nn.Module):
   def __call__(self, x):
     """[B, h, w, C], C a multiple of 4, h and w at least 3 -> (same, maps M1 .. M4 [B, h, w, 4])."""
     rest = dict(impl=self.impl, kernel_init=self.kernel_init, dtype=self.dtype)
-    mixed = Conv(x.shape[-1], 1, name='conv', **rest)(x)
+    mixed = Conv(x.shape[-1], 1, name='conv', **rest).for_norm(x)
     parts = jnp.split(prelu('act')(layers.instance_norm(mixed)), 4, axis=-1)
     pooled = [nn.avg_pool(part, (3, 3), (stride, stride))
               for part, stride in zip(parts, STRIDES, strict=True)]
@@ -116,7 +116,7 @@ class Attention(nn.Module):
     for i, p in enumerate(reversed(pooled), 1):
       if gate is not None:
         p = p * (1 + ops.resize(gate, p.shape[1:3]))
-      logit = Conv(1, 3, pad='reflect', name=f'gate_{i}', **rest)(p)
+      logit = Conv(1, 3, pad='reflect', name=f'gate_{i}', **rest).for_norm(p)
       gate = nn.sigmoid(layers.instance_norm(logit))
       maps.append(ops.resize(gate, x.shape[1:3]))
     weighted = [m * part for m, part in zip(reversed(maps), parts, strict=True)]
@@ -225,7 +225,7 @@ class ComboGenerator(nn.Module):
       coarse to fine; None without attention).
     """
     check_size(x.shape)
-    if self.attention and min(x.shape[1:3]) < MIN_SIDE:
+    if self.attention and any(side < MIN_SIDE for side in x.shape[1:3]):
       raise UserError(f'frames of {x.shape[1]}x{x.shape[2]} pixels: gen.attention needs {MIN_SIDE}')
     return self.encoder(x)
 

@@ -8,7 +8,10 @@ All forms take the same parameters and give the same values up to rounding:
             slower in XLA. Any derivative.
   'fast'    CPU forms of `conv_fast.py` with a hand-written backward pass. First reverse-mode
             derivatives only.
-  'auto'    'fast' on a CPU, 'plain' elsewhere, decided when the function is traced.
+  'portable' zeros are part of the convolution, nothing depends on the device or on sizes that are
+            not known yet: for programs that run elsewhere. Any derivative.
+  'auto'    'portable' inside `portable()`, else 'fast' on a CPU and 'plain' elsewhere, decided when
+            the function is traced.
 
 On GPUs XLA knows the weight gradient of a convolution as such only where that has neither zeros
 between its inputs nor a stride of its own. Those of transposed and of dilated convolutions have,
@@ -18,25 +21,40 @@ written out here (`_transposed_bwd`, `dilated`), with first reverse-mode derivat
 Padding is always explicit: 'SAME' pads a strided convolution on the other side than PyTorch does.
 """
 
+import contextlib
+import contextvars
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.networks import conv_fast
+from i2vjax.networks import conv_fast, winograd
 from i2vjax.networks.conv_fast import pad_hw
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
-FORMS = ('auto', 'plain', 'fast', 'matmul')
+FORMS = ('auto', 'plain', 'fast', 'matmul', 'portable')
+_PORTABLE = contextvars.ContextVar('portable', default=False)
+
+
+@contextlib.contextmanager
+def portable() -> Iterator[None]:
+  """What is traced inside takes the form 'portable' where it says 'auto'."""
+  token = _PORTABLE.set(True)
+  try:
+    yield
+  finally:
+    _PORTABLE.reset(token)
 
 
 def settled(impl):
   """The form that 'auto' means on this device; other known names are returned as they are."""
   if impl not in FORMS:
     raise ValueError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
+  if impl == 'auto' and _PORTABLE.get():
+    return 'portable'
   if impl == 'auto':
     return 'fast' if jax.default_backend() == 'cpu' else 'plain'
   return impl
@@ -74,7 +92,26 @@ def conv(x, kernel, stride=1, pad='zero', padding=0, impl='auto'):
   impl = settled(impl)
   if impl == 'fast':
     return conv_fast.conv(x, kernel, stride, pad, padding)
+  if impl == 'portable':
+    return _unchosen(x, kernel, stride, pad, padding)
   return (plain if impl == 'plain' else matmul)(pad_hw(x, pad, padding), kernel, stride)
+
+
+def _unchosen(x, kernel, stride, pad, padding):
+  """The form 'portable'.
+
+  XLA on CPUs is four times as fast where a convolution pads half its kernel with zeros: mirrored
+  maps get these too, and lose what comes of them.
+  """
+  sides, crop = padding, 0
+  if pad != 'zero':
+    x = pad_hw(x, pad, padding)
+    sides = crop = kernel.shape[0] // 2 if stride == 1 and kernel.shape[0] % 2 else 0
+  y = jax.lax.conv_general_dilated(x, kernel, (stride, stride), ((sides, sides), (sides, sides)),
+                                   dimension_numbers=DIMENSIONS)
+  for axis in (1, 2) if crop else ():   # [crop:-crop] would be a gather where sizes are not known
+    y = jax.lax.slice_in_dim(y, crop, y.shape[axis] - crop, axis=axis)
+  return y
 
 
 def transposed(x, kernel, impl='auto'):
@@ -86,14 +123,19 @@ def transposed(x, kernel, impl='auto'):
   Args:
     x: [B, H, W, I].
     kernel: [k, k, O, I], k 3 or 4 (as PyTorch's [I, O, k, k] transposed, no flip).
-    impl: form; 'matmul' runs as 'plain'.
+    impl: form; 'matmul' runs as 'plain'; 'portable' writes the zeros between pixels out, since
+      jax2onnx 0.13 leaves them out of a convolution.
 
   Returns:
     [B, 2H, 2W, O].
   """
-  if settled(impl) == 'fast':
+  form = settled(impl)
+  if form == 'fast':
     return conv_fast.transposed(x, kernel)
-  return (_transposed if impl == 'auto' else _plain_transposed)(x, kernel)
+  if form == 'portable':
+    return _spread_transposed(x, kernel)
+  differentiable = impl == 'auto'
+  return (_transposed if differentiable else _plain_transposed)(x, kernel)
 
 
 def _plain_transposed(x, kernel):
@@ -101,6 +143,16 @@ def _plain_transposed(x, kernel):
   sides = (kernel.shape[0] - 2, 2)
   flipped = kernel[::-1, ::-1].swapaxes(2, 3)
   return jax.lax.conv_general_dilated(x, flipped, (1, 1), (sides, sides), lhs_dilation=(2, 2),
+                                      dimension_numbers=DIMENSIONS)
+
+
+def _spread_transposed(x, kernel):
+  """`_plain_transposed` with the zeros between pixels in its input. Any derivative."""
+  for axis in (1, 2):
+    x = winograd.interleave(x, jnp.zeros_like(x), axis)   # with one zero behind the last pixel
+  sides = (kernel.shape[0] - 2, 1)
+  flipped = kernel[::-1, ::-1].swapaxes(2, 3)
+  return jax.lax.conv_general_dilated(x, flipped, (1, 1), (sides, sides),
                                       dimension_numbers=DIMENSIONS)
 
 
@@ -181,19 +233,32 @@ class Conv(nn.Module):
   bias_init: Callable = nn.initializers.zeros
   dtype: Any = None
 
-  @nn.compact
   def __call__(self, x):
     """[B, H, W, I] -> [B, h, w, O]."""
+    y, bias = self.parts(x)
+    return y + bias
+
+  def for_norm(self, x):
+    """The same without bias, for an instance norm, which would take the bias away again.
+
+    There it has no gradient but rounding, which costs a pass over the gradient of the output.
+    """
+    return self.parts(x)[0]
+
+  @nn.compact
+  def parts(self, x):
+    """([B, h, w, O] without bias, bias [O])."""
     k = self.kernel
     kernel = self.param('kernel', self.kernel_init, (k, k, x.shape[-1], self.features))
     bias = self.param('bias', self.bias_init, (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
     padding = (k - 1) // 2 if self.padding is None else self.padding
-    return conv(x, kernel, self.stride, self.pad, padding * (self.pad != 'none'), self.impl) + bias
+    padding *= self.pad != 'none'
+    return conv(x, kernel, self.stride, self.pad, padding, self.impl), bias
 
 
 class ConvTranspose(nn.Module):
-  """`transposed` with bias; parameters `kernel` [k, k, O, I] and `bias` [O].
+  """`transposed` with bias; parameters `kernel` [k, k, O, I] and `bias` [O]; methods as `Conv`.
 
   Attributes: features O, kernel k (3 or 4), the others as `Conv`.
   """
@@ -205,11 +270,13 @@ class ConvTranspose(nn.Module):
   bias_init: Callable = nn.initializers.zeros
   dtype: Any = None
 
+  __call__, for_norm = Conv.__call__, Conv.for_norm
+
   @nn.compact
-  def __call__(self, x):
-    """[B, H, W, I] -> [B, 2H, 2W, O]."""
+  def parts(self, x):
+    """([B, 2H, 2W, O] without bias, bias [O])."""
     k = self.kernel
     kernel = self.param('kernel', self.kernel_init, (k, k, self.features, x.shape[-1]))
     bias = self.param('bias', self.bias_init, (self.features,))
     x, kernel, bias = nn.dtypes.promote_dtype(x, kernel, bias, dtype=self.dtype or x.dtype)
-    return transposed(x, kernel, self.impl) + bias
+    return transposed(x, kernel, self.impl), bias

@@ -23,6 +23,7 @@ from i2vjax.networks import winograd
 
 DIMENSIONS = ('NHWC', 'HWIO', 'NHWC')
 BAND_ROWS = 32      # rows of a weight gradient summed at a time on large maps, to stay in the cache
+SMALL = 4e6         # bytes: up to here all taps of a layer are laid side by side, in one product
 MIN_CHANNELS = 16   # with fewer channels a product per tap is mostly overhead
 
 
@@ -117,13 +118,13 @@ def _phases(g, kernel, padding, shape):
   rows, cols, reach = -(-H // 2), -(-W // 2), k // 2 + padding
   most = max(rows - g.shape[1], cols - g.shape[2], 0) + reach
   padded = jnp.pad(g, ((0, 0), (reach, most), (reach, most), (0, 0)))
-  few_channels = C < MIN_CHANNELS
-  if few_channels:   # one product for all taps
+  at_once = C < MIN_CHANNELS or 4 * padded[..., 0].size * k * k * C <= SMALL
+  if at_once:   # one product for all taps
     padded = jnp.einsum('bhwo,ijco->bhwijc', padded, kernel)
 
   def tap(i, j, y, x):
     window = padded[:, reach + y:reach + y + rows, reach + x:reach + x + cols]
-    if few_channels:
+    if at_once:
       return window[:, :, :, i, j]
     return jnp.einsum('bhwo,co->bhwc', window, kernel[i, j])
 
@@ -158,6 +159,8 @@ def _weight_grad(x, g, kernel, stride):
   if O < MIN_CHANNELS and stride == 1:   # the same with the roles of x and g exchanged
     rotated = _rows_grad(pad_hw(g, 'zero', k - 1), x, k, 1)
     return rotated[::-1, ::-1].swapaxes(2, 3).astype(kernel.dtype)
+  if 4 * g[..., 0].size * k * k * C <= SMALL:
+    return _whole_grad(x, g, k, stride).astype(kernel.dtype)
   bands, left_over = divmod(g.shape[1], BAND_ROWS)
   if bands <= 1 or left_over:
     return _taps_grad(x, g, k, stride).astype(kernel.dtype)
@@ -187,6 +190,12 @@ def _taps_grad(x, g, k, stride):
   size = g.shape[1:3]
   taps = [_correlate(_shifted(x, i, j, size, stride), g) for i in range(k) for j in range(k)]
   return jnp.stack(taps).reshape(k, k, x.shape[-1], g.shape[-1])
+
+
+def _whole_grad(x, g, k, stride):
+  """One product for all taps."""
+  taps = [_shifted(x, i, j, g.shape[1:3], stride) for i in range(k) for j in range(k)]
+  return _correlate(jnp.concatenate(taps, -1), g).reshape(k, k, x.shape[-1], g.shape[-1])
 
 
 def _rows_grad(x, g, k, stride):

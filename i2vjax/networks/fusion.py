@@ -46,7 +46,7 @@ class FusionBlock(nn.Module):
 
 def _mask(module, x):
   for conv in (module.conv_0, module.conv_1):
-    x = nn.relu(layers.instance_norm(conv(x)))
+    x = nn.relu(layers.instance_norm(conv.for_norm(x)))
   return nn.sigmoid(module.head(x).astype(jnp.float32))
 
 

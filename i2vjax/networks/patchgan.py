@@ -63,10 +63,10 @@ class PatchDiscriminator(nn.Module):
     """
     self._check(x.shape)
     for i in range(self.layers):
-      x = self.conv[i](x)
-      x = shared.leaky_relu(shared.instance_norm(x) if i else x)
+      conv = self.conv[i]
+      x = shared.leaky_relu(shared.instance_norm(conv.for_norm(x)) if i else conv(x))
       x = shared.blur_down(x) if self.down == 'blur' else x
-    norm, variance = shared.normalize(self.conv[self.layers](x))
+    norm, variance = shared.normalize(self.conv[self.layers].for_norm(x))
     last = shared.leaky_relu(norm)
     logits = self.head(last).astype(jnp.float32)
     if intermediates:

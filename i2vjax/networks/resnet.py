@@ -51,9 +51,9 @@ class Stage(nn.Module):
 
   def __call__(self, x):
     """[B, H, W, C] -> (output, the convolution's output before the norm)."""
-    conv = self.conv(layers.blur_up(x) if self.blur == 'up' else x)
-    y = nn.relu(layers.instance_norm(conv))
-    return layers.blur_down(y) if self.blur == 'down' else y, conv
+    conv, bias = self.conv.parts(layers.blur_up(x) if self.blur == 'up' else x)
+    y = nn.relu(layers.instance_norm(conv))   # without the bias: see Conv.for_norm
+    return layers.blur_down(y) if self.blur == 'down' else y, conv + bias
 
 
 class Residual(nn.Module):
@@ -74,10 +74,10 @@ class Residual(nn.Module):
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
     first = Conv(self.features, 3, pad='reflect', name='conv_0', **rest)
     second = Conv(self.features, 3, pad='reflect', name='conv_1', **rest)
-    y = nn.relu(layers.instance_norm(first(x)))
+    y = nn.relu(layers.instance_norm(first.for_norm(x)))
     if self.dropout:
       y = layers.Dropout(0.5)(y)
-    return x + layers.instance_norm(second(y))
+    return x + layers.instance_norm(second.for_norm(y))
 
 
 class ResnetGenerator(nn.Module):

@@ -49,7 +49,8 @@ class SegmentationUNet(nn.Module):
     widths = [self.width] + [2 * self.width] * (self.levels - 1)
 
     def layer(name, features, h, stride=1):
-      return nn.relu(instance_norm(Conv(features, 3, stride, padding=1, name=name, **rest)(h)))
+      conv = Conv(features, 3, stride, padding=1, name=name, **rest)
+      return nn.relu(instance_norm(conv.for_norm(h)))
     skips = [layer('stem', widths[0], space_to_depth(x.astype(self.dtype)))]
     for k, features in enumerate(widths[1:]):
       skips.append(layer(f'deep_{k}', features, layer(f'down_{k}', features, skips[-1], 2)))

@@ -50,14 +50,15 @@ class UNetPredictor(nn.Module):
     widths = [self.width * min(2**k, 8) for k in range(n)]
     h, down = x.astype(self.dtype), []
     for k, width in enumerate(widths):
-      h = Conv(width, 4, 2, padding=1, name=f'down_{k}', **rest)(layers.leaky_relu(h) if k else h)
-      h = layers.instance_norm(h) if 0 < k < n - 1 else h
+      conv = Conv(width, 4, 2, padding=1, name=f'down_{k}', **rest)
+      h = layers.leaky_relu(h) if k else h
+      h = layers.instance_norm(conv.for_norm(h)) if 0 < k < n - 1 else conv(h)
       down.append(h)
     for k in reversed(range(n)):
       features = widths[k - 1] if k else self.out_channels
-      h = ConvTranspose(features, 4, name=f'up_{k}', **rest)(nn.relu(h))
+      conv, h = ConvTranspose(features, 4, name=f'up_{k}', **rest), nn.relu(h)
+      h = layers.instance_norm(conv.for_norm(h)) if k else conv(h)
       if k:
-        h = layers.instance_norm(h)
         if self.dropout and 4 <= k <= n - 2:
           h = layers.Dropout(0.5)(h)
         h = jnp.concatenate([down[k - 1], h], axis=-1)
@@ -94,12 +95,12 @@ class TwoStreamPredictor(nn.Module):
     # Both frames pass the stem as one batch.
     h = jnp.concatenate(jnp.split(x.astype(self.dtype), 2, axis=-1))
     for i, kernel in enumerate((7, 3, 3)):
-      h = nn.relu(layers.instance_norm(layer(self.width * 2**i, kernel, f'stem_{i}')(h)))
+      h = nn.relu(layers.instance_norm(layer(self.width * 2**i, kernel, f'stem_{i}').for_norm(h)))
     h = jnp.concatenate(jnp.split(h, 2), axis=-1)
     h = UNetPredictor(4 * self.width, 16 * self.width, 6, name='unet', **rest)(h)
     h = h.astype(self.dtype)
     for i, factor in enumerate((2, 1)):
-      h = nn.relu(layers.instance_norm(layer(self.width * factor, 3, f'tail_{i}')(h)))
+      h = nn.relu(layers.instance_norm(layer(self.width * factor, 3, f'tail_{i}').for_norm(h)))
     return jnp.tanh(layer(self.out_channels, 7, 'tail_2')(h).astype(jnp.float32))
 
 

@@ -91,7 +91,7 @@ class UNetGenerator(nn.Module):
 
 
 def _layer(conv, h):
-  return nn.relu(layers.instance_norm(conv(h)))
+  return nn.relu(layers.instance_norm(conv.for_norm(h)))
 
 
 def tap_names(levels, blocks):

@@ -16,7 +16,7 @@ def check(config: ConfigDict) -> None:
   flat = run_folder.flatten(config)
   for name, value in flat.items():
     least, choices = defaults.lower_bound(name), defaults.choices(name)
-    if least is not None and value < least:
+    if None not in (least, value) and value < least:
       raise UserError(f'{name}={value}: it must be at least {least}')
     if choices and value not in choices:
       texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]

@@ -10,7 +10,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax.core import files, ops, parallel
-from i2vjax.data.loader import batches
+from i2vjax.data.loader import batches, positions
 
 Table = dict[str, Any]   # of data/loader/memory_sampling.py
 
@@ -37,6 +37,7 @@ class Feed:
     self._iterator = batches.train_iterator(
         config, parallel.local_batch(config.data.batch), process=parallel.process(),
         fields=fields, table=table)
+    self._fresh = self._iterator.get_state()
 
   def __iter__(self) -> Feed:
     return self
@@ -45,12 +46,15 @@ class Feed:
     return next(self._iterator)
 
   def get_state(self) -> dict:
-    """The position, as JSON: `set_state` goes on with the very next batch."""
-    return self._iterator.get_state()
+    """The position, as JSON: `set_state` goes on with the very next batch.
+
+    It is the same for any number of reading processes (`data.workers`).
+    """
+    return {'next_index': positions.count(self._iterator.get_state())}
 
   def set_state(self, position: dict) -> None:
     """Go on from a position."""
-    self._iterator.set_state(position)
+    self._iterator.set_state(positions.at(self._fresh, positions.count(position)))
 
   def with_pairs(self, table: Table | None) -> Feed:
     """The same stream from the same position on, with windows of a by `table` (None: any)."""

@@ -13,6 +13,7 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import locate as places
+from i2vjax.run import hub
 
 # Config fields by the names that earlier versions gave them: {method: {old: new}}.
 OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
@@ -26,13 +27,16 @@ STARTER_FOLDER = pathlib.Path(__file__).parents[1] / 'starter'
 
 
 def locate(workdir: str | pathlib.Path) -> pathlib.Path:
-  """The folder that a command line names; the word 'starter' is the one inside the package.
+  """The folder that a command line names.
 
-  A folder of one's own with that name is './starter', or a pathlib.Path.
+  The word 'starter' is the one inside the package, hf:OWNER/NAME a copy of a repository
+  (run/hub.py). A folder of one's own with such a name is './starter', or a pathlib.Path.
 
   Raises:
-    UserError: this version of the package has no starter.
+    UserError: this version of the package has no starter; see `hub.locate`.
   """
+  if hub.is_address(workdir):
+    return hub.locate(str(workdir))
   if workdir != STARTER:   # a Path never equals a str
     return pathlib.Path(workdir)
   if not (STARTER_FOLDER / 'config.json').is_file():
@@ -40,6 +44,11 @@ def locate(workdir: str | pathlib.Path) -> pathlib.Path:
                     f'{STARTER_FOLDER}): train a run and name its folder; a folder of your own '
                     f'called {STARTER} is ./{STARTER}')
   return STARTER_FOLDER
+
+
+def is_read_only(workdir: str | pathlib.Path) -> bool:
+  """True for what names no folder of the user: nothing is written there."""
+  return workdir == STARTER or hub.is_address(workdir)
 
 
 def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:

@@ -118,7 +118,8 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   """A trained run from its folder alone.
 
   Args:
-    workdir: run folder; 'starter': the weights that come with the package (run/starter.py).
+    workdir: run folder; 'starter': the weights that come with the package (run/starter.py);
+      'hf:OWNER/NAME[@REVISION]': those of a repository (run/hub.py).
     which: 'latest', 'best' or a step.
     config: the run's config with overrides; None reads it from the folder.
     weights: of the networks that translate: 'ema', their averages over training, 'raw', those of

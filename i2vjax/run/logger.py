@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import tqdm
-from clu import metrics as clu_metrics
 from ml_collections import ConfigDict
 
 from i2vjax.core import files
 from i2vjax.core.errors import NonFinite
+from i2vjax.run import input_watch
 
 
 def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -31,12 +31,8 @@ def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
   for step in terms:
     for name, value in step.items():
       values.setdefault(name, []).append(value)
-  return {name: _mean(values[name]) for name in sorted(values)}
-
-
-def _mean(values):
-  average = clu_metrics.Average.from_model_output(np.asarray(values, np.float32))
-  return float(average.compute())
+  # In NumPy: on the device a mean is some operations and a wait for each term.
+  return {name: float(np.mean(np.asarray(values[name], np.float32))) for name in sorted(values)}
 
 
 def check_finite(first_step: int, terms: Sequence[Mapping[str, Any]]) -> None:
@@ -74,7 +70,11 @@ def _event_writer(folder, tensorboard):
 
 
 class MetricLogger:
-  """The numbers of a run, written on the main process alone."""
+  """The numbers of a run, written on the main process alone.
+
+  Attributes:
+    watch: is told of each step, and knows how long devices wait for input.
+  """
 
   def __init__(self, workdir: str | pathlib.Path, config: ConfigDict, step: int, total: int,
                show: bool = True, active: bool = True) -> None:
@@ -90,6 +90,7 @@ class MetricLogger:
     """
     self.active = active
     self.clock, self.clock_step = time.perf_counter(), step
+    self.watch, self.advice = input_watch.InputWatch(active), input_watch.Advice(config)
     if not active:
       return
     path = pathlib.Path(workdir) / 'metrics.jsonl'
@@ -110,21 +111,23 @@ class MetricLogger:
       for name, value in values.items():
         self.events.add_scalar(name, value, step)
 
-  def progress(self, step: int, values: Mapping[str, float], frames_per_step: int,
-               waited: float = 0.0) -> None:
+  def progress(self, step: int, values: Mapping[str, float], frames_per_step: int) -> None:
     """Move the bar and write the line, with the speed since the last one.
+
+    `input_wait` is the share of the time in which devices had nothing to do, as no batch was there;
+    where it is large, one line says what helps.
 
     Args:
       step: steps done.
       values: {name: number}.
       frames_per_step: source frames a step learns from.
-      waited: seconds since the last line in which the device had no batch; logged as
-        `input_wait`, a share of the time.
     """
-    now = time.perf_counter()
-    elapsed = max(now - self.clock, 1e-9)
-    seconds = elapsed / max(step - self.clock_step, 1)
+    now, waited = time.perf_counter(), self.watch.taken()
+    elapsed, steps = max(now - self.clock, 1e-9), max(step - self.clock_step, 1)
+    seconds = elapsed / steps
     self.clock, self.clock_step = now, step
+    if line := self.advice.after(steps, waited, elapsed):
+      self.say(line)
     speed = {'seconds_per_step': seconds, 'frames_per_second': frames_per_step / seconds,
              'input_wait': waited / elapsed}
     self.write(step, {**values, **speed})
@@ -141,6 +144,7 @@ class MetricLogger:
 
   def close(self) -> None:
     """Flush and close."""
+    self.watch.close()
     if not self.active:
       return
     self.bar.close()

@@ -85,7 +85,7 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
 
 def check_progress(earlier: ConfigDict, config: ConfigDict, method: base.Method, step: int,
                    per_epoch: int) -> None:
-  """Refuse what would not fit the `step` that an earlier run has come to.
+  """Refuse a length that would not fit the `step` that an earlier run has come to.
 
   Args:
     earlier: settled config of the run so far.
@@ -95,12 +95,8 @@ def check_progress(earlier: ConfigDict, config: ConfigDict, method: base.Method,
     per_epoch: steps in an epoch of the data.
 
   Raises:
-    UserError: another number of reading processes, or another phase at this step; says which.
+    UserError: another phase at this step; says which.
   """
-  if earlier.data.workers != config.data.workers:
-    raise UserError(
-        f'data.workers: {earlier.data.workers} -> {config.data.workers}: a run that goes on has to '
-        'read with as many processes as before, or its batches would be others')
   last_step = max(step - 1, 0)
   before = _phase_name(method, earlier, per_epoch, last_step)
   now = _phase_name(method, config, per_epoch, last_step)

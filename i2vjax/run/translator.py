@@ -1,22 +1,19 @@
-"""A run applied to a clip, chunk by chunk.
+"""A run applied to clips, chunk by chunk.
 
-One compiled program serves it whole, in constant memory.
+One compiled program serves all frames of a size, in constant memory.
 Frames are padded to what the networks need by mirroring, and cropped back.
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import jax
 import numpy as np
 
 from i2vjax.core import ops, precision
-from i2vjax.core.errors import UserError
 from i2vjax.data.sources import streams
-from i2vjax.data.transforms import thermal
+from i2vjax.run import frame_batches
 from i2vjax.run.load import Run
-
-MIN_SIDE = 16             # pixels of a padded side: networks mirror their borders, which needs some
-SIDE_MULTIPLES = (4, 8, 16, 32, 64, 128, 256)   # tried one after the other: sides are rounded up
 
 
 def compile_chunk(run: Run, quantize: bool = True) -> Callable:
@@ -44,96 +41,40 @@ def compile_chunk(run: Run, quantize: bool = True) -> Callable:
   return call
 
 
-def padded_size(call: Callable, shape: tuple[int, ...], dtype: np.dtype,
-                chunk: int) -> tuple[int, int]:
-  """Smallest (height, width) that the networks take for frames of [H, W, C].
-
-  Found by tracing, not by running: the side lengths are rounded up to growing powers of two until
-  the output has the size of the input.
-  """
-  refusal, sizes = None, []
-  for multiple in SIDE_MULTIPLES:
-    height, width = (max(MIN_SIDE, -(-side // multiple) * multiple) for side in shape[:2])
-    if (height, width) not in sizes:
-      sizes.append((height, width))
-  for size in sizes:
-    raw = jax.ShapeDtypeStruct((1, chunk, *size, shape[2]), dtype)
-    try:
-      _, out = jax.eval_shape(call, None, raw, jax.ShapeDtypeStruct((1, 2), np.float32))
-    except (ValueError, TypeError) as error:
-      refusal = refusal or str(error).strip().splitlines()[0]
-      continue
-    if out.shape[1:3] == size:
-      return size
-    refusal = refusal or f'{size} comes out as {out.shape[1:3]}'
-  raise UserError(f'frames of {shape[1]}x{shape[0]} pixels do not fit this network: {refusal}')
-
-
-def pad(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-  """[T, H, W, C] -> [T, *size, C], mirrored at the right and lower edge."""
-  rows, columns = _mirror(frames.shape[1], size[0]), _mirror(frames.shape[2], size[1])
-  return frames[:, rows][:, :, columns]
-
-
-def _mirror(length, padded):
-  """`padded` indices 0 .. length-1, then back again, and so on; a single pixel is repeated."""
-  return np.pad(np.arange(length), (0, padded - length), mode='reflect' if length > 1 else 'edge')
-
-
-def translate_clip(
-  call: Callable,
-  items: Iterable[tuple],
-  rule: str | None = 'clip',
-  chunk: int = 8,
-  value_range: np.ndarray | None = None,
-) -> Iterator[tuple]:
-  """Translate one clip.
+def translate_clips(call: Callable, clips: Iterable[tuple[Iterable[tuple], np.ndarray | None]],
+                    rule: Any = 'clip', chunk: int = 8, pad_to: int = 1) -> Iterator[tuple]:
+  """Translate clips one after the other.
 
   Args:
     call: from `compile_chunk`.
-    items: iterable of (label, raw frame [H, W, C] or None for a skipped one, anything ...).
-    rule: `data.thermal_range` of the run; None where `value_range` is given.
+    clips: of (items, value range [2] or None), each used up before the next is asked for. Items are
+      (label, raw frame [H, W, C] or None for a skipped one, anything ...).
+    rule: `data.thermal_range` of the run; None where value ranges are given.
     chunk: frames on the device at a time.
-    value_range: [2] raw values that become -1 and 1, if they are known already.
+    pad_to: sides are padded to multiples of it at least.
 
   Yields:
-    (item, shown, result) in order: the source as uint8 [H, W, C] within that range, and the
+    (item, shown, result) in order: the source as uint8 [H, W, C] within its range, and the
     translated frame [H, W, C]; both None for a skipped item. One chunk is computed while the one
     before is handed out.
   """
-  if value_range is None:
-    items, value_range = streams.peek_value_range(items, rule)
-  waiting, carry, size = None, None, (0, 0)
-  for begins, group in streams.groups(items, chunk):
-    raw = [thermal.stretch(item[1], rule) for item in group if item[1] is not None]
-    if not raw:
-      yield from _deal(waiting)
-      waiting = group, (), ()
-      continue
-    if raw[0].dtype == np.uint8:
-      chunk_range = np.array([0, 255], np.float32)
-    else:   # the range of the first 16-bit chunk serve the whole clip
-      value_range = thermal.value_range(raw, rule) if value_range is None else value_range
-      chunk_range = value_range
-    if begins:
-      carry, size = None, padded_size(call, raw[0].shape, raw[0].dtype, chunk)
-    filled = np.stack(raw + raw[-1:] * (chunk - len(raw)))
-    carry, result = call(carry, pad(filled, size)[None], chunk_range[None])
-    yield from _deal(waiting)
-    waiting = group, [thermal.to_display(frame, chunk_range) for frame in raw], result
-  yield from _deal(waiting)
+  batches = frame_batches.Batches(call, rule, chunk, pad_to)
+  for items, value_range in clips:
+    if value_range is None:
+      items, value_range = streams.peek_value_range(items, rule)
+    batches.begin_clip(value_range)
+    for item in items:
+      batches.add(item)
+      del item   # else it would live on while the next one is waited for
+      yield from batches.dealt()
+  yield from batches.rest()
 
 
-def _deal(waiting):
-  """Fetch a chunk from the device and deal it to its items."""
-  if waiting is None:
-    return
-  group, sources, result = waiting
-  results = iter(np.asarray(result))
-  sources = iter(sources)
-  for item in group:
-    if item[1] is None:
-      yield item, None, None
-    else:
-      source, frame = next(sources), next(results)
-      yield item, source, frame[:source.shape[0], :source.shape[1]]
+def translate_clip(call: Callable, items: Iterable[tuple], rule: Any = 'clip', chunk: int = 8,
+                   value_range: np.ndarray | None = None) -> Iterator[tuple]:
+  """Translate one clip; see `translate_clips`.
+
+  Args:
+    value_range: [2] raw values that become -1 and 1, if they are known already.
+  """
+  return translate_clips(call, [(items, value_range)], rule, chunk)

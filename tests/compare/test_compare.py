@@ -251,7 +251,9 @@ def test_rows_with_other_weights_are_noted(run, tmp_path):
 def test_scores_of_a_version_that_did_not_say_their_weights_have_a_caption():
   runs = [{'row': 'a', 'seed': 0, 'steps': 3, 'state': 'done', 'protocol': {}}]
   table = {'rows': [{'name': 'a', 'runs': runs}], 'protocol': {}}
-  assert tables.caption(table) == f'3 steps; seeds 0; mean ± {tables.SPREAD}.'
+  assert tables.caption(table) == '3 steps; one seed (0), so no spread.'
+  runs.append(runs[0] | {'seed': 2})
+  assert tables.caption(table) == f'3 steps; seeds 0, 2; mean ± {tables.SPREAD}.'
 
 
 def test_scores_on_other_frames_are_noticed():

@@ -10,8 +10,8 @@ from i2vjax.cli import parse
 from i2vjax.compare import budgets, experiments, preflight
 
 ROOT = pathlib.Path(__file__).parents[2]
-CYCLEGAN, CUT, I2VGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
-                         for name in ('cyclegan', 'cut', 'i2vgan'))
+CYCLEGAN, CUT, I2VGAN, PEARLGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
+                                   for name in ('cyclegan', 'cut', 'i2vgan', 'pearlgan'))
 
 
 def line_up(tmp_path, *rows, seeds=(0, 1), common=(), budget='steps'):
@@ -91,6 +91,19 @@ def test_what_belongs_to_a_method_is_noted_only(tmp_path):
   notes = experiments.check_alike(items, False)
   assert 'data.batch is 2 in cut demo and 1 in i2vgan demo' in notes
   assert not any('Not comparable' in note for note in notes)
+
+
+def test_stretched_frames_are_told(tmp_path):
+  """As what differs, where some rows are stretched; as what rows share, where all are."""
+  common = ('--config.data.scenes.size=64', '--config.train.steps=5')
+  stretched = f'x={PEARLGAN} --config.eval.stretch=minmax'
+  items = line_up(tmp_path, f'cut={CUT}', f'y={PEARLGAN}', stretched, common=common, seeds=(0,))
+  assert ('eval.stretch is none in cut, y and minmax in x'
+          in experiments.check_alike(items, False))
+  assert not any('eval.stretch' in note for note in experiments.check_alike(items[:2], False))
+  said = 'each translated frame is stretched to the whole range before it is scored'
+  for some, expected in ((items, False), (items[2:], True)):
+    assert (said in preflight.protocol(some, preflight.check(some), 'steps')) == expected
 
 
 def test_a_size_and_its_pair_are_the_same(tmp_path):

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from jax._src.clusters import ClusterEnv  # no public door, and no promise
@@ -91,6 +92,21 @@ def test_shard_deals_rows_in_order():
   count = jax.local_device_count()
   rows = np.arange(2 * count)
   np.testing.assert_array_equal(parallel.shard({'x': rows})['x'].ravel(), rows)
+
+
+def test_a_step_is_ordered_for_little_memory():
+  """Branches that do not wait for each other run one after the other on a CPU."""
+  weights = {str(i): jnp.ones((64, 64)) for i in range(8)}
+
+  def branches(weights, x):
+    return sum(jnp.sum(jnp.tanh(jnp.tanh(x @ w) @ w)) for w in weights.values())
+
+  def bytes_of(options):
+    program = jax.jit(jax.grad(branches), compiler_options=options)
+    plan = program.lower(weights, jnp.ones((4096, 64))).compile().memory_analysis()
+    return plan.temp_size_in_bytes
+  assert bytes_of(parallel._options('cpu')) < 0.6 * bytes_of(None)
+  assert parallel._options('gpu') is None
 
 
 def test_no_coordinator_needs_no_start_up(monkeypatch):

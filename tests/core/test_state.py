@@ -9,7 +9,7 @@ import numpy as np
 import optax
 import pytest
 
-from i2vjax.core import model, state
+from i2vjax.core import model, parallel, state
 from i2vjax.core.model import Model
 
 NETS = {'gen': nn.Dense(2), 'disc': nn.Dense(1)}
@@ -44,6 +44,38 @@ def test_update_moves_its_player_and_leaves_the_other_bit_equal(player, other):
   assert all(np.array_equal(x, y) for x, y in zip(
       jax.tree.leaves(before[other]), jax.tree.leaves(after[other]), strict=True))
   assert not np.array_equal(before[player]['kernel'], after[player]['kernel'])
+
+
+def test_update_in_parts_is_the_update_of_the_sum_and_keeps_less():
+  before, tx = fresh()
+  wide = jnp.ones((4096, 2))
+
+  def part(factor):
+    def loss(params, wait=lambda x: x):
+      x = factor * wait(wide)
+      for _ in range(6):
+        x = jnp.sin(model.apply(NETS, params, 'gen', x))
+      return jnp.mean(x), factor
+    return loss
+
+  def in_parts(s):
+    return state.update_in_parts(Model({}, {}, tx), s, 'gen', ('gen',), [part(1.0), part(2.0)])
+
+  def at_once(s):
+    return state.update(Model({}, {}, tx), s, 'gen', ('gen',),
+                        lambda p: sum(part(x)(p)[0] for x in (1.0, 2.0)))
+
+  def compiled(step):
+    mapped = jax.vmap(step, axis_name=state.AXIS)
+    return jax.jit(mapped, compiler_options=parallel._options('cpu')).lower(
+        jax.tree.map(lambda x: x[None], before)).compile()
+  programs = [compiled(in_parts), compiled(at_once)]
+  (after, auxes), (expected, _) = (f(jax.tree.map(lambda x: x[None], before)) for f in programs)
+  np.testing.assert_allclose(after.params['gen']['kernel'], expected.params['gen']['kernel'],
+                             rtol=1e-5)
+  assert [float(np.ravel(x)[0]) for x in auxes] == [1, 2]
+  kept = [f.memory_analysis().temp_size_in_bytes for f in programs]
+  assert kept[0] <= kept[1]
 
 
 def test_sgd_step_by_hand():

@@ -163,6 +163,17 @@ def test_a_shift_is_found_and_pairs_do_not_see_each_other(estimator, small):
   np.testing.assert_array_equal(found[1], 0)
 
 
+def test_unrolled_rounds_change_nothing(monkeypatch):
+  """On accelerators six of the inner steps are one round of the loop."""
+  a, b = (frame(texture(np.random.default_rng(i), 24)) for i in range(2))
+  found = []
+  for steps in (1, tvl1.UNROLLED):
+    monkeypatch.setattr(tvl1, '_unrolled', lambda steps=steps: steps)
+    found.append(jax.jit(functools.partial(tvl1.tvl1, levels=1, warps=2, inner=12))(a, b))
+  assert np.abs(found[0]).max() > 0.1
+  np.testing.assert_allclose(*found, atol=1e-3)
+
+
 def test_color_is_seen_as_its_luma_of_0_to_255():
   color = jnp.array([[-1.0, -1.0, -1.0], [1.0, 1.0, 1.0], [-1.0, 1.0, -1.0]]).reshape(1, 1, 3, 3)
   gray, = tvl1.intensities(color)

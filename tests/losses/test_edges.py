@@ -27,6 +27,18 @@ def test_canny_outlines_a_square_with_a_thin_closed_line():
   assert found.sum() < 2.2 * 4 * 12
 
 
+def test_canny_follows_a_weak_line_to_its_end_whatever_the_rounds(monkeypatch):
+  """A line strong at one end alone, much longer than the rounds between two looks."""
+  x = np.full((1, 16, 96, 1), -0.9, np.float32)
+  x[:, 8:] += np.linspace(1.0, 0.45, 96, dtype=np.float32)[:, None]
+  found = []
+  for rounds in (1, edges.ROUNDS):
+    monkeypatch.setattr(edges, 'ROUNDS', rounds)
+    found.append(np.asarray(jax.jit(lambda x: edges.canny(x))(x)))   # traced anew
+  np.testing.assert_array_equal(*found)
+  assert found[0][0].any(axis=0)[2:94].all()
+
+
 def test_nothing_in_flat_frames():
   for level in (-1, 0.2, 1):
     flat = np.full((1, 32, 32, 3), level, np.float32)

@@ -138,6 +138,36 @@ def test_gradient_reaches_the_generator_through_both_passes(stepped, weights):
     np.testing.assert_allclose(value, expected, atol=2e-3 * (1 + np.abs(expected).max()))
 
 
+def test_identity_term_shares_the_pass_of_the_frames():
+  """Alone it moves G along the gradient of |G(y) - y|."""
+  model, before = setup(changed(setup(tiny())[0], weights__identity=0.5, weights__adversarial=0.0,
+                                weights__cs_global=0.0, weights__cs_local=0.0, weights__ctn=0.0,
+                                co__enabled=False).config)
+  after, terms = step_on(1, model)(before, BATCH, KEY)
+
+  def loss(gen):
+    y = BATCH['b'][:, 0]
+    return 0.5 * jnp.mean(jnp.abs(model.apply({'gen': gen}, 'gen', y) - y))
+  gradient = compiled(jax.grad(loss))(before.params['gen'])
+  assert float(terms['identity']) > 0
+  for old, new, expected in zip(*map(jax.tree.leaves, (
+      before.params['gen'], after.params['gen'], gradient)), strict=True):
+    np.testing.assert_allclose((old - new) / 0.01, expected,
+                               atol=2e-3 * (1e-2 + np.abs(expected).max()))
+
+
+def test_images_together_weigh_as_one_by_one(stepped, translated, monkeypatch):
+  """As accelerators take them: several images, and all their patches."""
+  model, before, *_ = stepped
+
+  def delta():
+    return compiled(lambda p, f: cptrans.gradient_cosine(model, p, f, 2, KEY)[0])(
+        before.params, translated[1])
+  one_by_one = delta()
+  monkeypatch.setattr(cptrans, '_at_once', lambda chunk: (8, 1024))
+  np.testing.assert_allclose(delta(), one_by_one, atol=2e-4)
+
+
 def test_vit_run_takes_the_exact_weights_and_learns(stepped):
   """Token critic and ViT structure on random features: every term is there, both players move."""
   model, before = setup(tiny('random'))

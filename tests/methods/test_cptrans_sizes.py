@@ -35,6 +35,17 @@ def test_config_holds_the_numbers_of_the_paper():
   assert (config.optim.lr_by_backbone.vit, config.train.epochs) == (2e-6, 100)
 
 
+@pytest.mark.parametrize(('backbone', 'ring'), [('none', 2), ('vit', 0)])
+def test_patches_that_see_the_padding_are_never_rich(backbone, ring):
+  """Zeros around a frame look like content to a PatchGAN; tokens of a ViT have none around."""
+  config = config_of('cptrans')
+  config.backbone = backbone
+  inside = np.pad(np.zeros((1, 6, 6)), ((0, 0), (2, 2), (2, 2)), constant_values=-1)
+  chosen = np.asarray(cptrans.select(config, jnp.asarray(inside)))
+  assert chosen.sum() == (36 if ring else 40)
+  assert chosen[0, 2:8, 2:8].sum() == (36 if ring else 0)
+
+
 def test_a_critic_on_tokens_needs_a_vit():
   config = tiny()
   config.disc.kind = 'token_mlp'

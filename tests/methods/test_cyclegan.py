@@ -115,7 +115,7 @@ def passes(identity):
 
 
 def test_six_image_passes_in_four_calls():
-  assert passes(5.0) == {'gen_ab': [4, 2], 'gen_ba': [4, 2]}
+  assert passes(5.0) == {'gen_ab': [4, 2], 'gen_ba': [2, 4]}   # one way, then the other
 
 
 def test_identity_weight_zero_skips_two_passes():

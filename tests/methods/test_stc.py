@@ -157,6 +157,19 @@ def test_the_program_does_not_grow_with_the_clip():
   assert lines(2) == lines(9)
 
 
+def test_flow_is_estimated_before_the_recurrence():
+  """Of all frames of a chunk at once: the loop over frames holds no loop of TV-L1."""
+  model, params = linear(tiny())
+  model.config.flow.update(name='tvl1', levels=1, warps=1, inner=2)
+  frames = jnp.zeros((1, 4, SIZE, SIZE, 3))
+  program = jax.make_jaxpr(lambda x: stc.translate(model, params, {}, None, x))(frames)
+  over_frames = [eqn for eqn in program.eqns
+                 if eqn.primitive.name == 'scan' and eqn.params['length'] == 4]
+  assert len(over_frames) == 1
+  assert ' scan[' not in str(over_frames[0].params['jaxpr'])
+  assert ' scan[' in str(program)
+
+
 def test_translating_is_the_recurrence_of_the_training():
   model, params = linear(tiny())
   model.config.flow.update(name='lk', levels=1, warps=1)

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax.networks import conv, conv_fast, winograd
+from i2vjax.networks import conv, conv_fast, layers, winograd
 
 # Every kind of layer that the networks have: (H, W, in, out, kernel, stride, pad, padding).
 LAYERS = {
@@ -145,12 +145,54 @@ def test_transposed_is_the_adjoint_of_the_strided_convolution():
   np.testing.assert_allclose(there, jnp.sum(x * conv.transposed(y, kernel, 'plain')), rtol=1e-4)
 
 
+@pytest.mark.parametrize('layer, large', [
+    ('residual', False), ('residual with odd sides', False), ('down', True), ('patchgan', True),
+    ('patchgan last', True), ('bands', True)])
+def test_forms_of_large_maps_agree_too(layer, large, monkeypatch):
+  """A product per tap, and Winograd's form, where these small layers would take another."""
+  monkeypatch.setattr(conv_fast, 'SMALL', 0)
+  monkeypatch.setattr(winograd, 'MIN_CHANNELS', 1 if not large else 1000)
+  monkeypatch.setattr(winograd, 'MIN_PLACES', 1)
+  H, W, I, O, k, stride, pad, padding = LAYERS[layer]
+  form = functools.partial(conv.conv, stride=stride, pad=pad, padding=padding)
+  x, kernel = draw(0, 2, H, W, I), draw(1, k, k, I, O)
+  assert winograd.pays((2, H, W, I), kernel, stride, padding) != large
+
+  @jax.jit
+  def both(x, kernel):
+    return [value_and_grads(functools.partial(form, impl=impl), x, kernel)
+            for impl in ('fast', 'plain')]
+  close(*both(x, kernel))
+
+
+@pytest.mark.parametrize('kind, out', [(conv.Conv, (2, 6, 8, 5)),
+                                       (conv.ConvTranspose, (2, 12, 16, 5))])
+def test_an_instance_norm_takes_the_bias_away(kind, out):
+  """`for_norm` gives the norm and the kernel's gradient of the whole layer, and 0 for the bias."""
+  layer, x = kind(5, 3), draw(0, 2, 6, 8, 4)
+  params = {'kernel': draw(1, *((3, 3, 4, 5) if kind is conv.Conv else (3, 3, 5, 4))),
+            'bias': draw(2, 5)}
+
+  def loss(params, method):
+    y = layers.instance_norm(layer.apply({'params': params}, x, method=method))
+    assert y.shape == out
+    return jnp.sum(jnp.sin(y + 0.3 * y * y)), y
+  got, wanted = (jax.jit(jax.grad(functools.partial(loss, method=method), has_aux=True))(params)
+                 for method in ('for_norm', '__call__'))
+  np.testing.assert_allclose(got[1], wanted[1], atol=1e-4)
+  close(got[0]['kernel'], wanted[0]['kernel'], 2e-4)
+  np.testing.assert_array_equal(got[0]['bias'], 0)
+  assert jnp.max(jnp.abs(wanted[0]['bias'])) < 1e-3   # rounding
+
+
 def test_winograd_is_chosen_for_residual_blocks_only():
   def pays(H, C, O, k=3, stride=1, dtype=jnp.float32):
     return winograd.pays((1, H, H, C), jax.ShapeDtypeStruct((k, k, C, O), dtype), stride, 1)
   assert pays(64, 256, 256)
-  assert pays(64, 64, 64)
-  assert not pays(256, 64, 128)          # the cache
+  assert pays(32, 128, 128)
+  assert not pays(64, 64, 64)            # the transforms cost more than they save
+  assert not pays(16, 256, 256)
+  assert not pays(256, 128, 128)         # the cache
   assert not pays(64, 3, 64)
   assert not pays(64, 256, 256, k=4)
   assert not pays(64, 256, 256, stride=2)

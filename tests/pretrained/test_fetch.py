@@ -15,7 +15,8 @@ from i2vjax.pretrained import fetch, registry
 
 @pytest.fixture
 def config(tmp_path, monkeypatch):
-  for name in ('I2VJAX_PRETRAINED', 'http_proxy', 'HTTP_PROXY'):
+  for name in ('I2VJAX_PRETRAINED', 'I2VJAX_MIRROR', 'http_proxy', 'HTTP_PROXY', 'https_proxy',
+               'HTTPS_PROXY', 'no_proxy', 'NO_PROXY', 'all_proxy', 'ALL_PROXY'):
     monkeypatch.delenv(name, raising=False)
   config = defaults.get_config()
   config.pretrained_dir = str(tmp_path / 'weights')
@@ -40,8 +41,13 @@ def item(content, tmp_path, monkeypatch):
 
 @pytest.fixture
 def server(content):
-  """A local web server. `plan`: cut (bytes after which it hangs up), ranges, status, log."""
-  plan = {'content': content, 'cut': None, 'ranges': True, 'status': None, 'log': []}
+  """A local web server.
+
+  `plan`: cut (bytes after which it hangs up), ranges, status, etag, says (a length that is not
+  true), moved (it redirects from /old), log of ranges, if_range, and asked (request lines).
+  """
+  plan = {'content': content, 'cut': None, 'ranges': True, 'status': None, 'etag': None,
+          'says': None, 'log': [], 'if_range': [], 'asked': []}
   served = http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Handler, plan))
   threading.Thread(target=served.serve_forever, args=(0.01,), daemon=True).start()
   plan['url'] = f'http://127.0.0.1:{served.server_port}/vgg19.pth'
@@ -56,14 +62,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
     self.plan = plan
     super().__init__(*args)
 
+  def do_CONNECT(self):  # noqa: N802
+    self.plan['asked'].append(self.requestline)
+    self.send_error(502)
+
   def do_GET(self):  # noqa: N802
-    asked = self.headers.get('Range')
+    self.plan['asked'].append(self.requestline)
+    if self.path.startswith('/old'):
+      self.send_response(302)
+      self.send_header('Location', '/new.pth')
+      self.end_headers()
+      return
+    asked, mark = self.headers.get('Range'), self.headers.get('If-Range')
     self.plan['log'].append(asked)
+    self.plan['if_range'].append(mark)
     if self.plan['status']:
       self.send_error(self.plan['status'])
       return
     body, start = self.plan['content'], 0
-    if asked and self.plan['ranges']:
+    if asked and self.plan['ranges'] and mark in (None, self.plan['etag']):
       start = int(asked.removeprefix('bytes=').rstrip('-'))
       if start >= len(body):
         self.send_error(416)
@@ -72,7 +89,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
       self.send_header('Content-Range', f'bytes {start}-{len(body) - 1}/{len(body)}')
     else:
       self.send_response(200)
-    self.send_header('Content-Length', str(len(body) - start))
+    self.send_header('Content-Length', str(self.plan['says'] or len(body) - start))
+    if self.plan['etag']:
+      self.send_header('ETag', self.plan['etag'])
     self.end_headers()
     self.wfile.write(body[start:][:self.plan['cut']])
 
@@ -102,6 +121,90 @@ def test_interrupted_download_goes_on_or_starts_over(config, item, server, conte
   server.update(cut=None, ranges=ranges)
   assert get(config, server).read_bytes() == content
   assert server['log'] == [None, asked] and not part.exists()
+
+
+def test_a_download_goes_on_only_with_the_same_file(config, item, server, content):
+  part = registry.search_folders(config)[0] / (item.file + '.part')
+  server.update(cut=9000, etag='"one"')
+  with pytest.raises(OSError, match='9000 bytes have come'):
+    get(config, server)
+  with pytest.raises(OSError, match='18000 bytes have come'):   # the same version: it goes on
+    get(config, server)
+  server.update(cut=None, etag='"two"', content=content + b'x')
+  with pytest.raises(ValueError, match='is not'):   # another version: from its first byte on
+    get(config, server)
+  assert server['if_range'] == [None, '"one"', '"one"'] and not list(part.parent.iterdir())
+  server.update(cut=5, etag='W/"weak"', content=content)
+  with pytest.raises(OSError, match='5 bytes have come'):
+    get(config, server)
+  server['cut'] = None
+  assert get(config, server).read_bytes() == content and server['if_range'][-1] is None
+
+
+@pytest.mark.parametrize('says', [9000, 90000])
+def test_a_length_that_is_not_true_gives_no_file(config, item, server, content, says):
+  server['says'] = says
+  with pytest.raises((OSError, ValueError), match='broke off|is not|could not be fetched'):
+    get(config, server)
+  assert not [x for x in registry.search_folders(config)[0].iterdir() if x.suffix == '.pth']
+  server['says'] = None
+  assert get(config, server).read_bytes() == content
+
+
+def test_more_than_the_file_can_be_is_not_received(config, item, server, monkeypatch):
+  small = dataclasses.replace(item, megabytes=0.001)
+  monkeypatch.setitem(registry.ENTRIES, 'vgg19', small)
+  monkeypatch.setattr(fetch, 'CHUNK_BYTES', 1000)
+  with pytest.raises(ValueError, match='longer than .* What came was deleted'):
+    get(config, server)
+  assert not list(registry.search_folders(config)[0].iterdir())
+
+
+def test_a_redirect_is_followed_also_where_it_goes_on(config, item, server, content):
+  url = server['url'].replace('/vgg19.pth', '/old.pth')
+  server['cut'] = 9000
+  with pytest.raises(OSError, match='9000 bytes'):
+    fetch.fetch('vgg19', config, url=url, show=False)
+  server['cut'] = None
+  assert fetch.fetch('vgg19', config, url=url, show=False).read_bytes() == content
+  assert server['log'] == [None, 'bytes=9000-']
+
+
+def test_the_hash_is_compared_before_a_byte_is_read(config, item, server, monkeypatch):
+  def read(*_, **__):
+    raise AssertionError('it was read')
+  server['content'] = b'another file'
+  monkeypatch.setattr(fetch.files, 'read', read)
+  with pytest.raises(ValueError, match='SHA-256 begins with'):
+    get(config, server)
+
+
+def test_a_mirror_folder_serves_instead_of_the_network(config, item, tmp_path, content,
+                                                       monkeypatch):
+  mirror = tmp_path / 'mirror'
+  mirror.mkdir()
+  with pytest.raises(FileNotFoundError, match=f'{item.file} of the mirror'):
+    fetch.fetch('vgg19', config, mirror=str(mirror))
+  (mirror / item.file).write_bytes(b'not it')
+  with pytest.raises(ValueError, match='of the mirror .* is not'):
+    fetch.fetch('vgg19', config, mirror=str(mirror))
+  (mirror / item.file).write_bytes(content)
+  monkeypatch.setenv('I2VJAX_MIRROR', str(mirror))
+  assert fetch.fetch('vgg19', config).read_bytes() == content
+  assert (mirror / item.file).read_bytes() == content
+
+
+def test_proxies_of_https_and_their_exceptions(config, item, server, content, monkeypatch):
+  monkeypatch.setenv('HTTPS_PROXY', server['url'].rsplit('/', 1)[0])
+  with pytest.raises(OSError, match='could not be fetched .*502'):
+    fetch.fetch('vgg19', config, url='https://weights.invalid/vgg19.pth', show=False)
+  assert server['asked'] == ['CONNECT weights.invalid:443 HTTP/1.1'] or (
+      server['asked'] == ['CONNECT weights.invalid:443 HTTP/1.0'])
+  monkeypatch.setenv('HTTP_PROXY', 'http://127.0.0.1:9')   # nobody is there
+  with pytest.raises(OSError, match='could not be fetched'):
+    get(config, server)
+  monkeypatch.setenv('NO_PROXY', '127.0.0.1')
+  assert get(config, server).read_bytes() == content
 
 
 def test_a_part_that_is_whole_already_is_accepted(config, item, server, content):
@@ -169,6 +272,7 @@ def test_listing_names_every_file_its_licence_and_presence(config, item, server)
   assert '  yes' not in before
   path = get(config, server)
   line, = (line for line in fetch.listing(config).splitlines() if line.startswith('vgg19'))
+  assert registry.published(item) in line
   assert 'yes' in line and str(path) in line
 
 

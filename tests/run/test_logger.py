@@ -37,6 +37,17 @@ def test_lines_and_tensorboard_files_are_written_without_tensorflow(tmp_path):
   assert list(tmp_path.glob('events.out.tfevents*'))
 
 
+def test_waiting_for_input_is_logged_and_told_once(tmp_path, monkeypatch, capsys):
+  book = logger.MetricLogger(tmp_path, defaults.get_config(), 0, 10, show=False)
+  monkeypatch.setattr(book.watch, 'taken', lambda: 1e6)
+  for step in (20, 220, 420):
+    book.progress(step, {}, frames_per_step=1)
+  book.close()
+  lines = [json.loads(line) for line in (tmp_path / 'metrics.jsonl').read_text().splitlines()]
+  assert len(lines) == 3 and all(line['input_wait'] > 1 for line in lines)
+  assert capsys.readouterr().out.count('waited for input') == 1
+
+
 def test_other_processes_write_nothing(tmp_path):
   book = logger.MetricLogger(tmp_path, defaults.get_config(), 0, 10, active=False)
   book.progress(1, {'gan': 1.0}, 1)

@@ -28,11 +28,10 @@ def test_a_folder_without_a_checkpoint_binds_nobody(tmp_path):
     resume.earlier_config(other, tmp_path)
 
 
-def test_another_number_of_reading_processes_is_refused():
+def test_another_number_of_reading_processes_is_a_note():
   before, now = config_of(), config_of()
-  now.data.workers = 2
-  with pytest.raises(ValueError, match='data.workers: 0 -> 2'):
-    resume.check_progress(before, now, METHOD, 5, 10)
+  now.data.workers, now.data.threads = 2, 4
+  assert resume.compare_configs(before, now) == ['data.threads: None -> 4', 'data.workers: 0 -> 2']
 
 
 @pytest.mark.parametrize('step,fits', [(20, True), (21, False), (40, False), (41, True)])

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from collections.abc import Iterator
 
 import numpy as np
@@ -10,6 +11,8 @@ from PIL import Image, ImageSequence
 ENDINGS = ('.gif', '.apng')     # files that are unpacked by `prepare`, and no frame by themselves
 PNG = b'\x89PNG\r\n\x1a\n'
 WEBP_ANIMATED = 2               # flag of the VP8X chunk
+# What Pillow raises of a damaged file or frame.
+DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 def is_animation(path: str | os.PathLike) -> bool:
@@ -20,38 +23,30 @@ def is_animation(path: str | os.PathLike) -> bool:
 def count_frames(data: np.ndarray) -> int:
   """Frames in the bytes of a file, uint8 [N]; 1 for everything that is no animation.
 
-  Only heads of chunks are read, since every picture passes here.
+  Pillow counts, without decoding; it is asked only where the head names a kind that can be one,
+  since every picture passes here.
   """
   head = data[:32].tobytes()
-  if head[:4] == b'GIF8':
-    with Image.open(io.BytesIO(data.tobytes())) as picture:
-      return getattr(picture, 'n_frames', 1)
-  if head[:8] == PNG:
-    return _of_png(data)
-  if head[:4] == b'RIFF' and head[8:16] == b'WEBPVP8X' and head[20] & WEBP_ANIMATED:
-    return max(1, sum(kind == b'ANMF' for kind, _ in _chunks(data, 12, 'little')))
-  return 1
+  content = data.tobytes() if may_move(head) else b''
+  if not content or (head[:8] == PNG and content.find(b'acTL', 0, content.find(b'IDAT')) < 0):
+    return 1         # a PNG tells of its frames before its first picture
+  try:
+    with Image.open(io.BytesIO(content)) as picture:
+      return getattr(picture, 'n_frames', 1) - _apart(picture)
+  except DAMAGE:     # the decoder says so
+    return 1
 
 
-def _of_png(data):
-  """The number that the chunk acTL states, which comes before the picture."""
-  for kind, start in _chunks(data, 8, 'big'):
-    if kind == b'acTL':
-      return max(1, int.from_bytes(data[start:start + 4].tobytes(), 'big'))
-    if kind == b'IDAT':
-      break
-  return 1
+def may_move(head: bytes) -> bool:
+  """True for the first 32 bytes of a GIF, a PNG, or a WebP that states an animation."""
+  if head[:4] == b'RIFF':
+    return head[8:16] == b'WEBPVP8X' and any(flags & WEBP_ANIMATED for flags in head[20:21])
+  return head[:4] == b'GIF8' or head[:8] == PNG
 
 
-def _chunks(data, place, order):
-  """(kind, start of its content) of the chunks of a PNG (big endian) or a RIFF file (little)."""
-  is_png = order == 'big'
-  while place + 8 <= len(data):
-    head = data[place:place + 8].tobytes()
-    size, kind = (head[:4], head[4:]) if is_png else (head[4:], head[:4])
-    length = int.from_bytes(size, order)
-    yield kind, place + 8
-    place += 8 + length + (4 if is_png else length % 2)    # a checksum, or even lengths
+def _apart(picture: Image.Image) -> int:
+  """1 where a PNG begins with a picture for viewers that cannot play it, and no frame of it."""
+  return int(bool(picture.info.get('default_image')))
 
 
 def frames(data: np.ndarray) -> Iterator[np.ndarray | None]:
@@ -61,11 +56,11 @@ def frames(data: np.ndarray) -> Iterator[np.ndarray | None]:
     uint8 [H, W, 1 or 3] (RGB); alpha is dropped, and how long each is shown.
   """
   with Image.open(io.BytesIO(data.tobytes())) as picture:
-    shown = ImageSequence.Iterator(picture)
+    shown, first = ImageSequence.Iterator(picture), _apart(picture)
     for k in range(count_frames(data)):
       try:
-        frame = shown[k]
+        frame = shown[k + first]
         gray = frame.mode in ('1', 'L', 'LA')
         yield np.atleast_3d(np.asarray(frame.convert('L' if gray else 'RGB')))
-      except (OSError, SyntaxError, EOFError):     # as Pillow has it of a damaged frame
+      except DAMAGE:
         yield None

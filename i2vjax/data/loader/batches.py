@@ -10,13 +10,15 @@ import numpy as np
 from absl import flags
 from ml_collections import ConfigDict
 
-from i2vjax.core import notes, ops
+from i2vjax.core import machine, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.loader import augment, memory_sampling, requirements
 from i2vjax.data.loader.windows import WindowSource
 from i2vjax.data.sources import alignment
 from i2vjax.data.transforms import resize
+
+PREFETCH = 8   # batches that are ready or in the making, at least
 
 
 def paired(data: ConfigDict) -> bool:
@@ -105,8 +107,7 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
   pairs = _pairs(config, a, b) if table is None else _memory_pairs(config, a, b, table)
   index, count = process
   dataset = pairs[index::count].map(_to_batch_names).batch(batch, drop_remainder=True)
-  options = grain.ReadOptions(num_threads=data.threads, prefetch_buffer_size=data.prefetch)
-  dataset = dataset.to_iter_dataset(options)
+  dataset = dataset.to_iter_dataset(_read_options(data))
   if data.workers:
     if not flags.FLAGS.is_parsed():     # notebooks and tests: grain reads absl flags here
       flags.FLAGS.mark_as_parsed()
@@ -114,9 +115,17 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
   return iter(dataset)
 
 
+def _read_options(data):
+  """Threads and buffer of grain; a thread makes a whole batch, so as many must fit the buffer."""
+  processes = max(1, data.workers)
+  threads = max(1, machine.threads() // processes) if data.threads is None else data.threads
+  prefetch = max(PREFETCH // processes, threads) if data.prefetch is None else data.prefetch
+  return grain.ReadOptions(num_threads=threads, prefetch_buffer_size=prefetch)
+
+
 def _check(data):
   for name in ('frames', 'stride', 'batch', 'prefetch'):
-    if data[name] < 1:
+    if data[name] is not None and data[name] < 1:
       raise UserError(f'data.{name}={data[name]} must be at least 1')
   load, crop = ops.hw(data.load_size), ops.hw(data.crop_size)
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):

@@ -8,6 +8,7 @@ import functools
 import numpy as np
 from ml_collections import ConfigDict
 
+from i2vjax.core import machine
 from i2vjax.core.errors import UserError
 from i2vjax.core.ops import hw
 from i2vjax.data.scenes import cameras, hashing, render, surface, truth, world
@@ -18,6 +19,7 @@ from i2vjax.data.source import Clip, FrameSource
 SPLITS = {'train': ('clips', 1), 'test': ('test_clips', 2), 'val': ('val_clips', 3)}
 FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'clip_length',
           'paired', 'seed', 'cache_mb')
+MOST_CACHE_MB = 1024   # holds all frames of the street at 286 pixels
 # 'mix' draws from these, once per clip.
 CAMERA_MIX = ('driving', 'driving', 'monitoring')
 WEATHER_MIX = ('clear', 'clear', 'clear', 'clear', 'overcast', 'overcast', 'rain', 'snow')
@@ -147,6 +149,9 @@ def open_split(data: ConfigDict, split: str, domain: str) -> Scenes | None:
   """
   fields = {name: getattr(data.scenes, name) for name in FIELDS}
   fields['paired'] = bool(fields['paired'] or data.paired)
+  if fields['cache_mb'] is None:   # a and b have one each, in each of the reading processes
+    share = machine.memory() // (16 * max(1, data.workers))
+    fields['cache_mb'] = min(MOST_CACHE_MB, share // 2 ** 20)
   size = hw(data.scenes.size or data.load_size)
   _check(fields, size)
   count = getattr(data.scenes, SPLITS[split][0])

@@ -1,7 +1,6 @@
 """Clips read and written frame by frame in constant memory, for `translate`."""
 
 import collections
-import concurrent.futures
 import dataclasses
 import itertools
 import os
@@ -11,14 +10,17 @@ from typing import Any
 
 import numpy as np
 
-from i2vjax.core import notes
+from i2vjax.core import machine, notes, stages
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import cptv_files, images, live_writer, video_reader
 from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
 
-READ_AHEAD = 16   # pictures decoded in the background
+READ_AHEAD = 16       # pictures decoded in the background
+MOST_READERS = 4      # threads that decode them
+MOST_WRITERS = 8      # threads that encode pictures
+WRITE_BEHIND = 8      # frames that wait for the encoder of a video
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,24 +143,9 @@ def _picture_stream(folder, files):
 
   def read(damaged='stop'):
     del damaged   # an unreadable picture is handed out as such; `translate` decides
-    return _map_ahead(read_one, files)
+    return stages.map_ahead(read_one, files, machine.threads(MOST_READERS), READ_AHEAD)
   return Stream(folder or str(pathlib.Path(files[0]).parent), read, len(files),
                 at=lambda k: images.read_image(files[k]))
-
-
-def _map_ahead(function, items):
-  """map(function, items) in order, with a few calls running in the background."""
-  items = iter(items)
-  with concurrent.futures.ThreadPoolExecutor(2) as pool:
-    first = itertools.islice(items, READ_AHEAD)
-    running = collections.deque(pool.submit(function, x) for x in first)
-    try:
-      while running:
-        yield running.popleft().result()
-        running.extend(pool.submit(function, x) for x in itertools.islice(items, 1))
-    finally:
-      for job in running:
-        job.cancel()
 
 
 def _video_stream(path, prefix, deinterlace):
@@ -193,32 +180,6 @@ def _with_gaps(path, decoded):
     if frame is not None:
       yield frame, seconds
       place += 1
-
-
-# ---- chunks for the device
-
-
-def groups(items: Iterable[tuple], chunk: int) -> Iterator[tuple[bool, list]]:
-  """Split a stream of (label, frame or None, ...) into chunks.
-
-  Yields:
-    (begins, items): at most `chunk` frames of one shape and type, in order; None between them
-    stays in place and does not count; `begins` is true for the first group and wherever the shape
-    or type changes.
-  """
-  group, kind, begins, count = [], None, True, 0
-  for item in items:
-    frame = item[1]
-    if frame is not None:
-      frame_kind = frame.shape, frame.dtype
-      changed = kind is not None and frame_kind != kind
-      if changed or count == chunk:
-        yield begins, group
-        group, count, begins = [], 0, changed
-      kind, count = frame_kind, count + 1
-    group.append(item)
-  if group:
-    yield begins, group
 
 
 # ---- value ranges of thermal clips
@@ -274,18 +235,29 @@ def peek_value_range(items: Iterable[tuple],
 # ---- writing
 
 
-def write_folder(output: str | os.PathLike, results: Iterable[tuple]) -> int:
+def write_folder(output: str | os.PathLike, results: Iterable[tuple],
+                 written: list | None = None) -> int:
   """Write (label, uint8 frame or None, seconds) as `output/label.png`; None leaves a gap.
+
+  Several pictures are encoded at a time. Where the results break off, what came before is still
+  written, so that the folder holds the first frames without a gap.
+
+  Args:
+    output, results: see above.
+    written: gets the label of each file as soon as it is there; None: nobody asks.
 
   Returns:
     Number of files written.
   """
-  count = 0
-  for label, frame, _ in results:
-    if frame is not None:
-      images.write_image(pathlib.Path(output) / f'{label}.png', frame)
-      count += 1
-  return count
+  written = [] if written is None else written
+
+  def write(result):
+    label, frame, _ = result
+    images.write_image(pathlib.Path(output) / f'{label}.png', frame)
+    written.append(label)
+  frames = (result for result in results if result[1] is not None)
+  stages.for_each(write, frames, machine.threads(MOST_WRITERS))
+  return len(written)
 
 
 def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
@@ -293,7 +265,7 @@ def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.
 
   Or as a stream, to an address (at the pace of the video) or '-', as `live_writer` does; there
-  `lossless` asks for raw frames.
+  `lossless` asks for raw frames. It is encoded in a thread of its own.
 
   For None the frame before it is written once more (at the start: the first that exists), so that
   the video keeps its length. What the file cannot keep is said.
@@ -305,11 +277,14 @@ def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
   Returns:
     Number of frames written.
   """
-  to_stream = live_writer.is_stream(output)
-  with (live_writer.StreamWriter(str(output), rate, lossless, paced=True) if to_stream
-        else video_reader.VideoWriter(output, rate, film=film)) as writer:
-    for frame, seconds in hold_last(results):
-      writer.write(frame, seconds)
+  def encode(frames):
+    with (live_writer.StreamWriter(str(output), rate, lossless, paced=True)
+          if live_writer.is_stream(output)
+          else video_reader.VideoWriter(output, rate, film=film)) as writer:
+      for frame, seconds in frames:
+        writer.write(frame, seconds)
+    return writer
+  writer = stages.hand_over(hold_last(results), encode, WRITE_BEHIND)
   for line in writer.notes:
     notes.say_once(line)
   return writer.frames

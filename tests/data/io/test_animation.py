@@ -39,6 +39,21 @@ def test_a_picture_that_stands_still_is_a_frame(tmp_path):
   assert images.read_image(tmp_path / 'x.png').shape == (12, 16, 3)
 
 
+def test_a_picture_before_an_animation_is_no_frame_of_it(tmp_path):
+  pictures = [Image.new('L', (16, 12), x) for x in LEVELS]
+  pictures[0].save(tmp_path / 'x.png', save_all=True, append_images=pictures[1:],
+                   default_image=True)
+  data = np.fromfile(tmp_path / 'x.png', np.uint8)
+  assert animation.count_frames(data) == 2
+  assert [int(x[0, 0, 0]) for x in animation.frames(data)] == [90, 200]
+
+
+@pytest.mark.parametrize('ending', ['.png', '.webp', '.gif'])
+def test_animations_that_are_cut_short_are_counted_without_an_error(tmp_path, ending):
+  data = np.fromfile(animated(tmp_path / f'x{ending}'), np.uint8)
+  assert {animation.count_frames(data[:k]) for k in range(len(data))} <= {1, 2, 3}
+
+
 def test_a_folder_of_gif_says_how_to_unpack_them(tmp_path):
   animated(tmp_path / 'x.gif')
   for place in (tmp_path, tmp_path / 'x.gif'):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from window_tools import equal, folders_config, starts, take
 
+from i2vjax.core import machine
 from i2vjax.data.io import images
 from i2vjax.data.loader import batches
 
@@ -54,11 +55,23 @@ def test_same_seed_same_batches_other_seed_others(config):
   assert starts(take(batches.train_iterator(config, 2), 6), 'a') != starts(first, 'a')
 
 
-@pytest.mark.parametrize('threads', [0, 1, 4])
+@pytest.mark.parametrize('threads', [0, 1, 4, None])
 def test_batches_do_not_depend_on_threads(config, threads):
   expected = take(batches.train_iterator(config, 2), 4)
   config.data.threads = threads
   assert all(map(equal, expected, take(batches.train_iterator(config, 2), 4)))
+
+
+@pytest.mark.parametrize('cores, fields, threads, ahead', [
+    (2, {}, 2, 8), (16, {}, 16, 16), (64, {}, 16, 16), (16, dict(workers=4), 4, 4),
+    (16, dict(threads=3, prefetch=5), 3, 5)])
+def test_threads_and_batches_ahead_follow_the_machine(config, monkeypatch, cores, fields, threads,
+                                                      ahead):
+  monkeypatch.setattr(machine, 'cores', lambda: cores)
+  config.data.update(threads=None, prefetch=None)
+  config.data.update(fields)
+  options = batches._read_options(config.data)
+  assert (options.num_threads, options.prefetch_buffer_size) == (threads, ahead)
 
 
 def test_a_stopped_iterator_goes_on_with_the_next_batch(config):

@@ -10,6 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
+from i2vjax.core import machine
 from i2vjax.data.scenes import cameras, hashing, open_split, palette, render, surface, world
 from i2vjax.evaluation import class_colors
 
@@ -240,6 +241,15 @@ def test_mix_draws_several_weathers_and_both_cameras():
   drawn = [train.world(k) for k in range(64)]
   assert {w.weather for w in drawn} == set(palette.WEATHERS)
   assert {w.camera.height for w in drawn} == {1.4, 6.0}
+
+
+@pytest.mark.parametrize('gigabytes, workers, expected', [(64, 0, 1024), (4, 0, 256), (16, 4, 256)])
+def test_the_cache_follows_the_memory(monkeypatch, gigabytes, workers, expected):
+  monkeypatch.setattr(machine, 'memory', lambda: gigabytes * 2 ** 30)
+  config = data(cache_mb=None)
+  config.workers = workers
+  assert open_split(config, 'test', 'b').fields['cache_mb'] == expected
+  assert frames('b', cache_mb=7).fields['cache_mb'] == 7
 
 
 def test_frames_are_kept_only_up_to_the_bound():

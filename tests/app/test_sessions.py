@@ -1,0 +1,96 @@
+"""One visitor's files: under names of ours, out of reach of others, gone with the visitor."""
+
+import os
+
+import pytest
+from PIL import Image
+
+from i2vjax.app import sessions, uploads
+from i2vjax.core.errors import UserError
+
+
+@pytest.fixture
+def visits(tmp_path):
+  return sessions.Sessions(tmp_path / 'root', uploads.Limits())
+
+
+def uploaded(visits, name='../x.txt', folder='abc'):
+  """A picture where the server lays an upload."""
+  (visits.uploads / folder).mkdir(exist_ok=True)
+  path = visits.uploads / folder / os.path.basename(name)
+  Image.new('L', (20, 10)).save(path, 'PNG')
+  return path
+
+
+def test_an_upload_gets_a_name_of_ours(visits):
+  upload = visits.take('me', 'source', str(uploaded(visits)))
+  session = visits.of('me')
+  assert upload.path == session.folder / 'source' / 'frame.png'
+  assert session.files == {'source': upload} and visits.of('me') is session
+  assert oct(session.folder.stat().st_mode & 0o777) == '0o700'
+
+
+def test_paths_outside_of_the_uploads_are_refused(visits, tmp_path):
+  outside = tmp_path / 'secret.png'
+  Image.new('L', (20, 10)).save(outside)
+  link = visits.uploads / 'link.png'
+  link.symlink_to(outside)
+  other = visits.take('other', 'source', str(uploaded(visits)))
+  for path in (outside, link, visits.uploads / '..' / '..' / 'secret.png', other.path,
+               visits.uploads, visits.uploads / 'nothing.png'):
+    with pytest.raises(UserError, match='drop it again'):
+      visits.take('me', 'source', str(path))
+  assert not visits.of('me').files
+
+
+def test_a_refused_upload_leaves_nothing(visits):
+  visits.take('me', 'source', str(uploaded(visits)))
+  bad = visits.uploads / 'abc' / 'y.png'
+  bad.write_text('no picture')
+  with pytest.raises(UserError, match='neither a film'):
+    visits.take('me', 'source', str(bad))
+  assert not visits.of('me').files and not list(visits.of('me').folder.iterdir())
+
+
+def test_visitors_do_not_share_anything(visits):
+  visits.take('me', 'source', str(uploaded(visits)))
+  me, you = visits.of('me'), visits.of('you')
+  assert you.files == {} and me.token != you.token and me.folder != you.folder
+
+
+def test_all_of_a_visitor_goes_with_him_and_nothing_of_others(visits):
+  mine, shared = uploaded(visits, 'mine.png', 'a'), uploaded(visits, 'shared.png', 'b')
+  visits.take('me', 'truth', str(mine))
+  for name in ('me', 'you'):
+    visits.take(name, 'source', str(shared))
+  session = visits.of('me')
+  copy = visits.uploads / 'c' / f'translated-{session.token}.mp4'   # as the server hands it out
+  copy.parent.mkdir()
+  copy.touch()
+  visits.close('me')
+  assert not session.open and not session.folder.exists()
+  assert not mine.exists() and not copy.parent.exists()
+  assert shared.exists() and visits.of('you').files['source'].path.exists()
+  visits.close('me')   # twice, or never known: nothing happens
+  visits.close('you')
+  assert not shared.exists()
+
+
+def test_a_page_that_nobody_uses_counts_as_closed(visits):
+  upload = visits.take('me', 'source', str(uploaded(visits)))
+  visits.of('you')
+  visits.of('me').used -= sessions.IDLE + 60
+  visits.of('new')
+  assert not upload.path.exists() and visits.of('you').open
+
+
+def test_an_upload_that_is_taken_back_is_gone(visits):
+  upload = visits.take('me', 'source', str(uploaded(visits)))
+  visits.drop('me', 'source')
+  assert not visits.of('me').files and not upload.path.exists()
+
+
+def test_the_end_leaves_nothing(visits):
+  visits.take('me', 'source', str(uploaded(visits)))
+  visits.close_all()
+  assert not visits.root.exists()
