@@ -148,19 +148,26 @@ def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: Sco
   rate = schedules.learning_rate(settled.optim, settled.train, per_epoch, parallel.device_count())
   setup = Setup(method, model, rate, checkpoints, logger, feed, total, workdir,
                 score_fn, kept, began, held)
-  with StopOnSignal() as stop:
-    try:
-      for line in (*notes, describe(settled, state, total)):
-        logger.say(line)
-      step, stopped = loop(setup, parallel.place(state), stop)
-      checkpoint.finish(checkpoints)
-    except OSError as error:
-      raise checkpoint.explained(error, workdir) from error
-    finally:
-      logger.close()
-      if sys.exc_info()[0] is None or parallel.process()[1] == 1:
-        checkpoints.close()   # else orbax would wait for processes that may be gone
+  try:
+    with StopOnSignal() as stop:
+      step, stopped = _loop_and_close(setup, state, stop, (*notes, describe(settled, state, total)))
+  except OSError as error:
+    raise checkpoint.explained(error, workdir) from error
   return Outcome(step, total, stopped)
+
+
+def _loop_and_close(setup, state, stop, lines):
+  """`loop`; whatever comes of it, the log and the checkpoints are closed."""
+  try:
+    for line in lines:
+      setup.logger.say(line)
+    step, stopped = loop(setup, parallel.place(state), stop)
+    checkpoint.finish(setup.checkpoints)
+    return step, stopped
+  finally:
+    setup.logger.close()
+    if sys.exc_info()[0] is None or parallel.process()[1] == 1:
+      setup.checkpoints.close()   # else orbax would wait for processes that may be gone
 
 
 def with_optimizers(method: base.Method, model: Model, per_epoch: int) -> Model:

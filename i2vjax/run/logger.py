@@ -151,4 +151,5 @@ class MetricLogger:
     with contextlib.suppress(OSError):   # a full disk: writing a line has said so
       self.lines.close()
     if self.events:
-      self.events.close()
+      with contextlib.suppress(OSError):
+        self.events.close()

@@ -91,7 +91,8 @@ def test_a_second_training_in_the_folder_is_refused_at_once(server, footage, tmp
   workdir = tmp_path / 'run'
   arguments = fault_tools.arguments(workdir, footage, *LONG)
   first = server.start(arguments, tmp_path / 'first')
-  wait_for((workdir / 'metrics.jsonl').exists)
+  log = workdir / 'metrics.jsonl'
+  wait_for(lambda: log.exists() and log.read_text())   # it is in the loop: SIGTERM saves
   os.kill(first, signal.SIGSTOP)   # one that stands still is in the folder too
   code, said = server.run(arguments, tmp_path / 'second')
   assert code == 2
