@@ -36,6 +36,7 @@ def test_it_holds_all_that_is_read_at_run_time(wheel):
   wanted = {str(path.relative_to(source)) for path in (source / 'i2vjax').rglob('*.py')}
   wanted |= {f'i2vjax/configs/{path.name}' for path in (source / 'configs').glob('*.py')}
   wanted |= {str(path.relative_to(source)) for path in (source / 'i2vjax/starter').glob('*')}
+  wanted |= {str(path.relative_to(source)) for path in (source / 'i2vjax/bench/gpus').glob('*')}
   wanted |= {'i2vjax/py.typed'}
   assert len([name for name in wanted if name.startswith('i2vjax/configs/')]) >= 13
   others = {name for name in names if not name.startswith('i2vjax-')}   # i2vjax-VERSION.dist-info

@@ -312,8 +312,28 @@ def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
 
 
+def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
+  """Time and memory of steps and translation, here or compiled for devices that are not here.
+
+  `config` holds the defaults alone: each method has a config of its own, read with the fields of
+  the command line.
+  """
+  from i2vjax.bench import bench, cases, table
+  if not all(text.strip().isdigit() for text in flag.sizes):
+    raise UserError(f'--sizes {",".join(flag.sizes)}: write whole numbers, as in 256,512')
+  common = [text for text in argv[1:] if text.startswith('--config.')]
+  listed = cases.read(flag.methods, common, parse.row_config)
+  options = bench.Options(
+      batch=flag.batch, rounds=flag.rounds, chunk=flag.chunk, with_torch=flag.with_torch,
+      sizes=tuple(int(text) for text in flag.sizes if int(text)),
+      largest_batch=flag.largest_batch)
+
+  rows = bench.all_of(listed, flag.target, options, common, flag.json, flag.overwrite)
+  print(table.markdown(rows))
+
+
 COMMANDS = {
     'train': run_train, 'translate': run_translate, 'evaluate': run_evaluate,
     'compare': run_compare, 'export': run_export, 'prepare': run_prepare, 'fetch': run_fetch,
-    'import': run_import, 'doctor': run_doctor,
+    'import': run_import, 'doctor': run_doctor, 'bench': run_bench,
 }

@@ -43,6 +43,7 @@ FLAGS = {
                                 'and finishes the file.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
+                       'bench': 'Measure rows of --json again.',
                        'compare': 'Score again, train nothing again.'}, bool, False),
 
     # ---- which weights of a run
@@ -73,7 +74,7 @@ FLAGS = {
                   choices=('test', 'val', 'train')),
     'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
                                      'beside them, as far as there are any.'}, bool, False),
-    'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
+    'chunk': Flag({'translate, bench': 'Frames at a time on the device.'}, int, 8, least=1),
 
     # ---- evaluate
     'result': Flag({'evaluate': 'A folder of frames any program wrote.'}),
@@ -118,6 +119,23 @@ FLAGS = {
     'data_dir': Flag({'prepare': 'The folder of all records. Default: ~/tensorflow_datasets.'}),
     'limit': Flag({'prepare': 'Files per split of a set, for a trial. 0: all.'}, int, 0, least=0),
 
+    # ---- bench
+    'methods': Flag({'bench': 'Configs, separated by commas: cut, cptrans:demo, or morngan@77 for '
+                              "the phase of an epoch. Default: every method's."}, 'list', ()),
+    'target': Flag({'bench': 'here: what this machine has, timed. Or devices to compile for ahead '
+                             'of time, none of which need be here: h100, h100:8, v5e:1x1, v5e:2x4, '
+                             'v4:2x2x1, ... Several separated by commas.'}, 'list', ('here',)),
+    'json': Flag({'bench': 'A file for all numbers, written after each row; rows that it has are '
+                           'not measured again unless --overwrite.'}),
+    'batch': Flag({'bench': "Windows of a step on each device. 0: the config's."}, int, 0, least=0),
+    'rounds': Flag({'bench': 'Steps that are timed; the least counts.'}, int, 5, least=1),
+    'sizes': Flag({'bench': 'Sides of the frames that are translated, separated by commas; 0: '
+                            'none.'}, 'list', ('256', '512')),
+    'with_torch': Flag({'bench': 'Time the same step in PyTorch too (needs PyTorch and a '
+                                 'checkout).'}, bool, False),
+    'largest_batch': Flag({'bench': 'With a target: also look for the largest batch that fits, '
+                                    'which compiles some times more.'}, bool, False),
+
     # ---- progress, several processes
     'show': Flag({ALL: 'Progress bars.'}, bool, True),
     'coordinator': Flag({ALL: 'Several processes: HOST:PORT of process 0.'}),
@@ -150,6 +168,9 @@ USES = {
     'import': ('--source cut --from checkpoints/grumpifycat --workdir runs/theirs',
                ('source', 'from', 'label', 'workdir')),
     'doctor': ('', ()),
+    'bench': ('--methods cut,cptrans --target v5e:2x4 --json bench.json',
+              ('methods', 'target', 'json', 'overwrite', 'batch', 'largest_batch', 'rounds',
+               'sizes', 'chunk', 'with_torch')),
 }
 
 
@@ -230,7 +251,7 @@ def command_help(command: str, summary: str) -> str:
   """What COMMAND --help prints: `summary`, an example, and its own flags."""
   example, names = USES[command]
   lines = [f'{command}: {summary}', '', f'  python -m i2vjax.main {command} {example}'.rstrip(), '']
-  if command in ('train', 'compare'):
+  if command in ('train', 'compare', 'bench'):
     lines += _paragraph('config.FIELD=VALUE', 'Any field of the config file, or of all of them.')
   if command == 'train':
     lines += _paragraph('config=FILE.py:VARIANT', 'Needed: what to train: a file, or, as in '

@@ -6,12 +6,13 @@ gets its own here. To map with `shard_map` instead, this is the file to change.
 """
 
 import contextlib
+import contextvars
 import ctypes
 import dataclasses
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -26,6 +27,7 @@ from i2vjax.core.state import AXIS, State, pmean
 T = TypeVar('T')
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
+_COMPILING_FOR: contextvars.ContextVar[str] = contextvars.ContextVar('compiling_for', default='')
 # What Slurm leaves visible to a task: NVIDIA's and AMD's variables.
 VISIBLE = ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
 
@@ -172,6 +174,11 @@ def describe() -> str:
   return f'{device_count()} x {kind}{each}'
 
 
+def peak_memory() -> int:
+  """Bytes that the first device here held at most; 0 where it keeps no account, as CPUs."""
+  return int((jax.local_devices()[0].memory_stats() or {}).get('peak_bytes_in_use', 0))
+
+
 def local_batch(batch: int) -> int:
   """Windows per process for a global `batch`; refuses what the devices cannot share evenly."""
   if batch % device_count():
@@ -181,8 +188,13 @@ def local_batch(batch: int) -> int:
   return batch // jax.process_count()
 
 
+def mesh_of(devices: Sequence[Any] = ()) -> Mesh:
+  """A mesh of one axis over these devices; (): over the first that is here."""
+  return Mesh(np.array(devices or jax.local_devices()[:1]), (AXIS,))
+
+
 def _local_mesh():
-  return Mesh(np.array(jax.local_devices()), (AXIS,))
+  return mesh_of(jax.local_devices())
 
 
 def place(state: State) -> State:
@@ -215,27 +227,65 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
 
 
-def map_step(step: Callable) -> Callable:
+def map_step(step: Callable, mesh: Mesh | None = None) -> Callable:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
   Each device gets its share of the batch, and all get the same key for this step
   (`core.state.sample_keys`); terms and `model_state` come back averaged. The state is donated:
   never touch the one that was passed in.
 
+  Args:
+    mesh: devices that are not here, which the step is only compiled for; None: all that are.
+
   Returns:
     (state, batch, frozen) -> (state, terms).
   """
-  axes: dict[str, Any] = {field.name: None for field in dataclasses.fields(State)}
-  axes['device_state'] = 0   # alone has a device axis
-  state_axes = State(**axes)
-
   def body(state, batch, frozen):
     # 0: as the first device drew when each had a key of its own; a run of one goes on as before.
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 0)
     state, terms = step(state, batch, frozen, key)
     return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
-  return jax.pmap(body, axis_name=AXIS, in_axes=(state_axes, 0, None), out_axes=(state_axes, None),
+  if mesh is not None:
+    return _compiled_for(mesh, body)
+  axes = _axes(None, 0)
+  return jax.pmap(body, axis_name=AXIS, in_axes=(axes, 0, None), out_axes=(axes, None),
                   donate_argnums=0)
+
+
+def _axes(everywhere, each):
+  """A State of what says where its fields are: `device_state` alone has a device axis."""
+  axes: dict[str, Any] = {field.name: everywhere for field in dataclasses.fields(State)}
+  axes['device_state'] = each
+  return State(**axes)
+
+
+def _compiled_for(mesh, body):
+  """`body` as jax.pmap has it, over the one axis of `mesh`."""
+  def on_device(state, batch, frozen):
+    first = jax.tree.map(lambda x: x[0], (state.device_state, batch))
+    state, terms = body(state.replace(device_state=first[0]), first[1], frozen)
+    each = jax.tree.map(lambda x: x[None], state.device_state)
+    return state.replace(device_state=each), terms
+  everywhere, each = PartitionSpec(), PartitionSpec(AXIS)
+  axes = _axes(everywhere, each)
+  mapped = jax.shard_map(on_device, mesh=mesh, in_specs=(axes, each, everywhere),
+                         out_specs=(axes, everywhere), check_vma=False)
+  return jax.jit(mapped, donate_argnums=0)
+
+
+@contextlib.contextmanager
+def compiling_for(platform: str) -> Iterator[None]:
+  """Have `backend` name another platform: what is traced meanwhile is compiled for that one."""
+  token = _COMPILING_FOR.set(platform)
+  try:
+    yield
+  finally:
+    _COMPILING_FOR.reset(token)
+
+
+def backend() -> str:
+  """'cpu', 'gpu' or 'tpu': what the traced program will run on."""
+  return _COMPILING_FOR.get() or jax.default_backend()
 
 
 def to_host(tree: Any) -> Any:

@@ -26,6 +26,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import parallel
 from i2vjax.networks import conv_fast
 from i2vjax.networks.conv_fast import pad_hw
 
@@ -38,7 +39,7 @@ def settled(impl):
   if impl not in FORMS:
     raise ValueError(f'conv impl={impl!r}: choose one of {", ".join(FORMS)}')
   if impl == 'auto':
-    return 'fast' if jax.default_backend() == 'cpu' else 'plain'
+    return 'fast' if parallel.backend() == 'cpu' else 'plain'
   return impl
 
 
