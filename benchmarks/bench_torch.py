@@ -93,13 +93,13 @@ def jax_forward(config, options):
   import jax
 
   from i2vjax import methods
-  from i2vjax.bench import here, twins
+  from i2vjax.bench import here, program, twins
   nets = here.with_impl(methods.get(config.method).networks(config), options.impl)
   gen = nets['gen' if 'gen' in nets else 'gen_ab']
   x = twins.frames(config, 1)[0]
   params = jax.jit(gen.init)(jax.random.key(0), x)
   compiled = jax.jit(gen.apply).lower(params, x).compile()
-  return lambda: jax.block_until_ready(compiled(params, x)), here.planned(compiled)
+  return lambda: jax.block_until_ready(compiled(params, x)), program.memory(compiled)
 
 
 # ---- PyTorch

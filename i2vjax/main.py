@@ -15,6 +15,8 @@ fetch            [ID [--file PATH | --url URL]]   known weight files; alone it l
 import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morngan
                  --from FOLDER --workdir RUN
 doctor           what this machine has
+bench            [--methods cut,cptrans:demo] [--target here|h100|v5e:2x4] [--json FILE]: time and
+                 memory of steps, here or compiled for devices that are not here
 
 Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
 with the package; translate, evaluate and export take `starter` for RUN: the weights in it.

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
 from i2vjax.bench import cases, hlo_counts, hlo_text, program, roofline, targets
 from i2vjax.core import parallel
@@ -99,7 +98,7 @@ def compile_step(case: cases.Case, target: targets.Target, devices: list[Any],
   Raises:
     Refused: by the compiler.
   """
-  config: ConfigDict = cases.with_batch(case.config, batch * target.devices)
+  config = cases.with_batch(case.config, batch * target.devices)
   began = time.perf_counter()
   with targets.compiling_for(target):
     step = program.step_of(config, target.devices, case.epoch)
@@ -112,21 +111,16 @@ def compile_step(case: cases.Case, target: targets.Target, devices: list[Any],
     is_memory = any(word in text for word in MEMORY_ERRORS)
     raise Refused(text.strip().splitlines()[0][:300], is_memory) from error
   done = time.perf_counter()
-  memory = compiled.memory_analysis()
-  temporary = memory.temp_size_in_bytes
-  total = (memory.argument_size_in_bytes + memory.output_size_in_bytes + temporary
-           + memory.generated_code_size_in_bytes - memory.alias_size_in_bytes)
-  return Compiled(program.count(step.inputs[0].params), compiled.as_text(), total, temporary,
-                  (traced - began, done - traced))
+  temporary = compiled.memory_analysis().temp_size_in_bytes
+  return Compiled(program.count(step.inputs[0].params), compiled.as_text(),
+                  program.memory(compiled), temporary, (traced - began, done - traced))
 
 
 def plan(case: cases.Case, target: targets.Target, devices: list[Any], batch: int) -> float:
-  """Bytes on each device; infinite where the compiler says that it does not fit."""
+  """Bytes on each device; infinite where the compiler does not make it."""
   try:
     return compile_step(case, target, devices, batch).memory
-  except Refused as error:
-    if not error.memory:
-      raise
+  except Refused:
     return math.inf
 
 

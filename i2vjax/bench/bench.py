@@ -80,16 +80,18 @@ def all_of(listed: Sequence[cases.Case], asked: Sequence[str], options: Options,
     UserError: see `measure`; or `path` holds something else.
   """
   rows = stored(path) if path and not overwrite else []
-  done = {key(row) for row in rows if 'error' not in row}
+  asks = {**dataclasses.asdict(options), 'sizes': list(options.sizes),
+          'overrides': list(overrides)}
+  done = [key(row) for row in rows if 'error' not in row]
   for target in asked:
     if target != HERE:
       targets.require(targets.parse(target))
   todo = [(case, target) for target in asked for case in listed
-          if (case.name, target, options.batch) not in done]
+          if (case.name, target, asks) not in done]
   for case, target in todo:
     alone = len(listed) * len(asked) == 1
     row = measure(case, target, options) if alone else in_child(case, target, options, overrides)
-    row['asked'] = options.batch
+    row['asked'] = asks
     rows = [x for x in rows if key(x) != key(row)] + [row]
     if path:
       files.save_json(path, rows)
@@ -97,9 +99,9 @@ def all_of(listed: Sequence[cases.Case], asked: Sequence[str], options: Options,
   return rows
 
 
-def key(row: dict[str, Any]) -> tuple[str, str, int]:
-  """What a row is of; the batch as it was asked for."""
-  return row['method'], row['target'], row.get('asked', 0)
+def key(row: dict[str, Any]) -> tuple[str, str, dict[str, Any]]:
+  """What a row is of: method, target, and all that was asked for."""
+  return row['method'], row['target'], row.get('asked', {})
 
 
 def _brief(row):

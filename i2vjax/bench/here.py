@@ -26,7 +26,7 @@ class Training:
 
   Attributes:
     step: does one step and waits for it.
-    planned: bytes of XLA's plan: arguments, results and temporaries of the step.
+    planned: bytes of XLA's plan (`program.memory`).
     touched: bytes that it reads and writes, as XLA counts them.
     compile_s: seconds that compiling took; programs of the cache take less.
   """
@@ -64,19 +64,12 @@ def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training
     state, terms = compiled(state, batch, frozen)
     jax.block_until_ready((state.params, terms))
     return terms
-  return Training(step, planned(compiled), _touched(compiled), compile_s)
+  return Training(step, program.memory(compiled), _touched(compiled), compile_s)
 
 
 def with_impl(nets: dict[str, Any], impl: str) -> dict[str, Any]:
   """The networks with a chosen form of their convolutions."""
   return {name: net.clone(impl=impl) if hasattr(net, 'impl') else net for name, net in nets.items()}
-
-
-def planned(compiled: jax.stages.Compiled) -> int:
-  """Bytes that a program needs on a device; 0 where this backend does not say."""
-  plan = compiled.memory_analysis()
-  return plan and (plan.argument_size_in_bytes + plan.output_size_in_bytes
-                   + plan.temp_size_in_bytes - plan.alias_size_in_bytes) or 0
 
 
 def _touched(compiled):

@@ -1,9 +1,10 @@
 """Kernels, bytes and operations of a compiled program.
 
-What a loop does counts as often as the loop runs. A kernel is what runs by itself: a fusion, a convolution, a product of matrices, a copy, a sort. Its
-bytes are those of its inputs and its result that lie in main memory, slices of a larger array only
-as far as they are cut out. Operations are those of convolutions and products of matrices, where
-zeros between and around inputs count as nothing, as in XLA's own analysis.
+What a loop does counts as often as the loop runs. A kernel is what runs by itself: a fusion, a
+convolution, a product of matrices, a copy, a sort. Its bytes are those of its inputs and its result
+that lie in main memory, slices of a larger array only as far as they are cut out. Operations are
+those of convolutions and products of matrices, where zeros between and around inputs count as
+nothing, as in XLA's own analysis.
 """
 
 from __future__ import annotations
@@ -61,7 +62,8 @@ def kernels(module: Module, computation: str = '', times: int = 1) -> list[Kerne
     if line.opcode == 'while':
       found += kernels(module, line.called('body') or '', times * rounds(line))
     elif line.opcode == 'conditional':
-      found += max((kernels(module, name, times) for name in branches(line)), key=weight)
+      found += max((kernels(module, name, times) for name in branches(line)),
+                   key=lambda inside: sum(k.times * k.bytes for k in inside))   # the heaviest
     elif line.opcode in ('call', 'async-start'):
       found += kernels(module, line.called('to_apply') or line.called('calls') or '', times)
     elif not _is_free_call(line):
@@ -81,11 +83,6 @@ def branches(line: Instruction) -> list[str]:
   if listed:
     return [name.strip().lstrip('%') for name in listed[1].split(',')]
   return [name for word in ('true', 'false') if (name := line.called(f'{word}_computation'))]
-
-
-def weight(found: list[Kernel]) -> float:
-  """Bytes of kernels: of the branches of a conditional the heaviest is counted."""
-  return sum(k.times * k.bytes for k in found)
 
 
 def _is_free_call(line):
@@ -123,10 +120,11 @@ def in_memory(arrays: list[Array]) -> float:
 def touched(module: Module, scope: dict[str, Instruction], line: Instruction) -> float:
   """Bytes that an instruction reads and writes in main memory."""
   result = in_memory(line.arrays)
+  if line.opcode.removesuffix('-start') in SLICES:
+    cut = line.arrays[1:2] if line.opcode.endswith('-start') else line.arrays
+    return sum(a.bytes for a in cut) + in_memory(cut)   # read, wherever the result is put
   if line.opcode.endswith('-start'):   # its result names inputs and outputs
     return result * (2 if line.opcode == 'all-reduce-start' else 1)
-  if line.opcode in SLICES:
-    return 2 * result
   if line.opcode == 'dynamic-update-slice':
     return 2 * in_memory(scope[line.operands[1]].arrays)
   inputs = [scope[name].arrays if name in scope else [] for name in line.operands]

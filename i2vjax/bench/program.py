@@ -133,3 +133,12 @@ def batch_shapes(config: ConfigDict, devices: int, fields: tuple[str, ...]) -> d
 def count(tree: Any) -> int:
   """Numbers in a tree of arrays or shapes."""
   return sum(int(np.prod(x.shape)) for x in jax.tree.leaves(tree))
+
+
+def memory(compiled: jax.stages.Compiled) -> int:
+  """Bytes that a program needs on a device, itself included; 0 where the backend does not say."""
+  plan = compiled.memory_analysis()
+  if plan is None:
+    return 0
+  return (plan.argument_size_in_bytes + plan.output_size_in_bytes + plan.temp_size_in_bytes
+          + plan.generated_code_size_in_bytes - plan.alias_size_in_bytes)

@@ -1,8 +1,9 @@
 """Least time of a program on a chip, by its stated rates.
 
-The roofline of Williams, Waterman and Patterson (2009), kernel by kernel: every kernel takes at least the longer of its operations over the chip's rate and its bytes over the
-chip's bandwidth, and at least the time of a launch. The sum is a lower bound for a program that
-runs its kernels one after the other at the rates its maker states; real chips need more.
+The roofline of Williams, Waterman and Patterson (2009), kernel by kernel: each takes at least the
+longer of its operations over the chip's rate and its bytes over the chip's bandwidth, and at least
+the time of a launch. The sum is a lower bound for a program that runs its kernels one after the
+other at the rates its maker states; real chips need more.
 """
 
 from __future__ import annotations

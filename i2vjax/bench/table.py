@@ -27,9 +27,11 @@ def percent(value: float | None) -> str:
 
 
 def name(row: Row) -> str:
-  """The method, with its phase where it is not the only one."""
+  """The method, with its phase where it is not the only one, and what of its config was changed."""
   phase = row.get('phase', 'train')
-  return row['method'].partition('@')[0] + ('' if phase == 'train' else f', {phase}')
+  changes = [text.removeprefix('--config.') for text in row.get('asked', {}).get('overrides', ())]
+  return ', '.join([row['method'].partition('@')[0], *([] if phase == 'train' else [phase]),
+                    *changes])
 
 
 def _of(key: str, unit: float = 1.0) -> Callable[[Row], str]:
@@ -58,6 +60,10 @@ def _collectives(row: Row) -> str:
                    for kind, each in listed)
 
 
+def _pixels(row: Row) -> str:
+  return 'x'.join(map(str, row['pixels']))
+
+
 def _outcome(row: Row) -> str:
   """Whether it compiles and fits."""
   if not row['compiles']:
@@ -67,7 +73,7 @@ def _outcome(row: Row) -> str:
 
 HERE: tuple[Column, ...] = (
     ('method', name), ('batch', lambda row: str(row['batch'])),
-    ('pixels', lambda row: 'x'.join(map(str, row['pixels']))),
+    ('pixels', _pixels),
     ('step, s', _of('step_s')), ('frames/s', _of('frames_per_second')),
     ('PyTorch, s', _of('torch_s')), ('ours / PyTorch', _ratio),
     ('GFLOP', _of('flops', 1e9)), ('of products', lambda row: percent(row.get('share_products'))),
@@ -76,7 +82,7 @@ HERE: tuple[Column, ...] = (
     ('compile, s', _of('compile_s')))
 AHEAD: tuple[Column, ...] = (
     ('method', name), ('target', lambda row: row['target']), ('compiles', _outcome),
-    ('batch a device', lambda row: str(row['batch'])),
+    ('pixels', _pixels), ('batch a device', lambda row: str(row['batch'])),
     ('memory, GB', _of('memory', 1e9)), ('largest batch', lambda row: str(row.get('largest_batch',
                                                                                    ''))),
     ('kernels', _of('kernels')), ('TFLOP', _of('flops', 1e12)), ('GB moved', _of('bytes', 1e9)),

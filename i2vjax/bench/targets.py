@@ -127,12 +127,14 @@ def open_devices(target: Target) -> list[Any]:
   """
   require(target)
   try:
-    if target.chip.platform == 'tpu':
-      return list(_tpu(target).devices)
-    return list(_gpu(target).devices)
+    found = list((_tpu if target.chip.platform == 'tpu' else _gpu)(target).devices)
   except (jax.errors.JaxRuntimeError, ValueError, NotImplementedError, RuntimeError) as error:
     reason = str(error).strip().splitlines()[0][:300]
     raise UserError(f'--target {target.text}: the compiler refuses it ({reason})') from error
+  if len(found) != target.devices:
+    raise UserError(f'--target {target.text}: the compiler knows {len(found)} devices of it, not '
+                    f'{target.devices}: name another shape')
+  return found
 
 
 def _tpu(target):

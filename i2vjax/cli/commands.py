@@ -17,7 +17,7 @@ from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
 from i2vjax import defaults
-from i2vjax.cli import parse
+from i2vjax.cli import errors, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
@@ -312,11 +312,14 @@ def run_doctor(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     print(f'  {entry.id:16}{entry.field:14}{registry.find(entry, config) or "not here"}')
 
 
-def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
+def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   """Time and memory of steps and translation, here or compiled for devices that are not here.
 
   `config` holds the defaults alone: each method has a config of its own, read with the fields of
   the command line.
+
+  Returns:
+    0: done; 1: some row could not be measured, and says why.
   """
   from i2vjax.bench import bench, cases, table
   if not all(text.strip().isdigit() for text in flag.sizes):
@@ -330,6 +333,7 @@ def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
 
   rows = bench.all_of(listed, flag.target, options, common, flag.json, flag.overwrite)
   print(table.markdown(rows))
+  return errors.OURS if any('error' in row for row in rows) else errors.DONE
 
 
 COMMANDS = {

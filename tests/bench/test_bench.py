@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from i2vjax import main
-from i2vjax.bench import ahead, bench, cases, targets
+from i2vjax.bench import ahead, bench, cases, table, targets
+from i2vjax.cli import errors
 
 TINY = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.gen.width=4',
         '--config.gen.blocks=1', '--config.disc.width=4', '--config.disc.layers=1',
@@ -18,7 +19,7 @@ TINY = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.ge
 
 def row(method='cut', target='here', **more):
   return {'method': method, 'phase': 'train', 'target': target, 'batch': 1, 'pixels': [8, 8],
-          'step_s': 1.0, 'asked': 0, **more}
+          'step_s': 1.0, **more}
 
 
 @pytest.fixture
@@ -45,6 +46,15 @@ def test_rows_that_a_file_has_are_not_measured_again(measured, tmp_path):
   assert measured.count(('cyclegan:demo', 'here')) == 2
 
 
+def test_what_is_asked_for_otherwise_is_another_row(measured, tmp_path):
+  path, listed = str(tmp_path / 'rows.json'), cases.read(('cut:demo', 'cyclegan:demo'))
+  for overrides in ((), ('--config.compute=bfloat16',)):
+    rows = bench.all_of(listed, ['here'], bench.Options(), overrides, path=path)
+  assert len(rows) == 4
+  assert table.name(rows[-1]) == 'cyclegan:demo, compute=bfloat16'
+  assert len(bench.all_of(listed, ['here'], bench.Options(rounds=9), path=path)) == 6
+
+
 def test_rows_are_kept_when_a_later_one_is_interrupted(monkeypatch, tmp_path):
   def in_child(case, target, *_):
     if case.name == 'cyclegan:demo':
@@ -64,6 +74,13 @@ def test_a_file_of_something_else_is_refused(tmp_path, capsys):
   assert main.main(['i2vjax', 'bench', '--methods=cut:demo', f'--json={path}']) == 2
   assert 'holds no measurements' in capsys.readouterr().err
   assert path.read_text() == '{"a": 1}'
+
+
+def test_a_row_that_failed_shows_in_the_exit_code(monkeypatch, capsys):
+  monkeypatch.setattr(bench, 'in_child', lambda case, target, *_: {
+      'method': case.name, 'target': target, 'error': 'killed'})
+  assert main.main(['i2vjax', 'bench', '--methods=cut:demo,cyclegan:demo']) == errors.OURS
+  assert 'cyclegan:demo, here: killed' in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(('arguments', 'said'), [

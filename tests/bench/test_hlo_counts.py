@@ -95,6 +95,15 @@ def test_what_stays_on_the_chip_is_not_moved():
   assert copy.bytes == 4 * 8 * 128
 
 
+def test_a_slice_on_its_way_to_the_chip_is_read_alone():
+  """Of 100 rows one is brought; nothing is written to main memory."""
+  one, = hlo_counts.kernels(program(
+      '%a = f32[100,16]{1,0} parameter(0)',
+      '%s = ((f32[100,16]{1,0}), f32[1,16]{1,0:S(1)}, s32[]) slice-start(%a), slice={[0:1],[0:16]}',
+      'ROOT %b = f32[1,16]{1,0:S(1)} slice-done(%s)'))
+  assert (one.kind, one.bytes) == ('slice', 64)
+
+
 def test_the_heaviest_branch_of_a_conditional_counts():
   text = PROGRAM.replace(
       'ROOT %out', '%either = f32[4,4]{1,0} conditional(%k, %w, %w), '

@@ -68,7 +68,7 @@ def test_a_table_has_the_columns_that_something_was_measured_for():
 
 def test_a_table_tells_what_did_not_compile():
   row = {'method': 'cut', 'phase': 'train', 'target': 'h100', 'batch': 1, 'compiles': False,
-         'reason': 'INTERNAL: no tiling'}
+         'pixels': [8, 8], 'reason': 'INTERNAL: no tiling'}
   text = table.markdown([row, {'method': 'roma', 'target': 'here', 'error': 'killed'}])
-  assert '| cut | h100 | no | 1 |' in text
+  assert '| cut | h100 | no | 8x8 | 1 |' in text
   assert 'cut, h100: INTERNAL: no tiling' in text and 'roma, here: killed' in text
