@@ -68,7 +68,8 @@ def on_device(raw: base.Batch, config: ConfigDict) -> dict[str, jax.Array]:
   return batch
 
 
-def compile_step(method: base.Method, model: Model, mesh: Mesh | None = None) -> Callable:
+def compile_step(method: base.Method, model: Model,
+                 mesh: Mesh | None = None) -> jax.stages.Wrapped:
   """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms).
 
   `parallel.map_step` makes the key that `step` gets, of the run's key, the step and the device;

@@ -14,7 +14,7 @@ from i2vjax.bench import cases, hlo_counts, hlo_text, program, roofline, targets
 from i2vjax.core import parallel
 
 # Autotuning runs kernels on a device, which is not here.
-OPTIONS = {'gpu': {'xla_gpu_autotune_level': '0'}, 'tpu': {}}
+OPTIONS: dict[str, dict[str, str | bool]] = {'gpu': {'xla_gpu_autotune_level': '0'}, 'tpu': {}}
 # Of the memory that the plan may take: on GPUs the driver and cuDNN's workspaces need some; the
 # compiler of TPUs itself refuses what does not fit.
 USABLE = {'gpu': 0.9, 'tpu': 1.0}
@@ -65,7 +65,8 @@ def measure(case: cases.Case, target: targets.Target, batch: int = 0,
   row = {'method': case.name, 'phase': case.phase, 'target': target.text,
          'devices': target.devices, 'pixels': list(cases.size(case.config)), 'batch': batch,
          'jax': jax.__version__}
-  devices, planned = targets.open_devices(target), {}
+  devices = targets.open_devices(target)
+  planned: dict[int, float] = {}
   try:
     first = compile_step(case, target, devices, batch)
     row |= {'compiles': True, **facts(first, target)}
@@ -111,9 +112,10 @@ def compile_step(case: cases.Case, target: targets.Target, devices: list[Any],
     is_memory = any(word in text for word in MEMORY_ERRORS)
     raise Refused(text.strip().splitlines()[0][:300], is_memory) from error
   done = time.perf_counter()
-  temporary = compiled.memory_analysis().temp_size_in_bytes
-  return Compiled(program.count(step.inputs[0].params), compiled.as_text(),
-                  program.memory(compiled), temporary, (traced - began, done - traced))
+  stated = compiled.memory_analysis()
+  return Compiled(program.count(step.inputs[0].params), compiled.as_text() or '',
+                  program.memory(compiled), stated.temp_size_in_bytes if stated else 0,
+                  (traced - began, done - traced))
 
 
 def plan(case: cases.Case, target: targets.Target, devices: list[Any], batch: int) -> float:

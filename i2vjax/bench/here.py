@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -67,7 +67,7 @@ def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training
   return Training(step, program.memory(compiled), _touched(compiled), compile_s)
 
 
-def with_impl(nets: dict[str, Any], impl: str) -> dict[str, Any]:
+def with_impl(nets: Mapping[str, Any], impl: str) -> dict[str, Any]:
   """The networks with a chosen form of their convolutions."""
   return {name: net.clone(impl=impl) if hasattr(net, 'impl') else net for name, net in nets.items()}
 

@@ -101,12 +101,16 @@ def kernel(module: Module, scope: dict[str, Instruction], line: Instruction,
   kind = _target(line) if kind == 'custom-call' else kind
   inside = list(works(module, scope, line))
   traced = re.search(r'op_name="([^"]*)"', line.rest)
-  payload = sum(a.bytes for a in line.arrays) if kind in COLLECTIVES else 0.0
-  if kind in COLLECTIVES and line.opcode.endswith('-start') and kind != 'all-reduce':
-    payload /= 2   # its result names the input too
+  payload = sum(a.bytes for a in brought(line)) if kind in COLLECTIVES else 0.0
   return Kernel(kind, times, touched(module, scope, line), sum(f for f, _ in inside),
                 max(inside, default=(0.0, 'float32'))[1], payload,
                 traced[1] if traced else line.name, taps(line))
+
+
+def brought(line: Instruction) -> list[Array]:
+  """Arrays that a collective makes; those but sums that only begin name their inputs too."""
+  begins = line.opcode.endswith('-start') and line.opcode != 'all-reduce-start'
+  return line.arrays[len(line.operands):][:len(line.operands)] if begins else line.arrays
 
 
 # ---- Bytes ---------------------------------------------------------------------------------------
@@ -149,11 +153,17 @@ def _read_of(callee, parameter, arrays):
 
 
 def _written(callee, result):
-  """Bytes of the result; of an array that is overwritten in place the new part alone."""
-  last = list(callee.values())[-1] if callee else None
-  if last is not None and last.opcode == 'dynamic-update-slice':
-    return min(result, in_memory(callee[last.operands[1]].arrays))
-  return result
+  """Bytes of the result; of arrays that are overwritten in place the new parts alone."""
+  root = list(callee)[-1]
+  ends = callee[root].operands if callee[root].opcode == 'tuple' else [root]
+  for name in ends:
+    end = callee[name]
+    while end.opcode == 'bitcast':
+      end = callee[end.operands[0]]
+    if end.opcode == 'dynamic-update-slice':
+      part = callee[end.operands[1]]
+      result -= sum(a.bytes for a in end.arrays) - sum(a.bytes for a in part.arrays)
+  return max(result, 0.0)
 
 
 # ---- Operations ----------------------------------------------------------------------------------

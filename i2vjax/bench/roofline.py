@@ -54,24 +54,28 @@ def estimate(kernels: Iterable[Kernel], chip: Chip, devices: int = 1) -> Estimat
   """Estimate of a program that `devices` devices run together."""
   count: Counter[str] = Counter()
   payload: Counter[str] = Counter()
-  sums = dict.fromkeys(('kernels', 'bytes', 'flops', 'seconds', 'arithmetic'), 0.0)
+  runs, sums = 0, dict.fromkeys(('bytes', 'flops', 'seconds', 'arithmetic'), 0.0)
   for kernel in kernels:
     if kernel.kind in COLLECTIVES:
       count[kernel.kind] += kernel.times
       payload[kernel.kind] += kernel.times * kernel.payload
       continue
-    of_one = {'kernels': 1, 'bytes': kernel.bytes, 'flops': kernel.flops,
+    runs += kernel.times
+    of_one = {'bytes': kernel.bytes, 'flops': kernel.flops,
               'seconds': least(kernel, chip),
               'arithmetic': kernel.flops / rate(chip, kernel.factors)}
     for name, value in of_one.items():
       sums[name] += kernel.times * value
-  sums['kernels'] = int(sums['kernels'])
-  return Estimate(**sums, memory=sums['bytes'] / chip.bandwidth,
+  return Estimate(runs, **sums, memory=sums['bytes'] / chip.bandwidth,
                   collectives={kind: (count[kind], payload[kind]) for kind in sorted(count)},
                   transfer=sum(sent(kind, payload[kind], devices) for kind in count) / chip.link)
 
 
 def sent(kind: str, payload: float, devices: int) -> float:
-  """Bytes that a device sends for a collective in a ring; `payload` is the whole result's."""
-  share = (devices - 1) / devices
-  return payload * share * (2 if kind == 'all-reduce' else 1)
+  """Bytes that a device sends in a ring for a collective that makes `payload` bytes on each."""
+  others = devices - 1
+  if kind == 'collective-permute':
+    return payload
+  if kind == 'reduce-scatter':   # of which each device keeps one part
+    return payload * others
+  return payload * others / devices * (2 if kind == 'all-reduce' else 1)

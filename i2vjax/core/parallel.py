@@ -227,7 +227,7 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
   return jax.tree.map(lambda x: x.reshape((count, x.shape[0] // count, *x.shape[1:])), batch)
 
 
-def map_step(step: Callable, mesh: Mesh | None = None) -> Callable:
+def map_step(step: Callable, mesh: Mesh | None = None) -> jax.stages.Wrapped:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
   Each device gets its share of the batch, and all get the same key for this step
@@ -254,7 +254,7 @@ def map_step(step: Callable, mesh: Mesh | None = None) -> Callable:
 
 def _axes(everywhere, each):
   """A State of what says where its fields are: `device_state` alone has a device axis."""
-  axes: dict[str, Any] = {field.name: everywhere for field in dataclasses.fields(State)}
+  axes = {field.name: everywhere for field in dataclasses.fields(State)}
   axes['device_state'] = each
   return State(**axes)
 

@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from i2vjax import main
-from i2vjax.bench import ahead, bench, cases, table, targets
+from i2vjax.bench import ahead, bench, cases, table, targets, twins
 from i2vjax.cli import errors
+from i2vjax.core.errors import UserError
 
 TINY = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.gen.width=4',
         '--config.gen.blocks=1', '--config.disc.width=4', '--config.disc.layers=1',
@@ -97,6 +98,24 @@ def test_a_process_that_fails_leaves_a_row_that_says_why(monkeypatch):
   found = bench.in_child(cases.case('cut:demo'), 'here', bench.Options())
   assert 'said nothing' in found['error']
   assert bench._reason('warning\nRuntimeError: it broke\n', 1) == 'RuntimeError: it broke'
+
+
+def test_without_pytorch_a_twin_is_refused_with_the_remedy(monkeypatch):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: None)
+  with pytest.raises(UserError, match=r"'i2vjax\[parity\]'"):
+    twins.step(cases.case('cut:demo').config)
+
+
+def test_without_a_checkout_there_are_no_twins(monkeypatch, tmp_path):
+  monkeypatch.setattr(importlib.util, 'find_spec', lambda name: True)
+  monkeypatch.setattr(twins, 'FOLDER', tmp_path)
+  with pytest.raises(UserError, match='belong to a checkout'):
+    twins.step(cases.case('cut:demo').config)
+
+
+def test_beside_pytorch_both_sides_do_the_same():
+  config = twins.comparable(cases.case('cyclegan').config)
+  assert (config.train.ema, config.gan.pool) == (0.0, 0)
 
 
 @pytest.mark.slow

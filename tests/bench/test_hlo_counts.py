@@ -89,6 +89,27 @@ def test_a_collective_brings_its_result():
   assert (collective.kind, collective.payload) == ('all-reduce', 4 * 4 * 8)
 
 
+def test_a_gathering_that_begins_brings_its_result_alone():
+  start = ('%s = ((f32[1,8]{1,0}), (f32[4,8]{1,0})) all-gather-start(%a), dimensions={0}')
+  gather = only('%a = f32[1,8]{1,0} parameter(0)', start, 'ROOT %b = f32[4,8] all-gather-done(%s)')
+  assert (gather.kind, gather.payload) == ('all-gather', 4 * 4 * 8)
+
+
+def test_of_an_array_that_is_overwritten_in_place_the_new_part_counts():
+  """A row of 16 numbers put into 100: the row is read and written, nothing else."""
+  text = PROGRAM.replace('f32[100,16], q.1: s32[]) -> f32[1,16] {', 'f32[100,16], q.1: s32[]) {')
+  text = text.replace('%cut (q.0: f32[100,16], q.1: s32[]) {', '%cut (q: f32[1]) -> f32[1] {')
+  text = text.replace(
+      'ROOT %ds = f32[1,16]{1,0} dynamic-slice(%q.0, %q.1, %zero), dynamic_slice_sizes={1,16}',
+      '%q.2 = f32[1,16]{1,0} parameter(2)\n  '
+      '%put = f32[100,16]{1,0} dynamic-update-slice(%q.0, %q.2, %q.1, %zero)\n  '
+      'ROOT %b = f32[1600]{0} bitcast(%put)')
+  text = text.replace('%one = f32[1,16]{1,0} fusion(%big, %k)',
+                      '%row = f32[1,16]{1,0} constant(0)\n  '
+                      '%one = f32[1600]{0} fusion(%big, %k, %row)')
+  assert by_name(text)['one'].bytes == 64 + 4 + 64
+
+
 def test_what_stays_on_the_chip_is_not_moved():
   copy = only('%a = f32[8,128]{1,0:T(8,128)S(1)} parameter(0)',
               'ROOT %b = f32[8,128]{1,0:T(8,128)} copy(%a)')

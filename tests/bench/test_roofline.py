@@ -41,6 +41,12 @@ def test_collectives_are_apart_and_go_round_a_ring():
   assert found.transfer == pytest.approx((2 * 80 * 0.75 + 40 * 0.75) / 5)
 
 
+def test_each_collective_sends_its_share():
+  assert [roofline.sent(kind, 40, 4) for kind in (
+      'all-reduce', 'all-gather', 'reduce-scatter', 'collective-permute')] == [60, 30, 120, 40]
+  assert roofline.sent('all-reduce', 40, 1) == 0
+
+
 def test_makers_state_less_for_more_exact_products():
   for chip in targets.CHIPS.values():
     assert chip.bfloat16 >= chip.float32 > chip.exact > 0 and chip.memory > 1e10
