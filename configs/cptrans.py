@@ -10,7 +10,7 @@ The baselines of the paper's tables are the variant `:cptrans-tables` of their c
 configs/NAME.py:cptrans-tables, NAME one of cyclegan, recyclegan, i2vgan, mocyclegan, unsup_recycle,
 cut, lsesim, roma.
 
-Expect: ':demo' 19.1 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
+Expect: ':demo' 18.6 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
 takes 5.1 s without a ViT on two CPU cores: docs/performance.md.
 """
 
