@@ -66,6 +66,7 @@ class Desk:
     if self.left() < 10:
       return self.keep(part, what, [{'skipped': 'no time left'}])
     began = time.monotonic()
+    limit = self.left() if self.dry else limit   # a dry run may be on a machine with other work
     env = {**os.environ, 'JAX_COMPILATION_CACHE_DIR': str(self.folder / 'xla'),
            'JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS': '0.3', 'TQDM_DISABLE': '1',
            'XLA_PYTHON_CLIENT_PREALLOCATE': 'false',

@@ -9,7 +9,7 @@ other at the rates its maker states; real chips need more.
 from __future__ import annotations
 
 import dataclasses
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 
 from i2vjax.bench.hlo_counts import COLLECTIVES, Kernel
@@ -53,7 +53,7 @@ def least(kernel: Kernel, chip: Chip) -> float:
 def estimate(kernels: Iterable[Kernel], chip: Chip, devices: int = 1) -> Estimate:
   """Estimate of a program that `devices` devices run together."""
   count: Counter[str] = Counter()
-  payload: Counter[str] = Counter()
+  payload: dict[str, float] = defaultdict(float)
   runs, sums = 0, dict.fromkeys(('bytes', 'flops', 'seconds', 'arithmetic'), 0.0)
   for kernel in kernels:
     if kernel.kind in COLLECTIVES:
