@@ -28,14 +28,13 @@ import ast
 import json
 import os
 import pathlib
-import re
-import resource
 import runpy
 import subprocess
 import sys
-import time
 
 import numpy as np
+
+from i2vjax.bench import clock
 
 # No import of jax or torch here: a process that measures the memory of one must not load the other.
 
@@ -77,43 +76,16 @@ def parse_change(text):
 # ---- Ours
 
 
-def with_impl(nets, impl):
-  """The networks with a chosen form of their convolutions."""
-  return {name: net.clone(impl=impl) if hasattr(net, 'impl') else net for name, net in nets.items()}
-
-
 def jax_step(config, options):
   """(one training step as a function without arguments, bytes of XLA's buffers)."""
   import jax
 
-  from i2vjax import train as trainer
+  from i2vjax.bench import here, twins
   from i2vjax.cli import commands
-  from i2vjax.core import parallel
-  from i2vjax.data.loader import batches
-  from i2vjax.methods import base
-  from i2vjax.run import load, phases, schedules, settle
+  from i2vjax.run import settle
   jax.config.update('jax_compilation_cache_dir', commands.cache_dir())
-  config = settle.settle(config)
-  config.train.ema = 0.0   # PyTorch's steps keep no averages of weights either
-  config.train.per_epoch = 1
-  method, model = load.assemble(config)
-  model = model.replace(networks=with_impl(model.networks, options.impl), optimizers=(
-      schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count())))
-  state = parallel.place(load.fresh_state(method, model))
-  frozen = parallel.replicate(model.frozen)
-  fields = base.hook(method, 'batch_fields')(config)
-  batch = parallel.shard(
-    batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train', fields))
-  program_key = phases.program_key(method, config, options.epoch - 1)
-  program = trainer.compile_step(method, model.replace(phase=program_key))
-  compiled = parallel.compiled(program, state, batch, frozen)
-  plan = compiled.memory_analysis()
-
-  def step():
-    nonlocal state
-    state, terms = compiled(state, batch, frozen)
-    jax.block_until_ready((state.params, terms))
-  return step, plan.argument_size_in_bytes + plan.temp_size_in_bytes
+  ours = here.training(twins.comparable(settle.settle(config)), options.epoch, options.impl)
+  return ours.step, ours.planned
 
 
 def jax_forward(config, options):
@@ -121,21 +93,13 @@ def jax_forward(config, options):
   import jax
 
   from i2vjax import methods
-  nets = with_impl(methods.get(config.method).networks(config), options.impl)
+  from i2vjax.bench import here, program, twins
+  nets = here.with_impl(methods.get(config.method).networks(config), options.impl)
   gen = nets['gen' if 'gen' in nets else 'gen_ab']
-  x = frames(config, 1)[0]
+  x = twins.frames(config, 1)[0]
   params = jax.jit(gen.init)(jax.random.key(0), x)
   compiled = jax.jit(gen.apply).lower(params, x).compile()
-  plan = compiled.memory_analysis()
-  return (lambda: jax.block_until_ready(compiled(params, x)),
-          plan.argument_size_in_bytes + plan.temp_size_in_bytes)
-
-
-def frames(config, count):
-  """Random frames: [[B, H, W, 3] in [-1, 1]] of `count` moments."""
-  rng, size = np.random.default_rng(0), config.data.crop_size
-  return [rng.uniform(-1, 1, (config.data.batch, size, size, 3)).astype(np.float32)
-          for _ in range(count)]
+  return lambda: jax.block_until_ready(compiled(params, x)), program.memory(compiled)
 
 
 # ---- PyTorch
@@ -143,22 +107,18 @@ def frames(config, count):
 
 def torch_step(config, options):
   """(one training step in PyTorch as a function without arguments, None)."""
-  import torch
-  import torch_steps
-
-  def clip():
-    return [torch.from_numpy(frame.transpose(0, 3, 1, 2).copy())
-            for frame in frames(config, config.data.frames)]
-  batch = {'a': clip(), 'b': clip()}
-  return torch_steps.make(config, batch)[1], None
+  from i2vjax.bench import twins
+  return twins.step(config), None
 
 
 def torch_forward(config, options):
   """(translation of one frame in PyTorch as a function without arguments, None)."""
   import torch
   import torch_parts
+
+  from i2vjax.bench import twins
   gen = torch_parts.Generator(config.gen)
-  x = torch.from_numpy(frames(config, 1)[0].transpose(0, 3, 1, 2).copy())
+  x = torch.from_numpy(twins.frames(config, 1)[0].transpose(0, 3, 1, 2).copy())
   return torch.no_grad()(lambda: gen(x)), None
 
 
@@ -167,32 +127,6 @@ MAKERS = {'train': {'jax': jax_step, 'torch': torch_step},
 
 
 # ---- Measuring
-
-
-def alternate(steps, rounds, threads):
-  """{side: [rounds, 2]} wall and processor seconds per thread, the sides in turn."""
-  times = {side: [] for side in steps}
-  for step in steps.values():
-    step()
-  for _ in range(rounds):
-    for side, step in steps.items():
-      began = time.perf_counter(), time.process_time()
-      step()
-      times[side].append((time.perf_counter() - began[0],
-                          (time.process_time() - began[1]) / threads))
-  return {side: np.asarray(pairs) for side, pairs in times.items()}
-
-
-def resident():
-  """Largest resident size of this process so far, bytes.
-
-  Linux hands `ru_maxrss` down from the process that started this one, so its own record is read.
-  """
-  status = pathlib.Path('/proc/self/status')
-  if status.is_file():
-    return 1024 * int(re.search(r'VmHWM:\s+(\d+) kB', status.read_text())[1])
-  size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-  return size * (1 if sys.platform == 'darwin' else 1024)
 
 
 def limit_cores(threads):
@@ -208,7 +142,11 @@ def limit_cores(threads):
 
 
 def run_child(side, name, what, argv):
-  """One side in a separate process: {'before', 'peak': bytes resident, 'times': see alternate}."""
+  """One side in a separate process.
+
+  Returns:
+    {'before', 'peak': bytes resident, 'times': see clock.alternate, 'buffers': bytes}.
+  """
   command = [sys.executable, __file__, *argv, '--child', side, '--method', name, '--what', what]
   done = subprocess.run(command, capture_output=True, text=True)
   if done.returncode:
@@ -219,9 +157,10 @@ def run_child(side, name, what, argv):
 def child(side, options):
   """The process of `run_child`: prints its measurements as JSON."""
   step, buffers = MAKERS[options.what][side](read_config(options.method, options), options)
-  before = resident()   # our step is compiled here
-  times = alternate({side: step}, options.rounds if options.apart else 1, options.threads)[side]
-  print(json.dumps({'before': before, 'peak': resident(), 'times': times.tolist(),
+  before = clock.resident()   # our step is compiled here
+  rounds = options.rounds if options.apart else 1
+  times = clock.alternate({side: step}, rounds, options.threads)[side]
+  print(json.dumps({'before': before, 'peak': clock.resident(), 'times': times.tolist(),
                     'buffers': buffers}))
 
 
@@ -269,7 +208,7 @@ def measure(name, what, options, sizes):
   else:
     for side in sides(options):
       steps[side], buffers[side] = MAKERS[what][side](config, options)
-    times = alternate(steps, options.rounds, options.threads)
+    times = clock.alternate(steps, options.rounds, options.threads)
   show_times(f'{name} {what}', times)
   return row(f'{name} {what}', times, buffers['jax'], sizes)
 

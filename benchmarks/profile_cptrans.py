@@ -14,10 +14,9 @@ import time
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import optax
 
 from i2vjax import train as trainer
+from i2vjax.bench import clock, here
 from i2vjax.core import parallel
 from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches
@@ -28,14 +27,9 @@ from i2vjax.run import load, schedules, settle
 
 
 def timed(function, *inputs, repeats=5):
-  """(processor, wall) seconds of one call, compiled before; minima."""
-  jax.block_until_ready(function(*inputs))
-  times = []
-  for _ in range(repeats):
-    began = time.process_time(), time.perf_counter()
-    jax.block_until_ready(function(*inputs))
-    times.append((time.process_time() - began[0], time.perf_counter() - began[1]))
-  return np.min(times, axis=0)
+  """(wall, processor) seconds of one call, compiled before; minima."""
+  call = {'': lambda: jax.block_until_ready(function(*inputs))}
+  return clock.alternate(call, repeats)[''].min(0)
 
 
 def parts(model, params, batch, key):
@@ -77,17 +71,6 @@ def parts(model, params, batch, key):
           'content weights': (jax.jit(weights), (params,)),
           'structure': (jax.jit(jax.grad(structure)), (fake,)),
           'temporal term': (jax.jit(jax.grad(temporal)), (params['gen'],))}
-
-
-def whole_step(model, params, batch, key):
-  """(function, inputs) of the step on one device, without donation."""
-  model = model.replace(optimizers=dict.fromkeys(cptrans.PLAYERS, optax.adam(1e-6)))
-  state = load.fresh_state(cptrans, model).replace(params=params)
-
-  def step(state, batch):
-    return cptrans.step(model, state, batch, key)
-  mapped = jax.pmap(step, axis_name='data', in_axes=(None, 0), devices=jax.local_devices()[:1])
-  return mapped, (state, jax.tree.map(lambda v: v[None], batch))
 
 
 def selections(model, params, batch, key, way):
@@ -144,14 +127,14 @@ def main():
     params = load.fresh_state(method, model).params
   batch = trainer.on_device(batches.sample_windows(config, config.data.batch, 'train'), config)
   common = (model, params, batch, jax.random.key(1))
-  function, inputs = whole_step(*common)
-  whole = timed(function, *inputs, repeats=options.repeats)
+  step = here.training(config).step
+  whole = timed(step, repeats=options.repeats)
   print(f'{parallel.describe()}, backbone {config.backbone}, {config.data.batch} x '
-        f'{config.data.crop_size} pixels; processor s, wall s, share of the step')
+        f'{config.data.crop_size} pixels; wall s, processor s, share of the step')
   for name, (function, inputs) in parts(*common).items():
     seconds = timed(function, *inputs, repeats=options.repeats)
-    print(f'{name:32} {seconds[0]:8.3f} {seconds[1]:8.3f} {seconds[0] / whole[0]:6.0%}')
-  print(f'{"whole step":32} {whole[0]:8.3f} {whole[1]:8.3f}\n{"input, alone":32} {"":8} '
+    print(f'{name:32} {seconds[0]:8.3f} {seconds[1]:8.3f} {seconds[1] / whole[1]:6.0%}')
+  print(f'{"whole step":32} {whole[0]:8.3f} {whole[1]:8.3f}\n{"input, alone":32} '
         f'{input_seconds(config):8.3f}')
   for way in options.compare:
     exact, other = selections(*common, 'vmap_grad'), selections(*common, way)

@@ -26,13 +26,10 @@ import sys
 import jax
 import jax.numpy as jnp
 
-from i2vjax import methods
+from i2vjax.bench import program
 from i2vjax.cli import parse
-from i2vjax.core import ops, state
-from i2vjax.core.model import Model
-from i2vjax.methods import base
+from i2vjax.core import ops
 from i2vjax.networks import projector
-from i2vjax.run import schedules
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,17 +102,17 @@ BY_HAND = {'cyclegan': cyclegan, 'cut': cut, 'recyclegan': triplets, 'i2vgan': t
 
 
 def prepare(config):
-  """(config, method, {name: plain module, frozen ones included}, frozen names)."""
+  """(config, {name: plain module}, {name: example inputs}) of all networks, frozen ones included.
+
+  Frozen networks without an example see a frame.
+  """
   config = config.copy_and_resolve_references()
-  with config.unlocked():
-    config.remat = False
-  method = methods.get(config.method)
-  frozen = {name: module for name, (module, _) in
-            base.hook(method, 'frozen_networks')(config).items()}
-  nets = {**method.networks(config), **frozen}
+  config.remat = False
+  method, model, frozen = program.abstract_model(config)
   nets = {name: net.clone(impl='plain') if hasattr(net, 'impl') else net
-          for name, net in nets.items()}
-  return config, method, nets, tuple(frozen)
+          for name, net in model.networks.items()}
+  frame = jnp.zeros((1, *ops.hw(config.data.crop_size), 3))
+  return config, nets, {**dict.fromkeys(frozen, (frame,)), **method.example_inputs(config)}
 
 
 def flops(function, *inputs):
@@ -123,48 +120,10 @@ def flops(function, *inputs):
   return jax.jit(function).lower(*inputs).cost_analysis()['flops']
 
 
-def abstract(net, inputs):
-  """Shapes of a network's parameters."""
-  return jax.eval_shape(net.init, jax.random.key(0), *inputs)['params']
-
-
-def examples(config, method, frozen):
-  """{name: example inputs} of all networks; frozen ones without an example see a frame."""
-  frame = jnp.zeros((1, *ops.hw(config.data.crop_size), 3))
-  return {**dict.fromkeys(frozen, (frame,)), **method.example_inputs(config)}
-
-
-def step_flops(config, method, nets, frozen):
-  """Operations of one step on one device with its share of a batch of `data.batch`."""
-  inputs = examples(config, method, frozen)
-  params = {name: abstract(net, inputs[name]) for name, net in nets.items()}
-  frozen_params = {name: params.pop(name) for name in frozen}
-  tx = schedules.optimizers(config, method.PLAYERS, 100)
-  opt = {}
-  for player, names in method.PLAYERS.items():
-    params_of_player = {name: params[name] for name in names}
-    opt[player] = jax.eval_shape(tx[player].init, params_of_player)
-  model_state = base.hook(method, 'model_state')(config)
-  device_state = base.hook(method, 'device_state')(config)
-  data = config.data
-  batch = {x: jax.ShapeDtypeStruct((data.batch, data.frames, *ops.hw(data.crop_size),
-                                    data[f'channels_{x}']), jnp.float32) for x in 'ab'}
-
-  def step(params, opt, frozen_params, batch):
-    key = jax.random.key(0)
-    model = Model(config, nets, optimizers=tx, frozen=frozen_params)
-    before = state.State(params, opt, model_state, device_state, 0, key)
-
-    def on_device(_):
-      return method.step(model, before, batch, key)
-    return jax.vmap(on_device, axis_name=state.AXIS)(jnp.arange(1))
-  return flops(step, params, opt, frozen_params, batch)
-
-
-def pass_flops(config, method, nets, frozen, network, half):
+def pass_flops(config, nets, examples, network, half):
   """Operations of one image forward through a network, or half of it."""
-  net, inputs = nets[network], examples(config, method, frozen)[network]
-  params = abstract(net, inputs)
+  net, inputs = nets[network], examples[network]
+  params = jax.eval_shape(net.init, jax.random.key(0), *inputs)['params']
   taps = projector.taps(config) if compares(config) else ()
 
   def encode(p, x):
@@ -185,7 +144,7 @@ def count(config):
           for row in BY_HAND[config.method](config) if row.images]
   kinds = {(row.network, row.half) for row in rows}
   each = {kind: pass_flops(*parts, *kind) for kind in kinds}
-  return step_flops(*parts), [(row, each[row.network, row.half]) for row in rows]
+  return program.flops(config), [(row, each[row.network, row.half]) for row in rows]
 
 
 def framewise(config):

@@ -17,6 +17,8 @@ import           --source cyclegan|recyclegan|i2vgan|cut|todaygan|pearlgan|morng
                  --from FOLDER --workdir RUN
 app              --workdir RUN [--host 127.0.0.1] [--port 7860]: a page to drop videos on
 doctor           [--brief]   what this machine has, and the remedy for what is wrong
+bench            [--methods cut,cptrans:demo] [--target here|h100|v5e:2x4] [--json FILE]: time and
+                 memory of steps, here or compiled for devices that are not here
 
 Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
 with the package; translate, evaluate, export and app take `starter` for RUN: the weights in it, or

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import jax
 import orbax.checkpoint as ocp
 from clu import parameter_overview
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from i2vjax import Door
@@ -67,10 +68,12 @@ def on_device(raw: base.Batch, config: ConfigDict) -> dict[str, jax.Array]:
   return batch
 
 
-def compile_step(method: base.Method, model: Model) -> Callable:
+def compile_step(method: base.Method, model: Model,
+                 mesh: Mesh | None = None) -> jax.stages.Wrapped:
   """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms).
 
-  `parallel.map_step` makes the key that `step` gets, of the run's key, the step and the device.
+  `parallel.map_step` makes the key that `step` gets, of the run's key, the step and the device;
+  `mesh` is its argument.
   """
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)
@@ -79,7 +82,7 @@ def compile_step(method: base.Method, model: Model) -> Callable:
       state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
       state, penalty = critic_remedies.penalize(method, traced, state, batch)
     return averaging.update_averages(state, model.config), terms | penalty
-  return parallel.map_step(step)
+  return parallel.map_step(step, mesh)
 
 
 def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,

@@ -21,7 +21,7 @@ FLOORS = (
     {'run'},
     {'evaluation', 'interop', 'train'},
     {'evaluate', 'live', 'translate'},
-    {'api', 'compare'},
+    {'api', 'bench', 'compare'},
     {'app'},
     {'cli'},
     {'main'},
@@ -29,7 +29,8 @@ FLOORS = (
 ARROWS = {
     'api': 'core data.io defaults evaluate methods run train translate',
     'app': 'api core',   # a user of the interface: nothing below it
-    'cli': 'api app compare core data.prepare data.transforms defaults evaluate interop live '
+    'bench': 'core data.loader methods pretrained run train',
+    'cli': 'api app bench compare core data.prepare data.transforms defaults evaluate interop live '
            'methods pretrained run train translate',
     'live': 'core data.io data.sources data.transforms run',
     'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
@@ -160,6 +161,6 @@ def test_only_parallel_knows_devices_and_processes():
 def test_there_are_few_doors_and_named_wings():
   entries = [x for x in PACKAGE.iterdir() if x.is_file() or (x / '__init__.py').is_file()]
   assert sorted(x.name for x in entries) == [
-      '__init__.py', 'api.py', 'app', 'cli', 'compare', 'core', 'data', 'defaults.py',
+      '__init__.py', 'api.py', 'app', 'bench', 'cli', 'compare', 'core', 'data', 'defaults.py',
       'evaluate.py', 'evaluation', 'flow', 'interop', 'live.py', 'losses', 'main.py', 'methods',
       'metrics', 'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']

@@ -48,6 +48,7 @@ def shipped(built):
   found = {str(path.relative_to(source)) for path in (source / 'i2vjax').rglob('*.py')}
   found |= {f'i2vjax/configs/{path.name}' for path in (source / 'configs').glob('*.py')}
   found |= {str(path.relative_to(source)) for path in (source / 'i2vjax/starter').glob('*')}
+  found |= {str(path.relative_to(source)) for path in (source / 'i2vjax/bench/gpus').glob('*')}
   assert len([name for name in found if name.startswith('i2vjax/configs/')]) >= 13
   assert len([name for name in found if name.startswith('i2vjax/starter/')]) >= 4
   return found | {'i2vjax/py.typed'}

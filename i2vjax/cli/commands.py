@@ -318,8 +318,32 @@ def run_app(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
             max_mb=flag.max_mb, max_seconds=flag.max_seconds)
 
 
+def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
+  """Time and memory of steps and translation, here or compiled for devices that are not here.
+
+  `config` holds the defaults alone: each method has a config of its own, read with the fields of
+  the command line.
+
+  Returns:
+    0: done; 1: some row could not be measured, and says why.
+  """
+  from i2vjax.bench import bench, cases, table
+  if not all(text.strip().isdigit() for text in flag.sizes):
+    raise UserError(f'--sizes {",".join(flag.sizes)}: write whole numbers, as in 256,512')
+  common = [text for text in argv[1:] if text.startswith('--config.')]
+  listed = cases.read(flag.methods, common, parse.row_config)
+  options = bench.Options(
+      batch=flag.batch, rounds=flag.rounds, chunk=flag.chunk, with_torch=flag.with_torch,
+      sizes=tuple(int(text) for text in flag.sizes if int(text)),
+      largest_batch=flag.largest_batch)
+
+  rows = bench.all_of(listed, flag.target, options, common, flag.json, flag.overwrite)
+  print(table.markdown(rows))
+  return errors.OURS if any('error' in row for row in rows) else errors.DONE
+
+
 COMMANDS = {
     'train': run_train, 'translate': run_translate, 'evaluate': run_evaluate,
     'compare': run_compare, 'export': run_export, 'prepare': run_prepare, 'fetch': run_fetch,
-    'import': run_import, 'doctor': run_doctor, 'app': run_app,
+    'import': run_import, 'doctor': run_doctor, 'app': run_app, 'bench': run_bench,
 }

@@ -45,6 +45,7 @@ FLAGS = {
                                 'and finishes the file.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
+                       'bench': 'Measure rows of --json again.',
                        'compare': 'Score again, train nothing again.'}, bool, False),
 
     # ---- which weights of a run
@@ -81,7 +82,7 @@ FLAGS = {
                   choices=('test', 'val', 'train')),
     'with_truth': Flag({'translate': 'With --split: true frames, sources, class maps and boxes '
                                      'beside them, as far as there are any.'}, bool, False),
-    'chunk': Flag({'translate': 'Frames at a time on the device.'}, int, 8, least=1),
+    'chunk': Flag({'translate, bench': 'Frames at a time on the device.'}, int, 8, least=1),
     'pad_to': Flag({'translate': 'Pad frames to multiples of so many pixels (a power of two up to '
                                  '256): pictures of many sizes share a few compiled programs, and '
                                  'change a little.'}, int, 1, least=1),
@@ -140,6 +141,22 @@ FLAGS = {
     'max_mb': Flag({'app': 'Megabytes that an upload may have.'}, int, 200, least=1),
     'max_seconds': Flag({'app': 'Seconds that a film may last.'}, int, 60, least=1),
     'brief': Flag({'doctor': 'Only the device, and what is wrong.'}, bool, False),
+    # ---- bench
+    'methods': Flag({'bench': 'Configs, separated by commas: cut, cptrans:demo, or morngan@77 for '
+                              "the phase of an epoch. Default: every method's."}, 'list', ()),
+    'target': Flag({'bench': 'here: what this machine has, timed. Or devices to compile for ahead '
+                             'of time, none of which need be here: h100, h100:8, v5e:1x1, v5e:2x4, '
+                             'v4:2x2x1, ... Several separated by commas.'}, 'list', ('here',)),
+    'json': Flag({'bench': 'A file for all numbers, written after each row; rows that it has are '
+                           'not measured again unless --overwrite.'}),
+    'batch': Flag({'bench': "Windows of a step on each device. 0: the config's."}, int, 0, least=0),
+    'rounds': Flag({'bench': 'Steps that are timed; the least counts.'}, int, 5, least=1),
+    'sizes': Flag({'bench': 'Sides of the frames that are translated, separated by commas; 0: '
+                            'none.'}, 'list', ('256', '512')),
+    'with_torch': Flag({'bench': 'Time the same step in PyTorch too (needs PyTorch and a '
+                                 'checkout).'}, bool, False),
+    'largest_batch': Flag({'bench': 'With a target: also look for the largest batch that fits, '
+                                    'which compiles some times more.'}, bool, False),
 
     # ---- progress, several processes
     'show': Flag({ALL: 'Progress bars.'}, bool, True),
@@ -178,6 +195,9 @@ USES = {
     'app': ('--workdir starter',
             ('workdir', 'checkpoint', 'weights', 'network', 'host', 'port', 'max_mb',
              'max_seconds')),
+    'bench': ('--methods cut,cptrans --target v5e:2x4 --json bench.json',
+              ('methods', 'target', 'json', 'overwrite', 'batch', 'largest_batch', 'rounds',
+               'sizes', 'chunk', 'with_torch')),
 }
 
 
@@ -258,7 +278,7 @@ def command_help(command: str, summary: str) -> str:
   """What COMMAND --help prints: `summary`, an example, and its own flags."""
   example, names = USES[command]
   lines = [f'{command}: {summary}', '', f'  python -m i2vjax.main {command} {example}'.rstrip(), '']
-  if command in ('train', 'compare'):
+  if command in ('train', 'compare', 'bench'):
     lines += _paragraph('config.FIELD=VALUE', 'Any field of the config file, or of all of them.')
   if command == 'train':
     lines += _paragraph('config=FILE.py:VARIANT', 'Needed: what to train: a file, or, as in '

@@ -29,7 +29,7 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
     UserError: one line on what cannot be understood.
   """
   program, command, rest = split_command(argv)
-  if command == 'compare':   # these are for each of its rows, which have a config each
+  if command in ('compare', 'bench'):   # these are for each of its rows, with a config each
     rest = [text for text in rest if not text.startswith('--config.')]
   try:
     values, left = read_flags(program, command, rest)
@@ -95,7 +95,7 @@ def define_config(command: str, arguments: list[str], values: flags.FlagValues) 
                                     flag_values=values)
   elif workdir is not None:
     config_flags.DEFINE_config_dict('config', stored_config(workdir), flag_values=values)
-  elif command in ('evaluate', 'compare', 'prepare', 'fetch', 'doctor'):
+  elif command in ('evaluate', 'compare', 'prepare', 'fetch', 'doctor', 'bench'):
     config_flags.DEFINE_config_dict('config', defaults.get_config(), flag_values=values)
   else:
     what = '--config configs/cptrans.py:demo' if command == 'train' else '--workdir RUN'

@@ -6,13 +6,14 @@ has), the batch gets its own here. Arrays are global: those of several processes
 """
 
 import contextlib
+import contextvars
 import ctypes
 import dataclasses
 import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -27,6 +28,7 @@ from i2vjax.core.state import AXIS, State, pmean
 T = TypeVar('T')
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
+_COMPILING_FOR: contextvars.ContextVar[str] = contextvars.ContextVar('compiling_for', default='')
 # What Slurm leaves visible to a task: NVIDIA's and AMD's variables.
 VISIBLE = ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
 
@@ -178,6 +180,11 @@ def describe() -> str:
   return f'{device_count()} x {kind}{each}'
 
 
+def peak_memory() -> int:
+  """Bytes that the first device here held at most; 0 where it keeps no account, as CPUs."""
+  return int((jax.local_devices()[0].memory_stats() or {}).get('peak_bytes_in_use', 0))
+
+
 def local_batch(batch: int) -> int:
   """Windows per process for a global `batch`; refuses what the devices cannot share evenly."""
   if batch % device_count():
@@ -234,7 +241,7 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
   return batch if jax.process_count() == 1 else _placed(batch, PartitionSpec(AXIS))
 
 
-def map_step(step: Callable, mesh: Mesh | None = None) -> Callable:
+def map_step(step: Callable, mesh: Mesh | None = None) -> jax.stages.Wrapped:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
   Each device gets its share of the batch, and all get the same key for this step
@@ -300,6 +307,21 @@ def compiled(program: Any, *args: Any) -> Callable:
     with contextlib.suppress(AttributeError, OSError):   # another C library
       ctypes.CDLL(None).malloc_trim(0)
   return ready
+
+
+@contextlib.contextmanager
+def compiling_for(platform: str) -> Iterator[None]:
+  """Have `backend` name another platform: what is traced meanwhile is compiled for that one."""
+  token = _COMPILING_FOR.set(platform)
+  try:
+    yield
+  finally:
+    _COMPILING_FOR.reset(token)
+
+
+def backend() -> str:
+  """'cpu', 'gpu' or 'tpu': what the traced program will run on."""
+  return _COMPILING_FOR.get() or jax.default_backend()
 
 
 def to_host(tree: Any) -> Any:

@@ -31,6 +31,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import parallel
 from i2vjax.networks import conv_fast, winograd
 from i2vjax.networks.conv_fast import pad_hw
 
@@ -56,7 +57,7 @@ def settled(impl):
   if impl == 'auto' and _PORTABLE.get():
     return 'portable'
   if impl == 'auto':
-    return 'fast' if jax.default_backend() == 'cpu' else 'plain'
+    return 'fast' if parallel.backend() == 'cpu' else 'plain'
   return impl
 
 

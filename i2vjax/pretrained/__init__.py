@@ -24,7 +24,7 @@ from i2vjax.pretrained import (
 )
 from i2vjax.pretrained.registry import MissingWeights
 
-__all__ = ['MissingWeights', 'fit', 'load', 'loaded_weights']
+__all__ = ['MissingWeights', 'fit', 'load', 'loaded_weights', 'shapes_of']
 
 # {weight id: function (path, {our name: shape}) -> {our name: array}}
 READERS = {'vit_b16_384': vit_weights.read, **vgg_weights.READERS, **raft_weights.READERS,
@@ -57,11 +57,7 @@ def load(weight_id, module, example, config):
     UserError: a damaged file, another file, or one that does not fit the network.
   """
   entry = registry.entry(weight_id)
-  if example is None:
-    example = entry.example
-  example = example if isinstance(example, (tuple, list)) else (example,)
-  example = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in example]
-  init = functools.partial(_init, module, example)
+  init = _initializer(entry, module, example)
   if registry.lookup(config, entry.field) == 'random':
     return _random(entry, init)
   if weight_id not in READERS:
@@ -74,6 +70,26 @@ def load(weight_id, module, example, config):
   params = fit(READERS[weight_id](path, shapes), shapes, path)
   _LOADED[weight_id] = {'file': path.name, 'sha256': digest}
   return params
+
+
+def shapes_of(weight_id, module, example=None):
+  """Shapes of what `load` would return, for which no file is needed.
+
+  Args: see `load`.
+
+  Returns:
+    Tree of jax.ShapeDtypeStruct.
+  """
+  return jax.eval_shape(_initializer(registry.entry(weight_id), module, example),
+                        jax.random.key(0))
+
+
+def _initializer(entry, module, example):
+  """key -> parameters of the module, called with `example` or what the registry has."""
+  example = entry.example if example is None else example
+  example = example if isinstance(example, (tuple, list)) else (example,)
+  example = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in example]
+  return functools.partial(_init, module, example)
 
 
 def _init(module, example, key):

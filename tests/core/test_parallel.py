@@ -15,6 +15,7 @@ from jax._src.clusters import ClusterEnv  # no public door, and no promise
 
 from i2vjax.core import parallel
 from i2vjax.core.errors import UserError
+from i2vjax.core.state import State
 
 TOY = pathlib.Path(__file__).parents[1] / 'helpers' / 'toy.py'
 
@@ -67,6 +68,25 @@ def test_devices_draw_differently_and_processes_alike(runs):
   pools = np.asarray(runs['eight']['local'])
   assert len(np.unique(pools[:, 0])) == 8
   assert len(np.unique(np.asarray(runs['two'][0]['local'])[:, 0])) == 4
+
+
+def test_a_step_for_devices_that_are_named_is_that_of_all_there_are():
+  """`map_step` with a mesh, as it is compiled ahead of time, against the one that trains."""
+  def step(state, batch, frozen, key):
+    noise = jax.random.normal(key)
+    moved = jax.tree.map(lambda w: w - batch['x'].mean() * frozen, state.params)
+    local = state.device_state + batch['x'].sum()
+    return state.replace(params=moved, device_state=local), {'noise': noise}
+  x = np.arange(6, dtype=np.float32).reshape(1, 2, 3)
+  found = []
+  for mesh in (None, parallel.mesh_of()):
+    before = State({'w': np.ones(3, np.float32)}, {}, {}, np.zeros((1,), np.float32), np.int32(4),
+                   jax.random.key(2))
+    after, terms = parallel.map_step(step, mesh)(before, {'x': x}, np.float32(0.5))
+    found.append((after.params['w'], after.device_state, after.step, terms['noise']))
+  for ours, theirs in zip(*found, strict=True):
+    np.testing.assert_array_equal(ours, theirs)
+  assert found[1][2] == 5 and found[1][1].shape == (1,)
 
 
 def test_two_processes_resume_their_pools(runs, tmp_path):

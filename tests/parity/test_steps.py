@@ -11,6 +11,7 @@ import pytest
 from method_tools import clips, config_of
 
 from i2vjax import methods
+from i2vjax.bench import program
 from i2vjax.core.state import AXIS
 from i2vjax.run import load
 
@@ -18,7 +19,6 @@ torch = pytest.importorskip('torch')
 pytestmark = pytest.mark.parity
 
 sys.path.insert(0, str(pathlib.Path(__file__).parents[2] / 'benchmarks'))
-import step_flops
 import torch_steps
 from training_parity import places
 
@@ -148,7 +148,7 @@ def test_arithmetic(name, monkeypatch):
   with torch.device('meta'), FlopCounterMode(display=False) as counter:
     images = {x: [torch.zeros(1, 3, 256, 256)] * config.data.frames for x in 'ab'}
     torch_steps.make(config, images)[1]()
-  ours = step_flops.step_flops(*step_flops.prepare(config))
+  ours = program.flops(config)
   assert abs(counter.get_total_flops() / ours - 1) < 0.01
 
 

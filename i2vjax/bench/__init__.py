@@ -1,0 +1,1 @@
+"""What training and translation cost, here and on other machines."""
