@@ -40,7 +40,8 @@ NEEDED = {
     'prepare': [{'input', 'output'}, {'dataset', 'manual_dir'}],
     'import': [{'source', 'from', 'workdir'}],
 }
-TOOLS = ('ruff', 'mypy', 'pre-commit', 'mkdocs', 'time', 'source', 'git', 'done', 'do', 'ffmpeg')
+TOOLS = ('ruff', 'mypy', 'pre-commit', 'mkdocs', 'time', 'source', 'git', 'done', 'do', 'ffmpeg',
+         'hf')
 DRY = ('launch/gpu.sh', 'launch/slurm.sh', 'launch/tpu_pod.sh')
 CHEAP = (['fetch'], ['doctor'], ['prepare', '--dataset', 'list'])
 

@@ -15,7 +15,7 @@ import stub_runs as stubs
 
 from i2vjax import translate as translator
 from i2vjax.core import machine
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal as pictures
 from i2vjax.run import padding
@@ -469,7 +469,7 @@ def check_what_is_left(folder, source):
     assert os.listdir(folder) == []
     return 0
   left = read_frames(folder / 'out')
-  assert len(os.listdir(folder / 'out')) == len(left)   # no temporary file
+  assert len(set(os.listdir(folder / 'out')) - {output_paths.UNFINISHED}) == len(left)   # no .part
   assert list(left) == [f'{k + 1:03d}.png' for k in range(len(left))]
   for name, frame in left.items():
     np.testing.assert_array_equal(frame[..., :1], 255 - images.read_image(source / name))

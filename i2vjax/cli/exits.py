@@ -26,7 +26,9 @@ def repeat_interrupt(unraisable: Any) -> None:
   if not issubclass(unraisable.exc_type, KeyboardInterrupt):
     sys.__unraisablehook__(unraisable)
     return
-  again = threading.Timer(PAUSE, signal.raise_signal, (signal.SIGINT,))
+  # To the main thread itself: raised in this timer's thread, it would not wake a sleeping one.
+  again = threading.Timer(PAUSE, signal.pthread_kill,
+                          (threading.main_thread().ident, signal.SIGINT))
   again.daemon = True
   again.start()
 

@@ -30,7 +30,7 @@ def test_nothing_is_begun_without_time(tmp_path):
   assert 'not well: 6' in (tmp_path / 'summary.md').read_text()
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_all_parts_run_dry(tmp_path):
   """Without PyTorch where that is not installed: then that part alone says so."""
   done = run(tmp_path, '--dry', '--budget', '1800')

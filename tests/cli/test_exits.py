@@ -11,7 +11,7 @@ ROOT = pathlib.Path(__file__).parents[2]
 
 def python(code, **options):
   return subprocess.run([sys.executable, '-c', code], cwd=ROOT, text=True, capture_output=True,
-                        timeout=120, **options)
+                        timeout=90, **options)
 
 
 def test_a_ctrl_c_inside_the_garbage_collector_is_sent_again():
@@ -30,7 +30,7 @@ def test_a_ctrl_c_inside_the_garbage_collector_is_sent_again():
       '  gc.callbacks.append(hit)\n'
       '  gc.collect()\n'
       '  print("it was lost for now", flush=True)\n'
-      '  time.sleep(60)\n'
+      '  time.sleep(100)\n'
       '  print("it was lost for good")\n'
       'except KeyboardInterrupt:\n'
       '  print("it came again")\n')

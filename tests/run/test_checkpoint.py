@@ -188,7 +188,7 @@ def test_lengths_and_logging_may_change_and_are_noted():
   other = config()
   other.train.steps, other.log.every, other.data.threads = 99, 5, 1
   assert resume.compare_configs(config(), other) == [
-      'data.threads: 2 -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
+      'data.threads: None -> 1', 'log.every: 20 -> 5', 'train.steps: 0 -> 99']
 
 
 def test_an_empty_field_that_is_gone_is_no_difference():

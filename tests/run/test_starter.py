@@ -193,5 +193,5 @@ def test_no_place_of_the_training_machine_is_stored(run):
 
 def test_the_package_brings_the_folder():
   project = tomllib.loads((ROOT / 'pyproject.toml').read_text())
-  assert 'starter/*' in project['tool']['setuptools']['package-data']['i2vjax']
+  assert project['tool']['setuptools']['package-data']['i2vjax.starter'] == ['*']
   assert folder.STARTER_FOLDER == ROOT / 'i2vjax' / 'starter'

@@ -192,14 +192,22 @@ def unfinished(folder: str | os.PathLike, origin: str | os.PathLike) -> Iterator
   """Marks a folder while it is being written, until that ends without an error.
 
   However the command ends before, even if it is killed: the same command may then go on in the
-  folder, without --overwrite (`goes_on`).
+  folder, without --overwrite (`goes_on`). An error before anything was written leaves nothing.
 
   Args:
     folder: made if it is missing. origin: what it is made from.
   """
-  mark = pathlib.Path(folder) / UNFINISHED
+  folder = pathlib.Path(folder)
+  mark, was_there = folder / UNFINISHED, folder.exists()
   files.save_text(mark, _origin(origin))
-  yield
+  try:
+    yield
+  except BaseException:
+    if set(folder.iterdir()) == {mark}:
+      mark.unlink()
+      if not was_there:
+        folder.rmdir()
+    raise
   mark.unlink(missing_ok=True)
 
 
