@@ -297,7 +297,7 @@ def _options(platform):
   return options
 
 
-def compiled(program: Any, *args: Any) -> Callable:
+def compiled(program: jax.stages.Wrapped, *args: Any) -> jax.stages.Compiled:
   """`program` of `map_step`, compiled ahead of its first call, for arguments like these.
 
   What the compiler took, often more than a step does, goes back to the system.
