@@ -1,7 +1,10 @@
 """Fixtures of all tests: compilation cache, footage, arguments of tiny runs."""
 
+import gc
 import os
+import signal
 import tempfile
+import threading
 
 os.environ.setdefault('JAX_PLATFORMS', 'cpu')
 CACHE = os.environ.setdefault('I2VJAX_TEST_CACHE',
@@ -12,10 +15,8 @@ os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
 
 import jax
-import numpy as np
 import pytest
-from PIL import Image
-from tiny_runs import TINY
+from tiny_runs import TINY, make_footage
 
 
 @pytest.fixture(scope='module', autouse=True)
@@ -28,17 +29,7 @@ def forget_compiled_programs():
 @pytest.fixture(scope='session')
 def footage(tmp_path_factory):
   """Unpaired little videos as folders of frames: gray in train_ir, color in train_vis."""
-  root = tmp_path_factory.mktemp('footage')
-  rng = np.random.default_rng(0)
-  for split, channels in (('train_ir', 1), ('train_vis', 3), ('test_ir', 1), ('test_vis', 3)):
-    for clip in range(2):
-      folder = root / split / f'clip{clip}'
-      folder.mkdir(parents=True)
-      picture = rng.integers(0, 255, (40, 60, channels), np.uint8)
-      for t in range(4):
-        frame = np.roll(picture, 2 * t, axis=1)
-        Image.fromarray(frame.squeeze()).save(folder / f'{t:04d}.png')
-  return root
+  return make_footage(tmp_path_factory.mktemp('footage'))
 
 
 @pytest.fixture(scope='session')
@@ -48,3 +39,30 @@ def tiny(footage):
     return ['i2vjax', '--config', config, '--workdir', str(workdir),
             '--config.data.source=folders', f'--config.data.root={footage}', *TINY, *more]
   return arguments
+
+
+@pytest.fixture
+def no_thread_is_left():
+  """A test leaves no thread behind, but for that of progress bars, which stays for good."""
+  before = set(threading.enumerate())
+  yield
+  for thread in set(threading.enumerate()) - before:
+    # Ctrl-C inside Thread.start can leave the entry of one that never began, or one that a pool
+    # does not know and that is on its way out.
+    if thread.is_alive() and thread.name != 'tqdm_monitor':
+      thread.join(60)
+      assert not thread.is_alive(), thread
+
+
+@pytest.fixture
+def ctrl_c():
+  """Sends the main thread a real SIGINT, from any thread.
+
+  Inside jax's callback of the garbage collector Python would forget it; commands send it again
+  (cli/exits.py).
+  """
+  gc.disable()
+  handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+  yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+  signal.signal(signal.SIGINT, handler)
+  gc.enable()

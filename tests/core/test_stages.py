@@ -1,28 +1,13 @@
 """Stages beside each other: in order, bounded, and ended by errors and Ctrl-C."""
 
-import signal
 import threading
 
 import pytest
 
 from i2vjax.core import stages
 
+pytestmark = pytest.mark.usefixtures('no_thread_is_left')
 LONG = 60   # seconds that a busy machine may take; nothing here waits so long
-
-
-@pytest.fixture(autouse=True)
-def no_thread_is_left():
-  before = threading.active_count()
-  yield
-  assert threading.active_count() == before
-
-
-@pytest.fixture
-def ctrl_c():
-  """Sends the main thread a real SIGINT, from any thread."""
-  handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-  yield lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-  signal.signal(signal.SIGINT, handler)
 
 
 def counted(count, made, error=None):

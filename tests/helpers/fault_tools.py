@@ -17,7 +17,7 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from fault_server import ROOT, Server
-from PIL import Image
+from tiny_runs import make_footage
 
 NOISE = ('seconds_per_step', 'frames_per_second', 'input_wait')
 # At which calls of which functions a training is hit; 'any': at any time after its start.
@@ -30,19 +30,6 @@ MORNGAN = ('--config.data.load_size=20', '--config.data.crop_size=16', '--config
            '--config.data.scenes.clip_length=4', '--config.data.prefetch=1', '--config.log.every=1',
            '--config.log.samples_every=4', '--config.train.checkpoint_steps=1', '--show=false',
            '--config.train.steps=10')
-
-
-def make_footage(root):
-  """Unpaired little clips: gray in train_ir, color in train_vis."""
-  rng = np.random.default_rng(0)
-  for split, channels in (('train_ir', 1), ('train_vis', 3), ('test_ir', 1), ('test_vis', 3)):
-    for clip in range(2):
-      folder = root / split / f'clip{clip}'
-      folder.mkdir(parents=True)
-      picture = rng.integers(0, 255, (40, 60, channels), np.uint8)
-      for t in range(4):
-        Image.fromarray(np.roll(picture, 2 * t, axis=1).squeeze()).save(folder / f'{t:04d}.png')
-  return root
 
 
 def arguments(workdir, footage, *more):
