@@ -168,17 +168,19 @@ def test_a_film_is_dropped_compared_and_downloaded(page, server, films, tmp_path
   api.load('starter').translate(films / 'night.mp4', tmp_path / 'own.mp4')
   loaded, own = (np.stack([frame for frame, _ in video_reader.read_video(tmp_path / name)])
                  for name in ('loaded.mp4', 'own.mp4'))
-  # A program from the cache rounds a little otherwise, and H.264 makes more of it.
-  assert loaded.shape == own.shape and np.abs(loaded.astype(int) - own).mean() < 2
+  # A program from the cache rounds a little otherwise, and H.264 makes more of it: levels, where
+  # another frame or another network would be tens of them away.
+  assert loaded.shape == own.shape and np.abs(loaded.astype(int) - own).mean() < 8
 
   # once the page is closed nothing of it is left
   file = pictures(page)[0]
   assert page.request.get(file).status == 200
   assert any(server.visits.visitors.iterdir())
-  page.goto('about:blank')
+  other = page.context.request
+  page.close()
   until(lambda: not any(server.visits.visitors.iterdir()))
   until(lambda: not [x for x in server.visits.uploads.rglob('*') if x.is_file()])
-  assert page.request.get(file).status in (403, 404)
+  assert other.get(file).status in (403, 404)
 
 
 def test_a_picture_is_compared_and_downloaded(page, tmp_path):

@@ -18,6 +18,7 @@ def tiny(method, side=64, **gen):
   config = config_files.read(f'{ROOT / "configs" / method}.py:demo')
   with config.unlocked():
     config.data.update(crop_size=side, load_size=side)
+    config.critic.scales = 1   # more do not fit so small a frame
     config.gen.update({name: value for name, value in (SMALL | gen).items()
                        if name in config.gen or name in gen})
   module, model = load.assemble(config, training=False)

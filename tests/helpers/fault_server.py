@@ -127,15 +127,15 @@ def moments():
   from i2vjax.data.io import images, output_paths, video_reader
   from i2vjax.interop import export
   from i2vjax.pretrained import fetch
-  from i2vjax.run import checkpoint, load, logger
+  from i2vjax.run import checkpoint, load, logger, sample_sheet
   return {
       'load': (load, 'assemble'), 'restore': (checkpoint, 'restore'), 'loop': (train, 'loop'),
       'step': (train.parallel, 'shard'), 'log': (logger.MetricLogger, 'progress'),
-      'sample': (train, 'write_samples'), 'evaluation': (train, 'score'),
+      'sample': (sample_sheet.SampleSheets, 'write'), 'evaluation': (train, 'score'),
       'save': (checkpoint, 'save'), 'finish': (checkpoint, 'finish'),
       'phase': (train, 'feed_of_phase'), 'file': (files, 'save_atomic'),
       'picture': (images, 'write_image'), 'place': (output_paths, 'move_into_place'),
-      'rows': (evaluate, 'score_rows'), 'clip': (translate.translator, 'translate_clip'),
+      'rows': (evaluate, 'score_rows'), 'clip': (translate.translator, 'translate_clips'),
       'start': (commands, 'set_up'), 'film': (video_reader.VideoWriter, 'write'),
       'export': (export, 'write'), 'read back': (export, 'verify'), 'download': (fetch, 'download'),
       'accept': (fetch, '_accept'), 'child': (compare, 'call'), 'table': (compare, 'save'),
