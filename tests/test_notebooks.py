@@ -127,5 +127,5 @@ def test_comparing_methods_makes_a_table(tmp_path):
       ("'--size', '64'", "'--size', '32'"))
   tables = [output['data']['text/markdown'] for output in shown
             if 'text/markdown' in output.get('data', {})]
-  assert len(tables) == 1 and 'without identity' in tables[0] and 'constant' in tables[0]
+  assert len(tables) == 1 and 'without identity' in tables[0] and 'best single color' in tables[0]
   assert has_picture(shown)
