@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from i2vjax.bench import clock
-from i2vjax.core import parallel
+from i2vjax.core import backend
 
 SIDE = {'cpu': 2048, 'gpu': 8192, 'tpu': 8192}        # of the matrices
 COPIED = {'cpu': 2**28, 'gpu': 2**30, 'tpu': 2**30}   # bytes, more than any cache holds
@@ -37,7 +37,7 @@ def measure(compute: str = 'float32', side: int = 0, copied: int = 0) -> Ceiling
     side: of the matrices; 0: by the kind of device.
     copied: bytes of the array; 0: by the kind of device.
   """
-  kind = parallel.backend()
+  kind = backend.name()
   side, copied = side or SIDE[kind], copied or COPIED[kind]
   x = jnp.ones((side, side), compute)
   multiply = jax.jit(lambda x, y: x @ y)

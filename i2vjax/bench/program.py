@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from i2vjax import methods, pretrained, train
 from i2vjax.bench import cases
-from i2vjax.core import ops, parallel
+from i2vjax.core import backend, ops, parallel
 from i2vjax.core.model import Model
 from i2vjax.core.state import AXIS, State
 from i2vjax.methods import base
@@ -76,7 +76,7 @@ def flops(config: ConfigDict, devices: int = 1, epoch: int = 1) -> float:
   """
   config = config.copy_and_resolve_references()
   config.remat, config.data.batch = False, max(config.data.batch // devices, 1)
-  with parallel.compiling_for('gpu'):   # whose form is the plain one
+  with backend.compiling_for('gpu'):   # whose form is the plain one
     lowered = step_of(config, epoch=epoch).lower()
   return float((lowered.cost_analysis() or {}).get('flops', math.nan))
 

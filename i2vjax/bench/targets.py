@@ -15,7 +15,7 @@ from typing import Any
 import jax
 from jax.experimental import topologies
 
-from i2vjax.core import parallel
+from i2vjax.core import backend
 from i2vjax.core.errors import UserError
 
 DESCRIPTIONS = pathlib.Path(__file__).parent / 'gpus'   # what XLA must know of a GPU
@@ -157,5 +157,5 @@ def _gpu(target):
 @contextlib.contextmanager
 def compiling_for(target: Target) -> Iterator[None]:
   """What is traced meanwhile takes the forms that are fast on the target."""
-  with parallel.compiling_for(target.chip.platform):
+  with backend.compiling_for(target.chip.platform):
     yield

@@ -6,14 +6,13 @@ has), the batch gets its own here. Arrays are global: those of several processes
 """
 
 import contextlib
-import contextvars
 import ctypes
 import dataclasses
 import functools
 import importlib.util
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import jax
@@ -28,7 +27,6 @@ from i2vjax.core.state import AXIS, State, pmean
 T = TypeVar('T')
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
-_COMPILING_FOR: contextvars.ContextVar[str] = contextvars.ContextVar('compiling_for', default='')
 # What Slurm leaves visible to a task: NVIDIA's and AMD's variables.
 VISIBLE = ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
 
@@ -307,21 +305,6 @@ def compiled(program: jax.stages.Wrapped, *args: Any) -> jax.stages.Compiled:
     with contextlib.suppress(AttributeError, OSError):   # another C library
       ctypes.CDLL(None).malloc_trim(0)
   return ready
-
-
-@contextlib.contextmanager
-def compiling_for(platform: str) -> Iterator[None]:
-  """Have `backend` name another platform: what is traced meanwhile is compiled for that one."""
-  token = _COMPILING_FOR.set(platform)
-  try:
-    yield
-  finally:
-    _COMPILING_FOR.reset(token)
-
-
-def backend() -> str:
-  """'cpu', 'gpu' or 'tpu': what the traced program will run on."""
-  return _COMPILING_FOR.get() or jax.default_backend()
 
 
 def to_host(tree: Any) -> Any:

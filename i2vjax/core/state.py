@@ -17,6 +17,7 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
+from i2vjax.core import backend
 from i2vjax.core.model import Model
 
 AXIS = 'data'   # name of the device axis inside every step
@@ -169,7 +170,7 @@ def update_in_parts(model: Model, state: State, player: str, names: Iterable[str
 
 def _after(done, x):
   """`x`, as a result of the tree `done`: XLA on CPUs would begin what follows at once."""
-  if done is None or jax.default_backend() != 'cpu':
+  if done is None or backend.name() != 'cpu':
     return x
   mark = sum(jnp.ravel(leaf)[0] for leaf in jax.tree.leaves(done))
   return jnp.where(jnp.isnan(mark), mark, x)   # barriers are gone before XLA orders operations

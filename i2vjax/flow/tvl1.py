@@ -12,7 +12,7 @@ from collections.abc import Callable
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core import ops, parallel
+from i2vjax.core import backend, ops
 
 # 19 exchanges that bring the median of nine values to place 4 (a known minimal network).
 MEDIAN_9 = ((1, 2), (4, 5), (7, 8), (0, 1), (3, 4), (6, 7), (1, 2), (4, 5), (7, 8), (0, 3), (5, 8),
@@ -153,7 +153,7 @@ def _unrolled():
 
   Each round is launched by itself on a GPU, and most of what it launches are copies of u and dual.
   """
-  return 1 if parallel.backend() == 'cpu' else UNROLLED
+  return 1 if backend.name() == 'cpu' else UNROLLED
 
 
 def _smooth(data, u, dual, steps, theta, tau):

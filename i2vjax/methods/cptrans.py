@@ -37,7 +37,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from i2vjax.core import ops, parallel, precision
+from i2vjax.core import backend, ops, precision
 from i2vjax.core.model import Model
 from i2vjax.core.state import (
   State,
@@ -236,7 +236,7 @@ def _at_once(chunk):
   A CPU takes one image, and `co.chunk` patches, which fit its cache. Elsewhere each round of a loop
   is launched by itself, and memory allows for many.
   """
-  return (None, chunk) if parallel.backend() == 'cpu' else (8, max(chunk, 1024))
+  return (None, chunk) if backend.name() == 'cpu' else (8, max(chunk, 1024))
 
 
 def patch_mean(config, weight, losses):

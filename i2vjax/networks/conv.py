@@ -31,7 +31,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from i2vjax.core import parallel
+from i2vjax.core import backend
 from i2vjax.networks import conv_fast, winograd
 from i2vjax.networks.conv_fast import pad_hw
 
@@ -57,7 +57,7 @@ def settled(impl):
   if impl == 'auto' and _PORTABLE.get():
     return 'portable'
   if impl == 'auto':
-    return 'fast' if parallel.backend() == 'cpu' else 'plain'
+    return 'fast' if backend.name() == 'cpu' else 'plain'
   return impl
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from i2vjax import methods
 from i2vjax.bench import ahead, cases, program, targets
-from i2vjax.core import parallel
+from i2vjax.core import backend
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
 from i2vjax.methods import base
@@ -42,7 +42,7 @@ def test_a_missing_compiler_is_named_with_the_remedy(text, said, monkeypatch):
 def test_what_is_traced_for_a_target_takes_its_forms():
   assert conv.settled('auto') == 'fast'
   with targets.compiling_for(targets.parse('v5e:1x1')):
-    assert (conv.settled('auto'), parallel.backend()) == ('plain', 'tpu')
+    assert (conv.settled('auto'), backend.name()) == ('plain', 'tpu')
   assert conv.settled('auto') == 'fast'
 
 
