@@ -1,15 +1,12 @@
 """One device, eight devices, two processes: the same run."""
 
-import json
 import os
 import pathlib
-import socket
-import subprocess
-import sys
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import own_processes
 import pytest
 from jax._src.clusters import ClusterEnv  # no public door, and no promise
 
@@ -20,26 +17,17 @@ from i2vjax.core.state import State
 TOY = pathlib.Path(__file__).parents[1] / 'helpers' / 'toy.py'
 
 
-def start(workdir, steps, devices=1, **environment):
-  env = {**os.environ, 'JAX_PLATFORMS': 'cpu',
-         'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}', **environment}
-  return subprocess.Popen([sys.executable, TOY, workdir, str(steps)], env=env, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(workdir, steps, devices=1):
+  return own_processes.start(TOY, workdir, steps, devices=devices)
 
 
 def result(process):
-  out, err = process.communicate(timeout=150)
-  assert process.returncode == 0, err[-3000:]
-  return json.loads(out.strip().splitlines()[-1])
+  return own_processes.result(process, patience=150)
 
 
 def two_processes(workdir, steps):
-  with socket.socket() as free:
-    free.bind(('localhost', 0))
-    port = free.getsockname()[1]
-  where = dict(I2VJAX_COORDINATOR=f'localhost:{port}', I2VJAX_PROCESSES='2')
-  return [result(p) for p in [start(workdir, steps, devices=2, I2VJAX_PROCESS_ID=str(i), **where)
-                              for i in range(2)]]
+  started = own_processes.start_together(2, TOY, workdir, steps, devices=2)
+  return [result(process) for process in started]
 
 
 @pytest.fixture(scope='module')

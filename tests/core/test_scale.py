@@ -1,13 +1,9 @@
 """One, two, four, eight devices and several processes: equal losses, and what is sent."""
 
-import json
-import os
 import pathlib
-import socket
-import subprocess
-import sys
 
 import numpy as np
+import own_processes
 import pytest
 from collectives import collectives
 
@@ -17,27 +13,17 @@ METHODS = ('cyclegan', 'cut')   # the generator's update first, the critic's fir
 STEPS = 3
 
 
-def start(method, devices, **environment):
-  path = f'{ROOT}{os.pathsep}{ROOT / "tests" / "helpers"}'
-  env = {**os.environ, 'JAX_PLATFORMS': 'cpu', 'PYTHONPATH': path,
-         'XLA_FLAGS': f'--xla_force_host_platform_device_count={devices}', **environment}
-  return subprocess.Popen([sys.executable, PROGRAM, method, str(STEPS)], env=env, text=True,
-                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def start(method, devices):
+  return own_processes.start(PROGRAM, method, STEPS, devices=devices)
 
 
 def result(process):
-  out, err = process.communicate(timeout=1800)
-  assert process.returncode == 0, err[-3000:]
-  return json.loads(out.strip().splitlines()[-1])
+  return own_processes.result(process, patience=1800)
 
 
 def on_processes(method, count, devices):
   """Results of so many processes on loopback, each with so many devices."""
-  with socket.socket() as free:
-    free.bind(('localhost', 0))
-    port = free.getsockname()[1]
-  where = dict(I2VJAX_COORDINATOR=f'localhost:{port}', I2VJAX_PROCESSES=str(count))
-  started = [start(method, devices, I2VJAX_PROCESS_ID=str(k), **where) for k in range(count)]
+  started = own_processes.start_together(count, PROGRAM, method, STEPS, devices=devices)
   try:
     return [result(process) for process in started]
   finally:

@@ -3,7 +3,6 @@
 By hand: python tests/helpers/fault_commands.py --kills 20 [NAME ...]
 """
 
-import argparse
 import collections
 import functools
 import hashlib
@@ -213,12 +212,8 @@ def weights(folder):
 
 
 def main():
-  parser = argparse.ArgumentParser()
+  parser = fault_tools.campaign_parser(kills=20)
   parser.add_argument('names', nargs='*')
-  parser.add_argument('--kills', type=int, default=20)
-  parser.add_argument('--seed', type=int, default=0)
-  parser.add_argument('--cache', default=f'{tempfile.gettempdir()}/i2vjax-fault-cache')
-  parser.add_argument('--folder')
   flags = parser.parse_args()
   folder = pathlib.Path(flags.folder or tempfile.mkdtemp())
   file = weights(folder)

@@ -161,13 +161,19 @@ def campaign(server, folder, make_arguments, plans, say=print):
   return {name: dict(row) for name, row in rows.items()}
 
 
-def main():
+def campaign_parser(kills):
+  """Flags of every campaign; `kills`: how many there are if nothing is said."""
   parser = argparse.ArgumentParser()
-  parser.add_argument('what', choices=('training', 'morngan'))
-  parser.add_argument('--kills', type=int, default=50)
+  parser.add_argument('--kills', type=int, default=kills)
   parser.add_argument('--seed', type=int, default=0)
   parser.add_argument('--cache', default=f'{tempfile.gettempdir()}/i2vjax-fault-cache')
   parser.add_argument('--folder')
+  return parser
+
+
+def main():
+  parser = campaign_parser(kills=50)
+  parser.add_argument('what', choices=('training', 'morngan'))
   flags = parser.parse_args()
   folder = pathlib.Path(flags.folder or tempfile.mkdtemp())
   footage = make_footage(folder / 'footage')
