@@ -6,13 +6,15 @@ to the source's own value, which holds the true motion.
 
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 
-Frames = Any   # an array, or `clips.UnitFrames`, which reads one frame at a time
+Frames = Any   # an array, or `clips.UnitFrames`, which converts what is read
+BLOCK = 16     # frames at a time
 
 
 def flicker(frames: Frames) -> float:
@@ -24,11 +26,7 @@ def flicker(frames: Frames) -> float:
   Returns:
     Float in [0, 1].
   """
-  if len(frames) < 2:
-    raise UserError('flicker needs a clip of at least 2 frames')
-  values = [jnp.mean(jnp.abs(ops.luma(frames[t + 1]) - ops.luma(frames[t])))
-            for t in range(len(frames) - 1)]
-  return float(np.mean(np.asarray(values, np.float64)))
+  return _flicker(*luma_series(frames))
 
 
 def brightness_jitter(frames: Frames) -> float:
@@ -37,10 +35,44 @@ def brightness_jitter(frames: Frames) -> float:
   Args:
     frames: [T, H, W, C] in [0, 1], T at least 4 (one second difference has no spread).
   """
-  if len(frames) < 4:
+  return _jitter(*luma_series(frames))
+
+
+def _flicker(changes, means):
+  if len(means) < 2:
+    raise UserError('flicker needs a clip of at least 2 frames')
+  return float(np.mean(changes))
+
+
+def _jitter(changes, means):
+  del changes
+  if len(means) < 4:
     raise UserError('brightness jitter needs a clip of at least 4 frames')
-  means = np.array([np.mean(np.asarray(ops.luma(frame)), dtype=np.float64) for frame in frames])
   return float(np.std(np.diff(means, n=2)))
+
+
+def luma_series(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
+  """What both need of a clip, each frame read once, `BLOCK` at a time.
+
+  Args:
+    frames: [T, H, W, C] in [0, 1].
+
+  Returns:
+    (changes [T-1]: mean_p |y_{t+1} - y_t|, means [T]: mean_p y_t), float64.
+  """
+  count, changes, means = len(frames), [], []
+  for start in range(0, count, BLOCK):
+    index = np.minimum(np.arange(start, start + BLOCK + 1), count - 1)   # of one shape: one program
+    change, mean = (np.asarray(part, np.float64) for part in _block(jnp.asarray(frames[index])))
+    changes.append(change[:count - 1 - start])
+    means.append(mean[:BLOCK][:count - start])
+  return np.concatenate(changes), np.concatenate(means)
+
+
+@jax.jit
+def _block(frames):
+  luma = ops.luma(frames)
+  return jnp.mean(jnp.abs(luma[1:] - luma[:-1]), (1, 2, 3)), jnp.mean(luma, (1, 2, 3))
 
 
 def clip_values(frames: Frames, source: Frames) -> dict[str, float]:
@@ -54,10 +86,11 @@ def clip_values(frames: Frames, source: Frames) -> dict[str, float]:
     'brightness_jitter_source'}; the ratio is NaN where the source stands perfectly still, the
     jitter is missing in clips shorter than 4 frames.
   """
-  value, reference = flicker(frames), flicker(source)
+  of_result, of_source = luma_series(frames), luma_series(source)
+  value, reference = _flicker(*of_result), _flicker(*of_source)
   values = {'flicker': value, 'flicker_source': reference,
             'flicker_ratio': value / reference if reference else float('nan')}
   if len(frames) >= 4:
-    values.update(brightness_jitter=brightness_jitter(frames),
-                  brightness_jitter_source=brightness_jitter(source))
+    values.update(brightness_jitter=_jitter(*of_result),
+                  brightness_jitter_source=_jitter(*of_source))
   return values

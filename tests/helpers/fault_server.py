@@ -174,17 +174,22 @@ def _set_clock_back(seconds=100_000):
   time.time_ns = lambda: true_ns() - seconds * 10**9
 
 
+def add_methods():
+  """Let `--config` find the methods in `fault_methods`."""
+  import i2vjax.methods
+  place = str(pathlib.Path(__file__).parent / 'fault_methods')
+  if place not in i2vjax.methods.__path__:
+    i2vjax.methods.__path__.append(place)
+
+
 def prepare_imports():
   """Import what commands use; no device is asked for."""
-  import i2vjax.methods
-  i2vjax.methods.__path__.append(str(pathlib.Path(__file__).parent / 'fault_methods'))
+  add_methods()
   from i2vjax import evaluate, live, main, train, translate  # noqa: F401
   from i2vjax.compare import compare  # noqa: F401
   from i2vjax.data.prepare import prepare  # noqa: F401
   from i2vjax.interop import export, import_torch  # noqa: F401
   from i2vjax.pretrained import fetch  # noqa: F401
-
-
   known = os.environ.get('I2VJAX_FAULT_WEIGHTS')
   if known:   # a little file that `fetch vgg19` takes
     from i2vjax.pretrained import registry

@@ -21,6 +21,9 @@ SIZE_TAG = 'i2vjax size'      # in the comment of files whose frames were padded
 LIMITED = 1                   # number of the range in which 16 is black and 235 white, of 8 bits
 HDR = {16: 'PQ', 18: 'HLG'}   # numbers of the transfer curves of H.273 that need tone mapping
 RIGHT_ANGLE = 0.01            # share of a turn's matrix that counts as zero
+# Threads that convert one frame's colors. PyAV takes one for each core, begun anew for every frame:
+# at 256 pixels that is four fifths of the time, and frames are read and written side by side anyway
+CONVERTING = 1
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,7 +99,7 @@ def check(frame: av.VideoFrame, layout: Layout) -> None:
 
 def to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
   """Decoded frame -> uint8 [H, W, 1 or 3] or uint16 [H, W, 1], turned as the file asks."""
-  array = frame.to_ndarray(format=layout.kind[0])
+  array = frame.to_ndarray(format=layout.kind[0], threads=CONVERTING)
   array = array[..., None] if array.ndim == 2 else array
   if frame.color_range == LIMITED and frame.format.name.startswith('gray'):
     array = _full_range(array, frame.format.components[0].bits, layout.path)

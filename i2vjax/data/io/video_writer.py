@@ -12,7 +12,7 @@ import numpy as np
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io.sound import Sound
-from i2vjax.data.io.video_layout import SIZE_TAG
+from i2vjax.data.io.video_layout import CONVERTING, SIZE_TAG
 
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
@@ -53,7 +53,7 @@ def lossy_picture(frame: np.ndarray, pad: tuple[int, int]) -> av.VideoFrame:
   frame = np.pad(frame, ((0, pad[0]), (0, pad[1]), (0, 0)), mode='edge')
   frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
   picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
-  return picture.reformat(format='yuv420p', dst_colorspace='ITU709')
+  return picture.reformat(format='yuv420p', dst_colorspace='ITU709', threads=CONVERTING)
 
 
 class VideoWriter:
@@ -242,5 +242,5 @@ class VideoWriter:
       name = 'rgb24' if frame.shape[-1] == 3 else gray
       data = frame if frame.shape[-1] == 3 else frame[..., 0]
       return av.VideoFrame.from_ndarray(np.ascontiguousarray(data), name).reformat(
-          format=self._format())
+          format=self._format(), threads=CONVERTING)
     return lossy_picture(frame, self._pad)

@@ -39,6 +39,7 @@ class VideoFrames(FrameSource):
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
+    self._container = None
 
   def __getstate__(self):
     return {name: value for name, value in self.__dict__.items() if name[0] != '_'}
@@ -79,9 +80,17 @@ class VideoFrames(FrameSource):
     self._open_clip = None
     raise video_reader.UnreadableVideo(f'{self.paths[clip]}: frame {k} (from 0) cannot be decoded')
 
+  def _close(self):
+    """Give the decoder back now: left to Python's collector, some ten of them pile up."""
+    self._stream_frames = None
+    if self._container is not None:
+      self._container.close()
+    self._container = None
+
   def _go_to(self, clip, k):
     """Place the decoder at the key frame before frame `k` of a clip."""
     path, stamps = self.paths[clip], self.stamps[clip]
+    self._close()
     if cptv_files.is_cptv(path):
       self._open_clip, self._next, self._layout = clip, 0, None
       self._stream_frames = (frame for frame, _ in video_reader.read_video(path, 'stop'))
