@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import jax
@@ -10,7 +11,7 @@ import numpy as np
 from i2vjax import evaluate
 from i2vjax.compare import tables
 from i2vjax.compare.experiments import RunSpec
-from i2vjax.core import files
+from i2vjax.core import files, npz
 from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.evaluation.report import figures as report_figures
 from i2vjax.evaluation.report import html_parts, text
@@ -59,9 +60,8 @@ def draw(items: list[RunSpec], results: dict) -> dict[str, dict]:
 def cached_pictures(item: RunSpec) -> tuple[int | None, dict]:
   """(parameters, pictures) of a run, made once and stored beside its scores."""
   path, stamp = item.report / 'frames.npz', f'{evaluate.config_hash(item.config)} {item.total}'
-  if path.is_file():
-    with np.load(path) as archive:
-      arrays = dict(archive)
+  with contextlib.suppress(npz.Damaged, FileNotFoundError):   # then they are made anew
+    arrays = npz.read(path)
     if str(arrays.get('stamp')) == stamp:
       return int(arrays['parameters']) or None, unpack(arrays)
   run = load.load(item.workdir, str(item.total))

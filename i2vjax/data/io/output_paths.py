@@ -42,6 +42,7 @@ def check_free(target: str | os.PathLike, overwrite: bool = False) -> None:
     FileExistsError: names it and what to do.
   """
   target = pathlib.Path(target)
+  files.sweep(target.parent)   # a killed command may have put it aside
   if target.is_dir() and (overwrite or not any(target.iterdir())):
     return
   if target.is_dir():
@@ -223,12 +224,3 @@ def _origin(origin):
   text = os.fspath(origin)
   line = f'unfinished: {os.path.abspath(text) if text else ""}\n'
   return line.encode('utf-8', 'backslashreplace').decode()   # as `files.save_text` writes it
-
-
-def move_into_place(source: pathlib.Path, target: pathlib.Path, part: pathlib.Path) -> None:
-  """Rename a folder to `target`; the one that was there goes to the scratch folder `part`."""
-  target = pathlib.Path(target)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  if target.exists():
-    os.replace(target, part / f'old-{secrets.token_hex(4)}')
-  os.replace(source, target)

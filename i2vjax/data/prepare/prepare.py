@@ -97,7 +97,7 @@ def _write_all(recordings, recordings_of, targets, output, size, show):
         counts.append(write_recording(recording, folder, size, bar))
       written[str(target)] = len(counts), sum(counts)
     for split, target in targets.items():
-      output_paths.move_into_place(part / split, target, part)
+      files.put_in_place(part / split, target)
   return written
 
 
