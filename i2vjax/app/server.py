@@ -94,9 +94,9 @@ def check_port(host: str, port: int) -> None:
     with socket.socket(family, socket.SOCK_STREAM) as trial:
       trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
       trial.bind(place)
-  except OSError as error:
+  except (OSError, OverflowError, ValueError) as error:   # of ports and names that there cannot be
     raise UserError(f'--host {host} --port {port}: nothing can listen there '
-                    f'({error.strerror}). Name another port, such as --port {port % 65535 + 1}'
+                    f'({getattr(error, "strerror", None) or error}). Name another port, such as --port {port % 65535 + 1}'
                     ) from error
 
 

@@ -113,7 +113,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
                             '--workdir must name the folder a training run was given.')
   try:
     return _completed(ml_collections.ConfigDict(_tuples(_renamed(_stored(path)))))
-  except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+  except (ValueError, TypeError, LookupError, AttributeError, OverflowError,
+          RecursionError) as error:
     raise UserError(f'{path} is damaged ({str(error)[:200]}); restore it from a copy') from error
 
 
@@ -152,7 +153,7 @@ def _check_kinds(stored, template, prefix=''):
   """Refuse a text in the place of a number, and the like; fields of methods are not known here."""
   for name in template:
     value, kind = stored.get(name), template.get_type(name)
-    if value is None:
+    if name not in stored or (value is None and kind is not ml_collections.ConfigDict):
       continue
     if isinstance(value, dict) != (kind is ml_collections.ConfigDict):
       raise ValueError(f'{prefix}{name}: a block and a value are mixed up')

@@ -121,6 +121,20 @@ def _matches(parts, pattern):
       parts[1:], pattern[1:])
 
 
+def inside(folder: str | os.PathLike, *names: str) -> pathlib.Path:
+  """`folder/NAME/...` of names that files, lists or records gave, which may hold anything.
+
+  Raises:
+    UserError: it would lead out of the folder.
+  """
+  path, name = pathlib.Path(folder, *names), '/'.join(names)
+  top = os.path.abspath(folder)
+  place = os.path.abspath(path)   # without .., but links in the folder stay: they are the user's
+  if '\0' in name or not os.path.join(place, '').startswith(os.path.join(top, '')):
+    raise UserError(f'the name {ascii(name)} would lead out of {folder}: rename what is called so')
+  return path
+
+
 def is_frames_file(path: str | os.PathLike) -> bool:
   """True if a name ends like a picture or a video."""
   return images.is_image(path) or video_reader.is_video(path)
