@@ -95,9 +95,9 @@ def check_port(host: str, port: int) -> None:
       trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
       trial.bind(place)
   except (OSError, OverflowError, ValueError) as error:   # of ports and names that there cannot be
-    raise UserError(f'--host {host} --port {port}: nothing can listen there '
-                    f'({getattr(error, "strerror", None) or error}). Name another port, such as --port {port % 65535 + 1}'
-                    ) from error
+    reason = getattr(error, 'strerror', None) or error
+    raise UserError(f'--host {host} --port {port}: nothing can listen there ({reason}). Name '
+                    f'another port, such as --port {port % 65535 + 1}') from error
 
 
 def is_local(host: str) -> bool:

@@ -87,12 +87,11 @@ class Sessions:
     Raises:
       UserError: not an upload, or one that is not taken; then the session has none of that part.
     """
-    session, file = self.of(name), pathlib.Path(path or '')
-    self.drop(name, part, file.resolve())
-    if file.is_symlink() or not file.is_file() or self.uploads.resolve() not in \
-        file.resolve().parents:
+    session, file = self.of(name), self._uploaded(path)
+    self.drop(name, part, file)
+    if file is None:
       raise UserError('This upload is not here any more: drop it again.')
-    session.taken[part] = file.resolve()
+    session.taken[part] = file
     place = session.folder / part   # a folder, since pictures are read from folders
     place.mkdir()
     try:
@@ -102,6 +101,13 @@ class Sessions:
       shutil.rmtree(place, ignore_errors=True)
       raise
     return session.files[part]
+
+  def _uploaded(self, path):
+    """The file that a browser names, if it is an upload; else None."""
+    file = pathlib.Path(path or '')
+    if '\0' in str(file) or file.is_symlink() or not file.is_file():
+      return None
+    return file.resolve() if self.uploads.resolve() in file.resolve().parents else None
 
   def drop(self, name: str | None, part: str, kept: pathlib.Path | None = None) -> None:
     """Forget an upload that the visitor took back, or replaces by the one at `kept`."""

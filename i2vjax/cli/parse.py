@@ -112,7 +112,7 @@ def stored_config(workdir: str) -> ConfigDict:
                     'is --workdir ./%s', workdir, workdir)
   try:
     config = folder.read_config(workdir)
-    of_a_run = isinstance(config.get('method'), str) and BLOCKS <= set(config)
+    of_a_run = isinstance(config.get('method'), str) and set(config) >= BLOCKS
   except (AttributeError, TypeError):   # a list, a number
     of_a_run = False
   if not of_a_run:

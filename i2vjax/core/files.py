@@ -168,7 +168,7 @@ def _alive(process):
 
 
 def put_in_place(new: Path, target: Path) -> None:
-  """Rename a file or folder to `target`; a folder that was there goes once the new one has its name.
+  """Rename a file or folder to `target`; a folder that was there goes when the new one is there.
 
   Killed in between, the old one lies in a hidden folder beside it, and the next `sweep` there gives
   its name back: at no moment are both lost.

@@ -49,7 +49,8 @@ def read_npz(path, keep):
   try:
     return {name: _typed(array) for name, array in npz.read(path, keep).items()}
   except npz.Damaged as error:
-    raise UserError(f'{path} is {error}; {guess(path)}') from error
+    hint = '' if isinstance(error, npz.Untrusted) else f'; {guess(path)}'
+    raise UserError(f'{path} is {error}{hint}') from error
 
 
 def _typed(array):

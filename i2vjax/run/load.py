@@ -23,13 +23,12 @@ from i2vjax.methods import base
 from i2vjax.run import averaging, checkpoint, checksums, starter
 from i2vjax.run import folder as run_folder
 
-
-@dataclasses# How a value that cannot be meant shows in flax, jax and NumPy.
+# How a value that cannot be meant shows in flax, jax and NumPy.
 REFUSALS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
             MemoryError, flax.errors.FlaxError)
 
 
-.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class Run:
   """A method with its networks and parameters, ready to translate.
 

@@ -113,7 +113,7 @@ def _is_leaf(name, value):
 
 def _tree(arrays, path):
   """Arrays by their names 'a/b/c' as nested dicts."""
-  tree: dict[str, Any] = {}
+  tree = {}
   for name, value in arrays.items():
     *blocks, leaf = name.split('/')
     place = tree
