@@ -224,7 +224,11 @@ PRECISIONS: dict[int | str, str] = {
     'highest': 'float32 everywhere'}
 # A name that ends in a dot stands for all fields of that block which are not listed themselves.
 # Blocks that are not listed at all belong to methods (`gen.`, `co.`, `motion.`, ...): `OF_METHOD`.
-OF_METHOD = Field('state', network=True)
+OF_METHOD = Field('state', network=True, at_most=2**16)
+# Fields that end so count what a network is built of, one after the other: more takes forever.
+LAYERS = ('blocks', 'blocks_dec', 'blocks_enc', 'depth', 'downs', 'iters', 'layers', 'levels',
+          'stages', 'warps')
+MOST_LAYERS = 512
 FIELDS = {
     'method': Field('state', network=True),
     'variant': Field('state'),
@@ -370,7 +374,7 @@ def lower_bound(name: str) -> int | None:
 
 def upper_bound(name: str) -> int | None:
   """The greatest value of a field that can be meant; None: there is none."""
-  return field(name).at_most
+  return MOST_LAYERS if name.rpartition('.')[2] in LAYERS else field(name).at_most
 
 
 def choices(name: str) -> Mapping[int | str, str]:

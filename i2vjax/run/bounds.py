@@ -17,15 +17,8 @@ def check(config: ConfigDict) -> None:
   Raises:
     UserError: names the field, its value and what would do.
   """
+  check_values(config)
   flat = run_folder.flatten(config)
-  for name, value in flat.items():
-    choices = defaults.choices(name)
-    for number in value if isinstance(value, list) else [value]:
-      if isinstance(number, int | float):
-        _check_number(name, number)
-    if choices and value not in choices:
-      texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]
-      raise UserError(f'{name}={value}: choose {" or ".join(texts)}')
   epochs = flat.get('eval.epochs', [])
   if not all(isinstance(epoch, int) and epoch > 0 for epoch in epochs):
     raise UserError(f'eval.epochs={epochs}: write epochs from 1 on, as in 10,20,40')
@@ -34,6 +27,18 @@ def check(config: ConfigDict) -> None:
     raise UserError(f'train.ema={decay}: a decay lies from 0 (no averages) to below 1')
   if rate <= 0:
     raise UserError(f'optim.lr={rate}: a rate must be above 0')
+
+
+def check_values(config: ConfigDict) -> None:
+  """The same for each field alone: also of a config that nobody trains with any more."""
+  for name, value in run_folder.flatten(config).items():
+    choices = defaults.choices(name)
+    for number in value if isinstance(value, list) else [value]:
+      if isinstance(number, int | float):
+        _check_number(name, number)
+    if choices and value not in choices:
+      texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]
+      raise UserError(f'{name}={value}: choose {" or ".join(texts)}')
 
 
 def _check_number(name, number):

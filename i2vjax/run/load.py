@@ -20,7 +20,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, init_params
 from i2vjax.methods import base
-from i2vjax.run import averaging, checkpoint, checksums, starter
+from i2vjax.run import averaging, bounds, checkpoint, checksums, starter
 from i2vjax.run import folder as run_folder
 
 # How a value that cannot be meant shows in flax, jax and NumPy.
@@ -161,6 +161,7 @@ def _built(make: Callable, config: ConfigDict, folder: pathlib.Path) -> Any:
     UserError: of `make`; or it fails in any other way: the config is not what training wrote.
   """
   try:
+    bounds.check_values(config)
     return make(config)
   except UserError:
     raise

@@ -18,6 +18,10 @@ import sys
 import tempfile
 import zipfile
 
+os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', os.environ.get(
+    'I2VJAX_TEST_CACHE', os.path.join(tempfile.gettempdir(), 'i2vjax-test-cache')))
+os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
+
 import numpy as np
 import torch_files
 from safetensors.numpy import save_file
