@@ -9,6 +9,7 @@ import numpy as np
 
 HIDDEN = ('seconds_per_step', 'input_wait')   # logged, but not worth a panel
 MOST_PANELS = 60
+LONGEST = 60       # letters of a name in a plot
 LARGEST = 1e300   # of numbers in a log that can be drawn
 LINE_COLOR = '#0f766e'
 
@@ -57,7 +58,7 @@ def plain(text: str) -> str:
   Two dollars would make a formula of it, or an error; a line whose name begins with _ is left out
   of legends.
   """
-  text = text.replace('$', r'\$')
+  text = (text if len(text) <= LONGEST else f'{text[:LONGEST - 3]}...').replace('$', r'\$')
   return f' {text}' if text.startswith('_') else text
 
 

@@ -79,7 +79,8 @@ class Watch:
   def check(self, path):
     if isinstance(path, str | bytes | os.PathLike):
       place = os.path.abspath(os.fsdecode(path))
-      if not place.startswith((self.folder, '/dev/', '/proc/')) and '__pycache__' not in place:
+      allowed = self.folder, '/dev/', '/proc/', os.environ['JAX_COMPILATION_CACHE_DIR']
+      if not place.startswith(allowed) and '__pycache__' not in place:
         self.found.append(f'wrote {place}')
 
   @contextlib.contextmanager
