@@ -65,7 +65,8 @@ class Watch:
         self.found.append(f'ran {name}')
     elif (event == 'open' and isinstance(arguments[2], int) and arguments[2] & self.WRITES) or \
         event in self.CHANGES:
-      self.check(arguments[0])
+      at = arguments[-1] if event in self.CHANGES and isinstance(arguments[-1], int) else -1
+      self.check(arguments[0], os.readlink(f'/proc/self/fd/{at}') if at > 2 else '')
 
   def inside_import(self):
     """True while a module is imported, which reads its .pyc by marshal."""
@@ -76,9 +77,9 @@ class Watch:
       frame = frame.f_back
     return False
 
-  def check(self, path):
+  def check(self, path, base):
     if isinstance(path, str | bytes | os.PathLike):
-      place = os.path.abspath(os.fsdecode(path))
+      place = os.path.abspath(os.path.join(base, os.fsdecode(path)))
       allowed = self.folder, '/dev/', '/proc/', os.environ['JAX_COMPILATION_CACHE_DIR']
       if not place.startswith(allowed) and '__pycache__' not in place:
         self.found.append(f'wrote {place}')
