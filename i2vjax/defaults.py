@@ -276,9 +276,9 @@ FIELDS = {
     'gan.': Field('state'),
     'gan.pool': Field('state', at_least=0),
     'init.': Field('state'),
-    'gen.width': Field('state', network=True, at_least=1),
+    'gen.width': Field('state', network=True, at_least=1, at_most=2**16),
     'gen.blocks': Field('state', network=True, at_least=0),
-    'disc.width': Field('state', network=True, at_least=1),
+    'disc.width': Field('state', network=True, at_least=1, at_most=2**16),
 
     'optim.': Field('state'),
     'optim.lr': Field('length'),

@@ -30,7 +30,7 @@ def test_any_value_is_taken_or_refused(tmp_path, name, count):
 def test_numbers_that_cannot_be_meant_are_refused(name, value):
   config = defaults.get_config()
   block, _, field = name.rpartition('.')
-  if block and block not in config:
+  if block and '.' not in block and block not in config:
     config[block] = {}
   holder = config
   for part in block.split('.') if block else ():
