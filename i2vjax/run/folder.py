@@ -144,7 +144,7 @@ def _stored(path):
     raise ValueError(f'{path.stat().st_size} bytes')
   stored = json.loads(path.read_text('utf-8'))
   if not isinstance(stored, dict):
-    raise ValueError('it holds no fields')
+    raise ValueError('it is not the config of a training run')
   _check_kinds(stored, defaults.get_config())
   return stored
 

@@ -137,7 +137,8 @@ def of_checkpoint(place, rng):
   good = place / 'good'
   make_run(good)
   original = json.loads((good / 'config.json').read_text())
-  files = sorted(x.relative_to(good) for x in (good / 'checkpoints').rglob('*') if x.is_file())
+  files = sorted(x.relative_to(good) for x in (good / 'checkpoints').rglob('*')
+                 if x.is_file() and not {'opt', 'local'} & set(x.parts))   # of training
   while True:
     bad = place / 'bad'
     shutil.rmtree(bad, ignore_errors=True)
