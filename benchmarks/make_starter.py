@@ -9,8 +9,6 @@ are stored, and writes how they came about into card.json and card.md.
 import argparse
 import json
 import pathlib
-import shutil
-import tempfile
 
 import jax
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from i2vjax import __version__, data, evaluate
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
 from i2vjax.metrics import score_names
 from i2vjax.run import averaging, folder, load, starter, translator
 
@@ -55,8 +54,8 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     raise UserError(f'data.source={run.config.data.source}: a starter is made from the built-in '
                     'street, whose pictures belong to nobody else')
   output.parent.mkdir(parents=True, exist_ok=True)
-  with tempfile.TemporaryDirectory(prefix='.starter-', dir=output.parent) as part:
-    small = pathlib.Path(part) / 'starter'
+  with output_paths.scratch(output.parent) as part:
+    small = part / 'starter'
     starter.write(small, without_places(folder.read_config(workdir)), weights_of(run), dtype)
     stored = load.load(small)
     stored.config.eval.metrics = metrics
@@ -64,15 +63,14 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     card = describe(stored, scores, dtype, difference(run, stored))
     files.save_json(small / 'card.json', card)
     files.save_text(small / 'card.md', page(card))
-    if output.exists():
-      shutil.rmtree(output)
-    small.rename(output)
+    files.put_in_place(small, output)
   return card
 
 
 def check_output(output, overwrite):
   """The output folder; refused where something else would be lost."""
   output = pathlib.Path(output).absolute()
+  files.sweep(output.parent)
   if output.exists():
     foreign = sorted({path.name for path in output.iterdir()} - set(FILES))
     if foreign or not overwrite:

@@ -202,7 +202,7 @@ class Field:
     table: in a table of several runs, 'same': all rows must agree, or scores do not compare;
       'note': each method chooses, and a footnote says so; '': it does not matter there.
     segmenter: True where the scene segmenter, which learns on frames of the data, depends on it.
-    at_least: the least value that can be meant.
+    at_least, at_most: the least and the greatest value that can be meant; of each side of a size.
     choices: {value: its meaning} of all values that can be meant; {}: any can.
   """
 
@@ -211,9 +211,12 @@ class Field:
   table: str = ''
   segmenter: bool = False
   at_least: int | None = None
+  at_most: int | None = None
   choices: Mapping[int | str, str] = dataclasses.field(default_factory=dict)
 
 
+SEEDS = 2**32 - 1    # what all generators of random numbers here take
+SIDES = 2**15        # pixels: a step of larger frames fits into no memory
 CHANNELS: dict[int | str, str] = {1: 'gray', 3: 'color'}
 PRECISIONS: dict[int | str, str] = {
     'default': 'as fast as the device can: 10 bits of fraction on GPUs, 7 on TPUs',
@@ -221,11 +224,15 @@ PRECISIONS: dict[int | str, str] = {
     'highest': 'float32 everywhere'}
 # A name that ends in a dot stands for all fields of that block which are not listed themselves.
 # Blocks that are not listed at all belong to methods (`gen.`, `co.`, `motion.`, ...): `OF_METHOD`.
-OF_METHOD = Field('state', network=True)
+OF_METHOD = Field('state', network=True, at_most=2**16)
+# Fields that end so count what a network is built of, one after the other: more takes forever.
+LAYERS = ('blocks', 'blocks_dec', 'blocks_enc', 'depth', 'downs', 'iters', 'layers', 'levels',
+          'stages', 'warps')
+MOST_LAYERS = 512
 FIELDS = {
     'method': Field('state', network=True),
     'variant': Field('state'),
-    'seed': Field('state', at_least=0),
+    'seed': Field('state', at_least=0, at_most=SEEDS),
     'backbone': Field('state', network=True, table='note'),
     'perceptual': Field('state', table='note'),
     'pretrained_dir': Field('speed'),
@@ -239,8 +246,9 @@ FIELDS = {
     'data.direction': Field('state', table='same', segmenter=True),
     'data.paired': Field('state', table='same', segmenter=True),
     'data.resize': Field('state', table='same', segmenter=True),
-    'data.load_size': Field('state', table='note', segmenter=True),
-    'data.crop_size': Field('state', network=True, table='same', segmenter=True),
+    'data.load_size': Field('state', table='note', segmenter=True, at_least=1, at_most=SIDES),
+    'data.crop_size': Field('state', network=True, table='same', segmenter=True, at_least=1,
+                            at_most=SIDES),
     'data.channels_a': Field('state', network=True, table='note', choices=CHANNELS),
     'data.channels_b': Field('state', network=True, table='same', segmenter=True, choices=CHANNELS),
     'data.polarity': Field('state', table='same', segmenter=True),
@@ -249,7 +257,7 @@ FIELDS = {
     'data.stride': Field('state', table='note', at_least=1),
     'data.batch': Field('state', table='note', at_least=1),
     'data.flip': Field('state', table='note'),
-    'data.flip_time': Field('state', table='note'),
+    'data.flip_time': Field('state', table='note', at_least=0, at_most=1),
     'data.finetune_no_crop': Field('state', table='note'),
     'data.threads': Field('speed', at_least=0),
     'data.prefetch': Field('speed', at_least=0),
@@ -257,16 +265,20 @@ FIELDS = {
     'data.cache_dir': Field('speed'),
     'data.scenes.': Field('state', table='same', segmenter=True),
     'data.scenes.size': Field('state', segmenter=True),   # a table compares it with data.load_size
-    'data.scenes.val_clips': Field('state', table='same'),
+    'data.scenes.val_clips': Field('state', table='same', at_least=0),
+    'data.scenes.clips': Field('state', table='same', segmenter=True, at_least=1),
+    'data.scenes.test_clips': Field('state', table='same', segmenter=True, at_least=0),
+    'data.scenes.clip_length': Field('state', table='same', segmenter=True, at_least=1),
+    'data.scenes.seed': Field('state', table='same', segmenter=True, at_least=0, at_most=SEEDS),
     'data.scenes.cache_mb': Field('speed'),
 
     'weights.': Field('state'),
     'gan.': Field('state'),
     'gan.pool': Field('state', at_least=0),
     'init.': Field('state'),
-    'gen.width': Field('state', network=True, at_least=1),
+    'gen.width': Field('state', network=True, at_least=1, at_most=2**16),
     'gen.blocks': Field('state', network=True, at_least=0),
-    'disc.width': Field('state', network=True, at_least=1),
+    'disc.width': Field('state', network=True, at_least=1, at_most=2**16),
 
     'optim.': Field('state'),
     'optim.lr': Field('length'),
@@ -285,9 +297,9 @@ FIELDS = {
     'train.epochs': Field('length', at_least=0),
     'train.epochs_decay': Field('length', at_least=0),
     'train.steps': Field('length', at_least=0),
-    'train.decay_fraction': Field('length', table='note'),
+    'train.decay_fraction': Field('length', table='note', at_least=0, at_most=1),
     'train.ema': Field('length', table='note'),
-    'train.checkpoint_minutes': Field('output'),
+    'train.checkpoint_minutes': Field('output', at_least=0),
     'train.checkpoint_steps': Field('output', at_least=0),
     'train.keep': Field('output', at_least=1),
     'train.best': Field('output'),
@@ -301,6 +313,9 @@ FIELDS = {
     'eval.every': Field('output', at_least=0),
     'eval.batch': Field('speed', at_least=1),
     'eval.epochs': Field('output'),
+    'eval.seed': Field('score', table='same', at_least=0, at_most=SEEDS),
+    'eval.max_clips': Field('score', table='same', at_least=0),
+    'eval.kid_subsets': Field('score', table='same', at_least=1),
     'eval.paper_scale': Field('output'),
     'eval.stretch': Field('score', table='note'),   # of PearlGAN and MornGAN alone
     'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table
@@ -355,6 +370,11 @@ def seen_by_segmenter(name: str) -> bool:
 def lower_bound(name: str) -> int | None:
   """The least value of a field that can be meant; None: there is none."""
   return field(name).at_least
+
+
+def upper_bound(name: str) -> int | None:
+  """The greatest value of a field that can be meant; None: there is none."""
+  return MOST_LAYERS if name.rpartition('.')[2] in LAYERS else field(name).at_most
 
 
 def choices(name: str) -> Mapping[int | str, str]:

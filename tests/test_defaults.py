@@ -113,6 +113,10 @@ def test_lower_bounds_and_choices():
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_value_of_every_config_can_be_meant(path):
   for name, value in fields_of(path).items():
-    least, choices = defaults.lower_bound(name), defaults.choices(name)
-    assert None in (least, value) or value >= least, name
+    least, most, choices = (ask(name) for ask in (defaults.lower_bound, defaults.upper_bound,
+                                                  defaults.choices))
+    for number in value if isinstance(value, tuple | list) else (value,):
+      if isinstance(number, int | float):
+        assert least is None or number >= least, name
+        assert most is None or number <= most, name
     assert not choices or value in choices, name

@@ -112,7 +112,7 @@ class Handlers:
 
   def translate(self, request: gr.Request, progress=gr.Progress()):  # noqa: B008 (gradio's way)
     """Outputs of the translation: pair, moment, film, download, scores."""
-    session = self.sessions.of(request.session_hash)
+    session = self._session(request)
     progress(0, 'Preparing the networks for this size')
     try:
       result = work.translate(self.run, session, lambda done, total: progress(
@@ -147,8 +147,13 @@ class Handlers:
     return gr.skip(), f'{str(upload).capitalize()}.'
 
   def _button(self, request):
-    files = self.sessions.of(request.session_hash).files
-    return gr.update(interactive='source' in files)
+    return gr.update(interactive='source' in self._session(request).files)
+
+  def _session(self, request):
+    try:
+      return self.sessions.of(request.session_hash)
+    except UserError as error:
+      raise gr.Error(html.escape(str(error)), duration=None) from error
 
 
 def outputs(result: work.Result) -> tuple:

@@ -90,14 +90,16 @@ def serve(run: api.Translator | api.Path = 'starter', *, host: str = '127.0.0.1'
 def check_port(host: str, port: int) -> None:
   """Raises UserError where nothing can listen there."""
   try:
+    if not 0 < port < 2**16:   # the system would take the rest of a division for it
+      raise OverflowError('ports are 1 to 65535')
     family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
     with socket.socket(family, socket.SOCK_STREAM) as trial:
       trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
       trial.bind(place)
-  except OSError as error:
-    raise UserError(f'--host {host} --port {port}: nothing can listen there '
-                    f'({error.strerror}). Name another port, such as --port {port % 65535 + 1}'
-                    ) from error
+  except (OSError, OverflowError, ValueError) as error:   # of ports and names that there cannot be
+    reason = getattr(error, 'strerror', None) or error
+    raise UserError(f'--host {host} --port {port}: nothing can listen there ({reason}). Name '
+                    f'another port, such as --port {port % 65535 + 1}') from error
 
 
 def is_local(host: str) -> bool:

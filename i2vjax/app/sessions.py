@@ -26,7 +26,7 @@ class Session:
       copies are found again.
     files: {'source' | 'truth': what was uploaded last}.
     moments: of the last result: [(input, translation)], pictures of the same frame.
-    taken: uploads as the server keeps them, deleted with the session.
+    taken: {part: its upload as the server keeps it}, deleted with the next one or the session.
     used: when it was used last, by the monotonic clock.
     open: False once the visitor is gone.
   """
@@ -35,7 +35,7 @@ class Session:
   token: str
   files: dict[str, uploads.Upload] = dataclasses.field(default_factory=dict)
   moments: list[tuple[pathlib.Path, pathlib.Path]] = dataclasses.field(default_factory=list)
-  taken: set[pathlib.Path] = dataclasses.field(default_factory=set)
+  taken: dict[str, pathlib.Path] = dataclasses.field(default_factory=dict)
   used: float = dataclasses.field(default_factory=time.monotonic)
   open: bool = True
 
@@ -57,8 +57,14 @@ class Sessions:
     self._sessions: dict[str, Session] = {}
     self._lock = threading.Lock()
 
-  def of(self, name: str) -> Session:
-    """The session of that name, made if it is new; then those that nobody uses any more end."""
+  def of(self, name: str | None) -> Session:
+    """The session of that name, made if it is new; then those that nobody uses any more end.
+
+    Raises:
+      UserError: no name: all who have none would share one.
+    """
+    if not name:
+      raise UserError('This page is not known here: load it again.')
     now = time.monotonic()
     if name not in self._sessions:
       for idle in [x for x, other in self._sessions.copy().items() if other.used < now - IDLE]:
@@ -72,7 +78,7 @@ class Sessions:
       self._sessions[name].used = now
       return self._sessions[name]
 
-  def take(self, name: str, part: str, path: str) -> uploads.Upload:
+  def take(self, name: str | None, part: str, path: str) -> uploads.Upload:
     """Copy an upload into the session's folder, under a name of ours, and check it.
 
     Args:
@@ -81,15 +87,12 @@ class Sessions:
     Raises:
       UserError: not an upload, or one that is not taken; then the session has none of that part.
     """
-    session = self.of(name)
-    session.files.pop(part, None)
-    file = pathlib.Path(path)
-    if file.is_symlink() or not file.is_file() or self.uploads.resolve() not in \
-        file.resolve().parents:
+    session, file = self.of(name), self._uploaded(path)
+    self.drop(name, part, file)
+    if file is None:
       raise UserError('This upload is not here any more: drop it again.')
-    session.taken.add(file.resolve())
+    session.taken[part] = file
     place = session.folder / part   # a folder, since pictures are read from folders
-    shutil.rmtree(place, ignore_errors=True)
     place.mkdir()
     try:
       copy = shutil.copyfile(file, place / f'frame{uploads.ending_of(file)}')
@@ -99,29 +102,46 @@ class Sessions:
       raise
     return session.files[part]
 
-  def drop(self, name: str, part: str) -> None:
-    """Forget an upload that the visitor took back."""
+  def _uploaded(self, path):
+    """The file that a browser names, if it is an upload; else None."""
+    file = pathlib.Path(path or '')
+    if '\0' in str(file) or file.is_symlink() or not file.is_file():
+      return None
+    return file.resolve() if self.uploads.resolve() in file.resolve().parents else None
+
+  def drop(self, name: str | None, part: str, kept: pathlib.Path | None = None) -> None:
+    """Forget an upload that the visitor took back, or replaces by the one at `kept`."""
     session = self.of(name)
     session.files.pop(part, None)
     shutil.rmtree(session.folder / part, ignore_errors=True)
+    with self._lock:
+      gone = {session.taken.pop(part, kept)} - {kept}
+      gone -= {path for other in self._sessions.values() for path in other.taken.values()}
+    _delete(gone)
 
-  def close(self, name: str) -> None:
+  def close(self, name: str | None) -> None:
     """Delete all of a session: its folder, its uploads, the copies of what it was handed."""
     with self._lock:
-      session = self._sessions.pop(name, None)
-      kept = {path for other in self._sessions.values() for path in other.taken}
+      session = self._sessions.pop(name or '', None)
+      kept = {path for other in self._sessions.values() for path in other.taken.values()}
     if session is None:
       return
     session.open = False
     shutil.rmtree(session.folder, ignore_errors=True)
     # The same file, dropped by two visitors, lies there once.
-    for path in (session.taken - kept) | set(self.uploads.glob(f'*/*{session.token}*')):
-      path.unlink(missing_ok=True)
-      with contextlib.suppress(OSError):
-        path.parent.rmdir()
+    _delete((set(session.taken.values()) - kept)
+            | set(self.uploads.glob(f'*/*{session.token}*')))
 
   def close_all(self) -> None:
     """Delete everything."""
     for name in list(self._sessions):
       self.close(name)
     shutil.rmtree(self.root, ignore_errors=True)
+
+
+def _delete(paths):
+  """Delete files, and their folders if these are empty then."""
+  for path in paths:
+    path.unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+      path.parent.rmdir()

@@ -54,7 +54,7 @@ def case(name: str, overrides: Sequence[str] = (),
          read_config: Callable[[Sequence[str]], ConfigDict] | None = None) -> Case:
   """The case of one name: see `read`."""
   text, _, epoch = name.partition('@')
-  if epoch and not (epoch.isdigit() and int(epoch)):
+  if epoch and not (epoch.isdecimal() and len(epoch) < 10 and int(epoch)):
     raise UserError(f'--methods {name}: write a whole epoch from 1 on behind @, as in morngan@77')
   config = (read_config([f'--config={text}', *overrides]) if read_config
             else config_files.read(text))

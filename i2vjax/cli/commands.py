@@ -220,7 +220,7 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   """
   from i2vjax.compare import compare, experiments, tables
   output = need(flag, 'output', 'the folder of the table and its runs')
-  if not all(text.strip().isdigit() for text in flag.seeds):
+  if not all(text.strip().isdecimal() and len(text) < 19 for text in flag.seeds):
     raise UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
   seeds = list(dict.fromkeys(int(text) for text in flag.seeds))   # each once
   rows = [experiments.parse_row(text) for text in [*flag.configs, *flag.row]]
@@ -328,7 +328,7 @@ def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
     0: done; 1: some row could not be measured, and says why.
   """
   from i2vjax.bench import bench, cases, table
-  if not all(text.strip().isdigit() for text in flag.sizes):
+  if not all(text.strip().isdecimal() and len(text) < 6 for text in flag.sizes):
     raise UserError(f'--sizes {",".join(flag.sizes)}: write whole numbers, as in 256,512')
   common = [text for text in argv[1:] if text.startswith('--config.')]
   listed = cases.read(flag.methods, common, parse.row_config)

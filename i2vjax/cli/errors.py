@@ -27,16 +27,22 @@ def explain(error: BaseException) -> tuple[str, int] | None:
   The class of an error decides, never where it was raised: a plain ValueError is always ours.
   """
   if isinstance(error, NonFinite):
-    return f'error: {error}', NOT_FINITE
+    return printable(f'error: {error}'), NOT_FINITE
   if type(error).__module__.startswith('av.') and getattr(error, 'errno', 0) not in OF_DISKS:
     return None      # a failure inside the decoder is no mistake of the user, whatever its number
   if isinstance(error, UserError | OSError):
-    return f'error: {error}', USER
+    return printable(f'error: {error}'), USER
   if _is_of_peers(error):
     return f"error: {LOST.format(reason=str(error).strip().splitlines()[0][:160])}", OURS
   if isinstance(error, KeyboardInterrupt):
     return f'stopped: {str(error) or "no half-written file is left"}', INTERRUPTED
   return None
+
+
+def printable(text: str) -> str:
+  """A text without signs that would move the cursor or color the terminal: names may hold any."""
+  return ''.join(sign if sign.isprintable() or sign in '\n\t' else
+                 sign.encode('unicode_escape').decode() for sign in text)
 
 
 def _is_of_peers(error):

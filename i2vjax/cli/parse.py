@@ -21,6 +21,8 @@ from i2vjax.cli.flags import (
 from i2vjax.core.errors import UserError, did_you_mean
 from i2vjax.run import config_files
 
+BLOCKS = {'data', 'eval', 'log', 'optim', 'train', 'weights'}   # of every config
+
 
 def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
   """(command, flags, config) of a command line, program included.
@@ -110,12 +112,12 @@ def stored_config(workdir: str) -> ConfigDict:
                     'is --workdir ./%s', workdir, workdir)
   try:
     config = folder.read_config(workdir)
-    of_a_run = isinstance(config.get('method'), str) and 'data' in config
+    of_a_run = isinstance(config.get('method'), str) and set(config) >= BLOCKS
   except (AttributeError, TypeError):   # a list, a number
     of_a_run = False
   if not of_a_run:
     raise UserError(f'{pathlib.Path(workdir) / "config.json"} is not the config of a training run: '
-                    'it names no method. Restore it from a copy')
+                    'it names no method, or lacks a block of fields. Restore it from a copy')
   return config
 
 

@@ -224,16 +224,15 @@ def outcome(item: RunSpec) -> dict:
            'state': 'not yet', **speed(item.workdir)}
   try:
     scores = json.loads((item.report / 'scores.json').read_text())
-    scored = scores['run']['step'], scores['run']['config']
     expected = item.total, evaluate.config_hash(experiments.scored_config(item))
-  except (OSError, ValueError, KeyError):   # never written, or by a version that wrote otherwise
-    return facts
-  if scored != expected:
-    return facts
-  rows = dict(scores['rows'])
-  return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,
+    if (scores['run']['step'], scores['run']['config']) != expected:
+      return facts
+    rows = dict(scores['rows'])
+    return {**facts, 'state': 'done', 'scores': rows.pop('translated'), 'references': rows,
           'run': scores['run'], 'protocol': scores['protocol'], 'skipped': scores['skipped'],
           'curves': scores.get('curves', {})}   # younger than the rest
+  except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError):
+    return facts   # never written, damaged, or by a version that wrote otherwise
 
 
 def speed(workdir: str | pathlib.Path) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 
 import jax
@@ -10,13 +11,14 @@ import numpy as np
 from i2vjax import evaluate
 from i2vjax.compare import tables
 from i2vjax.compare.experiments import RunSpec
-from i2vjax.core import files
+from i2vjax.core import files, npz
 from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.evaluation.report import figures as report_figures
 from i2vjax.evaluation.report import html_parts, text
 from i2vjax.evaluation.report.html_parts import escape
 from i2vjax.interop import export
 from i2vjax.run import contact_sheet, load, training_curves
+from i2vjax.run.training_curves import plain
 
 CLIPS_SHOWN = 4   # test clips with a picture
 FRAMES_BEFORE = 8   # frames of a clip translated before the one shown, for methods with a memory
@@ -59,9 +61,8 @@ def draw(items: list[RunSpec], results: dict) -> dict[str, dict]:
 def cached_pictures(item: RunSpec) -> tuple[int | None, dict]:
   """(parameters, pictures) of a run, made once and stored beside its scores."""
   path, stamp = item.report / 'frames.npz', f'{evaluate.config_hash(item.config)} {item.total}'
-  if path.is_file():
-    with np.load(path) as archive:
-      arrays = dict(archive)
+  with contextlib.suppress(npz.Damaged, FileNotFoundError):   # then they are made anew
+    arrays = npz.read(path)
     if str(arrays.get('stamp')) == stamp:
       return int(arrays['parameters']) or None, unpack(arrays)
   run = load.load(item.workdir, str(item.total))
@@ -197,8 +198,8 @@ def plot_panels(panels: list[tuple], rows: list[str]) -> np.ndarray | None:
   for index, (column, axis, lines) in enumerate(panels):
     axes = figure.add_subplot(down, across, index + 1)
     plot_lines(axes, lines, colors, column.scale)
-    axes.set_xlabel(axis, fontsize=7)
-    axes.set_title(column.heading, fontsize=9, loc='left')
+    axes.set_xlabel(plain(axis), fontsize=7)
+    axes.set_title(plain(column.heading), fontsize=9, loc='left')
   handles = {line.get_label(): line for axes in figure.axes for line in axes.get_lines()}
   figure.legend(handles.values(), handles.keys(), loc='outside upper left', fontsize=8,
                 ncols=min(4, len(handles)), frameon=False)
@@ -210,7 +211,7 @@ def plot_lines(axes, lines: dict, colors: dict[str, str], scale: int) -> None:
   """The lines of one score."""
   for name, (at, values) in lines.items():
     marker = 'o' if len(at) <= report_figures.MARKED else None
-    axes.plot(at, scale * values.mean(0), color=colors[name], label=name, linewidth=1.5,
+    axes.plot(at, scale * values.mean(0), color=colors[name], label=plain(name), linewidth=1.5,
               marker=marker, markersize=3)
     if len(values) > 1:
       axes.fill_between(at, scale * values.min(0), scale * values.max(0), alpha=0.15,

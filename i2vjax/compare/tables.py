@@ -205,11 +205,11 @@ def markdown(table: dict) -> str:
   headings, lines = grid(table)
   rows = []
   for line in (headings, *lines):
-    cells = [value.replace('|', '\\|') for value in line]
+    cells = [text.markdown(value) for value in line]
     rows.append(f'| {" | ".join(cells)} |')
   rows.insert(1, '|---' * len(headings) + '|')
-  notes = [f'- {line}' for line in footnotes(table)]
-  return '\n'.join([caption(table), '', *rows, '', *notes]) + '\n'
+  notes = [f'- {text.markdown(line)}' for line in footnotes(table)]
+  return '\n'.join([text.markdown(caption(table)), '', *rows, '', *notes]) + '\n'
 
 
 def spread_text(values: Sequence[float], digits: int) -> str:

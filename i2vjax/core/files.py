@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import re
+import secrets
 import shutil
 import socket
 import tempfile
@@ -117,6 +118,7 @@ def finite(tree: Any) -> Any:
 
 
 PART = re.compile(r'\.part-([0-9a-f]{8})-([0-9]+)-')
+OLD = 'old-'   # follows in the name of a folder that holds what a new one takes the place of
 
 
 def part_prefix() -> str:
@@ -136,7 +138,8 @@ def _machine():
 def sweep(folder: Path, deep: bool = False) -> list[pathlib.Path]:
   """Take away what processes that were killed had not finished in a folder; returns what it was.
 
-  Only what this package named so, of processes of this machine that are no more.
+  Only what this package named so, of processes of this machine that are no more. What they had put
+  aside for a new one that never came gets its name back (`put_in_place`).
 
   Args:
     folder: may be missing. deep: its sub-folders too.
@@ -144,9 +147,11 @@ def sweep(folder: Path, deep: bool = False) -> list[pathlib.Path]:
   folder, gone = pathlib.Path(folder), []
   if os.name != 'posix' or not folder.is_dir():
     return []
-  for path in folder.rglob('.part-*') if deep else folder.glob('.part-*'):
+  for path in list(folder.rglob('.part-*') if deep else folder.glob('.part-*')):
     found = PART.match(path.name)
     if found and found[1] == _machine() and not _alive(int(found[2])):
+      if path.name[found.end():].startswith(OLD) and not path.is_symlink():
+        _give_back(path)
       shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
       gone.append(path)
   return gone
@@ -160,6 +165,38 @@ def _alive(process):
   except OSError:   # somebody else's
     return True
   return True
+
+
+def put_in_place(new: Path, target: Path) -> None:
+  """Rename a file or folder to `target`; a folder that was there goes when the new one is there.
+
+  Killed in between, the old one lies in a hidden folder beside it, and the next `sweep` there gives
+  its name back: at no moment are both lost.
+
+  Raises:
+    OSError: it cannot be renamed; then the old one is where it was.
+  """
+  new, target = pathlib.Path(new), pathlib.Path(target)
+  target.parent.mkdir(parents=True, exist_ok=True)
+  if not target.is_dir():   # nothing, or a file, which a file replaces in one go
+    os.replace(new, target)
+    return
+  aside = target.parent / f'{part_prefix()}{OLD}{secrets.token_hex(4)}'
+  aside.mkdir()
+  try:
+    os.replace(target, aside / target.name)
+    os.replace(new, target)
+  finally:
+    _give_back(aside)
+    shutil.rmtree(aside, ignore_errors=True)
+
+
+def _give_back(aside):
+  """What was put aside gets its name back, unless a new one has it; else it may be deleted."""
+  for path in list(aside.iterdir()) if aside.is_dir() else ():
+    place = aside.parent / path.name
+    if not os.path.lexists(place):
+      os.replace(path, place)
 
 
 # ---- Full disks -------------------------------------------------------------------------------

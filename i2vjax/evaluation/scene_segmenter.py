@@ -11,7 +11,6 @@ import hashlib
 import json
 import pathlib
 import time
-import zipfile
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +21,7 @@ from ml_collections import ConfigDict
 
 from i2vjax import data as sources
 from i2vjax import defaults
-from i2vjax.core import class_names, files, ops, precision
+from i2vjax.core import class_names, files, npz, ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
 from i2vjax.data.transforms import resize, tasks
@@ -114,10 +113,9 @@ def load(path: pathlib.Path, show: bool = True) -> tuple[dict, dict] | None:
   if not path.is_file():
     return None
   try:
-    with np.load(path) as stored:
-      flat = {name: stored[name] for name in stored.files}
+    flat = npz.read(path)
     info, params = json.loads(str(flat.pop('info'))), {}
-  except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+  except (ValueError, KeyError, FileNotFoundError) as error:
     if show:
       print(f'{path} is damaged ({error}): the segmentation network is trained anew')
     return None

@@ -15,7 +15,7 @@ import tqdm
 from i2vjax.core import class_names, files
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
-from i2vjax.data.io import images
+from i2vjax.data.io import images, output_paths
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.sources import alignment, listing
 from i2vjax.evaluation import baselines, eval_clips
@@ -68,7 +68,8 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
       names = frame_names(clip.origin)
       for t, name in enumerate(names):
         for part, frames in parts.items():
-          images.write_image(output / part / clip.name / f'{name}.png', frames[t])
+          path = output_paths.inside(output / part, clip.name, f'{name}.png')
+          images.write_image(path, frames[t])
         count += 1
       if with_truth:
         boxes.add(clip, names)

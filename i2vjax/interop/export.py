@@ -8,7 +8,6 @@ import dataclasses
 import json
 import logging
 import pathlib
-import shutil
 
 import jax
 import numpy as np
@@ -56,20 +55,15 @@ def export(run, network, output, overwrite=False, formats=('orbax',), size=None)
   output = pathlib.Path(output).absolute()
   _check(output, overwrite)
   output_paths.check_writable(output.parent)
-  part = output.with_name(f'.{output.name}.part')
-  shutil.rmtree(part, ignore_errors=True)
   try:
-    part.mkdir(parents=True)
-    write_formats(run, network, part, formats, size)
-    if output.exists():
-      shutil.rmtree(output)
-    part.rename(output)
+    with output_paths.scratch(output.parent) as part:
+      (part / 'new').mkdir()
+      write_formats(run, network, part / 'new', formats, size)
+      files.put_in_place(part / 'new', output)
   except (OSError, ValueError) as error:   # orbax passes the system's refusal on as text
     if not files.disk_full(error):
       raise
     raise files.disk_full_error(output, 'nothing of it is left') from error
-  finally:
-    shutil.rmtree(part, ignore_errors=True)
   return output
 
 
@@ -160,6 +154,7 @@ def choose(params, network=None):
 
 
 def _check(output, overwrite):
+  files.sweep(output.parent)   # a killed export may have put it aside
   if not output.exists():
     return
   inside = {path.name for path in output.iterdir()} if output.is_dir() else {''}

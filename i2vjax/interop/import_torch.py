@@ -6,7 +6,6 @@ them but not continue.
 """
 
 import pathlib
-import shutil
 
 import flax
 import numpy as np
@@ -15,6 +14,7 @@ from i2vjax import methods, pretrained
 from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
+from i2vjax.data.io import output_paths
 from i2vjax.interop import import_config, torch_checkpoints
 from i2vjax.interop.import_config import config_path
 from i2vjax.interop.torch_checkpoints import SOURCES
@@ -91,20 +91,15 @@ def initial_state(config, networks):
 
 def _write(workdir, config, state, record):
   """Write the run folder under a hidden name, then rename it."""
-  workdir.parent.mkdir(parents=True, exist_ok=True)
-  part = workdir.absolute().with_name(f'.{workdir.absolute().name}.part')
-  shutil.rmtree(part, ignore_errors=True)
-  part.mkdir()
-  try:
+  with output_paths.scratch(workdir.absolute().parent) as place:
+    part = place / 'new'
     run_folder.write_config(part, config)
     files.save_json(part / 'import.json', record)
     checkpoints = checkpoint.manager(part)
     checkpoint.save(checkpoints, state, {})   # no position: the input starts from its beginning
     checkpoint.finish(checkpoints)
     checkpoints.close()
-    part.rename(workdir)
-  finally:
-    shutil.rmtree(part, ignore_errors=True)
+    files.put_in_place(part, workdir.absolute())
 
 
 def _record(source, networks, fresh):

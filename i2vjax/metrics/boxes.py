@@ -84,7 +84,7 @@ def _json(path):
     raise FileNotFoundError(f'{path}: no such file')
   try:
     return json.loads(path.read_text(encoding='utf-8'))
-  except ValueError as error:
+  except (ValueError, RecursionError) as error:
     raise UserError(f'{path} is no JSON file: {error}') from error
 
 

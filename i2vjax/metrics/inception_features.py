@@ -170,5 +170,5 @@ def _stored(path):
   """Features of a file, or None where there is none or it is damaged."""
   try:
     return np.load(path, allow_pickle=False)
-  except (OSError, ValueError, EOFError):
+  except (OSError, ValueError, EOFError, MemoryError):   # its header may ask for any size
     return None

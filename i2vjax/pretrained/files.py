@@ -1,12 +1,11 @@
 """Arrays by name from weight files; the suffix gives the format."""
 
 import pathlib
-import zipfile
 
 import ml_dtypes
-import numpy as np
 import safetensors
 
+from i2vjax.core import npz
 from i2vjax.core.errors import UserError
 from i2vjax.pretrained import torch_file
 
@@ -40,17 +39,18 @@ def read_safetensors(path, keep):
   try:
     with safetensors.safe_open(path, framework='np') as file:
       return {name: file.get_tensor(name) for name in file.keys() if keep(name)}  # noqa: SIM118
-  except (safetensors.SafetensorError, OSError, ValueError, TypeError) as error:
+  except (safetensors.SafetensorError, OSError, ValueError, TypeError, AttributeError,
+          MemoryError, OverflowError) as error:   # AttributeError: types that NumPy does not have
     raise UserError(f'{path} is no whole .safetensors file ({error}): {guess(path)}') from error
 
 
 def read_npz(path, keep):
   """`read` of .npz; arrays of two opaque bytes per number are bfloat16, unknown to NumPy."""
   try:
-    with np.load(path, allow_pickle=False) as archive:
-      return {name: _typed(archive[name]) for name in archive.files if keep(name)}
-  except (zipfile.BadZipFile, ValueError, EOFError, OSError, AttributeError) as error:
-    raise UserError(f'{path} is no whole .npz file ({error}): {guess(path)}') from error
+    return {name: _typed(array) for name, array in npz.read(path, keep).items()}
+  except npz.Damaged as error:
+    hint = '' if isinstance(error, npz.Untrusted) else f'; {guess(path)}'
+    raise UserError(f'{path} is {error}{hint}') from error
 
 
 def _typed(array):

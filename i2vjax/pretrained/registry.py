@@ -184,7 +184,20 @@ def verify(item, path):
 def _first_use(path, digest):
   """Digest in `meta.json` beside the file; written there the first time, if the folder allows."""
   meta = path.with_name('meta.json')
-  digests = json.loads(meta.read_text()) if meta.is_file() else {}
+  digests = _digests(meta) if meta.is_file() else {}
   if path.name not in digests and os.access(path.parent, os.W_OK):
     files.save_text(meta, json.dumps({**digests, path.name: digest}, indent=1))
   return digests.get(path.name, digest)
+
+
+def _digests(meta):
+  """{file: its digest} that `_first_use` stored."""
+  try:
+    digests = json.loads(meta.read_text('utf-8'))
+    if not isinstance(digests, dict) or not all(isinstance(x, str) for x in digests.values()):
+      raise ValueError('it holds no hashes')
+  except (ValueError, RecursionError) as error:
+    raise UserError(f'{meta}, which holds the hashes of the files beside it, is damaged ({error}): '
+                    'restore it from a copy; or delete it, and check those files yourself'
+                    ) from error
+  return digests

@@ -4,19 +4,22 @@ No code in the file is run. Both formats of `torch.save` are read: the zip archi
 the plain file before it.
 """
 
+import collections
 import io
 import math
 import mmap
+import os
 import struct
 import zipfile
 
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.pretrained.torch_pickle import ALONE, Refused, Tensor, describe, walk
+from i2vjax.pretrained.torch_pickle import ALONE, Refused, Tensor, describe, short, walk
 
 MAGIC = 0x1950A86A20F9469CFC6C   # first object of the plain format
 MAX_EXPANDED = 2**24             # numbers in a tensor that repeats its storage (`expand`)
+MAX_SHARED = 4                   # times a file's size that its tensors may have: some share numbers
 # What reading a damaged file can raise.
 DAMAGE = (zipfile.BadZipFile, ValueError, TypeError, KeyError, IndexError, AttributeError,
           EOFError, OSError, OverflowError, RuntimeError, struct.error)
@@ -40,9 +43,10 @@ def read(path, keep=None):
     try:
       tensors, fetch = _open(file)
       for name, tensor in tensors.items():
-        _check(name, tensor)
-      return {name: _array(name, tensor, fetch(tensor.storage))
-              for name, tensor in tensors.items() if keep is None or keep(name)}
+        _check(short(name), tensor)
+      wanted = {name: tensor for name, tensor in tensors.items() if keep is None or keep(name)}
+      _check_sum(wanted.values(), os.fstat(file.fileno()).st_size)
+      return _arrays(wanted, fetch)
     except Refused as error:
       raise UserError(f'{path} {error}') from error
     except DAMAGE as error:
@@ -75,11 +79,13 @@ def _open_zip(file):
                   "network's state_dict()")
   if 'data.pkl' not in members:
     raise Refused('is a zip archive but none of PyTorch: it has no data.pkl')
+  if len(members) < len(archive.infolist()):
+    raise Refused('is not to be trusted: it holds several members of one name. Get it again')
   if any(info.compress_type != zipfile.ZIP_STORED for info in members.values()):
     raise Refused('was packed again: PyTorch never compresses. Take the original file')
   end = file.seek(0, 2)
-  if any(max(info.file_size, info.compress_size) > end for info in members.values()):
-    raise ValueError('a member is larger than the file')
+  if sum(max(info.file_size, info.compress_size) for info in members.values()) > end:
+    raise ValueError('its members are larger than the file')
   _little(archive.read(members['byteorder']) != b'big' if 'byteorder' in members else True)
   tensors = _state_dict(walk(io.BytesIO(archive.read(members['data.pkl']))))
   for tensor in tensors.values():
@@ -112,12 +118,14 @@ def _places(file, keys, sizes):
   """{storage: (first byte, numbers)}; for each key the file has an int64 count and the numbers."""
   place, places, end = file.tell(), {}, file.size()
   for key in keys:
+    if not isinstance(key, str):
+      raise ValueError('a storage without a name')
     file.seek(place)
     count, = struct.unpack('<q', file.read(8))
     places[key] = (place + 8, count)
     place += 8 + count * sizes[key]
     if count < 0 or place > end:
-      raise ValueError(f'storage {key} ends at byte {place}, the file at {end}')
+      raise ValueError(f'storage {short(key)} ends at byte {place}, the file at {end}')
   return places
 
 
@@ -132,17 +140,17 @@ def _state_dict(value):
     raise Refused(f'holds {describe(value)}, not a dict of tensors; {ALONE}')
   for name, item in value.items():
     if not isinstance(name, str) or not isinstance(item, Tensor):
-      raise Refused(f'holds {describe(item)} as entry {name!r}, not a tensor; {ALONE}')
+      raise Refused(f'holds {describe(item)} as entry {short(str(name))!r}, not a tensor; {ALONE}')
   return value
 
 
 def _check_storage(storage, count):
   """Refuse a storage with more numbers than the file has."""
   if type(storage.start) is not int or type(storage.count) is not int or storage.start < 0:
-    raise ValueError(f'storage {storage.key} without a length')
+    raise ValueError(f'storage {short(storage.key)} without a length')
   if storage.start + storage.count > count:
-    raise ValueError(f'storage {storage.key} should have {storage.start + storage.count} numbers, '
-                     f'there are {count}')
+    raise ValueError(f'storage {short(storage.key)} should have {storage.start + storage.count} '
+                     f'numbers, there are {count}')
 
 
 def _check(name, tensor):
@@ -161,6 +169,25 @@ def _check(name, tensor):
     raise ValueError(f'tensor {name} repeats {tensor.storage.count} numbers into {tensor.shape}')
 
 
+def _check_sum(tensors, size):
+  """Refuse a small file whose tensors share or repeat its numbers until they fill the memory."""
+  total = sum(math.prod(tensor.shape) * tensor.storage.dtype.itemsize for tensor in tensors)
+  if total > MAX_SHARED * size + 8 * MAX_EXPANDED:
+    raise ValueError(f'{size} bytes that would become {total}')
+
+
+def _arrays(tensors, fetch):
+  """{name: array}; each storage is read once, however many tensors look into it."""
+  of_storage = collections.defaultdict(list)
+  for name, tensor in tensors.items():
+    of_storage[tensor.storage.key].append(name)
+  arrays = {}
+  for names in of_storage.values():
+    raw = fetch(tensors[names[0]].storage)
+    arrays |= {name: _array(name, tensors[name], raw) for name in names}
+  return {name: arrays[name] for name in tensors}
+
+
 def _array(name, tensor, raw):
   """A copy of the tensor's window into the bytes of its storage."""
   storage = tensor.storage
@@ -168,7 +195,7 @@ def _array(name, tensor, raw):
     return np.zeros(tensor.shape, storage.dtype)
   numbers = np.frombuffer(raw, storage.dtype)[storage.start:storage.start + storage.count]
   if len(numbers) != storage.count:
-    raise ValueError(f'the numbers of {name} end early')
+    raise ValueError(f'the numbers of {short(name)} end early')
   strides = [s * storage.dtype.itemsize for s in tensor.strides]
   window = np.lib.stride_tricks.as_strided(numbers[tensor.offset:], tensor.shape, strides)
   return np.array(window, order='C')

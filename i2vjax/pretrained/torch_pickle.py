@@ -19,6 +19,8 @@ STORAGES = {
     'BFloat16Storage': ml_dtypes.bfloat16, 'LongStorage': np.int64, 'IntStorage': np.int32,
     'ShortStorage': np.int16, 'CharStorage': np.int8, 'ByteStorage': np.uint8,
     'BoolStorage': np.bool_}
+MOST_INSTRUCTIONS = 2**20   # a tensor takes about 40; more were written to keep us busy
+MOST_SIDES = 32
 TENSORS = ('_rebuild_tensor', '_rebuild_tensor_v2')   # of torch._utils; the first before 0.4
 PARAMETER = '_rebuild_parameter'
 ALONE = 'only state dicts are read: in PyTorch, save module.state_dict() alone'
@@ -60,12 +62,14 @@ def walk(file):
     dicts, lists, tuples, numbers and text as they are; tensors as `Tensor`, names as `Global`.
 
   Raises:
-    Refused: an instruction or a name that tensors do not need.
+    Refused: an instruction or a name that tensors do not need, or more of them than any has.
     ValueError, TypeError, KeyError, IndexError, AttributeError: the pickle is damaged.
   """
   stack, memo = [], {}
-  for opcode, argument, _ in pickletools.genops(file):
+  for count, (opcode, argument, _) in enumerate(pickletools.genops(file)):
     name = opcode.name
+    if count > MOST_INSTRUCTIONS:
+      raise Refused(f'has a pickle of more than {MOST_INSTRUCTIONS} instructions; {ALONE}')
     if name == 'STOP':
       return stack.pop()
     if name in PUSHED:
@@ -85,7 +89,13 @@ def walk(file):
 
 def describe(value):
   """A pickled value as text, for messages."""
-  return '.'.join(value) if isinstance(value, Global) else f'a {type(value).__name__}'
+  return short('.'.join(value)) if isinstance(value, Global) else f'a {type(value).__name__}'
+
+
+def short(text):
+  """A text of the file, for messages: it may hold anything, of any length."""
+  text = text if text.isprintable() else ascii(text)
+  return text if len(text) <= 80 else f'{text[:77]}...'
 
 
 MARK = Global('', '')   # divides the stack; compared by identity
@@ -109,7 +119,11 @@ def _take(stack, count):
 
 def _since_mark(stack):
   """Pop the values above the last mark, and the mark."""
-  place = max(i for i, item in enumerate(stack) if item is MARK)   # none: ValueError
+  place = len(stack) - 1   # from above: else many marks over a deep stack would take forever
+  while stack[place] is not MARK:
+    place -= 1
+    if place < 0:
+      raise ValueError('a pickle that goes back to a mark it never made')
   items = stack[place + 1:]
   del stack[place:]
   return items
@@ -136,13 +150,26 @@ def _appends(stack, _):
 
 
 def _set_item(stack, _):
-  key, value = _take(stack, 2)
-  stack[-1].update({key: value})
+  _add(stack, _take(stack, 2))
 
 
 def _set_items(stack, _):
-  items = _since_mark(stack)
-  stack[-1].update(zip(items[::2], items[1::2], strict=True))
+  _add(stack, _since_mark(stack))
+
+
+def _add(stack, items):
+  """Keys and values in turn into the dict on the stack."""
+  stack[-1].update(_pairs(zip(items[::2], items[1::2], strict=True)))
+
+
+def _pairs(items):
+  """A dict of (name, value). Other keys could be nested so deep that hashing them ends Python."""
+  made = {}
+  for key, value in items:
+    if not isinstance(key, str):
+      raise Refused(f'holds a dict with {describe(key)} as a key, not a name; {ALONE}')
+    made[key] = value
+  return made
 
 
 def _build(stack, _):
@@ -152,12 +179,14 @@ def _build(stack, _):
 
 def _name(stack, module, name):
   """A class or function, if it is one of the few that rebuild a tensor."""
+  if not isinstance(module, str) or not isinstance(name, str):
+    raise ValueError('a pickle that names what is no name')
   allowed = ((module in ('torch', 'torch.cuda') and name in STORAGES)
              or (module == 'torch._utils' and name in (*TENSORS, PARAMETER))
              or (module, name) == ('collections', 'OrderedDict'))
   if not allowed:
-    raise Refused(f'asks for {module}.{name}, which is no plain tensor; loaded in PyTorch it could '
-                  f'run code. Here {ALONE}')
+    raise Refused(f'asks for {short(f"{module}.{name}")}, which is no plain tensor; loaded in '
+                  f'PyTorch it could run code. Here {ALONE}')
   stack.append(Global(module, name))
 
 
@@ -174,23 +203,44 @@ def _reduce(stack, _):
   function, arguments = _take(stack, 2)
   if not isinstance(function, Global) or not isinstance(arguments, tuple):
     raise ValueError('a pickle that calls what is no function')
-  if function.name == 'OrderedDict':     # Python 2 wrote the items into the call
-    stack.append(dict(*arguments))
+  if function.name == 'OrderedDict':
+    stack.append(_ordered(*arguments))
   elif function.name == PARAMETER:
     stack.append(arguments[0])
   elif function.name in TENSORS and isinstance(arguments[0], Storage):
     storage, offset, shape, strides = arguments[:4]
+    if max(len(shape), len(strides)) > MOST_SIDES:   # nor a copy of it for each tensor
+      raise ValueError(f'a tensor of more than {MOST_SIDES} sides')
     stack.append(Tensor(storage, offset, tuple(shape), tuple(strides)))
   else:
     raise ValueError(f'a pickle that calls {function.name}')
+
+
+def _ordered(items=()):
+  """An OrderedDict; Python 2 wrote the items into the call.
+
+  They are taken out of their list: a small file that makes a dict of the same long list again and
+  again would fill the memory.
+  """
+  if not isinstance(items, list | tuple):
+    raise ValueError('an OrderedDict of what is no list')
+  made = _pairs(items)
+  if isinstance(items, list):
+    items.clear()
+  elif items:
+    raise ValueError('an OrderedDict of a tuple')
+  return made
 
 
 def _storage(stack, _):
   """('storage', type, key, device, count), before 0.4 also (key, start, count) of a view."""
   kind, *rest = stack.pop()
   if kind != 'storage':
-    raise Refused(f'holds a whole pickled {kind}, code included; {ALONE}')
+    what = short(kind) if isinstance(kind, str) else describe(kind)
+    raise Refused(f'holds a whole pickled {what}, code included; {ALONE}')
   storage_type, key, _, count = rest[:4]
+  if not isinstance(key, str | int) or not isinstance(storage_type, Global):
+    raise ValueError('a storage without a name')
   view = rest[4] if len(rest) > 4 else None
   start, count = view[1:3] if view else (0, count)
   stack.append(Storage(str(key), np.dtype(STORAGES[storage_type.name]), start, count))

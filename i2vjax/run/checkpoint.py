@@ -299,7 +299,8 @@ def which_step(checkpoints: ocp.CheckpointManager, which: str | int) -> int:
     return best
   if which == 'latest':
     return steps[-1]
-  if not str(which).isdigit() or int(which) not in steps:
+  text = str(which)
+  if not (text.isdecimal() and len(text) < 19) or int(which) not in steps:
     raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '
                             + ', '.join(map(str, steps)))
   return int(which)

@@ -15,6 +15,7 @@ BACKGROUND, INK, FAINT_INK = (255, 255, 255), (24, 24, 27), (113, 113, 122)   # 
 GAP = 6               # pixels between pictures
 CAPTION_HEIGHT = 20   # pixels above each row
 FONT_SIZE = 13
+LONGEST = 100         # letters of a caption
 MIN_CELL_WIDTH = 64   # pixels, so that captions can be read
 
 
@@ -51,12 +52,18 @@ def fit(image: npt.ArrayLike, height: int, width: int, stretch: bool = False) ->
   return cell
 
 
+def one_line(text: object) -> str:
+  """A text as a caption has room for and a font can draw; names of files may hold anything."""
+  line = ' '.join(str(text).encode('utf-8', 'backslashreplace').decode().split())
+  return line if len(line) <= LONGEST else f'{line[:LONGEST - 3]}...'
+
+
 def _text_width(text):
-  return int(ImageFont.load_default(FONT_SIZE).getlength(str(text))) + 1
+  return int(ImageFont.load_default(FONT_SIZE).getlength(one_line(text))) + 1
 
 
 def _write(draw, place, text, fill=INK):
-  draw.text(place, str(text), fill=fill, font=ImageFont.load_default(FONT_SIZE))
+  draw.text(place, one_line(text), fill=fill, font=ImageFont.load_default(FONT_SIZE))
 
 
 def contact_sheet(rows: Mapping[str, Sequence[np.ndarray] | np.ndarray], *,

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax.core import files, ops, parallel
+from i2vjax.core import files, npz, ops, parallel
+from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches, positions
 
 Table = dict[str, Any]   # of data/loader/memory_sampling.py
@@ -88,10 +89,22 @@ def kept_table(workdir: str | pathlib.Path, first: int, make: Callable[[], Table
   """`Feed.kept_pairs` of one process; `write`: store a table that was made."""
   path = pathlib.Path(workdir) / 'pairs.npz'
   if known and path.is_file():
-    with np.load(path) as stored:
-      if stored['first'] == first:
-        return {name: stored[name] for name in stored if name != 'first'} or None
+    stored = _stored_table(path)
+    if stored.pop('first') == first:
+      return stored or None
   table = make()
   if write:
     files.save_atomic(path, lambda part: np.savez(part, first=first, **(table or {})))
   return table
+
+
+def _stored_table(path):
+  try:
+    stored = npz.read(path)
+    first = stored.get('first', np.zeros(1))
+    if first.shape or first.dtype.kind not in 'iu':
+      raise npz.Damaged('none that this run wrote')
+    return stored
+  except npz.Damaged as error:
+    raise UserError(f'{path}, which windows go together, is {error}: restore it from a copy, or '
+                    'delete it: then they are found anew with the networks of today') from error

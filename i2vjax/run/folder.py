@@ -1,6 +1,7 @@
 """Write and read the config of a run folder."""
 
 import json
+import math
 import pathlib
 import time
 from typing import Any
@@ -22,6 +23,7 @@ OLD_NAMES = {'stc': {'weights.gan': 'weights.adversarial'},
 # Values by the names that earlier versions gave them: {field: {old: new}}.
 OLD_VALUES = {'data.task': {'colour': 'color'}}
 OLD_WORDS = {'colour': 'color'}   # the same for the words of a variant, which '-' joins
+MOST_BYTES = 2**22    # of a config.json
 STARTER = 'starter'   # in place of a run folder: the trained weights that come with the package
 STARTER_FOLDER = pathlib.Path(__file__).parents[1] / 'starter'
 
@@ -110,10 +112,13 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
     raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. '
                             '--workdir must name the folder a training run was given.')
   try:
-    stored = json.loads(path.read_text())
-  except ValueError as error:
-    raise UserError(f'{path} is damaged ({error}); restore it from a copy') from error
-  config = ml_collections.ConfigDict(_tuples(_renamed(stored)))
+    return _completed(ml_collections.ConfigDict(_tuples(_renamed(_stored(path)))))
+  except (ValueError, TypeError, LookupError, AttributeError, OverflowError,
+          RecursionError) as error:
+    raise UserError(f'{path} is damaged ({str(error)[:200]}); restore it from a copy') from error
+
+
+def _completed(config):
   _reopen_placeholders(config, defaults.get_config())
   if 'optim' in config:
     config.critic = config.get('critic', defaults.critic())
@@ -128,6 +133,36 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
         config[block][name] = value
   # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
   return places.with_absolute(config) if 'data' in config else config
+
+
+def _stored(path):
+  """The tree of a config.json, its blocks and numbers where `defaults` has such.
+
+  Anybody may have written it: it is data, and nothing in it is run.
+  """
+  if path.stat().st_size > MOST_BYTES:
+    raise ValueError(f'{path.stat().st_size} bytes')
+  stored = json.loads(path.read_text('utf-8'))
+  if not isinstance(stored, dict):
+    raise ValueError('it is not the config of a training run')
+  _check_kinds(stored, defaults.get_config())
+  return stored
+
+
+def _check_kinds(stored, template, prefix=''):
+  """Refuse a text in the place of a number, and the like; fields of methods are not known here."""
+  for name in template:
+    value, kind = stored.get(name), template.get_type(name)
+    if name not in stored or (value is None and kind is not ml_collections.ConfigDict):
+      continue
+    if isinstance(value, dict) != (kind is ml_collections.ConfigDict):
+      raise ValueError(f'{prefix}{name}: a block and a value are mixed up')
+    if isinstance(value, dict):
+      _check_kinds(value, template[name], f'{prefix}{name}.')
+    elif kind in (int, float, bool) and not (
+        isinstance(value, int | float) and math.isfinite(value)
+        and (kind is not int or value == int(value))):
+      raise ValueError(f'{prefix}{name}={str(value)[:80]!r} is no number that it takes')
 
 
 def _renamed(stored):
@@ -177,4 +212,4 @@ def flatten(config: ConfigDict | dict, prefix: str = '') -> dict[str, Any]:
 def steps_in(workdir: str | pathlib.Path) -> set[int]:
   """Steps of the checkpoints in a run folder, readable or not."""
   names = [path.name for path in pathlib.Path(workdir, 'checkpoints').glob('*')]
-  return {int(name) for name in names if name.isdigit()}
+  return {int(name) for name in names if name.isascii() and name.isdigit()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import functools
 import pathlib
+from collections.abc import Callable
 from typing import Any
 
+import flax
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
@@ -18,8 +20,12 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, init_params
 from i2vjax.methods import base
-from i2vjax.run import averaging, checkpoint, checksums, starter
+from i2vjax.run import averaging, bounds, checkpoint, checksums, starter
 from i2vjax.run import folder as run_folder
+
+# How a value that cannot be meant shows in flax, jax and NumPy.
+REFUSALS = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError,
+            MemoryError, flax.errors.FlaxError)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,11 +138,11 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
   config = config or run_folder.read_config(workdir)
   if starter.is_starter(workdir):
     return _load_starter(workdir, which, config, weights)
-  best = checkpoint.best_score(config) or 'psnr'   # without a name: best is the latest
+  best = _built(checkpoint.best_score, config, workdir) or 'psnr'   # None: best is the latest
   checkpoints = checkpoint.manager(workdir, best=best)
   step = checkpoint.which_step(checkpoints, which)
   weights = checkpoint.which_weights(checkpoints, step, weights)
-  run = fresh(config)
+  run = _built(fresh, config, workdir)
   templates = {'params': run.params, 'extra': {
       'extra': run.model_state, 'step': np.int32(0),
       'key': np.asarray(jax.random.key_data(jax.random.key(0)))}}
@@ -148,6 +154,24 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
       model_state=items['extra']['extra'], workdir=pathlib.Path(workdir))
 
 
+def _built(make: Callable, config: ConfigDict, folder: pathlib.Path) -> Any:
+  """`make(config)`, of the config of a folder, which its training built the same from.
+
+  Raises:
+    UserError: of `make`; or it fails in any other way: the config is not what training wrote.
+  """
+  try:
+    bounds.check_values(config)
+    return make(config)
+  except UserError:
+    raise
+  except REFUSALS as error:
+    reason = (str(error).strip().splitlines() or [''])[0][:200]
+    raise UserError(f'no networks can be built from {folder}/config.json '
+                    f'({type(error).__name__}: {reason}): it was changed, or is of another version '
+                    'of i2vjax; restore it from a copy') from error
+
+
 def _load_starter(folder, which, config, weights):
   """`load` of a folder that holds weights as one file; only networks that translate are in it."""
   stored = starter.read(folder)
@@ -156,13 +180,22 @@ def _load_starter(folder, which, config, weights):
                     f'{stored.step}; leave it away')
   if weights not in ('auto', stored.kind):
     raise UserError(f'--weights {weights}: {folder} holds {stored.kind} weights alone')
-  method, model = assemble(config, training=False)
-  shapes = jax.eval_shape(functools.partial(fresh_params, method, model))
+  method, model, shapes, statistics = _built(_expected, config, folder)
   for name in averaging.names(method):
     if jax.tree.map(np.shape, stored.params.get(name)) != jax.tree.map(np.shape, shapes[name]):
       raise UserError(f'{folder} does not fit its config: {name} has other shapes or is missing')
+  if jax.tree.map(np.shape, stored.model_state or {}) != statistics:
+    raise UserError(f'{folder} does not fit its config: its batch statistics have other shapes')
   return Run(method, model, dict(stored.params), stored.model_state, stored.step, folder,
              stored.kind)
+
+
+def _expected(config):
+  """(method, model, shapes of its parameters, and of its batch statistics), nothing computed."""
+  method, model = assemble(config, training=False)
+  shapes = jax.eval_shape(functools.partial(fresh_params, method, model))
+  statistics = jax.eval_shape(functools.partial(base.hook(method, 'model_state'), config))
+  return method, model, shapes, jax.tree.map(np.shape, statistics or {})
 
 
 def _restore(checkpoints, workdir, step, templates):

@@ -18,7 +18,7 @@ from ml_collections import ConfigDict
 
 from i2vjax.core import files
 from i2vjax.core.errors import NonFinite
-from i2vjax.run import input_watch
+from i2vjax.run import input_watch, training_curves
 
 
 def averages(terms: Sequence[Mapping[str, Any]]) -> dict[str, float]:
@@ -48,13 +48,7 @@ def cut_back(path: str | pathlib.Path, step: int) -> None:
   path = pathlib.Path(path)
   if not path.is_file():
     return
-  lines = []
-  for line in path.read_text().splitlines():
-    try:
-      if json.loads(line)['step'] <= step:
-        lines.append(line + '\n')
-    except (ValueError, KeyError):
-      continue   # the line a killed process was writing
+  lines = [line + '\n' for line, entry in training_curves.entries(path) if entry['step'] <= step]
   files.save_text(path, ''.join(lines))
 
 

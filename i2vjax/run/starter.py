@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +27,7 @@ from i2vjax.run import folder as run_folder
 
 WEIGHTS = 'weights.safetensors'
 DTYPES = ('float16', 'float32')
+MOST_PARTS = 16   # of a name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,9 +91,38 @@ def read(folder: pathlib.Path) -> Weights:
   arrays = weight_files.read(path)
   with safetensors.safe_open(path, framework='np') as file:
     facts = file.metadata() or {}
-  tree = traverse_util.unflatten_dict(
-      {name: value.astype(np.float32) if value.dtype == np.float16 else value
-       for name, value in arrays.items()}, sep='/')
-  if 'params' not in tree or not {'step', 'weights'} <= facts.keys():
+  if not (_is_ours(facts) and all(map(_is_leaf, arrays, arrays.values()))
+          and any(name.startswith('params/') for name in arrays)):
     raise UserError(f'{path} holds no weights of a run of i2vjax; restore it from a copy')
+  tree = _tree({name: value.astype(np.float32) if value.dtype == np.float16 else value
+                for name, value in arrays.items()}, path)
   return Weights(tree['params'], tree.get('model_state', {}), int(facts['step']), facts['weights'])
+
+
+def _is_ours(facts):
+  return bool(facts.get('weights') in ('ema', 'raw')
+              and re.fullmatch('[0-9]{1,18}', facts.get('step', '')))
+
+
+def _is_leaf(name, value):
+  """True for the names and types that `write` gives."""
+  block, *parts = name.split('/')
+  return (block in ('params', 'model_state') and 1 <= len(parts) <= MOST_PARTS and all(parts)
+          and (block == 'model_state' or value.dtype.kind == 'f'))
+
+
+def _tree(arrays, path):
+  """Arrays by their names 'a/b/c' as nested dicts."""
+  tree = {}
+  for name, value in arrays.items():
+    *blocks, leaf = name.split('/')
+    place = tree
+    for block in blocks:
+      place = place.setdefault(block, {})
+      if not isinstance(place, dict):
+        break
+    if not isinstance(place, dict) or leaf in place:
+      raise UserError(f'{path} names an array and a block of arrays alike ({name[:80]!r}); restore '
+                      'it from a copy')
+    place[leaf] = value
+  return tree

@@ -30,6 +30,13 @@ def test_a_port_that_is_taken_is_told():
       server.check_port('127.0.0.1', port)
 
 
+@pytest.mark.parametrize(('host', 'port'), [
+    ('127.0.0.1', 99999), ('127.0.0.1', 2**70), ('x' * 300, 80), ('no such host', 80)])
+def test_a_place_that_there_cannot_be_is_told(host, port):
+  with pytest.raises(UserError, match=f'--port {port}: nothing can listen there'):
+    server.check_port(host, port)
+
+
 def test_without_gradio_the_command_says_how_to_get_it(monkeypatch, capsys):
   monkeypatch.setitem(sys.modules, 'gradio', None)
   monkeypatch.setattr(os, 'environ', dict(os.environ))

@@ -94,3 +94,31 @@ def test_the_end_leaves_nothing(visits):
   visits.take('me', 'source', str(uploaded(visits)))
   visits.close_all()
   assert not visits.root.exists()
+
+
+def test_who_has_no_name_shares_nothing(visits):
+  for name in (None, ''):
+    with pytest.raises(UserError, match='not known here'):
+      visits.of(name)
+    with pytest.raises(UserError, match='not known here'):
+      visits.take(name, 'source', str(uploaded(visits)))
+  assert not any(visits.visitors.iterdir())
+
+
+@pytest.mark.parametrize('path', [None, '', 'x\0y', '/etc/passwd', '..', '-rf'])
+def test_what_a_browser_names_is_no_path(visits, path):
+  with pytest.raises(UserError, match='drop it again'):
+    visits.take('me', 'source', path)
+  assert not visits.of('me').files
+
+
+def test_an_upload_that_is_replaced_is_deleted_unless_another_has_it(visits):
+  first, second = uploaded(visits, 'a.png', 'a'), uploaded(visits, 'b.png', 'b')
+  visits.take('me', 'source', str(first))
+  visits.take('you', 'source', str(first))
+  visits.take('me', 'source', str(second))
+  assert first.exists()
+  visits.take('you', 'source', str(second))
+  assert not first.exists() and second.exists()
+  visits.take('you', 'source', str(second))   # the same once more
+  assert second.exists()

@@ -143,7 +143,8 @@ def test_a_file_that_is_no_config_is_told(tmp_path, capsys, text, said):
 def test_a_run_folder_whose_config_is_none_is_told(tmp_path, capsys, text):
   (tmp_path / 'config.json').write_text(text)
   assert main.main(['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']) == 2
-  assert 'config.json is not the config of a training run' in capsys.readouterr().err
+  said = capsys.readouterr().err
+  assert 'config.json' in said and 'is not the config of a training run' in said
 
 
 def test_home_is_written_out_in_every_flag_but_fields_of_the_config(monkeypatch):

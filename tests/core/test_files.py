@@ -63,6 +63,62 @@ def test_what_killed_processes_had_not_finished_goes_and_nothing_else(tmp_path):
   assert files.sweep(tmp_path / 'missing') == []
 
 
+def new_and_old(tmp_path):
+  for name in ('new', 'old'):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / 'x').write_text(name)
+  return tmp_path / 'new', tmp_path / 'old'
+
+
+def test_a_new_folder_takes_the_place_of_an_old_one(tmp_path):
+  new, old = new_and_old(tmp_path)
+  files.put_in_place(new, old)
+  assert (old / 'x').read_text() == 'new' and os.listdir(tmp_path) == ['old']
+  new.mkdir()
+  files.put_in_place(new, tmp_path / 'deep' / 'first')
+  assert sorted(os.listdir(tmp_path)) == ['deep', 'old']
+
+
+@pytest.mark.parametrize('call', [1, 2])
+def test_a_rename_that_fails_leaves_the_old_folder_where_it_was(tmp_path, monkeypatch, call):
+  new, old = new_and_old(tmp_path)
+  calls, replace = [], os.replace
+
+  def fail(source, target):
+    calls.append(source)
+    if len(calls) == call:
+      raise OSError('no')
+    replace(source, target)
+  monkeypatch.setattr(files.os, 'replace', fail)
+  with pytest.raises(OSError, match='no'):
+    files.put_in_place(new, old)
+  assert (old / 'x').read_text() == 'old' and (new / 'x').read_text() == 'new'
+  assert sorted(os.listdir(tmp_path)) == ['new', 'old']
+
+
+@pytest.mark.parametrize('killed_before', [1, 2, 3])
+def test_killed_at_any_rename_neither_is_lost_and_the_next_sweep_mends_it(tmp_path, killed_before):
+  """3: both renames are done, the old folder is not yet deleted."""
+  new, old = new_and_old(tmp_path)
+  script = (
+      'import os, shutil, sys\n'
+      'from i2vjax.core import files\n'
+      'count, replace = [0], os.replace\n'
+      'def step(*paths):\n'
+      '  count[0] += 1\n'
+      f'  os._exit(9) if count[0] == {killed_before} else replace(*paths)\n'
+      'files.os.replace = step\n'
+      'files.shutil.rmtree = lambda *_, **__: os._exit(9)\n'
+      'files.put_in_place(sys.argv[1], sys.argv[2])\n')
+  done = subprocess.run([sys.executable, '-c', script, new, old], check=False)
+  assert done.returncode == 9
+  files.sweep(tmp_path)
+  expected = 'new' if killed_before == 3 else 'old'
+  assert (old / 'x').read_text() == expected
+  assert not [name for name in os.listdir(tmp_path) if name.startswith('.')]
+  assert new.exists() == (killed_before != 3)
+
+
 def test_json_has_no_nan(tmp_path):
   tree = {'a': np.float32('nan'), 'b': [np.int64(3), float('inf'), 'x', None, True]}
   files.save_json(tmp_path / 'x.json', tree)

@@ -124,7 +124,7 @@ def moments():
   from i2vjax.cli import commands
   from i2vjax.compare import compare
   from i2vjax.core import files
-  from i2vjax.data.io import images, output_paths, video_reader
+  from i2vjax.data.io import images, video_reader
   from i2vjax.interop import export
   from i2vjax.pretrained import fetch
   from i2vjax.run import checkpoint, load, logger, sample_sheet
@@ -134,7 +134,7 @@ def moments():
       'sample': (sample_sheet.SampleSheets, 'write'), 'evaluation': (train, 'score'),
       'save': (checkpoint, 'save'), 'finish': (checkpoint, 'finish'),
       'phase': (train, 'feed_of_phase'), 'file': (files, 'save_atomic'),
-      'picture': (images, 'write_image'), 'place': (output_paths, 'move_into_place'),
+      'picture': (images, 'write_image'), 'place': (files, 'put_in_place'),
       'rows': (evaluate, 'score_rows'), 'clip': (translate.translator, 'translate_clips'),
       'start': (commands, 'set_up'), 'film': (video_reader.VideoWriter, 'write'),
       'export': (export, 'write'), 'read back': (export, 'verify'), 'download': (fetch, 'download'),

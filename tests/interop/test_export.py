@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax.core import files
 from i2vjax.core.model import Model
 from i2vjax.interop import export
 from i2vjax.networks import resnet
@@ -100,6 +102,18 @@ def test_nothing_is_overwritten_but_an_earlier_export_on_request(run, exported, 
   with pytest.raises(FileExistsError, match='no export'):
     export.export(run, 'gen_ab', tmp_path, overwrite=True)
   assert (tmp_path / 'mine.txt').read_text() == 'keep'
+
+
+def test_an_export_that_was_put_aside_is_there_again_before_the_next_one_looks(run, tmp_path):
+  """Killed between the two renames of --overwrite: the old one lies in a hidden folder."""
+  child = subprocess.run([sys.executable, '-c', 'import os; print(os.getpid())'], text=True,
+                         capture_output=True, check=True)
+  aside = files.part_prefix().replace(f'-{os.getpid()}-', f'-{int(child.stdout)}-') + 'old-0'
+  (tmp_path / aside / 'out').mkdir(parents=True)
+  (tmp_path / aside / 'out' / 'network.json').write_text('{}')
+  with pytest.raises(FileExistsError, match='--overwrite'):
+    export.export(run, 'gen_ab', tmp_path / 'out')
+  assert os.listdir(tmp_path) == ['out'] and os.listdir(tmp_path / 'out') == ['network.json']
 
 
 def test_a_copy_that_differs_is_noticed_and_removed(run, tmp_path, monkeypatch):

@@ -42,6 +42,7 @@ def check_free(target: str | os.PathLike, overwrite: bool = False) -> None:
     FileExistsError: names it and what to do.
   """
   target = pathlib.Path(target)
+  files.sweep(target.parent)   # a killed command may have put it aside
   if target.is_dir() and (overwrite or not any(target.iterdir())):
     return
   if target.is_dir():
@@ -118,6 +119,20 @@ def _matches(parts, pattern):
     return any(_matches(parts[k:], pattern[1:]) for k in range(len(parts) + 1))
   return bool(parts) and fnmatch.fnmatchcase(parts[0], pattern[0]) and _matches(
       parts[1:], pattern[1:])
+
+
+def inside(folder: str | os.PathLike, *names: str) -> pathlib.Path:
+  """`folder/NAME/...` of names that files, lists or records gave, which may hold anything.
+
+  Raises:
+    UserError: it would lead out of the folder.
+  """
+  path, name = pathlib.Path(folder, *names), '/'.join(names)
+  top = os.path.abspath(folder)
+  place = os.path.abspath(path)   # without .., but links in the folder stay: they are the user's
+  if '\0' in name or not os.path.join(place, '').startswith(os.path.join(top, '')):
+    raise UserError(f'the name {ascii(name)} would lead out of {folder}: rename what is called so')
+  return path
 
 
 def is_frames_file(path: str | os.PathLike) -> bool:
@@ -223,12 +238,3 @@ def _origin(origin):
   text = os.fspath(origin)
   line = f'unfinished: {os.path.abspath(text) if text else ""}\n'
   return line.encode('utf-8', 'backslashreplace').decode()   # as `files.save_text` writes it
-
-
-def move_into_place(source: pathlib.Path, target: pathlib.Path, part: pathlib.Path) -> None:
-  """Rename a folder to `target`; the one that was there goes to the scratch folder `part`."""
-  target = pathlib.Path(target)
-  target.parent.mkdir(parents=True, exist_ok=True)
-  if target.exists():
-    os.replace(target, part / f'old-{secrets.token_hex(4)}')
-  os.replace(source, target)

@@ -93,11 +93,11 @@ def _write_all(recordings, recordings_of, targets, output, size, show):
       flat = len(recordings) == 1 and target == output   # a single clip needs no sub-folder
       counts = []
       for recording in recordings_of[split]:
-        folder = part / split / ('' if flat else recording.name)
+        folder = output_paths.inside(part / split, '' if flat else recording.name)
         counts.append(write_recording(recording, folder, size, bar))
       written[str(target)] = len(counts), sum(counts)
     for split, target in targets.items():
-      output_paths.move_into_place(part / split, target, part)
+      files.put_in_place(part / split, target)
   return written
 
 
@@ -180,10 +180,10 @@ def write_recording(recording: Recording, folder: pathlib.Path, size: tuple[int,
     first = first or (where, frame.shape, frame.dtype)
     _check_same_kind(first, where, frame)
     if file and (size is None or frame.shape[:2] == size):
-      shutil.copyfile(file, folder / pathlib.Path(file).name)
+      shutil.copyfile(file, output_paths.inside(folder, pathlib.Path(file).name))
     else:
       frame = resize.resize_frame(frame, size) if size else frame
-      images.write_image(folder / f'{name}.png', frame)
+      images.write_image(output_paths.inside(folder, f'{name}.png'), frame)
     count += 1
     bar.update()
   if not count:

@@ -4,6 +4,7 @@ import bisect
 import json
 import os
 import pathlib
+import re
 import threading
 
 import numpy as np
@@ -16,6 +17,9 @@ from i2vjax.data.sources import folders, locate
 from i2vjax.data.transforms import shaping
 
 DATA_DIR = '~/tensorflow_datasets'   # the default of tensorflow_datasets itself
+MOST_PIXELS = 2**16                  # of a side to which frames are resized
+FEATURE = re.compile(r'tensorflow_datasets\.core\.features\.\w+\.(FeaturesDict|Sequence|Scalar|'
+                     r'Tensor|Text)')
 _cache = threading.local()           # the record decoded last: the frames of a strip share one
 
 
@@ -38,7 +42,7 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
     return None
   name, colon, named_split = (text or data.name).partition(':')
   folder = find_records(data.root, name)
-  splits = json.loads((folder / 'clips.json').read_text())
+  splits = read_index(folder)
   record_split = named_split if colon else field
   if record_split in splits:
     return TfdsFrames(folder, name, record_split)
@@ -70,7 +74,58 @@ def find_records(root: str, name: str) -> pathlib.Path:
 
 def _version(folder):
   """'1.10.0' -> [1, 10, 0]."""
-  return [int(x) for x in folder.name.split('.') if x.isdigit()]
+  return [int(x) for x in folder.name.split('.') if x.isdecimal()]
+
+
+def read_index(folder: str | os.PathLike) -> dict[str, dict]:
+  """The content of `clips.json`: {split: its clips, what is known of them}.
+
+  Raises:
+    UserError: it is not what `prepare` writes.
+  """
+  path = pathlib.Path(folder, 'clips.json')
+  try:
+    index = json.loads(path.read_text('utf-8'))
+    if not all(map(_is_split, index.values())):
+      raise ValueError('not what prepare writes')
+  except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
+    raise UserError(f'{path} is damaged ({error}): prepare the set again') from error
+  return index
+
+
+def _is_split(split):
+  sides = [*(split['resize'] or ()), *(split['crop'] or ())]
+  ids = split['label_ids'] or ()
+  return (all(isinstance(name, str) and {type(first), type(count), type(parts)} == {int}
+              and first >= 0 and count >= 0 and parts >= 1
+              for name, first, count, parts in split['clips'])
+          and all(type(side) is int and 0 <= side <= MOST_PIXELS for side in sides)
+          and all(type(number) is int and 0 <= number < 256 for number in ids)
+          and all(isinstance(split[name], bool) for name in ('label', 'boxes', 'flow'))
+          and all(isinstance(name, str) for name in split.get('names') or ()))
+
+
+def _check_features(folder):
+  """Refuse records whose fields are of classes that ours are not: TFDS imports what they name."""
+  path = pathlib.Path(folder, 'features.json')
+  try:
+    named = set(_classes(json.loads(path.read_text('utf-8'))))
+  except (OSError, ValueError, RecursionError) as error:
+    raise UserError(f'{path} cannot be read ({error}): prepare the set again') from error
+  foreign = sorted(name for name in named if not FEATURE.fullmatch(name))
+  if foreign:
+    raise UserError(f'{path} asks for {ascii(foreign[0])[:80]}, which would be imported and could '
+                    'run code: records are read that the command prepare wrote')
+
+
+def _classes(tree):
+  """All names of classes in a features.json; `type` is the older key."""
+  if isinstance(tree, list):
+    tree = dict(enumerate(tree))
+  for name, value in tree.items() if isinstance(tree, dict) else ():
+    if name in ('pythonClassName', 'type'):
+      yield str(value)
+    yield from _classes(value)
 
 
 class TfdsFrames(FrameSource):
@@ -85,7 +140,7 @@ class TfdsFrames(FrameSource):
   def __init__(self, folder: str | os.PathLike, name: str, split: str):
     """folder: of the records; name: of the set, for messages; split: of the records."""
     self.folder, self.name, self.split = str(folder), name, split
-    self.index = json.loads((pathlib.Path(folder) / 'clips.json').read_text())[split]
+    self.index = read_index(folder)[split]
     self.clips, start = [], 0
     for title, _, count, parts in self.index['clips']:
       self.clips.append(Clip(title, start, count * parts))
@@ -142,6 +197,7 @@ class TfdsFrames(FrameSource):
     return self._records
 
   def _open(self):
+    _check_features(self.folder)
     import tensorflow_datasets as tfds  # here: it is slow to import
     records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
     expected = sum(count for _, _, count, _ in self.index['clips'])

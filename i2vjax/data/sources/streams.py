@@ -12,7 +12,7 @@ import numpy as np
 
 from i2vjax.core import machine, notes, stages
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import cptv_files, images, live_writer, video_reader
+from i2vjax.data.io import cptv_files, images, live_writer, output_paths, video_reader
 from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.videos import VideoFrames
 from i2vjax.data.transforms import thermal
@@ -253,7 +253,7 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple],
 
   def write(result):
     label, frame, _ = result
-    images.write_image(pathlib.Path(output) / f'{label}.png', frame)
+    images.write_image(output_paths.inside(output, f'{label}.png'), frame)
     written.append(label)
   frames = (result for result in results if result[1] is not None)
   stages.for_each(write, frames, machine.threads(MOST_WRITERS))

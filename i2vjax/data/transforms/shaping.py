@@ -5,6 +5,7 @@ import io
 import numpy as np
 from PIL import Image
 
+from i2vjax.core import npz
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.transforms import resize
@@ -80,9 +81,8 @@ def read_flow(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
     (flow [H, W, 2] float32, (x, y) pixels, NaN where it is not known; known [H, W], 1 or 0).
   """
   try:
-    with np.load(io.BytesIO(data)) as file:
-      arrays = {key: file[key].astype(np.float32) for key in file.files}
-  except (OSError, ValueError) as error:
+    arrays = {key: array.astype(np.float32) for key, array in npz.read(data).items()}
+  except ValueError as error:
     raise images.UnreadableFrame(f'{name} cannot be read as .npz: {error}') from error
   if {'u', 'v'} <= set(arrays):
     flow = np.stack([arrays['u'], arrays['v']], axis=-1)

@@ -92,10 +92,11 @@ def plot_curve(curve: dict, heading: str, scale: float = 1) -> np.ndarray:
   marker = 'o' if len(curve['at']) <= MARKED else None
   for label, values in curve['rows'].items():
     own = {'color': training_curves.LINE_COLOR, 'linewidth': 2} if label == 'translated' else {}
-    axes.plot(curve['at'], scale * np.array(values, float), label=text.LABELS.get(label, label),
+    axes.plot(curve['at'], scale * np.array(values, float),
+              label=training_curves.plain(text.LABELS.get(label, label)),
               **{'linewidth': 1, 'marker': marker, 'markersize': 4, **own})
-  axes.set_xlabel(curve['axis'], fontsize=8)
-  axes.set_title(heading, fontsize=9, loc='left')
+  axes.set_xlabel(training_curves.plain(curve['axis']), fontsize=8)
+  axes.set_title(training_curves.plain(heading), fontsize=9, loc='left')
   axes.tick_params(labelsize=7, length=2)
   axes.spines[['top', 'right']].set_visible(False)
   axes.legend(fontsize=7, frameon=False)

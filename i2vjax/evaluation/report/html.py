@@ -26,7 +26,7 @@ def page(scores: dict, previews: list[dict], curves: dict) -> str:
   parts += _scores(scores)
   parts += _curves(scores)
   parts += _clips(scores, previews)
-  if curves:
+  if training_curves.terms(curves):
     plot = html_parts.figure(training_curves.plot_curves(curves),
                              'Each logged term; strong: its running mean')
     parts += ['<h2>Training</h2>', html_parts.card(plot)]

@@ -151,6 +151,12 @@ def cells(row: dict[str, float], shown: list[Column]) -> list[str]:
   return [number(row, column.key, column.digits) for column in shown]
 
 
+def markdown(value: str) -> str:
+  """A text for a line or a cell of a Markdown table; names of files and rows may hold anything."""
+  line = ' '.join(value.split()).replace('<', '&lt;')
+  return line.replace('\\', r'\\').replace('|', r'\|') if '|' in line else line
+
+
 def table(scores: dict) -> str:
   """The scores as lines for a terminal.
 

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import shutil
 import sys
 
 import numpy as np
@@ -128,7 +129,6 @@ def test_a_set_without_its_config_is_found_unless_there_are_two(folder_records, 
 
 
 def test_a_side_index_of_other_records_is_refused(folder_records, tmp_path):
-  import shutil
   shutil.copytree(folder_records[0] / 'out', tmp_path / 'out')
   path = tmp_path / 'out/frames_folder/mine/1.0.0/clips.json'
   index = json.loads(path.read_text())
@@ -136,6 +136,56 @@ def test_a_side_index_of_other_records_is_refused(folder_records, tmp_path):
   path.write_text(json.dumps(index))
   with pytest.raises(ValueError, match=r'5 records of train_a.*tells of 4: it is damaged'):
     read(tmp_path, 'frames_folder/mine').read(0)
+
+
+def copied(folder_records, tmp_path):
+  """The folder of a copy of the records."""
+  shutil.copytree(folder_records[0] / 'out', tmp_path / 'out')
+  return tmp_path / 'out/frames_folder/mine/1.0.0'
+
+
+def test_records_that_name_a_class_of_others_import_nothing(folder_records, tmp_path, monkeypatch):
+  """TFDS imports the module of each class that features.json names."""
+  place = copied(folder_records, tmp_path)
+  (tmp_path / 'stranger.py').write_text('raise SystemExit("it was run")')
+  monkeypatch.syspath_prepend(tmp_path)
+  text = (place / 'features.json').read_text()
+  name = 'tensorflow_datasets.core.features.features_dict.FeaturesDict'
+  assert name in text
+  for foreign in ('stranger.Any', 'os.Text', 'tensorflow_datasets.core.features.x.Stranger'):
+    (place / 'features.json').write_text(text.replace(name, foreign))
+    with pytest.raises(ValueError, match=f'features.json asks for .{foreign}.*could run code'):
+      read(tmp_path, 'frames_folder/mine').read(0)
+  assert 'stranger' not in sys.modules
+
+
+@pytest.mark.parametrize(('change', 'value'), [
+    ('clips', [['x', 0, 5, 0]]), ('clips', [[7, 0, 5, 1]]), ('clips', 3), ('resize', [10**9, 1]),
+    ('label_ids', [1000]), ('flow', 'x'), ('clips', [['x', -1, 5, 1]])])
+def test_a_side_index_that_was_not_written_here_is_refused(folder_records, tmp_path, change, value):
+  path = copied(folder_records, tmp_path) / 'clips.json'
+  index = json.loads(path.read_text())
+  index['train_a'][change] = value
+  for text in (json.dumps(index), '[1]', '{', '[' * 99999):
+    path.write_text(text)
+    with pytest.raises(ValueError, match='clips.json is damaged'):
+      read(tmp_path, 'frames_folder/mine')
+
+
+@pytest.mark.parametrize('title', ['../../x', '/x', '..'])
+def test_a_clip_of_records_is_not_written_outside_of_the_output(folder_records, tmp_path, title):
+  import stub_runs as stubs
+
+  from i2vjax import translate
+  path = copied(folder_records, tmp_path) / 'clips.json'
+  index = json.loads(path.read_text())
+  index['test_a']['clips'][0][0] = title
+  path.write_text(json.dumps(index))
+  run = stubs.make(stubs.negative, stubs.config(
+      source='tfds', root=str(tmp_path / 'out'), name='frames_folder/mine'))
+  with pytest.raises(ValueError, match='would lead out of'):
+    translate.translate_split(run, tmp_path / 'written/here', show=False)
+  assert not list(tmp_path.glob('**/*.png')) and not list(tmp_path.glob('written/*.png'))
 
 
 def test_a_size_behind_the_config_makes_frames_smaller(tmp_path):

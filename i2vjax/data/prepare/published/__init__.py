@@ -3,6 +3,7 @@
 import importlib
 import pathlib
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 
@@ -78,5 +79,5 @@ def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Pat
                                 f'  The set can be had from {writer.PAGE}')
     counts = records.write(writer, manual.absolute())
     coco.write(writer.data_path, name)
-    output_paths.move_into_place(writer.data_path, folder, part)
+    files.put_in_place(pathlib.Path(writer.data_path), folder)
   return folder, counts

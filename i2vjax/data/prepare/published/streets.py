@@ -119,7 +119,7 @@ def cityscapes_clips(folder: pathlib.Path) -> list[tuple]:
     groups = {}
     for file in pictures_in(city):
       parts = pathlib.Path(file).stem.split('_')   # CITY_SEQUENCE_FRAME_leftImg8bit
-      if len(parts) < 4 or not (parts[-3] + parts[-2]).isdigit():
+      if len(parts) < 4 or not (parts[-3] + parts[-2]).isdecimal():
         raise UserError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
       groups.setdefault(parts[-3], []).append((int(parts[-2]), records.Picture(file)))
     for sequence, members in groups.items():
