@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from PIL import Image, ImageOps
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images
+from i2vjax.data.io import damage, images
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
@@ -45,9 +45,12 @@ def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str)
   if not pathlib.Path(path).is_file():
     raise FileNotFoundError(f'No such picture: {path}')
   try:
-    with Image.open(path) as opened:
+    with Image.open(path, formats=damage.FORMATS) as opened:
+      damage.check_size(opened.height, opened.width, path)
       mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))
-  except OSError as error:
+  except UserError:
+    raise
+  except damage.OF_PILLOW as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:
     raise UserError(f'{path} is a picture of mode {mode}; {expected}')

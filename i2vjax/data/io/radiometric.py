@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import damage
 
 INSTALL = 'pip install "i2vjax[thermal]"'
 AS_DRAWN = 'prepare --as_drawn writes the 8-bit picture that it shows, colors and marks included'
@@ -35,14 +36,21 @@ def kind_of(data: np.ndarray) -> str:
   if b'FLIR\0' not in content and b'DJI' not in content[:65536]:
     return ''
   try:
-    with Image.open(io.BytesIO(content)) as picture:
-      segments, make = getattr(picture, 'applist', []), picture.getexif().get(MAKE, '')
-  except (OSError, ValueError, SyntaxError):
-    return ''                  # damaged: reported when it is decoded
+    with Image.open(io.BytesIO(content), formats=('JPEG',)) as picture:
+      segments, make = getattr(picture, 'applist', []), _make(picture)
+  except damage.OF_PILLOW:     # damaged: reported when it is decoded, never read as it is drawn
+    return 'FLIR' if b'FLIR\0' in content else ''
   if any(name == 'APP1' and part.startswith(b'FLIR\0') for name, part in segments):
     return 'FLIR'              # cameras of FLIR under drones of DJI too (XT, XT2)
   raw_bytes = sum(len(part) for name, part in segments if name == 'APP3')
   return 'DJI' if str(make).startswith('DJI') and raw_bytes >= DJI_RAW_BYTES else ''
+
+
+def _make(picture):
+  try:
+    return picture.getexif().get(MAKE, '')
+  except damage.OF_PILLOW:     # tags that say nothing
+    return ''
 
 
 def read(data: np.ndarray, name: object) -> np.ndarray:
