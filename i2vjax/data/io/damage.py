@@ -27,6 +27,12 @@ def too_large(height: int, width: int) -> bool:
   return height * width > MOST_PIXELS
 
 
+def size_text(height: int, width: int, name: object) -> str:
+  """What is wrong with a size that no frame has."""
+  return (f'{name} states {width}x{height} pixels, and frames of at most {MOST_PIXELS} pixels '
+          '(16384x8192) are read: it is damaged, or must be cut to pieces.')
+
+
 def check_size(height: int, width: int, name: object) -> None:
   """Refuse a picture or film by the size that its head states, before it is decoded.
 
@@ -34,6 +40,4 @@ def check_size(height: int, width: int, name: object) -> None:
     UnreadableFrame: more than `MOST_PIXELS`.
   """
   if too_large(height, width):
-    raise UnreadableFrame(f'{name} states {width}x{height} pixels, and frames of at most '
-                          f'{MOST_PIXELS} pixels (16384x8192) are read: it is damaged, or must be '
-                          'cut to pieces.')
+    raise UnreadableFrame(size_text(height, width, name))

@@ -16,13 +16,14 @@ import numpy as np
 
 from i2vjax.core import notes
 from i2vjax.data.io import cptv_files, video_layout, video_times
-from i2vjax.data.io.video_decoding import UnreadableVideo, decoded, open_stream, whole_frames
+from i2vjax.data.io.video_decoding import (
+  UnreadableVideo, decoded, open_stream, refused, whole_frames)
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
 from i2vjax.data.io.video_writer import TICKS, VideoWriter
 
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
-           'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
+           'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array', 'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 
@@ -72,6 +73,11 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
   """
   if cptv_files.is_cptv(path):
     return _cptv_info(path)
+  with refused(path):
+    return _info(path)
+
+
+def _info(path):
   container, stream = open_stream(path)
   with container:
     stamps, last = video_times.packet_times(container, stream)
@@ -81,6 +87,8 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
     begin = None if container.start_time is None else container.start_time / av.time_base
     end = _stated_end(container, stream)
   stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
+  if not stamps:
+    raise UnreadableVideo(f'{path} holds no frame that can be decoded')
   rate = _rate(stamps, stated)
   steps = np.diff([float(x) for x in stamps])
   usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
@@ -117,7 +125,7 @@ def frame_times(path: str | os.PathLike) -> list[float]:
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
     container, stream = open_stream(path)
-    with container:
+    with container, refused(path):
       return [seconds for _, seconds in _times(container, stream, path, 'skip', PacketCounts(),
                                                say=False)]
 
@@ -132,7 +140,7 @@ def _shown(path):
   if cptv_files.is_cptv(path):
     return next(_read_cptv(path))[0].shape[:2], Fraction(1)
   container, stream = open_stream(path)
-  with container, warnings.catch_warnings():
+  with container, refused(path), warnings.catch_warnings():
     warnings.simplefilter('ignore')
     layout = layout_of(container, stream, path)
     for frame in decoded(container, stream, path, 'skip', say=False):
@@ -157,11 +165,16 @@ def say_pictures(info: VideoInfo) -> None:
 def _rate(stamps, stated):
   """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms)."""
   if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-    return Fraction(stated or 25)
+    return _possible(Fraction(stated or 25))
   measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
   step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
   close = stated and abs(measured / stated - 1) <= step
-  return Fraction(stated) if close else measured.limit_denominator(1001)
+  return _possible(Fraction(stated) if close else measured.limit_denominator(1001))
+
+
+def _possible(rate):
+  """A rate that writers can state; damaged or strange times lead to others."""
+  return min(max(rate, Fraction(1, 1001)), Fraction(TICKS))
 
 
 def read_video(path: str | os.PathLike, damaged: str | None = None,
@@ -187,7 +200,7 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
     yield from _read_cptv(path, damaged)
     return
   container, stream = open_stream(path)
-  with container:
+  with container, refused(path):
     layout, counts, stamps = layout_of(container, stream, path), PacketCounts(), []
     for frame, seconds in _times(container, stream, path, damaged, counts, deinterlace):
       if not stamps and (late := video_times.leading(counts)):

@@ -65,10 +65,13 @@ def time_stamps(container, stream) -> list[Fraction] | None:
 def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
   """(`time_stamps`, seconds that the last frame is shown, 0 where the file does not say)."""
   trusted, tick = packets_are_frames(container, stream), stream.time_base
-  packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
-             if packet.size and not packet.is_discard]
+  try:
+    packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
+               if packet.size and not packet.is_discard]
+  except av.FFmpegError:     # cut off: decoding tells what is there
+    packets = []
   stamps = [pts for pts, _ in packets]
-  if not trusted or not stamps or None in stamps or len(set(stamps)) < len(stamps):
+  if not trusted or not tick or not stamps or None in stamps or len(set(stamps)) < len(stamps):
     return None, Fraction(0)
   packets.sort()
   return [pts * tick for pts, _ in packets], packets[-1][1] * tick
