@@ -12,7 +12,8 @@ from i2vjax import api
 from i2vjax.core.errors import UserError
 
 PIXELS = 3840 * 2160   # of a frame; more takes gigabytes in the networks
-PICTURES = {'PNG': '.png', 'JPEG': '.jpg', 'TIFF': '.tif', 'BMP': '.bmp', 'WEBP': '.webp'}
+PICTURES = {'PNG': '.png', 'JPEG': '.jpg', 'MPO': '.jpg', 'TIFF': '.tif', 'BMP': '.bmp',
+            'WEBP': '.webp'}
 # Containers by their first bytes. FFmpeg would also take playlists, which name other files and
 # addresses: what is not in this table never reaches it.
 FILMS = (

@@ -23,7 +23,8 @@ from i2vjax.data.io.video_times import PacketCounts, time_stamps
 from i2vjax.data.io.video_writer import TICKS, VideoWriter
 
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
-           'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array', 'video_info']
+           'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array',
+           'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 

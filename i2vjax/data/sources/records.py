@@ -1,7 +1,6 @@
 """Frames in TFDS records, as written by `prepare`. TensorFlow is not needed."""
 
 import bisect
-import json
 import os
 import pathlib
 import threading
@@ -9,10 +8,11 @@ import threading
 import numpy as np
 from ml_collections import ConfigDict
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import folders, locate
+from i2vjax.data.sources import folders, locate, record_index
 from i2vjax.data.transforms import shaping
 
 DATA_DIR = '~/tensorflow_datasets'   # the default of tensorflow_datasets itself
@@ -38,7 +38,7 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
     return None
   name, colon, named_split = (text or data.name).partition(':')
   folder = find_records(data.root, name)
-  splits = json.loads((folder / 'clips.json').read_text())
+  splits = record_index.read(folder)
   record_split = named_split if colon else field
   if record_split in splits:
     return TfdsFrames(folder, name, record_split)
@@ -54,7 +54,7 @@ def find_records(root: str, name: str) -> pathlib.Path:
   Args:
     root: data_dir, or ''. name: 'irvi/traffic', or 'viper' where it has one config only.
   """
-  top = pathlib.Path(root or os.environ.get('TFDS_DATA_DIR') or DATA_DIR).expanduser()
+  top = files.expanded(root or os.environ.get('TFDS_DATA_DIR') or DATA_DIR)
   folder = top / name
   versions = [path.parent for path in folder.glob('[0-9]*.*/clips.json')]
   versions = versions or [path.parent for path in folder.glob('*/[0-9]*.*/clips.json')]
@@ -85,7 +85,7 @@ class TfdsFrames(FrameSource):
   def __init__(self, folder: str | os.PathLike, name: str, split: str):
     """folder: of the records; name: of the set, for messages; split: of the records."""
     self.folder, self.name, self.split = str(folder), name, split
-    self.index = json.loads((pathlib.Path(folder) / 'clips.json').read_text())[split]
+    self.index = record_index.read(folder)[split]
     self.clips, start = [], 0
     for title, _, count, parts in self.index['clips']:
       self.clips.append(Clip(title, start, count * parts))
@@ -121,7 +121,7 @@ class TfdsFrames(FrameSource):
     files, names = self.index.get('names'), []
     for clip, number, part in map(self._locate, range(start, start + length)):
       # records of earlier versions have no list of names: each record has its own
-      file = files[number] if files else self.records()[number]['file'].decode()
+      file = files[number] if files else self._stored(number)['file'].decode(errors='replace')
       names.append(folders.frame_name(file, part, self.index['clips'][clip][3]))
     return names
 
@@ -143,10 +143,14 @@ class TfdsFrames(FrameSource):
 
   def _open(self):
     import tensorflow_datasets as tfds  # here: it is slow to import
-    records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
+    try:
+      records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
+      length = len(records)
+    except Exception as error:    # the library raises whatever its damaged files lead to
+      raise self._damaged('they cannot be opened', error) from error
     expected = sum(count for _, _, count, _ in self.index['clips'])
-    if len(records) != expected:
-      raise UserError(f'{self.folder} holds {len(records)} records of {self.split}, but its '
+    if length != expected:
+      raise UserError(f'{self.folder} holds {length} records of {self.split}, but its '
                        f'clips.json tells of {expected}: it is damaged, prepare it again')
     return records
 
@@ -168,9 +172,20 @@ class TfdsFrames(FrameSource):
           record['frame'][:, part * width:(part + 1) * width])
     return record
 
+  def _stored(self, number):
+    records = self.records()
+    try:
+      return records[number]
+    except Exception as error:
+      raise self._damaged(f'record {number} cannot be read', error) from error
+
+  def _damaged(self, what, error):
+    return UserError(f'{self.name}:{self.split} in {self.folder}: {what} ({error!r}). They are '
+                     'damaged: prepare them anew')
+
   def _decoded(self, number):
-    stored = self.records()[number]
-    file = stored['file'].decode()
+    stored = self._stored(number)
+    file = stored['file'].decode(errors='replace')
     record = {'frame': images.decode_image(stored['image'], f'{self.name}: {file}')}
     if self.index['label']:
       label = shaping.read_label(stored['label'], f'{self.name}: label of {file}')
@@ -204,6 +219,6 @@ class TfdsFrames(FrameSource):
       raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')
     motion = {}
     for name, stored, field in (('forward', number, 'flow'), ('backward', number + 1, 'flow_back')):
-      flow, known = shaping.read_flow(self.records()[stored][field], self.where(i))
+      flow, known = shaping.read_flow(self._stored(stored)[field], self.where(i))
       motion |= {name: flow, f'{name}_visible': known}
     return motion

@@ -22,7 +22,7 @@ STALE_SECONDS = 3600          # a part folder not written to for so long: its pr
 def cache_dir(data: ConfigDict) -> pathlib.Path:
   """Folder for unpacked videos: `data.cache_dir`, or `i2vjax/videos` in the user's cache."""
   if data.cache_dir:
-    return pathlib.Path(data.cache_dir).expanduser()
+    return files.expanded(data.cache_dir)
   return files.cache('videos')
 
 
