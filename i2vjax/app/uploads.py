@@ -12,8 +12,7 @@ from i2vjax import api
 from i2vjax.core.errors import UserError
 
 PIXELS = 3840 * 2160   # of a frame; more takes gigabytes in the networks
-PICTURES = {'PNG': '.png', 'JPEG': '.jpg', 'MPO': '.jpg', 'TIFF': '.tif', 'BMP': '.bmp',
-            'WEBP': '.webp'}
+PICTURES = {'PNG': '.png', 'JPEG': '.jpg', 'TIFF': '.tif', 'BMP': '.bmp', 'WEBP': '.webp'}
 # Containers by their first bytes. FFmpeg would also take playlists, which name other files and
 # addresses: what is not in this table never reaches it.
 FILMS = (
@@ -76,7 +75,8 @@ def ending_of(path: pathlib.Path) -> str:
   try:
     with warnings.catch_warnings(), Image.open(path, formats=list(PICTURES)) as picture:
       warnings.simplefilter('ignore')
-      return PICTURES[picture.format or '']
+      # MPO: several JPEG in one file, as phones write them; the first is read
+      return PICTURES['JPEG' if picture.format == 'MPO' else picture.format or '']
   except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
     raise UserError(f'This is neither {KINDS}.') from error
 
