@@ -5,7 +5,7 @@ its boxes by `data/transforms/shaping.py`.
 """
 
 from collections.abc import Sequence
-from reprlib import repr as shown       # of what may be long
+from reprlib import repr as shown  # of what may be long
 from typing import NamedTuple
 
 import numpy as np

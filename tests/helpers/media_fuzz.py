@@ -3,8 +3,8 @@
 By hand: python tests/helpers/media_fuzz.py png 'h264 in mp4' --count 1000 --seed 0
 All readers: python tests/helpers/media_fuzz.py all --count 1000. One case again: --only 17.
 
-The reading is done by a process of its own, which may crash, hang or ask for too much: it is watched
-and begun anew. Each case depends on its reader, number and seed alone.
+A process of its own reads, which may crash, hang or ask for too much: it is watched and begun
+anew. Each case depends on its reader, number and seed alone.
 """
 
 import argparse
@@ -36,6 +36,7 @@ BAD = ('traceback', 'crashed', 'hung', 'memory', 'stray', 'wrong', 'unnamed')
 def work(tasks):
   """Try (reader, seed, number) after number; a line of JSON before and after each."""
   import media_readers
+
   from i2vjax.cli import errors
   sys.stdout.reconfigure(errors='backslashreplace')
   out, sys.stdout = sys.stdout, sys.stderr           # whatever readers print
@@ -157,7 +158,7 @@ def campaign(names, count, seed, numbers=None):
 
 
 def run(tasks, folder):
-  """(results, '') of a worker up to its end, of whatever kind; the second: it did not even begin."""
+  """(results, '') of a worker up to its end, of whatever kind; or why it did not even begin."""
   (folder / 'tasks.json').write_text(json.dumps(tasks))
   path = f'{ROOT}{os.pathsep}{ROOT / "tests" / "helpers"}'
   env = {**os.environ, 'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu', 'TMPDIR': str(folder)}

@@ -23,8 +23,7 @@ from i2vjax.data.annotations import edge_maps, label_files
 from i2vjax.data.io import images, live_reader, video_reader
 from i2vjax.data.prepare import prepare, published
 from i2vjax.data.prepare.published import night_lists, places
-from i2vjax.data.sources import (
-  alignment, clip_splitting, folders, record_index, streams, videos)
+from i2vjax.data.sources import alignment, clip_splitting, folders, record_index, streams, videos
 from i2vjax.data.transforms import shaping
 from i2vjax.metrics import boxes, detection
 
@@ -358,7 +357,7 @@ ENDINGS = ('.png', '.jpg', '.tif', '.gif', '.mp4', '.mkv', '.avi', '.ts', '.cptv
 
 
 def write_case(reader: Reader, rng, seeds, folder: pathlib.Path):
-  """Write one damaged case below `folder`: (what was done, path to read, the whole seed or None)."""
+  """Write one damaged case: (what was done, path to read, number of the seed or None)."""
   if reader.kind == 'folder':
     seed, name = rng.choice(seeds)
     shutil.copytree(seed, folder / 'in', symlinks=True)

@@ -14,7 +14,7 @@ import numpy as np
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import animation, damage, picture_heads, picture_tags, radiometric, tiff
+from i2vjax.data.io import animation, picture_heads, picture_tags, radiometric, tiff
 from i2vjax.data.io.damage import UnreadableFrame
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')

@@ -225,6 +225,6 @@ class LiveReader:
 
 
 def _of_its_size(layout, frame):
-  """The layout of a frame whose size may be another than at the beginning: cameras change theirs."""
+  """The layout of a frame of another size than the first: cameras change theirs."""
   size = frame.height, frame.width
   return layout if size == layout.coded else dataclasses.replace(layout, coded=size, size=size)

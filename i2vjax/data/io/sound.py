@@ -72,9 +72,9 @@ class Sound:
     except av.FFmpegError as error:
       if error.errno in OF_DISKS:
         raise
-      raise UserError(f'the sound of {self.path} cannot be copied ({error.strerror}): it is damaged. '
-                      f'Make a copy without it: ffmpeg -i {self.path} -an -c copy NEW.mkv'
-                      ) from error
+      raise UserError(f'the sound of {self.path} cannot be copied ({error.strerror}): it is '
+                      f'damaged. Make a copy without it: ffmpeg -i {self.path} -an -c copy '
+                      'NEW.mkv') from error
 
   def _time(self, packet):
     if packet.dts is None:

@@ -17,7 +17,12 @@ import numpy as np
 from i2vjax.core import notes
 from i2vjax.data.io import cptv_files, video_layout, video_times
 from i2vjax.data.io.video_decoding import (
-  UnreadableVideo, decoded, open_stream, refused, whole_frames)
+  UnreadableVideo,
+  decoded,
+  open_stream,
+  refused,
+  whole_frames,
+)
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
 from i2vjax.data.io.video_writer import TICKS, VideoWriter

@@ -3,7 +3,6 @@
 import glob
 import itertools
 import os
-import pathlib
 import re
 from collections.abc import Iterable
 
