@@ -94,22 +94,16 @@ def foreign_film(kind, codec, pixels):
 
 def thermal_film():
   import cptv
-  zero, file = datetime.timedelta(0), _Kept()
-  writer = cptv.CPTVWriter(file)
-  writer.fps = 9
-  for k in range(T):
-    pixels = (3000 + k + np.arange(160) + np.zeros((120, 1))).astype(np.uint16)
-    writer.write_frame(cptv.Frame(pixels, datetime.timedelta(milliseconds=111 * k), zero, 20, 20))
-  writer.close()
-  return file.content
-
-
-class _Kept(io.BytesIO):
-  """Its content outlives it: the writer closes it."""
-
-  def close(self):
-    self.content = self.getvalue()
-    super().close()
+  zero = datetime.timedelta(0)
+  with tempfile.TemporaryDirectory() as folder:
+    path = pathlib.Path(folder, 'x.cptv')
+    writer = cptv.CPTVWriter(open(path, 'wb'))   # noqa: SIM115 (the writer closes it)
+    writer.fps = 9
+    for k in range(T):
+      pixels = (3000 + k + np.arange(160) + np.zeros((120, 1))).astype(np.uint16)
+      writer.write_frame(cptv.Frame(pixels, datetime.timedelta(milliseconds=111 * k), zero, 20, 20))
+    writer.close()
+    return path.read_bytes()
 
 
 # ---- annotations
