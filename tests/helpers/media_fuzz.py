@@ -171,8 +171,10 @@ def run(tasks, folder):
   begun = [line['begin'] for line in lines if 'begin' in line]
   if len(begun) > len(results):
     kind = 'hung' if 'Timeout (' in said else 'crashed'
-    results.append({'end': begun[-1], 'damage': '?', 'outcome': kind,
-                    'what': f'code {worker.returncode}: {said[-1500:]}'})
+    at = [line.strip() for line in said.splitlines() if line.startswith('  File')][-30:]
+    results.append({'end': begun[-1], 'damage': '?', 'outcome': kind, 'what': ' < '.join(
+        [f'code {worker.returncode}', *[line.split('site-packages/')[-1] for line in at[:3]],
+         *[line.split('/i2vjax/')[-1] for line in at if '/i2vjax/' in line][:2]])})
     return results, ''
   return results, '' if worker.returncode == 0 else said[-3000:]
 

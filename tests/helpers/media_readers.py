@@ -239,7 +239,7 @@ def write_records(folder):
 
 def names(path):
   """Frames of any names, against others: cut into clips, and matched."""
-  listed = [line for line in os.fsdecode(path.read_bytes()).split('\n') if line]
+  listed = [line[:250] for line in os.fsdecode(path.read_bytes()).split('\n') if line]
   half = len(listed) // 2
   sources = []
   for part in (listed[:half], listed[half:]):

@@ -5,6 +5,7 @@ A few damaged bytes can state a picture of gigabytes, for which a decoder would 
 
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,8 +35,9 @@ def check(data: np.ndarray, name: object) -> tuple[int, int]:
   """(height, width) that the bytes of a picture file state, uint8 [N], before any turn.
 
   Raises:
-    UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, or a JPEG
-    without its end (a decoder would fill in gray, and say nothing).
+    UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, a JPEG
+    without its end (a decoder would fill in gray, and say nothing), or a PNG that is not what its
+    checksums say.
   """
   size = stated_size(data)
   if size is None or not all(size):
@@ -45,6 +47,8 @@ def check(data: np.ndarray, name: object) -> tuple[int, int]:
   if data[:3].tobytes() == SIGNATURES['JPEG'][0] and not _is_whole_jpeg(data.tobytes()):
     raise damage.UnreadableFrame(f'{name} was cut short: a JPEG without its end ({data.size} '
                                  'bytes). Replace or remove it.')
+  if data[:8].tobytes() == SIGNATURES['PNG'][0] and (wrong := _png_damage(data.tobytes())):
+    raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size
 
 
@@ -67,6 +71,22 @@ def stated_size(data: np.ndarray) -> tuple[int, int] | None:
 def _png(head):
   width, height = struct.unpack_from('>II', head, 16)
   return height, width
+
+
+def _png_damage(content):
+  """What is wrong with the chunks of a PNG that every decoder needs (capital letters), or ''."""
+  place = 8
+  while place + 12 <= len(content):
+    length, kind = struct.unpack_from('>I4s', content, place)
+    end = place + 8 + length
+    checksum = content[end:end + 4]
+    if kind[:1].isupper() and zlib.crc32(content[place + 4:end]).to_bytes(4, 'big') != checksum:
+      break
+    if kind == b'IEND':
+      return ''
+    place = end + 4
+  return ('cannot be decoded: it was cut short' if place + 12 > len(content) else
+          'cannot be decoded: a checksum in it is not that of its content')
 
 
 def _gif(head):

@@ -6,6 +6,7 @@ should see. Library flyr (extra `thermal`) reads those of FLIR and computes temp
 """
 
 import io
+import re
 import warnings
 
 import numpy as np
@@ -19,6 +20,7 @@ AS_DRAWN = 'prepare --as_drawn writes the 8-bit picture that it shows, colors an
 CENTIKELVIN = 100              # steps in a kelvin: 29315 is 20 degrees Celsius
 MAKE = 271                     # Exif tag
 DJI_RAW_BYTES = 160 * 120 * 2  # in APP3: less is no thermal frame
+RECORD = 32                    # bytes of an entry in the directory of FLIR's own file
 
 
 def kind_of(data: np.ndarray) -> str:
@@ -53,6 +55,14 @@ def _make(picture):
     return ''
 
 
+def _check_directory(content):
+  """Refuse more records than the file has bytes for: the library would look for all of them."""
+  for start in re.finditer(rb'FLIR\0.\0', content, re.DOTALL):      # the first part of its own file
+    head = content[start.end() + 1:][:32]
+    if int.from_bytes(head[28:32], 'big') * RECORD > len(content):
+      raise ValueError('its thermal part states more records than it can hold')
+
+
 def read(data: np.ndarray, name: object) -> np.ndarray:
   """The temperatures in the bytes of a FLIR radiometric JPEG.
 
@@ -79,6 +89,7 @@ def read(data: np.ndarray, name: object) -> np.ndarray:
   except ImportError as error:
     raise UserError(f'{name} is a radiometric JPEG of FLIR; its temperatures need the library '
                     f'flyr: {INSTALL}. Or: {AS_DRAWN}') from error
+  _check_directory(data.tobytes())
   try:
     with np.errstate(all='ignore'):
       kelvin = np.asarray(flyr.unpack(io.BytesIO(data.tobytes())).kelvin)

@@ -217,6 +217,8 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
     lost = video_times.count_missing(container, stream, stamps, counts)
     lost -= video_times.leading(counts)            # said at the beginning
+  if lost <= counts.damaged and video_times.is_cut_off(path):
+    _report_cut(path, len(stamps), damaged)
   if lost <= counts.damaged:    # those were reported one by one
     return
   total = len(stamps) + lost
@@ -226,6 +228,14 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
                           'or is damaged')
   warnings.warn(f'{path}: {lost} of about {total} frames are missing; the file was cut short or is '
                 'damaged', stacklevel=2)
+
+
+def _report_cut(path, count, damaged):
+  what = (f'{path} was cut short: it ends before it says, and frames may be missing after the first '
+          f'{count}')
+  if damaged == 'stop':
+    raise UnreadableVideo(what)
+  warnings.warn(what, stacklevel=3)
 
 
 def _read_cptv(path, damaged=None):

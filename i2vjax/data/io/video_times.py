@@ -5,6 +5,7 @@ never shown. Where a file cannot say by its packets how many frames it has, it i
 """
 
 import dataclasses
+import os
 from fractions import Fraction
 
 import av
@@ -14,6 +15,7 @@ CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it
 EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
+EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
 
 
 @dataclasses.dataclass
@@ -116,3 +118,25 @@ def _end(container, stream, seconds):
   if container.duration and len(container.streams) == 1:
     return container.duration / av.time_base
   return seconds
+
+def is_cut_off(path: str | os.PathLike) -> bool:
+  """True for a Matroska file that ends before the end that it states in its head."""
+  with open(path, 'rb') as file:
+    head = file.read(4096)
+  if not head.startswith(EBML):
+    return False
+  length, start = _matroska_number(head, len(EBML))
+  segment = start + (length or 0)
+  if head[segment:segment + len(SEGMENT)] != SEGMENT:
+    return False
+  length, start = _matroska_number(head, segment + len(SEGMENT))
+  return length is not None and start + length > os.path.getsize(path)
+
+
+def _matroska_number(data, place):
+  """(a number of Matroska, None for one that says it is not known; the place after it)."""
+  first = data[place] if place < len(data) else 0
+  size = 9 - first.bit_length()                  # leading zeros tell how many bytes follow
+  bits = 7 * size
+  value = int.from_bytes(data[place:place + size], 'big') & ((1 << bits) - 1)
+  return (None if value == (1 << bits) - 1 else value), place + size

@@ -143,6 +143,9 @@ class TfdsFrames(FrameSource):
 
   def _open(self):
     import tensorflow_datasets as tfds  # here: it is slow to import
+    for path in pathlib.Path(self.folder).iterdir():
+      if path.exists() and not (path.is_file() or path.is_dir()):     # reading it would never end
+        raise UserError(f'{path} is no file: it is damaged, prepare the records anew')
     try:
       records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
       length = len(records)

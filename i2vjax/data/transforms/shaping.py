@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, images
+from i2vjax.data.io import damage, images, picture_heads
 from i2vjax.data.transforms import resize
 
 MIN_BOX_SHARE = 0.25   # of a box's area that must be inside the crop
@@ -65,12 +65,10 @@ def _area(boxes):
 
 def read_label(data: bytes, name: str) -> np.ndarray:
   """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
+  picture_heads.check(np.frombuffer(data, np.uint8), name)
   try:
     with Image.open(io.BytesIO(data), formats=damage.FORMATS) as picture:
-      damage.check_size(picture.height, picture.width, name)
       label = np.asarray(picture)
-  except UserError:
-    raise
   except damage.OF_PILLOW as error:
     raise images.UnreadableFrame(f'{name} cannot be decoded: {error}') from error
   if (label.ndim != 2 or label.dtype.kind not in 'ui' or label.max(initial=0) > 255
