@@ -119,6 +119,7 @@ def _end(container, stream, seconds):
     return container.duration / av.time_base
   return seconds
 
+
 def is_cut_off(path: str | os.PathLike) -> bool:
   """True for a Matroska file that ends before the end that it states in its head."""
   with open(path, 'rb') as file:
