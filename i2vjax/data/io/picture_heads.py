@@ -1,4 +1,4 @@
-"""What the head of a picture file states, before anything is decoded: kind and size.
+"""What a picture file states before anything is decoded: kind, size, checksums.
 
 A few damaged bytes can state a picture of gigabytes, for which a decoder would ask the memory.
 """
@@ -45,8 +45,8 @@ def check(data: np.ndarray, name: object) -> tuple[int, int]:
                                  'short, or not a picture. Replace or remove it.')
   damage.check_size(*size, name)
   if data[:3].tobytes() == SIGNATURES['JPEG'][0] and not _is_whole_jpeg(data.tobytes()):
-    raise damage.UnreadableFrame(f'{name} was cut short: a JPEG without its end ({data.size} '
-                                 'bytes). Replace or remove it.')
+    raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
+                                 f'end ({data.size} bytes). Replace or remove it.')
   if data[:8].tobytes() == SIGNATURES['PNG'][0] and (wrong := _png_damage(data.tobytes())):
     raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size

@@ -231,8 +231,8 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
 
 
 def _report_cut(path, count, damaged):
-  what = (f'{path} was cut short: it ends before it says, and frames may be missing after the first '
-          f'{count}')
+  what = (f'{path} was cut short: it ends before it says, and frames may be missing after the '
+          f'first {count}')
   if damaged == 'stop':
     raise UnreadableVideo(what)
   warnings.warn(what, stacklevel=3)

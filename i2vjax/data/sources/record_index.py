@@ -42,7 +42,7 @@ def _wrong(entry):
       'resize': lambda x: _is_numbers(x, 2, 1), 'label_ids': lambda x: _is_numbers(x, 256, 0, 255),
       'crop': lambda x: _is_numbers(x, 4, 0) and min(x[2:]) > 0,
       'categories': lambda x: isinstance(x, dict),
-      'names': lambda x: isinstance(x, list) and len(x) == count
+      'names': lambda x: isinstance(x, list) and len(x) >= count
                          and all(isinstance(name, str) for name in x)}
   bad = [name for name, fits in checks.items()
          if entry.get(name) is not None and not fits(entry[name])]
