@@ -1,5 +1,6 @@
 """Named ways to damage bytes, trees of JSON and folders, drawn by a random number generator."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -139,6 +140,12 @@ def damaged_folder(rng, folder, others):
     way = rng.choice(BYTES)
     path.write_bytes(way(rng, path.read_bytes() or b'x', others))
     return way.__name__
+  with contextlib.suppress(OSError, shutil.Error):     # where it was done before, say
+    _change(rng, folder, path, kind, others)
+  return kind
+
+
+def _change(rng, folder, path, kind, others):
   if kind in ('gone', 'a folder', 'a loop', 'a pipe', 'no link'):
     path.unlink()
   if kind == 'renamed':
@@ -158,7 +165,6 @@ def damaged_folder(rng, folder, others):
     shutil.move(path.parent, path.parent.with_name(rng.choice(('trainA', 'other', 'A', 'ir'))))
   elif kind == 'copied':
     shutil.copytree(path.parent, path.parent / 'inner', symlinks=True)
-  return kind
 
 
 def _ending(path):

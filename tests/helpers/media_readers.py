@@ -38,6 +38,7 @@ class Reader:
     kind: 'bytes' | 'json' | 'text' | 'folder' | 'names': how files are damaged.
     share: of the cases of the others that are tried, since it takes longer.
     checked: the file holds checksums: what is read of a damaged one must be what was in the whole.
+    tail: but its end, up to half a second, may be missing (docs/reliability.md).
   """
 
   seeds: Callable
@@ -45,6 +46,7 @@ class Reader:
   kind: str = 'bytes'
   share: float = 1.0
   checked: bool = False
+  tail: bool = False
 
 
 def all_of(*calls):
@@ -320,9 +322,10 @@ READERS = {
     'radiometric jpeg': Reader(lambda: _files('.jpg', *S.radiometric()), temperatures),
     'h264 in mp4': Reader(lambda: _files('.mp4', S.film('.mp4', S.SMOOTH)), film),
     'ffv1 in mkv': Reader(lambda: _files('.mkv', S.film('.mkv', S.SMOOTH),
-                                         S.film('.mkv', [S.GRAY] * 3)), film, checked=True),
+                                         S.film('.mkv', [S.GRAY] * 3)), film, checked=True,
+                          tail=True),
     '16-bit gray in mkv': Reader(lambda: _files('.mkv', S.film('.mkv', DEEP_FILM)), film,
-                                 checked=True),
+                                 checked=True, tail=True),
     'mjpeg and raw in avi': Reader(_films('.avi', ('avi', 'mjpeg', 'yuvj420p'),
                                           ('avi', 'rawvideo', 'bgr24')), film),
     'h264 and mpeg2 in ts': Reader(_films('.ts', ('mpegts', 'libx264', 'yuv420p'),
@@ -349,6 +352,39 @@ READERS = {
                                          0.1),
     'records': Reader(lambda: [write_records], damaged_records, 'folder', 0.25),
     'live stream': Reader(_films('.ts', ('mpegts', 'libx264', 'yuv420p')), live, share=0.1)}
+
+
+# ---- readers that are broken, by which the harness itself is tried
+
+
+def _after_whole(act):
+  """A reader that takes the whole file and does something else with every other one."""
+  def read(path):
+    return [] if path.read_bytes() == b'whole' else act(path)
+  return Reader(lambda: _files('.txt', b'whole'), read)
+
+
+def _hang(path):
+  while True:
+    pass
+
+
+def _eat(path):
+  return [np.ones(2 ** 28 + 2 ** 26)]
+
+
+def _stray(path):
+  (path.parent.parent / 'elsewhere.txt').write_text('x')
+  return []
+
+
+def _unnamed(path):
+  raise errors.UserError('something is wrong')
+
+
+BROKEN = {'crashed': _after_whole(lambda path: os.abort()), 'hung': _after_whole(_hang),
+          'memory': _after_whole(_eat), 'stray': _after_whole(_stray),
+          'traceback': _after_whole(lambda path: {}[path]), 'unnamed': _after_whole(_unnamed)}
 
 
 # ---- one case

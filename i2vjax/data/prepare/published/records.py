@@ -219,6 +219,8 @@ def _check_fits(picture, data, size):
 
 
 def _bytes(path):
+  if path and not pathlib.Path(path).is_file():     # a pipe would be waited for without end
+    raise FileNotFoundError(f'No such file: {path}')
   return pathlib.Path(path).read_bytes() if path else b''
 
 
