@@ -21,6 +21,7 @@ HEAD = 65536          # bytes that hold the head of every kind but TIFF and JPEG
 NETPBM = re.compile(rb'P[1-6]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')
 # JPEG: markers of the size (all of C0 to CF but these), of what has no length, of coded pixels.
 NO_SIZE, ALONE, PIXELS = (0xC4, 0xC8, 0xCC), (0x01, *range(0xD0, 0xD9)), 0xDA
+CUT = 'cannot be decoded: it was cut short'
 
 
 def kind_of(head: bytes) -> str:
@@ -80,13 +81,14 @@ def _png_damage(content):
     length, kind = struct.unpack_from('>I4s', content, place)
     end = place + 8 + length
     checksum = content[end:end + 4]
+    if end + 4 > len(content):
+      return CUT
     if kind[:1].isupper() and zlib.crc32(content[place + 4:end]).to_bytes(4, 'big') != checksum:
-      break
+      return 'cannot be decoded: a checksum in it is not that of its content'
     if kind == b'IEND':
       return ''
     place = end + 4
-  return ('cannot be decoded: it was cut short' if place + 12 > len(content) else
-          'cannot be decoded: a checksum in it is not that of its content')
+  return CUT
 
 
 def _gif(head):

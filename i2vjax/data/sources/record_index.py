@@ -23,7 +23,7 @@ def read(folder: str | os.PathLike) -> dict[str, dict[str, Any]]:
   """
   path = pathlib.Path(folder) / FILE
   index = json_files.read(path)
-  splits = index.items() if isinstance(index, dict) else [('', None)]
+  splits = index.items() if isinstance(index, dict) and index else [('', None)]
   for split, entry in splits:
     if reason := _wrong(entry):
       raise UserError(f'{path}, split {split!r}: {reason}. It is damaged: prepare the records anew')

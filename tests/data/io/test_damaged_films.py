@@ -5,6 +5,7 @@ import warnings
 from fractions import Fraction
 
 import av
+import media_seeds
 import numpy as np
 import pytest
 
@@ -45,7 +46,7 @@ def test_a_list_of_other_files_is_no_film_whatever_its_name(tmp_path, content, e
   path = tmp_path / f'x.{ending}'
   path.write_text(content.format('secret.mp4'))
   for call in all_readers(path):
-    with pytest.raises(video_reader.UnreadableVideo, match=rf'x\.{ending} cannot be opened'):
+    with pytest.raises(video_reader.UnreadableVideo, match=rf'x\.{ending} (cannot be opened|holds no)'):
       call()
 
 
@@ -66,15 +67,12 @@ def test_titles_need_not_be_utf_8(tmp_path):
 
 
 def test_a_film_of_a_size_that_no_frame_has_is_refused(tmp_path):
-  path = film(tmp_path / 'x.mp4')
-  data = bytearray(path.read_bytes())
-  place = data.find(b'avc1', data.find(b'stsd'))
-  struct.pack_into('>HH', data, place + 28, 65000, 65000)
-  place = data.find(b'avcC')
-  data[place:place + 4] = b'xxxx'                # nor does its codec say another size
+  path = tmp_path / 'x.avi'
+  data = bytearray(media_seeds.foreign_film('avi', 'rawvideo', 'bgr24'))
+  struct.pack_into('<ii', data, data.find(b'strf') + 12, 65000, 65000)
   path.write_bytes(data)
   for call in all_readers(path):
-    with pytest.raises(video_reader.UnreadableVideo, match=r'x\.mp4'):
+    with pytest.raises(video_reader.UnreadableVideo, match=r'x\.avi'):
       call()
 
 
@@ -158,8 +156,6 @@ def test_a_film_whose_name_is_not_utf_8_is_unpacked(tmp_path):
 def test_a_cptv_that_states_billions_of_pixels_is_refused(tmp_path):
   pytest.importorskip('cptv')
   import gzip
-
-  import media_seeds
   data = bytearray(gzip.decompress(media_seeds.thermal_film()))
   place = data.find(b'\x04X')                    # a field of four bytes
   struct.pack_into('<I', data, place + 2, 2 ** 31)

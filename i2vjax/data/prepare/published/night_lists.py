@@ -109,7 +109,7 @@ def read_boxes(path: pathlib.Path) -> tuple[dict[str, tuple], dict[int, str]]:
     stems = {_id(x['id']): pathlib.PurePosixPath(x['file_name']).stem for x in pictures}
     boxes = {stem: [] for stem in stems.values()}
     for x in entries:
-      boxes[stems[x['image_id']]].append((*_corners(x['bbox']), _id(x['category_id'])))
+      boxes[stems[_id(x['image_id'])]].append((*_corners(x['bbox']), _id(x['category_id'])))
     names = {_id(x['id']): str(x['name']) for x in _list(table.get('categories', []))}
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
