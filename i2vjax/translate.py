@@ -242,6 +242,14 @@ def _film(info, prepared):
   return dataclasses.replace(info, pixel_aspect=Fraction(1))
 
 
+def printable(text: str) -> str:
+  """A text without control characters, which a terminal would obey: \x1b instead.
+
+  Names of files may hold any, and files come from others.
+  """
+  return CONTROL.sub(lambda found: f'\\x{ord(found[0]):02x}', text)
+
+
 def say_once() -> Callable[[str], None]:
   """A function that prints each line once."""
   return functools.cache(tqdm.tqdm.write)
@@ -330,7 +338,7 @@ def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterat
       if isinstance(frame, Exception):
         if on_damage == 'stop':
           raise UserError(f'{frame} {SKIP_HINT}')
-        tqdm.tqdm.write(f'skipped: {frame}')
+        tqdm.tqdm.write(notes.printable(f'skipped: {frame}'))
         skipped.append(label)
         frame = None
       yield label, frame, seconds

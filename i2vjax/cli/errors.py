@@ -4,8 +4,10 @@ import errno
 import sys
 
 from i2vjax.core.errors import NonFinite, UserError
+from i2vjax.core.notes import printable
 
-__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain']
+__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain',
+           'printable']
 
 # What FFmpeg says of the disk and not of its own state.
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)

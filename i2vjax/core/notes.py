@@ -1,8 +1,18 @@
 """Lines for the terminal that say what was decided, each once."""
 
+import re
 import sys
 
+CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f]')   # all but tab and line feed
 _said: set[str] = set()
+
+
+def printable(text: str) -> str:
+  """A text without control characters, which a terminal would obey: their numbers instead.
+
+  Names of files may hold any, and files come from others.
+  """
+  return CONTROL.sub(lambda found: f'\\x{ord(found[0]):02x}', text)
 
 
 def say_once(text: str) -> None:
@@ -13,4 +23,4 @@ def say_once(text: str) -> None:
   """
   if text not in _said:
     _said.add(text)
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

@@ -25,7 +25,7 @@ from i2vjax.data.io.video_decoding import (
 )
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
-from i2vjax.data.io.video_writer import TICKS, VideoWriter
+from i2vjax.data.io.video_writer import VideoWriter
 
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
            'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array',
@@ -95,10 +95,10 @@ def _info(path):
   stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
   if not stamps:
     raise UnreadableVideo(f'{path} holds no frame that can be decoded')
-  rate = _rate(stamps, stated)
+  rate = video_times.rate_of(stamps, stated)
   steps = np.diff([float(x) for x in stamps])
   usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
-  stop = max(stamps[-1] + (last or usual.limit_denominator(TICKS)), end)
+  stop = max(stamps[-1] + (last or usual.limit_denominator(video_times.FASTEST)), end)
   (height, width), aspect = _shown(path)
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
@@ -166,21 +166,6 @@ def say_pictures(info: VideoInfo) -> None:
   if info.variable:
     notes.say_once(f'{info.path}: the time between its frames varies, and pictures do not tell: '
                    'frames follow each other as if it did not')
-
-
-def _rate(stamps, stated):
-  """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms)."""
-  if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-    return _possible(Fraction(stated or 25))
-  measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
-  step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
-  close = stated and abs(measured / stated - 1) <= step
-  return _possible(Fraction(stated) if close else measured.limit_denominator(1001))
-
-
-def _possible(rate):
-  """A rate that writers can state; damaged or strange times lead to others."""
-  return min(max(rate, Fraction(1, 1001)), Fraction(TICKS))
 
 
 def read_video(path: str | os.PathLike, damaged: str | None = None,
@@ -257,7 +242,7 @@ def _cptv_info(path):
   for frame, seconds in _read_cptv(path):
     stamps.append(seconds)
     shape = frame.shape
-  rate = _rate([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
+  rate = video_times.rate_of([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
   steps = np.diff(stamps)
   return VideoInfo(str(path), shape[0], shape[1], len(stamps), rate, len(stamps) / float(rate), 1,
                    'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))

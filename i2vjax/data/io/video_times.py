@@ -16,6 +16,7 @@ EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
 EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
+FASTEST = 90_000              # frames per second that our writer can state: its ticks
 
 
 @dataclasses.dataclass
@@ -77,6 +78,23 @@ def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
     return None, Fraction(0)
   packets.sort()
   return [pts * tick for pts, _ in packets], packets[-1][1] * tick
+
+
+def rate_of(stamps: list[Fraction], stated: Fraction | None) -> Fraction:
+  """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms).
+
+  From 1 / 1001 to `FASTEST`: strange or damaged times lead to rates that no writer can state.
+  """
+  if len(stamps) < 2 or stamps[-1] <= stamps[0]:
+    return _possible(Fraction(stated or 25))
+  measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
+  step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
+  close = stated and abs(measured / stated - 1) <= step
+  return _possible(Fraction(stated) if close else measured.limit_denominator(1001))
+
+
+def _possible(rate):
+  return min(max(rate, Fraction(1, 1001)), Fraction(FASTEST))
 
 
 def leading(counts: PacketCounts) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import animation, images, video_reader
 from i2vjax.data.sources import clip_splitting, folders, listing, streams
@@ -75,7 +76,7 @@ def _from_pages(path, on_damage='stop'):
 def _stop_or_skip(error, on_damage):
   if on_damage == 'stop':
     raise images.UnreadableFrame(f'{error} {ADVICE}') from error
-  tqdm.tqdm.write(f'skipped: {error}')
+  tqdm.tqdm.write(notes.printable(f'skipped: {error}'))
 
 
 def _from_video(path, name, on_damage, deinterlace):

@@ -129,7 +129,7 @@ def test_a_duration_that_lies_is_told(tmp_path):
 
 @pytest.mark.parametrize('seconds', [1e-9, 1e9])
 def test_rates_that_no_writer_can_state_become_possible(tmp_path, seconds):
-  rate = video_reader._rate([Fraction(0), Fraction(seconds)], None)
+  rate = video_times.rate_of([Fraction(0), Fraction(seconds)], None)
   film(tmp_path / 'x.mkv', rate=rate)
   assert video_reader.video_info(tmp_path / 'x.mkv').frames == 3
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
-from i2vjax.core import files
+from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.prepare import prepare
@@ -68,3 +68,8 @@ def test_frames_of_any_name_are_read_and_written(tmp_path, name):
 def test_a_home_of_nobody_is_a_name():
   assert str(files.expanded('~nobody-of-that-name/x')) == '~nobody-of-that-name/x'
   assert files.expanded('~/x') == files.expanded(os.path.expanduser('~')) / 'x'
+
+
+def test_names_do_not_move_the_cursor(capsys):
+  notes.say_once('a\x1b[2J\x07\r\x9bb\tc\nd é')
+  assert capsys.readouterr().err == 'a\\x1b[2J\\x07\\x0d\\x9bb\tc\nd é\n'
