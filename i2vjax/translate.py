@@ -242,14 +242,6 @@ def _film(info, prepared):
   return dataclasses.replace(info, pixel_aspect=Fraction(1))
 
 
-def printable(text: str) -> str:
-  """A text without control characters, which a terminal would obey: \x1b instead.
-
-  Names of files may hold any, and files come from others.
-  """
-  return CONTROL.sub(lambda found: f'\\x{ord(found[0]):02x}', text)
-
-
 def say_once() -> Callable[[str], None]:
   """A function that prints each line once."""
   return functools.cache(tqdm.tqdm.write)
