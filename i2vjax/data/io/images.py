@@ -118,8 +118,11 @@ def read_drawn(path: str | os.PathLike) -> np.ndarray:
   return decode_image(read_bytes(path), str(path), as_drawn=True)
 
 
-def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame]:
+def read_pages(path: str | os.PathLike,
+               as_drawn: bool = False) -> Iterator[np.ndarray | UnreadableFrame]:
   """The pages of a TIFF or an animation in order, one at a time, as `read_image` returns them.
+
+  Any other picture is one page. as_drawn: of a radiometric JPEG the 8-bit picture that it shows.
 
   Yields:
     An array, or the UnreadableFrame of a damaged page.
@@ -132,7 +135,7 @@ def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame
     return
   tags = tiff.directories(data.tobytes())
   if not tags:
-    yield _or_error(data, path)
+    yield _or_error(data, path, as_drawn)
     return
   for k, page in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
@@ -142,9 +145,9 @@ def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame
       yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
 
 
-def _or_error(data, path):
+def _or_error(data, path, as_drawn):
   try:
-    return decode_image(data, str(path))
+    return decode_image(data, str(path), as_drawn)
   except UnreadableFrame as error:
     return error
 

@@ -45,7 +45,7 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   """
   is_file = pathlib.Path(input).is_file()
   if is_file and (images.is_image(input) or animation.is_animation(input)) and not deinterlace:
-    return [_from_pages(input, on_damage)]
+    return [_from_pages(input, on_damage, as_drawn)]
   pictures, video_files = listing.find_files(input)
   if video_files:
     names = listing.unique_names(video_files)
@@ -63,9 +63,9 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   return [_from_pictures(source, clip, on_damage, as_drawn) for clip in source.clips]
 
 
-def _from_pages(path, on_damage='stop'):
+def _from_pages(path, on_damage='stop', as_drawn=False):
   def read():
-    for k, frame in enumerate(images.read_pages(path)):
+    for k, frame in enumerate(images.read_pages(path, as_drawn)):
       if isinstance(frame, images.UnreadableFrame):
         _stop_or_skip(frame, on_damage)
         continue

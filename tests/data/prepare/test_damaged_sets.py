@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from made_sets import build, put
 
+from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
+from i2vjax.data.prepare import prepare
 from i2vjax.data.transforms import shaping
 
 pytestmark = pytest.mark.filterwarnings('ignore:.*published are')
@@ -104,3 +106,13 @@ def test_negative_ids_are_no_classes():
   Image.fromarray(np.full((4, 4), -1, np.int32)).save(buffer, 'tiff')
   with pytest.raises(images.UnreadableFrame, match='x is no picture of class ids'):
     shaping.read_label(buffer.getvalue(), 'x')
+
+
+@pytest.mark.parametrize('as_drawn', [False, True])
+def test_a_single_radiometric_jpeg_is_prepared_as_those_of_a_folder(tmp_path, as_drawn):
+  pytest.importorskip('flyr')
+  (tmp_path / 'x.jpg').write_bytes(media_seeds.radiometric()[0])
+  prepare.footage(str(tmp_path / 'x.jpg'), str(tmp_path / 'out'), defaults.data(), show=False,
+                  as_drawn=as_drawn)
+  [written] = (tmp_path / 'out').rglob('*.png')
+  assert images.read_image(written).dtype == (np.uint8 if as_drawn else np.uint16)
