@@ -43,7 +43,7 @@ def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str)
     FileNotFoundError: no such file. UserError: damaged, or of another mode.
   """
   data = images.read_bytes(path)
-  picture_heads.check(data, path)
+  picture_heads.check(data, path, checksums=True)
   try:
     with Image.open(io.BytesIO(data.tobytes()), formats=damage.FORMATS) as opened:
       mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))

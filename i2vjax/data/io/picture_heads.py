@@ -32,8 +32,12 @@ def kind_of(head: bytes) -> str:
   return ''
 
 
-def check(data: np.ndarray, name: object) -> tuple[int, int]:
-  """(height, width) that the bytes of a picture file state, uint8 [N], before any turn.
+def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int, int]:
+  """(height, width) that the bytes of a picture file state, before any turn.
+
+  Args:
+    data: uint8 [N]. name: file, for messages.
+    checksums: hold a PNG against them, which OpenCV does as it decodes, but Pillow not always.
 
   Raises:
     UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, a JPEG
@@ -48,7 +52,8 @@ def check(data: np.ndarray, name: object) -> tuple[int, int]:
   if data[:3].tobytes() == SIGNATURES['JPEG'][0] and not _is_whole_jpeg(data.tobytes()):
     raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
                                  f'end ({data.size} bytes). Replace or remove it.')
-  if data[:8].tobytes() == SIGNATURES['PNG'][0] and (wrong := _png_damage(data.tobytes())):
+  is_png = checksums and data[:8].tobytes() == SIGNATURES['PNG'][0]
+  if is_png and (wrong := _png_damage(data.tobytes())):
     raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size
 

@@ -65,7 +65,7 @@ def _area(boxes):
 
 def read_label(data: bytes, name: str) -> np.ndarray:
   """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
-  picture_heads.check(np.frombuffer(data, np.uint8), name)
+  picture_heads.check(np.frombuffer(data, np.uint8), name, checksums=True)
   try:
     with Image.open(io.BytesIO(data), formats=damage.FORMATS) as picture:
       label = np.asarray(picture)

@@ -83,17 +83,16 @@ def test_a_huge_page_among_others_is_named_and_the_others_are_read(tmp_path):
   assert 'page 1 (from 0) cannot be decoded' in str(second)
 
 
-@pytest.mark.parametrize('kind', ['jpeg', 'png'])
-def test_a_picture_without_its_end_is_refused(kind, tmp_path):
+@pytest.mark.parametrize(('kind', 'read'), [('jpeg', images.read_image), ('png', label_files.read)])
+def test_a_picture_without_its_end_is_refused(kind, read, tmp_path):
   """OpenCV fills a JPEG up with gray, and says nothing."""
-  path = tmp_path / f'x.{kind}'
-  data = bytes_of(kind, np.repeat(GRAY, 3, -1), **({'quality': 95} if kind == 'jpeg' else {}))
+  path, data = tmp_path / f'x.{kind}', bytes_of(kind)
   for end in (len(data) - 2, len(data) * 2 // 3):
     path.write_bytes(data[:end])
     with pytest.raises(images.UnreadableFrame, match=f'x.{kind} cannot be decoded: it was cut'):
-      images.read_image(path)
+      read(path)
   path.write_bytes(data + b'rubbish')
-  assert images.read_image(path).shape == (8, 12, 3)
+  assert read(path).shape[:2] == (8, 12)
 
 
 def test_a_jpeg_without_end_whose_preview_has_one_is_refused(tmp_path):
@@ -113,7 +112,7 @@ def test_ids_of_a_png_are_what_its_checksums_say(read, tmp_path):
   data, path = bytes_of('png'), tmp_path / 'x.png'
   place = data.find(b'IDAT') + 12
   path.write_bytes(data[:place] + bytes(4) + data[place + 4:])
-  with pytest.raises(images.UnreadableFrame, match='x.png cannot be decoded: a checksum'):
+  with pytest.raises(images.UnreadableFrame, match=r'x\.png cannot be decoded'):
     read(path)
 
 
