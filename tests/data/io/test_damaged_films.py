@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import video_layout, video_reader, video_times
+from i2vjax.data.io import live_reader, video_layout, video_reader, video_times
 from i2vjax.data.sources import video_cache
 from i2vjax.data.sources.videos import VideoFrames
 
@@ -165,3 +165,12 @@ def test_a_cptv_that_states_billions_of_pixels_is_refused(tmp_path):
     for call in all_readers(tmp_path / 'x.cptv'):
       with pytest.raises(video_reader.UnreadableVideo, match=r'it states 2147483648x120 pixels'):
         call()
+
+
+def test_a_camera_that_changes_its_size_is_not_cut_to_the_first():
+  """What our own .mp4 note of odd sides holds for frames of the padded size alone."""
+  layout = video_layout.Layout('x', ('rgb24', 3, 'uint8'), (16, 24), (15, 23))
+  for size, shown in (((16, 24), (15, 23)), ((32, 48), (32, 48)), ((8, 8), (8, 8))):
+    frame = av.VideoFrame.from_ndarray(np.zeros((*size, 3), np.uint8), 'rgb24')
+    array = video_layout.to_array(frame, live_reader._of_its_size(layout, frame))
+    assert array.shape == (*shown, 3)
