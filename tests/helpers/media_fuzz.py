@@ -150,7 +150,10 @@ def campaign(names, count, seed, numbers=None):
   results = []
   with tempfile.TemporaryDirectory() as folder:
     while tasks:
-      ended, rest = run(tasks, pathlib.Path(folder))
+      try:
+        ended, rest = run(tasks, pathlib.Path(folder))
+      except KeyboardInterrupt:     # Ctrl-C: what is there is reported
+        return results + [line for line in lines_of(pathlib.Path(folder)) if 'end' in line]
       results += ended
       tasks = tasks[len(ended):]
       if rest:
@@ -167,11 +170,11 @@ def run(tasks, folder):
   (folder / 'tasks.json').write_text(json.dumps(tasks))
   path = f'{ROOT}{os.pathsep}{ROOT / "tests" / "helpers"}'
   env = {**os.environ, 'PYTHONPATH': path, 'JAX_PLATFORMS': 'cpu', 'TMPDIR': str(folder)}
-  with open(folder / 'said.txt', 'w') as said:
+  with open(folder / 'said.txt', 'w') as said, open(folder / 'out.txt', 'w') as out:
     worker = subprocess.run([sys.executable, __file__, '--worker', str(folder / 'tasks.json')],
-                            env=env, stdout=subprocess.PIPE, stderr=said, text=True)
+                            env=env, stdout=out, stderr=said)
   said = (folder / 'said.txt').read_text(errors='replace')
-  lines = [json.loads(line) for line in worker.stdout.splitlines()]
+  lines = lines_of(folder)
   results = [line for line in lines if 'end' in line]
   begun = [line['begin'] for line in lines if 'begin' in line]
   if len(begun) > len(results):
@@ -182,6 +185,11 @@ def run(tasks, folder):
          *[line.split('/i2vjax/')[-1] for line in at if '/i2vjax/' in line][:2]])})
     return results, ''
   return results, '' if worker.returncode == 0 else said[-3000:]
+
+
+def lines_of(folder):
+  text = (folder / 'out.txt').read_text()
+  return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith('\n')]
 
 
 def table(results):
