@@ -90,6 +90,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
   count, wrong, counts = 0, set(), counts or PacketCounts()
   layout = layout_of(container, stream, path)     # before decoding changes what the stream says
   is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
+  has_sizes = is_ffv1 and bool(stream.codec_context.extradata)
 
   def report(what, cause=None):
     counts.damaged += 1
@@ -99,9 +100,11 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
   for packet in _packets(container, stream, report, counts):
     counts.add(packet)
     if is_ffv1 and packet.size:
-      intact = ffv1.ffv1_intact(bytes(packet))
+      content = bytes(packet)
+      intact = ffv1.ffv1_intact(content)
       has_checksums = has_checksums or bool(intact)   # one intact frame proves it
-      if intact is False or (intact is None and has_checksums):
+      is_broken = has_checksums or (has_sizes and not ffv1.sizes_fit(content))
+      if intact is False or (intact is None and is_broken):
         wrong.add(packet.pts)
     try:
       frames = packet.decode()

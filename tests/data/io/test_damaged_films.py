@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import live_reader, video_layout, video_reader, video_times
+from i2vjax.data.io import ffv1, live_reader, video_layout, video_reader, video_times
 from i2vjax.data.sources import video_cache
 from i2vjax.data.sources.videos import VideoFrames
 
@@ -174,3 +174,29 @@ def test_a_camera_that_changes_its_size_is_not_cut_to_the_first():
     frame = av.VideoFrame.from_ndarray(np.zeros((*size, 3), np.uint8), 'rgb24')
     array = video_layout.to_array(frame, live_reader._of_its_size(layout, frame))
     assert array.shape == (*shown, 3)
+
+
+def test_a_lossless_film_without_a_single_whole_frame_is_told(tmp_path):
+  """Nothing proves that it has checksums, but the sizes of its slices do not add up."""
+  path = film(tmp_path / 'x.mkv', clip(1))
+  with av.open(str(path)) as container:
+    packet = bytes(next(container.demux(video=0)))
+  assert ffv1.sizes_fit(packet) and not ffv1.sizes_fit(packet[:-9] + bytes(9))
+  path.write_bytes(path.read_bytes().replace(packet, packet[:-9] + bytes(9)))
+  with pytest.raises(video_reader.UnreadableVideo, match=r'x\.mkv: frame 0 .* is damaged'):
+    list(video_reader.read_video(path, 'stop'))
+
+
+@pytest.mark.parametrize('options', [{'level': '1'}, {'level': '3', 'slicecrc': '0'},
+                                     {'level': '3', 'slicecrc': '0', 'slices': '4'},
+                                     {'level': '3', 'slicecrc': '1', 'slices': '4'}])
+def test_lossless_films_of_other_programs_are_read(tmp_path, options):
+  path, frames = tmp_path / 'x.mkv', clip(3, (64, 64, 3))
+  with av.open(str(path), 'w') as container:
+    stream = container.add_stream('ffv1', rate=10, options=options)
+    stream.width, stream.height, stream.pix_fmt = 64, 64, 'bgr0'
+    for frame in frames:
+      container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, 'rgb24')))
+    container.mux(stream.encode())
+  read = [frame for frame, _ in video_reader.read_video(path, 'stop')]
+  np.testing.assert_array_equal(read, frames)
