@@ -14,10 +14,10 @@ def failures(results):
 
 def test_some_of_every_kind_are_read_or_refused():
   names = [name for name in media_readers.READERS if name not in LONG]
-  results = media_fuzz.campaign(names, 10, seed=1)
+  results = media_fuzz.campaign(names, 6, seed=1)
   assert all(result['outcome'] in media_fuzz.GOOD for result in results), failures(results)
   outcomes = {result['outcome'] for result in results}
-  assert outcomes == set(media_fuzz.GOOD) and len(results) >= 5 * len(names)
+  assert outcomes == set(media_fuzz.GOOD) and len(results) >= 3 * len(names)
 
 
 @pytest.mark.slow
@@ -37,6 +37,6 @@ def test_a_thousand(name):
 @pytest.mark.slow
 def test_the_harness_sees_readers_that_are_broken(monkeypatch):
   """It goes on after each of them."""
-  monkeypatch.setenv('I2VJAX_FUZZ_SECONDS', '2')
+  monkeypatch.setenv('I2VJAX_FUZZ_SECONDS', '8')
   results = media_fuzz.campaign(list(media_readers.BROKEN), 0, 0, numbers=[1])
   assert [x['outcome'] for x in results] == list(media_readers.BROKEN)

@@ -41,7 +41,7 @@ INDEX = st.dictionaries(st.text(max_size=4), SPLIT, max_size=2)
 
 
 @pytest.mark.parametrize('name', READERS)
-@hypothesis.settings(max_examples=100, deadline=None, database=None, derandomize=True,
+@hypothesis.settings(max_examples=40, deadline=None, database=None, derandomize=True,
                      suppress_health_check=list(hypothesis.HealthCheck))
 @hypothesis.given(tree=st.one_of(COCO, st.lists(ENTRY, max_size=4), INDEX, ANY))
 def test_any_json_is_taken_or_refused_by_name(tmp_path_factory, name, tree):
