@@ -24,7 +24,7 @@ import traceback
 
 ROOT = pathlib.Path(__file__).parents[2]
 SECONDS = float(os.environ.get('I2VJAX_FUZZ_SECONDS', 10))   # a case may take
-BYTES = 2 * 2 ** 30              # a case may add to the memory
+BYTES = int(os.environ.get('I2VJAX_FUZZ_BYTES', 2 * 2 ** 30))   # a case may add to the memory
 LIMIT = 6 * 2 ** 30              # more than that the system refuses, so that the machine lives on
 GOOD = ('read', 'refused')
 BAD = ('traceback', 'crashed', 'hung', 'memory', 'stray', 'wrong', 'unnamed')

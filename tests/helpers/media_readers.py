@@ -370,7 +370,7 @@ def _hang(path):
 
 
 def _eat(path):
-  return [np.ones(2 ** 28 + 2 ** 26)]
+  return [np.ones(2 ** 25)]                      # 256 MiB
 
 
 def _stray(path):
