@@ -358,9 +358,9 @@ READERS = {
 
 
 def _after_whole(act):
-  """A reader that takes the whole file and does something else with every other one."""
+  """A reader that takes the whole file, but not the cases, which are in folders called x."""
   def read(path):
-    return [] if path.read_bytes() == b'whole' else act(path)
+    return act(path) if path.parent.name == 'x' else []
   return Reader(lambda: _files('.txt', b'whole'), read)
 
 
