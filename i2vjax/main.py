@@ -54,7 +54,7 @@ def main(argv: list[str]) -> int:
     if explained is None:   # ours: with its traceback
       raise
     message, code = explained
-    print(message, file=sys.stderr)
+    print(errors.printable(message), file=sys.stderr)
     return code
 
 
@@ -93,7 +93,8 @@ def run() -> None:
   for stream in (sys.stdout, sys.stderr):   # a name may hold what a terminal cannot show
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  warnings.showwarning = lambda message, *_: print(f'warning: {message}', file=sys.stderr)
+  warnings.showwarning = lambda message, *_: print(
+      errors.printable(f'warning: {message}'), file=sys.stderr)
   sys.unraisablehook = exits.repeat_interrupt
   try:
     code = main(sys.argv)

@@ -330,7 +330,7 @@ def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterat
       if isinstance(frame, Exception):
         if on_damage == 'stop':
           raise UserError(f'{frame} {SKIP_HINT}')
-        tqdm.tqdm.write(f'skipped: {frame}')
+        tqdm.tqdm.write(notes.printable(f'skipped: {frame}'))
         skipped.append(label)
         frame = None
       yield label, frame, seconds

@@ -75,7 +75,8 @@ def ending_of(path: pathlib.Path) -> str:
   try:
     with warnings.catch_warnings(), Image.open(path, formats=list(PICTURES)) as picture:
       warnings.simplefilter('ignore')
-      return PICTURES[picture.format or '']
+      # MPO: several JPEG in one file, as phones write them; the first is read
+      return PICTURES['JPEG' if picture.format == 'MPO' else picture.format or '']
   except (UnidentifiedImageError, Image.DecompressionBombError, OSError, SyntaxError) as error:
     raise UserError(f'This is neither {KINDS}.') from error
 

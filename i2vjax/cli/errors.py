@@ -4,8 +4,10 @@ import errno
 import sys
 
 from i2vjax.core.errors import NonFinite, UserError
+from i2vjax.core.notes import printable
 
-__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain']
+__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain',
+           'printable']
 
 # What FFmpeg says of the disk and not of its own state.
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
@@ -37,12 +39,6 @@ def explain(error: BaseException) -> tuple[str, int] | None:
   if isinstance(error, KeyboardInterrupt):
     return f'stopped: {str(error) or "no half-written file is left"}', INTERRUPTED
   return None
-
-
-def printable(text: str) -> str:
-  """A text without signs that would move the cursor or color the terminal: names may hold any."""
-  return ''.join(sign if sign.isprintable() or sign in '\n\t' else
-                 sign.encode('unicode_escape').decode() for sign in text)
 
 
 def _is_of_peers(error):

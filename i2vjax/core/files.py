@@ -62,6 +62,11 @@ def make_cache(folder: Path, remedy: str = '') -> pathlib.Path:
   return folder
 
 
+def expanded(path: Path) -> pathlib.Path:
+  """A path with ~ as the user's home; of a user whom nobody knows it stays a name."""
+  return pathlib.Path(os.path.expanduser(path))
+
+
 def for_ffmpeg(path: Path) -> str:
   """A path as FFmpeg takes it for one: it would read 12:30.mp4 as an address of the protocol 12."""
   return f'file:{os.fspath(path)}'

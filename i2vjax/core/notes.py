@@ -1,8 +1,19 @@
 """Lines for the terminal that say what was decided, each once."""
 
+import re
 import sys
 
+# All but tab and line feed; halves of characters, which no terminal can print.
+CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 _said: set[str] = set()
+
+
+def printable(text: str) -> str:
+  """A text without control characters, which a terminal would obey: their numbers instead.
+
+  Names of files may hold any, and files come from others.
+  """
+  return CONTROL.sub(lambda found: found[0].encode('unicode_escape').decode(), text)
 
 
 def say_once(text: str) -> None:
@@ -13,4 +24,4 @@ def say_once(text: str) -> None:
   """
   if text not in _said:
     _said.add(text)
-    print(text, file=sys.stderr, flush=True)
+    print(printable(text), file=sys.stderr, flush=True)

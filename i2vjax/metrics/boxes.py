@@ -4,13 +4,13 @@ Both files describe the frames that are scored. What a published set does to its
 its boxes by `data/transforms/shaping.py`.
 """
 
-import json
-import pathlib
 from collections.abc import Sequence
+from reprlib import repr as shown  # of what may be long
 from typing import NamedTuple
 
 import numpy as np
 
+from i2vjax.core import json_files
 from i2vjax.core.errors import UserError
 
 
@@ -43,17 +43,14 @@ def read_truth(path, classes: Sequence[str] | None = None) -> tuple[Boxes, tuple
   Raises:
     FileNotFoundError, ValueError: names the file and the entry.
   """
-  tree = _json(path)
+  tree = json_files.read(path)
   missing = [name for name in ('images', 'annotations', 'categories')
              if not isinstance(tree, dict) or not isinstance(tree.get(name), list)]
   if missing:
     raise UserError(f'{path} is no COCO ground truth: it lacks the list {missing[0]!r}')
-  try:
-    images = {entry['id']: str(entry.get('file_name', entry['id'])) for entry in tree['images']}
-    categories = {str(entry['name']): entry['id'] for entry in tree['categories']}
-  except (KeyError, TypeError, AttributeError) as error:
-    raise UserError(f'{path}: every image needs an id and every category an id and a name '
-                     f'({error!r} is missing in one)') from error
+  images = {number: str(entry.get('file_name', number))
+            for number, entry in _by_id(path, 'image', tree['images']).items()}
+  categories = _names(path, _by_id(path, 'category', tree['categories'], 'name'))
   names = tuple(classes or categories)
   kinds = _kinds(path, names, categories)
   ids = set(categories.values())
@@ -61,6 +58,34 @@ def read_truth(path, classes: Sequence[str] | None = None) -> tuple[Boxes, tuple
   if not len(boxes.image):
     raise UserError(f'{path} has no boxes of {", ".join(names)}: nothing to score')
   return boxes, names, kinds, images
+
+
+def _by_id(path, what, entries, *needed):
+  """{id: entry} of a list; entries that are the same twice count once."""
+  found = {}
+  for number, entry in enumerate(entries):
+    lacks = [name for name in ('id', *needed) if not isinstance(entry, dict) or name not in entry]
+    if lacks:
+      raise UserError(f'{path}, {what} {number}: every image needs an id and every category an id '
+                      f'and a name, and it lacks {lacks[0]!r}')
+    wrong = [name for name in ('id', 'name', 'file_name')
+             if name in entry and not json_files.is_id(entry[name])]
+    if wrong:
+      raise UserError(f'{path}, {what} {number}: {wrong[0]} {shown(entry[wrong[0]])} is neither a '
+                      'number nor a text')
+    if found.setdefault(entry['id'], entry) != entry:
+      raise UserError(f'{path}, {what} {number}: the id {entry["id"]!r} is that of another {what} '
+                      'too')
+  return found
+
+
+def _names(path, categories):
+  """{name: id}."""
+  found = {}
+  for number, entry in categories.items():
+    if found.setdefault(str(entry['name']), number) != number:
+      raise UserError(f'{path}: two categories are called {entry["name"]!r}')
+  return found
 
 
 def read_detections(path, kinds: dict, images: dict) -> Boxes:
@@ -71,32 +96,23 @@ def read_detections(path, kinds: dict, images: dict) -> Boxes:
     kinds: {category id: class}, images: {image id: ...}: of `read_truth`. Other categories are left
       out; an image the truth does not know is an error.
   """
-  entries = _json(path)
+  entries = json_files.read(path)
   if not isinstance(entries, list):
     raise UserError(f'{path} is no list of detections: expected [{{"image_id": ..., '
                      f'"category_id": ..., "bbox": [x, y, w, h], "score": ...}}, ...]')
   return _boxes(path, entries, kinds, images, None, scored=True)
 
 
-def _json(path):
-  path = pathlib.Path(path)
-  if not path.is_file():
-    raise FileNotFoundError(f'{path}: no such file')
-  try:
-    return json.loads(path.read_text(encoding='utf-8'))
-  except (ValueError, RecursionError) as error:
-    raise UserError(f'{path} is no JSON file: {error}') from error
-
-
 def _kinds(path, names, categories):
   """{category id: class}."""
   kinds = {}
   for kind, name in enumerate(names):
-    for part in name.split('+'):
-      if part.strip() not in categories:
-        raise UserError(f'{path} has no category {part.strip()!r}: '
-                         f'{", ".join(categories) or "it has none"}')
-      kinds[categories[part.strip()]] = kind
+    for part in [name] if name in categories else name.split('+'):
+      part = part if part in categories else part.strip()
+      if part not in categories:
+        raise UserError(f'{path} has no category {part!r}: '
+                        f'{", ".join(categories) or "it has none"}')
+      kinds[categories[part]] = kind
   return kinds
 
 
@@ -122,18 +138,16 @@ def _wrong(entry, needed, images, category_ids):
   lacks = [name for name in needed if not isinstance(entry, dict) or name not in entry]
   if lacks:
     return f'it lacks {lacks[0]!r}'
+  wrong = [name for name in needed[:2] if not json_files.is_id(entry[name])]
+  if wrong:
+    return f'{wrong[0]} {shown(entry[wrong[0]])} is no id'
   if entry['image_id'] not in images:
     return (f'image_id {entry["image_id"]!r} is not among the {len(images)} images of the ground '
             f'truth')
   if category_ids is not None and entry['category_id'] not in category_ids:
     return f'category_id {entry["category_id"]!r} is not among the categories'
-  numbers = entry['bbox'] if isinstance(entry['bbox'], list) else []
-  if len(numbers) != 4 or not all(map(_number, numbers)) or min(numbers[2:]) < 0:
-    return f'bbox {entry["bbox"]!r} is not [x, y, width, height] in pixels'
-  if 'score' in needed and not _number(entry['score']):
-    return f'score {entry["score"]!r} is no number'
+  if not json_files.is_box(entry['bbox']):
+    return f'bbox {shown(entry["bbox"])} is not [x, y, width, height] in pixels'
+  if 'score' in needed and not json_files.is_number(entry['score']):
+    return f'score {shown(entry["score"])} is no number'
   return None
-
-
-def _number(value):
-  return isinstance(value, (int, float)) and not isinstance(value, bool) and np.isfinite(value)

@@ -41,7 +41,7 @@ def test_a_clip_that_a_pattern_calls_by_the_folder_above_is_refused(tmp_path):
     images.write_image(tmp_path / 'in' / name, FRAME)
   data = defaults.data()
   data.clip_regex = 'x(.*)-'
-  with pytest.raises(UserError, match=r"the name '\.\.' would lead out"):
+  with pytest.raises(UserError, match="'..'.*leads out of a folder"):
     prepare.footage(str(tmp_path / 'in'), str(tmp_path / 'out'), data, domain='a', show=False)
   assert os.listdir(tmp_path) == ['in']
 

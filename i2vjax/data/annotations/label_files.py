@@ -1,7 +1,7 @@
 """Files of class maps: reading them, and matching them to frames."""
 
+import io
 import os
-import pathlib
 import re
 
 import numpy as np
@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from PIL import Image, ImageOps
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images
+from i2vjax.data.io import damage, images, picture_heads
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
@@ -42,12 +42,12 @@ def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str)
   Raises:
     FileNotFoundError: no such file. UserError: damaged, or of another mode.
   """
-  if not pathlib.Path(path).is_file():
-    raise FileNotFoundError(f'No such picture: {path}')
+  data = images.read_bytes(path)
+  picture_heads.check(data, path, checksums=True)
   try:
-    with Image.open(path) as opened:
+    with Image.open(io.BytesIO(data.tobytes()), formats=damage.FORMATS) as opened:
       mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))
-  except OSError as error:
+  except damage.OF_PILLOW as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error
   if mode not in modes:
     raise UserError(f'{path} is a picture of mode {mode}; {expected}')

@@ -2,17 +2,16 @@
 
 import io
 import os
-import struct
 from collections.abc import Iterator
 
 import numpy as np
 from PIL import Image, ImageSequence
 
+from i2vjax.data.io import damage
+
 ENDINGS = ('.gif', '.apng')     # files that are unpacked by `prepare`, and no frame by themselves
 PNG = b'\x89PNG\r\n\x1a\n'
 WEBP_ANIMATED = 2               # flag of the VP8X chunk
-# What Pillow raises of a damaged file or frame.
-DAMAGE = (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error)
 
 
 def is_animation(path: str | os.PathLike) -> bool:
@@ -31,10 +30,12 @@ def count_frames(data: np.ndarray) -> int:
   if not content or (head[:8] == PNG and content.find(b'acTL', 0, content.find(b'IDAT')) < 0):
     return 1         # a PNG tells of its frames before its first picture
   try:
-    with Image.open(io.BytesIO(content)) as picture:
-      return getattr(picture, 'n_frames', 1) - _apart(picture)
-  except DAMAGE:     # the decoder says so
+    with Image.open(io.BytesIO(content), formats=damage.FORMATS) as picture:
+      count = getattr(picture, 'n_frames', 1) - _apart(picture)
+  except damage.OF_PILLOW:     # the decoder says so
     return 1
+  # a PNG states how many it holds, and may state billions: each has a chunk of its own
+  return min(count, content.count(b'fcTL')) if head[:8] == PNG else count
 
 
 def may_move(head: bytes) -> bool:
@@ -55,12 +56,12 @@ def frames(data: np.ndarray) -> Iterator[np.ndarray | None]:
   Yields:
     uint8 [H, W, 1 or 3] (RGB); alpha is dropped, and how long each is shown.
   """
-  with Image.open(io.BytesIO(data.tobytes())) as picture:
+  with Image.open(io.BytesIO(data.tobytes()), formats=damage.FORMATS) as picture:
     shown, first = ImageSequence.Iterator(picture), _apart(picture)
     for k in range(count_frames(data)):
       try:
         frame = shown[k + first]
         gray = frame.mode in ('1', 'L', 'LA')
         yield np.atleast_3d(np.asarray(frame.convert('L' if gray else 'RGB')))
-      except DAMAGE:
+      except damage.OF_PILLOW:
         yield None

@@ -16,8 +16,11 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io.radiometric import INSTALL
 
 ENDING = '.cptv'
+MOST_PIXELS = 2 ** 22       # of a frame: these cameras have 160x120
 RATE = 9                    # frames per second of these cameras, where the file does not say
-DAMAGE = (EOFError, OSError, ValueError, IndexError, KeyError, struct.error, zlib.error)
+# What the library raises of damaged files: whatever their bytes lead to.
+DAMAGE = (OSError, EOFError, ValueError, LookupError, TypeError, ArithmeticError, AttributeError,
+          MemoryError, struct.error, zlib.error)
 
 
 class DamagedFile(ValueError):   # noqa: N818 (named as it reads in a message)
@@ -48,6 +51,8 @@ def frames(path: str | os.PathLike) -> Iterator[tuple[np.ndarray, float]]:
   with open(path, 'rb') as file:
     try:
       reader = cptv.CPTVReader(file)
+      if not 0 < reader.x_resolution * reader.y_resolution <= MOST_PIXELS:
+        raise ValueError(f'it states {reader.x_resolution}x{reader.y_resolution} pixels')
       start, rate = None, reader.fps or RATE
       for frame in reader:
         background += bool(frame.background_frame)

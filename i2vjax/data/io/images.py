@@ -11,21 +11,17 @@ from collections.abc import Iterator
 
 import cv2
 import numpy as np
-from PIL import Image
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import animation, picture_tags, radiometric, tiff
+from i2vjax.data.io import animation, picture_heads, picture_tags, radiometric, tiff
+from i2vjax.data.io.damage import UnreadableFrame
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
 UNPACK = 'Unpack them: python -m i2vjax.main prepare --input {} --output FOLDER'
 
 # OpenCV would print what is wrong with a picture, on top of the message that we raise.
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-
-
-class UnreadableFrame(UserError):   # noqa: N818 (named as it reads in a message)
-  """A frame that exists but cannot be decoded; the message names the file."""
 
 
 def is_image(path: str | os.PathLike) -> bool:
@@ -84,10 +80,7 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
       raise
     except ValueError as error:
       raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
-  frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED) if data.size else None
-  if frame is None:
-    raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut short, or '
-                          f'not a picture. Replace or remove it.')
+  frame = _decoded(data, name)
   if frame.dtype not in (np.uint8, np.uint16):
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
@@ -101,6 +94,19 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
 
+def _decoded(data, name):
+  """The picture as OpenCV decodes it, unless its head asks for more than a picture may."""
+  picture_heads.check(data, name)
+  try:
+    frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+  except (cv2.error, MemoryError):
+    frame = None
+  if frame is None:
+    raise UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, or of a kind '
+                          'that is not read. Replace or remove it.')
+  return frame
+
+
 def is_radiometric(path: str | os.PathLike) -> bool:
   """True for a JPEG that holds temperatures besides the picture that it shows."""
   return (pathlib.PurePath(path).suffix.lower() in ('.jpg', '.jpeg')
@@ -112,8 +118,11 @@ def read_drawn(path: str | os.PathLike) -> np.ndarray:
   return decode_image(read_bytes(path), str(path), as_drawn=True)
 
 
-def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame]:
+def read_pages(path: str | os.PathLike,
+               as_drawn: bool = False) -> Iterator[np.ndarray | UnreadableFrame]:
   """The pages of a TIFF or an animation in order, one at a time, as `read_image` returns them.
+
+  Any other picture is one page. as_drawn: of a radiometric JPEG the 8-bit picture that it shows.
 
   Yields:
     An array, or the UnreadableFrame of a damaged page.
@@ -125,12 +134,22 @@ def read_pages(path: str | os.PathLike) -> Iterator[np.ndarray | UnreadableFrame
           frame)
     return
   tags = tiff.directories(data.tobytes())
+  if not tags:
+    yield _or_error(data, path, as_drawn)
+    return
   for k, page in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
     else:
       yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
+
+
+def _or_error(data, path, as_drawn):
+  try:
+    return decode_image(data, str(path), as_drawn)
+  except UnreadableFrame as error:
+    return error
 
 
 def picture_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -144,14 +163,9 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
     with contextlib.suppress(UserError):    # no library for it: said when it is read
       height, width = decode_image(data, str(path)).shape[:2]
       return height, width
-  if tags := tiff.directories(data.tobytes()):
-    size, turn = (tags[0][tiff.LENGTH], tags[0][tiff.WIDTH]), tags[0].get(tiff.ORIENTATION, 1)
-    return picture_tags.upright_size(size, turn)
-  try:
-    with Image.open(path) as picture:
-      return picture_tags.upright_size(picture.size[::-1], picture_tags.orientation(data))
-  except OSError as error:
-    raise UnreadableFrame(f'{path} cannot be decoded: {error}') from error
+  tags = tiff.directories(data.tobytes())
+  turn = tags[0].get(tiff.ORIENTATION, 1) if tags else picture_tags.orientation(data)
+  return picture_tags.upright_size(picture_heads.check(data, path), turn)
 
 
 def _channels_last(frame):
@@ -163,7 +177,10 @@ def _channels_last(frame):
   if frame.dtype == np.uint16:
     if (frame[..., :1] == frame[..., :3]).all():   # thermal, stored three times
       return np.ascontiguousarray(frame[..., :1])
-    frame = ((frame.astype(np.uint32) + 128) // 257).astype(np.uint8)
+    np.minimum(frame, 65407, out=frame)            # in place: large frames are gigabytes
+    frame += 128
+    frame //= 257
+    frame = frame.astype(np.uint8)
   return np.ascontiguousarray(frame[..., 2::-1])
 
 

@@ -5,6 +5,7 @@ one is translated only the newest is kept, the others are dropped and counted.
 """
 
 import contextlib
+import dataclasses
 import os
 import re
 import stat
@@ -18,14 +19,14 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import video_decoding, video_reader
 
 SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'rtp', 'udp', 'tcp', 'srt', 'http', 'https')
 TIMEOUT = 10.0         # seconds without a frame after which a connection is held to be lost
 PAUSE = 0.5            # seconds between two tries to connect again
 LOOK = 0.1             # seconds between two looks whether somebody asked to stop
 # A second (in microseconds) to find out what is sent; the default waits for five.
-OPTIONS = {'flags': 'low_delay', 'analyzeduration': '1000000'}
+OPTIONS = {'flags': 'low_delay', 'analyzeduration': '1000000'} | video_decoding.OPTIONS
 
 
 class LiveFrame(NamedTuple):
@@ -152,7 +153,8 @@ class LiveReader:
       options['rtsp_transport'] = 'tcp'      # lost packets of UDP smear over many frames
     if '://' not in self.place:
       options, form = {}, 'v4l2'
-    return av.open(self.place, format=form, options=options, timeout=(self.timeout, self.timeout))
+    return av.open(self.place, format=form, options=options, metadata_errors='replace',
+                   timeout=(self.timeout, self.timeout))
 
   def _reason(self, error):
     if isinstance(error, av.error.ExitError):    # FFmpeg's word for a time limit
@@ -170,9 +172,11 @@ class LiveReader:
 
   def _read(self, container):
     """(frames of one connection, why it ended)."""
-    if not container.streams.video:
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    if not streams:
       raise UserError(f'{self.name} has no video stream')
-    stream = container.streams.video[0]
+    stream = streams[0]
+    stream.codec_context.options = video_decoding.OPTIONS
     stream.thread_type = 'SLICE'             # threads by frame would hold back as many frames
     layout, shift, count = None, None, 0
     packets = container.demux(stream)
@@ -189,6 +193,7 @@ class LiveReader:
           layout = video_reader.layout_of(container, stream, self.name)
           self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
           shift = arrived - (frame.time or 0)
+        layout = _of_its_size(layout, frame)
         seconds = arrived if frame.time is None else shift + frame.time
         self._put((frame, layout, seconds, arrived, count == 0))
         count += 1
@@ -217,3 +222,9 @@ class LiveReader:
     with self._ready:
       self.end = self.end or why
       self._ready.notify()
+
+
+def _of_its_size(layout, frame):
+  """The layout of a frame of another size than the first: cameras change theirs."""
+  size = frame.height, frame.width
+  return layout if size == layout.coded else dataclasses.replace(layout, coded=size, size=size)

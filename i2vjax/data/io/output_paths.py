@@ -5,6 +5,7 @@ import fnmatch
 import glob
 import os
 import pathlib
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ def scratch(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
   Parent folders created on the way are removed again if they stayed empty. What a killed process
   left there goes too.
   """
-  parent = pathlib.Path(parent).expanduser().absolute()
+  parent = files.expanded(parent).absolute()
   files.sweep(parent)
   created = [path for path in (parent, *parent.parents) if not path.exists()]
   part = parent / f'{files.part_prefix()}{secrets.token_hex(4)}'
@@ -33,6 +34,20 @@ def scratch(parent: str | os.PathLike) -> Iterator[pathlib.Path]:
     with contextlib.suppress(OSError):    # the first that is not empty ends the loop
       for path in created:
         path.rmdir()
+
+
+def stays_below(name: str) -> bool:
+  """True for a relative path that does not lead out of the folder it is put below."""
+  path, parts = pathlib.PurePath(name), re.split(r'[/\\]', name)
+  return not (path.is_absolute() or path.drive or '..' in parts or '\0' in name
+              or not _is_encodable(name))
+
+
+def _is_encodable(name):
+  try:
+    return bool(os.fsencode(name)) or not name
+  except UnicodeEncodeError:     # half a character, as JSON can state it
+    return False
 
 
 def check_free(target: str | os.PathLike, overwrite: bool = False) -> None:
@@ -148,7 +163,7 @@ def check_writable(folder: str | os.PathLike) -> None:
   Raises:
     OSError: says why not.
   """
-  folder = pathlib.Path(folder).expanduser().absolute()
+  folder = files.expanded(folder).absolute()
   existing = next(path for path in (folder, *folder.parents) if path.exists())
   if existing == folder and not folder.is_dir():
     raise NotADirectoryError(f'{folder} is a file: name a folder')

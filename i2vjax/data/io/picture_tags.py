@@ -9,7 +9,7 @@ import re
 import numpy as np
 from PIL import Image
 
-from i2vjax.data.io import tiff
+from i2vjax.data.io import damage, tiff
 
 ORIENTATION = tiff.ORIENTATION     # Exif has the tag from TIFF
 # Names under which JPEG, PNG and WebP carry an orientation; without any of them none is looked for.
@@ -32,11 +32,11 @@ def orientation(data: np.ndarray) -> int:
   if content[:4] in tiff.SIGNATURES or not any(name in content for name in CARRIERS):
     return 1
   try:
-    with Image.open(io.BytesIO(content)) as picture:
+    with Image.open(io.BytesIO(content), formats=damage.FORMATS) as picture:
       value = picture.getexif().get(ORIENTATION, 1)
-  except (OSError, SyntaxError, ValueError):     # no valid tags: shown as it is
+  except damage.OF_PILLOW:     # no valid tags: shown as it is
     return 1
-  return value if value in TURNS else 1
+  return value if isinstance(value, int) and value in TURNS else 1
 
 
 def turned(frame: np.ndarray, orientation: int) -> np.ndarray:
@@ -62,7 +62,7 @@ def full_range(frame: np.ndarray, data: np.ndarray) -> np.ndarray:
     return frame
   kind, maximum = match.group(1), int(match.group(4))
   white = np.iinfo(frame.dtype).max
-  if maximum == white or maximum < 1 or (kind == b'5' and frame.dtype == np.uint16):
+  if maximum >= white or maximum < 1 or (kind == b'5' and frame.dtype == np.uint16):
     return frame
   values = np.minimum(frame, maximum).astype(np.float64)
   return np.rint(values * (white / maximum)).astype(frame.dtype)

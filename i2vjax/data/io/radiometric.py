@@ -6,18 +6,21 @@ should see. Library flyr (extra `thermal`) reads those of FLIR and computes temp
 """
 
 import io
+import re
 import warnings
 
 import numpy as np
 from PIL import Image
 
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import damage
 
 INSTALL = 'pip install "i2vjax[thermal]"'
 AS_DRAWN = 'prepare --as_drawn writes the 8-bit picture that it shows, colors and marks included'
 CENTIKELVIN = 100              # steps in a kelvin: 29315 is 20 degrees Celsius
 MAKE = 271                     # Exif tag
 DJI_RAW_BYTES = 160 * 120 * 2  # in APP3: less is no thermal frame
+RECORD = 32                    # bytes of an entry in the directory of FLIR's own file
 
 
 def kind_of(data: np.ndarray) -> str:
@@ -35,14 +38,29 @@ def kind_of(data: np.ndarray) -> str:
   if b'FLIR\0' not in content and b'DJI' not in content[:65536]:
     return ''
   try:
-    with Image.open(io.BytesIO(content)) as picture:
-      segments, make = getattr(picture, 'applist', []), picture.getexif().get(MAKE, '')
-  except (OSError, ValueError, SyntaxError):
-    return ''                  # damaged: reported when it is decoded
+    with Image.open(io.BytesIO(content), formats=('JPEG',)) as picture:
+      segments, make = getattr(picture, 'applist', []), _make(picture)
+  except damage.OF_PILLOW:     # damaged: reported when it is decoded, never read as it is drawn
+    return 'FLIR' if b'FLIR\0' in content else ''
   if any(name == 'APP1' and part.startswith(b'FLIR\0') for name, part in segments):
     return 'FLIR'              # cameras of FLIR under drones of DJI too (XT, XT2)
   raw_bytes = sum(len(part) for name, part in segments if name == 'APP3')
   return 'DJI' if str(make).startswith('DJI') and raw_bytes >= DJI_RAW_BYTES else ''
+
+
+def _make(picture):
+  try:
+    return picture.getexif().get(MAKE, '')
+  except damage.OF_PILLOW:     # tags that say nothing
+    return ''
+
+
+def _check_directory(content):
+  """Refuse more records than the file has bytes for: the library would look for all of them."""
+  for start in re.finditer(rb'FLIR\0.\0', content, re.DOTALL):      # the first part of its own file
+    head = content[start.end() + 1:][:32]
+    if int.from_bytes(head[28:32], 'big') * RECORD > len(content):
+      raise ValueError('its thermal part states more records than it can hold')
 
 
 def read(data: np.ndarray, name: object) -> np.ndarray:
@@ -71,6 +89,7 @@ def read(data: np.ndarray, name: object) -> np.ndarray:
   except ImportError as error:
     raise UserError(f'{name} is a radiometric JPEG of FLIR; its temperatures need the library '
                     f'flyr: {INSTALL}. Or: {AS_DRAWN}') from error
+  _check_directory(data.tobytes())
   try:
     with np.errstate(all='ignore'):
       kelvin = np.asarray(flyr.unpack(io.BytesIO(data.tobytes())).kelvin)

@@ -1,12 +1,15 @@
 """The sound of a film, copied as it is beside new pictures."""
 
+import errno
 import io
 import os
 
 import av
 
-from i2vjax.core import files
 from i2vjax.core.errors import UserError
+from i2vjax.data.io.video_decoding import open_film
+
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Sound:
@@ -24,11 +27,11 @@ class Sound:
     """
     self.path, self.target, self.origin = path, target, origin
     self.left_out: list[str] = []
-    self._source = av.open(files.for_ffmpeg(path))
+    self._source = open_film(path)
     self._copies, kept = {}, []
     for stream in self._source.streams.audio:
-      if not _fits(stream, target.format.name):
-        self.left_out.append(stream.codec_context.name)
+      if stream.codec_context is None or not _fits(stream, target.format.name):
+        self.left_out.append(getattr(stream.codec_context, 'name', 'unknown'))
         continue
       copy = target.add_stream_from_template(stream)
       copy.metadata.update(stream.metadata)       # its language
@@ -50,7 +53,7 @@ class Sound:
       packet.pts = (packet.dts if packet.pts is None else packet.pts) - shift
       packet.dts -= shift
       packet.stream = self._copies[packet.stream.index]
-      self.target.mux(packet)
+      self._mux(packet)
 
   def close(self) -> None:
     """Close the film; after `write_until(inf)` all of its sound is copied."""
@@ -62,6 +65,16 @@ class Sound:
     except av.FFmpegError as error:
       raise UserError(f'the sound of {self.path} cannot be read ({error.strerror}). Make a copy '
                       f'without it: ffmpeg -i {self.path} -an -c copy NEW.mkv') from error
+
+  def _mux(self, packet):
+    try:
+      self.target.mux(packet)
+    except av.FFmpegError as error:
+      if error.errno in OF_DISKS:
+        raise
+      raise UserError(f'the sound of {self.path} cannot be copied ({error.strerror}): it is '
+                      f'damaged. Make a copy without it: ffmpeg -i {self.path} -an -c copy '
+                      'NEW.mkv') from error
 
   def _time(self, packet):
     if packet.dts is None:

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from PIL import TiffImagePlugin
 
+from i2vjax.data.io import damage
+
 # Little and big endian; with + instead of *: BigTIFF, for files above 4 GB.
 SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
 SUBFILE_TYPE = 254                  # tag; its lowest bit marks a preview of another page
@@ -20,26 +22,38 @@ READ = (SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION)
 WHITE_IS_ZERO = 0
 
 
-def directories(data: bytes) -> list:
+def directories(data: bytes) -> list[dict[int, int]]:
   """The tags {number: value} of each page in the bytes of a file; [] if it is no TIFF.
 
-  Pages are not decoded, so that depths that only OpenCV knows are no hindrance.
+  Pages are not decoded, so that depths that only OpenCV knows are no hindrance. Tags of `READ`
+  whose values are no whole numbers are left out; of several numbers the largest counts.
   """
-  if data[:4] not in SIGNATURES:
+  long = b'+' in data[2:4]
+  head = data[:16] if long else data[:8]
+  if data[:4] not in SIGNATURES or len(head) < (16 if long else 8):
     return []
   file, tags, seen = io.BytesIO(data), [], set()
-  head = data[:16] if b'+' in data[2:4] else data[:8]
   page = TiffImagePlugin.ImageFileDirectory_v2(head)
   while page.next and page.next not in seen:       # a damaged chain may lead back
     seen.add(page.next)
-    file.seek(page.next)
-    page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=page.prefix)
     try:
+      file.seek(page.next)
+      page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=page.prefix)
       page.load(file)
-      tags.append({number: page[number] for number in READ if number in page})
-    except (OSError, SyntaxError, ValueError, TypeError, KeyError):
+      tags.append(_whole_numbers(page))
+    except damage.OF_PILLOW:
       break                                        # cut short: the decoder says so
   return tags
+
+
+def _whole_numbers(page):
+  numbers = {}
+  for tag in READ:
+    values = page.get(tag)
+    values = values if isinstance(values, tuple) else (values,)
+    if values and all(isinstance(value, int) for value in values):
+      numbers[tag] = max(values)
+  return numbers
 
 
 def count_pages(data: np.ndarray) -> int:
@@ -53,9 +67,17 @@ def count_pages(data: np.ndarray) -> int:
 
 
 def pages(data: np.ndarray) -> Iterator[np.ndarray | None]:
-  """The pages in the bytes of a file as OpenCV decodes them, in order; None for a damaged one."""
+  """The pages in the bytes of a TIFF as OpenCV decodes them, in order; None for a damaged one."""
+  tags = directories(data.tobytes())
   for k in range(count_pages(data)):
-    _, decoded = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(k, k + 1))
+    page = tags[k] if k < len(tags) else {}
+    if damage.too_large(page.get(LENGTH, 0), page.get(WIDTH, 0)):
+      yield None
+      continue
+    try:
+      _, decoded = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(k, k + 1))
+    except (cv2.error, MemoryError):
+      decoded = ()
     yield decoded[0] if decoded else None
 
 
@@ -67,5 +89,5 @@ def positive(page: np.ndarray, tags: dict) -> np.ndarray:
   """
   if page.dtype != np.uint16 or tags.get(POLARITY) != WHITE_IS_ZERO:
     return page
-  bits = int(np.max(tags.get(BITS, 16)))
+  bits = min(max(tags.get(BITS, 16), 1), 16)
   return np.uint16((2 ** bits - 1) << (16 - bits)) - page

@@ -1,6 +1,7 @@
 """Decoding films (PyAV): opening them, damaged frames, half pictures."""
 
 import contextlib
+import dataclasses
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -9,13 +10,38 @@ import av
 
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import ffv1, video_layout
+from i2vjax.data.io import damage, ffv1, video_layout
 from i2vjax.data.io.video_layout import layout_of
 from i2vjax.data.io.video_times import PacketCounts
 
 
 class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message)
   """A file that is no video, or is damaged; the message names file and frame."""
+
+
+# Kinds of files that FFmpeg may read: films, and bare streams under the name of one. Lists of other
+# files and addresses (hls, concat, dash, sdp) are none, whatever their name.
+FORMATS = ('mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,h264,hevc,vvc,av1,obu,ivf,m4v,'
+           'nut,ogg,mxf,dv,wtv,rm,y4m,yuv4mpegpipe,mjpeg,mpjpeg,vc1,h263,3gp,swf,gxf,live_flv')
+OPTIONS = {'max_pixels': str(damage.MOST_PIXELS)}
+MOST_SECONDS = 1e10            # of a frame's time, which may count from 1970
+
+
+def open_film(path: str | os.PathLike) -> av.container.InputContainer:
+  """A file opened by FFmpeg as a film, and nothing else. Raises: FFmpegError."""
+  return av.open(files.for_ffmpeg(path), options=OPTIONS, metadata_errors='replace',
+                 container_options={'format_whitelist': FORMATS, 'protocol_whitelist': 'file'})
+
+
+@contextlib.contextmanager
+def refused(path: str | os.PathLike) -> Iterator[None]:
+  """What FFmpeg raises of a damaged file inside becomes an UnreadableVideo that names the file."""
+  try:
+    yield
+  except (av.FFmpegError, MemoryError, UnicodeDecodeError, OverflowError) as error:
+    what = getattr(error, 'strerror', None) or str(error) or type(error).__name__
+    raise UnreadableVideo(f'{path} cannot be opened as a video: {what}. It is damaged, cut short, '
+                          'or of another kind.') from error
 
 
 def open_stream(path: str | os.PathLike):
@@ -25,23 +51,26 @@ def open_stream(path: str | os.PathLike):
   if not os.path.isfile(path):
     raise FileNotFoundError(f'No such video: {path}')
   try:
-    with open(path, 'rb'):
-      container = av.open(files.for_ffmpeg(path))
+    with open(path, 'rb'), refused(path):
+      container = open_film(path)
   except PermissionError as error:
     raise UnreadableVideo(f'{path} cannot be opened ({error.strerror}): make it readable') from (
         error)
-  except av.FFmpegError as error:
-    raise UnreadableVideo(f'{path} cannot be opened as a video: {error.strerror}. It is damaged, '
-                          f'cut short, or of another kind.') from error
-  streams = [stream for stream in container.streams.video
-             if not stream.disposition & av.stream.Disposition.attached_pic]
+  films = [stream for stream in container.streams.video
+           if not stream.disposition & av.stream.Disposition.attached_pic]
+  streams = [stream for stream in films if stream.codec_context is not None]
   if not streams:
     container.close()
-    raise UnreadableVideo(f'{path} has no video stream')
+    raise UnreadableVideo(f'{path} has no video stream'
+                          + (' of a codec that is known here' if films else ''))
+  context = streams[0].codec_context
+  if damage.too_large(context.height, context.width):
+    container.close()
+    raise UnreadableVideo(damage.size_text(context.height, context.width, path))
   if len(streams) > 1:
     notes.say_once(f'{path} holds {len(streams)} films; the first is read. Another one, as a file: '
                    f'ffmpeg -i {path} -map 0:v:1 -c copy NEW.mkv')
-  streams[0].thread_type = 'AUTO'
+  streams[0].thread_type, context.options = 'AUTO', OPTIONS
   return container, streams[0]
 
 
@@ -61,18 +90,21 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
   count, wrong, counts = 0, set(), counts or PacketCounts()
   layout = layout_of(container, stream, path)     # before decoding changes what the stream says
   is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
+  has_sizes = is_ffv1 and bool(stream.codec_context.extradata)
 
   def report(what, cause=None):
     counts.damaged += 1
     if damaged == 'stop':
       raise UnreadableVideo(f'{path}: frame {what}') from cause
     warnings.warn(f'{path}: frame {what}', stacklevel=4)
-  for packet in container.demux(stream):
+  for packet in _packets(container, stream, report, counts):
     counts.add(packet)
     if is_ffv1 and packet.size:
-      intact = ffv1.ffv1_intact(bytes(packet))
+      content = bytes(packet)
+      intact = ffv1.ffv1_intact(content)
       has_checksums = has_checksums or bool(intact)   # one intact frame proves it
-      if intact is False or (intact is None and has_checksums):
+      is_broken = has_checksums or (has_sizes and not ffv1.sizes_fit(content))
+      if intact is False or (intact is None and is_broken):
         wrong.add(packet.pts)
     try:
       frames = packet.decode()
@@ -81,14 +113,24 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
     for frame in frames:
       count += 1
+      if not all(layout.coded):        # not known before: then all are as the first
+        layout = dataclasses.replace(layout, coded=(frame.height, frame.width))
       counts.first = frame.pts if counts.first is None else counts.first
       video_layout.check(frame, layout)
       if frame.interlaced_frame and say:
         _say_interlaced(path)
-      if frame.is_corrupt or frame.pts in wrong:
+      if frame.is_corrupt or frame.pts in wrong or abs(frame.time or 0) > MOST_SECONDS:
         report(f'{count - 1} (from 0) is damaged')
       else:
         yield frame
+
+
+def _packets(container, stream, report, counts):
+  try:
+    yield from container.demux(stream)
+  except av.FFmpegError as error:
+    report(f'after packet {counts.packets} cannot be found, nor what follows: {error.strerror}',
+           error)
 
 
 def _say_interlaced(path):

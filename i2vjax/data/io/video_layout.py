@@ -64,7 +64,7 @@ def size_of(container, stream) -> tuple[int, int]:
   The note outlives other programs, so it counts only where the frames have just the padded size.
   """
   coded = stream.codec_context.height, stream.codec_context.width
-  match = re.search(SIZE_TAG + r' (\d+)x(\d+)', container.metadata.get('comment', ''))
+  match = re.search(SIZE_TAG + r' (\d{1,6})x(\d{1,6})', container.metadata.get('comment', ''))
   if match:
     size = int(match.group(2)), int(match.group(1))
     if coded == tuple(side + side % 2 for side in size):
@@ -99,7 +99,12 @@ def check(frame: av.VideoFrame, layout: Layout) -> None:
 
 def to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
   """Decoded frame -> uint8 [H, W, 1 or 3] or uint16 [H, W, 1], turned as the file asks."""
-  array = frame.to_ndarray(format=layout.kind[0], threads=CONVERTING)
+  try:
+    array = frame.to_ndarray(format=layout.kind[0], threads=CONVERTING)
+  except (av.FFmpegError, ValueError, MemoryError) as error:
+    raise UserError(f'{layout.path}: frames of the format {frame.format.name} cannot be converted '
+                    f'({error}). Write it anew: ffmpeg -i {layout.path} -pix_fmt yuv420p NEW.mkv'
+                    ) from error
   array = array[..., None] if array.ndim == 2 else array
   if frame.color_range == LIMITED and frame.format.name.startswith('gray'):
     array = _full_range(array, frame.format.components[0].bits, layout.path)

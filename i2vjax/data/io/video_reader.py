@@ -16,13 +16,20 @@ import numpy as np
 
 from i2vjax.core import notes
 from i2vjax.data.io import cptv_files, video_layout, video_times
-from i2vjax.data.io.video_decoding import UnreadableVideo, decoded, open_stream, whole_frames
+from i2vjax.data.io.video_decoding import (
+  UnreadableVideo,
+  decoded,
+  open_stream,
+  refused,
+  whole_frames,
+)
 from i2vjax.data.io.video_layout import layout_of, to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
-from i2vjax.data.io.video_writer import TICKS, VideoWriter
+from i2vjax.data.io.video_writer import VideoWriter
 
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
-           'layout_of', 'open_stream', 'read_video', 'time_stamps', 'to_array', 'video_info']
+           'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array',
+           'video_info']
 
 ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 
@@ -72,6 +79,11 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
   """
   if cptv_files.is_cptv(path):
     return _cptv_info(path)
+  with refused(path):
+    return _info(path)
+
+
+def _info(path):
   container, stream = open_stream(path)
   with container:
     stamps, last = video_times.packet_times(container, stream)
@@ -81,10 +93,12 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
     begin = None if container.start_time is None else container.start_time / av.time_base
     end = _stated_end(container, stream)
   stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
-  rate = _rate(stamps, stated)
+  if not stamps:
+    raise UnreadableVideo(f'{path} holds no frame that can be decoded')
+  rate = video_times.rate_of(stamps, stated)
   steps = np.diff([float(x) for x in stamps])
   usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
-  stop = max(stamps[-1] + (last or usual.limit_denominator(TICKS)), end)
+  stop = max(stamps[-1] + (last or usual.limit_denominator(video_times.FASTEST)), end)
   (height, width), aspect = _shown(path)
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
@@ -117,7 +131,7 @@ def frame_times(path: str | os.PathLike) -> list[float]:
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
     container, stream = open_stream(path)
-    with container:
+    with container, refused(path):
       return [seconds for _, seconds in _times(container, stream, path, 'skip', PacketCounts(),
                                                say=False)]
 
@@ -132,7 +146,7 @@ def _shown(path):
   if cptv_files.is_cptv(path):
     return next(_read_cptv(path))[0].shape[:2], Fraction(1)
   container, stream = open_stream(path)
-  with container, warnings.catch_warnings():
+  with container, refused(path), warnings.catch_warnings():
     warnings.simplefilter('ignore')
     layout = layout_of(container, stream, path)
     for frame in decoded(container, stream, path, 'skip', say=False):
@@ -152,16 +166,6 @@ def say_pictures(info: VideoInfo) -> None:
   if info.variable:
     notes.say_once(f'{info.path}: the time between its frames varies, and pictures do not tell: '
                    'frames follow each other as if it did not')
-
-
-def _rate(stamps, stated):
-  """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms)."""
-  if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-    return Fraction(stated or 25)
-  measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
-  step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
-  close = stated and abs(measured / stated - 1) <= step
-  return Fraction(stated) if close else measured.limit_denominator(1001)
 
 
 def read_video(path: str | os.PathLike, damaged: str | None = None,
@@ -187,7 +191,7 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
     yield from _read_cptv(path, damaged)
     return
   container, stream = open_stream(path)
-  with container:
+  with container, refused(path):
     layout, counts, stamps = layout_of(container, stream, path), PacketCounts(), []
     for frame, seconds in _times(container, stream, path, damaged, counts, deinterlace):
       if not stamps and (late := video_times.leading(counts)):
@@ -198,6 +202,8 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
     lost = video_times.count_missing(container, stream, stamps, counts)
     lost -= video_times.leading(counts)            # said at the beginning
+  if lost <= counts.damaged and video_times.is_cut_off(path):
+    _report_cut(path, len(stamps), damaged)
   if lost <= counts.damaged:    # those were reported one by one
     return
   total = len(stamps) + lost
@@ -207,6 +213,14 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
                           'or is damaged')
   warnings.warn(f'{path}: {lost} of about {total} frames are missing; the file was cut short or is '
                 'damaged', stacklevel=2)
+
+
+def _report_cut(path, count, damaged):
+  what = (f'{path} was cut short: it ends before it says, and frames may be missing after the '
+          f'first {count}')
+  if damaged == 'stop':
+    raise UnreadableVideo(what)
+  warnings.warn(what, stacklevel=3)
 
 
 def _read_cptv(path, damaged=None):
@@ -228,7 +242,7 @@ def _cptv_info(path):
   for frame, seconds in _read_cptv(path):
     stamps.append(seconds)
     shape = frame.shape
-  rate = _rate([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
+  rate = video_times.rate_of([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
   steps = np.diff(stamps)
   return VideoInfo(str(path), shape[0], shape[1], len(stamps), rate, len(stamps) / float(rate), 1,
                    'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))

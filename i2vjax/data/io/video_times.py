@@ -5,6 +5,7 @@ never shown. Where a file cannot say by its packets how many frames it has, it i
 """
 
 import dataclasses
+import os
 from fractions import Fraction
 
 import av
@@ -14,6 +15,8 @@ CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it
 EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
+EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
+FASTEST = 90_000              # frames per second that our writer can state: its ticks
 
 
 @dataclasses.dataclass
@@ -65,13 +68,33 @@ def time_stamps(container, stream) -> list[Fraction] | None:
 def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
   """(`time_stamps`, seconds that the last frame is shown, 0 where the file does not say)."""
   trusted, tick = packets_are_frames(container, stream), stream.time_base
-  packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
-             if packet.size and not packet.is_discard]
+  try:
+    packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
+               if packet.size and not packet.is_discard]
+  except av.FFmpegError:     # cut off: decoding tells what is there
+    packets = []
   stamps = [pts for pts, _ in packets]
-  if not trusted or not stamps or None in stamps or len(set(stamps)) < len(stamps):
+  if not trusted or not tick or not stamps or None in stamps or len(set(stamps)) < len(stamps):
     return None, Fraction(0)
   packets.sort()
   return [pts * tick for pts, _ in packets], packets[-1][1] * tick
+
+
+def rate_of(stamps: list[Fraction], stated: Fraction | None) -> Fraction:
+  """Frames per second: as stated in the file, if the time stamps agree (in .mkv whole ms).
+
+  From 1 / 1001 to `FASTEST`: strange or damaged times lead to rates that no writer can state.
+  """
+  if len(stamps) < 2 or stamps[-1] <= stamps[0]:
+    return _possible(Fraction(stated or 25))
+  measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
+  step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
+  close = stated and abs(measured / stated - 1) <= step
+  return _possible(Fraction(stated) if close else measured.limit_denominator(1001))
+
+
+def _possible(rate):
+  return min(max(rate, Fraction(1, 1001)), Fraction(FASTEST))
 
 
 def leading(counts: PacketCounts) -> int:
@@ -113,3 +136,26 @@ def _end(container, stream, seconds):
   if container.duration and len(container.streams) == 1:
     return container.duration / av.time_base
   return seconds
+
+
+def is_cut_off(path: str | os.PathLike) -> bool:
+  """True for a Matroska file that ends before the end that it states in its head."""
+  with open(path, 'rb') as file:
+    head = file.read(4096)
+  if not head.startswith(EBML):
+    return False
+  length, start = _matroska_number(head, len(EBML))
+  segment = start + (length or 0)
+  if head[segment:segment + len(SEGMENT)] != SEGMENT:
+    return False
+  length, start = _matroska_number(head, segment + len(SEGMENT))
+  return length is not None and start + length > os.path.getsize(path)
+
+
+def _matroska_number(data, place):
+  """(a number of Matroska, None for one that says it is not known; the place after it)."""
+  first = data[place] if place < len(data) else 0
+  size = 9 - first.bit_length()                  # leading zeros tell how many bytes follow
+  bits = 7 * size
+  value = int.from_bytes(data[place:place + size], 'big') & ((1 << bits) - 1)
+  return (None if value == (1 << bits) - 1 else value), place + size

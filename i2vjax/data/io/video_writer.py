@@ -12,6 +12,7 @@ import numpy as np
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io.sound import Sound
+from i2vjax.data.io.video_decoding import open_film
 from i2vjax.data.io.video_layout import CONVERTING, SIZE_TAG
 
 H264 = ('.mp4', '.m4v', '.mov')
@@ -201,7 +202,7 @@ class VideoWriter:
     if 'audio' in film.others:
       self._sound = Sound(film.path, self._container, film.origin)
       left_out += [f'sound ({codec}, which {kind} cannot hold)' for codec in self._sound.left_out]
-    with av.open(files.for_ffmpeg(film.path)) as source:
+    with open_film(film.path) as source:
       said = {name: text for name, text in source.metadata.items()
               if name.lower() not in OF_THE_FILE and SIZE_TAG not in text}
       left_out += ['chapters'] if source.chapters() else []

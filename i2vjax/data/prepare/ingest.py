@@ -10,6 +10,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import animation, images, video_reader
 from i2vjax.data.sources import clip_splitting, folders, listing, streams
@@ -44,7 +45,7 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   """
   is_file = pathlib.Path(input).is_file()
   if is_file and (images.is_image(input) or animation.is_animation(input)) and not deinterlace:
-    return [_from_pages(input, on_damage)]
+    return [_from_pages(input, on_damage, as_drawn)]
   pictures, video_files = listing.find_files(input)
   if video_files:
     names = listing.unique_names(video_files)
@@ -62,9 +63,9 @@ def find_recordings(input: str | os.PathLike, data: ConfigDict, on_damage: str =
   return [_from_pictures(source, clip, on_damage, as_drawn) for clip in source.clips]
 
 
-def _from_pages(path, on_damage='stop'):
+def _from_pages(path, on_damage='stop', as_drawn=False):
   def read():
-    for k, frame in enumerate(images.read_pages(path)):
+    for k, frame in enumerate(images.read_pages(path, as_drawn)):
       if isinstance(frame, images.UnreadableFrame):
         _stop_or_skip(frame, on_damage)
         continue
@@ -75,7 +76,7 @@ def _from_pages(path, on_damage='stop'):
 def _stop_or_skip(error, on_damage):
   if on_damage == 'stop':
     raise images.UnreadableFrame(f'{error} {ADVICE}') from error
-  tqdm.tqdm.write(f'skipped: {error}')
+  tqdm.tqdm.write(notes.printable(f'skipped: {error}'))
 
 
 def _from_video(path, name, on_damage, deinterlace):

@@ -72,7 +72,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   data = clip_splitting.of_domain(data, domain)
   recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace, as_drawn)
   recordings_of = split_recordings(recordings, test_share, test_clips)
-  output = pathlib.Path(output).expanduser().absolute()
+  output = files.expanded(output).absolute()
   has_test = bool(test_share or test_clips)
   targets = {split: target_folder(output, split, domain, has_test)
              for split in ('train', 'test') if recordings_of[split]}

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import output_paths
 from i2vjax.data.sources import frame_numbers, strips
 
 
@@ -77,7 +78,12 @@ def _by_regex(place, groups, clip_regex):
       if not match or not match.groups() or match.group(1) is None:
         raise UserError(f"data.clip_regex='{clip_regex}' does not fit {path} in {place}: its "
                          f'first (group) must name the clip of every file')
-      clips[match.group(1)].append(file)
+      name = match.group(1)
+      if not output_paths.stays_below(name):
+        raise UserError(f"data.clip_regex='{clip_regex}' names a clip {name!r} for {path} in "
+                        f'{place}, which leads out of a folder: its first (group) must not begin '
+                        'with a slash')
+      clips[name].append(file)
   return clips
 
 

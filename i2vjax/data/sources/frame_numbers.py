@@ -190,12 +190,12 @@ def _columns(names):
   numbers, words, before = [], [], ''
   for column in zip(*map(_fields, names), strict=True):
     pieces = [re.findall(r'[0-9]+|[^0-9]+', field) for field in column]
-    forms = {tuple(piece[0].isdecimal() for piece in row) for row in pieces}
+    forms = {tuple(_is_number(piece) for piece in row) for row in pieces}
     if len(forms) > 1:                 # letters and digits in any order: one word
       _add_word(words, column)
       continue
     for piece in zip(*pieces, strict=True):
-      if piece[0].isdecimal() and max(map(len, piece)) <= LONGEST:
+      if _is_number(piece[0]) and max(map(len, piece)) <= LONGEST:
         _add_number(numbers, [int(x) for x in piece], piece[0], _hint(before))
       else:
         _add_word(words, piece)
@@ -203,6 +203,10 @@ def _columns(names):
   _add_decimals(numbers, names)
   _add_times(numbers, names)
   return numbers, words
+
+
+def _is_number(piece):
+  return piece.isascii() and piece.isdecimal()
 
 
 def _hint(word):

@@ -3,12 +3,12 @@
 import glob
 import itertools
 import os
-import pathlib
 import re
 from collections.abc import Iterable
 
 from ml_collections import ConfigDict
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 
@@ -41,7 +41,7 @@ def find_split(data: ConfigDict, split: str, domain: str) -> str:
   place = named_place(data, split, domain)
   if place or not data.root:
     return place
-  root = pathlib.Path(data.root).expanduser()
+  root = files.expanded(data.root)
   if not root.is_dir():
     raise FileNotFoundError(f'data.root={data.root}: no such folder')
   for name in (split, 'val') if split == 'test' else (split,):
@@ -134,7 +134,7 @@ def missing(data: ConfigDict, split: str, domain: str) -> str:
   if not data.root:
     return (f'No frames given for {field}: name a folder, a glob or a video file, or a '
             f'data.root that holds {", ".join(layouts(split, domain)[:5])} ...')
-  root = pathlib.Path(data.root).expanduser()
+  root = files.expanded(data.root)
   content = sorted(x.name for x in root.iterdir()) if root.is_dir() else []
   return (f'data.root={data.root} has no frames for {field}. Looked for '
           f'{", ".join(layouts(split, domain))}; it holds {", ".join(content[:12]) or "nothing"}. '

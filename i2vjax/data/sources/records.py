@@ -10,14 +10,14 @@ import threading
 import numpy as np
 from ml_collections import ConfigDict
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.source import Clip, FrameSource
-from i2vjax.data.sources import folders, locate
+from i2vjax.data.sources import folders, locate, record_index
 from i2vjax.data.transforms import shaping
 
 DATA_DIR = '~/tensorflow_datasets'   # the default of tensorflow_datasets itself
-MOST_PIXELS = 2**16                  # of a side to which frames are resized
 FEATURE = re.compile(r'tensorflow_datasets\.core\.features\.\w+\.(FeaturesDict|Sequence|Scalar|'
                      r'Tensor|Text)')
 _cache = threading.local()           # the record decoded last: the frames of a strip share one
@@ -42,7 +42,7 @@ def open_split(data: ConfigDict, split: str, domain: str) -> FrameSource | None:
     return None
   name, colon, named_split = (text or data.name).partition(':')
   folder = find_records(data.root, name)
-  splits = read_index(folder)
+  splits = record_index.read(folder)
   record_split = named_split if colon else field
   if record_split in splits:
     return TfdsFrames(folder, name, record_split)
@@ -58,7 +58,7 @@ def find_records(root: str, name: str) -> pathlib.Path:
   Args:
     root: data_dir, or ''. name: 'irvi/traffic', or 'viper' where it has one config only.
   """
-  top = pathlib.Path(root or os.environ.get('TFDS_DATA_DIR') or DATA_DIR).expanduser()
+  top = files.expanded(root or os.environ.get('TFDS_DATA_DIR') or DATA_DIR)
   folder = top / name
   versions = [path.parent for path in folder.glob('[0-9]*.*/clips.json')]
   versions = versions or [path.parent for path in folder.glob('*/[0-9]*.*/clips.json')]
@@ -75,34 +75,6 @@ def find_records(root: str, name: str) -> pathlib.Path:
 def _version(folder):
   """'1.10.0' -> [1, 10, 0]."""
   return [int(x) for x in folder.name.split('.') if x.isdecimal()]
-
-
-def read_index(folder: str | os.PathLike) -> dict[str, dict]:
-  """The content of `clips.json`: {split: its clips, what is known of them}.
-
-  Raises:
-    UserError: it is not what `prepare` writes.
-  """
-  path = pathlib.Path(folder, 'clips.json')
-  try:
-    index = json.loads(path.read_text('utf-8'))
-    if not all(map(_is_split, index.values())):
-      raise ValueError('not what prepare writes')
-  except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as error:
-    raise UserError(f'{path} is damaged ({error}): prepare the set again') from error
-  return index
-
-
-def _is_split(split):
-  sides = [*(split['resize'] or ()), *(split['crop'] or ())]
-  ids = split['label_ids'] or ()
-  return (all(isinstance(name, str) and {type(first), type(count), type(parts)} == {int}
-              and first >= 0 and count >= 0 and parts >= 1
-              for name, first, count, parts in split['clips'])
-          and all(type(side) is int and 0 <= side <= MOST_PIXELS for side in sides)
-          and all(type(number) is int and 0 <= number < 256 for number in ids)
-          and all(isinstance(split[name], bool) for name in ('label', 'boxes', 'flow'))
-          and all(isinstance(name, str) for name in split.get('names') or ()))
 
 
 def _check_features(folder):
@@ -140,7 +112,7 @@ class TfdsFrames(FrameSource):
   def __init__(self, folder: str | os.PathLike, name: str, split: str):
     """folder: of the records; name: of the set, for messages; split: of the records."""
     self.folder, self.name, self.split = str(folder), name, split
-    self.index = read_index(folder)[split]
+    self.index = record_index.read(folder)[split]
     self.clips, start = [], 0
     for title, _, count, parts in self.index['clips']:
       self.clips.append(Clip(title, start, count * parts))
@@ -176,7 +148,7 @@ class TfdsFrames(FrameSource):
     files, names = self.index.get('names'), []
     for clip, number, part in map(self._locate, range(start, start + length)):
       # records of earlier versions have no list of names: each record has its own
-      file = files[number] if files else self.records()[number]['file'].decode()
+      file = files[number] if files else self._stored(number)['file'].decode(errors='replace')
       names.append(folders.frame_name(file, part, self.index['clips'][clip][3]))
     return names
 
@@ -199,10 +171,17 @@ class TfdsFrames(FrameSource):
   def _open(self):
     _check_features(self.folder)
     import tensorflow_datasets as tfds  # here: it is slow to import
-    records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
+    for path in pathlib.Path(self.folder).iterdir():
+      if path.exists() and not (path.is_file() or path.is_dir()):     # reading it would never end
+        raise UserError(f'{path} is no file: it is damaged, prepare the records anew')
+    try:
+      records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
+      length = len(records)
+    except Exception as error:    # the library raises whatever its damaged files lead to
+      raise self._damaged('they cannot be opened', error) from error
     expected = sum(count for _, _, count, _ in self.index['clips'])
-    if len(records) != expected:
-      raise UserError(f'{self.folder} holds {len(records)} records of {self.split}, but its '
+    if length != expected:
+      raise UserError(f'{self.folder} holds {length} records of {self.split}, but its '
                        f'clips.json tells of {expected}: it is damaged, prepare it again')
     return records
 
@@ -224,9 +203,20 @@ class TfdsFrames(FrameSource):
           record['frame'][:, part * width:(part + 1) * width])
     return record
 
+  def _stored(self, number):
+    records = self.records()
+    try:
+      return records[number]
+    except Exception as error:
+      raise self._damaged(f'record {number} cannot be read', error) from error
+
+  def _damaged(self, what, error):
+    return UserError(f'{self.name}:{self.split} in {self.folder}: {what} ({error!r}). They are '
+                     'damaged: prepare them anew')
+
   def _decoded(self, number):
-    stored = self.records()[number]
-    file = stored['file'].decode()
+    stored = self._stored(number)
+    file = stored['file'].decode(errors='replace')
     record = {'frame': images.decode_image(stored['image'], f'{self.name}: {file}')}
     if self.index['label']:
       label = shaping.read_label(stored['label'], f'{self.name}: label of {file}')
@@ -260,6 +250,6 @@ class TfdsFrames(FrameSource):
       raise IndexError(f'frame {i} is the last of its clip: no flow to a next one')
     motion = {}
     for name, stored, field in (('forward', number, 'flow'), ('backward', number + 1, 'flow_back')):
-      flow, known = shaping.read_flow(self.records()[stored][field], self.where(i))
+      flow, known = shaping.read_flow(self._stored(stored)[field], self.where(i))
       motion |= {name: flow, f'{name}_visible': known}
     return motion

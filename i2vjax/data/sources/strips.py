@@ -118,7 +118,8 @@ def _looks_whole(frame, count):
   parts = [gray[:, k * width:(k + 1) * width] for k in range(count)]
   steps = np.abs(np.diff(gray, axis=1)).mean(axis=0)       # from each column to the next
   border = steps[[k * width - 1 for k in range(1, count)]].max()
-  far = np.median(np.abs(gray[:, width // 2:] - gray[:, :-(width // 2)]).mean(axis=0))
+  half = max(width // 2, 1)
+  far = np.median(np.abs(gray[:, half:] - gray[:, :-half]).mean(axis=0))
   goes_on = border <= SEAM * np.median(steps) and border < FAR * far
   alike = max(_correlation(x, y) for x, y in zip(parts, parts[1:], strict=False))
   return bool(goes_on and alike < ALIKE)

@@ -22,7 +22,7 @@ STALE_SECONDS = 3600          # a part folder not written to for so long: its pr
 def cache_dir(data: ConfigDict) -> pathlib.Path:
   """Folder for unpacked videos: `data.cache_dir`, or `i2vjax/videos` in the user's cache."""
   if data.cache_dir:
-    return pathlib.Path(data.cache_dir).expanduser()
+    return files.expanded(data.cache_dir)
   return files.cache('videos')
 
 
@@ -49,7 +49,7 @@ def unpack(path: str | os.PathLike, data: ConfigDict) -> pathlib.Path:
   if not (data.prepare.resize or data.prepare.crop or data.get('unpalette', '')):
     size = resize.train_size(size, data)
   key = f'{os.path.realpath(path)}|{stat.st_size}|{stat.st_mtime_ns}|{size}|{READING}'
-  key = hashlib.sha256(key.encode()).hexdigest()[:16]
+  key = hashlib.sha256(os.fsencode(key)).hexdigest()[:16]
   folder = cache_dir(data) / f'{pathlib.Path(path).stem}-{key}'
   if not folder.is_dir():
     files.make_cache(folder.parent, 'data.cache_dir (--config.data.cache_dir=FOLDER)')

@@ -23,6 +23,8 @@ class VideoFrames(FrameSource):
     for name, path in zip(names, self.paths, strict=True):
       stamps = self._index(path)
       count = len(stamps or video_reader.frame_times(path))
+      if not count:
+        raise video_reader.UnreadableVideo(f'{path} holds no frame that can be decoded')
       self.clips.append(Clip(name, start, count))
       self.stamps.append(stamps)
       start += count
@@ -34,7 +36,7 @@ class VideoFrames(FrameSource):
     if cptv_files.is_cptv(path):
       return None
     container, stream = video_reader.open_stream(path)
-    with container:
+    with container, video_reader.refused(path):
       return video_reader.time_stamps(container, stream)
 
   def _reset(self):
@@ -59,7 +61,7 @@ class VideoFrames(FrameSource):
   def read(self, i):
     """{'frame': uint8 [H, W, 1 or 3] or uint16 [H, W, 1]}."""
     clip = self.clip_index(i)
-    with self._lock:
+    with self._lock, video_reader.refused(self.paths[clip]):
       return {'frame': self._read(clip, i - self.clips[clip].start)}
 
   def _read(self, clip, k):
@@ -71,6 +73,8 @@ class VideoFrames(FrameSource):
       self._next += 1
       if stamps is None and self._next <= k:
         continue
+      if stamps and (frame.pts is None or frame.time_base is None):
+        continue                       # of no packet: no frame that the file tells of
       seconds = stamps and frame.pts * frame.time_base
       if stamps is None or seconds == stamps[k]:
         self._next = k + 1

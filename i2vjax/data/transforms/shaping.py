@@ -7,7 +7,7 @@ from PIL import Image
 
 from i2vjax.core import npz
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images
+from i2vjax.data.io import damage, images, picture_heads
 from i2vjax.data.transforms import resize
 
 MIN_BOX_SHARE = 0.25   # of a box's area that must be inside the crop
@@ -63,12 +63,14 @@ def _area(boxes):
 
 def read_label(data: bytes, name: str) -> np.ndarray:
   """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
+  picture_heads.check(np.frombuffer(data, np.uint8), name, checksums=True)
   try:
-    with Image.open(io.BytesIO(data)) as picture:
+    with Image.open(io.BytesIO(data), formats=damage.FORMATS) as picture:
       label = np.asarray(picture)
-  except OSError as error:
+  except damage.OF_PILLOW as error:
     raise images.UnreadableFrame(f'{name} cannot be decoded: {error}') from error
-  if label.ndim != 2 or label.dtype.kind not in 'ui' or label.max(initial=0) > 255:
+  if (label.ndim != 2 or label.dtype.kind not in 'ui' or label.max(initial=0) > 255
+      or label.min(initial=0) < 0):
     raise images.UnreadableFrame(f'{name} is no picture of class ids from 0 to 255: {label.shape} '
                                  f'{label.dtype}')
   return label.astype(np.uint8)
@@ -79,22 +81,31 @@ def read_flow(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray]:
 
   Returns:
     (flow [H, W, 2] float32, (x, y) pixels, NaN where it is not known; known [H, W], 1 or 0).
+
+  Raises:
+    UnreadableFrame: damaged, or no motion.
   """
-  try:
-    arrays = {key: array.astype(np.float32) for key, array in npz.read(data).items()}
-  except ValueError as error:
-    raise images.UnreadableFrame(f'{name} cannot be read as .npz: {error}') from error
-  if {'u', 'v'} <= set(arrays):
-    flow = np.stack([arrays['u'], arrays['v']], axis=-1)
+  arrays = _arrays(data, name)
+  if {'u', 'v'} <= set(arrays) and arrays['u'].shape == arrays['v'].shape:
+    flows = [np.stack([arrays['u'], arrays['v']], axis=-1)]
   else:
-    flows = [x for x in arrays.values() if x.ndim == 3 and x.shape[-1] == 2]
-    if len(flows) != 1:
-      shapes = ', '.join(f'{key} {x.shape}' for key, x in arrays.items())
-      raise images.UnreadableFrame(f'{name}: motion is expected as u and v or as one array '
-                                   f'[H, W, 2]; it holds {shapes}')
-    flow = flows[0]
-  known = np.isfinite(flow).all(axis=-1)
-  return np.where(known[..., None], flow, np.float32(np.nan)), known.astype(np.float32)
+    flows = list(arrays.values())
+  flows = [x for x in flows if x.ndim == 3 and x.shape[-1] == 2 and x.size]
+  if len(flows) != 1:
+    shapes = ', '.join(f'{key} {x.shape}' for key, x in arrays.items())
+    raise images.UnreadableFrame(f'{name}: motion is expected as u and v of one size or as one '
+                                 f'array [H, W, 2]; it holds {shapes or "nothing"}')
+  known = np.isfinite(flows[0]).all(axis=-1)
+  return (np.where(known[..., None], flows[0], np.float32(np.nan)), known.astype(np.float32))
+
+
+def _arrays(data, name):
+  """{name: float32} of the bytes of an .npz."""
+  try:
+    with np.errstate(over='ignore'):
+      return {key: array.astype(np.float32) for key, array in npz.read(data).items()}
+  except (npz.Damaged, *damage.OF_PILLOW) as error:
+    raise images.UnreadableFrame(f'{name} cannot be read as .npz: {error}') from error
 
 
 def resize_files(data: dict, frame: np.ndarray, boxes: np.ndarray, parts: int,

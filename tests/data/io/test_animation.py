@@ -83,10 +83,11 @@ def test_a_damaged_page_is_skipped_or_stops(tmp_path):
   found = iter([np.zeros((4, 4, 1), np.uint8), images.UnreadableFrame('page 1'),
                 np.ones((4, 4, 1), np.uint8)])
   with pytest.MonkeyPatch.context() as patch:
-    patch.setattr(images, 'read_pages', lambda path: found)
+    patch.setattr(images, 'read_pages', lambda path, as_drawn: found)
     done = prepare.footage(str(path), str(tmp_path / 'o'), defaults.data(), on_damage='skip',
                            show=False)
     assert list(done.values()) == [(1, 2)]
-    patch.setattr(images, 'read_pages', lambda path: iter([images.UnreadableFrame('page 0')]))
+    broken = images.UnreadableFrame('page 0')
+    patch.setattr(images, 'read_pages', lambda path, as_drawn: iter([broken]))
     with pytest.raises(images.UnreadableFrame, match='page 0.*on_damage=skip'):
       prepare.footage(str(path), str(tmp_path / 'p'), defaults.data(), show=False)

@@ -46,7 +46,7 @@ def builder(name: str, data_dir: str | pathlib.Path, show: bool = True, limit: i
   if base and not kind.OPEN and base not in kind.CONFIGS:
     raise UserError(f'{name}: {title} has {", ".join(kind.CONFIGS)} (and a size may follow, as in '
                      f'{title}/{kind.CONFIGS[0]}_512x256)')
-  return records.make(kind, config, pathlib.Path(data_dir).expanduser(), show, limit)
+  return records.make(kind, config, files.expanded(data_dir), show, limit)
 
 
 def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Path,
@@ -68,7 +68,7 @@ def build(name: str, manual_dir: str | pathlib.Path, data_dir: str | pathlib.Pat
     UserError: unknown name, damaged or mixed pictures. FileNotFoundError: the manual folder lacks
     something. FileExistsError: the records are there already.
   """
-  data_dir, manual = pathlib.Path(data_dir).expanduser().absolute(), pathlib.Path(manual_dir)
+  data_dir, manual = files.expanded(data_dir).absolute(), pathlib.Path(manual_dir)
   with output_paths.scratch(data_dir) as part:
     writer = builder(name, part, show, limit)
     from i2vjax.data.prepare.published import coco, places, records

@@ -5,12 +5,13 @@ are far apart in time, so each is a clip of its own.
 """
 
 import functools
-import json
 import pathlib
 import re
+import reprlib
 import warnings
 from collections.abc import Callable
 
+from i2vjax.core import json_files
 from i2vjax.core.errors import UserError
 from i2vjax.data.prepare.published import places, records
 
@@ -22,6 +23,7 @@ CITATION = ('Luo et al., Thermal Infrared Image Colorization for Nighttime Drivi
 RESIZE, CROP = (400, 500), (56, 70, 288, 360)      # then the middle, without black borders
 FLIR_CLASSES = {1: 'person', 2: 'bicycle', 3: 'car', 18: 'dog', 91: 'other vehicle'}
 MIDDLE = (112, 140, 288, 360)                      # the same size from the middle of 640x512
+MOST_ID = 2 ** 24        # records keep the class of a box as a float32
 
 
 def read_list(builder: records.FrameBuilder, manual: pathlib.Path, set_name: str,
@@ -31,7 +33,7 @@ def read_list(builder: records.FrameBuilder, manual: pathlib.Path, set_name: str
   path = places.find(manual, [file], what=pathlib.Path.is_file)
   if path is None:
     raise places.missing(builder, manual, file)
-  return [line.strip() for line in path.read_text().splitlines() if line.strip()]
+  return places.read_lines(path)
 
 
 def stills(builder: records.FrameBuilder, manual: pathlib.Path, names: list[str],
@@ -101,18 +103,39 @@ class FlirNtir2dc(records.FrameBuilder):
 
 def read_boxes(path: pathlib.Path) -> tuple[dict[str, tuple], dict[int, str]]:
   """({stem of the picture: ((x0, y0, x1, y1, class), ...)}, {class: name}) of a COCO file."""
+  table = json_files.read(path)
   try:
-    table = json.loads(path.read_text())
-    stems = {x['id']: pathlib.PurePosixPath(x['file_name']).stem for x in table['images']}
+    pictures, entries = (_list(table[name]) for name in ('images', 'annotations'))
+    stems = {_id(x['id']): pathlib.PurePosixPath(x['file_name']).stem for x in pictures}
     boxes = {stem: [] for stem in stems.values()}
-    for x in table['annotations']:
-      left, top, width, height = x['bbox']
-      boxes[stems[x['image_id']]].append((left, top, left + width, top + height,
-                                          x['category_id']))
-    names = {int(x['id']): str(x['name']) for x in table.get('categories', [])}
+    for x in entries:
+      boxes[stems[_id(x['image_id'])]].append((*_corners(x['bbox']), _id(x['category_id'])))
+    names = {_id(x['id']): str(x['name']) for x in _list(table.get('categories', []))}
   except (KeyError, TypeError, ValueError, AttributeError) as error:
     raise UserError(f'{path} is no COCO file of images and annotations ({error!r})') from error
+  if len(stems) < len(pictures) or len(boxes) < len(stems):
+    raise UserError(f'{path}: two of its images have one id or one name, and boxes could be of '
+                    'either')
   return {stem: tuple(rows) for stem, rows in boxes.items()}, names
+
+
+def _list(value):
+  if not isinstance(value, list):
+    raise ValueError(f'{type(value).__name__} instead of a list')
+  return value
+
+
+def _id(value):
+  if not json_files.is_count(value, most=MOST_ID):
+    raise ValueError(f'{reprlib.repr(value)} is no id')
+  return value
+
+
+def _corners(value):
+  if not json_files.is_box(value):
+    raise ValueError(f'{reprlib.repr(value)} is no bbox [x, y, width, height]')
+  left, top, width, height = value
+  return left, top, left + width, top + height
 
 
 class KaistNtir2dc(records.FrameBuilder):
@@ -154,7 +177,7 @@ def kaist_path(set_folder: Callable, name: str, camera: str) -> pathlib.Path | N
   Args:
     set_folder: 'set04' -> its folder or None. name: in a list. camera: 'lwir' | 'visible'.
   """
-  match = re.fullmatch(r'set(\d+)_V?(\d+)_(I\d+)\.\w+', name)
+  match = re.fullmatch(r'set(\d{1,4})_V?(\d{1,4})_(I\d{1,9})\.\w+', name)
   if not match:
     raise UserError(f'{name} in a list of KAIST is not of the form set4_1_I02120.png')
   folder = set_folder(f'set{int(match.group(1)):02d}')

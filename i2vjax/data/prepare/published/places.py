@@ -35,6 +35,19 @@ def missing(builder: records.FrameBuilder, manual: str | pathlib.Path,
       f'  It must hold {builder.HOLDS}\n  The set can be had from {builder.PAGE}')
 
 
+def read_lines(path: pathlib.Path) -> list[str]:
+  """The lines of a list of names that are not empty.
+
+  Raises:
+    UserError: no text in UTF-8.
+  """
+  try:
+    lines = path.read_text('utf-8-sig').splitlines()
+  except ValueError as error:
+    raise UserError(f'{path} is no list of names: {error}') from error
+  return [line.strip() for line in lines if line.strip()]
+
+
 def plain(name: str) -> str:
   """'Sub-1' -> 'sub1': names are compared without case and punctuation."""
   return re.sub(r'[^a-z0-9]', '', name.lower())

@@ -196,6 +196,7 @@ def encode(picture: Picture, split: Split, parts: int,
   if frame.shape[1] % parts:
     raise UserError(f'{picture.file}: {frame.shape[1]} pixels wide, which {parts} frames side by '
                      f'side cannot share. Remove it, or cut it to the width of the others.')
+  _check_fits(picture, data, (frame.shape[0], frame.shape[1] // parts))
   boxes = np.asarray(picture.boxes, np.float32).reshape(-1, 5)
   if size:
     data, boxes = shaping.resize_files(data, frame, boxes, parts, size, split.resize, split.crop)
@@ -203,7 +204,23 @@ def encode(picture: Picture, split: Split, parts: int,
   return data | {'boxes': boxes}, frame.shape[:2]
 
 
+def _check_fits(picture, data, size):
+  """Refuse class ids or motion of another size than their frame, and damaged ones."""
+  sizes = {}
+  if data['label']:
+    sizes[picture.label] = shaping.read_label(data['label'], picture.label).shape
+  for file, content in ((picture.flow, data['flow']), (picture.flow_back, data['flow_back'])):
+    if content:
+      sizes[file] = shaping.read_flow(content, file)[1].shape
+  for file, other in sizes.items():
+    if other != size:
+      raise UserError(f'{file} has {other[1]}x{other[0]} pixels, its frame {picture.file} '
+                      f'{size[1]}x{size[0]}')
+
+
 def _bytes(path):
+  if path and not pathlib.Path(path).is_file():     # a pipe would be waited for without end
+    raise FileNotFoundError(f'No such file: {path}')
   return pathlib.Path(path).read_bytes() if path else b''
 
 

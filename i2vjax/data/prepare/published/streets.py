@@ -6,7 +6,7 @@ import numpy as np
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import classes
-from i2vjax.data.io import images
+from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare.published import places, records
 from i2vjax.data.sources import listing
 
@@ -28,6 +28,13 @@ def pictures_in(folder: pathlib.Path) -> list[str]:
   """The picture files of a folder in natural order."""
   files = [str(x) for x in folder.iterdir() if images.is_image(x)]
   return sorted(files, key=listing.natural_key)
+
+
+def _number(text, file, form):
+  """The number that a part of a file's name is."""
+  if not (text.isascii() and text.isdecimal()):
+    raise UserError(f'{file} is not named {form}')
+  return int(text)
 
 
 class Viper(records.FrameBuilder):
@@ -67,7 +74,7 @@ def viper_clips(folder: pathlib.Path, kind: str) -> list[tuple]:
       picture = viper_picture(folder, sequence.name, file, stem, kind)
       if not kind or picture.label or picture.flow:
         pictures.append(picture)
-        numbers.append(int(stem.split('_')[-1]))
+        numbers.append(_number(stem.split('_')[-1], file, '001_00001.jpg'))
     runs = consecutive_runs(pictures, numbers) if pictures else []
     for k, run in enumerate(runs):
       name = sequence.name if len(runs) == 1 else f'{sequence.name}_{k:03d}'
@@ -119,9 +126,10 @@ def cityscapes_clips(folder: pathlib.Path) -> list[tuple]:
     groups = {}
     for file in pictures_in(city):
       parts = pathlib.Path(file).stem.split('_')   # CITY_SEQUENCE_FRAME_leftImg8bit
-      if len(parts) < 4 or not (parts[-3] + parts[-2]).isdecimal():
-        raise UserError(f'{file} is not named CITY_SEQUENCE_FRAME_leftImg8bit.png')
-      groups.setdefault(parts[-3], []).append((int(parts[-2]), records.Picture(file)))
+      form = 'CITY_SEQUENCE_FRAME_leftImg8bit.png'
+      _number(parts[-3] if len(parts) > 3 else '', file, form)
+      number = _number(parts[-2], file, form)
+      groups.setdefault(parts[-3], []).append((number, records.Picture(file)))
     for sequence, members in groups.items():
       for block in consecutive_runs(members, [number for number, _ in members], SNIPPET):
         name = f'{city.name}_{sequence}_{block[0][0]:06d}'
@@ -149,14 +157,18 @@ class Davis2017Frames(records.FrameBuilder):
       listed = top / 'ImageSets' / '2017' / f'{name}.txt'
       if not listed.is_file():
         raise places.missing(self, manual, f'DAVIS/ImageSets/2017/{name}.txt')
-      names = listed.read_text().split()
+      names = places.read_lines(listed)
       for kind, folder in (('', 'JPEGImages'), ('_masks', 'Annotations')):
         clips = []
         for name_of_sequence in names:
           sequence = top / folder / '480p' / name_of_sequence
+          if '/' in name_of_sequence or not output_paths.stays_below(name_of_sequence):
+            raise UserError(f'{listed} names {name_of_sequence!r}, which is no name of a folder')
           if not sequence.is_dir():
             raise places.missing(self, manual, f'{sequence}, which {listed} names')
           pictures = [records.Picture(file) for file in pictures_in(sequence)]
+          if not pictures:
+            raise places.missing(self, manual, f'pictures in {sequence}')
           clips.append((sequence.name, pictures, 1))
         splits[split + kind] = records.Split(clips)
     return splits

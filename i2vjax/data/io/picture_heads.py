@@ -1,0 +1,152 @@
+"""What a picture file states before anything is decoded: kind, size, checksums.
+
+A few damaged bytes can state a picture of gigabytes, for which a decoder would ask the memory.
+"""
+
+import re
+import struct
+import zlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from i2vjax.data.io import damage, tiff
+
+# Kinds that are decoded, by their first bytes; decoders of other kinds are never asked.
+SIGNATURES = {
+    'PNG': (b'\x89PNG\r\n\x1a\n',), 'JPEG': (b'\xff\xd8\xff',), 'TIFF': tiff.SIGNATURES,
+    'BMP': (b'BM',), 'GIF': (b'GIF87a', b'GIF89a'), 'WEBP': (b'RIFF',),
+    'NETPBM': tuple(f'P{k}'.encode() for k in range(1, 7))}
+HEAD = 65536          # bytes that hold the head of every kind but TIFF and JPEG
+NETPBM = re.compile(rb'P[1-6]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')
+# JPEG: markers of the size (all of C0 to CF but these), of what has no length, of coded pixels.
+NO_SIZE, ALONE, PIXELS = (0xC4, 0xC8, 0xCC), (0x01, *range(0xD0, 0xD9)), 0xDA
+CUT = 'cannot be decoded: it was cut short'
+
+
+def kind_of(head: bytes) -> str:
+  """A key of `SIGNATURES`, or '' for every other file."""
+  for kind, marks in SIGNATURES.items():
+    if head.startswith(marks) and (kind != 'WEBP' or head[8:12] == b'WEBP'):
+      return kind
+  return ''
+
+
+def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int, int]:
+  """(height, width) that the bytes of a picture file state, before any turn.
+
+  Args:
+    data: uint8 [N]. name: file, for messages.
+    checksums: hold a PNG against them, which OpenCV does as it decodes, but Pillow not always.
+
+  Raises:
+    UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, a JPEG
+    without its end (a decoder would fill in gray, and say nothing), or a PNG that is not what its
+    checksums say.
+  """
+  size = stated_size(data)
+  if size is None or not all(size):
+    raise damage.UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut '
+                                 'short, or not a picture. Replace or remove it.')
+  damage.check_size(*size, name)
+  if data[:3].tobytes() == SIGNATURES['JPEG'][0] and not _is_whole_jpeg(data.tobytes()):
+    raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
+                                 f'end ({data.size} bytes). Replace or remove it.')
+  is_png = checksums and data[:8].tobytes() == SIGNATURES['PNG'][0]
+  if is_png and (wrong := _png_damage(data.tobytes())):
+    raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
+  return size
+
+
+def stated_size(data: np.ndarray) -> tuple[int, int] | None:
+  """(height, width) in the head of a picture file, uint8 [N]; None where it states none."""
+  head = data[:HEAD].tobytes()
+  reader = {'PNG': _png, 'GIF': _gif, 'BMP': _bmp, 'WEBP': _webp, 'NETPBM': _netpbm}
+  kind = kind_of(head)
+  try:
+    if kind == 'TIFF':
+      pages = tiff.directories(data.tobytes())
+      return (pages[0][tiff.LENGTH], pages[0][tiff.WIDTH]) if pages else None
+    if kind == 'JPEG':
+      return _jpeg(data.tobytes())
+    return reader[kind](head) if kind else None
+  except (struct.error, KeyError, IndexError):     # cut off inside its head
+    return None
+
+
+def _png(head):
+  width, height = struct.unpack_from('>II', head, 16)
+  return height, width
+
+
+def _png_damage(content):
+  """What is wrong with the chunks of a PNG that every decoder needs (capital letters), or ''."""
+  place = 8
+  while place + 12 <= len(content):
+    length, kind = struct.unpack_from('>I4s', content, place)
+    end = place + 8 + length
+    checksum = content[end:end + 4]
+    if end + 4 > len(content):
+      return CUT
+    if kind[:1].isupper() and zlib.crc32(content[place + 4:end]).to_bytes(4, 'big') != checksum:
+      return 'cannot be decoded: a checksum in it is not that of its content'
+    if kind == b'IEND':
+      return ''
+    place = end + 4
+  return CUT
+
+
+def _gif(head):
+  width, height = struct.unpack_from('<HH', head, 6)
+  return height, width
+
+
+def _bmp(head):
+  is_old = struct.unpack_from('<I', head, 14) == (12,)
+  width, height = struct.unpack_from('<HH' if is_old else '<ii', head, 18)
+  return abs(height), abs(width)                   # negative: from the top down
+
+
+def _webp(head):
+  chunk = head[12:16]
+  if chunk == b'VP8X':
+    width, height = (int.from_bytes(head[k:k + 3], 'little') + 1 for k in (24, 27))
+    return height, width
+  if chunk == b'VP8L':
+    bits, = struct.unpack_from('<I', head, 21)
+    return (bits >> 14 & 0x3FFF) + 1, (bits & 0x3FFF) + 1
+  width, height = struct.unpack_from('<HH', head, 26)
+  return height & 0x3FFF, width & 0x3FFF
+
+
+def _netpbm(head):
+  match = NETPBM.match(head)
+  return (int(match.group(2)), int(match.group(1))) if match else None
+
+
+def _segments(content) -> Iterator[tuple[int, int]]:
+  """(marker, its place) of the segments of a JPEG up to its coded pixels."""
+  place = content.find(b'\xff', 2)
+  while 0 <= place < len(content) - 1:
+    marker = content[place + 1]
+    if marker == 0xFF:                             # fills up
+      place += 1
+      continue
+    yield marker, place
+    if marker == PIXELS:
+      return
+    length = 0 if marker in ALONE else int.from_bytes(content[place + 2:place + 4], 'big')
+    place = content.find(b'\xff', place + 2 + length)
+
+
+def _jpeg(content):
+  for marker, place in _segments(content):
+    if 0xC0 <= marker <= 0xCF and marker not in NO_SIZE:
+      return struct.unpack_from('>HH', content, place + 5)
+  return None
+
+
+def _is_whole_jpeg(content):
+  """True where the coded pixels are followed by an end; those of previews in the head are none."""
+  pixels = [place for marker, place in _segments(content) if marker == PIXELS]
+  return bool(pixels) and content.find(b'\xff\xd9', pixels[0]) >= 0
