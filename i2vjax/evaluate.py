@@ -121,8 +121,7 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
     alignment.check_frames(sources['result'], sources[name])
   scoring_plan = plan.of_folders(sources, settings)
   rows = {'translated': lambda clip: clip.result}
-  first = next(scoring_plan.clips())
-  if first.shown is not None and first.shown.shape[:3] == first.result.shape[:3]:
+  if 'source' in sources and _size(sources['source']) == _size(sources['result']):
     rows['source'] = baselines.source
   if scoring_plan.paired:
     rows['constant'] = baselines.constant(scoring_plan.clips())
@@ -135,6 +134,11 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   scores['run'] = {'i2vjax': __version__, 'device': parallel.describe()}
   scores['run'] |= {name: str(place) for name, place in places.items()}
   return scores, previews
+
+
+def _size(source):
+  """(height, width) of the first frame."""
+  return source.read(0)['frame'].shape[:2]
 
 
 def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:

@@ -120,7 +120,9 @@ def _size(frames):
 
 def _with_channels(frames, channels):
   """Gray frames are repeated, as where a gray result meets a reference in color."""
-  return np.repeat(frames, channels // frames.shape[-1], axis=-1)
+  if frames.shape[-1] == channels:
+    return frames
+  return files.stack_stream((np.repeat(frame, channels, axis=-1) for frame in frames), len(frames))
 
 
 def as_saved(frames: np.ndarray, value_range: np.ndarray, channels: int,
@@ -188,6 +190,6 @@ def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:
     if frame.shape[:2] != frames.shape[1:3]:
       raise UserError(f'{source.where(start + t)}: differs in size from the first of its clip')
     if frame.shape[2] > frames.shape[3]:   # all were gray so far
-      frames = np.repeat(frames, frame.shape[2], axis=3)
+      frames = _with_channels(frames, frame.shape[2])
     frames[t] = frame
   return frames
