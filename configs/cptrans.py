@@ -20,7 +20,7 @@ Paper, public code, here:
   learning rate | 2e-6 | ROMA: 1e-5 | 2e-6 with a ViT, 2e-4 without
   epochs | 100 | ROMA: 100 and 100 of decay | 100
 
-Expect: ':demo' 18.6 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
+Expect: ':demo' 18.2 dB (the best single color has 16.1): docs/results.md; a step at 256 pixels
 takes 5.1 s without a ViT on two CPU cores: docs/performance.md.
 """
 
