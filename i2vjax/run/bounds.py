@@ -8,7 +8,7 @@ from i2vjax import defaults
 from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
 
-LARGEST = 2**62   # of any number: beyond it NumPy and JAX have none
+LARGEST = {int: 2**62, float: 3e38}   # beyond it NumPy's int64 and JAX' float32 have none
 
 
 def check(config: ConfigDict) -> None:
@@ -42,7 +42,7 @@ def check_values(config: ConfigDict) -> None:
 
 
 def _check_number(name, number):
-  if abs(number) > LARGEST or not math.isfinite(number):
+  if abs(number) > LARGEST[int if isinstance(number, int) else float] or not math.isfinite(number):
     raise UserError(f'{name}={number}: it must be a finite number, and none so large')
   least, most = defaults.lower_bound(name), defaults.upper_bound(name)
   if least is not None and number < least:
