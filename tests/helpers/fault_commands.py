@@ -22,7 +22,8 @@ from fault_server import ROOT, Server
 from i2vjax.data.io import images, video_reader
 
 FOREIGN = 'mine.txt'   # a file of the user beside the results
-OUTCOMES = ('killed', 'half written', 'foreign lost', 'not finished', 'differs', 'left over')
+BAD = ('half written', 'foreign lost', 'not finished', 'differs', 'left over')
+OUTCOMES = ('killed', 'was done', *BAD)
 
 
 class Command:
@@ -131,8 +132,8 @@ def campaign(server, folder, command, count, seed=0, say=print):
   """Kill a command at so many moments; after each the same command has to finish.
 
   Returns:
-    Counter of 'killed', 'ended before', 'half written', 'foreign lost', 'not finished', 'differs',
-    'left over'.
+    Counter of 'killed', 'was done' (of the killed, those whose result was whole), 'ended before',
+    'half written', 'foreign lost', 'not finished', 'differs', 'left over'.
   """
   found = collections.Counter(dict.fromkeys(OUTCOMES, 0))
   log = folder / 'said.txt'
@@ -157,7 +158,9 @@ def campaign(server, folder, command, count, seed=0, say=print):
     found['half written'] += bool(broken)
     code, again = server.run(command.arguments(place), log)
     now = contents(place, command.changing)
-    found['not finished'] += code != 0
+    done = code == 2 and 'exists already' in again and now == whole   # killed on its way out
+    found['was done'] += done
+    found['not finished'] += code != 0 and not done
     lost = not (place / FOREIGN).is_file() or (place / FOREIGN).read_text() != 'foreign'
     found['foreign lost'] += lost
     different = sorted(name for name in now.keys() | whole.keys()
@@ -166,7 +169,7 @@ def campaign(server, folder, command, count, seed=0, say=print):
     rest = [path for path in place.rglob('.*') if path.name not in ('.', '..')]
     rest += list(place.rglob('*tmp*'))
     found['left over'] += bool(rest)
-    if broken or code or different or rest or lost:
+    if broken or (code and not done) or different or rest or lost:
       say(f'{plan}: {broken} code {code} {again[-1500:] if code else ""} {different[:5]} '
           f'{[str(path) for path in rest[:5]]}', flush=True)
   return found
