@@ -1,7 +1,9 @@
 """Damaged run folders against what reads them: config, weights, checkpoints, logs, scores."""
 
 import collections
+import contextlib
 import functools
+import itertools
 import json
 import logging
 import shutil
@@ -92,17 +94,28 @@ def changed_fields(tree, rng):
 
 def damage(name, place, count, seed=0, say=None):
   """Counter of outcomes of so many damages of one part of a run folder."""
-  logging.getLogger().setLevel(logging.ERROR)
   rng, counts = np.random.default_rng(seed), collections.Counter()
-  for k, (read, named) in enumerate(CAMPAIGNS[name](place, rng)):
-    if k == count:
-      break
+  cases = itertools.islice(CAMPAIGNS[name](place, rng), count)
+  for k, (read, named) in enumerate(cases):
     seconds = SECONDS.get(name, fuzz_archives.SECONDS)
-    word, text = fuzz_archives.outcome(read, named, place, seconds)
+    with quiet():
+      word, text = fuzz_archives.outcome(read, named, place, seconds)
     counts[word] += 1
     if say and word not in {*fuzz_archives.GOOD, *ALLOWED[name]}:
       say(f'{name} {k}: {word} {text[:500]}')
   return counts
+
+
+@contextlib.contextmanager
+def quiet():
+  """No warnings in the log, of which every case would have some."""
+  root = logging.getLogger()
+  level = root.level
+  root.setLevel(logging.ERROR)
+  try:
+    yield
+  finally:
+    root.setLevel(level)
 
 
 def of_config(place, rng):
