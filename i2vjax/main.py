@@ -36,6 +36,7 @@ import warnings
 from collections.abc import Iterator
 
 from i2vjax.cli import commands, errors, exits, flags, parse
+from i2vjax.core import notes
 
 
 def main(argv: list[str]) -> int:
@@ -54,7 +55,7 @@ def main(argv: list[str]) -> int:
     if explained is None:   # ours: with its traceback
       raise
     message, code = explained
-    print(errors.printable(message), file=sys.stderr)
+    print(message, file=sys.stderr)
     return code
 
 
@@ -94,7 +95,7 @@ def run() -> None:
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
   warnings.showwarning = lambda message, *_: print(
-      errors.printable(f'warning: {message}'), file=sys.stderr)
+      notes.printable(f'warning: {message}'), file=sys.stderr)
   sys.unraisablehook = exits.repeat_interrupt
   try:
     code = main(sys.argv)

@@ -3,11 +3,10 @@
 import errno
 import sys
 
+from i2vjax.core import notes
 from i2vjax.core.errors import NonFinite, UserError
-from i2vjax.core.notes import printable
 
-__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain',
-           'printable']
+__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain']
 
 # What FFmpeg says of the disk and not of its own state.
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
@@ -28,12 +27,17 @@ def explain(error: BaseException) -> tuple[str, int] | None:
 
   The class of an error decides, never where it was raised: a plain ValueError is always ours.
   """
+  explained = _explained(error)
+  return explained and (notes.printable(explained[0]), explained[1])
+
+
+def _explained(error):
   if isinstance(error, NonFinite):
-    return printable(f'error: {error}'), NOT_FINITE
+    return f'error: {error}', NOT_FINITE
   if type(error).__module__.startswith('av.') and getattr(error, 'errno', 0) not in OF_DISKS:
     return None      # a failure inside the decoder is no mistake of the user, whatever its number
   if isinstance(error, UserError | OSError):
-    return printable(f'error: {error}'), USER
+    return f'error: {error}', USER
   if _is_of_peers(error):
     return f"error: {LOST.format(reason=str(error).strip().splitlines()[0][:160])}", OURS
   if isinstance(error, KeyboardInterrupt):

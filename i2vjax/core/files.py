@@ -175,8 +175,8 @@ def _alive(process):
 def put_in_place(new: Path, target: Path) -> None:
   """Rename a file or folder to `target`; a folder that was there goes when the new one is there.
 
-  Killed in between, the old one lies in a hidden folder beside it, and the next `sweep` there gives
-  its name back: at no moment are both lost.
+  If the process is killed in between, the old folder is in a hidden one beside its place, and the
+  next `sweep` there restores its name: at no moment are both lost.
 
   Raises:
     OSError: it cannot be renamed; then the old one is where it was.

@@ -26,7 +26,8 @@ def flicker(frames: Frames) -> float:
   Returns:
     Float in [0, 1].
   """
-  return _flicker(*luma_series(frames))
+  _check_length(frames, 2, 'flicker')
+  return float(np.mean(luma_series(frames)[0]))
 
 
 def brightness_jitter(frames: Frames) -> float:
@@ -35,19 +36,16 @@ def brightness_jitter(frames: Frames) -> float:
   Args:
     frames: [T, H, W, C] in [0, 1], T at least 4 (one second difference has no spread).
   """
-  return _jitter(*luma_series(frames))
+  _check_length(frames, 4, 'brightness jitter')
+  return _jitter(luma_series(frames)[1])
 
 
-def _flicker(changes, means):
-  if len(means) < 2:
-    raise UserError('flicker needs a clip of at least 2 frames')
-  return float(np.mean(changes))
+def _check_length(frames, least, name):
+  if len(frames) < least:
+    raise UserError(f'{name} needs a clip of at least {least} frames')
 
 
-def _jitter(changes, means):
-  del changes
-  if len(means) < 4:
-    raise UserError('brightness jitter needs a clip of at least 4 frames')
+def _jitter(means):
   return float(np.std(np.diff(means, n=2)))
 
 
@@ -55,7 +53,7 @@ def luma_series(frames: Frames) -> tuple[np.ndarray, np.ndarray]:
   """What both need of a clip, each frame read once, `BLOCK` at a time.
 
   Args:
-    frames: [T, H, W, C] in [0, 1].
+    frames: [T, H, W, C] in [0, 1], T at least 1.
 
   Returns:
     (changes [T-1]: mean_p |y_{t+1} - y_t|, means [T]: mean_p y_t), float64.
@@ -86,11 +84,13 @@ def clip_values(frames: Frames, source: Frames) -> dict[str, float]:
     'brightness_jitter_source'}; the ratio is NaN where the source stands perfectly still, the
     jitter is missing in clips shorter than 4 frames.
   """
-  of_result, of_source = luma_series(frames), luma_series(source)
-  value, reference = _flicker(*of_result), _flicker(*of_source)
+  for clip in (frames, source):
+    _check_length(clip, 2, 'flicker')
+  (changes, means), (source_changes, source_means) = luma_series(frames), luma_series(source)
+  value, reference = float(np.mean(changes)), float(np.mean(source_changes))
   values = {'flicker': value, 'flicker_source': reference,
             'flicker_ratio': value / reference if reference else float('nan')}
   if len(frames) >= 4:
-    values.update(brightness_jitter=_jitter(*of_result),
-                  brightness_jitter_source=_jitter(*of_source))
+    _check_length(source, 4, 'brightness jitter')
+    values.update(brightness_jitter=_jitter(means), brightness_jitter_source=_jitter(source_means))
   return values

@@ -113,16 +113,9 @@ def _is_leaf(name, value):
 
 def _tree(arrays, path):
   """Arrays by their names 'a/b/c' as nested dicts."""
-  tree = {}
-  for name, value in arrays.items():
-    *blocks, leaf = name.split('/')
-    place = tree
-    for block in blocks:
-      place = place.setdefault(block, {})
-      if not isinstance(place, dict):
-        break
-    if not isinstance(place, dict) or leaf in place:
-      raise UserError(f'{path} names an array and a block of arrays alike ({name[:80]!r}); restore '
-                      'it from a copy')
-    place[leaf] = value
-  return tree
+  parts = [name.split('/') for name in arrays]
+  blocks = {'/'.join(names[:k]) for names in parts for k in range(1, len(names))}
+  if both := blocks & arrays.keys():
+    raise UserError(f'{path} names an array and a block of arrays alike ({min(both)[:80]!r}); '
+                    'restore it from a copy')
+  return traverse_util.unflatten_dict(arrays, sep='/')

@@ -43,5 +43,7 @@ def test_still_source_leaves_the_ratio_open():
 
 def test_short_clips():
   with pytest.raises(ValueError, match='at least 2'):
+    flicker.flicker(lights([]))
+  with pytest.raises(ValueError, match='at least 2'):
     flicker.flicker(lights([0.5]))
   assert 'brightness_jitter' not in flicker.clip_values(lights([0.1, 0.2]), lights([0.1, 0.2]))

@@ -28,6 +28,7 @@ def ffv1_intact(packet: bytes) -> bool | None:
   # its checksum included, either comes to 0
   return all(zlib.crc32(part.translate(BIT_REVERSED), ALL_ONES) == ALL_ONES for part in slices)
 
+
 def sizes_fit(packet: bytes) -> bool:
   """True where the sizes in a frame of FFV1 add up, with checksums or without.
 

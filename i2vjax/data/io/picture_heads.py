@@ -44,31 +44,32 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
     without its end (a decoder would fill in gray, and say nothing), or a PNG that is not what its
     checksums say.
   """
-  size = stated_size(data)
+  content = data.tobytes()
+  size = stated_size(content)
   if size is None or not all(size):
     raise damage.UnreadableFrame(f'{name} cannot be decoded ({data.size} bytes): damaged, cut '
                                  'short, or not a picture. Replace or remove it.')
   damage.check_size(*size, name)
-  if data[:3].tobytes() == SIGNATURES['JPEG'][0] and not _is_whole_jpeg(data.tobytes()):
+  kind = kind_of(content)
+  if kind == 'JPEG' and not _is_whole_jpeg(content):
     raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
                                  f'end ({data.size} bytes). Replace or remove it.')
-  is_png = checksums and data[:8].tobytes() == SIGNATURES['PNG'][0]
-  if is_png and (wrong := _png_damage(data.tobytes())):
+  if checksums and kind == 'PNG' and (wrong := _png_damage(content)):
     raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size
 
 
-def stated_size(data: np.ndarray) -> tuple[int, int] | None:
-  """(height, width) in the head of a picture file, uint8 [N]; None where it states none."""
-  head = data[:HEAD].tobytes()
+def stated_size(content: bytes) -> tuple[int, int] | None:
+  """(height, width) in the head of a picture file; None where it states none."""
+  head = content[:HEAD]
   reader = {'PNG': _png, 'GIF': _gif, 'BMP': _bmp, 'WEBP': _webp, 'NETPBM': _netpbm}
   kind = kind_of(head)
   try:
     if kind == 'TIFF':
-      pages = tiff.directories(data.tobytes())
+      pages = tiff.directories(content)
       return (pages[0][tiff.LENGTH], pages[0][tiff.WIDTH]) if pages else None
     if kind == 'JPEG':
-      return _jpeg(data.tobytes())
+      return _jpeg(content)
     return reader[kind](head) if kind else None
   except (struct.error, KeyError, IndexError):     # cut off inside its head
     return None
