@@ -36,7 +36,6 @@ import warnings
 from collections.abc import Iterator
 
 from i2vjax.cli import commands, errors, exits, flags, parse
-from i2vjax.core import notes
 
 
 def main(argv: list[str]) -> int:
@@ -94,8 +93,7 @@ def run() -> None:
   for stream in (sys.stdout, sys.stderr):   # a name may hold what a terminal cannot show
     if isinstance(stream, io.TextIOWrapper):
       stream.reconfigure(errors='backslashreplace')
-  warnings.showwarning = lambda message, *_: print(
-      notes.printable(f'warning: {message}'), file=sys.stderr)
+  warnings.showwarning = errors.show_warning
   sys.unraisablehook = exits.repeat_interrupt
   try:
     code = main(sys.argv)

@@ -6,7 +6,8 @@ import sys
 from i2vjax.core import notes
 from i2vjax.core.errors import NonFinite, UserError
 
-__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain']
+__all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain',
+           'show_warning']
 
 # What FFmpeg says of the disk and not of its own state.
 OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
@@ -29,6 +30,11 @@ def explain(error: BaseException) -> tuple[str, int] | None:
   """
   explained = _explained(error)
   return explained and (notes.printable(explained[0]), explained[1])
+
+
+def show_warning(message: Warning | str, *_: object, **__: object) -> None:
+  """`warnings.showwarning`: one plain line; a place in our code is of no use to a user."""
+  print(notes.printable(f'warning: {message}'), file=sys.stderr)
 
 
 def _explained(error):
