@@ -4,6 +4,7 @@ import json
 import os
 import re
 
+import cv2
 import export_runs
 import hub_server
 import jax
@@ -81,6 +82,24 @@ def test_a_revision_is_kept_and_a_lost_connection_leaves_the_copy(run, exported,
   assert folder.locate(first) == at_first
   with pytest.raises(OSError, match='could not be reached .* no copy'):
     folder.locate('hf:me/other')
+
+
+def test_translate_and_evaluate_take_an_address(run, exported, server, tmp_path, monkeypatch):
+  publish.publish(run, exported, 'hf:me/street')
+  monkeypatch.chdir(tmp_path)
+  frames = np.random.default_rng(0).integers(0, 256, (2, 32, 32), np.uint8)
+  os.mkdir('seen')
+  for number, frame in enumerate(frames):
+    assert cv2.imwrite(f'seen/{number}.png', frame)
+  assert main.main(['i2vjax', 'translate', '--workdir=hf:me/street', '--input=seen',
+                    '--output=day']) == 0
+  assert {'0.png', '1.png'} <= set(os.listdir('day'))
+  assert main.main(['i2vjax', 'evaluate', '--workdir=hf:me/street', '--config.eval.max_clips=1',
+                    '--config.eval.metrics=psnr']) == 0
+  scores = json.loads((tmp_path / 'report-me-street' / 'scores.json').read_text())
+  assert scores['protocol']['frames'] == 24 and scores['rows']['translated']['psnr'] > 0
+  downloads = [line for line in server.asked if line.startswith('GET') and '/resolve/' in line]
+  assert len(downloads) == 2   # both commands read the same copy
 
 
 def test_the_commands_read_it_and_write_nothing_there(run, exported, server, tmp_path,
