@@ -3,14 +3,12 @@
 import errno
 import sys
 
-from i2vjax.core import notes
+from i2vjax.core import files, notes
 from i2vjax.core.errors import NonFinite, UserError
 
 __all__ = ['DONE', 'INTERRUPTED', 'NOT_FINITE', 'OURS', 'USER', 'UserError', 'explain',
            'show_warning']
 
-# What FFmpeg says of the disk and not of its own state.
-OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOENT, errno.EIO)
 # How the exchange between processes fails where one of them is gone (gloo, NCCL, jax' coordinator).
 OF_PEERS = ('Gloo', 'closed by peer', 'reset by peer', 'NCCL', 'heartbeat', 'oordination service',
             'UNAVAILABLE', 'DEADLINE_EXCEEDED', 'Barrier')
@@ -40,7 +38,8 @@ def show_warning(message: Warning | str, *_: object, **__: object) -> None:
 def _explained(error):
   if isinstance(error, NonFinite):
     return f'error: {error}', NOT_FINITE
-  if type(error).__module__.startswith('av.') and getattr(error, 'errno', 0) not in OF_DISKS:
+  if type(error).__module__.startswith('av.') and getattr(error, 'errno', 0) not in (
+      *files.OF_DISKS, errno.ENOENT):
     return None      # a failure inside the decoder is no mistake of the user, whatever its number
   if isinstance(error, UserError | OSError):
     return f'error: {error}', USER

@@ -20,6 +20,8 @@ import numpy.typing as npt
 from i2vjax.core.errors import UserError
 
 MEMMAP_ABOVE = 2**26   # bytes: larger arrays are on the disk
+# What FFmpeg says of the disk and not of its own state.
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 DISK_FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words it in other errors
 
 Path = str | os.PathLike[str]

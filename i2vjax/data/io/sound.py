@@ -1,15 +1,13 @@
 """The sound of a film, copied as it is beside new pictures."""
 
-import errno
 import io
 import os
 
 import av
 
+from i2vjax.core import files
 from i2vjax.core.errors import UserError
 from i2vjax.data.io.video_decoding import open_film
-
-OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
 
 
 class Sound:
@@ -70,7 +68,7 @@ class Sound:
     try:
       self.target.mux(packet)
     except av.FFmpegError as error:
-      if error.errno in OF_DISKS:
+      if error.errno in files.OF_DISKS:
         raise
       raise UserError(f'the sound of {self.path} cannot be copied ({error.strerror}): it is '
                       f'damaged. Make a copy without it: ffmpeg -i {self.path} -an -c copy '
