@@ -126,6 +126,7 @@ def finite(tree: Any) -> Any:
 
 PART = re.compile(r'\.part-([0-9a-f]{8})-([0-9]+)-')
 OLD = 'old-'   # follows in the name of a folder that holds what a new one takes the place of
+READY = 'ready-'   # or of one whose content is whole, and on its way to the folder around it
 
 
 def part_prefix() -> str:
@@ -146,7 +147,8 @@ def sweep(folder: Path, deep: bool = False) -> list[pathlib.Path]:
   """Take away what processes that were killed had not finished in a folder; returns what it was.
 
   Only what this package named so, of processes of this machine that are no more. What they had put
-  aside for a new one that never came gets its name back (`put_in_place`).
+  aside for a new one that never came gets its name back (`put_in_place`), and what was whole comes
+  to its place (`put_all_in_place`).
 
   Args:
     folder: may be missing. deep: its sub-folders too.
@@ -154,10 +156,10 @@ def sweep(folder: Path, deep: bool = False) -> list[pathlib.Path]:
   folder, gone = pathlib.Path(folder), []
   if os.name != 'posix' or not folder.is_dir():
     return []
-  for path in list(folder.rglob('.part-*') if deep else folder.glob('.part-*')):
+  for path in sorted(folder.rglob('.part-*') if deep else folder.glob('.part-*'), reverse=True):
     found = PART.match(path.name)
     if found and found[1] == _machine() and not _alive(int(found[2])):
-      if path.name[found.end():].startswith(OLD) and not path.is_symlink():
+      if path.name[found.end():].startswith((OLD, READY)) and not path.is_symlink():
         _give_back(path)
       shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
       gone.append(path)
@@ -198,8 +200,35 @@ def put_in_place(new: Path, target: Path) -> None:
     shutil.rmtree(aside, ignore_errors=True)
 
 
+def put_all_in_place(part: Path, folder: Path) -> None:
+  """Rename what is in the folder `part` into `folder`: all of it, or nothing.
+
+  Each as `put_in_place` does. `part` first gets a name that says it is whole: if the process is
+  killed in between, the next `sweep` of `folder` brings the rest to names that are free.
+
+  Raises:
+    OSError: it cannot be renamed.
+  """
+  folder = pathlib.Path(folder)
+  ready = folder / f'{part_prefix()}{READY}{secrets.token_hex(4)}'
+  os.replace(part, ready)
+  try:
+    try:
+      _place_all(ready, folder)
+    except KeyboardInterrupt:   # a rename takes no time
+      _place_all(ready, folder)
+      raise
+  finally:
+    shutil.rmtree(ready, ignore_errors=True)
+
+
+def _place_all(ready, folder):
+  for path in sorted(ready.iterdir()):
+    put_in_place(path, folder / path.name)
+
+
 def _give_back(aside):
-  """What was put aside gets its name back, unless a new one has it; else it may be deleted."""
+  """What is in a hidden folder gets its name beside it, unless another has it."""
   for path in list(aside.iterdir()) if aside.is_dir() else ():
     place = aside.parent / path.name
     if not os.path.lexists(place):

@@ -119,6 +119,56 @@ def test_killed_at_any_rename_neither_is_lost_and_the_next_sweep_mends_it(tmp_pa
   assert new.exists() == (killed_before != 3)
 
 
+@pytest.mark.parametrize('aside', [False, True])
+@pytest.mark.parametrize('killed_before', range(1, 6))
+def test_several_folders_come_together_whenever_the_process_is_killed(tmp_path, killed_before,
+                                                                      aside):
+  """Renames: the hidden folder; train; test. Where an old test stands, it is put aside before."""
+  part, place = tmp_path / 'place' / 'part', tmp_path / 'place'
+  for name in ('train', 'test'):
+    (part / name).mkdir(parents=True)
+    (part / name / 'x').write_text('new')
+  if aside:
+    (place / 'train').mkdir()
+    (place / 'train' / 'x').write_text('old')
+  script = (
+      'import os, sys\n'
+      'from i2vjax.core import files\n'
+      'count, replace = [0], os.replace\n'
+      'def step(*paths):\n'
+      '  count[0] += 1\n'
+      f'  os._exit(9) if count[0] == {killed_before} else replace(*paths)\n'
+      'files.os.replace = step\n'
+      'files.put_all_in_place(sys.argv[1], sys.argv[2])\n')
+  done = subprocess.run([sys.executable, '-c', script, part, place], check=False)
+  assert done.returncode == (9 if killed_before <= (4 if aside else 3) else 0)
+  files.sweep(place)
+  found = {path.parent.name: path.read_text() for path in place.glob('t*/x')}
+  if killed_before == 1:      # it was not known yet to be whole
+    assert found == ({'train': 'old'} if aside else {}) and part.exists()
+  elif aside and killed_before in (2, 3):   # what the new one would replace is never deleted
+    assert found['test'] == 'new' and found['train'] in ('old', 'new')
+  else:
+    assert found == {'train': 'new', 'test': 'new'}
+  assert not [name for name in os.listdir(place) if name.startswith('.')]
+
+
+def test_ctrl_c_between_two_renames_finishes_them_first(tmp_path, monkeypatch):
+  for name in ('train', 'test'):
+    (tmp_path / 'part' / name).mkdir(parents=True)
+  placed, place = [], files.put_in_place
+
+  def interrupted(*paths):
+    placed.append(paths)
+    if len(placed) == 2:
+      raise KeyboardInterrupt
+    place(*paths)
+  monkeypatch.setattr(files, 'put_in_place', interrupted)
+  with pytest.raises(KeyboardInterrupt):
+    files.put_all_in_place(tmp_path / 'part', tmp_path)
+  assert sorted(os.listdir(tmp_path)) == ['test', 'train']
+
+
 def test_json_has_no_nan(tmp_path):
   tree = {'a': np.float32('nan'), 'b': [np.int64(3), float('inf'), 'x', None, True]}
   files.save_json(tmp_path / 'x.json', tree)

@@ -93,11 +93,10 @@ def _write_all(recordings, recordings_of, targets, output, size, show):
       flat = len(recordings) == 1 and target == output   # a single clip needs no sub-folder
       counts = []
       for recording in recordings_of[split]:
-        folder = output_paths.inside(part / split, '' if flat else recording.name)
+        folder = output_paths.inside(part / target.name, '' if flat else recording.name)
         counts.append(write_recording(recording, folder, size, bar))
       written[str(target)] = len(counts), sum(counts)
-    for split, target in targets.items():
-      files.put_in_place(part / split, target)
+    files.put_all_in_place(part, parent)
   return written
 
 
