@@ -90,7 +90,7 @@ def structure(config):
 
 
 def demo(config):
-  """Two CPU cores, a few minutes, 64 pixels. All O: sizes of configs/cptrans.py, a smaller critic.
+  """Two CPU cores, a few minutes, 64 pixels. All O: sizes and weights of CPTrans' demo.
 
   A single small critic won in one seed of three; critics that also see a half and a quarter of the
   frame, at half of the rate, did not in any of five.
@@ -98,11 +98,11 @@ def demo(config):
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=1, finetune_no_crop=False)   # two frames
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
-  config.disc.update(width=16, layers=2)
+  config.gen.update(kind='unet', width=32, levels=4, blocks=2)
+  config.disc.update(width=24, layers=2)
   config.critic.update(scales=3, lr=0.5)
   config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
-  config.weights.update(cs_global=4.0, cs_local=2.0, cs_motion=1.0, identity=2.0)
+  config.weights.update(cs_global=2.0, cs_local=1.0, cs_motion=0.5, identity=0.5)
   config.lss.floor = 0.03
   config.optim.update(lr=4e-4, schedule='linear')
   config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)

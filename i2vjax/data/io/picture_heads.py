@@ -41,7 +41,8 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
 
   Raises:
     UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, a JPEG
-    without its end (a decoder would fill in gray, and say nothing), or a PNG that is not what its
+    without its end (a decoder would fill in gray, and say nothing), a PNG with a chunk that reaches
+    beyond its end (OpenCV asks the memory for what it states, up to 4 GB), or that is not what its
     checksums say.
   """
   content = data.tobytes()
@@ -54,7 +55,8 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
   if kind == 'JPEG' and not _is_whole_jpeg(content):
     raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
                                  f'end ({data.size} bytes). Replace or remove it.')
-  if checksums and kind == 'PNG' and (wrong := _png_damage(content)):
+  wrong = _png_damage(content, checksums) if kind == 'PNG' else ''
+  if wrong:
     raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size
 
@@ -80,21 +82,26 @@ def _png(head):
   return height, width
 
 
-def _png_damage(content):
-  """What is wrong with the chunks of a PNG that every decoder needs (capital letters), or ''."""
+def _png_damage(content, checksums):
+  """What is wrong with the chunks of a PNG, or ''.
+
+  checksums: those of the chunks that every decoder needs (capital letters) hold, and the last
+  chunk is there; else it is enough that no chunk reaches beyond the file.
+  """
   place = 8
-  while place + 12 <= len(content):
+  while place + 8 <= len(content):
     length, kind = struct.unpack_from('>I4s', content, place)
     end = place + 8 + length
     checksum = content[end:end + 4]
     if end + 4 > len(content):
       return CUT
-    if kind[:1].isupper() and zlib.crc32(content[place + 4:end]).to_bytes(4, 'big') != checksum:
+    if checksums and kind[:1].isupper() and (
+        zlib.crc32(content[place + 4:end]).to_bytes(4, 'big') != checksum):
       return 'cannot be decoded: a checksum in it is not that of its content'
     if kind == b'IEND':
       return ''
     place = end + 4
-  return CUT
+  return CUT if checksums else ''
 
 
 def _gif(head):

@@ -169,11 +169,11 @@ class TfdsFrames(FrameSource):
     return self._records
 
   def _open(self):
-    _check_features(self.folder)
-    import tensorflow_datasets as tfds  # here: it is slow to import
     for path in pathlib.Path(self.folder).iterdir():
       if path.exists() and not (path.is_file() or path.is_dir()):     # reading it would never end
         raise UserError(f'{path} is no file: it is damaged, prepare the records anew')
+    _check_features(self.folder)
+    import tensorflow_datasets as tfds  # here: it is slow to import
     try:
       records = tfds.builder_from_directory(self.folder).as_data_source(self.split)
       length = len(records)

@@ -154,6 +154,21 @@ def test_tags_of_a_tiff_that_are_no_numbers_are_passed_over(tag, tmp_path):
     assert 'x.tif' in str(error)
 
 
+@pytest.mark.parametrize('kind', [b'IDAT', b'tEXt', b'IEND', b'fdAT', b'acTL'])
+@pytest.mark.parametrize('length', [0xFFFFFF7F, 2**31 - 1, 10**6])
+def test_a_chunk_that_reaches_beyond_the_file_is_not_asked_for(tmp_path, monkeypatch, kind, length):
+  """OpenCV fetches memory for what it states: seconds, and up to 4 GB."""
+  monkeypatch.setattr(cv2, 'imdecode', lambda *_: pytest.fail('it was asked'))
+  path = tmp_path / 'x.png'
+  frames = [Image.fromarray(GRAY[..., 0] + k) for k in range(3)]
+  frames[0].save(path, save_all=True, append_images=frames[1:])   # acTL, IDAT, fdAT, IEND
+  data = path.read_bytes()
+  data = data[:33] + chunk(b'tEXt', b'a\0b') + data[33:]
+  path.write_bytes(with_number(data, data.find(kind) - 4, '>I', length))
+  with pytest.raises(images.UnreadableFrame, match='x.png .*cut short'):
+    images.read_image(path)
+
+
 def test_what_is_no_file_is_refused_at_once(tmp_path):
   (tmp_path / 'folder.png').mkdir()
   (tmp_path / 'loop.png').symlink_to('loop.png')

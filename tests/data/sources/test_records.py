@@ -1,6 +1,7 @@
 """Published sets as TFDS records, and the source that reads them."""
 
 import json
+import os
 import pickle
 import shutil
 import sys
@@ -157,6 +158,15 @@ def test_records_that_name_a_class_of_others_import_nothing(folder_records, tmp_
     with pytest.raises(ValueError, match=f'features.json asks for .{foreign}.*could run code'):
       read(tmp_path, 'frames_folder/mine').read(0)
   assert 'stranger' not in sys.modules
+
+
+@pytest.mark.parametrize('name', ['features.json', 'dataset_info.json', 'clips.json'])
+def test_a_pipe_among_records_is_not_waited_for(folder_records, tmp_path, name):
+  place = copied(folder_records, tmp_path)
+  (place / name).unlink()
+  os.mkfifo(place / name)
+  with pytest.raises((ValueError, OSError), match=name):
+    read(tmp_path, 'frames_folder/mine').read(0)
 
 
 @pytest.mark.parametrize(('change', 'value'), [
