@@ -125,7 +125,7 @@ def test_a_changed_position_is_found():
     checksums.check(stored['checksums'], {'params': {'w': np.array([0.0, 0.0, 1.0])}})
 
 
-if __name__ == '__main__':   # python tests/faults/test_damaged_checkpoints.py FOLDER COUNT SEED
+if __name__ == '__main__':   # with PYTHONPATH=tests/helpers: FILE FOLDER COUNT SEED
   place = pathlib.Path(sys.argv[1])
   for number in (OLDER, NEWEST):
     toy.train(place / 'run', number)
