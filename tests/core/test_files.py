@@ -96,22 +96,26 @@ def test_a_rename_that_fails_leaves_the_old_folder_where_it_was(tmp_path, monkey
   assert sorted(os.listdir(tmp_path)) == ['new', 'old']
 
 
-@pytest.mark.parametrize('killed_before', [1, 2, 3])
-def test_killed_at_any_rename_neither_is_lost_and_the_next_sweep_mends_it(tmp_path, killed_before):
-  """3: both renames are done, the old folder is not yet deleted."""
-  new, old = new_and_old(tmp_path)
+def killed(function, before, *paths, at_deletion=False):
+  """Exit code of a process that dies (9) before so many renames, or as it deletes a folder."""
   script = (
       'import os, shutil, sys\n'
       'from i2vjax.core import files\n'
       'count, replace = [0], os.replace\n'
       'def step(*paths):\n'
       '  count[0] += 1\n'
-      f'  os._exit(9) if count[0] == {killed_before} else replace(*paths)\n'
+      f'  os._exit(9) if count[0] == {before} else replace(*paths)\n'
       'files.os.replace = step\n'
-      'files.shutil.rmtree = lambda *_, **__: os._exit(9)\n'
-      'files.put_in_place(sys.argv[1], sys.argv[2])\n')
-  done = subprocess.run([sys.executable, '-c', script, new, old], check=False)
-  assert done.returncode == 9
+      + 'files.shutil.rmtree = lambda *_, **__: os._exit(9)\n' * at_deletion
+      + f'files.{function}(sys.argv[1], sys.argv[2])\n')
+  return subprocess.run([sys.executable, '-c', script, *paths], check=False).returncode
+
+
+@pytest.mark.parametrize('killed_before', [1, 2, 3])
+def test_killed_at_any_rename_neither_is_lost_and_the_next_sweep_mends_it(tmp_path, killed_before):
+  """3: both renames are done, the old folder is not yet deleted."""
+  new, old = new_and_old(tmp_path)
+  assert killed('put_in_place', killed_before, new, old, at_deletion=True) == 9
   files.sweep(tmp_path)
   expected = 'new' if killed_before == 3 else 'old'
   assert (old / 'x').read_text() == expected
@@ -123,7 +127,7 @@ def test_killed_at_any_rename_neither_is_lost_and_the_next_sweep_mends_it(tmp_pa
 @pytest.mark.parametrize('killed_before', range(1, 6))
 def test_several_folders_come_together_whenever_the_process_is_killed(tmp_path, killed_before,
                                                                       aside):
-  """Renames: the hidden folder; train; test. Where an old test stands, it is put aside before."""
+  """Renames: the hidden folder; test; train. An old train is put aside before the new one."""
   part, place = tmp_path / 'place' / 'part', tmp_path / 'place'
   for name in ('train', 'test'):
     (part / name).mkdir(parents=True)
@@ -131,17 +135,8 @@ def test_several_folders_come_together_whenever_the_process_is_killed(tmp_path, 
   if aside:
     (place / 'train').mkdir()
     (place / 'train' / 'x').write_text('old')
-  script = (
-      'import os, sys\n'
-      'from i2vjax.core import files\n'
-      'count, replace = [0], os.replace\n'
-      'def step(*paths):\n'
-      '  count[0] += 1\n'
-      f'  os._exit(9) if count[0] == {killed_before} else replace(*paths)\n'
-      'files.os.replace = step\n'
-      'files.put_all_in_place(sys.argv[1], sys.argv[2])\n')
-  done = subprocess.run([sys.executable, '-c', script, part, place], check=False)
-  assert done.returncode == (9 if killed_before <= (4 if aside else 3) else 0)
+  code = killed('put_all_in_place', killed_before, part, place)
+  assert code == (9 if killed_before <= (4 if aside else 3) else 0)
   files.sweep(place)
   found = {path.parent.name: path.read_text() for path in place.glob('t*/x')}
   if killed_before == 1:      # it was not known yet to be whole
