@@ -14,9 +14,9 @@ Paper, public code, here:
   single frames | not at hand | a model of its own | `data.frames=1`, without cs_motion
   batch | not at hand | 1 | any
 
-Expect: ':demo' 18.1, 17.1 and 8.0 dB after 400 steps of three seeds (the best single color has
-16.1); a step at 256 pixels takes 4.0 s without a ViT on two CPU cores. Measured before averages
-of weights came: docs/results.md, docs/performance.md.
+Expect: ':demo' 17.5 dB (five seeds from 16.8 to 18.5; the best single color has 16.1):
+docs/results.md; a step at 256 pixels takes 4.0 s without a ViT on two CPU cores, measured before
+averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults
