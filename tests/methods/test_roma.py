@@ -203,7 +203,7 @@ def test_without_a_vit_all_terms_are_there(without_vit):
   model, before, after, terms = without_vit
   assert set(terms) == TERMS and all(np.isfinite(value) for value in terms.values())
   assert moved(before, after) == {'gen', 'disc_b'}
-  assert model.networks['disc_b'].out_channels == 1   # the 6 are those of the tokens
+  assert model.networks['disc_b'].critic.out_channels == 1   # the 6 are those of the tokens
 
 
 def test_without_a_vit_motion_compares_normalized_tokens_of_both_frames(without_vit):

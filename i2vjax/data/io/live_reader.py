@@ -153,8 +153,8 @@ class LiveReader:
       options['rtsp_transport'] = 'tcp'      # lost packets of UDP smear over many frames
     if '://' not in self.place:
       options, form = {}, 'v4l2'
-    return av.open(self.place, format=form, options=options, metadata_errors='replace',
-                   timeout=(self.timeout, self.timeout))
+    return av.open(self.place, format=form, options=options, timeout=(self.timeout, self.timeout),
+                   **video_decoding.TITLES)
 
   def _reason(self, error):
     if isinstance(error, av.error.ExitError):    # FFmpeg's word for a time limit
