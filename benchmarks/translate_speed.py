@@ -8,7 +8,7 @@ A made-up thermal film (H.264) is translated by the `starter` and by a `small` g
 writing alone; whole / floor, where the floor is the slowest of the three, or what all cores of this
 machine can do if that is less (they share the work: its processor time, divided by the cores);
 seconds to the first frame, compiled from nothing; resident memory after a tenth and half of the
-frames and at the end, in MB. It grows until all buffers are in use, some 150 frames.
+frames and at the end, in MB: it grows until all buffers are in use.
 
 Nothing else should run on the machine. At most `--alone` frames are used for each part alone.
 """

@@ -201,13 +201,15 @@ def put_in_place(new: Path, target: Path) -> None:
 
 
 def put_all_in_place(part: Path, folder: Path) -> None:
-  """Rename what is in the folder `part` into `folder`: all of it, or nothing.
+  """Rename what is in the folder `part` into `folder`, together.
 
   Each as `put_in_place` does. `part` first gets a name that says it is whole: if the process is
-  killed in between, the next `sweep` of `folder` brings the rest to names that are free.
+  killed in between, the next `sweep` of `folder` brings the rest to names that are free. Where an
+  old folder has the name it stays, as it may be somebody's: the old and the new are then mixed,
+  until the command that was to replace them is given again.
 
   Raises:
-    OSError: it cannot be renamed.
+    OSError: one cannot be renamed; those before it are in their places.
   """
   folder = pathlib.Path(folder)
   ready = folder / f'{part_prefix()}{READY}{secrets.token_hex(4)}'

@@ -24,7 +24,7 @@ class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message
 FORMATS = ('mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,h264,hevc,vvc,av1,obu,ivf,m4v,'
            'nut,ogg,mxf,dv,wtv,rm,y4m,yuv4mpegpipe,mjpeg,mpjpeg,vc1,h263,3gp,swf,gxf,live_flv')
 OPTIONS = {'max_pixels': str(damage.MOST_PIXELS)}
-# Titles need not be UTF-8 (Latin-1 of older programs). PyAV 19 replaces such bytes without a word.
+# Titles need not be UTF-8 (Latin-1 of older programs). PyAV 19 keeps such bytes.
 TITLES = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
 MOST_SECONDS = 1e10            # of a frame's time, which may count from 1970
 
