@@ -2,7 +2,8 @@
 
 A method's docstring has the idea with its equations, then `Left open by the paper:` with a list.
 Its config's docstring has commands, a table `Paper, public code, here:` and `Expect:`. Figures are
-those that stand in docs/results.md and docs/performance.md, with the command above their table.
+those that stand in docs/results.md and docs/performance.md, with the command above their table. A
+method of our own has no paper, hence neither list nor comparison.
 """
 
 import ast
@@ -41,7 +42,7 @@ def pages(root: pathlib.Path) -> dict[str, str]:
     rows.append((year(method), f'| [{title(first)}]({name}.md) | {year(method)} | '
                                f'{first.partition(": ")[2].rstrip(".")} | `configs/{name}.py` |'))
     made[f'methods/{name}.md'] = text
-  index = ['# Methods', '', 'One trainer, thirteen published methods. Which to take? What has been '
+  index = ['# Methods', '', 'One trainer, thirteen published methods and ours. Which to take? What has been '
            'measured side by side is in [the table of all methods]'
            '(../results.md#all-unpaired-methods-side-by-side); CPTrans is what this package was '
            'written for and what the weights inside it were trained by. GTC alone needs frames of '
@@ -84,12 +85,14 @@ def page(name: str, method: str, config: str, tables: list[Table]) -> str:
   about, compared = split_off(docstring(config), COMPARED)
   about, expected = about_and_expected(about)
   variants = variants_of(config)
+  paper = [
+      '## What the paper leaves open', '', listed(left_open), '',
+      '## Paper, public code, and here', '', compared_table(compared), ''] if left_open else []
   parts = [
       f'# {title(first)}', '', f'*{docstrings.escaped(first)}*', '',
       *commands(name), '',
       '## Idea and equations', '', docstrings.markdown(idea.strip('\n')), '',
-      '## What the paper leaves open', '', listed(left_open), '',
-      '## Paper, public code, and here', '', compared_table(compared), '',
+      *paper,
       '## What to expect', '', *expectations(name, title(first), expected, tables), '',
       '## Variants', '', '```text', variants, '```', '',
       f'??? note "The whole config, configs/{name}.py: every number with its source"', '',
@@ -212,5 +215,5 @@ def expectations(name: str, called: str, expected: str, tables: list[Table]) -> 
 def is_about(cell: str, name: str, called: str) -> bool:
   """True if the first cell of a row names the method."""
   cell = cell.strip().strip('`*').lower()
-  return any(re.match(rf'{re.escape(word)}(?![\w-])', cell)
+  return cell not in BESIDE and any(re.match(rf'{re.escape(word)}(?![\w-])', cell)
              for word in {called.lower(), called.lower().split(' and ')[0], name})

@@ -18,6 +18,7 @@ from i2vjax.methods import morngan, pearlgan
 SIZE, KEY = 16, jax.random.key(3)
 # (method, variant, phase, fields): each method, and those variants that draw or divide otherwise.
 CASES = {
+    'best': ('demo', None, dict(cs=dict(side=3))),
     'cptrans': ('demo', None, dict(cs=dict(side=3))),
     'cut': ('demo', None, {}),
     'fastcut': ('fastcut', None, dict(nce=dict(width=8))),

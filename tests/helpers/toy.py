@@ -104,5 +104,6 @@ def summary(s, terms):
 if __name__ == '__main__':
   jax.config.update('jax_cpu_enable_async_dispatch', False)
   parallel.initialize()
+  parallel.GATHERED_AT_ONCE = 16   # bytes: so that pools of two processes come in two slices
   result = summary(*train(sys.argv[1], int(sys.argv[2])))
   print(json.dumps(result), flush=True)

@@ -1,0 +1,53 @@
+"""best (ours): of thirteen methods the parts that pay; docs/best.md.
+
+python -m i2vjax.main --config configs/best.py:demo --workdir runs/best-demo
+
+All numbers are ours.
+"""
+
+from i2vjax import defaults
+
+
+def get_config(variant=None):
+  """The config of a variant.
+
+    default  256 pixels, on scenes
+    paper    the same on folders of real data
+    demo     two CPU cores, minutes, 64 pixels, on scenes
+  """
+  config = defaults.get_config()
+  config.method, config.variant = 'best', variant or 'default'
+  config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=False)
+  config.gen = dict(kind='unet', width=48, levels=5, blocks=3)
+  config.disc = dict(width=48, layers=3, down='blur')
+  config.critic.update(scales=3, lr=0.5)
+  config.init = dict(kind='normal', gain=0.02)
+  config.gan = dict(mode='lsgan', d_scale=0.5)
+  config.weights = dict(adversarial=1.0, cs_global=2.0, cs_local=1.0, ctn=30.0, identity=0.5)
+  config.ctn = dict(
+      gamma=8.0, sigma=24.0,     # pixels at 256: rms and smoothness of the motion
+      norm='mse', stop_target=False,
+      noise_std=0.05,            # on W(x, F): a thermal camera's
+  )
+  config.cs = dict(local_nums=64, side=7)
+  config.lss = dict(radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, sub=2)
+  config.optim.update(lr=4e-4, b1=0.5, b2=0.999, schedule='linear')
+  config.train.update(epochs=100, epochs_decay=100)
+  if variant == 'paper':
+    defaults.as_published(config)
+  elif variant == 'demo':
+    demo(config)
+  elif variant:
+    raise ValueError(f'configs/best.py:{variant}: choose paper or demo')
+  return config
+
+
+def demo(config):
+  """Two CPU cores, minutes, 64 pixels."""
+  config.data.update(load_size=72, crop_size=64)
+  config.data.scenes.update(camera='driving', weather='clear')
+  config.gen.update(width=32, levels=4, blocks=2)
+  config.disc.update(width=24, layers=2)
+  config.lss.floor = 0.03
+  config.train.update(steps=2000, decay_fraction=0.5, checkpoint_minutes=1.0)
+  config.log.update(every=20, samples_every=500)

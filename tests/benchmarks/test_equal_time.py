@@ -1,0 +1,49 @@
+"""benchmarks/equal_time.py: time of phases, places and ranks by hand, runs of several folders."""
+
+import json
+
+import equal_time
+import pytest
+
+PERFECT = {'psnr': 30.0, 'ssim': 1.0, 'miou': 1.0, 'miou_small': 1.0, 'kid_street': 0.0,
+           'warping_mse': 0.0, 'flicker_ratio': 1.0, 'sharpness_ratio': 1.0}
+
+
+def test_a_phase_counts_by_its_records_and_by_its_quietest():
+  """Phase 'x': the first of three compiles, 0.2; phase 'y' of two: 0.6. (3 x .2 + 2 x .6) / 5."""
+  records = [{'x': 0, 'seconds_per_step': s} for s in (9.0, 0.3, 0.2)]
+  records += [{'y': 0, 'seconds_per_step': s} for s in (7.0, 0.6)]
+  assert equal_time.seconds_per_step(records) == pytest.approx(0.36)
+
+
+def test_places_are_shared_where_values_are_equal():
+  assert equal_time.places([3.0, 1.0, 2.0]).tolist() == [3, 1, 2]
+  assert equal_time.places([1.0, 5.0, 1.0]).tolist() == [1.5, 3, 1.5]
+
+
+def test_each_score_is_ordered_as_the_report_says():
+  distance = equal_time.distance
+  assert distance('psnr', 20.0) < distance('psnr', 18.0)
+  assert distance('kid_street', 0.1) < distance('kid_street', 0.2)
+  assert distance('flicker_ratio', 2.0) == pytest.approx(distance('flicker_ratio', 0.5))
+  assert distance('sharpness_ratio', 1.1) < distance('sharpness_ratio', 0.8)
+
+
+def test_the_rank_is_the_mean_of_eight_places():
+  rows = {'worse': {**PERFECT, 'psnr': 20.0, 'ssim': 0.5}, 'better': PERFECT}
+  assert equal_time.ranks(rows) == {'worse': (2 + 2 + 6 * 1.5) / 8, 'better': (1 + 1 + 6 * 1.5) / 8}
+
+
+def test_seeds_of_several_outputs_come_together(tmp_path):
+  """A folder of `compare` and a file of --save; a run that is not done has no place."""
+  folder, saved = tmp_path / 'equal', tmp_path / 'saved.json'
+  folder.mkdir()
+  runs = [{'seed': 1, 'steps': 8, 'state': 'done', 'scores': {**PERFECT, 'fwiou': 1.0}},
+          {'seed': 2, 'steps': 8, 'state': 'not yet'}]
+  (folder / 'table.json').write_text(json.dumps({'rows': [{'name': 'CUT', 'runs': runs}]}))
+  saved.write_text(json.dumps({'CUT': {'0': {'steps': 8, **PERFECT, 'psnr': 20.0}}}))
+  found = equal_time.together([saved, folder])
+  assert found == {'CUT': {'0': {'steps': 8, **PERFECT, 'psnr': 20.0},
+                           '1': {'steps': 8, **PERFECT}}}
+  last = equal_time.markdown(found).splitlines()[-1]
+  assert last.startswith('| CUT | 1.0 | 25.00 ± 7.07 |') and last.endswith('| 8 | 2 |')
