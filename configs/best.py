@@ -14,6 +14,7 @@ def get_config(variant=None):
     default  256 pixels, on scenes
     paper    the same on folders of real data
     demo     two CPU cores, minutes, 64 pixels, on scenes
+    street   two CPU cores, an hour or two, 128 pixels, on scenes
   """
   config = defaults.get_config()
   config.method, config.variant = 'best', variant or 'default'
@@ -35,10 +36,10 @@ def get_config(variant=None):
   config.train.update(epochs=100, epochs_decay=100)
   if variant == 'paper':
     defaults.as_published(config)
-  elif variant == 'demo':
-    demo(config)
+  elif variant in VARIANTS:
+    VARIANTS[variant](config)
   elif variant:
-    raise ValueError(f'configs/best.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/best.py:{variant}: choose paper, {", ".join(VARIANTS)}')
   return config
 
 
@@ -51,3 +52,16 @@ def demo(config):
   config.lss.floor = 0.03
   config.train.update(steps=2000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=500)
+
+
+def street(config):
+  """The demo at 128 pixels, with a critic on an eighth as well."""
+  demo(config)
+  config.data.update(load_size=144, crop_size=128)
+  config.data.scenes.clips = 200
+  config.gen.levels = 5
+  config.critic.scales = 4
+  config.train.update(steps=5000, checkpoint_minutes=5.0)
+
+
+VARIANTS = {'demo': demo, 'street': street}

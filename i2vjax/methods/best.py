@@ -1,7 +1,8 @@
 """best (ours): of thirteen methods the parts that pay, in one that is trained in minutes.
 
 One generator, one critic, no cycle, no flow. Two neighboring frames x0 x1 are translated one by
-one, y'_t = G(x_t); y0 y1 are real ones, of other places.
+one, y'_t = G(x_t); y0 y1 are real ones, of other places. Footage without neighbors (stills) does
+with `data.frames=1`: the critic then sees frames alone.
 
   pair      the critic C sees two frames and their difference, [y0, y1, y1 - y0]: translations must
             look like daylight, and so must what changes from one to the next (GTC's residual,
@@ -48,16 +49,16 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
   check(config)
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen': generators.generator(config, a, b),
-          'disc_b': patchgan.discriminator(config, 3 * b)}
+          'disc_b': patchgan.discriminator(config, (2 * config.data.frames - 1) * b)}
 
 
 def check(config):
-  """Refuse single frames, and remedies made for critics of single frames."""
-  if config.data.frames != 2:
+  """Refuse longer windows, and of pairs remedies that are made for critics of single frames."""
+  if config.data.frames not in (1, 2):
     raise UserError(f'data.frames={config.data.frames}: the critic sees pairs, set '
-                    '--config.data.frames=2')
+                    '--config.data.frames=2, or 1 for stills')
   for name, off in (('r1', 0.0), ('augment', '')):
-    if config.critic[name]:
+    if config.critic[name] and config.data.frames == 2:
       raise UserError(f'critic.{name}={config.critic[name]!r} is for critics of single frames, '
                       f'here they see pairs: set --config.critic.{name}={off}')
   shared.check_identity(config)
@@ -66,7 +67,7 @@ def check(config):
 def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
   """A frame for the generator, a pair for the critic."""
   a, b = shared.example_frames(config)
-  return {'gen': (a,), 'disc_b': (pair(jnp.stack([b, b], axis=1)),)}
+  return {'gen': (a,), 'disc_b': (pair(jnp.stack([b] * config.data.frames, axis=1)),)}
 
 
 # ---- The step
@@ -105,15 +106,18 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
 
 
 def translated(model, gen, x, y):
-  """(y' [B, 2, H, W, C], G(y0) [B, H, W, C], empty without the identity term), in one pass."""
+  """(y' [B, T, H, W, C], G(y0) [B, H, W, C], empty without the identity term), in one pass."""
   frames = ops.fold(x)
   both = jnp.concatenate([frames, y[:, 0]]) if model.config.weights.identity else frames
   images = model.apply({'gen': gen}, 'gen', both)
-  return ops.unfold(images[:len(frames)], 2), images[len(frames):]
+  return ops.unfold(images[:len(frames)], x.shape[1]), images[len(frames):]
 
 
 def pair(clip):
-  """What the critic sees: [y0, y1, y1 - y0]. [B, 2, H, W, C] -> [B, H, W, 3 C]."""
+  """What the critic sees: [y0, y1, y1 - y0]. [B, 2, H, W, C] -> [B, H, W, 3 C]; a lone y0 as it is.
+  """
+  if clip.shape[1] == 1:
+    return clip[:, 0]
   before, after = clip[:, 0], clip[:, 1]
   return jnp.concatenate([before, after, after - before], axis=-1)
 
@@ -148,7 +152,7 @@ def sample_rows(model: Model, params: Params, model_state: Any, batch: Batch,
   del model_state
   fake = shared.per_frame(model, params, 'gen', batch['a'])
   rows = {}
-  for t in range(2):
+  for t in range(fake.shape[1]):
     rows |= {f'infrared, frame {t}': batch['a'][:, t], f'translated, frame {t}': fake[:, t]}
   rows['visible, not of this scene'] = batch['b'][:, 0]
   rows['motion'] = ops.flow_colors(motion(model.config, batch['a'][:, 0], key))

@@ -165,6 +165,19 @@ def test_both_players_move_and_all_terms_are_logged(stepped):
   assert moved(before, after) == {'gen', 'disc_b'}
 
 
+def test_stills_are_judged_one_by_one():
+  """data.frames=1: the critic sees [y0]; every term is there."""
+  config = tiny()
+  config.data.frames = 1
+  config.critic.augment = 'shift'   # which pairs refuse
+  model, before = setup(config)
+  stills = {name: clip[:, :1] for name, clip in BATCH.items()}
+  calls, (_, terms) = recorded(step_of(model), before, stills), step_of(model)(before, stills)
+  assert [frames for name, _, frames in calls if name == 'disc_b'] == [4, 2]
+  assert set(terms) == {*WEIGHTS, 'disc_b'} and all(np.isfinite(v) for v in terms.values())
+  np.testing.assert_array_equal(best.pair(stills['b']), stills['b'][:, 0])
+
+
 def test_a_weight_of_zero_takes_its_pass_away():
   """All terms: G of five frames in two passes a window; without ctn and identity, of two in one."""
   def passes(config):
@@ -175,7 +188,7 @@ def test_a_weight_of_zero_takes_its_pass_away():
 
 
 @pytest.mark.parametrize(('change', 'remedy'), [
-    ({'data.frames': 1}, '--config.data.frames=2'),
+    ({'data.frames': 3}, '--config.data.frames=2'),
     ({'data.channels_a': 1}, 'weights.identity'),
     ({'critic.r1': 1.0}, '--config.critic.r1=0'),
     ({'critic.augment': 'color'}, "critic.augment='color'"),
