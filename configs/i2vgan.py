@@ -40,6 +40,7 @@ def get_config(variant=None):
   config.method, config.variant = 'i2vgan', variant or 'default'
   config.data.update(frames=3, batch=1, load_size=256, crop_size=256, flip=False)   # C; batch P
   config.gen = dict(width=64, blocks=6, down='stride', up='blur', dropout=False)    # C
+  config.gen.update(kind='resnet', levels=4)   # O: 'unet' of so many halvings, faster on CPUs
   config.pred = dict(
       kind='unet',           # C; 'prediction' | 'resnet'
       width=64, downs=7,     # unet_128, C

@@ -36,6 +36,7 @@ def get_config(variant=None):
   config.method, config.variant = 'mocyclegan', variant or 'default'
   config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=True)   # P; sizes CG
   config.gen = dict(width=64, blocks=9, down='stride', up='deconv')                # CG
+  config.gen.update(kind='resnet', levels=4)   # O: 'unet' of so many halvings, faster on CPUs
   config.disc = dict(width=64, layers=3, down='stride')                            # CG
   config.motion = dict(
       width=32, blocks=3,    # O

@@ -59,7 +59,7 @@ from i2vjax.losses import adversarial, pixel
 from i2vjax.methods import feature_terms, shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import DIRECTIONS
-from i2vjax.networks import motion_translator, patchgan, resnet
+from i2vjax.networks import generators, motion_translator, patchgan
 
 YEAR = 2019
 PLAYERS = {'gen': ('gen_ab', 'gen_ba', 'motion_ab', 'motion_ba'), 'disc': ('disc_a', 'disc_b')}
@@ -82,8 +82,8 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
     raise UserError(f'for weights.exs and ins gen_ab reads frames of both domains, so '
                      f'data.channels_a={a} must equal data.channels_b={b}')
   return {
-    'gen_ab': resnet.generator(config, a, b),
-    'gen_ba': resnet.generator(config, b, a),
+    'gen_ab': generators.generator(config, a, b),
+    'gen_ba': generators.generator(config, b, a),
     'motion_ab': motion_translator.translator(config),
     'motion_ba': motion_translator.translator(config),
     'disc_a': patchgan.discriminator(config, a),
@@ -199,8 +199,13 @@ def translations(model, params, real):
   for x, y in DIRECTIONS:
     images = jnp.concatenate([fake[y], fake[x]]) if taps else fake[x]
     h, features[x]['queries'] = encode(x, y, images)
-    back[y] = model.apply(params, f'gen_{x}{y}', h[-len(fake[x]):], method='decode')
+    back[y] = model.apply(params, f'gen_{x}{y}', last(h, len(fake[x])), method='decode')
   return fake, back, features
+
+
+def last(h, count):
+  """Of the last frames what an encoder gave of all: an array, or several of a U-Net."""
+  return jax.tree.map(lambda maps: maps[-count:], h)
 
 
 def motions(model, batch):

@@ -9,6 +9,7 @@ Frames are folded into the batch, so that each generator has two encoder and two
 each predictor one. No gradient is stopped anywhere.
 """
 
+import jax
 import jax.numpy as jnp
 
 from i2vjax.core.errors import UserError
@@ -92,10 +93,17 @@ def _encode(call, purpose, x, y, frames, taps):
   h, features = call(f'{purpose}_{x}', f'gen_{x}{y}', jnp.concatenate(frames), taps,
                      method='encode')
   maps = [features[tap].reshape(len(frames), -1, *features[tap].shape[1:])[:3] for tap in taps]
-  return jnp.split(h, len(frames)), maps
+  return _of_frames(h, len(frames)), maps
 
 
 def _decode(call, purpose, x, y, h):
   """One decoder call: [h] of each frame -> [image]."""
-  images = call(f'{purpose}_{x}', f'gen_{x}{y}', jnp.concatenate(h), method='decode')
+  together = jax.tree.map(lambda *maps: jnp.concatenate(maps), *h)
+  images = call(f'{purpose}_{x}', f'gen_{x}{y}', together, method='decode')
   return jnp.split(images, len(h))
+
+
+def _of_frames(h, count):
+  """What an encoder gives of frames in one call, an array or several (U-Net): [h] of each frame."""
+  parts = jax.tree.map(lambda maps: jnp.split(maps, count), h)
+  return [jax.tree.map(lambda _, split: split[i], h, parts) for i in range(count)]
