@@ -105,5 +105,6 @@ def _decode(call, purpose, x, y, h):
 
 def _of_frames(h, count):
   """What an encoder gives of frames in one call, an array or several (U-Net): [h] of each frame."""
-  parts = jax.tree.map(lambda maps: jnp.split(maps, count), h)
-  return [jax.tree.map(lambda _, split: split[i], h, parts) for i in range(count)]
+  leaves, structure = jax.tree.flatten(h)
+  by_frame = zip(*(jnp.split(leaf, count) for leaf in leaves), strict=True)
+  return [jax.tree.unflatten(structure, parts) for parts in by_frame]
