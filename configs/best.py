@@ -24,7 +24,7 @@ def get_config(variant=None):
   config.critic.update(scales=3, lr=0.5)
   config.init = dict(kind='normal', gain=0.02)
   config.gan = dict(mode='lsgan', d_scale=0.5)
-  config.weights = dict(adversarial=1.0, cs_global=2.0, cs_local=1.0, ctn=30.0, identity=0.5)
+  config.weights = dict(adversarial=1.0, cs_global=1.0, cs_local=0.5, ctn=30.0, identity=1.0)
   config.ctn = dict(
       gamma=8.0, sigma=24.0,     # pixels at 256: rms and smoothness of the motion
       norm='mse', stop_target=False,
@@ -47,8 +47,7 @@ def demo(config):
   """Two CPU cores, minutes, 64 pixels."""
   config.data.update(load_size=72, crop_size=64)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=32, levels=4, blocks=2)
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
   config.lss.floor = 0.03
   config.train.update(steps=2000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=500)

@@ -135,9 +135,7 @@ def demo(config):
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=2)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(kind='unet', width=32, levels=4, blocks=2)
-  config.disc.update(width=24, layers=2)
-  config.critic.update(scales=3, lr=0.5)
+  defaults.demo_networks(config)
   config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
   config.gan.mode = 'lsgan'
   config.weights.update(cs_global=2.0, cs_local=1.0, identity=0.5, ctn=30.0)

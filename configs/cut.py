@@ -74,11 +74,11 @@ def fastcut(config):
 
 
 def demo(config):
-  """Two CPU cores, a few minutes, 64 pixels. All O: sizes that fit, a critic too small to win."""
+  """Two CPU cores, a few minutes, 64 pixels. All O: sizes that fit."""
   config.data.update(load_size=72, crop_size=64, batch=2)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
+  config.nce.taps = ('rgb', 'stem', 'down_0', 'down_1', 'res_0')
   config.nce.width = 64
   config.optim.lr = 4e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)

@@ -54,11 +54,10 @@ def get_config(variant=None):
 
 
 def demo(config):
-  """Two CPU cores, a few minutes. Ours: sizes that fit, a critic small enough not to win."""
+  """Two CPU cores, a few minutes. All ours: sizes that fit."""
   config.data.update(load_size=72, crop_size=64, batch=2, flip=True)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
   config.gan.pool = 20
   config.optim.lr = 4e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)

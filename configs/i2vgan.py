@@ -110,10 +110,9 @@ def demo(config):
   """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit."""
   config.data.update(load_size=64, crop_size=64, batch=1)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
+  defaults.demo_networks(config)
   config.pred.update(width=16, downs=5)
-  config.disc.update(width=24, layers=2)
-  config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
+  config.nce.taps = ('rgb', 'stem', 'down_0', 'down_1', 'res_0')
   config.nce.width = 64
   config.perceptual = 'none'
   config.gan.pool = 20             # else the critics follow every fake and colors tear

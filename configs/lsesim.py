@@ -82,13 +82,12 @@ def learned(config):
 def demo(config):
   """Two CPU cores, a few minutes, 64 pixels, no weight file. All O: sizes that fit.
 
-  By day and clear weather from the car, with a critic too small to win, as in configs/cptrans.py.
+  By day and clear weather from the car.
   """
   config.perceptual = 'none'
   config.data.update(load_size=72, crop_size=64, batch=2)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
   config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
   config.weights.update(identity=1.0)
   config.lss.floor = 0.03

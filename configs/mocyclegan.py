@@ -92,14 +92,13 @@ def additions(config):
 def demo(config):
   """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
 
-  By day and clear weather from the car, and a critic small enough not to win: as in CPTrans' demo.
+  By day and clear weather from the car.
   """
   config.data.update(load_size=72, crop_size=64, batch=1)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4, up='blur')   # 'deconv' leaves a checkerboard so early
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
   config.motion.update(width=8, blocks=1, scale=5.0)
-  config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
+  config.nce.taps = ('rgb', 'stem', 'down_0', 'down_1', 'res_0')
   config.flow.name = 'gt+tvl1'
   config.gan.pool = 20
   config.optim.lr = 3e-4

@@ -98,9 +98,7 @@ def demo(config):
   config.backbone = 'none'
   config.data.update(load_size=72, crop_size=64, batch=1, finetune_no_crop=False)   # two frames
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(kind='unet', width=32, levels=4, blocks=2)
-  config.disc.update(width=24, layers=2)
-  config.critic.update(scales=3, lr=0.5)
+  defaults.demo_networks(config)
   config.init.kind = 'normal'      # the tiny xavier weights need ten times the steps to wake up
   config.weights.update(cs_global=2.0, cs_local=1.0, cs_motion=0.5, identity=0.5)
   config.lss.floor = 0.03

@@ -86,12 +86,11 @@ def labels(config):
 def demo(config):
   """Two CPU cores, minutes, 64 pixels, no weight file. All O: sizes that fit.
 
-  By day and clear weather from the car, and a critic small enough not to win: as in CPTrans' demo.
+  By day and clear weather from the car.
   """
   config.data.update(load_size=72, crop_size=64, batch=2)
   config.data.scenes.update(camera='driving', weather='clear')
-  config.gen.update(width=16, blocks=4)
-  config.disc.update(width=24, layers=2)
+  defaults.demo_networks(config)
   config.perceptual = 'none'
   config.optim.lr = 4e-4
   config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
