@@ -42,8 +42,8 @@ def pages(root: pathlib.Path) -> dict[str, str]:
     rows.append((year(method), f'| [{title(first)}]({name}.md) | {year(method)} | '
                                f'{first.partition(": ")[2].rstrip(".")} | `configs/{name}.py` |'))
     made[f'methods/{name}.md'] = text
-  index = ['# Methods', '', 'One trainer, thirteen published methods and one of our own. Which to take? '
-           'What has been measured side by side is in [the table of all methods]'
+  index = ['# Methods', '', 'One trainer, thirteen published methods and one of our own. Which to '
+           'take? What has been measured side by side is in [the table of all methods]'
            '(../results.md#all-unpaired-methods-side-by-side); CPTrans is what this package was '
            'written for and what the weights inside it were trained by. GTC alone needs frames of '
            'both cameras that show the same; MornGAN needs class maps of the daylight frames.', '',
