@@ -2,7 +2,7 @@
 
 A method's docstring has the idea with its equations, then `Left open by the paper:` with a list.
 Its config's docstring has commands, a table `Paper, public code, here:` and `Expect:`. Figures are
-those that stand in docs/results.md and docs/performance.md, with the command above their table. A
+those that stand on the pages in PLACES, with the command above their table. A
 method of our own has no paper, hence neither list nor comparison.
 """
 
@@ -17,7 +17,7 @@ LEFT_OPEN = 'Left open by the paper:'
 COMPARED = 'Paper, public code, here:'
 LINKED = re.compile(r'(docs/(\w+\.md))')
 BESIDE = ('best single color', 'the input itself', 'mean color per class (ceiling)')
-PLACES = ('results.md', 'performance.md')
+PLACES = ('results.md', 'performance.md', 'best.md')
 
 
 class Table(NamedTuple):

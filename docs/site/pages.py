@@ -28,7 +28,7 @@ SECTIONS = {
     'Start': ['index.md', 'faq.md', 'app.md', 'notebooks.md'],
     MORE: ['footage.md', 'scores.md', 'python.md', 'export.md', 'scale.md', 'reliability.md'],
     'Methods': [],
-    'Results': ['results.md', 'papers.md', 'performance.md'],
+    'Results': ['results.md', 'best.md', 'papers.md', 'performance.md'],
     'Develop': ['architecture.md', 'adding_a_method.md', 'adding_a_source.md',
                 'adding_a_score.md', 'libraries.md', 'CONTRIBUTING.md', 'CHANGELOG.md'],
     'Reference': [],

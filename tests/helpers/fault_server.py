@@ -57,7 +57,7 @@ class Server:
     return self._ask(start=[str(text) for text in arguments], log=str(log), plan=plan,
                      environment=environment)
 
-  def wait(self, pid, seconds=600):
+  def wait(self, pid, seconds=1800):
     """Exit code as of subprocess, or None if it has not ended after so many seconds."""
     return self._ask(wait=pid, seconds=seconds)
 
