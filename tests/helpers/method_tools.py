@@ -27,6 +27,16 @@ def config_of(name, variant=None):
   return module.get_config(variant)
 
 
+def with_resnet(config):
+  """A demo's config with the kind of networks of the papers: a ResNet, critics on one scale."""
+  if config.gen.get('kind') == 'unet':
+    config.gen.update(kind='resnet', width=16, blocks=4)
+    config.critic.update(scales=1, lr=1.0)
+    if 'nce' in config:
+      config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')
+  return config
+
+
 def clips(frames, batch=1, seed=0, size=8):
   """{'a': [B, T, H, W, 3] in [-1, 1], 'b': ...}."""
   both = jax.random.uniform(jax.random.key(seed), (2, batch, frames, size, size, 3), minval=-1)

@@ -2,7 +2,7 @@
 
 import flax.linen as nn
 import jax
-from method_tools import config_of, drifting, toy_setup, with_networks
+from method_tools import config_of, drifting, toy_setup, with_networks, with_resnet
 
 from i2vjax.core import ops
 from i2vjax.methods import mocyclegan
@@ -19,7 +19,7 @@ BATCH = batch_with()
 
 
 def tiny(variant='demo', **weights):
-  config = config_of('mocyclegan', variant)
+  config = with_resnet(config_of('mocyclegan', variant))
   config.data.update(load_size=SIZE, crop_size=SIZE)
   config.flow.name = 'gt+zero'
   config.motion.update(width=2, blocks=1)

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 import optax
 from collectives import collectives
-from method_tools import config_of
+from method_tools import config_of, with_resnet
 
 from i2vjax import methods, train
 from i2vjax.core import parallel
@@ -26,7 +26,7 @@ BATCH, SIZE, RATE = 8, 16, 0.01
 
 def small_config(name):
   """The demo of a method, with small networks, one batch of eight and no pool."""
-  config = config_of(name, 'demo')
+  config = with_resnet(config_of(name, 'demo'))
   config.data.update(load_size=SIZE, crop_size=SIZE, batch=BATCH)
   config.gen.update(width=4, blocks=1)
   config.disc.width, config.gan.pool, config.train.ema = 4, 0, 0.0

@@ -3,7 +3,7 @@
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-from method_tools import config_of, drifting, toy_setup, with_networks
+from method_tools import config_of, drifting, toy_setup, with_networks, with_resnet
 
 from i2vjax.core.model import Model
 from i2vjax.methods import stc
@@ -20,7 +20,7 @@ BATCH = batch_with()
 
 
 def tiny(variant='demo', **fuse):
-  config = config_of('stc', variant)
+  config = with_resnet(config_of('stc', variant))
   config.data.update(load_size=SIZE, crop_size=SIZE)
   config.flow.name = 'gt+zero'
   config.mask.alpha = 2.0   # frames of noise would all be hidden at 50

@@ -13,6 +13,7 @@ from method_tools import (
   parameter_counts,
   passes,
   toy_setup,
+  with_resnet,
 )
 
 from i2vjax.core.model import Model
@@ -23,7 +24,7 @@ from i2vjax.networks import projector
 
 
 def tiny(variant='demo'):
-  config = config_of('cut', variant)
+  config = with_resnet(config_of('cut', variant))
   config.data.update(load_size=8, crop_size=8)
   config.gen.blocks = 2
   config.nce.update(width=8, patches=32)

@@ -5,7 +5,15 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import clips, config_of, fresh_state, one_step, parameter_counts, recorded
+from method_tools import (
+  clips,
+  config_of,
+  fresh_state,
+  one_step,
+  parameter_counts,
+  recorded,
+  with_resnet,
+)
 
 from i2vjax.core import parallel
 from i2vjax.core.model import Model
@@ -14,7 +22,7 @@ from i2vjax.run import load
 
 
 def tiny():
-  config = config_of('cyclegan', 'demo')
+  config = with_resnet(config_of('cyclegan', 'demo'))
   config.data.update(load_size=32, crop_size=32)
   config.gen.update(width=4, blocks=1)
   config.disc.update(width=4)

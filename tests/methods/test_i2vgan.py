@@ -12,6 +12,7 @@ from method_tools import (
   parameter_counts,
   passes,
   toy_setup,
+  with_resnet,
 )
 
 from i2vjax.core import state
@@ -27,7 +28,7 @@ TERMS = {'adversarial', 'cycle', 'recycle', 'recurrent', 'exs', 'ins', 'identity
 
 def tiny(**weights):
   """The demo with VGG's terms, for frames of 8 pixels."""
-  config = config_of('i2vgan', 'demo')
+  config = with_resnet(config_of('i2vgan', 'demo'))
   config.data.update(load_size=8, crop_size=8)
   config.pred.downs = 2
   config.nce.update(width=8, patches=16)

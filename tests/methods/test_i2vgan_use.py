@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import clips, config_of, moved, one_step, toy_setup
+from method_tools import clips, config_of, moved, one_step, toy_setup, with_resnet
 
 from i2vjax.core.model import Model
 from i2vjax.methods import i2vgan, recyclegan, triplets
@@ -15,7 +15,7 @@ from i2vjax.run import checkpoint, direction, load
 
 def tiny():
   """The demo for frames of 8 pixels."""
-  config = config_of('i2vgan', 'demo')
+  config = with_resnet(config_of('i2vgan', 'demo'))
   config.data.update(load_size=8, crop_size=8)
   config.pred.downs = 2
   config.nce.update(width=8, patches=16)

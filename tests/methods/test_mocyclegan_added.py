@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from method_tools import config_of, drifting, moved, one_step, passes
+from method_tools import config_of, drifting, moved, one_step, passes, with_resnet
 from mocyclegan_toys import toys_of
 
 from i2vjax.core import ops
@@ -21,7 +21,7 @@ BATCH = drifting(3, B, SIZE, (1.5, -0.5), signs=(1, -1))
 
 def tiny(frames=3, **weights):
   """The demo for frames of 8 pixels, of which every place is compared; few taps."""
-  config = config_of('mocyclegan', 'demo')
+  config = with_resnet(config_of('mocyclegan', 'demo'))
   config.data.update(load_size=SIZE, crop_size=SIZE, frames=frames)
   config.flow.name, config.gan.pool = 'gt+zero', 0
   config.motion.update(width=2, blocks=1)

@@ -13,6 +13,7 @@ from method_tools import (
   parameter_counts,
   passes,
   toy_setup,
+  with_resnet,
 )
 
 from i2vjax.core.model import Model
@@ -21,7 +22,7 @@ from i2vjax.methods import feature_terms, i2vgan, recyclegan, triplets
 
 def tiny(variant='demo', **weights):
   """Toy sizes; 'paper' has the weights of variant 1, 'demo' those of variant 2."""
-  config = config_of('recyclegan', variant)
+  config = with_resnet(config_of('recyclegan', variant))
   config.data.update(load_size=8, crop_size=8)
   config.gen.blocks = 3
   config.pred.downs = 2

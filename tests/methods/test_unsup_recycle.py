@@ -15,6 +15,7 @@ from method_tools import (
   parameter_counts,
   passes,
   toy_setup,
+  with_resnet,
 )
 
 from i2vjax.core.model import Model
@@ -32,7 +33,7 @@ ALL = dict(adversarial=1.0, cycle_a=10.0, cycle_b=10.0, urec_a=10.0, urec_b=10.0
 
 
 def tiny(variant='demo', **weights):
-  config = config_of('unsup_recycle', variant)
+  config = with_resnet(config_of('unsup_recycle', variant))
   config.data.update(load_size=32, crop_size=32, scenes=dict(size=32))
   config.weights.update(weights)
   return config
