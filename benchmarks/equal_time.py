@@ -38,7 +38,7 @@ ROWS = {
     'CUT': 'cut', 'F-LSeSim': 'lsesim', 'ROMA': 'roma', 'CPTrans': 'cptrans',
     'PearlGAN': 'pearlgan', 'MornGAN': 'morngan', 'best': 'best',
 }
-SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_ratio',
+SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
 COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')
 TRIAL = 60      # steps by which a method's time is measured

@@ -11,6 +11,8 @@ from i2vjax import metrics
 from i2vjax.metrics import flicker, psnr_ssim, score_names, warping
 
 PAIRED, UNPAIRED = ('psnr', 'ssim'), ('warping', 'flicker')
+# Ratios that are open where what they divide by stands perfectly still, and how often that was.
+STILL = {'flicker_ratio': 'num_still_sources', 'flicker_true_ratio': 'num_still_targets'}
 NAMES = PAIRED + UNPAIRED
 BLOCK = 128   # pairs whose motion is at hand at a time
 
@@ -81,11 +83,13 @@ def score(total: dict, frames: np.ndarray, target: np.ndarray | None = None,
     result, series['warping'] = _warping(frames, *motion, warp_kind, batch, estimator)
     total, values = metrics.update(total, result), values | result
   if source is not None and 'flicker' in names and len(frames) > 1:
-    result = flicker.clip_values(frames, UnitFrames(source))
+    truth = None if target is None else UnitFrames(target)
+    result = flicker.clip_values(frames, UnitFrames(source), truth)
     values |= result
-    if np.isnan(result['flicker_ratio']):   # one still source would make the mean NaN
-      result = {**result, 'num_still_sources': 1}
-      del result['flicker_ratio']
+    for ratio, still in STILL.items():
+      if np.isnan(result.get(ratio, 0.0)):   # one still clip would make the mean NaN
+        result = {**result, still: 1}
+        del result[ratio]
     total = metrics.update(total, result)
   return total, values, series
 

@@ -1,7 +1,8 @@
 """Flicker and brightness jitter of a clip, measured without optical flow (ours).
 
 Read beside the warping error, never alone: a frozen picture has flicker 0. What counts is the ratio
-to the source's own value, which holds the true motion.
+to the true frames' own value; where there are none, to the source's, which holds the true motion
+but not the texture of daylight: true frames may well change twice as much.
 """
 
 from typing import Any
@@ -73,24 +74,30 @@ def _block(frames):
   return jnp.mean(jnp.abs(luma[1:] - luma[:-1]), (1, 2, 3)), jnp.mean(luma, (1, 2, 3))
 
 
-def clip_values(frames: Frames, source: Frames) -> dict[str, float]:
-  """Flicker figures of one translated clip beside its source.
+def clip_values(frames: Frames, source: Frames, target: Frames | None = None) -> dict[str, float]:
+  """Flicker figures of one translated clip beside its source, and its truth if there is one.
 
   Args:
-    frames, source: [T, H, W, C] in [0, 1]; C may differ.
+    frames, source, target: [T, H, W, C] in [0, 1]; C may differ.
 
   Returns:
-    {'flicker', 'flicker_source', 'flicker_ratio', 'brightness_jitter',
-    'brightness_jitter_source'}; the ratio is NaN where the source stands perfectly still, the
-    jitter is missing in clips shorter than 4 frames.
+    {'flicker', 'flicker_source', 'flicker_ratio', with a target 'flicker_true_ratio',
+    'brightness_jitter', 'brightness_jitter_source'}; a ratio is NaN where what it divides by stands
+    perfectly still, the jitter is missing in clips shorter than 4 frames.
   """
   for clip in (frames, source):
     _check_length(clip, 2, 'flicker')
   (changes, means), (source_changes, source_means) = luma_series(frames), luma_series(source)
   value, reference = float(np.mean(changes)), float(np.mean(source_changes))
   values = {'flicker': value, 'flicker_source': reference,
-            'flicker_ratio': value / reference if reference else float('nan')}
+            'flicker_ratio': _ratio(value, reference)}
+  if target is not None:
+    values['flicker_true_ratio'] = _ratio(value, flicker(target))
   if len(frames) >= 4:
     _check_length(source, 4, 'brightness jitter')
     values.update(brightness_jitter=_jitter(means), brightness_jitter_source=_jitter(source_means))
   return values
+
+
+def _ratio(value, reference):
+  return value / reference if reference else float('nan')

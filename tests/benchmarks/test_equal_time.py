@@ -6,7 +6,7 @@ import equal_time
 import pytest
 
 PERFECT = {'psnr': 30.0, 'ssim': 1.0, 'miou': 1.0, 'miou_small': 1.0, 'kid_street': 0.0,
-           'warping_mse': 0.0, 'flicker_ratio': 1.0, 'sharpness_ratio': 1.0}
+           'warping_mse': 0.0, 'flicker_true_ratio': 1.0, 'sharpness_ratio': 1.0}
 
 
 def test_a_phase_counts_by_its_records_and_by_its_quietest():
@@ -25,7 +25,7 @@ def test_each_score_is_ordered_as_the_report_says():
   distance = equal_time.distance
   assert distance('psnr', 20.0) < distance('psnr', 18.0)
   assert distance('kid_street', 0.1) < distance('kid_street', 0.2)
-  assert distance('flicker_ratio', 2.0) == pytest.approx(distance('flicker_ratio', 0.5))
+  assert distance('flicker_true_ratio', 2.0) == pytest.approx(distance('flicker_true_ratio', 0.5))
   assert distance('sharpness_ratio', 1.1) < distance('sharpness_ratio', 0.8)
 
 

@@ -41,6 +41,17 @@ def test_still_source_leaves_the_ratio_open():
   assert np.isnan(values['flicker_ratio'])
 
 
+def test_flicker_beside_the_truth_by_hand():
+  """Steps of 0.2, where the source has 0.1 and the truth 0.4: ratios 2 and 1/2."""
+  source, target = lights([0.1, 0.2, 0.1, 0.2]), lights([0.1, 0.5, 0.1, 0.5], 3)
+  values = flicker.clip_values(lights([0.1, 0.3, 0.1, 0.3]), source, target)
+  np.testing.assert_allclose(values['flicker_ratio'], 2, rtol=1e-5)
+  np.testing.assert_allclose(values['flicker_true_ratio'], 0.5, rtol=1e-5)
+  still = flicker.clip_values(source, source, lights([0.5] * 4))
+  assert np.isnan(still['flicker_true_ratio'])
+  assert 'flicker_true_ratio' not in flicker.clip_values(source, source)
+
+
 def test_short_clips():
   with pytest.raises(ValueError, match='at least 2'):
     flicker.flicker(lights([]))

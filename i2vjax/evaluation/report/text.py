@@ -50,10 +50,12 @@ COLUMNS = (   # in the order of the table
     Column('warping_euclidean', 'warping error (color distance)', 4, 'lower',
            'How far the color of a surface moves from frame to frame once its motion is '
            'taken out.'),
-    Column('flicker_ratio', 'flicker / source', 3, 'near 1',
-           'Change of brightness from frame to frame, divided by that of the source. '
-           'Above 1: the translation adds unrest; far below 1: it has lost motion or '
-           'detail.'),
+    Column('flicker_ratio', 'flicker / source', 3, 'near the true frames\'',
+           'Change of brightness from frame to frame, divided by that of the source. Far below 1: '
+           'it has lost motion or detail. Daylight shows more texture than infrared: true frames '
+           'may well have 2.'),
+    Column('flicker_true_ratio', 'flicker / true', 3, 'near 1',
+           'The same, divided by that of the true frames. Above 1: the translation adds unrest.'),
     Column('brightness_jitter', 'brightness jitter ×1000', 3, 'lower',
            'Trembling of the overall brightness (0 for steady or evenly changing light).',
            scale=1000),
@@ -187,13 +189,20 @@ def verdict(scores: dict) -> str:
         and rows.get('source', {}).get(name)):
       ratio = run[name] / rows['source'][name]
       sentences.append(f'Its warping error is {ratio:.2f} times that of the input itself.')
-  if np.isfinite(run.get('flicker_ratio', np.nan)):
-    more = 'more' if run['flicker_ratio'] > 1 else 'less'
-    sentences.append(f'Brightness changes {abs(run["flicker_ratio"] - 1):.0%} {more} from frame to '
-                     'frame than in the source.')
+  sentences += _flicker_sentences(run)
   if run.get('num_nonfinite'):
     sentences.append(f'{run["num_nonfinite"]:.0f} values are not finite: the output holds NaN.')
   return ' '.join(sentences) or 'No scores could be computed; the reasons are listed below.'
+
+
+def _flicker_sentences(run):
+  """Flicker beside the true frames', where there are none beside the source's."""
+  for name, what in (('flicker_true_ratio', 'the true frames'), ('flicker_ratio', 'the source')):
+    ratio = run.get(name, np.nan)
+    if np.isfinite(ratio):
+      more = 'more' if ratio > 1 else 'less'
+      return [f'Brightness changes {abs(ratio - 1):.0%} {more} from frame to frame than in {what}.']
+  return []
 
 
 def _psnr_sentences(rows):
