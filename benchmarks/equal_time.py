@@ -41,7 +41,7 @@ ROWS = {
 SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
 COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')
-TRIAL = 60      # steps by which a method's time is measured
+TRIAL, IN_PHASES = 60, {'morngan': 300}   # steps by which a method's time is measured
 COLUMNS = {column.key: column for column in text.COLUMNS}
 
 
@@ -62,8 +62,9 @@ def seconds_per_step(records):
 
 
 def time_of(config, folder, common):
-  """Seconds of a step of a config, by a training of `TRIAL` steps in `folder`."""
-  arguments = [f'--config={config}', *common, f'--config.train.steps={TRIAL}',
+  """Seconds of a step of a config, by a short training in `folder`."""
+  steps = IN_PHASES.get(folder.name, TRIAL)
+  arguments = [f'--config={config}', *common, f'--config.train.steps={steps}',
                '--config.log.every=5', f'--workdir={folder}', '--show=false']
   if command_line.main(['i2vjax', 'train', *arguments]):
     raise SystemExit(f'{config}: the training that measures its time failed, see above')
