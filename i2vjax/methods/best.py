@@ -1,4 +1,4 @@
-"""best (ours): of thirteen methods the parts that pay, in one that is trained in minutes.
+"""best (ours): of thirteen methods the parts that pay, in one.
 
 One generator, one critic, no cycle, no flow. Two neighboring frames x0 x1 are translated one by
 one, y'_t = G(x_t); y0 y1 are real ones, of other places. Footage without neighbors (stills) does

@@ -57,8 +57,8 @@ def test_a_file_that_is_here_wins(elsewhere):
     ('./configs/cyclegan.py', "Did you mean 'configs/cyclegan.py'"),
     ('cyclegan.py', "Did you mean 'configs/cyclegan.py'"),
     ('mime.py', "Did you mean 'mine.py'"),
-    ('other/cptrans.py', 'With i2vjax come cptrans, cut, .*; any other is named by its path'),
-    ('zzzz', 'With i2vjax come cptrans, cut')])
+    ('other/cptrans.py', 'With i2vjax come best, cptrans, cut, .*; any other is named by its path'),
+    ('zzzz', 'With i2vjax come best, cptrans, cut')])
 def test_a_mistyped_name_is_refused_with_the_nearest(elsewhere, text, said):
   (elsewhere / 'mine.py').write_text('')
   for function in (config_files.find, lambda text: parse.parse(['i2vjax', '--config', text])):

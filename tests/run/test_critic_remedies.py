@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from method_tools import config_of
+from method_tools import config_of, with_resnet
 
 from i2vjax.core import state
 from i2vjax.core.model import Model
@@ -20,7 +20,7 @@ BATCH = {'a': X, 'b': X}
 
 def setting(**critic):
   """(model of one tiny critic, state, method)."""
-  config = config_of('cut', 'demo')
+  config = with_resnet(config_of('cut', 'demo'))
   config.critic.update(critic)
   config.disc.update(width=4, layers=1)
   net = patchgan.discriminator(config, 3)
