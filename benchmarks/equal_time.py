@@ -1,10 +1,11 @@
-"""All unpaired methods at equal time on one core, and one rank over eight scores.
+"""All unpaired methods at equal time on one core, ranked.
 
   python benchmarks/equal_time.py --output runs/equal [--minutes 6] [--seeds 0 1 2] [--core 0]
 
-First every method takes a few steps, alone on its core, which tells how many it can take in the
-given minutes (compiling not counted); they are written to times.json and not measured again. Then
-`compare` trains and scores the demos with so many steps. After an interruption the same command
+First a step of every method is timed as `bench` does, which tells how many it can take in the given
+minutes (compiling and reading frames not counted); the times are written to times.json and not
+measured again. Then `compare` trains and scores the demos with so many steps. After an interruption
+the same command
 continues. Rows are the demos of all methods that learn from unpaired footage; GTC needs pairs and
 is left out. Further arguments --config.FIELD=VALUE hold for all rows.
 
@@ -18,6 +19,7 @@ prints the table of several outputs together; --save FILE.json keeps its numbers
 """
 
 import argparse
+import dataclasses
 import json
 import math
 import os
@@ -26,7 +28,7 @@ import sys
 
 import numpy as np
 
-from i2vjax import main as command_line
+from i2vjax.bench import cases, clock, here
 from i2vjax.cli import parse
 from i2vjax.compare import compare, experiments, tables
 from i2vjax.core import files
@@ -41,35 +43,28 @@ ROWS = {
 SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
 COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')
-TRIAL, IN_PHASES = 60, {'morngan': 300}   # steps by which a method's time is measured
+ROUNDS = 20     # steps by which a method's time is measured
 COLUMNS = {column.key: column for column in text.COLUMNS}
 
 
 # ---- Time
 
 
-def seconds_per_step(records):
-  """Mean time of a step, from the records of a short training.
-
-  Records with the same terms are of one phase. The quietest of each stands for all of it; the first
-  of a phase holds its compilation.
-  """
-  phases = {}
-  for record in records:
-    phases.setdefault(frozenset(record), []).append(record['seconds_per_step'])
-  weights = [len(spans) for spans in phases.values()]
-  return float(np.average([min(spans[1:] or spans) for spans in phases.values()], weights=weights))
+def shares_of_phases(case):
+  """{epoch: share of the training that is of its phase}; {1: 1} of a method without phases."""
+  count, phases = case.config.train.epochs, {}
+  for epoch in range(1, count + 1):
+    phases.setdefault(dataclasses.replace(case, epoch=epoch).phase, []).append(epoch)
+  if len(phases) == 1:
+    return {1: 1.0}
+  return {epochs[0]: len(epochs) / count for epochs in phases.values()}
 
 
-def time_of(config, folder, common):
-  """Seconds of a step of a config, by a short training in `folder`."""
-  steps = IN_PHASES.get(folder.name, TRIAL)
-  arguments = [f'--config={config}', *common, f'--config.train.steps={steps}',
-               '--config.log.every=5', f'--workdir={folder}', '--show=false']
-  if command_line.main(['i2vjax', 'train', *arguments]):
-    raise SystemExit(f'{config}: the training that measures its time failed, see above')
-  lines = (folder / 'metrics.jsonl').read_text().splitlines()
-  return seconds_per_step([json.loads(line) for line in lines])
+def time_of(row, common):
+  """Mean seconds of a step of a row's demo: the quickest of `ROUNDS` in each phase."""
+  case = cases.case(f'configs/{ROWS[row]}.py:demo', common, parse.row_config)
+  return sum(share * clock.seconds(here.training(case.config, epoch).step, ROUNDS)
+             for epoch, share in shares_of_phases(case).items())
 
 
 def times(output, rows, common):
@@ -78,7 +73,7 @@ def times(output, rows, common):
   known = json.loads(path.read_text()) if path.exists() else {}
   for row in rows:
     if row not in known:
-      known[row] = time_of(f'configs/{ROWS[row]}.py:demo', output / 'times' / ROWS[row], common)
+      known[row] = time_of(row, common)
       files.save_json(path, known)
   return known
 

@@ -1,19 +1,25 @@
-"""benchmarks/equal_time.py: time of phases, places and ranks by hand, runs of several folders."""
+"""benchmarks/equal_time.py: shares of phases, places and ranks by hand, runs of several folders."""
 
 import json
+import pathlib
 
 import equal_time
 import pytest
+
+from i2vjax.bench import cases
+
+ROOT = pathlib.Path(__file__).parents[2]
 
 PERFECT = {'psnr': 30.0, 'ssim': 1.0, 'miou': 1.0, 'miou_small': 1.0, 'kid_street': 0.0,
            'warping_mse': 0.0, 'flicker_true_ratio': 1.0, 'sharpness_ratio': 1.0}
 
 
-def test_a_phase_counts_by_its_records_and_by_its_quietest():
-  """Phase 'x': the first of three compiles, 0.2; phase 'y' of two: 0.6. (3 x .2 + 2 x .6) / 5."""
-  records = [{'x': 0, 'seconds_per_step': s} for s in (9.0, 0.3, 0.2)]
-  records += [{'y': 0, 'seconds_per_step': s} for s in (7.0, 0.6)]
-  assert equal_time.seconds_per_step(records) == pytest.approx(0.36)
+def test_a_phase_counts_by_its_epochs():
+  """MornGAN's demo: ten epochs, of which 2, 1, 1, 4 and 2 are of its five phases."""
+  def shares(name):
+    return equal_time.shares_of_phases(cases.case(f'{ROOT}/configs/{name}.py:demo'))
+  assert shares('morngan') == {1: 0.2, 3: 0.1, 4: 0.1, 5: 0.4, 9: 0.2}
+  assert shares('cut') == {1: 1.0}
 
 
 def test_places_are_shared_where_values_are_equal():
