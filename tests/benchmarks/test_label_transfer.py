@@ -16,6 +16,7 @@ from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[2]
 SMALL = ('--config.data.load_size=36', '--config.data.crop_size=32', '--config.gen.width=4',
+         '--config.critic.scales=1',
          '--config.gen.blocks=1', '--config.disc.width=4', '--config.data.scenes.size=32',
          '--config.data.scenes.clips=2', '--config.data.scenes.test_clips=1',
          '--config.data.scenes.clip_length=4')
