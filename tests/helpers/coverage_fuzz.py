@@ -24,7 +24,7 @@ def readers(folder):
   """{name: (ending, good contents, path -> word)}."""
   found = {name: (path.suffix, [path.read_bytes()], fuzz_archives.read_weights)
            for name, (path, *_) in fuzz_archives.weight_files(folder).items()}
-  for name in ('boxes: ground truth (json)', 'boxes: detections (json)', 'index of records (json)'):
+  for name in ('boxes: ground truth (json)', 'boxes: detections (json)'):
     reader = media_readers.READERS[name]
     contents = [content for _, content in reader.seeds()]
     found[name] = reader.seeds()[0][0], contents, lambda path, read=reader.read: (
