@@ -5,13 +5,13 @@
 First a step of every method is timed as `bench` does, which tells how many it can take in the given
 minutes (compiling and reading frames not counted); the times are written to times.json and not
 measured again. Then `compare` trains and scores the demos with so many steps. After an interruption
-the same command
-continues. Rows are the demos of all methods that learn from unpaired footage; GTC needs pairs and
-is left out. Further arguments --config.FIELD=VALUE hold for all rows.
+the same command continues. Rows are the demos of all methods that learn from unpaired footage; GTC
+needs pairs and is left out. Further arguments --config.FIELD=VALUE hold for all rows.
 
-The rank, fixed before the first trial: methods are ordered by the mean over seeds of each of
-`SCORES`, the best is 1; the rank is the mean of the eight places. What is better is what the report
-says (evaluation/report/text.py): higher, lower, or nearer to 1, where double is as far as half.
+The rank, fixed before a method was trained by it: methods are ordered by the mean over seeds of each
+of `SCORES`, the best is 1; the rank is the mean of the eight places. What is better is what the
+report says (evaluation/report/text.py): higher, lower, or nearer to 1, where double is as far as
+half.
 
   python benchmarks/equal_time.py --rank runs/equal runs/more FILE.json
 
@@ -27,6 +27,7 @@ import pathlib
 import sys
 
 import numpy as np
+from scipy.stats import rankdata
 
 from i2vjax.bench import cases, clock, here
 from i2vjax.cli import parse
@@ -89,20 +90,13 @@ def distance(name, value):
   return -value if better == 'higher' else value
 
 
-def places(values):
-  """The place of each value, 1 for the smallest; equal values share the mean of their places."""
-  values = np.asarray(values)
-  smaller = (values[None] < values[:, None]).sum(1)
-  return smaller + ((values[None] == values[:, None]).sum(1) + 1) / 2
-
-
 def ranks(means):
-  """{row: mean over SCORES of its place}.
+  """{row: mean over SCORES of its place}; equal values share the mean of their places.
 
   Args:
     means: {row: {score: mean over seeds}}.
   """
-  by_score = [places([distance(name, row[name]) for row in means.values()]) for name in SCORES]
+  by_score = [rankdata([distance(name, row[name]) for row in means.values()]) for name in SCORES]
   return dict(zip(means, np.mean(by_score, axis=0).tolist(), strict=True))
 
 

@@ -127,20 +127,19 @@ def pair(clip):
 
 def structure(model, x, fake, key):
   """{'cs_global', 'cs_local'} of both frames (shared_roma.py)."""
-  x, fake = ({'frames': ops.fold(clip), 'tokens': []} for clip in (x, fake))
-  return shared_roma.structure(model, x, fake, key)
+  source, translated = (shared_roma.features(model, ops.fold(clip)) for clip in (x, fake))
+  return shared_roma.structure(model, source, translated, key)
 
 
 def motion(config, frames, key):
   """F: smooth noise of rms `ctn.gamma` everywhere. [B, H, W, C] -> [B, H, W, 2] pixels, constant.
 
-  CPTrans moves what is rich in content; here everything moves, as with a camera on a car.
+  CPTrans moves what is rich in content; here everything is, as with a camera on a car.
   """
-  ctn, scale = config.ctn, frames.shape[1] / 256
-  amount = jnp.full((len(frames), 1, 1, 1), ctn.gamma * scale)
-  return synthetic_motion.smooth_motion(
-      name_key(key, 'motion'), amount, frames.shape[1:3],
-      smooth=lambda noise: synthetic_motion.smooth_noise(noise, ctn.sigma * scale))
+  everywhere = jnp.ones((len(frames), 1, 1))
+  return synthetic_motion.content_flow(
+      name_key(key, 'motion'), everywhere, frames.shape[1:3], gamma=config.ctn.gamma,
+      sigma=config.ctn.sigma, normalize='max')
 
 
 # ---- Use

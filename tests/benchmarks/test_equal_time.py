@@ -23,8 +23,8 @@ def test_a_phase_counts_by_its_epochs():
 
 
 def test_places_are_shared_where_values_are_equal():
-  assert equal_time.places([3.0, 1.0, 2.0]).tolist() == [3, 1, 2]
-  assert equal_time.places([1.0, 5.0, 1.0]).tolist() == [1.5, 3, 1.5]
+  assert equal_time.rankdata([3.0, 1.0, 2.0]).tolist() == [3, 1, 2]
+  assert equal_time.rankdata([1.0, 5.0, 1.0]).tolist() == [1.5, 3, 1.5]
 
 
 def test_each_score_is_ordered_as_the_report_says():
