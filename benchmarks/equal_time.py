@@ -8,10 +8,10 @@ measured again. Then `compare` trains and scores the demos with so many steps. A
 the same command continues. Rows are the demos of all methods that learn from unpaired footage; GTC
 needs pairs and is left out. Further arguments --config.FIELD=VALUE hold for all rows.
 
-The rank, fixed before a method was trained by it: methods are ordered by the mean over seeds of each
-of `SCORES`, the best is 1; the rank is the mean of the eight places. What is better is what the
-report says (evaluation/report/text.py): higher, lower, or nearer to 1, where double is as far as
-half.
+The rank, fixed before a method was trained by it: methods are ordered by the mean over seeds of
+each of `SCORES`, the best is 1; the rank is the mean of the eight places. What is better is what
+the report says (evaluation/report/text.py): higher, lower, or nearer to 1, where double is as far
+as half.
 
   python benchmarks/equal_time.py --rank runs/equal runs/more FILE.json
 
