@@ -1,10 +1,12 @@
 """Speed of translation beside its floor: device, reading and writing alone.
 
   python benchmarks/translate_speed.py [--length 2000] [--sizes 256x256,640x512]
-      [--networks starter,small] [--outputs mp4,folder] [--chunk 8] [--json FILE]
+      [--networks starter,small,configs/best.py:demo] [--outputs mp4,folder] [--chunk 8]
+      [--json FILE]
 
 A made-up thermal film (H.264) is translated by the `starter` and by a `small` generator (width 8,
-3 blocks, untrained). Each line: frames per second of the whole; of the device, of reading and of
+3 blocks, untrained); a name like configs/best.py:demo is the untrained generator of that config.
+Each line: frames per second of the whole; of the device, of reading and of
 writing alone; whole / floor, where the floor is the slowest of the three, or what all cores of this
 machine can do if that is less (they share the work: its processor time, divided by the cores);
 seconds to the first frame, compiled from nothing; resident memory after a tenth and half of the
@@ -58,9 +60,10 @@ def network(name):
   """The run of a name: 'starter', or 'small', which leaves most of the time to the codecs."""
   if name == 'starter':
     return load.load('starter')
-  config = parse.row_config([f'--config={CONFIG}:demo', '--config.gen.width=8',
-                             '--config.gen.blocks=3'])
-  return load.fresh(settle.settle(config))
+  flags = [f'--config={name}']
+  if name == 'small':
+    flags = [f'--config={CONFIG}:demo', '--config.gen.width=8', '--config.gen.blocks=3']
+  return load.fresh(settle.settle(parse.row_config(flags)))
 
 
 def resident():
@@ -139,9 +142,9 @@ def measure(name, size, kind, options, folder):
   run, source = network(name), folder / f'{size[1]}x{size[0]}.mp4'
   if not source.exists():
     film(source, size, options.length)
-  target = 'out.mp4' if kind == 'mp4' else 'out'
-  facts = whole(run, source, folder / f'{name}-{size[0]}-{target}', options.length, options.chunk)
-  alone = parts_alone(run, source, folder / f'alone-{name}-{size[0]}-{target}',
+  target = f'{name.replace("/", "-")}-{size[0]}-' + ('out.mp4' if kind == 'mp4' else 'out')
+  facts = whole(run, source, folder / target, options.length, options.chunk)
+  alone = parts_alone(run, source, folder / f'alone-{target}',
                       min(options.alone, options.length), options.chunk)
   cores = machine.cores() / facts['whole'][1]       # frames a second if no core ever waited
   floor = min(cores, *(speed for speed, _ in alone.values()))

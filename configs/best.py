@@ -27,7 +27,7 @@ def get_config(variant=None):
   config.critic.update(scales=3, lr=0.5)
   config.init = dict(kind='normal', gain=0.02)
   config.gan = dict(mode='lsgan', d_scale=0.5)
-  config.weights = dict(adversarial=1.0, cs_global=1.0, cs_local=0.5, ctn=30.0, identity=1.0)
+  config.weights = dict(adversarial=1.0, cs_global=1.0, cs_local=0.5, ctn=30.0, identity=3.0)
   config.ctn = dict(
       gamma=8.0, sigma=24.0,     # pixels at 256: rms and smoothness of the motion
       norm='mse', stop_target=False,
