@@ -13,8 +13,7 @@ clip() { python -m i2vjax.main translate --input "$run/held_out/infrared.mp4" --
 python benchmarks/scenes_clip.py --output "$run/held_out"
 clip --workdir starter --output "$run/starter.mp4" --side_by_side
 echo "look at $run/starter.mp4: what some hours of training come to. Now a run of your own:"
-# One thread for XLA (NPROC): frames this small gain nothing by two, which wait for the loader's.
-NPROC=${NPROC:-1} python -m i2vjax.main --config configs/best.py:demo --workdir "$run"
+python -m i2vjax.main --config configs/best.py:demo --workdir "$run"
 clip --workdir "$run" --output "$run/translated.mp4"
 clip --workdir "$run" --output "$run/side_by_side.mp4" --side_by_side
 python -m i2vjax.main evaluate --workdir "$run" --overwrite

@@ -6,6 +6,7 @@ Imports that take seconds wait inside the commands, so that help and mistakes an
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import pathlib
 import shlex
@@ -85,10 +86,13 @@ def resume_command(argv: list[str]) -> str:
 def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
   from i2vjax import train
-  from i2vjax.core import parallel
+  from i2vjax.core import ops, parallel
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
   refuse_starter(workdir, f'to begin at its weights give --config.train.init_from={workdir}')
+  if parallel.leave_a_core_to_the_loader(math.prod(ops.hw(config.data.crop_size))):
+    print('of the two cores one computes, one reads frames (NPROC=2 in the environment: both '
+          'compute)')
   score_fn = None
   if config.eval.every:
     from i2vjax import evaluate

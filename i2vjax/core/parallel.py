@@ -21,6 +21,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from i2vjax.core import machine
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, State, pmean
 
@@ -28,8 +29,34 @@ T = TypeVar('T')
 
 GATHERED_AT_ONCE = 256 * 2**20   # bytes
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
+SMALL_FRAME = 64 * 64   # pixels; a step with more was not measured with one thread
 # What Slurm leaves visible to a task: NVIDIA's and AMD's variables.
 VISIBLE = ('CUDA_VISIBLE_DEVICES', 'ROCR_VISIBLE_DEVICES', 'HIP_VISIBLE_DEVICES')
+
+
+def platform() -> str:
+  """'cpu' where jax will find no accelerator, as far as its environment and packages tell."""
+  return os.environ.get('JAX_PLATFORMS') or (
+      'other' if any(map(importlib.util.find_spec, ACCELERATORS)) else 'cpu')
+
+
+def leave_a_core_to_the_loader(pixels: int) -> bool:
+  """On two CPU cores, have XLA compute steps on small frames with one thread (NPROC).
+
+  Two threads share each of a step's many little operations, and whenever the loader is on one of
+  the cores, the other waits (docs/performance.md has the seconds). Call before any device is used;
+  whoever sets NPROC decides otherwise.
+
+  Args:
+    pixels: of a training frame.
+
+  Returns:
+    Whether it did.
+  """
+  if (platform() != 'cpu' or machine.cores() != 2 or pixels > SMALL_FRAME or 'NPROC' in os.environ):
+    return False
+  os.environ['NPROC'] = '1'
+  return True
 
 
 def keep_memory() -> None:
@@ -39,9 +66,7 @@ def keep_memory() -> None:
   anew costs up to half of its time. One arena, because the arenas of other threads hold 64 MB at
   most and take anything larger from the system. Call before any thread exists.
   """
-  platform = os.environ.get('JAX_PLATFORMS') or (
-      'other' if any(map(importlib.util.find_spec, ACCELERATORS)) else 'cpu')
-  if sys.platform == 'linux' and platform == 'cpu':
+  if sys.platform == 'linux' and platform() == 'cpu':
     with contextlib.suppress(AttributeError, OSError):   # another C library: nothing to set
       libc = ctypes.CDLL(None)
       libc.mallopt(-8, 1)            # M_ARENA_MAX

@@ -117,6 +117,26 @@ def test_a_step_is_ordered_for_little_memory():
   assert parallel._options('gpu') is None
 
 
+@pytest.mark.parametrize(('cores', 'pixels', 'environment', 'left'), [
+    (2, 64 * 64, {}, True),
+    (2, 32 * 32, {}, True),
+    (2, 128 * 128, {}, False),                    # work enough for two
+    (1, 64 * 64, {}, False),
+    (8, 64 * 64, {}, False),
+    (2, 64 * 64, {'NPROC': '2'}, False),          # said by hand
+    (2, 64 * 64, {'JAX_PLATFORMS': 'cuda'}, False),
+])
+def test_small_frames_leave_one_of_two_cores_to_the_loader(monkeypatch, cores, pixels, environment,
+                                                           left):
+  monkeypatch.delenv('NPROC', raising=False)
+  monkeypatch.setenv('JAX_PLATFORMS', 'cpu')
+  monkeypatch.setattr(parallel.machine, 'cores', lambda: cores)
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  assert parallel.leave_a_core_to_the_loader(pixels) is left
+  assert os.environ.pop('NPROC', None) == ('1' if left else environment.get('NPROC'))
+
+
 def test_no_coordinator_needs_no_start_up(monkeypatch):
   called = []
   monkeypatch.setattr(jax.distributed, 'initialize', lambda *a, **b: called.append((a, b)))
