@@ -20,6 +20,7 @@ import collections
 import itertools
 import os
 import pathlib
+import re
 import tempfile
 import time
 
@@ -142,7 +143,7 @@ def measure(name, size, kind, options, folder):
   run, source = network(name), folder / f'{size[1]}x{size[0]}.mp4'
   if not source.exists():
     film(source, size, options.length)
-  target = f'{name.replace("/", "-")}-{size[0]}-' + ('out.mp4' if kind == 'mp4' else 'out')
+  target = re.sub(r'\W', '-', name) + f'-{size[0]}-' + ('out.mp4' if kind == 'mp4' else 'out')
   facts = whole(run, source, folder / target, options.length, options.chunk)
   alone = parts_alone(run, source, folder / f'alone-{target}',
                       min(options.alone, options.length), options.chunk)
