@@ -63,11 +63,12 @@ def live(config):
 
 
 def street(config):
-  """The demo at 128 pixels, with a critic on an eighth as well."""
+  """The demo at 128 pixels, with the networks of the starter and a critic on an eighth as well."""
   demo(config)
   config.data.update(load_size=144, crop_size=128)
   config.data.scenes.clips = 200
-  config.gen.levels = 5
+  config.gen.update(width=40, blocks=3)
+  config.disc.width = 32
   config.critic.scales = 4
   config.train.update(steps=5000, checkpoint_minutes=5.0)
 
