@@ -19,6 +19,7 @@ def get_config(variant=None):
     live     the default with the demo's network, which two CPU cores can follow
     demo     two CPU cores, minutes, 64 pixels, on scenes
     street   two CPU cores, an hour or two, 128 pixels, on scenes
+    small    your own footage, a few dozen frames or more: goes on from the starter
   """
   config = defaults.get_config()
   config.method, config.variant = 'best', variant or 'default'
@@ -73,4 +74,15 @@ def street(config):
   config.train.update(steps=5000, checkpoint_minutes=5.0)
 
 
-VARIANTS = {'live': live, 'demo': demo, 'street': street}
+def small(config):
+  """Your own camera, by little footage: the recipe of configs/cptrans.py:small, on pairs."""
+  street(config)
+  config.data.update(source='folders', flip=True)
+  config.train.init_from = 'starter'
+  config.critic.augment = 'shift,cutout'
+  config.weights.update(cs_local=0.0, identity=0.0)
+  config.optim.update(lr=2e-4, warmup=200)
+  config.train.steps = 1500
+
+
+VARIANTS = {'live': live, 'demo': demo, 'street': street, 'small': small}

@@ -62,10 +62,12 @@ def kinds(text):
 def augment(key, frames, names):
   """Frames [B, H, W, C] in [-1, 1] under the named changes, each frame by its own draws.
 
-  What is no frame (tokens of a ViT) passes through.
+  What has other channels than a picture, pairs of frames or motion, is moved and cut out as one;
+  `color` leaves it as it is, and what is no map (tokens of a ViT) passes through.
   """
-  if frames.ndim != 4 or frames.shape[-1] not in (1, 3):
+  if frames.ndim != 4:
     return frames
   for index, name in enumerate(names):
-    frames = KINDS[name](jax.random.fold_in(key, index), frames)
+    if name != 'color' or frames.shape[-1] in (1, 3):
+      frames = KINDS[name](jax.random.fold_in(key, index), frames)
   return frames

@@ -29,7 +29,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from i2vjax.core import ops
+from i2vjax.core import diff_augment, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
@@ -57,10 +57,13 @@ def check(config):
   if config.data.frames not in (1, 2):
     raise UserError(f'data.frames={config.data.frames}: the critic sees pairs, set '
                     '--config.data.frames=2, or 1 for stills')
-  for name, off in (('r1', 0.0), ('augment', '')):
-    if config.critic[name] and config.data.frames == 2:
-      raise UserError(f'critic.{name}={config.critic[name]!r} is for critics of single frames, '
-                      f'here they see pairs: set --config.critic.{name}={off}')
+  critic = config.critic
+  if config.data.frames == 2 and critic.r1:
+    raise UserError(f'critic.r1={critic.r1} is for critics of single frames, here they see pairs: '
+                    'set --config.critic.r1=0')
+  if config.data.frames == 2 and 'color' in diff_augment.kinds(critic.augment):
+    raise UserError(f'critic.augment={critic.augment!r}: color is for critics of single frames, '
+                    'here they see pairs: set --config.critic.augment=shift,cutout')
   shared.check_identity(config)
 
 

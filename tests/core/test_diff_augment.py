@@ -52,7 +52,17 @@ def test_gradient_reaches_what_is_still_seen():
 
 def test_tokens_pass_through_and_unknown_kinds_are_named():
   tokens = jnp.ones((2, 9, 16))
-  assert diff_augment.augment(KEY, tokens, ('color',)) is tokens
+  assert diff_augment.augment(KEY, tokens, ('color', 'shift')) is tokens
   assert diff_augment.kinds('color, cutout') == ('color', 'cutout')
   with pytest.raises(ValueError, match="critic.augment='blur': 'blur' is not known"):
     diff_augment.kinds('blur')
+
+
+def test_pairs_are_moved_and_cut_as_one_and_keep_their_colors():
+  """[y0, y1, y1 - y0]: the difference stays that of the frames."""
+  second = jnp.flip(X, 1)
+  pairs = jnp.concatenate([X, second, second - X], axis=-1)
+  assert diff_augment.augment(KEY, pairs, ('color',)) is pairs
+  y0, y1, change = jnp.split(diff_augment.augment(KEY, pairs, ('color', 'shift', 'cutout')), 3, -1)
+  np.testing.assert_allclose(change, y1 - y0, atol=1e-6)
+  assert np.asarray(jnp.all(change == 0, axis=-1)).mean() > 0.1 and not np.array_equal(y0, X)

@@ -169,7 +169,7 @@ def test_stills_are_judged_one_by_one():
   """data.frames=1: the critic sees [y0]; every term is there."""
   config = tiny()
   config.data.frames = 1
-  config.critic.augment = 'shift'   # which pairs refuse
+  config.critic.augment = 'color'   # which pairs refuse
   model, before = setup(config)
   stills = {name: clip[:, :1] for name, clip in BATCH.items()}
   calls, (_, terms) = recorded(step_of(model), before, stills), step_of(model)(before, stills)
@@ -191,7 +191,7 @@ def test_a_weight_of_zero_takes_its_pass_away():
     ({'data.frames': 3}, '--config.data.frames=2'),
     ({'data.channels_a': 1}, 'weights.identity'),
     ({'critic.r1': 1.0}, '--config.critic.r1=0'),
-    ({'critic.augment': 'color'}, "critic.augment='color'"),
+    ({'critic.augment': 'shift, color'}, '--config.critic.augment=shift,cutout'),
 ])
 def test_what_cannot_be_meant_is_refused(change, remedy):
   config = tiny()
