@@ -33,7 +33,7 @@ def read_clip(domain, config, clip):
 def clips(run, clip, size, frames):
   """(infrared, translation, truth), each [T, H, W, 3] uint8; the street is the run's own."""
   data = defaults.data()
-  data.scenes.update(run.config.data.scenes)
+  data.scenes.update(run.config.data.scenes.to_dict())
   data.scenes.update(size=size, clip_length=frames, test_clips=clip + 1)
   infrared, truth = (read_clip(domain, data, clip) for domain in 'ab')
   call = translator.compile_chunk(run, True)

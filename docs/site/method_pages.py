@@ -45,7 +45,7 @@ def pages(root: pathlib.Path) -> dict[str, str]:
   index = ['# Methods', '', 'One trainer, thirteen published methods and one of our own. Which to '
            'take? What has been measured side by side is in [the table of all methods]'
            '(../results.md#all-unpaired-methods-side-by-side); CPTrans is what this package was '
-           'written for and what the weights inside it were trained by. GTC alone needs frames of '
+           'written for, and the weights inside it were trained by best. GTC alone needs frames of '
            'both cameras that show the same; MornGAN needs class maps of the daylight frames.', '',
            '| method | year | in a line | config |', '|---|---|---|---|',
            *(row for _, row in sorted(rows, reverse=True))]
