@@ -111,8 +111,10 @@ def demo(config):
   config.data.update(load_size=64, crop_size=64, batch=1)
   config.data.scenes.update(camera='driving', weather='clear')
   defaults.demo_networks(config)
+  # INS wipes all detail out of a U-Net, whose skips its features come from: docs/results.md.
+  config.gen.update(kind='resnet', width=16, blocks=4)
   config.pred.update(width=16, downs=5)
-  config.nce.taps = ('rgb', 'stem', 'down_0', 'down_1', 'res_0')
+  config.nce.taps = ('rgb', 'down_0.conv', 'down_1', 'res_mid', 'up_0')   # for any gen.blocks
   config.nce.width = 64
   config.perceptual = 'none'
   config.gan.pool = 20             # else the critics follow every fake and colors tear
