@@ -15,7 +15,8 @@ as half.
 
   python benchmarks/equal_time.py --rank runs/equal runs/more FILE.json
 
-prints the table of several outputs together; --save FILE.json keeps its numbers, seed by seed.
+prints the table of several outputs together; --save FILE.json keeps its numbers, seed by seed, and
+--sheet FILE.png draws a frame of four test clips as each row translates it, best rank first.
 """
 
 import argparse
@@ -31,8 +32,9 @@ from scipy.stats import rankdata
 
 from i2vjax.bench import cases, clock, here
 from i2vjax.cli import parse
-from i2vjax.compare import compare, experiments, tables
-from i2vjax.core import files
+from i2vjax.compare import compare, experiments, figures, tables
+from i2vjax.core import files, npz
+from i2vjax.data.io import images
 from i2vjax.evaluation.report import text
 
 ROWS = {
@@ -135,6 +137,22 @@ def markdown(found):
   return '\n'.join('| ' + ' | '.join(cells) + ' |' for cells in lines) + '\n'
 
 
+def sheet(paths):
+  """[H, W, 3] uint8: what `compare` drew of the first seed of each row, in the order of ranks."""
+  drawn = {}
+  for path in paths:
+    if path.is_file():
+      continue
+    for row in json.loads((path / 'table.json').read_text())['rows']:
+      done = [run['workdir'] for run in row['runs'] if run['state'] == 'done']
+      if done:
+        arrays = npz.read(pathlib.Path(done[0]) / 'report' / 'frames.npz')
+        drawn[row['name']] = {'pictures': figures.unpack(arrays)}
+  rank = ranks({row: tables.summary(list(runs.values()))['mean']
+                for row, runs in together(paths).items()})
+  return figures.sheet({row: drawn[row] for row in sorted(drawn, key=rank.get)})
+
+
 # ---- The command
 
 
@@ -163,6 +181,7 @@ def main():
   parser.add_argument('--core', type=int)
   parser.add_argument('--rank', type=pathlib.Path, nargs='+', default=[])
   parser.add_argument('--save', type=pathlib.Path)
+  parser.add_argument('--sheet', type=pathlib.Path)
   options, common = parser.parse_known_args()
   if options.output:
     measure(options, (*COMMON, *common))
@@ -172,6 +191,8 @@ def main():
   found = together(folders)
   if options.save:
     files.save_json(options.save, found)
+  if options.sheet:
+    images.write_image(options.sheet, sheet(folders))
   print(markdown(found))
 
 

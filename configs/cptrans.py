@@ -33,7 +33,7 @@ def get_config(variant=None):
     default  the paper's sizes, on scenes; with a ViT if its file is there, else without
     paper    the same on folders of real data; insists on the ViT
     demo     two CPU cores, a few minutes, 64 pixels, on scenes; no ViT
-    street   two CPU cores, some hours, 128 pixels, on scenes: what the starter was trained by
+    street   two CPU cores, some hours, 128 pixels, on scenes
     small    your own footage, a few dozen frames or more: goes on from the starter, no ViT
   """
   config = defaults.get_config()
@@ -148,7 +148,7 @@ def demo(config):
 
 
 def street(config):
-  """The starter: the demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
   demo(config)
   config.data.update(load_size=144, crop_size=128, batch=1)
   config.data.scenes.clips = 200

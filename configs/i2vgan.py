@@ -18,9 +18,9 @@ Paper, public code, here:
   style of several samples | not said | mixed in one matrix | one matrix each
   resizing strips of three | not said | whole, then cut | cut, then resized
 
-Expect: ':demo' 16.1 dB after 400 steps (the best single color has 16.1); a step at 256 pixels takes
-22 s with a VGG on two CPU cores. Measured before averages of weights came and before the demo had a
-U-Net and three critics: docs/results.md, docs/performance.md.
+Expect: ':demo' 18.4 dB after 400 steps (the best single color has 16.1): docs/results.md; a step at
+256 pixels takes 22 s with a VGG on two CPU cores, measured before averages of weights came:
+docs/performance.md.
 """
 
 from i2vjax import defaults
