@@ -4,9 +4,11 @@ import json
 import pathlib
 
 import equal_time
+import numpy as np
 import pytest
 
 from i2vjax.bench import cases
+from i2vjax.compare import figures
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -53,3 +55,22 @@ def test_seeds_of_several_outputs_come_together(tmp_path):
                            '1': {'steps': 8, **PERFECT}}}
   last = equal_time.markdown(found).splitlines()[-1]
   assert last.startswith('| CUT | 1.0 | 25.00 ± 7.07 |') and last.endswith('| 8 | 2 |')
+
+
+def test_the_sheet_has_the_input_the_rows_by_rank_and_the_truth(tmp_path):
+  """Each row's picture is of one gray level, so its place can be found again."""
+  levels, rows = {'worse': 80, 'better': 160}, []
+  for name, level in levels.items():
+    report = tmp_path / name / 'report'
+    report.mkdir(parents=True)
+    pictures = {kind: [np.full((64, 64, 3), value, np.uint8)] for kind, value in
+                (('source', 20), ('translated', level), ('target', 240))}
+    np.savez(report / 'frames.npz', **figures.pack({'titles': ['a clip'], **pictures}))
+    scores = {**PERFECT, 'psnr': 30.0 if name == 'better' else 20.0}
+    rows.append({'name': name, 'runs': [
+        {'seed': 0, 'steps': 8, 'state': 'done', 'workdir': str(tmp_path / name),
+         'scores': scores}]})
+  (tmp_path / 'table.json').write_text(json.dumps({'rows': rows}))
+  sheet = equal_time.sheet([tmp_path])
+  places = [np.argwhere((sheet == level).all(-1)).mean(0)[0] for level in (20, 160, 80, 240)]
+  assert places == sorted(places)
