@@ -13,6 +13,8 @@ os.environ.setdefault('JAX_COMPILATION_CACHE_DIR', CACHE)
 os.environ.setdefault('JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS', '0.5')
 # Programs run once or twice here: a quarter of the suite's time went into making them fast.
 os.environ.setdefault('JAX_DISABLE_MOST_OPTIMIZATIONS', '1')
+# Runs in this process and in others are compared bit for bit: all compute with as many threads.
+os.environ.setdefault('NPROC', str(os.cpu_count()))
 
 import jax
 import pytest
