@@ -13,9 +13,9 @@ Paper, public code, here:
     (`data.finetune_no_crop`)
   gray frames | not at hand | as three channels | as three, or `data.channels_a` and `_b` alike
 
-Expect: ':demo' 18.3 dB after 400 steps (the best single color has 16.1); a step at 256 pixels takes
-4.0 s on two CPU cores. Measured before averages of weights came and before the demo had a U-Net and
-three critics: docs/results.md, docs/performance.md.
+Expect: ':demo' 19.1 dB after 2,823 steps, which take four minutes on one core (the best single
+color has 16.1): docs/results.md; a step at 256 pixels takes 4.0 s on two CPU cores, measured before
+averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults

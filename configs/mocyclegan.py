@@ -15,9 +15,9 @@ Paper, public code, here:
   generators, critics, pool | not at hand | CycleGAN's | CycleGAN's
   motion translator | named | none | a small ResNet without norm, starts at the identity
 
-Expect: ':demo' 16.7 dB after 400 steps (the best single color has 16.1); a step at 256 pixels takes
-12 s with TV-L1 on two CPU cores. Measured before averages of weights came and before the demo had a
-U-Net and three critics: docs/results.md, docs/performance.md.
+Expect: ':demo' 17.7 dB after 1,701 steps, which take four minutes on one core (the best single
+color has 16.1): docs/results.md; a step at 256 pixels takes 12 s with TV-L1 on two CPU cores,
+measured before averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults

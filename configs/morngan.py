@@ -30,9 +30,9 @@ Paper, public code, here:
   boundary loss | as long as S_b learns | not in its first phase | the code's
   holes in given maps | stay | filled where S_b is sure | the code's
 
-Expect: ':demo' 18.0 dB after 400 steps (the best single color has 16.1); a step at 256 pixels
-takes 7 to 13 s, by phase on two CPU cores. Measured before averages of weights came:
-docs/results.md, docs/performance.md.
+Expect: ':demo' 18.3 dB after 611 steps, which take four minutes on one core (the best single color
+has 16.1): docs/results.md; a step at 256 pixels takes 7 to 13 s, by phase on two CPU cores,
+measured before averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults

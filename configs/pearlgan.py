@@ -21,8 +21,8 @@ Paper, public code, here:
   half and half of the epochs | not at hand | 41 and 39 as run, 40 and 40 as said | 41 and 39
   KAIST's test frames | not at hand | cut without the resize | the same with `raw`
 
-Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1). Measured before averages
-of weights came: docs/results.md, docs/performance.md.
+Expect: ':demo' 17.8 dB after 870 steps, which take four minutes on one core (the best single color
+has 16.1): docs/results.md.
 """
 
 from i2vjax import defaults

@@ -13,9 +13,9 @@ Paper, public code, here:
   predictor of variant 2 | not at hand | unet_128, whatever is asked | the same (`pred.downs=7`)
   epochs | not at hand | 100 and 100 | 35 and 35, I2V-GAN's budget
 
-Expect: ':demo' 15.9 dB after 400 steps (the best single color has 16.1); a step at 256 pixels takes
-9.0 s on two CPU cores. Measured before averages of weights came and before the demo had a U-Net and
-three critics: docs/results.md, docs/performance.md.
+Expect: ':demo' 17.9 dB after 1,092 steps, which take four minutes on one core (the best single
+color has 16.1): docs/results.md; a step at 256 pixels takes 9.0 s on two CPU cores, measured before
+averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults

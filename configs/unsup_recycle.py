@@ -11,9 +11,9 @@ Paper, public code, here:
   epochs | not at hand | 2, the last at rate 0 | 2 at the full rate
   plain cycle at weight 0 | not at hand | computed | left out
 
-Expect: ':demo' 17.4 dB after 400 steps (the best single color has 16.1); a step at 256 pixels takes
-5.7 s on two CPU cores. Measured before averages of weights came and before the demo had a U-Net and
-three critics: docs/results.md, docs/performance.md.
+Expect: ':demo' 17.4 dB after 1,433 steps, which take four minutes on one core (the best single
+color has 16.1): docs/results.md; a step at 256 pixels takes 5.7 s on two CPU cores, measured before
+averages of weights came: docs/performance.md.
 """
 
 from i2vjax import defaults
