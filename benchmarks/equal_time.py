@@ -123,10 +123,15 @@ def together(paths):
   return {row: runs for row, runs in found.items() if runs}
 
 
+def ranked(found):
+  """({row: mean and spread over its seeds}, {row: rank}) of `together`."""
+  summaries = {row: tables.summary(list(runs.values())) for row, runs in found.items()}
+  return summaries, ranks({row: summary['mean'] for row, summary in summaries.items()})
+
+
 def markdown(found):
   """The table of `together`, best rank first: mean and standard deviation over seeds."""
-  summaries = {row: tables.summary(list(runs.values())) for row, runs in found.items()}
-  rank = ranks({row: summary['mean'] for row, summary in summaries.items()})
+  summaries, rank = ranked(found)
   headings = ['', 'rank', *(COLUMNS[name].heading for name in SCORES), 'steps', 'seeds']
   lines = [headings, ['---'] * len(headings)]
   for row in sorted(rank, key=rank.get):
@@ -148,8 +153,7 @@ def sheet(paths):
       if done:
         arrays = npz.read(pathlib.Path(done[0]) / 'report' / 'frames.npz')
         drawn[row['name']] = {'pictures': figures.unpack(arrays)}
-  rank = ranks({row: tables.summary(list(runs.values()))['mean']
-                for row, runs in together(paths).items()})
+  _, rank = ranked(together(paths))
   return figures.sheet({row: drawn[row] for row in sorted(drawn, key=rank.get)})
 
 

@@ -18,7 +18,7 @@ def get_config(variant=None):
     paper    the same on folders of real data
     live     the default with the demo's network, which two CPU cores can follow
     demo     two CPU cores, minutes, 64 pixels, on scenes
-    street   two CPU cores, an hour or two, 128 pixels, on scenes
+    street   two CPU cores, half an hour or more, 128 pixels, on scenes
     small    your own footage, a few dozen frames or more: goes on from the starter
   """
   config = defaults.get_config()
@@ -66,23 +66,14 @@ def live(config):
 def street(config):
   """The demo at 128 pixels, with the networks of the starter and a critic on an eighth as well."""
   demo(config)
-  config.data.update(load_size=144, crop_size=128)
-  config.data.scenes.clips = 200
-  config.gen.update(width=40, blocks=3)
-  config.disc.width = 32
-  config.critic.scales = 4
-  config.train.update(steps=5000, checkpoint_minutes=5.0)
+  defaults.street(config)
+  config.train.steps = 5000
 
 
 def small(config):
   """Your own camera, by little footage: the recipe of configs/cptrans.py:small, on pairs."""
   street(config)
-  config.data.update(source='folders', flip=True)
-  config.train.init_from = 'starter'
-  config.critic.augment = 'shift,cutout'
-  config.weights.update(cs_local=0.0, identity=0.0)
-  config.optim.update(lr=2e-4, warmup=200)
-  config.train.steps = 1500
+  defaults.little_footage(config)
 
 
 VARIANTS = {'live': live, 'demo': demo, 'street': street, 'small': small}

@@ -150,29 +150,14 @@ def demo(config):
 def street(config):
   """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
   demo(config)
-  config.data.update(load_size=144, crop_size=128, batch=1)
-  config.data.scenes.clips = 200
-  config.gen.update(width=40, blocks=3)
-  config.disc.width = 32
-  config.critic.scales = 4
-  config.train.update(steps=7000, checkpoint_minutes=5.0)
+  defaults.street(config)
+  config.train.steps = 7000
 
 
 def small(config):
-  """Your own camera, by little footage. All O: tuned on some dozen stills from a car.
-
-  From nothing so few frames end in the tones of the thermal camera, with a dark sky: the starter
-  brings what it has learned on the street, that a cold sky is bright and a road gray. Critics see
-  their frames shifted and cut, else they learn them by heart; nothing pulls towards the input's
-  tones.
-  """
+  """Your own camera, by little footage. All O."""
   street(config)
-  config.data.update(source='folders', flip=True)
-  config.train.init_from = 'starter'
-  config.critic.augment = 'shift,cutout'
-  config.weights.update(cs_global=1.0, cs_local=0.0, identity=0.0)
-  config.optim.update(lr=2e-4, warmup=200)
-  config.train.steps = 1500
+  defaults.little_footage(config)
 
 
 OURS = {'demo': demo, 'street': street, 'small': small}

@@ -110,6 +110,35 @@ def demo_networks(config):
   config.critic.update(scales=3, lr=0.5)
 
 
+def street(config):
+  """A demo at 128 pixels: the street, and the networks of the weights inside the package.
+
+  All ours. What begins at those weights (`little_footage`) must have a generator of these shapes.
+  """
+  config.data.update(load_size=144, crop_size=128, batch=1)
+  config.data.scenes.clips = 200
+  config.gen.update(width=40, blocks=3)
+  config.disc.width = 32
+  config.critic.scales = 4
+  config.train.checkpoint_minutes = 5.0
+
+
+def little_footage(config):
+  """Your own camera, by some dozen frames: goes on from `street`. Tuned on stills from a car.
+
+  From nothing so few frames end in the tones of the thermal camera, with a dark sky: the starter
+  brings what it has learned on the street, that a cold sky is bright and a road gray. Critics see
+  their frames shifted and cut, else they learn them by heart; nothing pulls towards the input's
+  tones.
+  """
+  config.data.update(source='folders', flip=True)
+  config.train.init_from = 'starter'
+  config.critic.augment = 'shift,cutout'
+  config.weights.update(cs_global=1.0, cs_local=0.0, identity=0.0)
+  config.optim.update(lr=2e-4, warmup=200)
+  config.train.steps = 1500
+
+
 def size(value):
   """A config field that takes one int or a pair (height, width)."""
   return FieldReference(value, field_type=object)

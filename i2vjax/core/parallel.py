@@ -53,7 +53,7 @@ def leave_a_core_to_the_loader(pixels: int) -> bool:
   Returns:
     Whether it did.
   """
-  if (platform() != 'cpu' or machine.cores() != 2 or pixels > SMALL_FRAME or 'NPROC' in os.environ):
+  if platform() != 'cpu' or machine.cores() != 2 or pixels > SMALL_FRAME or 'NPROC' in os.environ:
     return False
   os.environ['NPROC'] = '1'
   return True
