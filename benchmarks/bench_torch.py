@@ -238,8 +238,8 @@ def main(argv):
   options = parse(argv)
   options.threads = limit_cores(options.threads)
   if options.keep_memory and (options.child != 'torch' or options.apart):
-    from i2vjax.core import parallel
-    parallel.keep_memory()
+    from i2vjax.core import start_up
+    start_up.keep_memory()
   if options.child != 'jax' and not options.ours_only:
     import torch
     torch.set_num_threads(options.threads)

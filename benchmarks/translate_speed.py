@@ -29,7 +29,7 @@ import numpy as np
 
 from i2vjax import translate as translation
 from i2vjax.cli import parse
-from i2vjax.core import files, machine, parallel
+from i2vjax.core import files, machine, parallel, start_up
 from i2vjax.data.io import video_reader
 from i2vjax.data.sources import streams
 from i2vjax.run import load, padding, settle, translator
@@ -176,7 +176,7 @@ def main():
       ('json', '', 'file that gets the numbers')):
     parser.add_argument(f'--{name}', default=default, help=about)
   options = parser.parse_args()
-  parallel.keep_memory()
+  start_up.keep_memory()
   print(f'{parallel.describe()}, {machine.cores()} cores\n| network | pixels | output | whole | '
         'device | read | write | all cores | whole / floor | first frame, s | MB |\n'
         '|---|---|---|---|---|---|---|---|---|---|---|')

@@ -32,7 +32,7 @@ def set_up(flag: FlagValues, command: str = '') -> None:
   """Join the other processes and switch the persistent compilation cache on."""
   import jax
 
-  from i2vjax.core import parallel
+  from i2vjax.core import start_up
   from i2vjax.run import signals
   signals.follow_parent()
   refuse_addresses(flag, command)
@@ -40,9 +40,9 @@ def set_up(flag: FlagValues, command: str = '') -> None:
     jax.config.update('jax_compilation_cache_dir', cache_dir())
   except UserError as error:   # without a home programs are compiled anew each time
     print(f'warning: {error}', file=sys.stderr)
-  parallel.keep_memory()
-  parallel.prefer_library_products()
-  parallel.initialize(flag.coordinator, flag.processes, flag.process_id)
+  start_up.keep_memory()
+  start_up.prefer_library_products()
+  start_up.initialize(flag.coordinator, flag.processes, flag.process_id)
 
 
 def refuse_addresses(flag: FlagValues, command: str) -> None:
@@ -86,11 +86,11 @@ def resume_command(argv: list[str]) -> str:
 def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
   from i2vjax import train
-  from i2vjax.core import ops, parallel
+  from i2vjax.core import ops, parallel, start_up
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
   refuse_starter(workdir, f'to begin at its weights give --config.train.init_from={workdir}')
-  if parallel.leave_a_core_to_the_loader(math.prod(ops.hw(config.data.crop_size))):
+  if start_up.leave_a_core_to_the_loader(math.prod(ops.hw(config.data.crop_size))):
     print('of the two cores one computes, one reads frames (NPROC=2 in the environment: both '
           'compute)')
   score_fn = None

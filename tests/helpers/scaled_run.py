@@ -16,7 +16,7 @@ from collectives import collectives
 from method_tools import config_of, with_resnet
 
 from i2vjax import methods, train
-from i2vjax.core import parallel
+from i2vjax.core import parallel, start_up
 from i2vjax.core.model import Model
 from i2vjax.methods import base
 from i2vjax.run import load, settle
@@ -70,5 +70,5 @@ def run(name, steps):
 
 if __name__ == '__main__':
   jax.config.update('jax_cpu_enable_async_dispatch', False)
-  parallel.initialize()
+  start_up.initialize()
   print(json.dumps(run(sys.argv[1], int(sys.argv[2]))), flush=True)

@@ -14,7 +14,7 @@ import ml_collections
 import numpy as np
 import optax
 
-from i2vjax.core import model, parallel, state
+from i2vjax.core import model, parallel, start_up, state
 from i2vjax.core.model import Model
 from i2vjax.run import averaging, checkpoint
 
@@ -103,7 +103,7 @@ def summary(s, terms):
 
 if __name__ == '__main__':
   jax.config.update('jax_cpu_enable_async_dispatch', False)
-  parallel.initialize()
+  start_up.initialize()
   parallel.GATHERED_AT_ONCE = 16   # bytes: so that pools of two processes come in two slices
   result = summary(*train(sys.argv[1], int(sys.argv[2])))
   print(json.dumps(result), flush=True)
