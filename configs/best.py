@@ -33,7 +33,8 @@ def get_config(variant=None):
   config.ctn = dict(
       gamma=8.0, sigma=24.0,     # pixels at 256: rms and smoothness of the motion
       norm='mse', stop_target=False,
-      noise_std=0.05,            # on W(x, F): a thermal camera's
+      noise_std=0.05,            # on W(x, F): a thermal camera's,
+      column_std=0.03,           # and that of its columns, which stays where it is
   )
   config.cs = dict(local_nums=64, side=7)
   config.lss = dict(radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, sub=2)

@@ -111,6 +111,7 @@ def content(config):
       norm='mse',            # 'l1' | 'pixel_l2' | 'frobenius'
       stop_target=False,     # gradients through both sides (Unsupervised Recycle-GAN)
       noise_std=0.0,         # on W(x, F); Unsupervised Recycle-GAN 0.001
+      column_std=0.0,        # the same, one draw for each column; configs/best.py has it
   )
 
 

@@ -72,6 +72,14 @@ def add_noise(key: jax.Array, frames: jax.Array, std: float, spread: float = 0.0
   return frames + std * normal(key, len(frames), frames.shape[1:])
 
 
+def add_column_noise(key: jax.Array, frames: jax.Array, std: float) -> jax.Array:
+  """Frames [B, H, W, C] plus a normal offset for each column, as cheap cameras have it (ours)."""
+  if not std:
+    return frames
+  _, _, width, channels = frames.shape
+  return frames + std * normal(key, len(frames), (1, width, channels))
+
+
 # ---- Motion of the whole frame (Unsupervised Recycle-GAN)
 
 

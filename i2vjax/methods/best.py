@@ -8,7 +8,8 @@ with `data.frames=1`: the critic then sees frames alone.
             look like daylight, and so must what changes from one to the next (GTC's residual,
             without its flow; C is three PatchGANs, on the frames, their half and their quarter)
   ctn       translation commutes with a made-up smooth motion F, the same strength everywhere, and
-            does not see the noise n of the sensor (CPTrans, Unsupervised Recycle-GAN):
+            does not see the noise n of the sensor, of pixels and of columns (CPTrans, Unsupervised
+            Recycle-GAN; columns are ours):
             || W(G(x0), F) - G(W(x0, F) + n) ||
   cs        cross-similarity of training-free descriptors keeps the structure (CPTrans, ROMA)
   identity  | G(y0) - y0 |: daylight stays what it is (CycleGAN)

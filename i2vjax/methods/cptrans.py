@@ -270,6 +270,7 @@ def commutation(config, generate, x, fake, flow, key):
   ctn = config.ctn
   moved = synthetic_motion.add_noise(name_key(key, 'noise'), synthetic_motion.move(x, flow),
                                      ctn.noise_std)
+  moved = synthetic_motion.add_column_noise(name_key(key, 'columns'), moved, ctn.column_std)
   target = synthetic_motion.move(jax.lax.stop_gradient(fake) if ctn.stop_target else fake, flow)
   return synthetic_motion.distance(target, generate(moved), ctn.norm)
 

@@ -210,6 +210,15 @@ def test_noise_has_a_size_per_frame_between_once_and_twice():
   assert synthetic_motion.add_noise(KEY, frames, 0.0) is frames
 
 
+def test_noise_of_columns_is_one_offset_for_each():
+  frames = jnp.zeros((40, 8, 64, 1))
+  noisy = synthetic_motion.add_column_noise(KEY, frames, 0.1)
+  np.testing.assert_array_equal(noisy, jnp.broadcast_to(noisy[:, :1], frames.shape))
+  np.testing.assert_allclose(jnp.std(noisy), 0.1, rtol=0.05)
+  assert float(jnp.abs(noisy[0] - noisy[1]).max()) > 0.05   # each sample has its own
+  assert synthetic_motion.add_column_noise(KEY, frames, 0.0) is frames
+
+
 def test_an_even_box_reaches_further_up_and_left():
   x = jnp.zeros((1, 5, 5, 1)).at[0, 2, 2].set(4.0)
   np.testing.assert_allclose(synthetic_motion.box_blur(x, 2)[0, 2:4, 2:4, 0], 1)

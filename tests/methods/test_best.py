@@ -105,7 +105,7 @@ def test_motion_has_the_same_strength_everywhere():
 def test_a_translator_of_single_pixels_commutes():
   """G(x) = x^2 commutes with a motion of whole pixels, and not with noise."""
   config = tiny()
-  config.ctn.noise_std = 0.0
+  config.ctn.noise_std = config.ctn.column_std = 0.0
   x = BATCH['a'][:, 0]
   flow = jnp.ones((2, 32, 32, 2))
 
@@ -113,6 +113,8 @@ def test_a_translator_of_single_pixels_commutes():
     return float(best.cptrans.commutation(config, jnp.square, x, jnp.square(x), flow, KEY))
   assert distance() == pytest.approx(0, abs=1e-10)
   config.ctn.noise_std = 0.05
+  assert distance() > 1e-4
+  config.ctn.noise_std, config.ctn.column_std = 0.0, 0.05
   assert distance() > 1e-4
 
 
