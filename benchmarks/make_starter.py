@@ -62,7 +62,7 @@ def make(workdir, output, checkpoint='latest', dtype='float16', report=None, ove
     scores = evaluate.evaluate(stored, report, overwrite, show)
     card = describe(stored, scores, dtype, difference(run, stored))
     files.save_json(small / 'card.json', card)
-    files.save_text(small / 'card.md', page(card))
+    files.save_text(small / 'card.md', page(card, metrics))
     files.put_in_place(small, output)
   return card
 
@@ -132,7 +132,7 @@ def describe(run, scores, dtype, rounding):
           'skipped': scores['skipped']}
 
 
-def page(card):
+def page(card, metrics):
   """card.md: the same for people."""
   networks = ', '.join(f'`{name}` ({count:,} parameters)'
                        for name, count in card['networks'].items())
@@ -154,7 +154,7 @@ def page(card):
       f'{rounding["mean_levels"]:.3g} of 255 gray levels on average, '
       f'{rounding["largest_levels"]} at most ({rounding["frames"]} frames)',
       '', f'Scores on {card["protocol"]["clips"]} test clips of the same street '
-      '(`evaluate --workdir starter`):', '', *table, ''])
+      f'(`evaluate --workdir starter --config.eval.metrics={metrics}`):', '', *table, ''])
 
 
 def _number(value):

@@ -447,8 +447,9 @@ STC_V2V = (
           'mIoU of 19 classes', {'Cityscapes': {
               'STC-V2V': '24.1', 'CyCADA': '21.9', 'Recycle-GAN': '21.2', 'CycleGAN': '20.5',
               'source alone': '13.0', 'target itself': '50.2'}},
-          ('The paper trains a dilated residual network, we a small one (`eval.segmenter`): its '
-           'order can be compared, not its figures.',)),
+          ('The paper trains a dilated residual network, we a small one '
+           '(`i2vjax/evaluation/scene_segmenter.py`): its order can be '
+           'compared, not its figures.',)),
     Table('stc-speed', 'STC-V2V', 'Speed', (), (), 'frames a second', {
         '512 x 256, GTX 1080 Ti': {'STC-V2V': '14.3'}},
         (f'{SPEED} As in the paper the motion is estimated on the way.',)),

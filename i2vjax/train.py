@@ -125,6 +125,7 @@ def _train(settled: ConfigDict, workdir: pathlib.Path, show: bool, score_fn: Sco
   per_epoch = parallel.together(lambda: batches.steps_per_epoch(settled))
   agreement.check(settled, per_epoch)
   method, model = load.assemble(settled)
+  critic_remedies.tell_idle(model)
   model = with_optimizers(method, model, per_epoch)
   feed = Feed(model.config, base.hook(method, 'batch_fields')(model.config), workdir)
   state = load.fresh_state(method, model)

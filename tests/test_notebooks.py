@@ -121,8 +121,7 @@ def test_comparing_methods_makes_a_table(tmp_path):
   shown, text = execute(
       'comparing_methods', ("'runs/comparing'", repr(str(tmp_path))),
       ("SEEDS = '0,1'", "SEEDS = '0'"),
-      ('configs/cut.py:demo,configs/cyclegan.py:demo', 'configs/cyclegan.py:demo'),
-      ('cut without identity=configs/cut.py:demo', 'without identity=configs/cyclegan.py:demo'),
+      ('configs/cut.py:demo,configs/cyclegan.py:demo', 'configs/cut.py:demo'),
       ("['--config.train.steps=400']", repr([f'--config.{k}={v}' for k, v in tiny.items()])),
       ("'--size', '64'", "'--size', '32'"))
   tables = [output['data']['text/markdown'] for output in shown

@@ -7,6 +7,7 @@ since they act on the networks named `disc_...` from outside of its step.
 from __future__ import annotations
 
 import functools
+import logging
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +18,14 @@ from i2vjax.core.model import Model
 from i2vjax.core.state import State, device_key, name_key, update
 from i2vjax.losses import gradient_penalty
 from i2vjax.networks import patchgan
+
+
+def tell_idle(model: Model) -> None:
+  """Warn of critics on several scales that were asked for where no critic is a PatchGAN."""
+  scales, nets = model.config.critic.scales, model.networks.values()
+  if scales > 1 and not any(isinstance(net, patchgan.MultiScaleCritic) for net in nets):
+    logging.warning('critic.scales=%d does nothing here: no critic of this %s is a PatchGAN',
+                    scales, model.config.method)
 
 
 def with_views(model: Model, key: jax.Array) -> Model:

@@ -36,6 +36,7 @@ CASES = {
     'stc': ('demo', None, dict(fuse=dict(width=2), mask=dict(alpha=2.0))),
     'unsup_recycle': ('demo', None, {}),
 }
+CASES |= {name: ('demo', None, {}) for name in methods.names() if name not in CASES}
 METHOD = {'fastcut': 'cut', 'learned': 'lsesim', 'frozen': 'morngan'}
 
 

@@ -16,10 +16,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from every_method import CASES, KEY, METHOD, batch_of, setup_of, toys
+from every_method import CASES, KEY, batch_of, setup_of, toys
 from method_tools import on_devices
-
-from i2vjax import methods
 
 OFTEN = ('cptrans', 'cut', 'cyclegan', 'stc', 'frozen')   # of each kind one; the others are nightly
 
@@ -39,10 +37,6 @@ def stepped(devices, method, model, before):
     np.testing.assert_array_equal(x, jnp.broadcast_to(x[:1], x.shape))   # the same on all
   first = jax.tree.map(lambda x: x[0], after.params)
   return first, *jax.tree.map(lambda x: x.mean(0), (after.model_state, terms))
-
-
-def test_every_method_is_compared():
-  assert {METHOD.get(case, case) for case in CASES} == set(methods.names())
 
 
 @pytest.mark.parametrize('case', [

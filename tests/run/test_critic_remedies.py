@@ -89,3 +89,12 @@ def test_critics_may_learn_at_a_rate_of_their_own_and_rates_warm_up():
     moved[player] = float(delta), float(later)
   assert moved['gen'] == pytest.approx((-0.1 / 4, -0.1 / 2), rel=1e-4)
   assert moved['disc_b'] == pytest.approx((-0.05 / 4, -0.05 / 2), rel=1e-4)
+
+
+def test_scales_that_a_critic_does_not_have_are_told(caplog):
+  model, _ = setting(scales=2)
+  critic_remedies.tell_idle(model)
+  assert not caplog.messages
+  critic_remedies.tell_idle(model.replace(networks={'disc_b': model.networks['disc_b'].critic}))
+  assert caplog.messages == [
+      'critic.scales=2 does nothing here: no critic of this cut is a PatchGAN']
