@@ -26,8 +26,8 @@ class Recording:
     name: folder below the output.
     unit: recordings of one unit go to the same split.
     count: frames, None where that is not known.
-    read: () -> iterator of (where, frame, name of the file to write, file to copy if nothing is
-      changed or '').
+    read: () -> iterator of (where, frame, name without ending of the file to write, no two alike,
+      file to copy if nothing is changed or '').
   """
 
   name: str

@@ -63,14 +63,15 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
     {folder: (clips, frames)}.
 
   Raises:
-    UserError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip, an
-      output that overlaps the input.
+    UserError: a mistake in the arguments, a damaged frame, sizes that differ inside a clip, two
+      clips of one name, an output that overlaps the input.
     FileExistsError: the output is there. FileNotFoundError: no input. OSError: no room.
   """
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
   data = clip_splitting.of_domain(data, domain)
   recordings = ingest.find_recordings(input, data, on_damage, show, deinterlace, as_drawn)
+  _check_names(input, recordings)
   recordings_of = split_recordings(recordings, test_share, test_clips)
   output = files.expanded(output).absolute()
   has_test = bool(test_share or test_clips)
@@ -98,6 +99,16 @@ def _write_all(recordings, recordings_of, targets, output, size, show):
       written[str(target)] = len(counts), sum(counts)
     files.put_all_in_place(part, parent)
   return written
+
+
+def _check_names(input, recordings):
+  """Refuse two clips of one folder: the frames of one would overwrite those of the other."""
+  count = collections.Counter(os.path.normpath(recording.name) for recording in recordings)
+  name, most = count.most_common(1)[0]
+  if most > 1:
+    raise UserError(f'{input} holds {most} clips of the name {name}, and one would overwrite the '
+                    'other (what is cut from a folder x becomes x_000, x_001 ...; a strip has the '
+                    'name of its file): rename a folder or file, or prepare them one by one')
 
 
 def _check_targets(input, output, targets, overwrite):
@@ -179,7 +190,8 @@ def write_recording(recording: Recording, folder: pathlib.Path, size: tuple[int,
     first = first or (where, frame.shape, frame.dtype)
     _check_same_kind(first, where, frame)
     if file and (size is None or frame.shape[:2] == size):
-      shutil.copyfile(file, output_paths.inside(folder, pathlib.Path(file).name))
+      ending = pathlib.Path(file).suffix
+      shutil.copyfile(file, output_paths.inside(folder, f'{name}{ending}'))
     else:
       frame = resize.resize_frame(frame, size) if size else frame
       images.write_image(output_paths.inside(folder, f'{name}.png'), frame)

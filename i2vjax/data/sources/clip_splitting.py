@@ -90,11 +90,14 @@ def _by_regex(place, groups, clip_regex):
 def _named(name, runs):
   if len(runs) == 1:
     return [(name, runs[0])]
-  return [(f'{name}_{k:03d}'.lstrip('_'), run) for k, run in enumerate(runs)]
+  start = f'{name}_' if name else ''
+  return [(f'{start}{k:03d}', run) for k, run in enumerate(runs)]
 
 
 def split_runs(files: list[str], max_gap: int = 0, gaps: bool = True) -> list[list[str]]:
   """Files in the order of time, split into clips; names without a varying number are not split.
+
+  Files of several folders (`clip_regex` joins them) whose numbers are alike are split by folder.
 
   Args:
     files: in natural order. max_gap: see `split_clips`.
@@ -104,6 +107,9 @@ def split_runs(files: list[str], max_gap: int = 0, gaps: bool = True) -> list[li
   if not reading.numbers:
     return [[files[k] for k in clip] for clip in reading.clips]
   numbers, runs = np.array(reading.numbers), []
+  folders = _by_folder(files)
+  if len(folders) > 1 and any(np.any(np.diff(numbers[clip]) <= 0) for clip in reading.clips):
+    return [run for group in folders for run in split_runs(group, max_gap, gaps)]
   usual = frame_numbers.usual_step(numbers, reading.clips)
   for clip in reading.clips:
     steps = np.diff(numbers[clip])
@@ -112,3 +118,11 @@ def split_runs(files: list[str], max_gap: int = 0, gaps: bool = True) -> list[li
     cuts = np.flatnonzero((steps <= 0) | too_far) + 1
     runs += [[files[k] for k in part] for part in np.split(np.array(clip), cuts)]
   return runs
+
+
+def _by_folder(files):
+  """The files of each folder, in their order."""
+  groups = collections.defaultdict(list)
+  for file in files:
+    groups[os.path.dirname(file)].append(file)
+  return list(groups.values())

@@ -272,11 +272,26 @@ def _check_one_domain(place, groups, video_files, base):
 
 
 def unique_names(paths: Iterable[str]) -> dict[str, str]:
-  """{path: stem}, with folder and ending added where two stems are alike."""
-  paths = list(paths)
-  stems = collections.Counter(pathlib.Path(path).stem for path in paths)
-  names = {}
-  for path in paths:
-    x = pathlib.Path(path)
-    names[path] = x.stem if stems[x.stem] == 1 else f'{x.parent.name}_{x.name}'
+  """{path: stem}; of files of one stem the name, with as many folders as tell them apart.
+
+  Raises:
+    UserError: two paths are alike once their folders are joined; both are named.
+  """
+  names = {path: pathlib.Path(path).stem for path in paths}
+  for depth in range(1, 1 + max((len(pathlib.Path(path).parts) for path in names), default=0)):
+    count = collections.Counter(names.values())
+    for path in [path for path, name in names.items() if count[name] > 1]:
+      x = pathlib.Path(path)
+      folders = [part for part in x.parts[:-1] if part != x.anchor]
+      names[path] = '_'.join([*folders[-depth:], x.name])
+  _check_unique(names)
   return names
+
+
+def _check_unique(names):
+  path_of = {}
+  for path, name in names.items():
+    other = path_of.setdefault(name, path)
+    if other != path:
+      raise UserError(f'{other} and {path} would both be named {name}, and one would overwrite the '
+                      f'other: rename one of them or its folder')

@@ -66,6 +66,35 @@ def test_a_folder_of_videos_becomes_a_folder_of_clips(tmp_path):
   assert tree(tmp_path / 'out') == ['x/000000.png', 'y/000000.png']
 
 
+def test_videos_of_one_name_in_folders_of_one_name_are_all_written(tmp_path):
+  for k, day in enumerate(('mon', 'tue')):
+    with video_reader.VideoWriter(tmp_path / f'in/{day}/ir/video.mkv') as film:
+      for _ in range(2):
+        film.write(np.full((16, 16, 1), 100 * k, np.uint8))
+  assert footage(tmp_path) == {str(tmp_path / 'out'): (2, 4)}
+  assert tree(tmp_path / 'out') == [f'{day}_ir_video.mkv/00000{k}.png' for day in ('mon', 'tue')
+                                    for k in range(2)]
+
+
+@pytest.mark.parametrize(('names', 'same'), [
+    (['x/a_1.png', 'x/a_2.png', 'x/b_1.png', 'x/b_2.png', 'x_000/1.png'], 'x_000'),
+    (['1.png', '2.png', '9.png', '001/1.png'], '001'),
+    (['1.png', '2.png', 'in/1.png'], 'in')])
+def test_two_clips_of_one_name_are_refused(tmp_path, names, same):
+  put(tmp_path / 'in', names)
+  with pytest.raises(ValueError, match=f'2 clips of the name {same}, and one would overwrite'):
+    footage(tmp_path)
+  assert not (tmp_path / 'out').exists()
+
+
+def test_frames_of_one_name_in_one_clip_are_all_written(tmp_path):
+  for k, day in enumerate(('mon', 'tue')):
+    put(tmp_path / 'in' / day, ['ir_a.png', 'ir_b.png'], 10 * k)
+  footage(tmp_path, fields={'clip_regex': '(ir)'})
+  assert tree(tmp_path / 'out') == [f'00000{k}.png' for k in range(4)]
+  assert levels(tmp_path / 'out') == [0, 1, 10, 11]
+
+
 def test_a_tiff_of_several_pages_becomes_a_clip(tmp_path):
   pages = [np.full((8, 12), 7000 + k, np.uint16) for k in range(3)]
   cv2.imwritemulti(str(tmp_path / 'in.tif'), pages)

@@ -271,3 +271,34 @@ def test_every_source_opens_splits():
 def test_equal_stems_get_names_apart():
   names = listing.unique_names(['x/a.mp4', 'y/a.mp4', 'y/b.mp4'])
   assert names == {'x/a.mp4': 'x_a.mp4', 'y/a.mp4': 'y_a.mp4', 'y/b.mp4': 'b'}
+
+
+def test_as_many_folders_as_needed_tell_equal_stems_apart():
+  paths = ['mon/ir/v.mp4', 'tue/ir/v.mp4', '/tue/vis/v.mp4', 'x/vis_v.mp4.mp4', 'x/b.mp4']
+  assert list(listing.unique_names(paths).values()) == [
+      'mon_ir_v.mp4', 'tue_ir_v.mp4', 'tue_vis_v.mp4', 'x_vis_v.mp4.mp4', 'b']
+  assert listing.unique_names([]) == {}
+  paths = ['a/b_c/v.mp4', 'a_b/c/v.mp4', 'x/b_c/v.mp4', 'x/c/v.mp4']
+  with pytest.raises(ValueError, match='a/b_c/v.mp4 and a_b/c/v.mp4 would both be named a_b_c_v'):
+    listing.unique_names(paths)
+
+
+def test_clip_regex_over_folders_of_equal_numbers_mixes_no_frames(tmp_path):
+  for k, day in enumerate(('mon', 'tue')):
+    put(tmp_path / day, [f'clip1_{n:03d}.png' for n in range(3)], 10 * k)
+  frames = source(tmp_path, clip_regex='(clip[0-9])')
+  assert frames.clips == [('clip1_000', 0, 3), ('clip1_001', 3, 3)]
+  assert values(frames) == [0, 1, 2, 10, 11, 12]
+
+
+def test_clip_regex_joins_folders_whose_numbers_go_on(tmp_path):
+  put(tmp_path / 'part2', ['clip1_000.png', 'clip1_001.png'])
+  put(tmp_path / 'part1', ['clip1_002.png', 'clip1_003.png'], 2)
+  assert values(source(tmp_path, clip_regex='(clip[0-9])')) == [0, 1, 2, 3]
+  assert source(tmp_path, clip_regex='(clip[0-9])').clips == [('clip1', 0, 4)]
+
+
+def test_a_folder_keeps_the_sign_that_its_name_begins_with(tmp_path):
+  for name in ('_x', 'x'):
+    put(tmp_path / name, ['day_1.png', 'day_2.png', 'night_1.png', 'night_2.png'])
+  assert {clip.name for clip in source(tmp_path).clips} == {'_x_000', '_x_001', 'x_000', 'x_001'}
