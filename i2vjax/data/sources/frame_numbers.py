@@ -18,17 +18,18 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_PARTS = 6           # parts of a name that are tried as what tells clips apart
-LONGEST = 18             # digits of a number; longer ones are no counts, and no 64 bits
+MOST = 2 ** 63           # numbers from here on are no counts, and no 64 bits
 # Words before a number that says which clip, and before one that counts frames.
 TELLING = ('clip', 'cam', 'camera', 'seq', 'sequence', 'scene', 'video', 'vid', 'shot', 'take',
            'set', 'part')
 COUNTING = ('frame', 'frm', 'img', 'image', 'f')
 DAY = r'(?P<y>(?:19|20)\d\d)[-_.]?(?P<m>[01]\d)[-_.]?(?P<d>[0-3]\d)'
 CLOCK = r'(?P<H>[0-2]\d)(?P<s>[-_.:h]?)(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)'
-FRACTION = r'(?:[-_.,](?P<f>\d{3}|\d{6}))?'
+FRACTION = r'(?:[-_.,]%s(?P<f>\d{3}|\d{6}|\d{9}))?'   # milli, micro, nano
 TIMES = tuple(re.compile(rf'(?<!\d){text}(?!\d)') for text in (
-    DAY + r'[-_ .T]*' + CLOCK + FRACTION,
-    r'(?P<H>[0-2]\d)(?P<s>[-_.:])(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)' + FRACTION))
+    DAY + r'[-_ .T]*' + CLOCK + FRACTION % '?',       # PXL_20240501_123059900
+    r'(?P<H>[0-2]\d)(?P<s>[-_.:])(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)' + FRACTION % ''))
+SECONDS = re.compile(r'(?<!\d)([1-4]\d{9})[-_.,](\d{3}|\d{6}|\d{9})(?!\d)')   # since 1970
 DECIMAL = re.compile(r'(?<![\d.])(\d+)\.(\d+)(?![\d.])')
 
 
@@ -144,20 +145,34 @@ def _candidate(number, place, parts):
   order = np.lexsort((np.arange(len(counter)), counter, key))
   inside = np.diff(key[order]) == 0
   steps = np.diff(counter[order])[inside]
-  usual = _most_frequent(steps)
+  usual = _usual(steps, counter)
   return _Candidate(counter, order, np.flatnonzero(~inside) + 1,
                     int(np.sum((steps > 0) & (steps <= 2 * usual))), int(np.sum(steps == usual)),
                     len(parts), number.hint, place, number.text)
 
 
-def _most_frequent(steps):
-  values, counts = np.unique(steps[steps > 0], return_counts=True)
-  return int(values[np.argmax(counts)]) if len(values) else 1
+def _usual(steps, counter):
+  """The most frequent step; the middle one of times, which are never twice the same."""
+  steps = np.sort(steps[steps > 0])
+  if not len(steps):
+    return 1
+  if _since_1970(counter):
+    return int(steps[(len(steps) - 1) // 2])
+  values, counts = np.unique(steps, return_counts=True)
+  return int(values[np.argmax(counts)])
+
+
+def _since_1970(counter):
+  """True for numbers that are all tenths to billionths of the seconds since 1970, of one kind."""
+  low, high = int(counter.min()), int(counter.max())
+  return any(10 ** (9 + k) <= low and high < 41 * 10 ** (8 + k) for k in range(1, 10))
 
 
 def usual_step(counter: np.ndarray, clips: Sequence[Sequence[int]]) -> int:
-  """The most frequent growth from file to file; 1 where nothing grows."""
-  return _most_frequent(np.concatenate([np.diff(counter[clip]) for clip in clips]))
+  """The most frequent growth from file to file, the middle one of times since 1970 finer than
+  seconds; 1 where nothing grows.
+  """
+  return _usual(np.concatenate([np.diff(counter[clip]) for clip in clips]), counter)
 
 
 def _cut_by_words(clip, labels):
@@ -195,12 +210,13 @@ def _columns(names):
       _add_word(words, column)
       continue
     for piece in zip(*pieces, strict=True):
-      if _is_number(piece[0]) and max(map(len, piece)) <= LONGEST:
+      if _is_number(piece[0]) and max(map(int, piece)) < MOST:
         _add_number(numbers, [int(x) for x in piece], piece[0], _hint(before))
       else:
         _add_word(words, piece)
       before = piece[0]
   _add_decimals(numbers, names)
+  _add_seconds(numbers, names)
   _add_times(numbers, names)
   return numbers, words
 
@@ -230,8 +246,26 @@ def _add_decimals(numbers, names):
   for column in zip(*rows, strict=False) if len({len(row) for row in rows}) == 1 else ():
     digits = max(len(fraction) for _, fraction in column)
     values = [int(whole + fraction.ljust(digits, '0')) for whole, fraction in column]
-    if max(len(str(x)) for x in values) <= LONGEST:
+    if max(values) < MOST:
       _add_number(numbers, values, '.'.join(column[0]))
+
+
+def _add_seconds(numbers, names):
+  """Seconds since 1970 and their fraction, as whole numbers of its smallest digit.
+
+  Only where time runs on over a full second: 1626788000_000123 may also be the start of a recording
+  and a count.
+  """
+  matches = [SECONDS.search(name) for name in names]
+  if None in matches or len({len(match.group(2)) for match in matches}) > 1:
+    return
+  values = [int(match.group(1) + match.group(2)) for match in matches]
+  counter = np.sort(np.array(values, np.int64))
+  steps, unit = np.diff(counter), 10 ** len(matches[0].group(2))
+  crosses = np.diff(counter // unit) > 0
+  if (len({match.group(2) for match in matches}) > 1
+      and np.any(steps[crosses] <= 2 * _usual(steps, counter))):
+    _add_number(numbers, values, matches[0].group())
 
 
 def _add_times(numbers, names):
@@ -249,7 +283,8 @@ def _add_times(numbers, names):
 
 
 def _microseconds(parts):
-  fraction = int((parts['f'] or '0').ljust(6, '0'))
-  date = [int(parts.get(x) or first) for x, first in (('y', 1970), ('m', 1), ('d', 1))]
+  fraction = int((parts['f'] or '0').ljust(6, '0')[:6])
+  # a clock without a day is of some day after 2001, as `_since_1970` knows times
+  date = [int(parts.get(x) or first) for x, first in (('y', 2020), ('m', 1), ('d', 1))]
   moment = datetime.datetime(*date, int(parts['H']), int(parts['M']), int(parts['S']), fraction)
   return (moment - datetime.datetime(1970, 1, 1)) // datetime.timedelta(microseconds=1)

@@ -1,5 +1,6 @@
 """Which number of a name counts frames: the one that changes by steps."""
 
+import datetime
 import random
 import string
 
@@ -10,7 +11,7 @@ from i2vjax import defaults
 from i2vjax.core import notes
 from i2vjax.data import open_source
 from i2vjax.data.io import images
-from i2vjax.data.sources import frame_numbers, streams
+from i2vjax.data.sources import clip_splitting, frame_numbers, streams
 
 
 def clips(names):
@@ -83,3 +84,54 @@ def test_clips_are_told_apart_by_other_parts_only_where_numbers_ask_for_it():
   turns = ['1_left', '2_right', '3_left', '4_right']
   assert clips(turns) == [turns]
   assert clips(['b', 'a']) == [['b', 'a']]
+
+
+NAMED = {   # a time in nanoseconds since 1970 -> a name
+    'ns': str, 'us': lambda t: str(t // 1000),
+    'sec.ns': lambda t: f'{t // 10**9}.{t % 10**9:09d}',
+    'sec.us': lambda t: f'{t // 10**9}.{t // 1000 % 10**6:06d}',
+    'sec_ns': lambda t: f'{t // 10**9}_{t % 10**9:09d}',
+    'sec-us': lambda t: f'img_{t // 10**9}-{t // 1000 % 10**6:06d}_left',
+    'sec_ms': lambda t: f'{t // 10**9}_{t // 10**6 % 1000:03d}',
+    'clock_ns': lambda t: f'{_clock(t):%Y%m%d_%H%M%S}_{t % 10**9:09d}',
+    'clock_ms': lambda t: f'PXL_{_clock(t):%Y%m%d_%H%M%S}{t // 10**6 % 1000:03d}',
+    'compact_us': lambda t: f'{_clock(t):%Y%m%d%H%M%S}{t // 1000 % 10**6:06d}',
+    'no day': lambda t: f'{_clock(t):%H-%M-%S}.{t // 1000 % 10**6:06d}'}
+
+
+def _clock(nanoseconds):
+  return datetime.datetime.fromtimestamp(nanoseconds // 10**9, datetime.UTC)
+
+
+@pytest.mark.parametrize('jitter', [0, 2e7])
+@pytest.mark.parametrize('form', NAMED)
+def test_times_of_any_unit_are_cut_where_a_recording_ends_and_nowhere_else(form, jitter):
+  rng = random.Random(0)
+  names = [NAMED[form](start + k * 10**8 + int(rng.gauss(0, jitter)))
+           for start, count in ((1626788000_123456789, 40), (1626791600_223456789, 20))
+           for k in range(count)]
+  for expected in ([40], [40, 20]):
+    runs = clip_splitting.split_runs([f'x/{name}.png' for name in names[:sum(expected)]])
+    assert [len(run) for run in runs] == expected
+
+
+def test_max_gap_of_nanoseconds_is_in_nanoseconds():
+  files = [f'{1626788000123456789 + k * 10**8}.png' for k in (0, 1, 2, 5, 6)]
+  for max_gap, expected in ((10**9, [5]), (0, [3, 2]), (299_999_999, [3, 2]), (300_000_000, [5])):
+    assert [len(run) for run in clip_splitting.split_runs(files, max_gap)] == expected
+
+
+@pytest.mark.parametrize('gaps', [True, False])
+def test_the_start_of_a_recording_and_a_count_are_no_time(gaps):
+  files = [f'{start}_{k:06d}.png' for start in (1626788000, 1626788003) for k in range(20)]
+  assert [len(run) for run in clip_splitting.split_runs(files, gaps=gaps)] == [20, 20]
+  seconds = [f'{1626788000 + k}_000000.png' for k in range(9)]
+  assert frame_numbers.read_names(seconds[:2]).numbers == [1626788000, 1626788001]
+
+
+def test_numbers_beyond_64_bits_count_nothing_and_large_ones_do_not_overflow():
+  rng = random.Random(0)
+  for low, high in ((2**63 - 2**62, 2**63 - 1), (2**63, 2**66)):
+    names = [f'{k:04d}_{rng.randrange(low, high)}' for k in range(20)]
+    assert clips(names) == [names]
+  assert clips(['0', str(2**63 - 1)]) == [['0', str(2**63 - 1)]]
