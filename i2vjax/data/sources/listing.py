@@ -1,6 +1,7 @@
 """Which files of a place are frames, and what is left out."""
 
 import collections
+import fnmatch
 import glob
 import os
 import pathlib
@@ -110,13 +111,18 @@ def _by_kind(paths, base, left_out):
     if name.startswith('.') or name.lower() in SYSTEM_FILES:
       left_out.system.append(path)
     elif images.is_image(path):
-      folder = os.path.relpath(os.path.dirname(path), base)
+      folder = _folder_below(base, path)
       groups['' if folder == '.' else folder.replace(os.sep, '/')].append(path)
     elif video_reader.is_video(path):
       video_files.append(path)
     else:
       left_out.others.append(path)
   return dict(groups), video_files
+
+
+def _folder_below(base, path):
+  """The folder of a file relative to `base`; either may be '', the folder of today."""
+  return os.path.relpath(os.path.dirname(path) or '.', base or '.')
 
 
 # ---- walking
@@ -248,17 +254,29 @@ def _advice(*paths):
 
 
 def _mixed(place, pictures, video_files):
-  def glob_of(path):
-    top = _fixed_part(place).rstrip('/') if glob.has_magic(place) else place.rstrip('/')
-    return f"'{top}/**/*{pathlib.Path(path).suffix}'"
   return (f'{place} holds {_count(pictures, "picture")} (such as {pictures[0]}) and '
           f'{_count(video_files, "video")} (such as {video_files[0]}), and one kind is read at a '
-          f'time: name it by a glob, {glob_of(pictures[0])} or {glob_of(video_files[0])}')
+          f"time: name it by a glob, '{_glob_of(place, pictures)}' or "
+          f"'{_glob_of(place, video_files)}'")
+
+
+def _glob_of(place, files):
+  """A glob of the files of one ending at a place: no wider than the place where that can be."""
+  ending = glob.escape(pathlib.Path(files[0]).suffix)
+  if os.path.isdir(place):
+    return os.path.join(glob.escape(place), '**', f'*{ending}')
+  wanted = {file for file in files if pathlib.Path(file).suffix == pathlib.Path(files[0]).suffix}
+  below = place if place.endswith('**') else os.path.join(place, '**')
+  for pattern in (f'{place.rstrip("*")}*{ending}', os.path.join(below, f'*{ending}'),
+                  os.path.join(os.path.dirname(place), f'*{ending}')):
+    if wanted <= set(glob.glob(pattern, recursive=True)):
+      return pattern
+  return os.path.join(_fixed_part(place) or '.', '**', f'*{ending}')
 
 
 def _check_one_domain(place, groups, video_files, base):
   """Refuse frames of two cameras in one place, told by the names of folders or of all files."""
-  inner = [os.path.relpath(os.path.dirname(path), base) for path in video_files]
+  inner = [_folder_below(base, path) for path in video_files]
   mixed = locate.both_domains([*groups, *inner])
   if mixed:
     raise UserError(f'{place} holds both {mixed[0]} and {mixed[1]}, which look like two domains: '
@@ -268,7 +286,17 @@ def _check_one_domain(place, groups, video_files, base):
     if mixed:
       raise UserError(f'{place} holds both {mixed[0]} and {mixed[1]}, by their names of two '
                       f'cameras: name the files of one by a glob, such as '
-                      f"'{os.path.dirname(files[0])}/*{mixed[2]}*'")
+                      f"'{_glob_of_camera(files, mixed[2])}'")
+
+
+def _glob_of_camera(files, word):
+  """A glob of the files of one camera, told by a word of their names, beside the first file."""
+  names, edge = [os.path.basename(file) for file in files], '[!0-9A-Za-z]'
+  for pattern in (f'*{word}*', f'*{edge}{word}{edge}*', f'{word}{edge}*'):   # ir is in bird, too
+    found = fnmatch.filter(names, pattern)
+    if found and not locate.both_cameras([pathlib.Path(name).stem for name in found]):
+      break
+  return os.path.join(glob.escape(os.path.dirname(files[0])), pattern)
 
 
 def unique_names(paths: Iterable[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import collections
 import dataclasses
+import glob
 import itertools
 import os
 import pathlib
@@ -130,7 +131,8 @@ def _unique_labels(folder, files):
     paths = [file for file in files if pathlib.Path(file).stem == stem]
     first = pathlib.Path(paths[0])
     raise UserError(f'{" and ".join(paths[:2])} would get the same name in the output: give a '
-                     f'glob that matches one of them, such as {first.parent}/*{first.suffix}')
+                     f'glob that matches one of them, such as '
+                     f'{glob.escape(str(first.parent))}/*{glob.escape(first.suffix)}')
 
 
 def _picture_stream(folder, files):

@@ -49,6 +49,52 @@ def test_pictures_beside_videos_are_refused_with_both_kinds_and_globs(tmp_path):
     read(pattern)
 
 
+@pytest.mark.parametrize('place', [
+    'cam[1]', 'cam[[]1]', '*', '**', 'cam*', '*/', 'cam*/*', 'cam*/**', './cam*', 'cam[[]1]/x',
+    '*/?', 'cam*/x*'])
+def test_the_globs_that_name_one_kind_can_be_given_as_they_are(tmp_path, monkeypatch, place):
+  monkeypatch.chdir(tmp_path)
+  put(tmp_path / 'cam[1]/x', 'a.png', 'b.png')
+  film(tmp_path / 'cam[1]/x/1.mp4')
+  if 'cam' in place:
+    put(tmp_path / 'other', 'c.png')
+  with pytest.raises(ValueError, match=r'2 pictures .* and 1 video ') as error:
+    read(place)
+  of_pictures, of_videos = str(error.value).split("'")[1::2]
+  assert not of_pictures.startswith('/')
+  assert list(read(of_pictures)[0].values()) == [['a.png', 'b.png']]
+  assert [os.path.basename(x) for x in read(of_videos)[1]] == ['1.mp4']
+
+
+def test_globs_of_files_in_the_folder_of_today(tmp_path, monkeypatch):
+  monkeypatch.chdir(put(tmp_path, 'a.png', 'b.png'))
+  film('1.mp4')
+  with pytest.raises(ValueError, match=r"by a glob, '\*.png' or '\*.mp4'"):
+    read('*')
+  assert read('*.png') == ({'': ['a.png', 'b.png']}, [])
+  assert read('*.mp4') == ({}, ['1.mp4'])
+
+
+@pytest.mark.parametrize(('place', 'names'), [
+    ('*.png', ['1_ir.png', '1_vis.png']), ('cam[[]1]', ['cam[1]/1_ir.png', 'cam[1]/1_vis.png']),
+    ('.', ['bird_ir.png', 'bird_vis.png']), ('.', ['ir_fir.png', 'vis_fir.png'])])
+def test_the_glob_of_one_camera_can_be_given_as_it_is(tmp_path, monkeypatch, place, names):
+  monkeypatch.chdir(tmp_path)
+  put(tmp_path, *names)
+  with pytest.raises(ValueError, match='two cameras') as error:
+    read(place)
+  pattern = str(error.value).split("'")[-2]
+  assert not pattern.startswith('/')
+  assert list(read(pattern)[0].values()) == [[os.path.basename(names[0])]]
+
+
+def test_the_glob_of_one_of_two_equal_names_can_be_given_as_it_is(tmp_path):
+  put(tmp_path / 'cam[1]', '1.png', '1.jpg')
+  with pytest.raises(ValueError, match='would get the same name') as error:
+    streams.open_streams(tmp_path / 'cam[1]')
+  assert len(streams.open_streams(str(error.value).split('such as ')[1])) == 1
+
+
 def test_folders_of_file_servers_and_systems_are_no_clips(tmp_path, capsys):
   put(tmp_path / 'in/clip', '1.png', '2.png', '._1.png')
   put(tmp_path / 'in/clip/@eaDir/1.png', 'SYNOPHOTO_THUMB_M.jpg')
