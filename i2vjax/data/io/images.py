@@ -81,6 +81,9 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
     except ValueError as error:
       raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
   frame = _decoded(data, name)
+  tags = tiff.directories(data.tobytes())
+  if lost := tags and _lost(frame, tags[0]):
+    raise UnreadableFrame(f'{name} {lost}.')
   if frame.dtype not in (np.uint8, np.uint16):
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
@@ -89,9 +92,16 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
   if (count := animation.count_frames(data)) > 1:
     raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
                           + UNPACK.format(name))
-  tags = tiff.directories(data.tobytes())
   frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
+
+
+def _lost(page, tags):
+  """What a decoded page of a TIFF has lost without a word, for messages, or ''."""
+  multiplied = (tags.get(tiff.EXTRA) == tiff.ALPHA_TO_MULTIPLY and page.dtype == np.uint8
+                and page.ndim == 3 and page.shape[-1] == 4 and page[..., 3].min() < 255)
+  return 'is transparent in places: write it without alpha' if multiplied else (
+      tiff.lost_bands(tags))
 
 
 def _decoded(data, name):
@@ -138,11 +148,14 @@ def read_pages(path: str | os.PathLike,
     yield _or_error(data, path, as_drawn)
     return
   for k, page in enumerate(tiff.pages(data)):
+    of_page = tags[k] if k < len(tags) else {}
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
+    elif lost := _lost(page, of_page):
+      yield UnreadableFrame(f'{path}: page {k} (from 0) {lost}.')
     else:
-      yield _channels_last(tiff.positive(page, tags[k] if k < len(tags) else {}))
+      yield _channels_last(tiff.positive(page, of_page))
 
 
 def _or_error(data, path, as_drawn):

@@ -14,12 +14,16 @@ from i2vjax.data.io import damage
 
 # Little and big endian; with + instead of *: BigTIFF, for files above 4 GB.
 SIGNATURES = (b'II*\0', b'MM\0*', b'II+\0', b'MM\0+')
-SUBFILE_TYPE = 254                  # tag; its lowest bit marks a preview of another page
+SUBFILE_TYPE = 254                  # tag; bits that mark a preview or a mask of another page
 WIDTH, LENGTH = 256, 257            # tags: columns and rows as stored
 BITS, POLARITY = 258, 262           # tags: bits of a value; its meaning
 ORIENTATION = 274                   # tag; OpenCV turns the picture
-READ = (SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION)
-WHITE_IS_ZERO = 0
+SAMPLES, PLANES, EXTRA = 277, 284, 338   # tags: values of a pixel; how they lie; what others are
+READ = (SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION, SAMPLES, PLANES, EXTRA)
+PREVIEW_OR_MASK = 1 | 4             # of SUBFILE_TYPE
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2        # of POLARITY
+APART = 2                           # of PLANES: one plane behind the other
+ALPHA, ALPHA_TO_MULTIPLY = (1, 2), 2               # of EXTRA
 
 
 def directories(data: bytes) -> list[dict[int, int]]:
@@ -54,6 +58,25 @@ def _whole_numbers(page):
     if values and all(isinstance(value, int) for value in values):
       numbers[tag] = max(values)
   return numbers
+
+
+def lost_bands(tags: dict) -> str:
+  """What the decoder would lose of a page without a word, for messages; '' where it is exact.
+
+  Of several gray bands it takes the first or mixes them, of more than 8 bits it cuts them to 8, and
+  planes of more than 8 bits it scrambles. Alpha of 8-bit gray is left out, as everywhere.
+  """
+  samples, bits = tags.get(SAMPLES, 1), tags.get(BITS, 1)
+  kind, apart = tags.get(POLARITY), tags.get(PLANES, 1) == APART
+  if samples == 1:
+    return ''
+  has_alpha = samples == 2 and tags.get(EXTRA) in ALPHA and not apart
+  if bits > 8:
+    exact = kind == RGB and not apart
+  else:
+    exact = has_alpha or kind not in (WHITE_IS_ZERO, BLACK_IS_ZERO)
+  return '' if exact else (f'holds {samples} bands of {bits} bits, which cannot be read apart: write '
+                           'the thermal one alone (color: pixel by pixel, not in planes)')
 
 
 def count_pages(data: np.ndarray) -> int:

@@ -1,0 +1,106 @@
+"""TIFF of bands, planes, previews and stacks: the stored values, or a refusal by name."""
+
+import struct
+
+import numpy as np
+import pytest
+
+from i2vjax.data.io import images
+
+GRAY = np.add.outer(9 * np.arange(8), np.arange(12)).astype(np.uint8)
+DEEP = GRAY.astype(np.uint16) * 40 + 2000
+
+
+def entry(tag, values, place):
+  """A tag with short or long values -> (its 12 bytes, what stands at `place`)."""
+  kind, code = ('H', 3) if max(values) < 2 ** 16 else ('I', 4)
+  content = struct.pack(f'<{len(values)}{kind}', *values)
+  held = content.ljust(4, b'\0') if len(content) <= 4 else struct.pack('<I', place)
+  return struct.pack('<HHI', tag, code, len(values)) + held, content if len(content) > 4 else b''
+
+
+def write_tiff(path, *pages):
+  """Pages of (values [H, W, bands], {tag: number} beside the plain ones), uncompressed."""
+  data, link = bytearray(b'II*\0' + bytes(4)), 4
+  for values, extra in pages:
+    values = np.atleast_3d(values)
+    height, width, bands = values.shape
+    planes = np.moveaxis(values, -1, 0) if extra.get(284) == 2 else values[None]
+    places = [len(data) + k * planes[0].nbytes for k in range(len(planes))]
+    data += planes.tobytes()
+    tags = {256: [width], 257: [height], 258: [8 * values.itemsize] * bands, 259: [1], 262: [1],
+            273: places, 277: [bands], 278: [height], 279: [planes[0].nbytes] * len(planes)}
+    text = extra.get(270)
+    tags |= {tag: [value] for tag, value in extra.items() if tag != 270}
+    if text:
+      tags[270] = []
+    struct.pack_into('<I', data, link, len(data))
+    directory, after = struct.pack('<H', len(tags)), b''
+    place = len(data) + 2 + 12 * len(tags) + 4
+    for tag in sorted(tags):
+      if tag == 270:
+        part, more = struct.pack('<HHII', 270, 2, len(text), place + len(after)), text
+      else:
+        part, more = entry(tag, tags[tag], place + len(after))
+      directory, after = directory + part, after + more
+    link = len(data) + len(directory)
+    data += directory + bytes(4) + after
+  path.write_bytes(data)
+  return path
+
+
+def read_both(path):
+  """A file of one page by both readers, which must agree on it."""
+  [page] = images.read_pages(path)
+  np.testing.assert_array_equal(page, images.read_image(path))
+  return page
+
+
+@pytest.mark.parametrize(('values', 'tags'), [
+    (np.dstack([DEEP, DEEP + 1]), {}),                              # two bands
+    (np.dstack([DEEP, DEEP + 1]), {338: 2}),                        # gray with alpha
+    (np.dstack([DEEP, DEEP + 1]), {262: 0}),                        # white is zero
+    (np.dstack([DEEP, DEEP + 1]), {284: 2}),                        # one plane behind the other
+    (np.dstack([DEEP, DEEP + 1000, DEEP + 2000]), {}),              # OpenCV: a luma of the bands
+    (np.dstack([DEEP, DEEP + 1, DEEP + 2]), {262: 2, 284: 2}),      # OpenCV: scrambled
+    (np.dstack([GRAY, GRAY + 1]), {}),
+    (np.dstack([GRAY, GRAY + 1]), {338: 2, 284: 2}),                # OpenCV: multiplied by alpha
+    (np.dstack([GRAY, GRAY + 1, GRAY + 2]), {}),
+])
+def test_bands_that_the_decoder_would_lose_are_refused_by_name(tmp_path, values, tags):
+  path = write_tiff(tmp_path / 'x.tif', (values, tags))
+  name = rf'x.tif.* holds {values.shape[-1]} bands of {8 * values.itemsize} bits.*thermal one alone'
+  with pytest.raises(images.UnreadableFrame, match=name):
+    images.read_image(path)
+  [page] = images.read_pages(path)
+  assert isinstance(page, images.UnreadableFrame)
+  two = write_tiff(tmp_path / 'two.tif', (values[..., :1], {}), (values, tags))
+  first, second = images.read_pages(two)
+  np.testing.assert_array_equal(first, values[..., :1])
+  with pytest.raises(images.UnreadableFrame, match='page 1 .from 0. holds'):
+    raise second
+
+
+@pytest.mark.parametrize(('values', 'tags', 'expected'), [
+    (DEEP, {}, DEEP), (65535 - DEEP, {262: 0}, DEEP), (GRAY, {}, GRAY),
+    (np.dstack([DEEP] * 3), {262: 2}, DEEP),                        # thermal, stored three times
+    (np.dstack([DEEP] * 3 + [DEEP + 5]), {262: 2, 338: 0}, DEEP),
+    (np.dstack([GRAY, 200 - GRAY, GRAY // 2]), {262: 2}, np.dstack([GRAY, 200 - GRAY, GRAY // 2])),
+    (np.dstack([GRAY, 200 - GRAY, GRAY // 2]), {262: 2, 284: 2},
+     np.dstack([GRAY, 200 - GRAY, GRAY // 2])),
+    (np.dstack([GRAY, 200 - GRAY]), {338: 2}, GRAY),
+    (np.dstack([GRAY, 200 - GRAY, GRAY // 2, 0 * GRAY + 255]), {262: 2, 338: 2},
+     np.dstack([GRAY, 200 - GRAY, GRAY // 2])),
+])
+def test_bands_that_are_read_have_their_stored_values(tmp_path, values, tags, expected):
+  page = read_both(write_tiff(tmp_path / 'x.tif', (values, tags)))
+  np.testing.assert_array_equal(page, np.atleast_3d(expected))
+
+
+def test_color_that_the_decoder_multiplies_by_alpha_is_refused(tmp_path):
+  values = np.dstack([GRAY, 200 - GRAY, GRAY // 2, GRAY])
+  path = write_tiff(tmp_path / 'x.tif', (values, {262: 2, 338: 2}))
+  with pytest.raises(images.UnreadableFrame, match='x.tif is transparent in places'):
+    images.read_image(path)
+  [page] = images.read_pages(path)
+  assert isinstance(page, images.UnreadableFrame)
