@@ -50,18 +50,32 @@ def _apart(picture: Image.Image) -> int:
   return int(bool(picture.info.get('default_image')))
 
 
+def is_cut(data: np.ndarray) -> bool:
+  """True for a PNG of 16-bit color or of 16-bit gray with alpha: Pillow would cut it to 8 bits."""
+  head = data[:26].tobytes()
+  return head[:8] == PNG and head[24:25] == b'\x10' and head[25:26] != b'\0'
+
+
 def frames(data: np.ndarray) -> Iterator[np.ndarray | None]:
   """The frames in the bytes of a file as a viewer shows them; None for a damaged one.
 
   Yields:
-    uint8 [H, W, 1 or 3] (RGB); alpha is dropped, and how long each is shown.
+    uint8 [H, W, 1 or 3] (RGB), or uint16 [H, W, 1] of 16-bit gray; alpha is dropped, and how long
+    each is shown. What `is_cut` must not come here.
   """
   with Image.open(io.BytesIO(data.tobytes()), formats=damage.FORMATS) as picture:
     shown, first = ImageSequence.Iterator(picture), _apart(picture)
     for k in range(count_frames(data)):
       try:
         frame = shown[k + first]
-        gray = frame.mode in ('1', 'L', 'LA')
-        yield np.atleast_3d(np.asarray(frame.convert('L' if gray else 'RGB')))
+        yield np.atleast_3d(_values(frame))
       except damage.OF_PILLOW:
         yield None
+
+
+def _values(frame):
+  """A frame as Pillow holds it -> [H, W] or [H, W, 3]."""
+  if frame.mode.startswith('I'):     # 16 bits: convert would make white of all above 255
+    return np.asarray(frame).astype(np.uint16)
+  gray = frame.mode in ('1', 'L', 'LA')
+  return np.asarray(frame.convert('L' if gray else 'RGB'))

@@ -138,7 +138,12 @@ def read_pages(path: str | os.PathLike,
     An array, or the UnreadableFrame of a damaged page.
   """
   data = read_bytes(path)
-  if animation.count_frames(data) > 1:
+  if (count := animation.count_frames(data)) > 1 and animation.is_cut(data):
+    yield UnreadableFrame(f'{path} is an animation of {count} frames of 16-bit color or alpha, which '
+                          'would be cut to 8 bits. Write them as single pictures: '
+                          f'ffmpeg -i {path} frame_%06d.png')
+    return
+  if count > 1:
     for k, frame in enumerate(animation.frames(data)):
       yield UnreadableFrame(f'{path}: frame {k} (from 0) cannot be decoded') if frame is None else (
           frame)

@@ -75,8 +75,8 @@ def lost_bands(tags: dict) -> str:
     exact = kind == RGB and not apart
   else:
     exact = has_alpha or kind not in (WHITE_IS_ZERO, BLACK_IS_ZERO)
-  return '' if exact else (f'holds {samples} bands of {bits} bits, which cannot be read apart: write '
-                           'the thermal one alone (color: pixel by pixel, not in planes)')
+  return '' if exact else (f'holds {samples} bands of {bits} bits, which cannot be read apart: '
+                           'write the thermal one alone (color: pixel by pixel, not in planes)')
 
 
 def count_pages(data: np.ndarray) -> int:

@@ -1,5 +1,8 @@
 """Files of several pictures are never taken for their first."""
 
+import struct
+import zlib
+
 import cv2
 import numpy as np
 import pytest
@@ -91,3 +94,35 @@ def test_a_damaged_page_is_skipped_or_stops(tmp_path):
     patch.setattr(images, 'read_pages', lambda path, as_drawn: iter([broken]))
     with pytest.raises(images.UnreadableFrame, match='page 0.*on_damage=skip'):
       prepare.footage(str(path), str(tmp_path / 'p'), defaults.data(), show=False)
+
+
+def animated_16_bits(path, kind, values):
+  """An animated PNG of 16 bits (kind 0 gray, 2 color, 4 gray with alpha), one frame per value."""
+  def part(name, content):
+    check = struct.pack('>I', zlib.crc32(name + content))
+    return struct.pack('>I', len(content)) + name + content + check
+  bands = {0: 1, 2: 3, 4: 2}[kind]
+  data = animation.PNG + part(b'IHDR', struct.pack('>IIBBBBB', 3, 2, 16, kind, 0, 0, 0))
+  data += part(b'acTL', struct.pack('>II', len(values), 0))
+  for k, value in enumerate(values):
+    rows = (b'\0' + struct.pack('>H', value) * 3 * bands) * 2
+    control = struct.pack('>IIIIIHHBB', max(2 * k - 1, 0), 3, 2, 0, 0, 1, 10, 0, 0)
+    number = struct.pack('>I', 2 * k) if k else b''
+    data += part(b'fcTL', control) + part(b'fdAT' if k else b'IDAT', number + zlib.compress(rows))
+  path.write_bytes(data + part(b'IEND', b''))
+  return path
+
+
+def test_an_animation_of_16_bit_gray_keeps_its_counts(tmp_path):
+  path = animated_16_bits(tmp_path / 'x.png', 0, (2000, 7300, 65535))
+  prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False)
+  frames = [images.read_image(x) for x in sorted((tmp_path / 'out').iterdir())]
+  assert [(x.dtype, x.shape, int(x[0, 0, 0])) for x in frames] == [
+      (np.uint16, (2, 3, 1), value) for value in (2000, 7300, 65535)]
+
+
+@pytest.mark.parametrize('kind', [2, 4])
+def test_an_animation_that_would_be_cut_to_8_bits_is_refused(tmp_path, kind):
+  path = animated_16_bits(tmp_path / 'x.png', kind, (2000, 7300))
+  with pytest.raises(images.UnreadableFrame, match='x.png is an animation of 2 .*8 bits.*ffmpeg'):
+    prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False)
