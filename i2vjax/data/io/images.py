@@ -80,19 +80,20 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
       raise
     except ValueError as error:
       raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
-  frame = _decoded(data, name)
   tags = tiff.directories(data.tobytes())
-  if lost := tags and _lost(frame, tags[0]):
+  of_frame = tiff.first_frame(tags)
+  frame = _decoded(data, name, tiff.frame_places(tags)[0])
+  if lost := tiff.unseen_frames(data, tags) or _lost(frame, of_frame):
     raise UnreadableFrame(f'{name} {lost}.')
   if frame.dtype not in (np.uint8, np.uint16):
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
-  if (pages := tiff.count_pages(data)) > 1:
+  if (pages := len(tiff.frame_places(tags))) > 1:
     raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. {UNPACK.format(name)}')
   if (count := animation.count_frames(data)) > 1:
     raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
                           + UNPACK.format(name))
-  frame = picture_tags.full_range(tiff.positive(frame, tags[0]) if tags else frame, data)
+  frame = picture_tags.full_range(tiff.positive(frame, of_frame), data)
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
 
@@ -104,11 +105,14 @@ def _lost(page, tags):
       tiff.lost_bands(tags))
 
 
-def _decoded(data, name):
-  """The picture as OpenCV decodes it, unless its head asks for more than a picture may."""
+def _decoded(data, name, place):
+  """The picture as OpenCV decodes it, unless its head asks for more than a picture may.
+
+  place: of the page, where it is a TIFF that does not begin with its frame.
+  """
   picture_heads.check(data, name)
   try:
-    frame = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    frame = tiff.decoded(data, place) if place else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
   except (cv2.error, MemoryError):
     frame = None
   if frame is None:
@@ -139,8 +143,8 @@ def read_pages(path: str | os.PathLike,
   """
   data = read_bytes(path)
   if (count := animation.count_frames(data)) > 1 and animation.is_cut(data):
-    yield UnreadableFrame(f'{path} is an animation of {count} frames of 16-bit color or alpha, which '
-                          'would be cut to 8 bits. Write them as single pictures: '
+    yield UnreadableFrame(f'{path} is an animation of {count} frames of 16-bit color or alpha, '
+                          'which would be cut to 8 bits. Write them as single pictures: '
                           f'ffmpeg -i {path} frame_%06d.png')
     return
   if count > 1:
@@ -152,8 +156,10 @@ def read_pages(path: str | os.PathLike,
   if not tags:
     yield _or_error(data, path, as_drawn)
     return
-  for k, page in enumerate(tiff.pages(data)):
-    of_page = tags[k] if k < len(tags) else {}
+  if unseen := tiff.unseen_frames(data, tags):
+    yield UnreadableFrame(f'{path} {unseen}.')
+    return
+  for k, (page, of_page) in enumerate(tiff.pages(data)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')
@@ -182,7 +188,8 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
       height, width = decode_image(data, str(path)).shape[:2]
       return height, width
   tags = tiff.directories(data.tobytes())
-  turn = tags[0].get(tiff.ORIENTATION, 1) if tags else picture_tags.orientation(data)
+  turn = (tiff.first_frame(tags).get(tiff.ORIENTATION, 1) if tags
+          else picture_tags.orientation(data))
   return picture_tags.upright_size(picture_heads.check(data, path), turn)
 
 

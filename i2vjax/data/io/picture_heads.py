@@ -68,8 +68,8 @@ def stated_size(content: bytes) -> tuple[int, int] | None:
   kind = kind_of(head)
   try:
     if kind == 'TIFF':
-      pages = tiff.directories(content)
-      return (pages[0][tiff.LENGTH], pages[0][tiff.WIDTH]) if pages else None
+      page = tiff.first_frame(tiff.directories(content))
+      return page[tiff.LENGTH], page[tiff.WIDTH]
     if kind == 'JPEG':
       return _jpeg(content)
     return reader[kind](head) if kind else None

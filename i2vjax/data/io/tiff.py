@@ -4,6 +4,7 @@ Thermal cameras write whole sequences as the pages of one file.
 """
 
 import io
+import re
 from collections.abc import Iterator
 
 import cv2
@@ -19,8 +20,12 @@ WIDTH, LENGTH = 256, 257            # tags: columns and rows as stored
 BITS, POLARITY = 258, 262           # tags: bits of a value; its meaning
 ORIENTATION = 274                   # tag; OpenCV turns the picture
 SAMPLES, PLANES, EXTRA = 277, 284, 338   # tags: values of a pixel; how they lie; what others are
-READ = (SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION, SAMPLES, PLANES, EXTRA)
-PREVIEW_OR_MASK = 1 | 4             # of SUBFILE_TYPE
+OLD_SUBFILE_TYPE, INNER_PAGES = 255, 330         # tags: of old files; pages inside this one
+READ = (SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION, SAMPLES, PLANES,
+        EXTRA, INNER_PAGES)
+DESCRIPTION = 270                   # tag; a text, of which the number of ImageJ's frames is kept
+IMAGEJ = re.compile(r'ImageJ=(?:.*\n)*?images=(\d{1,9})\b')
+PREVIEW_OR_MASK, OLD_PREVIEW = 1 | 4, 2          # of SUBFILE_TYPE, of OLD_SUBFILE_TYPE
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB = 0, 1, 2        # of POLARITY
 APART = 2                           # of PLANES: one plane behind the other
 ALPHA, ALPHA_TO_MULTIPLY = (1, 2), 2               # of EXTRA
@@ -30,7 +35,8 @@ def directories(data: bytes) -> list[dict[int, int]]:
   """The tags {number: value} of each page in the bytes of a file; [] if it is no TIFF.
 
   Pages are not decoded, so that depths that only OpenCV knows are no hindrance. Tags of `READ`
-  whose values are no whole numbers are left out; of several numbers the largest counts.
+  whose values are no whole numbers are left out; of several numbers the largest counts. Under
+  `DESCRIPTION` is the number of frames that ImageJ states, where it does.
   """
   long = b'+' in data[2:4]
   head = data[:16] if long else data[:8]
@@ -57,7 +63,43 @@ def _whole_numbers(page):
     values = values if isinstance(values, tuple) else (values,)
     if values and all(isinstance(value, int) for value in values):
       numbers[tag] = max(values)
-  return numbers
+  stated = IMAGEJ.match(str(page.get(DESCRIPTION, '')))
+  return numbers | ({DESCRIPTION: int(stated.group(1))} if stated else {})
+
+
+def frame_places(tags: list[dict[int, int]]) -> list[int]:
+  """Places among the pages of a file, its `directories`, of those that are frames.
+
+  Previews and masks of other pages are none. [0] for a file without pages.
+  """
+  return [k for k, page in enumerate(tags) if not _belongs(page)] or list(range(len(tags))) or [0]
+
+
+def _belongs(page):
+  return (page.get(SUBFILE_TYPE, 0) & PREVIEW_OR_MASK
+          or page.get(OLD_SUBFILE_TYPE) == OLD_PREVIEW)
+
+
+def first_frame(tags: list[dict[int, int]]) -> dict[int, int]:
+  """The tags of the first page that is a frame; {} for a file without pages."""
+  return tags[frame_places(tags)[0]] if tags else {}
+
+
+def unseen_frames(data: np.ndarray, tags: list[dict[int, int]]) -> str:
+  """Frames that a file holds beside its pages, for messages; '' where there are none.
+
+  ImageJ writes stacks above 4 GB as one page with the others behind it. Some cameras chain nothing
+  but a preview, and have the picture in a page inside of that.
+  """
+  page = first_frame(tags)
+  stated = page.get(DESCRIPTION, 1)
+  size = (page.get(LENGTH, 0) * page.get(WIDTH, 0) * page.get(SAMPLES, 1) * page.get(BITS, 1) // 8)
+  if stated > len(tags) and 0 < stated * size <= len(data):   # else a page taken from a stack
+    return (f'holds {stated} frames in {len(tags)} page{"s" * (len(tags) > 1)}, as ImageJ writes '
+            'large stacks: save it there as an image sequence')
+  if page and _belongs(page) and INNER_PAGES in page:
+    return 'shows only a preview, and its picture is in a page inside: save that as a file'
+  return ''
 
 
 def lost_bands(tags: dict) -> str:
@@ -68,7 +110,7 @@ def lost_bands(tags: dict) -> str:
   """
   samples, bits = tags.get(SAMPLES, 1), tags.get(BITS, 1)
   kind, apart = tags.get(POLARITY), tags.get(PLANES, 1) == APART
-  if samples == 1:
+  if samples < 2:
     return ''
   has_alpha = samples == 2 and tags.get(EXTRA) in ALPHA and not apart
   if bits > 8:
@@ -80,28 +122,33 @@ def lost_bands(tags: dict) -> str:
 
 
 def count_pages(data: np.ndarray) -> int:
-  """Pictures in the bytes of a file, uint8 [N]; previews of other pages do not count.
+  """Frames in the bytes of a file, uint8 [N]; previews and masks do not count.
 
   Returns:
     1 for everything that is not a TIFF.
   """
-  is_preview = [tags.get(SUBFILE_TYPE, 0) & 1 for tags in directories(data.tobytes())]
-  return len(is_preview) - sum(is_preview) if len(is_preview) > 1 else 1
+  return len(frame_places(directories(data.tobytes())))
 
 
-def pages(data: np.ndarray) -> Iterator[np.ndarray | None]:
-  """The pages in the bytes of a TIFF as OpenCV decodes them, in order; None for a damaged one."""
+def pages(data: np.ndarray) -> Iterator[tuple[np.ndarray | None, dict[int, int]]]:
+  """The frames in the bytes of a TIFF as OpenCV decodes them, in order, each with its tags.
+
+  None for a damaged one.
+  """
   tags = directories(data.tobytes())
-  for k in range(count_pages(data)):
-    page = tags[k] if k < len(tags) else {}
-    if damage.too_large(page.get(LENGTH, 0), page.get(WIDTH, 0)):
-      yield None
-      continue
-    try:
-      _, decoded = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(k, k + 1))
-    except (cv2.error, MemoryError):
-      decoded = ()
-    yield decoded[0] if decoded else None
+  for k in frame_places(tags):
+    page = tags[k] if tags else {}
+    is_large = damage.too_large(page.get(LENGTH, 0), page.get(WIDTH, 0))
+    yield None if is_large else decoded(data, k), page
+
+
+def decoded(data: np.ndarray, place: int) -> np.ndarray | None:
+  """The page at a place in the bytes of a TIFF as OpenCV decodes it; None for a damaged one."""
+  try:
+    _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(place, place + 1))
+  except (cv2.error, MemoryError):
+    return None
+  return found[0] if found else None
 
 
 def positive(page: np.ndarray, tags: dict) -> np.ndarray:

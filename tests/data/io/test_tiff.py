@@ -12,7 +12,9 @@ DEEP = GRAY.astype(np.uint16) * 40 + 2000
 
 
 def entry(tag, values, place):
-  """A tag with short or long values -> (its 12 bytes, what stands at `place`)."""
+  """A tag with numbers, or a text of bytes -> (its 12 bytes, what stands at `place`)."""
+  if isinstance(values, bytes):
+    return struct.pack('<HHII', tag, 2, len(values), place), values
   kind, code = ('H', 3) if max(values) < 2 ** 16 else ('I', 4)
   content = struct.pack(f'<{len(values)}{kind}', *values)
   held = content.ljust(4, b'\0') if len(content) <= 4 else struct.pack('<I', place)
@@ -20,7 +22,7 @@ def entry(tag, values, place):
 
 
 def write_tiff(path, *pages):
-  """Pages of (values [H, W, bands], {tag: number} beside the plain ones), uncompressed."""
+  """Pages of (values [H, W, bands], {tag: number or text} beside the plain ones), uncompressed."""
   data, link = bytearray(b'II*\0' + bytes(4)), 4
   for values, extra in pages:
     values = np.atleast_3d(values)
@@ -30,18 +32,12 @@ def write_tiff(path, *pages):
     data += planes.tobytes()
     tags = {256: [width], 257: [height], 258: [8 * values.itemsize] * bands, 259: [1], 262: [1],
             273: places, 277: [bands], 278: [height], 279: [planes[0].nbytes] * len(planes)}
-    text = extra.get(270)
-    tags |= {tag: [value] for tag, value in extra.items() if tag != 270}
-    if text:
-      tags[270] = []
+    tags |= {tag: value if tag == 270 else [value] for tag, value in extra.items()}
     struct.pack_into('<I', data, link, len(data))
     directory, after = struct.pack('<H', len(tags)), b''
     place = len(data) + 2 + 12 * len(tags) + 4
     for tag in sorted(tags):
-      if tag == 270:
-        part, more = struct.pack('<HHII', 270, 2, len(text), place + len(after)), text
-      else:
-        part, more = entry(tag, tags[tag], place + len(after))
+      part, more = entry(tag, tags[tag], place + len(after))
       directory, after = directory + part, after + more
     link = len(data) + len(directory)
     data += directory + bytes(4) + after
@@ -104,3 +100,57 @@ def test_color_that_the_decoder_multiplies_by_alpha_is_refused(tmp_path):
     images.read_image(path)
   [page] = images.read_pages(path)
   assert isinstance(page, images.UnreadableFrame)
+
+
+THUMB = {254: 1}
+
+
+@pytest.mark.parametrize('mark', [{254: 1}, {254: 4}, {254: 5}, {255: 2}], ids=str)
+@pytest.mark.parametrize('first', [True, False])
+def test_a_preview_or_mask_is_never_the_frame(tmp_path, mark, first):
+  pages = [(GRAY[::2, ::2], mark), (DEEP, {262: 0})]
+  path = write_tiff(tmp_path / 'x.tif', *(pages if first else pages[::-1]))
+  np.testing.assert_array_equal(read_both(path)[..., 0], 65535 - DEEP)
+  assert images.picture_size(path) == DEEP.shape
+
+
+def test_previews_between_the_pages_cost_none(tmp_path):
+  pages = [(DEEP + 1000 * k, {262: k % 2}) for k in range(3)]
+  path = write_tiff(tmp_path / 'x.tif', *(x for page in pages
+                                          for x in (page, (GRAY[::2, ::2], THUMB))))
+  with pytest.raises(images.UnreadableFrame, match='x.tif holds 3 pages'):
+    images.read_image(path)
+  read = list(images.read_pages(path))
+  assert len(read) == 3
+  for k, page in enumerate(read):
+    np.testing.assert_array_equal(page[..., 0], pages[k][0] if k % 2 else 65535 - pages[k][0])
+
+
+def test_what_are_all_previews_are_pages(tmp_path):
+  np.testing.assert_array_equal(read_both(write_tiff(tmp_path / 'x.tif', (DEEP, THUMB)))[..., 0],
+                                DEEP)
+  assert len(list(images.read_pages(write_tiff(tmp_path / 'y.tif', *[(DEEP, THUMB)] * 2)))) == 2
+
+
+def refused_by_both(path, text):
+  with pytest.raises(images.UnreadableFrame, match=text):
+    images.read_image(path)
+  [page] = images.read_pages(path)
+  with pytest.raises(images.UnreadableFrame, match=text):
+    raise page
+
+
+def test_a_stack_of_imagej_that_is_one_page_is_refused(tmp_path):
+  """The layout above 4 GB: one page, the values of the others right behind its own."""
+  text = b'ImageJ=1.53t\nimages=5\nslices=5\nunit=um\n\0'
+  path = write_tiff(tmp_path / 'x.tif', (DEEP, {270: text}))
+  read_both(path)                       # a page that was taken from a stack, with its description
+  path.write_bytes(path.read_bytes() + 4 * DEEP.tobytes())
+  refused_by_both(path, 'x.tif holds 5 frames in 1 page, as ImageJ .*image sequence')
+  stack = write_tiff(tmp_path / 'y.tif', *[(DEEP, {270: text})] * 5)
+  assert len(list(images.read_pages(stack))) == 5
+
+
+def test_a_picture_inside_its_preview_is_not_taken_for_it(tmp_path):
+  refused_by_both(write_tiff(tmp_path / 'x.tif', (GRAY, {254: 1, 330: 8})),
+                  'x.tif shows only a preview')
