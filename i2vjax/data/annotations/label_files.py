@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 from PIL import Image, ImageOps
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, images, picture_heads
+from i2vjax.data.io import animation, damage, images, picture_heads, tiff
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, clip_splitting, folders, listing
 
@@ -23,29 +23,37 @@ def read(path: str | os.PathLike) -> np.ndarray:
     uint8 [H, W].
 
   Raises:
-    FileNotFoundError: no such file. UserError: damaged, or colors instead of ids.
+    FileNotFoundError: no such file. UserError: damaged, colors instead of ids, or a JPEG.
   """
   ids = read_picture(path, MODES, 'labels are 8-bit pictures of one channel (gray or palette) that '
-                                  'hold class ids, not colors')
+                                  'hold class ids, not colors', ids=True)
   return ids.astype(np.uint8)
 
 
-def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str) -> np.ndarray:
+def read_picture(path: str | os.PathLike, modes: tuple[str, ...], expected: str,
+                 ids: bool = False) -> np.ndarray:
   """The stored values of a picture in one of Pillow's `modes`.
 
   Args:
     path: of the picture. modes: of Pillow. expected: ends the message about another mode.
+    ids: the values are class ids, which no JPEG holds.
 
   Returns:
     uint8 [H, W]; of black and white bool.
 
   Raises:
-    FileNotFoundError: no such file. UserError: damaged, or of another mode.
+    FileNotFoundError: no such file. UserError: damaged, of another mode, or several pictures.
   """
   data = images.read_bytes(path)
   picture_heads.check(data, path, checksums=True)
+  if ids:
+    picture_heads.check_ids(data, path)
+  places = tiff.frame_places(tiff.directories(data.tobytes()))
+  if len(places) > 1 or animation.count_frames(data) > 1:
+    raise UserError(f'{path} holds several pictures; a map is one')
   try:
     with Image.open(io.BytesIO(data.tobytes()), formats=damage.FORMATS) as opened:
+      opened.seek(places[0])     # past a preview
       mode, stored = opened.mode, np.asarray(ImageOps.exif_transpose(opened))
   except damage.OF_PILLOW as error:
     raise images.UnreadableFrame(f'{path} cannot be decoded: {error}') from error

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import damage, tiff
 
 # Kinds that are decoded, by their first bytes; decoders of other kinds are never asked.
@@ -19,6 +20,8 @@ SIGNATURES = {
     'NETPBM': tuple(f'P{k}'.encode() for k in range(1, 7))}
 HEAD = 65536          # bytes that hold the head of every kind but TIFF and JPEG
 NETPBM = re.compile(rb'P[1-6]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')
+NETPBM_MAXIMUM = re.compile(rb'\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')
+SECOND_AS_TEXT = re.compile(rb'^[^#\n]*P[1-6]\s', re.MULTILINE)
 # JPEG: markers of the size (all of C0 to CF but these), of what has no length, of coded pixels.
 NO_SIZE, ALONE, PIXELS = (0xC4, 0xC8, 0xCC), (0x01, *range(0xD0, 0xD9)), 0xDA
 CUT = 'cannot be decoded: it was cut short'
@@ -43,7 +46,7 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
     UnreadableFrame: no picture, cut off in its head, of more than `damage.MOST_PIXELS`, a JPEG
     without its end (a decoder would fill in gray, and say nothing), a PNG with a chunk that reaches
     beyond its end (OpenCV asks the memory for what it states, up to 4 GB), or that is not what its
-    checksums say.
+    checksums say, several pictures of netpbm in one file.
   """
   content = data.tobytes()
   size = stated_size(content)
@@ -55,10 +58,30 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
   if kind == 'JPEG' and not _is_whole_jpeg(content):
     raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
                                  f'end ({data.size} bytes). Replace or remove it.')
+  if kind == 'NETPBM' and _has_more(content):
+    raise damage.UnreadableFrame(f'{name} holds several pictures one behind the other, and a frame '
+                                 f'is one. Split it: pnmsplit {name} frame_%d.pgm')
   wrong = _png_damage(content, checksums) if kind == 'PNG' else ''
   if wrong:
     raise damage.UnreadableFrame(f'{name} {wrong} ({data.size} bytes). Replace or remove it.')
   return size
+
+
+def check_ids(data: np.ndarray, name: object) -> None:
+  """Refuse what was stored with a loss: along the border of two classes it names others.
+
+  Args:
+    data: uint8 [N], the bytes of a class map. name: file, for messages.
+
+  Raises:
+    UserError: a JPEG, or a TIFF with one inside.
+  """
+  content = data.tobytes()
+  kind = kind_of(content)
+  page = tiff.first_frame(tiff.directories(content)) if kind == 'TIFF' else {}
+  if kind == 'JPEG' or page.get(tiff.COMPRESSION) in tiff.LOSSY:
+    raise UserError(f'{name} is compressed with a loss ({kind}), which changes class ids: write '
+                    'maps as PNG, from the ids themselves')
 
 
 def stated_size(content: bytes) -> tuple[int, int] | None:
@@ -130,6 +153,22 @@ def _webp(head):
 def _netpbm(head):
   match = NETPBM.match(head)
   return (int(match.group(2)), int(match.group(1))) if match else None
+
+
+def _has_more(content):
+  """True where a second picture follows the first of a PBM, PGM or PPM."""
+  head = NETPBM.match(content[:HEAD])
+  if content[1:2] in b'123':                       # digits, in which only a remark has letters
+    return bool(SECOND_AS_TEXT.search(content, head.end()))
+  width, height = int(head.group(1)), int(head.group(2))
+  place = head.end() + height * -(-width // 8)     # P4: a bit each
+  if content[1:2] != b'4':
+    maximum = NETPBM_MAXIMUM.match(content, head.end() - 1)
+    if not maximum:
+      return False
+    values = width * height * (3 if content[1:2] == b'6' else 1)
+    place = maximum.end() + values * (2 if int(maximum.group(1)) > 255 else 1)
+  return bool(NETPBM.match(content[place:place + HEAD].lstrip()))
 
 
 def _segments(content) -> Iterator[tuple[int, int]]:

@@ -21,8 +21,9 @@ BITS, POLARITY = 258, 262           # tags: bits of a value; its meaning
 ORIENTATION = 274                   # tag; OpenCV turns the picture
 SAMPLES, PLANES, EXTRA = 277, 284, 338   # tags: values of a pixel; how they lie; what others are
 OLD_SUBFILE_TYPE, INNER_PAGES = 255, 330         # tags: of old files; pages inside this one
+COMPRESSION, LOSSY = 259, (6, 7, 34892)          # tag; kinds of JPEG: old, new, of DNG
 READ = (SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION, SAMPLES, PLANES,
-        EXTRA, INNER_PAGES)
+        EXTRA, INNER_PAGES, COMPRESSION)
 DESCRIPTION = 270                   # tag; a text, of which the number of ImageJ's frames is kept
 IMAGEJ = re.compile(r'ImageJ=(?:.*\n)*?images=(\d{1,9})\b')
 PREVIEW_OR_MASK, OLD_PREVIEW = 1 | 4, 2          # of SUBFILE_TYPE, of OLD_SUBFILE_TYPE

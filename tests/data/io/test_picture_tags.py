@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import label_files
 from i2vjax.data.io import images
 
@@ -118,3 +119,52 @@ def test_pictures_without_tags_cost_no_second_opening(tmp_path, monkeypatch):
   cv2.imwrite(str(tmp_path / 'x.jpg'), COLOR)
   monkeypatch.setattr(Image, 'open', None)
   assert images.read_image(tmp_path / 'x.jpg').shape == COLOR.shape
+
+
+def netpbm(kind, maximum, values, head=b'\n'):
+  """A PBM, PGM or PPM of 4 x 2 pixels."""
+  top = b'P%d' % kind + head + b'4 2\n' + (b'%d\n' % maximum if kind in (2, 3, 5, 6) else b'')
+  if kind < 4:
+    return top + b' '.join(b'%d' % value for value in values) + b'\n'
+  if kind == 4:
+    return top + bytes(values)
+  return top + np.array(values, '>u2' if maximum > 255 else 'u1').tobytes()
+
+
+@pytest.mark.parametrize(('kind', 'maximum', 'values'), [
+    (1, 1, [0, 1] * 4), (2, 255, range(8)), (3, 255, range(24)), (4, 1, [0x50, 0xA0]),
+    (5, 255, range(8)), (5, 16383, range(3000, 3008)), (6, 255, range(24)), (6, 1023, range(24)),
+    (5, 255, b'P5 4 2\n\xff'),       # values that look like a head
+])
+def test_a_second_picture_in_a_pgm_is_not_dropped(tmp_path, kind, maximum, values):
+  path = tmp_path / 'x.pgm'
+  first = netpbm(kind, maximum, list(values), b' # P5 a remark\n')
+  for alone in (first, first + b'\n', first + (b'\0\0' if kind > 3 else b'# P5 4 2\n')):
+    path.write_bytes(alone)
+    assert images.read_image(path).shape[:2] == (2, 4)
+  for between in (b'', b'\n'):
+    path.write_bytes(first + between + netpbm(kind, maximum, list(values)))
+    with pytest.raises(images.UnreadableFrame, match='x.pgm holds several pictures.*pnmsplit'):
+      images.read_image(path)
+    [page] = images.read_pages(path)
+    assert isinstance(page, images.UnreadableFrame)
+
+
+@pytest.mark.parametrize('name', ['x.jpg', 'x.png', 'x.tif'])   # by content, not by name
+def test_a_class_map_with_a_loss_is_refused(tmp_path, name):
+  ids = Image.fromarray(np.kron(np.array([[0, 2], [13, 2]], np.uint8), np.ones((9, 9), np.uint8)))
+  if name == 'x.tif':
+    ids.save(tmp_path / name, compression='jpeg')
+  else:
+    ids.save(tmp_path / name, 'JPEG')
+  with pytest.raises(UserError, match=f'{name} is compressed with a loss.*as PNG'):
+    label_files.read(tmp_path / name)
+  ids.save(tmp_path / 'y.tif', compression='tiff_lzw')
+  np.testing.assert_array_equal(label_files.read(tmp_path / 'y.tif'), np.asarray(ids))
+
+
+def test_a_class_map_of_several_frames_is_refused(tmp_path):
+  Image.fromarray(GRAY).save(tmp_path / 'x.png', save_all=True,
+                             append_images=[Image.fromarray(GRAY + 1)])
+  with pytest.raises(UserError, match='x.png holds several pictures'):
+    label_files.read(tmp_path / 'x.png')

@@ -5,6 +5,7 @@ import struct
 import numpy as np
 import pytest
 
+from i2vjax.data.annotations import label_files
 from i2vjax.data.io import images
 
 GRAY = np.add.outer(9 * np.arange(8), np.arange(12)).astype(np.uint8)
@@ -154,3 +155,10 @@ def test_a_stack_of_imagej_that_is_one_page_is_refused(tmp_path):
 def test_a_picture_inside_its_preview_is_not_taken_for_it(tmp_path):
   refused_by_both(write_tiff(tmp_path / 'x.tif', (GRAY, {254: 1, 330: 8})),
                   'x.tif shows only a preview')
+
+
+def test_a_class_map_is_read_past_its_preview_and_is_one_page(tmp_path):
+  path = write_tiff(tmp_path / 'x.tif', (GRAY[::2, ::2], THUMB), (GRAY, {}))
+  np.testing.assert_array_equal(label_files.read(path), GRAY)
+  with pytest.raises(ValueError, match='y.tif holds several pictures'):
+    label_files.read(write_tiff(tmp_path / 'y.tif', *[(GRAY, {})] * 2))
