@@ -62,8 +62,13 @@ def _area(boxes):
 
 
 def read_label(data: bytes, name: str) -> np.ndarray:
-  """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices."""
+  """Class ids [H, W] uint8 of a label picture; of one with a palette, the indices.
+
+  Raises:
+    UserError: damaged, no ids, or a JPEG.
+  """
   picture_heads.check(np.frombuffer(data, np.uint8), name, checksums=True)
+  picture_heads.check_ids(np.frombuffer(data, np.uint8), name)
   try:
     with Image.open(io.BytesIO(data), formats=damage.FORMATS) as picture:
       label = np.asarray(picture)

@@ -39,6 +39,8 @@ class Derived(Wrapper):
   def read(self, i):
     """The source's record with the derived frame in place of its own."""
     record = self.source.read(i)
+    if self.change is mask and 'label' not in record:
+      _refuse_loss(self.where(i))
     try:
       return {**record, 'frame': self.change(record, self.size)}
     except ValueError as error:
@@ -96,6 +98,12 @@ def half(record: dict, size: Callable) -> np.ndarray:
   height, width = size(frame.shape[:2])
   small = resize.resize_frame(frame, (-(-height // 2), -(-width // 2)))
   return resize.resize_frame(small, (height, width))
+
+
+def _refuse_loss(where):
+  if where.lower().endswith(('.jpg', '.jpeg')):
+    raise UserError(f'{where} is a JPEG, in which objects grow rims of values that are not 0: '
+                    'write masks as PNG')
 
 
 def mask(record: dict, size: Callable) -> np.ndarray:

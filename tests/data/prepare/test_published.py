@@ -2,6 +2,7 @@
 
 import json
 
+import cv2
 import numpy as np
 import pytest
 from made_sets import SHAPE, build, pair, put, read, strip, values
@@ -344,5 +345,8 @@ def test_a_label_file_must_hold_ids(tmp_path):
     shaping.read_label((tmp_path / 'x.png').read_bytes(), 'y')
   with pytest.raises(ValueError, match='y cannot be decoded'):
     shaping.read_label(b'x', 'y')
+  _, jpeg = cv2.imencode('.jpg', np.zeros((8, 12), np.uint8))
+  with pytest.raises(ValueError, match='y is compressed with a loss'):
+    shaping.read_label(jpeg.tobytes(), 'y')
 
 

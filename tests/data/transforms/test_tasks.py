@@ -101,6 +101,16 @@ def test_segmentation_of_folders_is_binary_and_aligned(davis):
   assert 0.01 < np.mean(batch['b'] == 255) < 0.12
 
 
+def test_masks_as_jpeg_are_refused(davis, tmp_path):
+  for path in (davis / 'notes').rglob('*.png'):
+    place = tmp_path / path.relative_to(davis / 'notes').with_suffix('.jpg')
+    place.parent.mkdir(exist_ok=True)
+    Image.open(path).convert('RGB').save(place)
+  config = in_folders(davis, 'segmentation', train_a=str(davis / 'frames'), train_b=str(tmp_path))
+  with pytest.raises(ValueError, match='bear/0+.jpg is a JPEG, .* write masks as PNG'):
+    open_source(config.data, 'train', 'b').read(0)
+
+
 def test_segmentation_of_scenes_marks_what_moves():
   config = config_of('segmentation', channels_b=1)
   a, b = (open_source(config.data, 'train', x) for x in 'ab')
