@@ -34,7 +34,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
 
   Args:
     run: load.Run. input: of `live_reader.is_live`.
-    output: a video file (finished on any end but a crash), an address, or '-' (live_writer).
+    output: a video file (finished on any end but a crash, also where a camera that changes its
+      size ends it), an address, or '-' (live_writer).
     finish: (source, result) -> frame to be written, all uint8 [H, W, C].
     overwrite: allow an existing file. lossless: FFV1 in .mkv, or raw frames to '-'.
     show: one line of rate, latency and dropped frames. as_is: leave the run's preparation out.
@@ -49,7 +50,7 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
 
   Raises:
     UserError: the place cannot be opened, or sent nothing; polarity 'auto'; an output that will
-      not do. FileExistsError: the output exists.
+      not do; what no longer can be sent to an address. FileExistsError: the output exists.
   """
   _check(run, input, output, overwrite, lossless)
   call, latencies = translator.compile_chunk(run), []
@@ -58,15 +59,20 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
   with (signals.StopOnSignal() as stop, live_reader.LiveReader(input, reconnect) as reader,
         tqdm.tqdm(unit='frame', disable=not show, dynamic_ncols=True) as bar):
     try:
-      for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is):
-        writer = writer or _writer(output, reader.rate, lossless)
-        writer.write(finish(source, result), item.seconds)
-        latencies.append(time.monotonic() - item.arrived)
-        bar.set_postfix_str(f'latency {1000 * latencies[-1]:.0f} ms, {reader.dropped} dropped',
-                            refresh=False)
-        bar.update()
-        if on_frame:
-          on_frame(writer.frames)
+      try:
+        for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is):
+          writer = writer or _writer(output, reader.rate, lossless)
+          writer.write(finish(source, result), item.seconds)
+          latencies.append(time.monotonic() - item.arrived)
+          bar.set_postfix_str(f'latency {1000 * latencies[-1]:.0f} ms, {reader.dropped} dropped',
+                              refresh=False)
+          bar.update()
+          if on_frame:
+            on_frame(writer.frames)
+      except UserError as error:
+        if not (isinstance(writer, video_reader.VideoWriter) and writer.frames):
+          raise
+        reader.end = str(error)       # such a recording cannot be made again: what came is kept
       if writer is None:
         raise UserError(f'{reader.name}: {reader.end} before a single frame came')
       writer.close()

@@ -84,6 +84,31 @@ def test_a_lost_connection_is_taken_up_again_and_memory_starts_anew(tmp_path, im
   assert 'connected anew 1 times' in live.summary_text(summary)
 
 
+def test_a_camera_that_changes_its_size_leaves_what_came_before(tmp_path, negative, impatient):
+  """A recording cannot be made again: the file plays, and why it ends is said."""
+  wide = [np.full((48, 96, 3), 90, np.uint8)] * 10
+  with senders.sender(senders.gray_clip(range(50, 120, 4)), wide) as place:
+    summary = live.translate(negative, place, tmp_path / 'out.mp4', result, show=False,
+                             reconnect=1.5)
+  frames = list(video_reader.read_video(tmp_path / 'out.mp4', 'stop'))
+  assert len(frames) == summary['frames'] > 0
+  assert {frame.shape for frame, _ in frames} == {(48, 64, 3)}
+  assert '(48, 96, 3) uint8, the first was (48, 64, 3)' in live.summary_text(summary)
+  assert [path.name for path in tmp_path.iterdir()] == ['out.mp4']
+
+
+def test_a_camera_that_comes_back_without_video_is_tried_again(tmp_path, impatient):
+  clip = senders.gray_clip(range(50, 200, 4))
+  with senders.sender(clip, 'sound', clip) as place:
+    summary = live.translate(stubs.make(stubs.counting), place, tmp_path / 'out.mkv', result,
+                             lossless=True, show=False, reconnect=3)
+  counts = [int(frame[0, 0, 0]) for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')]
+  assert counts.count(0) == 2                   # both films are there
+  assert summary['reconnects'] == 2
+  with senders.sender('sound') as place, pytest.raises(UserError, match='has no video stream'):
+    live.translate(stubs.make(stubs.counting), place, tmp_path / 'x.mkv', result, **QUIET)
+
+
 def test_ctrl_c_finishes_the_file(tmp_path, negative, impatient):
   def stop(count):
     if count == 3:

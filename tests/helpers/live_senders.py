@@ -25,11 +25,15 @@ def gray_clip(values):
 
 
 def send(file, clip, rate=25):
-  """Write a clip to a file object as MPEG-TS with H.264, at its own pace."""
+  """Write a clip to a file object as MPEG-TS with H.264, at its own pace; 'sound': sound alone."""
+  if isinstance(clip, str):
+    send_sound(file)
+    return
   with av.open(file, 'w', format='mpegts', container_options={'flush_packets': '1'}) as container:
     stream = container.add_stream('libx264', rate=rate, options={'tune': 'zerolatency',
                                                                  'preset': 'ultrafast'})
-    stream.height, stream.width, stream.pix_fmt = H, W, 'yuv420p'
+    stream.height, stream.width = clip[0].shape[:2]
+    stream.pix_fmt = 'yuv420p'
     stream.codec_context.gop_size = 5
     began = time.monotonic()
     for k, frame in enumerate(clip):
@@ -38,6 +42,18 @@ def send(file, clip, rate=25):
       container.mux(stream.encode(picture))
       file.flush()             # small frames would wait for each other
       time.sleep(max(0, began + k / rate - time.monotonic()))
+    container.mux(stream.encode())
+
+
+def send_sound(file):
+  """Write a second of silence to a file object as MPEG-TS with AAC."""
+  with av.open(file, 'w', format='mpegts') as container:
+    stream = container.add_stream('aac', rate=48000)
+    stream.layout = 'mono'
+    for k in range(48):
+      frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), 's16', 'mono')
+      frame.sample_rate, frame.pts, frame.time_base = 48000, 1024 * k, Fraction(1, 48000)
+      container.mux(stream.encode(frame))
     container.mux(stream.encode())
 
 

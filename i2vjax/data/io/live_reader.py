@@ -173,6 +173,8 @@ class LiveReader:
   def _read(self, container):
     """(frames of one connection, why it ended)."""
     streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    if not streams and self.received:        # it had one: the camera may not be ready yet
+      return 0, 'it came back without a video stream'
     if not streams:
       raise UserError(f'{self.name} has no video stream')
     stream = streams[0]

@@ -127,7 +127,7 @@ class VideoWriter:
       self._start(frame)
     if frame.shape != self._shape or frame.dtype != self._dtype:
       raise UserError(f'{self.path}: frame {self.frames} is {frame.shape} {frame.dtype}, the '
-                       f'first was {self._shape} {self._dtype}')
+                       f'first was {self._shape} {self._dtype}: a video has one size and type')
     picture = self._picture(frame)
     picture.pts, picture.time_base = self._clock.stamp(seconds), Fraction(1, TICKS)
     self._encode_held(picture.pts)
