@@ -109,6 +109,19 @@ def test_a_camera_that_comes_back_without_video_is_tried_again(tmp_path, impatie
     live.translate(stubs.make(stubs.counting), place, tmp_path / 'x.mkv', result, **QUIET)
 
 
+def test_times_go_on_where_the_sender_begins_anew(impatient):
+  """A camera that starts again behind the same connection: its times fall back, ours do not."""
+  clip, seconds = senders.gray_clip(range(50, 200, 8)), []
+  with senders.sender((clip, clip)) as place:
+    reader = live_reader.LiveReader(place, reconnect=0)
+    reader._put = lambda item: seconds.append(item[2])     # all of them, not the newest alone
+    with reader:
+      assert not list(reader)
+  assert len(seconds) == 2 * len(clip)
+  assert min(np.diff(seconds)) > 0
+  assert seconds[-1] - seconds[len(clip)] == pytest.approx((len(clip) - 1) / 25, abs=0.001)
+
+
 def test_ctrl_c_finishes_the_file(tmp_path, negative, impatient):
   def stop(count):
     if count == 3:

@@ -61,6 +61,7 @@ def send_sound(file):
 def sender(*clips, rate=25, patience=10):
   """The tcp:// address of a thread that sends each clip over a connection of its own.
 
+  clips: frames, or a tuple of several that come one behind the other; 'sound' for sound alone.
   patience: seconds to wait for a receiver.
   """
   server = socket.create_server(('127.0.0.1', 0))
@@ -71,7 +72,8 @@ def sender(*clips, rate=25, patience=10):
       with contextlib.suppress(OSError):   # the receiver may go first; or never come
         connection, _ = server.accept()
         with connection, connection.makefile('wb') as file:
-          send(file, clip, rate)
+          for part in clip if isinstance(clip, tuple) else (clip,):
+            send(file, part, rate)
     server.close()             # later connections are refused
   thread = threading.Thread(target=run, daemon=True)
   thread.start()

@@ -19,7 +19,7 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import video_decoding, video_reader
+from i2vjax.data.io import video_decoding, video_reader, video_times
 
 SCHEMES = ('rtsp', 'rtsps', 'rtmp', 'rtmps', 'rtp', 'udp', 'tcp', 'srt', 'http', 'https')
 TIMEOUT = 10.0         # seconds without a frame after which a connection is held to be lost
@@ -180,7 +180,7 @@ class LiveReader:
     stream = streams[0]
     stream.codec_context.options = video_decoding.OPTIONS
     stream.thread_type = 'SLICE'             # threads by frame would hold back as many frames
-    layout, shift, count = None, None, 0
+    layout, shift, clock, count = None, None, None, 0
     packets = container.demux(stream)
     while not self._stop.is_set():
       try:
@@ -194,9 +194,13 @@ class LiveReader:
         if layout is None:
           layout = video_reader.layout_of(container, stream, self.name)
           self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
-          shift = arrived - (frame.time or 0)
+          shift, clock = arrived - (frame.time or 0), video_times.GoingOn(self.rate, [])
         layout = _of_its_size(layout, frame)
-        seconds = arrived if frame.time is None else shift + frame.time
+        seconds = arrived
+        if frame.time is not None:
+          anew, seconds = clock.falls(frame.time), clock.place(frame.time)
+          shift = max(shift, arrived - seconds) if anew else shift   # the sender has begun anew
+          seconds += shift
         self._put((frame, layout, seconds, arrived, count == 0))
         count += 1
     return count, 'stopped'

@@ -47,6 +47,8 @@ class VideoInfo:
     pixel_aspect: width of a pixel by its height, as it is shown.
     start: seconds, of the first frame. origin: seconds, where picture or sound begins.
     others: kinds of the other streams: 'audio', 'subtitle', 'data', ...
+    shifts: of a file of films put one behind the other: seconds added to the times of each film
+      after the first one, so that they go on.
   """
 
   path: str
@@ -63,6 +65,7 @@ class VideoInfo:
   start: float = 0.0
   origin: float = 0.0
   others: tuple[str, ...] = ()
+  shifts: tuple[float, ...] = ()
 
 
 def is_video(path: str | os.PathLike) -> bool:
@@ -92,7 +95,8 @@ def _info(path):
     others = tuple(other.type for other in container.streams if other.type != 'video')
     begin = None if container.start_time is None else container.start_time / av.time_base
     end = _stated_end(container, stream)
-  stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in frame_times(path)]
+  counts = PacketCounts()
+  stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in _decoded_times(path, counts)]
   if not stamps:
     raise UnreadableVideo(f'{path} holds no frame that can be decoded')
   rate = video_times.rate_of(stamps, stated)
@@ -102,7 +106,8 @@ def _info(path):
   (height, width), aspect = _shown(path)
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
-                   float(stamps[0]), _origin(path, float(stamps[0]), begin), others)
+                   float(stamps[0]), _origin(path, float(stamps[0]), begin), others,
+                   tuple(counts.shifts))
 
 
 def _stated_end(container, stream):
@@ -128,12 +133,15 @@ def frame_times(path: str | os.PathLike) -> list[float]:
   """The times in seconds of all frames that can be decoded, by decoding them."""
   if cptv_files.is_cptv(path):
     return [seconds for _, seconds in _read_cptv(path)]
+  return _decoded_times(path, PacketCounts())
+
+
+def _decoded_times(path, counts):
   with warnings.catch_warnings():
     warnings.simplefilter('ignore')       # said when the frames are read
     container, stream = open_stream(path)
     with container, refused(path):
-      return [seconds for _, seconds in _times(container, stream, path, 'skip', PacketCounts(),
-                                               say=False)]
+      return [seconds for _, seconds in _times(container, stream, path, 'skip', counts, say=False)]
 
 
 def frame_size(path: str | os.PathLike) -> tuple[int, int]:
@@ -258,7 +266,17 @@ def _report_late(path, late, damaged, exact):
 
 
 def _times(container, stream, path, damaged, counts, deinterlace=False, say=True):
-  """(frame of PyAV, seconds) from the container's position on."""
+  """(frame of PyAV, seconds) from the container's position on; films in one file go on."""
+  clock = video_times.GoingOn(stream.average_rate or Fraction(25), counts.shifts)
+  for frame, seconds in _stated_times(container, stream, path, damaged, counts, deinterlace, say):
+    if say and clock.falls(seconds):
+      notes.say_once(f'{path}: its times fall back at {clock.last:.2f} s (files put one behind the '
+                     'other?): what follows goes on there')
+    yield frame, clock.place(seconds)
+
+
+def _stated_times(container, stream, path, damaged, counts, deinterlace, say):
+  """`_times` as the file has them."""
   is_avi, tick = container.format.name == 'avi', stream.time_base
   rate = stream.average_rate or Fraction(25)
   frames = decoded(container, stream, path, damaged or 'stop', counts,

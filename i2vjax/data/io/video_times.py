@@ -4,6 +4,7 @@ A packet is a coded frame in most films, but not in all: some hold half a frame,
 never shown. Where a file cannot say by its packets how many frames it has, it is decoded.
 """
 
+import collections
 import dataclasses
 import os
 from fractions import Fraction
@@ -16,6 +17,7 @@ EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
 EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
+JITTER = 3                    # frames that times may fall back without a new film having begun
 FASTEST = 90_000              # frames per second that our writer can state: its ticks
 
 
@@ -27,6 +29,7 @@ class PacketCounts:
     stamps: presentation times of packets in ticks, in the order of the file; None: not stated.
     slots: decoding times; in AVI the only ones. Dropped frames are packets without content there.
     first: presentation time of the first decoded frame.
+    shifts: seconds added to the times of each film that follows the first one in the file.
   """
 
   packets: int = 0
@@ -34,6 +37,7 @@ class PacketCounts:
   stamps: list = dataclasses.field(default_factory=list)
   slots: list = dataclasses.field(default_factory=list)
   first: int | None = None
+  shifts: list = dataclasses.field(default_factory=list)
 
   def add(self, packet: av.Packet) -> None:
     """Note a packet of the stream."""
@@ -43,6 +47,34 @@ class PacketCounts:
     if not packet.is_discard:
       self.stamps.append(packet.pts)
       self.slots.append(packet.dts)
+
+
+class GoingOn:
+  """Times that go on where files were put one behind the other (`cat a.ts b.ts`, parts of a DVD).
+
+  Such a file has the times of each part, which begin anew. Falls of up to `JITTER` frames are left:
+  damaged recordings have them.
+  """
+
+  def __init__(self, rate: Fraction, shifts: list[float]):
+    """rate: as stated, until times tell. shifts: gets one entry for each part after the first."""
+    self.shifts, self.last = shifts, None
+    self._steps = collections.deque([float(1 / rate)], maxlen=9)
+
+  def falls(self, seconds: float) -> bool:
+    """True if the next time of the file begins a new part."""
+    seconds += self.shifts[-1] if self.shifts else 0.0
+    return self.last is not None and self.last - seconds > JITTER * float(np.median(self._steps))
+
+  def place(self, seconds: float) -> float:
+    """The next time of the file, in seconds, as one that goes on."""
+    if self.falls(seconds):           # one frame after the latest
+      self.shifts.append(self.last + float(np.median(self._steps)) - seconds)
+    seconds += self.shifts[-1] if self.shifts else 0.0
+    if self.last is not None and seconds > self.last:
+      self._steps.append(seconds - self.last)
+    self.last = seconds if self.last is None else max(self.last, seconds)
+    return seconds
 
 
 def is_exact(container) -> bool:
@@ -69,10 +101,13 @@ def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
   """(`time_stamps`, seconds that the last frame is shown, 0 where the file does not say)."""
   trusted, tick = packets_are_frames(container, stream), stream.time_base
   try:
-    packets = [(packet.pts, packet.duration or 0) for packet in container.demux(stream)
-               if packet.size and not packet.is_discard]
+    read = [(packet.pts, packet.duration or 0, packet.dts) for packet in container.demux(stream)
+            if packet.size and not packet.is_discard]
   except av.FFmpegError:     # cut off: decoding tells what is there
-    packets = []
+    read = []
+  packets = [(pts, duration) for pts, duration, _ in read]
+  slots = [dts for *_, dts in read if dts is not None]
+  trusted = trusted and slots == sorted(slots)     # else files that were put one behind the other
   stamps = [pts for pts, _ in packets]
   if not trusted or not tick or not stamps or None in stamps or len(set(stamps)) < len(stamps):
     return None, Fraction(0)

@@ -200,7 +200,7 @@ class VideoWriter:
                         f'{kind} does not keep; .mp4 does')
     left_out = sorted({other for other in film.others if other != 'audio'})
     if 'audio' in film.others:
-      self._sound = Sound(film.path, self._container, film.origin)
+      self._sound = Sound(film.path, self._container, film.origin, film.shifts)
       left_out += [f'sound ({codec}, which {kind} cannot hold)' for codec in self._sound.left_out]
     with open_film(film.path) as source:
       said = {name: text for name, text in source.metadata.items()

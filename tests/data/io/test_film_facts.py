@@ -9,7 +9,7 @@ import pytest
 from i2vjax import defaults
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_layout, video_reader
+from i2vjax.data.io import images, video_layout, video_reader, video_times
 from i2vjax.data.prepare import prepare
 from i2vjax.data.sources import folders, streams, video_cache, videos
 
@@ -322,6 +322,59 @@ def test_sound_that_the_file_cannot_hold_is_told(tmp_path, capsys):
   path = encode(tmp_path / 'a.avi', sound='pcm_mulaw')
   translated(path, tmp_path / 'result.mp4')
   assert 'sound (pcm_mulaw, which .mp4 cannot hold)' in capsys.readouterr().err
+
+
+def joined(path, *parts):
+  """Films put one behind the other, as `cat` does."""
+  path.write_bytes(b''.join(part.read_bytes() for part in parts))
+  return path
+
+
+@pytest.mark.parametrize(('name', 'codec', 'sound', 'rate'), [
+    ('a.ts', 'libx264', 'aac', 12), ('a.mkv', 'libx264', 'aac', 12),
+    ('a.mpg', 'mpeg2video', 'mp2', 24)])
+def test_films_one_behind_the_other_go_on(tmp_path, capsys, name, codec, sound, rate):
+  """Two films of 2 s each, whose times begin anew; their sound goes on with them."""
+  one = encode(tmp_path / name, codec, range(2 * rate), rate=rate, sound=sound)
+  path = joined(tmp_path / f'both_{name}', one, one)
+  info = video_reader.video_info(path)
+  assert (info.frames, info.rate, info.variable) == (4 * rate, rate, False)
+  assert info.seconds == pytest.approx(4, abs=0.002)
+  begins = times(path)
+  assert np.diff(begins) == pytest.approx(np.full(4 * rate - 1, 1 / rate), abs=0.002)
+  assert f'its times fall back at {begins[2 * rate - 1]:.2f} s' in capsys.readouterr().err
+  output = translated(path, tmp_path / 'out.mkv')
+  assert np.diff(times(output)) == pytest.approx(np.full(4 * rate - 1, 1 / rate), abs=0.002)
+  alone = sound_times(translated(one, tmp_path / 'alone.mkv'))
+  expected = np.concatenate([alone, np.add(alone, 2)])
+  assert sound_times(output) == pytest.approx(expected, abs=0.003)
+
+
+def sound_times(path):
+  with av.open(str(path)) as film:
+    return [float(packet.pts * packet.time_base) for packet in film.demux(audio=0) if packet.size]
+
+
+def test_sound_that_outlasts_its_pictures_is_told_where_films_are_joined(tmp_path, capsys):
+  one = encode(tmp_path / 'a.ts', times=range(12), sound='aac')         # 1 s, and 1.92 s of sound
+  output = translated(joined(tmp_path / 'both.ts', one, one), tmp_path / 'out.mp4')
+  assert 'the sound of its part 2 comes 0.9' in capsys.readouterr().err
+  assert min(np.diff(sound_times(output))) > 0
+
+
+def test_sound_that_cannot_go_on_with_joined_films_is_refused_by_its_cause(tmp_path):
+  path = joined(tmp_path / 'both.ts', encode(tmp_path / 'a.ts', sound='aac'),
+                encode(tmp_path / 'b.ts'))
+  with pytest.raises(UserError, match='one behind the other, and its sound.*ffmpeg -f concat'):
+    translated(path, tmp_path / 'out.mp4')
+
+
+def test_times_that_merely_tremble_are_left():
+  clock = video_times.GoingOn(Fraction(10), [])
+  seconds = [0, 0.1, 0.1, 0.35, 0.2, 0.3, 0.45]
+  assert [clock.place(x) for x in seconds] == seconds
+  assert clock.place(0.05) == pytest.approx(0.55)
+  assert clock.shifts == pytest.approx([0.5])
 
 
 @pytest.mark.parametrize('matrix', [(1, 0, 0, 1), (0, 1, -1, 0)])
