@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,6 @@ import av
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import damage, ffv1, video_layout
-from i2vjax.data.io.video_layout import layout_of
 from i2vjax.data.io.video_times import PacketCounts
 
 
@@ -76,6 +76,35 @@ def open_stream(path: str | os.PathLike):
   return container, streams[0]
 
 
+def layout_of(container, stream, path: str | os.PathLike) -> video_layout.Layout:
+  """The Layout of a stream that was just opened; deep colors that are gray keep their bits.
+
+  A file of more than 8 bits a color is decoded for it, up to the first frame that has colors.
+  """
+  layout, bits = video_layout.layout_of(container, stream, path), video_layout.bits_of(stream)
+  if layout.kind[1] == 1 or bits <= 8:
+    return layout
+  if os.path.isfile(path):
+    state = os.stat(path)
+    if _all_gray(str(path), state.st_mtime_ns, state.st_size):
+      return dataclasses.replace(layout, kind=video_layout.DEEP_GRAY)
+  notes.say_once(f'{path}: its {bits} bits a color are read as 8')
+  return layout
+
+
+@functools.lru_cache(maxsize=1024)
+def _all_gray(path, *_):
+  """True for a film of RGB with frames that are all gray."""
+  some = False
+  container, stream = open_stream(path)
+  with container, contextlib.suppress(av.FFmpegError, MemoryError):   # whoever reads on tells
+    for frame in container.decode(stream):
+      some = video_layout.is_deep_gray(frame)
+      if not some:
+        break
+  return some
+
+
 def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
             counts: PacketCounts | None = None, say: bool = True) -> Iterator[av.VideoFrame]:
   """Decoded frames from the container's position on.
@@ -90,7 +119,8 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
     say: say once that a film is interlaced.
   """
   count, wrong, counts = 0, set(), counts or PacketCounts()
-  layout = layout_of(container, stream, path)     # before decoding changes what the stream says
+  # before decoding changes what the stream says
+  layout = video_layout.layout_of(container, stream, path)
   is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
   has_sizes = is_ffv1 and bool(stream.codec_context.extradata)
 

@@ -24,6 +24,9 @@ RIGHT_ANGLE = 0.01            # share of a turn's matrix that counts as zero
 # Threads that convert one frame's colors. PyAV takes one for each core, begun anew for every frame:
 # at 256 pixels that is four fifths of the time, and frames are read and written side by side anyway
 CONVERTING = 1
+# Kind of frames that hold 16 bits of gray as three equal colors (PNG, FFV1). Not by way of gray16le,
+# which weighs the colors and rounds
+DEEP_GRAY = 'rgb48le', 1, 'uint16'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,12 +51,26 @@ def layout_of(container, stream, path: str | os.PathLike) -> Layout:
   return Layout(str(path), kind_of(stream), coded, size_of(container, stream))
 
 
+def bits_of(stream) -> int:
+  """Bits of a color, at most, as they are stored; 0 where the file does not say."""
+  form = stream.codec_context.format
+  return max(part.bits for part in form.components) if form else 0
+
+
+def is_deep_gray(frame: av.VideoFrame) -> bool:
+  """True for a frame of RGB whose three colors are equal at every pixel, in all their bits."""
+  if not frame.format.is_rgb:
+    return False
+  colors = frame.to_ndarray(format=DEEP_GRAY[0], threads=CONVERTING)
+  return bool((colors == colors[..., 1:2]).all())
+
+
 def kind_of(stream) -> tuple[str, int, str]:
   """(PyAV format, channels, dtype) that the frames of a stream are converted to."""
   name = stream.codec_context.pix_fmt or ''
   if name in ('gray', 'gray8', 'monow', 'monob'):
     return 'gray', 1, 'uint8'
-  if name.startswith('gray'):           # gray10le, gray12le, gray16le: spread over 16 bits
+  if name.startswith(('gray', 'ya16')):   # gray10le, gray16le, ya16be: spread over 16 bits
     return 'gray16le', 1, 'uint16'
   return 'rgb24', 3, 'uint8'
 
@@ -106,6 +123,8 @@ def to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
                     f'({error}). Write it anew: ffmpeg -i {layout.path} -pix_fmt yuv420p NEW.mkv'
                     ) from error
   array = array[..., None] if array.ndim == 2 else array
+  if layout.kind == DEEP_GRAY:
+    array = _only_gray(array, frame, layout.path)
   if frame.color_range == LIMITED and frame.format.name.startswith('gray'):
     array = _full_range(array, frame.format.components[0].bits, layout.path)
   height, width = layout.size if all(layout.size) else array.shape[:2]
@@ -114,6 +133,15 @@ def to_array(frame: av.VideoFrame, layout: Layout) -> np.ndarray:
   array = array.swapaxes(0, 1) if transpose else array
   array = array[::-1] if rows else array
   return np.ascontiguousarray(array[:, ::-1] if columns else array)
+
+
+def _only_gray(colors, frame, path):
+  """One channel of three that are equal."""
+  if (colors != colors[..., 1:2]).any():
+    raise UserError(f'{path}: frames before the one at {frame.time or 0:.2f} s are gray, and it '
+                    'is not. Give it 8 bits a color: '
+                    f'ffmpeg -i {path} -pix_fmt bgr0 -c:v ffv1 NEW.mkv')
+  return colors[..., 1:2]
 
 
 def is_quarter_turned(frame: av.VideoFrame, path: str) -> bool:

@@ -19,11 +19,12 @@ from i2vjax.data.io import cptv_files, video_layout, video_times
 from i2vjax.data.io.video_decoding import (
   UnreadableVideo,
   decoded,
+  layout_of,
   open_stream,
   refused,
   whole_frames,
 )
-from i2vjax.data.io.video_layout import layout_of, to_array
+from i2vjax.data.io.video_layout import to_array
 from i2vjax.data.io.video_times import PacketCounts, time_stamps
 from i2vjax.data.io.video_writer import VideoWriter
 
@@ -90,7 +91,7 @@ def _info(path):
   container, stream = open_stream(path)
   with container:
     stamps, last = video_times.packet_times(container, stream)
-    kind, codec = video_layout.kind_of(stream), stream.codec_context.name
+    kind, codec = layout_of(container, stream, path).kind, stream.codec_context.name
     stated = stream.average_rate
     others = tuple(other.type for other in container.streams if other.type != 'video')
     begin = None if container.start_time is None else container.start_time / av.time_base

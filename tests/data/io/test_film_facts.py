@@ -154,6 +154,56 @@ def test_counts_that_cannot_be_limited_range_are_told(tmp_path, capsys):
   assert 'x.mkv states limited range' in capsys.readouterr().err
 
 
+COUNTS = (np.arange(32 * 48).reshape(32, 48) * 40 + 7).astype(np.uint16)
+
+
+def deep(path, codec, fmt, make):
+  """A film of two frames of 16 bits; `make`: number -> uint16 [H, W] or [H, W, 3]."""
+  with av.open(str(path), 'w') as film:
+    stream = film.add_stream(codec, rate=5)
+    stream.height, stream.width, stream.pix_fmt = 32, 48, fmt
+    for k in range(2):
+      array = make(k)
+      frame = av.VideoFrame.from_ndarray(array, 'rgb48le' if array.ndim == 3 else 'gray16le')
+      frame = frame if frame.format.name == fmt else frame.reformat(format=fmt)
+      frame.pts, frame.time_base = k, Fraction(1, 5)
+      film.mux(stream.encode(frame))
+    film.mux(stream.encode())
+  return path
+
+
+@pytest.mark.parametrize(('name', 'codec', 'fmt', 'lost'), [
+    ('a.mov', 'png', 'rgb48be', 0), ('a.mov', 'png', 'rgba64be', 0), ('a.mov', 'png', 'ya16be', 0),
+    ('a.mkv', 'ffv1', 'gbrp16le', 0), ('a.mkv', 'ffv1', 'gbrp14le', 4)])
+def test_gray_in_three_colors_or_with_alpha_keeps_its_bits(tmp_path, capsys, name, codec, fmt,
+                                                           lost):
+  """`lost`: to the bits that the film has."""
+  def make(k):
+    counts = COUNTS + np.uint16(k * 300)
+    return counts if fmt.startswith('ya') else np.repeat(counts[..., None], 3, -1)
+  path = deep(tmp_path / name, codec, fmt, make)
+  info = video_reader.video_info(path)
+  assert (info.channels, info.dtype) == (1, 'uint16')
+  first, second = frames(path)
+  assert np.abs(first[..., 0].astype(int) - COUNTS).max() <= lost
+  assert np.abs(second[..., 0].astype(int) - COUNTS - 300).max() <= lost
+  assert 'bits a color' not in capsys.readouterr().err
+  np.testing.assert_array_equal(videos.VideoFrames([path]).read(1)['frame'], second)
+
+
+def test_deep_colors_that_become_8_bits_are_told(tmp_path, capsys):
+  """Also those of a film that begins gray."""
+  def make(k):
+    return np.stack([COUNTS, COUNTS, COUNTS + np.uint16(999 * k)], -1)
+  path = deep(tmp_path / 'a.mov', 'png', 'rgb48be', make)
+  assert [frame.dtype for frame in frames(path)] == [np.uint8] * 2
+  assert f'{path}: its 16 bits a color are read as 8' in capsys.readouterr().err
+  frames(encode(tmp_path / 'b.mkv', fmt='yuv420p10le', times=range(2)))
+  assert 'its 10 bits a color are read as 8' in capsys.readouterr().err
+  frames(encode(tmp_path / 'c.mkv', times=range(2)))
+  assert not capsys.readouterr().err
+
+
 def test_hdr_is_told(tmp_path, capsys):
   frames(encode(tmp_path / 'x.mkv', times=range(2), color_trc=16))
   assert 'HDR (PQ) is read without tone mapping' in capsys.readouterr().err
