@@ -29,6 +29,7 @@ from i2vjax.run import padding, preparation, translator
 from i2vjax.run.load import Run
 
 READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
+SLOWEST = 1 / 1001         # frames per second: rates are fractions of that denominator at most
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
@@ -66,7 +67,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     chunk: frames on the device at a time.
     lossless: insist on a lossless video.
     show: progress bar.
-    rate: frames per second of a video made from pictures or an array; None: 25, which is said.
+    rate: frames per second of a video made from pictures or an array, 1/1001 to 1000; None: 25,
+      which is said.
     as_is: leave the run's preparation out.
     deinterlace: make whole frames of the half pictures of an interlaced video first.
     pad_to: frames are padded to multiples of it, so that pictures of many sizes share a few
@@ -220,8 +222,8 @@ def _rate(info, rate, output, to_video):
     raise UserError(f'--rate is for pictures: {info.path} has its own times, which are kept')
   if rate is not None and not to_video:
     raise UserError(f'--rate is for videos, and {output} is a folder: leave it away')
-  if rate is not None and not 0 < rate <= 1000:
-    raise UserError(f'--rate={rate:g}: frames per second, above 0 and at most 1000')
+  if rate is not None and not SLOWEST <= rate <= 1000:
+    raise UserError(f'--rate={rate:g}: frames per second, from 1/1001 (0.001) to 1000')
   if info:
     return info.rate
   if rate is None and to_video:

@@ -96,8 +96,11 @@ def test_a_rate_where_none_is_wanted_is_refused(tmp_path, negative):
   source = write_frames(tmp_path / 'in', footage(3))
   with pytest.raises(ValueError, match='--rate is for videos'):
     translator.translate(negative, source, tmp_path / 'out', rate=9, **QUIET)
-  with pytest.raises(ValueError, match='--rate=0'):
-    translator.translate(negative, source, tmp_path / 'x.mkv', rate=0, **QUIET)
+  for rate in (0, 0.0004, 1001):       # the second one is no fraction that a film can state
+    with pytest.raises(ValueError, match=f'--rate={rate:g}: frames per second, from 1/1001'):
+      translator.translate(negative, source, tmp_path / 'x.mkv', rate=rate, **QUIET)
+  translator.translate(negative, source, tmp_path / 'slow.mkv', rate=0.001, **QUIET)
+  assert video_reader.video_info(tmp_path / 'slow.mkv').seconds == pytest.approx(3000)
   translator.translate(negative, source, tmp_path / 'x.mkv', rate=9, **QUIET)
   with pytest.raises(ValueError, match='--rate is for pictures: .*x.mkv has its own times'):
     translator.translate(negative, tmp_path / 'x.mkv', tmp_path / 'y.mkv', rate=9, **QUIET)

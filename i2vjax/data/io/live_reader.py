@@ -193,7 +193,8 @@ class LiveReader:
         arrived = time.monotonic()
         if layout is None:
           layout = video_reader.layout_of(container, stream, self.name)
-          self.rate = Fraction(stream.average_rate or stream.guessed_rate or 25)
+          stated = Fraction(stream.average_rate or stream.guessed_rate or 25)
+          self.rate = video_times.possible(stated)
           shift, clock = arrived - (frame.time or 0), video_times.GoingOn(self.rate, [])
         layout = _of_its_size(layout, frame)
         seconds = arrived

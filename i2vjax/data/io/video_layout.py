@@ -24,8 +24,8 @@ RIGHT_ANGLE = 0.01            # share of a turn's matrix that counts as zero
 # Threads that convert one frame's colors. PyAV takes one for each core, begun anew for every frame:
 # at 256 pixels that is four fifths of the time, and frames are read and written side by side anyway
 CONVERTING = 1
-# Kind of frames that hold 16 bits of gray as three equal colors (PNG, FFV1). Not by way of gray16le,
-# which weighs the colors and rounds
+# Kind of frames that hold 16 bits of gray as three equal colors (PNG, FFV1). Not gray16le, on the
+# way to which colors are weighed and rounded
 DEEP_GRAY = 'rgb48le', 1, 'uint16'
 
 

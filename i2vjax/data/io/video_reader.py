@@ -45,6 +45,7 @@ class VideoInfo:
     rate: mean frames per second, a Fraction. seconds: from the first frame to the end of the last.
     channels: 1 or 3. dtype: 'uint8' | 'uint16'. codec: its name.
     variable: True if the time between frames varies by more than 5 ms.
+    pause: seconds that a frame is shown at most.
     pixel_aspect: width of a pixel by its height, as it is shown.
     start: seconds, of the first frame. origin: seconds, where picture or sound begins.
     others: kinds of the other streams: 'audio', 'subtitle', 'data', ...
@@ -67,6 +68,7 @@ class VideoInfo:
   origin: float = 0.0
   others: tuple[str, ...] = ()
   shifts: tuple[float, ...] = ()
+  pause: float = 0.0
 
 
 def is_video(path: str | os.PathLike) -> bool:
@@ -108,7 +110,7 @@ def _info(path):
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
                    float(stamps[0]), _origin(path, float(stamps[0]), begin), others,
-                   tuple(counts.shifts))
+                   tuple(counts.shifts), max([float(stop - stamps[-1]), *steps]))
 
 
 def _stated_end(container, stream):

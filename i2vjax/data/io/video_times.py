@@ -121,14 +121,15 @@ def rate_of(stamps: list[Fraction], stated: Fraction | None) -> Fraction:
   From 1 / 1001 to `FASTEST`: strange or damaged times lead to rates that no writer can state.
   """
   if len(stamps) < 2 or stamps[-1] <= stamps[0]:
-    return _possible(Fraction(stated or 25))
+    return possible(Fraction(stated or 25))
   measured = Fraction(len(stamps) - 1) / (stamps[-1] - stamps[0])
   step = Fraction(1, 1000) / (stamps[-1] - stamps[0])
   close = stated and abs(measured / stated - 1) <= step
-  return _possible(Fraction(stated) if close else measured.limit_denominator(1001))
+  return possible(Fraction(stated) if close else measured.limit_denominator(1001))
 
 
-def _possible(rate):
+def possible(rate: Fraction) -> Fraction:
+  """The next rate that a writer can state: 1 / 1001 to `FASTEST` frames per second."""
   return min(max(rate, Fraction(1, 1001)), Fraction(FASTEST))
 
 

@@ -18,6 +18,7 @@ from i2vjax.data.io.video_layout import CONVERTING, SIZE_TAG
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
+LONGEST = 2 ** 31 - 1         # ticks that MP4 can show a frame: 6.6 hours
 BT709 = 1                     # number of the color space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
 # Frames that refer to later ones make files smaller, but are stored before their time, by which MP4
@@ -121,6 +122,9 @@ class VideoWriter:
       frame: of the same shape and type as the first.
       seconds: its presentation time; the file starts at the first frame's, or where the film does.
         None: by the rate.
+
+    Raises:
+      UserError: another size or type than the first; 16 bits, or a pause of 6.6 hours, in .mp4.
     """
     if self._container is None:
       self._steady = seconds is None if self.film is None else not self.film.variable
@@ -137,10 +141,17 @@ class VideoWriter:
   def _encode_held(self, end):
     """Encode the frame before, which lasts until `end`, in ticks."""
     if self._held is not None:
+      self._check_pause(end - self._held.pts)
       self._durations[self._held.pts] = end - self._held.pts
       if self._sound is not None:
         self._sound.write_until(float(self._held.pts / TICKS + self._clock.first))
       self._mux(self._stream.encode(self._held))
+
+  def _check_pause(self, ticks):
+    if not self.lossless and ticks > LONGEST:
+      raise UserError(f'{self.path}: a frame is shown for {ticks / TICKS / 3600:.1f} h, and '
+                      f'{self.path.suffix} holds up to {LONGEST / TICKS / 3600:.1f}: name the '
+                      'output .mkv, or cut the film there')
 
   def _mux(self, packets):
     for packet in packets:
@@ -177,6 +188,7 @@ class VideoWriter:
     height, width = frame.shape[:2]
     if self._dtype == np.uint16 and not self.lossless:
       raise UserError(f'{self.path}: 16-bit frames need .mkv')
+    self._check_pause(0 if self.film is None else round(self.film.pause * TICKS))
     self.path.parent.mkdir(parents=True, exist_ok=True)
     name = 'matroska' if self.lossless else 'mp4'
     options = {} if self.lossless else {'movflags': 'faststart'}

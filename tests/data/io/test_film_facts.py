@@ -349,6 +349,30 @@ def test_a_constant_rate_is_stored_smaller_and_as_long(tmp_path):
   assert all(in_order['pauses']) and not all(in_order['steady'])
 
 
+def test_a_pause_that_mp4_cannot_hold_is_refused_before_the_work(tmp_path):
+  """7 hours between two frames, as of a trap camera."""
+  pause = 7 * 3600
+  for name, seconds in (('a.mkv', (0, 1, pause)), ('b.mkv', (0, pause))):
+    with video_reader.VideoWriter(tmp_path / name, 1) as film:
+      for k, time in enumerate(seconds):
+        film.write(picture(k), time)
+    assert video_reader.video_info(tmp_path / name).pause >= pause - 1
+    assert times(translated(tmp_path / name, tmp_path / 'c.mkv'))[-1] == pause
+    (tmp_path / 'c.mkv').unlink()
+    film = video_reader.VideoWriter(tmp_path / 'c.mp4', 1,
+                                    film=video_reader.video_info(tmp_path / name))
+    with pytest.raises(UserError, match=r'shown for 7.0 h, and .mp4 holds up to 6.6: name .*.mkv'):
+      film.write(picture(0), 0)
+    film.abort()
+  film = video_reader.VideoWriter(tmp_path / 'd.mp4', 1)
+  film.write(picture(0), 0)
+  with pytest.raises(UserError, match='shown for 7.0 h'):
+    film.write(picture(1), pause)
+  film.close()                         # what came before can still be finished
+  assert len(times(tmp_path / 'd.mp4')) == 1
+  assert sorted(path.name for path in tmp_path.iterdir()) == ['a.mkv', 'b.mkv', 'd.mp4']
+
+
 @pytest.mark.parametrize(('name', 'sound', 'ending'), [
     ('a.mp4', 'aac', 'mp4'), ('a.mp4', 'aac', 'mkv'), ('a.avi', 'pcm_s16le', 'mp4'),
     ('a.ts', 'aac', 'mp4'), ('a.mkv', 'flac', 'mkv')])
