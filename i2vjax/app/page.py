@@ -7,7 +7,7 @@ import gradio as gr
 
 from i2vjax import api
 from i2vjax.app import work
-from i2vjax.app.sessions import Sessions
+from i2vjax.app.sessions import Replaced, Sessions
 from i2vjax.core.errors import UserError
 
 TITLE = 'Infrared to daylight'
@@ -22,6 +22,9 @@ footer {display: none !important}
 #pair img {object-fit: contain !important}
 """
 CLEANING = (600, 3600)   # seconds: how often is deleted what is older, of pages that never closed
+# Of files dropped one soon after the other the last counts: the browser sends every event, also
+# before the last one is answered, and those of one place are answered one by one.
+IN_ORDER = {'trigger_mode': 'multiple', 'concurrency_limit': 1, 'show_progress': 'hidden'}
 PRIVATE = {'api_visibility': 'private'}   # for the page alone
 
 
@@ -56,11 +59,11 @@ def build(run: api.Translator, sessions: Sessions) -> gr.Blocks:
                            elem_id='moment', buttons=[])
         beside = gr.Video(label='Input | translation, as a film', visible=False, interactive=False,
                           loop=True, elem_id='beside', buttons=['download'])
-    source.upload(handlers.take_source, source, [source, told, go], show_progress='hidden',
-                  **PRIVATE)
-    source.clear(handlers.drop_source, None, [told, go], show_progress='hidden', **PRIVATE)
-    truth.upload(handlers.take_truth, truth, [truth, told_truth], show_progress='hidden', **PRIVATE)
-    truth.clear(handlers.drop_truth, None, told_truth, show_progress='hidden', **PRIVATE)
+    for part, file, words, took, dropped in (
+        ('source', source, [told, go], handlers.take_source, handlers.drop_source),
+        ('truth', truth, [told_truth], handlers.take_truth, handlers.drop_truth)):
+      file.upload(took, file, [file, *words], concurrency_id=part, **IN_ORDER, **PRIVATE)
+      file.clear(dropped, None, words, concurrency_id=part, **IN_ORDER, **PRIVATE)
     go.click(handlers.translate, None, [pair, moment, beside, download, scores],
              show_progress_on=pair, concurrency_limit=1, **PRIVATE)
     moment.input(handlers.look, moment, pair, show_progress='hidden', queue=False,
@@ -94,11 +97,12 @@ class Handlers:
 
   def take_source(self, path: str, request: gr.Request):
     """Outputs of an upload: file, what it is or why it is not taken, the button."""
-    return *self._take('source', path, request), self._button(request)
+    taken = self._take('source', path, request)
+    return (*taken, self._button(request)) if taken else (gr.skip(),) * 3
 
   def take_truth(self, path: str, request: gr.Request):
     """Outputs of an upload: file, what it is or why it is not taken."""
-    return self._take('truth', path, request)
+    return self._take('truth', path, request) or (gr.skip(),) * 2
 
   def drop_source(self, request: gr.Request):
     """Outputs of an upload that is taken back: the limits, the button."""
@@ -126,7 +130,6 @@ class Handlers:
         return (gr.skip(),) * 5
       logging.exception('a translation failed')
       raise gr.Error('That failed on the server, whose terminal says why.') from error
-    session.moments = result.moments
     return outputs(result)
 
   def look(self, moment: float, request: gr.Request):
@@ -139,8 +142,11 @@ class Handlers:
     self.sessions.close(request.session_hash)
 
   def _take(self, part, path, request):
+    """(file, words), or None: the next upload says what is there."""
     try:
       upload = self.sessions.take(request.session_hash, part, path)
+    except Replaced:
+      return None
     except UserError as error:
       gr.Warning(html.escape(str(error)))
       return None, f'**{html.escape(str(error))}**'

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import pathlib
 import shutil
-from collections.abc import Callable
+import tempfile
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -19,6 +23,10 @@ from i2vjax.core.errors import UserError
 MOMENTS = 48             # frames of a film that can be compared by the slider, evenly spread
 METRICS = {'psnr': 'PSNR (dB)', 'ssim': 'SSIM'}   # of both more is better
 ROWS = {'translated': 'translation', 'source': 'input as it is'}
+
+HELD = 'held'            # folder of the uploads that are being translated
+MEANWHILE = ('The files above changed meanwhile: this is of those that were there when the '
+             'translation began.')
 
 Progress = Callable[[int, int | None], Any]
 
@@ -47,7 +55,9 @@ class Result:
 
 
 def translate(run: api.Translator, session: Session, tell: Progress) -> Result:
-  """Translate the session's upload; what it was given before is deleted.
+  """Translate the session's uploads as they are now, whatever is dropped meanwhile.
+
+  The session's last result is deleted once this one stands.
 
   Args:
     run: the run. session: with a 'source', and perhaps a 'truth'.
@@ -56,20 +66,74 @@ def translate(run: api.Translator, session: Session, tell: Progress) -> Result:
   Raises:
     UserError: nothing was uploaded, or it cannot be translated. Gone: the visitor left.
   """
-  source, truth = session.files.get('source'), session.files.get('truth')
-  if source is None:
-    raise UserError('Drop an infrared film or picture first.')
-  folder = session.folder / 'result'
-  shutil.rmtree(folder, ignore_errors=True)
-  folder.mkdir()
-  keep = Moments(folder, session, source, tell)
+  with session.busy, _cleaned(session), _held(session, files := session.files.copy()) as held:
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='result-', dir=session.folder))
+    try:
+      result = _result(run, session, held, Moments(folder, session, held['source'], tell))
+      if session.files != files:
+        result.notes.append(MEANWHILE)
+    except BaseException:
+      shutil.rmtree(folder, ignore_errors=True)
+      raise
+    old, session.result, session.moments = session.result, folder, result.moments
+  if old is not None:
+    shutil.rmtree(old, ignore_errors=True)
+  return result
+
+
+def _result(run, session, held, keep):
+  source = held['source']
   try:
-    result = (_film if source.film else _picture)(run, source, folder, keep)
+    result = (_film if source.film else _picture)(run, source, keep.folder, keep)
   except UserError as error:
     raise UserError(_without_paths(str(error), session)) from error
-  if truth is not None:
-    _add_scores(result, session, source, truth)
+  if 'truth' in held:
+    _add_scores(result, session, source, held['truth'])
   return result
+
+
+@contextlib.contextmanager
+def _held(session: Session, files: dict[str, Upload]) -> Iterator[dict[str, Upload]]:
+  """The uploads under names of their own, until the end: others may take their places meanwhile.
+
+  Links, which take no space; copies where a disk has none.
+  """
+  place = session.folder / HELD
+  if 'source' not in files:
+    raise UserError('Drop an infrared film or picture first.')
+  try:
+    try:
+      held = {part: _hold(upload, place / part) for part, upload in files.items()}
+    except FileNotFoundError as error:
+      if not session.open:
+        raise Gone from error
+      raise UserError('Another file takes the place of this one just now: press Translate again '
+                      'once the page says what it is.') from error
+    yield held
+  finally:
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _hold(upload, place):
+  place.mkdir(parents=True)
+  held = place / upload.path.name
+  try:
+    os.link(upload.path, held)
+  except FileNotFoundError:
+    raise
+  except (OSError, NotImplementedError):
+    shutil.copyfile(upload.path, held)
+  return dataclasses.replace(upload, path=held)
+
+
+@contextlib.contextmanager
+def _cleaned(session):
+  """Delete what was written after the visitor left, when the session was deleted already."""
+  try:
+    yield
+  finally:
+    if not session.open:
+      shutil.rmtree(session.folder, ignore_errors=True)
 
 
 class Moments:
@@ -84,6 +148,7 @@ class Moments:
   def __call__(self, done: int, total: int | None, source: np.ndarray,
                translation: np.ndarray) -> None:
     self.tell(done, total)
+    self.session.used = time.monotonic()   # who waits for a long film is no closed page
     if not self.session.open:
       raise Gone
     if done in self.wanted:
@@ -139,4 +204,6 @@ def _add_scores(result, session, source, truth):
 
 def _without_paths(text, session):
   """A message without folders of the server."""
-  return text.replace(f'{session.folder}/', '').replace(str(session.folder), 'the upload')
+  for folder in (session.folder / HELD, session.folder):
+    text = text.replace(f'{folder}/', '')
+  return text.replace(str(session.folder), 'the upload')

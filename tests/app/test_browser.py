@@ -163,7 +163,7 @@ def test_a_film_is_dropped_compared_and_downloaded(page, server, films, tmp_path
     page.click('#download')
   assert download.value.suggested_filename.startswith('translated-')
   download.value.save_as(tmp_path / 'loaded.mp4')
-  made, = server.visits.visitors.glob('*/result/translated-*.mp4')
+  made, = server.visits.visitors.glob('*/result-*/translated-*.mp4')
   assert (tmp_path / 'loaded.mp4').read_bytes() == made.read_bytes()
   api.load('starter').translate(films / 'night.mp4', tmp_path / 'own.mp4')
   loaded, own = (np.stack([frame for frame, _ in video_reader.read_video(tmp_path / name)])
@@ -203,7 +203,7 @@ def test_a_picture_is_compared_and_downloaded(page, tmp_path):
 def test_files_of_the_server_and_of_others_are_out_of_reach(page, server, films):
   drop(page, '#source', films / 'night.mp4')
   ready(page)
-  private, = server.visits.visitors.glob('*/source/*')
+  private, = server.visits.visitors.glob('*/source-*/*')
   for path in ('/etc/passwd', private, server.visits.uploads, server.visits.root):
     assert page.request.get(f'{server.address}/gradio_api/file={path}').status in (403, 404)
 

@@ -1,6 +1,7 @@
 """One visitor's files: under names of ours, out of reach of others, gone with the visitor."""
 
 import os
+import pathlib
 
 import pytest
 from PIL import Image
@@ -25,7 +26,7 @@ def uploaded(visits, name='../x.txt', folder='abc'):
 def test_an_upload_gets_a_name_of_ours(visits):
   upload = visits.take('me', 'source', str(uploaded(visits)))
   session = visits.of('me')
-  assert upload.path == session.folder / 'source' / 'frame.png'
+  assert upload.path.parent.parent == session.folder and upload.path.name == 'frame.png'
   assert session.files == {'source': upload} and visits.of('me') is session
   assert oct(session.folder.stat().st_mode & 0o777) == '0o700'
 
@@ -122,3 +123,45 @@ def test_an_upload_that_is_replaced_is_deleted_unless_another_has_it(visits):
   assert not first.exists() and second.exists()
   visits.take('you', 'source', str(second))   # the same once more
   assert second.exists()
+
+
+def test_of_two_uploads_at_a_time_the_later_one_counts(visits, monkeypatch):
+  """The earlier one is still being checked, and either is read from files of its own."""
+  first, second = uploaded(visits, 'a.png', 'a'), uploaded(visits, 'b.png', 'b')
+  Image.new('L', (60, 40)).save(second, 'PNG')
+  check, seen = uploads.check, []
+
+  def slow(path, limits):
+    if not seen:
+      seen.append(path)
+      visits.take('me', 'source', str(second))
+    return check(path, limits)
+  monkeypatch.setattr(uploads, 'check', slow)
+  with pytest.raises(sessions.Replaced):
+    visits.take('me', 'source', str(first))
+  upload = visits.of('me').files['source']
+  assert (upload.width, upload.height) == (60, 40) and upload.path.exists()
+  assert not seen[0].exists() and not first.exists() and second.exists()
+  assert [path.parent for path in visits.of('me').folder.rglob('*.*')] == [upload.path.parent]
+
+
+@pytest.mark.parametrize('leave', ['drop', 'close'])
+def test_an_upload_that_is_taken_back_as_it_is_checked_stays_away(visits, monkeypatch, leave):
+  file, session, check = uploaded(visits), visits.of('me'), uploads.check
+
+  def slow(path, limits):
+    upload = check(path, limits)
+    visits.drop('me', 'source') if leave == 'drop' else visits.close('me')
+    return upload
+  monkeypatch.setattr(uploads, 'check', slow)
+  with pytest.raises(sessions.Replaced):
+    visits.take('me', 'source', str(file))
+  assert not session.files and not file.exists()
+  assert not session.folder.exists() or not any(session.folder.iterdir())
+
+
+def test_an_upload_that_goes_as_it_is_read_is_told(visits, monkeypatch):
+  monkeypatch.setattr(sessions.shutil, 'copyfile', lambda *_: pathlib.Path('/nowhere/x').stat())
+  with pytest.raises(UserError, match='drop it again'):
+    visits.take('me', 'source', str(uploaded(visits)))
+  assert not any(visits.of('me').folder.iterdir())

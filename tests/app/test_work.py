@@ -1,5 +1,8 @@
 """An upload translated: what is handed out, what is said, what it scores."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import stub_runs as stubs
@@ -122,3 +125,115 @@ def test_nobody_waits_for_it_any_more(run, visits):
   with pytest.raises(work.Gone):
     work.translate(run, session, leave)
   assert not session.folder.exists()
+
+
+CHANGES = {   # of one part, while it is translated
+    'another of the same kind': lambda visits, part: drop(visits, part, noise(3, 3)),
+    'another of another kind': lambda visits, part: drop(visits, part, noise(1)),
+    'taken back': lambda visits, part: visits.drop('x', part)}
+
+
+@pytest.mark.parametrize('links', [True, False])   # not every disk has them
+@pytest.mark.parametrize('part', ['source', 'truth'])
+@pytest.mark.parametrize('change', CHANGES.values(), ids=CHANGES.keys())
+def test_what_is_dropped_meanwhile_changes_no_result(run, visits, change, part, links, monkeypatch):
+  """The scores are those of the files that were translated, and the visitor is told."""
+  if not links:
+    monkeypatch.setattr(work.os, 'link', no_link)
+  frames = np.full((3, 16, 24, 1), 60, np.uint8)
+  drop(visits, 'source', frames)
+  session = drop(visits, 'truth', 255 - frames)
+  alone = work.translate(run, session, told)
+  result = work.translate(run, session, lambda done, _: change(visits, part) if done == 2 else None)
+  assert result.scores == alone.scores and result.scores['translation']['psnr'] > 40
+  assert alone.notes == [] and result.notes == [work.MEANWHILE]
+  assert not (session.folder / work.HELD).exists()
+
+
+def no_link(*_):
+  raise OSError(1, 'Operation not permitted')
+
+
+def test_an_upload_that_is_replaced_as_it_begins_is_told(run, visits, monkeypatch):
+  session = drop(visits, 'source', noise(3))
+  link = work.os.link
+  monkeypatch.setattr(work.os, 'link', lambda *a: (visits.drop('x', 'source'), link(*a)))
+  with pytest.raises(UserError, match='press Translate again'):
+    work.translate(run, session, told)
+  drop(visits, 'source', noise(3))
+  monkeypatch.setattr(work.os, 'link', lambda *a: (visits.close('x'), link(*a)))
+  with pytest.raises(work.Gone):
+    work.translate(run, visits.of('x'), told)
+  assert not any(visits.visitors.iterdir())
+
+
+def test_a_result_stays_until_the_next_one_stands(run, visits):
+  session = drop(visits, 'source', noise(3))
+  first = work.translate(run, session, told)
+
+  def fail(done, total):
+    del done, total
+    assert session.moments == first.moments and all(map(there, session.moments))
+    raise UserError('no')
+  with pytest.raises(UserError):
+    work.translate(run, session, fail)
+  assert session.moments == first.moments and all(map(there, session.moments))
+  second = work.translate(run, session, told)
+  assert session.moments == second.moments and not first.download.exists()
+  assert [path.name for path in session.folder.glob('result*')] == [second.download.parent.name]
+
+
+def there(pair):
+  return pair[0].exists() and pair[1].exists()
+
+
+def test_nothing_is_left_of_who_leaves_before_the_first_frame(visits):
+  """The film is opened in a folder that is made again if it is gone."""
+  session = drop(visits, 'source', noise(3))
+
+  class Slow:
+    def translate(self, path, output, watch, **_):
+      del path
+      visits.close('x')
+      output.parent.mkdir(parents=True, exist_ok=True)
+      output.write_bytes(b'film')
+      watch(1, 3, noise(1)[0], noise(1)[0])
+  with pytest.raises(work.Gone):
+    work.translate(Slow(), session, told)
+  assert not session.folder.exists()
+
+
+def test_the_end_waits_for_a_translation_that_still_writes(visits):
+  session, begun = drop(visits, 'source', noise(3)), threading.Event()
+
+  class Slow:
+    def translate(self, path, output, watch, **_):
+      begun.set()
+      while path.exists():   # until all was deleted
+        time.sleep(0.01)
+      time.sleep(0.1)
+      output.parent.mkdir(parents=True, exist_ok=True)
+      watch(1, 3, noise(1)[0], noise(1)[0])
+
+  def translate():
+    with pytest.raises(work.Gone):
+      work.translate(Slow(), session, told)
+  thread = threading.Thread(target=translate)
+  thread.start()
+  assert begun.wait(60)
+  visits.close_all()
+  thread.join()
+  assert not visits.root.exists()
+
+
+def test_who_waits_for_a_long_film_is_no_closed_page(run, visits, monkeypatch):
+  clock = [0.]
+  monkeypatch.setattr(sessions.time, 'monotonic', lambda: clock[0])
+  session = drop(visits, 'source', noise(3))
+
+  def an_hour_a_frame(done, total):
+    del done, total
+    clock[0] += 3600
+    visits.of(f'new {clock[0]}')
+  result = work.translate(run, session, an_hour_a_frame)
+  assert result.download.exists() and session.open
