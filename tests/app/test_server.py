@@ -65,12 +65,16 @@ def test_the_page_is_built_and_answers(tmp_path, monkeypatch):
   run = api.Translator(stubs.make(stubs.negative))
   blocks = page.build(run, visits)
   assert not blocks.analytics_enabled
+  uploading = [fn for fn in blocks.fns.values() if fn.concurrency_id in ('source', 'truth')]
+  assert len(uploading) == 4   # dropped and taken back: in order, and none is left out
+  assert all(fn.trigger_mode == 'multiple' and fn.concurrency_limit == 1 for fn in uploading)
   handlers = page.Handlers(run, visits)
   assert handlers.limits_text() == 'At most 5 MB; films of at most 9 seconds.'
 
   class Request:
     session_hash = 'me'
-  path = visits.uploads / 'x'
+  path = visits.uploads / 'y' / 'x'
+  path.parent.mkdir()
   Image.new('L', (24, 16), 60).save(path, 'PNG')
   _, words, button = handlers.take_source(str(path), Request)
   assert words == 'Picture, 24 × 16.' and button['interactive']
@@ -78,8 +82,18 @@ def test_the_page_is_built_and_answers(tmp_path, monkeypatch):
   assert [file.is_file() for file in pair] == [True, True] and not beside['visible']
   assert download['value'].is_file() and not moment['visible'] and not scores['visible']
   assert handlers.look(1, Request) == pair
+  with monkeypatch.context() as patch:   # another takes its place while it is checked
+    patch.setattr(uploads, 'check', lambda *_: visits.drop('me', 'source'))
+    assert all(is_kept(x) for x in handlers.take_source(str(path), Request))
+  assert not path.exists()
+  path.parent.mkdir()
   path.write_text('no picture')
   file, words, button = handlers.take_source(str(path), Request)
   assert file is None and 'neither a film' in words and not button['interactive']
   handlers.leave(Request)
   assert not any(visits.visitors.iterdir())
+
+
+def is_kept(update):
+  """True for an output that leaves the page as it is."""
+  return update == {'__type__': 'update'}
