@@ -7,7 +7,7 @@ import gradio as gr
 
 from i2vjax import api
 from i2vjax.app import work
-from i2vjax.app.sessions import Replaced, Sessions
+from i2vjax.app.sessions import IDLE, Replaced, Sessions
 from i2vjax.core.errors import UserError
 
 TITLE = 'Infrared to daylight'
@@ -21,7 +21,9 @@ footer {display: none !important}
 #scores table {width: 100%}
 #pair img {object-fit: contain !important}
 """
-CLEANING = (600, 3600)   # seconds: how often is deleted what is older, of pages that never closed
+# Seconds: how often is deleted what is older, of pages that never closed; of open ones too, so no
+# sooner than a page counts as closed, or a result could be seen but not downloaded
+CLEANING = (600, IDLE)
 # Of files dropped one soon after the other the last counts: the browser sends every event, also
 # before the last one is answered, and those of one place are answered one by one.
 IN_ORDER = {'trigger_mode': 'multiple', 'concurrency_limit': 1, 'show_progress': 'hidden'}

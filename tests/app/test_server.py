@@ -65,6 +65,7 @@ def test_the_page_is_built_and_answers(tmp_path, monkeypatch):
   run = api.Translator(stubs.make(stubs.negative))
   blocks = page.build(run, visits)
   assert not blocks.analytics_enabled
+  assert blocks.delete_cache[1] >= sessions.IDLE   # of pages that are open
   uploading = [fn for fn in blocks.fns.values() if fn.concurrency_id in ('source', 'truth')]
   assert len(uploading) == 4   # dropped and taken back: in order, and none is left out
   assert all(fn.trigger_mode == 'multiple' and fn.concurrency_limit == 1 for fn in uploading)
