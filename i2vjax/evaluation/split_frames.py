@@ -6,6 +6,7 @@ that of `evaluate --result DIR/result --reference DIR/reference --source DIR/sou
 
 from __future__ import annotations
 
+import collections
 import pathlib
 from collections.abc import Iterator, Mapping
 
@@ -46,12 +47,13 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
     {'frames': translated, 'clips', 'left_out': {part: why}}.
 
   Raises:
-    UserError: the split has no source frames. KeyboardInterrupt: says what is there.
+    UserError: the split has no source frames, or two clips of one name. KeyboardInterrupt: says what is there.
   """
   config = run.config
   a, b = open_source(config.data, split, 'a'), open_source(config.data, split, 'b')
   if a is None:
     raise UserError(f'no {split} frames of the source domain: give data.{split}_a')
+  _check_names(a, split)
   unaligned = alignment.mismatch(a, b) if with_truth else ''
   left_out = dict(NO_TRUTH) if with_truth else {}
   if unaligned:
@@ -84,6 +86,13 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
     files.save_json(output / BOXES, boxes.tree())
     del left_out[BOXES]
   return {'frames': count, 'clips': clip_count, 'left_out': left_out}
+
+
+def _check_names(source, split):
+  name, most = collections.Counter(clip.name for clip in source.clips).most_common(1)[0]
+  if most > 1:
+    raise UserError(f'{most} {split} clips have the name {name}, and one would overwrite the other: '
+                    'rename a folder')
 
 
 def _truth(clip):

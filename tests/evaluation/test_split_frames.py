@@ -162,3 +162,11 @@ def test_the_command_says_what_scores_the_frames_again(tmp_path, monkeypatch, ca
   assert main.main([*command, '--input', 'a', '--output', 'y']) == 2
   assert '--with_truth belongs to --split' in capsys.readouterr().err
 
+
+def test_two_clips_of_one_name_are_refused_before_a_frame_is_written(tmp_path):
+  for name in ('x/a_1', 'x/a_2', 'x/b_1', 'x/b_2', 'x_000/1'):   # x becomes x_000 and x_001
+    images.write_image(tmp_path / f'in/{name}.png', texture(0, 1))
+  run = stubs.halving_run(stubs.config(source='folders', test_a=str(tmp_path / 'in')))
+  with pytest.raises(UserError, match='2 test clips have the name x_000'):
+    split_frames.write(run, tmp_path / 'out', show=False)
+  assert not (tmp_path / 'out').exists()
