@@ -47,7 +47,8 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
     {'frames': translated, 'clips', 'left_out': {part: why}}.
 
   Raises:
-    UserError: the split has no source frames, or two clips of one name. KeyboardInterrupt: says what is there.
+    UserError: the split has no source frames, or two clips of one name. KeyboardInterrupt: says
+      what is there.
   """
   config = run.config
   a, b = open_source(config.data, split, 'a'), open_source(config.data, split, 'b')
@@ -91,8 +92,8 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
 def _check_names(source, split):
   name, most = collections.Counter(clip.name for clip in source.clips).most_common(1)[0]
   if most > 1:
-    raise UserError(f'{most} {split} clips have the name {name}, and one would overwrite the other: '
-                    'rename a folder')
+    raise UserError(f'{most} {split} clips have the name {name}, and one would overwrite the '
+                    'other: rename a folder')
 
 
 def _truth(clip):

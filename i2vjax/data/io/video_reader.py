@@ -110,7 +110,7 @@ def _info(path):
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
                    float(stamps[0]), _origin(path, float(stamps[0]), begin), others,
-                   tuple(counts.shifts), max([float(stop - stamps[-1]), *steps]))
+                   tuple(counts.shifts), float(max([stop - stamps[-1], *steps])))
 
 
 def _stated_end(container, stream):
