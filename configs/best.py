@@ -4,8 +4,8 @@ python -m i2vjax.main --config configs/best.py:demo --workdir runs/best-demo
 
 All numbers are ours.
 
-Expect: ':demo' 19.6 dB (three seeds from 19.4 to 19.7; the best single color has 16.1), a step
-takes 0.09 s on one core of an AMD EPYC: docs/best.md.
+Expect: ':demo' 19.4 dB (three seeds from 19.3 to 19.5; the best single color has 16.1):
+docs/best.md; 2,697 steps take four minutes on one core: docs/results.md.
 """
 
 from i2vjax import defaults
