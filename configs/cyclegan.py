@@ -11,7 +11,7 @@ Paper, public code, here:
   optimizers of the critics | not said | one for both | one each, the same with Adam
   fakes of the critics | pool of 50 | pool of 50 | pool of 50, one per device
 
-Expect: ':demo' 18.5 dB after 1,623 steps, which take four minutes on one core (the best single
+Expect: ':demo' 18.7 dB after 1,623 steps, which take four minutes on one core (the best single
 color has 16.1): docs/results.md; a step at 256 pixels takes 6.0 s on two CPU cores, measured before
 averages of weights came: docs/performance.md.
 """

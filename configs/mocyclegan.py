@@ -15,7 +15,7 @@ Paper, public code, here:
   generators, critics, pool | not at hand | CycleGAN's | CycleGAN's
   motion translator | named | none | a small ResNet without norm, starts at the identity
 
-Expect: ':demo' 17.7 dB after 1,701 steps, which take four minutes on one core (the best single
+Expect: ':demo' 17.8 dB after 1,701 steps, which take four minutes on one core (the best single
 color has 16.1): docs/results.md; a step at 256 pixels takes 12 s with TV-L1 on two CPU cores,
 measured before averages of weights came: docs/performance.md.
 """

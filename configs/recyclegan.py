@@ -13,7 +13,7 @@ Paper, public code, here:
   predictor of variant 2 | not at hand | unet_128, whatever is asked | the same (`pred.downs=7`)
   epochs | not at hand | 100 and 100 | 35 and 35, I2V-GAN's budget
 
-Expect: ':demo' 17.9 dB after 1,092 steps, which take four minutes on one core (the best single
+Expect: ':demo' 18.3 dB after 1,092 steps, which take four minutes on one core (the best single
 color has 16.1): docs/results.md; a step at 256 pixels takes 9.0 s on two CPU cores, measured before
 averages of weights came: docs/performance.md.
 """

@@ -15,7 +15,7 @@ Paper, public code, here:
   temporal loss | printed for one direction | no code | both (`temporal.directions`)
   outside of the frame | not said | no code | does not count (`mask.in_frame`)
 
-Expect: ':demo' 18.5 dB after 1,046 steps, which take four minutes on one core (the best single
+Expect: ':demo' 18.6 dB after 1,046 steps, which take four minutes on one core (the best single
 color has 16.1): docs/results.md; a step at 256 x 512 pixels takes 44 s with a VGG on two CPU cores,
 measured before averages of weights came: docs/performance.md.
 """
