@@ -283,7 +283,7 @@ FIELDS = {
 
     'data.': Field('state', table='same'),
     'data.source': Field('state', table='same', segmenter=True),
-    'data.task': Field('state', segmenter=True),
+    'data.task': Field('state', table='same', segmenter=True),
     'data.direction': Field('state', table='same', segmenter=True),
     'data.paired': Field('state', table='same', segmenter=True),
     'data.resize': Field('state', table='same', segmenter=True),
@@ -393,9 +393,9 @@ def shapes_networks(name: str) -> bool:
 def must_agree_in_table(name: str) -> bool:
   """True where all rows of a table must have the same value.
 
-  Fields that a method adds to `data.` and `eval.` are its own business.
+  Fields that a method adds to `data.` and `eval.` are its own business, unless `FIELDS` lists them.
   """
-  return field(name).table == 'same' and name in _names()
+  return field(name).table == 'same' and (name in FIELDS or name in _names())
 
 
 def noted_in_table(name: str) -> bool:

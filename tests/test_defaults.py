@@ -72,8 +72,9 @@ def test_run_level_fields_do_not(name):
 
 
 def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses():
-  same = ('data.source', 'data.paired', 'data.channels_b', 'data.crop_size', 'data.prepare.crop',
-          'data.scenes.camera', 'data.scenes.val_clips', 'eval.metrics', 'eval.fid_mode')
+  same = ('data.source', 'data.task', 'data.paired', 'data.channels_b', 'data.crop_size',
+          'data.prepare.crop', 'data.scenes.camera', 'data.scenes.val_clips', 'eval.metrics',
+          'eval.fid_mode')
   noted = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
            'data.flip_time', 'data.finetune_no_crop', 'data.channels_a', 'backbone', 'perceptual',
            'compute', 'precision', 'train.decay_fraction', 'train.ema', 'train.init_from',

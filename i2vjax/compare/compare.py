@@ -40,7 +40,7 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
     rows: list of experiments.Row.
     seeds: of every row.
     runs: folders of runs that were trained before and are only scored; runs that differ in nothing
-      but their seed share a row.
+      but their seed, and in what changes no score, share a row.
     common: `--config.FIELD=VALUE` arguments that every row is trained with; a row's own come after.
     read: training arguments -> config.
     budget: 'steps', 'epochs' or 'frames': what every row must be trained with as much of.
@@ -84,7 +84,7 @@ def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[i
   """
   budgets.check(budget)
   items = experiments.plan(output, rows, seeds, common, read, budget)
-  items += experiments.trained_runs(output, runs, budget)
+  items += experiments.trained_runs(output, runs, budget, items)
   experiments.unique_folders(items)
   notes = experiments.check_alike(items, allow_different, budget)
   done = [item for item in items if item.total in run_folder.steps_in(item.workdir)]

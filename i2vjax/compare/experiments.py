@@ -16,6 +16,7 @@ from i2vjax.compare import budgets
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
+from i2vjax.data.transforms import tasks
 from i2vjax.run import folder as run_folder
 from i2vjax.run import phases, settle
 
@@ -115,31 +116,64 @@ def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Se
   return sorted(items, key=lambda item: list(seeds).index(item.seed))
 
 
-def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps') -> list[RunSpec]:
+def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps',
+                 planned: Sequence[RunSpec] = ()) -> list[RunSpec]:
   """The runs of folders that were trained before; a row is named after its first folder.
 
-  Runs that differ in nothing but their seed share a row.
+  Runs that differ in nothing but their seed, and in what changes no score, share a row; two rows
+  never share a name, even where their folders do.
+
+  Args:
+    output, budget: see `compare.compare`.
+    runs: the folders.
+    planned: runs of `plan` in the same table: a run of the same config joins their row.
 
   Raises:
     FileNotFoundError: a folder holds no checkpoint, or its data are not here to count epochs of.
   """
-  items, names = [], {}
+  items, names = [], {same_row(item.config, item.total): item.row for item in planned}
   for workdir in map(pathlib.Path, runs):
     config = run_folder.read_config(workdir)
     steps = run_folder.steps_in(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
-    without_seed = flat(config) | {'seed': None, 'total': max(steps)}
-    folder = workdir.resolve().name
-    name = names.setdefault(json.dumps(without_seed, sort_keys=True),
-                            folder.removesuffix(f'-{config.seed}'))
-    if any((item.row, item.seed) == (name, config.seed) for item in items):
-      name = folder
+    taken = [item.row for item in (*planned, *items)]
+    name = names.setdefault(same_row(config, max(steps)), free_name(workdir, config.seed, taken))
+    if any((item.row, item.seed) == (name, config.seed) for item in (*planned, *items)):
+      name = free_name(workdir, None, taken)
     report = output / f'{slug(name)}-{config.seed}' / 'report'
     per_epoch = batches.steps_per_epoch(config) if budget == 'epochs' else 0
     items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
                          per_epoch=per_epoch))
   return items
+
+
+def same_row(config: ConfigDict, total: int) -> str:
+  """A text that two runs share if they are seeds of one row.
+
+  Without the fields that change neither training nor scores, nor `train.per_epoch`, which is
+  filled in as training starts and follows from the data.
+  """
+  fields = {name: value for name, value in flat(config).items()
+            if defaults.field(name).role not in ('output', 'speed')
+            and name not in ('seed', 'train.per_epoch')}
+  return json.dumps(fields | {'total': total}, sort_keys=True)
+
+
+def free_name(workdir: pathlib.Path, seed: int | None, taken: Sequence[str]) -> str:
+  """The shortest name of a row, after its folder, that no row has: 'cut', 'y/cut', 'y/cut-1'.
+
+  Names that differ in signs alone count as one, since their reports would share a folder.
+
+  Args:
+    workdir: of the first run of the row.
+    seed: left out of the name where it ends the folder's; None: kept.
+    taken: names of other rows.
+  """
+  slugs, names = set(map(slug, taken)), [workdir.resolve().name, str(workdir)]
+  if seed is not None:
+    names = [*(name.removesuffix(f'-{seed}') for name in names), names[-1]]
+  return next((name for name in names if slug(name) not in slugs), names[-1])
 
 
 def flat(config: ConfigDict) -> dict:
@@ -162,11 +196,15 @@ def scored_config(item: RunSpec) -> ConfigDict:
 
 
 def unique_folders(items: list[RunSpec]) -> None:
-  """Raises UserError where two runs would share a folder, or there is no run at all."""
+  """Raises UserError where two runs share a folder or would, or there is no run at all."""
   if not items:
     raise UserError('compare needs rows: --configs A.py:demo,B.py:demo, --row ..., or --runs ...')
-  item_of_folder = {}
+  item_of_folder, item_of_run = {}, {}
   for item in items:
+    other = item_of_run.setdefault(item.workdir.resolve(), item)
+    if other is not item and item.arguments is None:
+      raise UserError(f'--runs: {item.workdir} is in the table already, as row {other.row!r}, '
+                      f'seed {other.seed}; name it once')
     other = item_of_folder.setdefault(item.report, item)
     if other is not item:
       raise UserError(f'two rows would share {item.report.parent}: {other.row!r} and '
@@ -200,6 +238,7 @@ def alike(item: RunSpec) -> dict:
   config = item.config
   facts = {name: value for name, value in flat(config).items()
            if defaults.must_agree_in_table(name)}
+  facts['data.task'] = tasks.task_of(config.data)   # a field of some methods alone
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
     facts['data.scenes.size, or else data.load_size,'] = ops.hw(

@@ -8,6 +8,8 @@ import pytest
 
 from i2vjax.cli import parse
 from i2vjax.compare import budgets, experiments, preflight
+from i2vjax.run import folder as run_folder
+from i2vjax.run import settle
 
 ROOT = pathlib.Path(__file__).parents[2]
 CYCLEGAN, CUT, I2VGAN, PEARLGAN = (str(ROOT / 'configs' / f'{name}.py') + ':demo'
@@ -71,6 +73,66 @@ def test_planning_leaves_the_device_to_the_runs():
   assert said.stdout.strip() == 'False'
 
 
+# ---- runs that were trained before ------------------------------------------------------------
+
+
+def trained(folder, *changes, seed=0, steps=100):
+  """A run folder as training leaves it, without weights."""
+  config = settle.settle(parse.row_config([
+      f'--config={CUT}', f'--config.train.steps={steps}', f'--config.seed={seed}', *changes]))
+  config.train.per_epoch = 4   # filled in as training starts
+  run_folder.write_config(folder, config)
+  (folder / 'checkpoints' / str(steps)).mkdir(parents=True)
+  return str(folder)
+
+
+def rows_of(items):
+  return [(item.row, item.seed) for item in items]
+
+
+def test_runs_of_other_settings_have_rows_of_their_own_under_like_names(tmp_path, monkeypatch):
+  monkeypatch.chdir(tmp_path)
+  place = pathlib.Path('.')
+  runs = [trained(place / 'x' / 'cut-0'),
+          trained(place / 'y' / 'cut-1', '--config.optim.lr=0.01', seed=1),
+          trained(place / 'y' / 'cut-2', '--config.optim.lr=0.01', seed=2),
+          trained(place / 'z' / 'cut-1', seed=1)]
+  items = experiments.trained_runs(tmp_path / 'table', runs)
+  assert rows_of(items) == [('cut', 0), ('y/cut', 1), ('y/cut', 2), ('cut', 1)]
+  experiments.unique_folders(items)
+
+
+def test_runs_on_other_data_or_of_other_length_are_refused_under_like_names(tmp_path):
+  runs = [trained(tmp_path / 'x' / 'cut-0'), trained(
+      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', seed=1, steps=50)]
+  items = experiments.trained_runs(tmp_path, runs)
+  with pytest.raises(ValueError, match='weather is clear in cut and rain in') as refusal:
+    experiments.check_alike(items, False)
+  assert 'steps is 100 in cut and 50 in' in str(refusal.value)
+
+
+def test_a_run_joins_a_planned_row_of_its_config_alone(tmp_path):
+  planned = line_up(tmp_path / 'table', f'cut={CUT} --config.train.steps=100', seeds=(0,))
+  runs = [trained(tmp_path / 'x' / 'cut-1', seed=1),
+          trained(tmp_path / 'y' / 'cut-1', '--config.optim.lr=0.01', seed=1)]
+  items = experiments.trained_runs(tmp_path / 'table', runs, planned=planned)
+  assert rows_of(items) == [('cut', 1), (str(tmp_path / 'y' / 'cut'), 1)]
+
+
+def test_seeds_that_logged_otherwise_share_a_row(tmp_path):
+  runs = [trained(tmp_path / 'cut-0'),
+          trained(tmp_path / 'cut-1', '--config.log.every=7', '--config.data.threads=3', seed=1)]
+  assert rows_of(experiments.trained_runs(tmp_path, runs)) == [('cut', 0), ('cut', 1)]
+
+
+def test_one_seed_twice_is_two_rows_and_one_folder_twice_is_refused(tmp_path):
+  run, again = (trained(tmp_path / name / 'cut-0') for name in 'xy')
+  items = experiments.trained_runs(tmp_path, [run, again])
+  assert rows_of(items) == [('cut', 0), ('cut-0', 0)]
+  with pytest.raises(ValueError, match="is in the table already, as row 'cut', seed 0"):
+    experiments.unique_folders(experiments.trained_runs(tmp_path, [run, run]))
+
+
 # ---- what may stand in one table --------------------------------------------------------------
 
 
@@ -91,6 +153,21 @@ def test_what_belongs_to_a_method_is_noted_only(tmp_path):
   notes = experiments.check_alike(items, False)
   assert 'data.batch is 2 in cut demo and 1 in i2vgan demo' in notes
   assert not any('Not comparable' in note for note in notes)
+
+
+def test_rows_of_other_tasks_are_refused(tmp_path):
+  """GTC alone has the field; any other method translates."""
+  color, superres = (f'{task}={ROOT}/configs/gtc.py:demo-{task}' for task in ('color', 'superres'))
+  common = ('--config.train.steps=5', '--config.data.channels_b=3')
+  items = line_up(tmp_path, color, superres, seeds=(0,), common=common)
+  with pytest.raises(ValueError, match='data.task is color in color and superres in superres'):
+    experiments.check_alike(items, False)
+  items = line_up(tmp_path, color, f'cut={CUT}', seeds=(0,), common=common)
+  with pytest.raises(ValueError, match='data.task is color in color and translate in cut'):
+    experiments.check_alike(items, False)
+  ours = f'gtc={ROOT}/configs/gtc.py:demo --config.data.task=translate'
+  items = line_up(tmp_path, ours, f'cut={CUT}', seeds=(0,), common=common)
+  assert not any('data.task' in line for line in experiments.check_alike(items, True))
 
 
 def test_stretched_frames_are_told(tmp_path):
