@@ -122,10 +122,11 @@ def columns(table: dict) -> list[text.Column]:
 
 
 def cell(row: dict, name: str, digits: int) -> str:
-  """'17.62 ± 0.75' in the unit of the heading; no spread of one run or of rounding alone."""
-  mean, spread = text.number(row['mean'], name, digits), row['spread'].get(name, 0)
-  least = max(1e-6 * abs(row['mean'].get(name, 0)), 10 ** -(digits + 3) / text.scale_of(name))
-  return mean if spread < least else f'{mean} ± {text.number(row["spread"], name, digits)}'
+  """'17.62 ± 0.75' in the unit of the heading; none of one run, rounding alone, or NaN."""
+  mean, spread = text.number(row['mean'], name, digits), row['spread'].get(name)
+  least = max(1e-6 * abs(row['mean'].get(name) or 0), 10 ** -(digits + 3) / text.scale_of(name))
+  hidden = spread is None or not np.isfinite(spread) or spread < least
+  return mean if hidden else f'{mean} ± {text.number(row["spread"], name, digits)}'
 
 
 def grid(table: dict) -> tuple[list[str], list[list[str]]]:

@@ -271,6 +271,13 @@ def test_spread_of_rounding_alone_is_not_shown():
   assert tables.cell(row, 'psnr', 2) == '16.00 ± 0.00'
 
 
+@pytest.mark.parametrize('spread', [{}, {'psnr': float('nan')}, {'psnr': None}])
+def test_a_score_that_is_no_number_has_no_spread(spread):
+  """Of one seed and of several."""
+  row = {'mean': {'psnr': float('nan')}, 'spread': spread}
+  assert tables.cell(row, 'psnr', 2) == 'nan'
+
+
 # ---- processes --------------------------------------------------------------------------------
 
 
