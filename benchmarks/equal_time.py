@@ -34,6 +34,7 @@ from i2vjax.bench import cases, clock, here
 from i2vjax.cli import parse
 from i2vjax.compare import compare, experiments, figures, tables
 from i2vjax.core import files, npz
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.evaluation.report import text
 
@@ -46,6 +47,7 @@ ROWS = {
 SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
 COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')
+SAME_STEPS = 0.02   # share by which the steps of a row's seeds may differ
 ROUNDS = 20     # steps by which a method's time is measured
 COLUMNS = {column.key: column for column in text.COLUMNS}
 
@@ -85,8 +87,14 @@ def times(output, rows, common):
 
 
 def distance(name, value):
-  """How far a score is from the best one thinkable: smaller is better."""
+  """How far a score is from the best one thinkable: smaller is better, inf where there is none.
+
+  Args:
+    name: of `SCORES`. value: it, NaN or None where it could not be computed.
+  """
   better = COLUMNS[name].better
+  if value is None or math.isnan(value):
+    return math.inf
   if better == 'near 1':
     return abs(math.log(max(value, 1e-9)))
   return -value if better == 'higher' else value
@@ -95,10 +103,13 @@ def distance(name, value):
 def ranks(means):
   """{row: mean over SCORES of its place}; equal values share the mean of their places.
 
+  A row without a score, or with NaN in one of its seeds, has the last place of it.
+
   Args:
     means: {row: {score: mean over seeds}}.
   """
-  by_score = [rankdata([distance(name, row[name]) for row in means.values()]) for name in SCORES]
+  by_score = [rankdata([distance(name, row.get(name)) for row in means.values()])
+              for name in SCORES]
   return dict(zip(means, np.mean(by_score, axis=0).tolist(), strict=True))
 
 
@@ -109,18 +120,47 @@ def runs_of(path):
   found = {}
   for row in json.loads((path / 'table.json').read_text())['rows']:
     found[row['name']] = {
-        str(run['seed']): {'steps': run['steps'], **{name: run['scores'][name] for name in SCORES}}
+        str(run['seed']): {'steps': run['steps'],
+                           **{name: run['scores'].get(name, math.nan) for name in SCORES}}
         for run in row['runs'] if run['state'] == 'done'}
   return found
 
 
+def check_steps(found):
+  """Refuse rows whose seeds were trained for other numbers of steps: their mean says nothing.
+
+  Args:
+    found: {row: {seed: {'steps': ...}}}; they may differ by `SAME_STEPS`, since the time of a step
+      may have been measured once for some seeds and again for others.
+
+  Raises:
+    UserError: names the rows and the steps of their seeds.
+  """
+  lines = []
+  for row, runs in found.items():
+    steps = [run['steps'] for run in runs.values()]
+    if max(steps) - min(steps) > SAME_STEPS * max(steps):
+      seeds = ', '.join(f'{run["steps"]:,} of seed {seed}' for seed, run in runs.items())
+      lines.append(f'{row}: {seeds}')
+  if lines:
+    raise UserError('seeds of a row differ in steps by more than '
+                    f'{SAME_STEPS:.0%}:\n  ' + '\n  '.join(lines) +
+                    '\nname only outputs of equal time, or leave these rows out')
+
+
 def together(paths):
-  """The runs of several folders and files; a later one replaces an earlier of the same seed."""
+  """The runs of several folders and files; a later one replaces an earlier of the same seed.
+
+  Raises:
+    UserError: see `check_steps`.
+  """
   found = {}
   for path in paths:
     for row, runs in runs_of(path).items():
       found.setdefault(row, {}).update(runs)
-  return {row: runs for row, runs in found.items() if runs}
+  found = {row: runs for row, runs in found.items() if runs}
+  check_steps(found)
+  return found
 
 
 def ranked(found):
@@ -187,6 +227,15 @@ def main():
   parser.add_argument('--save', type=pathlib.Path)
   parser.add_argument('--sheet', type=pathlib.Path)
   options, common = parser.parse_known_args()
+  try:
+    run(options, common)
+  except UserError as error:
+    sys.exit(f'error: {error}')
+
+
+def run(options, common):
+  """What `main` was asked for."""
+  together(options.rank)   # what cannot be ranked is told before hours of training
   if options.output:
     measure(options, (*COMMON, *common))
   folders = [*options.rank, *([options.output] if options.output else [])]

@@ -1,6 +1,7 @@
 """benchmarks/equal_time.py: shares of phases, places and ranks by hand, runs of several folders."""
 
 import json
+import math
 import pathlib
 
 import equal_time
@@ -40,6 +41,33 @@ def test_each_score_is_ordered_as_the_report_says():
 def test_the_rank_is_the_mean_of_eight_places():
   rows = {'worse': {**PERFECT, 'psnr': 20.0, 'ssim': 0.5}, 'better': PERFECT}
   assert equal_time.ranks(rows) == {'worse': (2 + 2 + 6 * 1.5) / 8, 'better': (1 + 1 + 6 * 1.5) / 8}
+
+
+def test_a_row_without_a_score_has_its_last_place_and_spoils_no_other():
+  absent = {name: value for name, value in PERFECT.items() if name != 'miou_small'}
+  rows = {'nan': {**PERFECT, 'miou_small': math.nan}, 'absent': absent, 'whole': PERFECT}
+  assert equal_time.ranks(rows) == {'nan': (2.5 + 7 * 2) / 8, 'absent': (2.5 + 7 * 2) / 8,
+                                    'whole': (1 + 7 * 2) / 8}
+
+
+def test_a_score_that_a_table_lacks_or_holds_as_null_is_shown_as_none(tmp_path):
+  scores = {name: value for name, value in PERFECT.items() if name != 'miou_small'}
+  runs = [{'seed': 0, 'steps': 8, 'state': 'done', 'scores': {**scores, 'psnr': None}}]
+  (tmp_path / 'table.json').write_text(json.dumps({'rows': [{'name': 'CUT', 'runs': runs}]}))
+  last = equal_time.markdown(equal_time.together([tmp_path])).splitlines()[-1]
+  assert last.startswith('| CUT | 1.0 | nan | 1.0000 | 1.0000 | nan |')
+
+
+def test_seeds_of_other_numbers_of_steps_have_no_mean(tmp_path):
+  """Times that were measured twice differ by less than 2 %; so do the kept runs."""
+  def saved(name, steps):
+    path = tmp_path / f'{name}.json'
+    path.write_text(json.dumps({'CUT': {name: {'steps': steps, **PERFECT}}}))
+    return path
+  assert len(equal_time.together([saved('0', 2697), saved('1', 2650)])['CUT']) == 2
+  with pytest.raises(ValueError, match=r'CUT: 100 of seed 0, 200 of seed 1\n'):
+    equal_time.together([saved('0', 100), saved('1', 200)])
+  assert equal_time.together([ROOT / 'benchmarks' / 'equal_time.json'])
 
 
 def test_seeds_of_several_outputs_come_together(tmp_path):
