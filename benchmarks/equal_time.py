@@ -145,7 +145,7 @@ def check_steps(found):
   if lines:
     raise UserError('seeds of a row differ in steps by more than '
                     f'{SAME_STEPS:.0%}:\n  ' + '\n  '.join(lines) +
-                    '\nname only outputs of equal time, or leave these rows out')
+                    '\nname only outputs of equal time (--minutes)')
 
 
 def together(paths):
