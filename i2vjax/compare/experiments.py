@@ -16,7 +16,6 @@ from i2vjax.compare import budgets
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
-from i2vjax.data.transforms import tasks
 from i2vjax.run import folder as run_folder
 from i2vjax.run import phases, settle
 
@@ -238,7 +237,7 @@ def alike(item: RunSpec) -> dict:
   config = item.config
   facts = {name: value for name, value in flat(config).items()
            if defaults.must_agree_in_table(name)}
-  facts['data.task'] = tasks.task_of(config.data)   # a field of some methods alone
+  facts['data.task'] = config.data.get('task', 'translate')   # a field of some methods alone
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
     facts['data.scenes.size, or else data.load_size,'] = ops.hw(
