@@ -180,7 +180,7 @@ def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:
   """[T, H, W, C] raw frames; gray and color mixed become color.
 
   Raises:
-    UserError: the clip mixes sizes.
+    UserError: the clip mixes sizes, or 8-bit and 16-bit frames.
   """
   frames = None
   for t in range(length):
@@ -189,6 +189,9 @@ def read_clip(source: FrameSource, start: int, length: int) -> np.ndarray:
       frames = files.allocate((length, *frame.shape), frame.dtype)
     if frame.shape[:2] != frames.shape[1:3]:
       raise UserError(f'{source.where(start + t)}: differs in size from the first of its clip')
+    if frame.dtype != frames.dtype:   # its values would wrap around without a word
+      raise UserError(f'{source.where(start + t)}: {frame.dtype} among frames of {frames.dtype}; '
+                      'convert them to one kind')
     if frame.shape[2] > frames.shape[3]:   # all were gray so far
       frames = _with_channels(frames, frame.shape[2])
     frames[t] = frame

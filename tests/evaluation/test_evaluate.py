@@ -11,6 +11,7 @@ import stub_runs as stubs
 from i2vjax import defaults
 from i2vjax import evaluate as evaluator
 from i2vjax.core import ops
+from i2vjax.core.errors import UserError
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment
@@ -284,6 +285,34 @@ def test_sixteen_bit_results_are_refused(folders, tmp_path):
   deep = write(tmp_path / 'deep', np.zeros((5, 16, 20, 1), np.uint16))
   with pytest.raises(ValueError, match='16-bit'):
     evaluator.evaluate_folders(deep, folders[1], output=tmp_path / 'out', show=False)
+
+
+@pytest.mark.parametrize('place', ['result', 'reference', 'source'])
+@pytest.mark.parametrize('kinds', [(np.uint8, np.uint16), (np.uint16, np.uint8)])
+def test_one_deep_frame_among_others_is_refused(tmp_path, place, kinds):
+  """A value of 256 would become 0."""
+  parts = {}
+  for part in ('result', 'reference', 'source'):
+    first, other = kinds if part == place else (np.uint8, np.uint8)
+    clip = [np.full((8, 8, 1), np.iinfo(kind).max, kind) for kind in (first, other, first)]
+    parts[part] = write(tmp_path / part, clip)
+  with pytest.raises(UserError, match=rf'{place}/001\.png: uint.* among frames of uint'):
+    evaluator.scores_of_folders(**parts, settings=psnr(), show=False)
+
+
+def test_gray_frames_among_color_become_color(tmp_path):
+  gray, color = np.full((8, 8, 1), 90, np.uint8), np.full((8, 8, 3), 90, np.uint8)
+  mixed = write(tmp_path / 'mixed', [gray, color, gray])
+  same = write(tmp_path / 'same', [color] * 3)
+  scores, _ = evaluator.scores_of_folders(mixed, same, settings=psnr(), show=False)
+  assert scores['clips'][0]['series']['psnr'] == [100] * 3
+
+
+def psnr(**changes):
+  """Settings that ask for PSNR alone."""
+  settings = defaults.evaluation()
+  settings.update(metrics='psnr', **changes)
+  return settings
 
 
 def test_runs_on_unpaired_folders_say_why_scores_are_missing(folders, tmp_path):
