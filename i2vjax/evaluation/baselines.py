@@ -5,12 +5,16 @@ A row is a function: eval_clips.EvalClip -> frames [T, H, W, C], uint8 or float 
 
 from __future__ import annotations
 
+import dataclasses
+import types
 from collections.abc import Callable, Iterable
+from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax.core import files, ops
+from i2vjax.core import files, notes, ops
 from i2vjax.evaluation import class_colors, eval_clips
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.evaluation.plan import Plan
@@ -18,18 +22,56 @@ from i2vjax.metrics import clips
 from i2vjax.run import load, translator
 
 Row = Callable[[EvalClip], np.ndarray]
+NOT_A_NUMBER = -1   # of frames that are marked
 
 
 def translated(run: load.Run) -> Row:
-  """The source frames, translated by a run."""
+  """The source frames, translated by a run.
+
+  With `eval.quantize` they are uint8; a clip that holds NaN, which no file could, is the same
+  values as floats, with the NaN where they are: scores count them, and do not see black. The
+  terminal names the clip.
+  """
   settings = run.config.eval
-  call = translator.compile_chunk(run, settings.quantize)
+  call = translator.compile_chunk(_marking(run) if settings.quantize else run, quantize=False)
 
   def row(clip):
     items = ((None, frame) for frame in clip.source)
     results = translator.translate_clip(call, items, None, settings.batch, clip.value_range)
-    return files.stack_stream((frame for _, _, frame in results), clip.length)
+    frames = (frame for _, _, frame in results)
+    frames = (_without_marks if settings.quantize else files.stack_stream)(frames, clip.length)
+    if frames.dtype != np.uint8 and (bad := sum(bool(np.isnan(frame).any()) for frame in frames)):
+      notes.say_once(f'clip {clip.name}: the networks give NaN in {bad} of {clip.length} frames, '
+                     'which is black in pictures; no score of this clip means anything')
+    return frames
   return row
+
+
+def _marking(run):
+  """The run, giving int16: what uint8 would hold, and `NOT_A_NUMBER`."""
+  def translate(*args):
+    carry, frames = run.method.translate(*args)
+    values = ops.to_uint8(frames).astype(jnp.int16)
+    return carry, jnp.where(jnp.isnan(frames), NOT_A_NUMBER, values)
+  method: Any = types.SimpleNamespace(translate=translate)
+  return dataclasses.replace(run, method=method)
+
+
+def _without_marks(frames, length):
+  """Marked frames [H, W, C] of a clip as uint8 [T, H, W, C], or floats where there are marks."""
+  masks = {}
+
+  def eight_bits():
+    for t, frame in enumerate(frames):
+      if (mask := frame == NOT_A_NUMBER).any():
+        masks[t] = mask
+      yield frame.astype(np.uint8)
+  values = files.stack_stream(eight_bits(), length)
+  if not masks:
+    return values
+  return files.stack_stream(
+      (np.where(masks.get(t, False), np.float32(np.nan), frame / np.float32(127.5) - 1)
+       for t, frame in enumerate(values)), length)
 
 
 def reference_rows(run: load.Run, plan: Plan) -> dict[str, Row]:

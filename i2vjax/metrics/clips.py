@@ -47,9 +47,11 @@ def unit(frames: np.ndarray) -> np.ndarray:
 
 
 def eight_bits(frames: np.ndarray) -> np.ndarray:
-  """[T, H, W, C] uint8, or float in [-1, 1], as uint8."""
+  """[T, H, W, C] uint8, or float in [-1, 1], as uint8; NaN is black."""
   frames = np.asarray(frames)
-  return frames if frames.dtype == np.uint8 else np.rint(unit(frames) * 255).astype(np.uint8)
+  if frames.dtype == np.uint8:
+    return frames
+  return np.rint(np.nan_to_num(unit(frames)) * 255).astype(np.uint8)
 
 
 def score(total: dict, frames: np.ndarray, target: np.ndarray | None = None,

@@ -10,7 +10,7 @@ import stub_runs as stubs
 
 from i2vjax import defaults
 from i2vjax import evaluate as evaluator
-from i2vjax.core import ops
+from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
@@ -149,6 +149,42 @@ def test_unquantised_scores_use_the_floats(run):
   rounded = evaluator.quick_scores(run)
   assert exact['psnr'] != rounded['psnr']
   np.testing.assert_allclose(exact['psnr'], rounded['psnr'], atol=0.05)
+
+
+@pytest.mark.parametrize('quantize', [True, False])
+def test_nan_of_a_network_is_no_black_picture(tmp_path, quantize, capsys, monkeypatch):
+  """A corner of 2 x 3 pixels is NaN in each frame: counted in this row, not in the others."""
+  config = stubs.config()
+  config.eval.update(metrics='psnr,sharpness', quantize=quantize, max_clips=1)
+
+  def broken(model, params, model_state, carry, frames):
+    return carry, stubs.match(frames, model.config).at[:, :, :2, :3].set(jnp.nan)
+  run = stubs.make(broken, config)
+  monkeypatch.setattr(notes, '_said', set())
+  frames = baselines.translated(run)(next(iter(plan.of_run(config).clips())))
+  assert np.isnan(frames).any(-1).sum() == len(frames) * 2 * 3
+  assert re.search(r'clip \S+: the networks give NaN in 5 of 5 frames', capsys.readouterr().err)
+  scores = evaluator.evaluate(run, tmp_path / 'out', show=False)
+  row = scores['rows']['translated']
+  assert np.isnan(row['psnr']) and row['num_nonfinite'] == len(frames)
+  assert 'num_nonfinite' not in scores['rows']['source']
+  assert 'the output holds NaN' in (tmp_path / 'out' / 'index.html').read_text()
+
+
+def test_nan_in_one_clip_leaves_the_other_as_files_would_hold_it():
+  """Whole numbers, but in the middle frame: there the others have the same values as floats."""
+  config = stubs.config()
+
+  def broken(model, params, model_state, carry, frames):
+    carry, frames = stubs.counting(model, params, model_state, carry, frames)
+    return carry, frames.at[:, 2, 0, 0].set(jnp.nan)
+  clip = next(eval_clips.of_run(config, paired=True, with_motion=False))
+  whole = baselines.translated(stubs.make(stubs.counting, config))(clip)
+  frames = baselines.translated(stubs.make(broken, config))(clip)
+  assert whole.dtype == np.uint8 and frames.dtype == np.float32
+  expected = whole.astype(np.float32)
+  expected[2, 0, 0] = np.nan
+  np.testing.assert_allclose((frames + 1) * 127.5, expected, atol=1e-4)
 
 
 def test_visible_to_infrared_is_scored_too():
