@@ -5,6 +5,8 @@ these are compared with files of the truth. Fields of `config.eval`: `labels` an
 folders of PNG class maps; `boxes` and `detections`, COCO files.
 """
 
+import itertools
+
 import numpy as np
 from ml_collections import ConfigDict
 
@@ -44,13 +46,17 @@ def scores(names: tuple[str, ...], settings: ConfigDict,
     frames: the frames that are scored: labels are matched with them by clip and name or number.
 
   Returns:
-    ({score: value}, facts for the protocol: sizes that were not those of the frames).
+    ({score: value}, facts for the protocol: sizes that were not those of the frames, and boxes that
+    `eval.max_clips` does not leave out).
   """
   values, facts = {}, {}
   if 'iou' in names:
     values, facts = class_map_scores(settings, frames)
   if 'ap' in names:
     values |= average_precision(settings)
+    if 0 < settings.max_clips < len(frames.clips):   # a COCO file knows no clips
+      facts['boxes'] = ('all images of eval.boxes count, also those of clips beyond '
+                        f'eval.max_clips={settings.max_clips}')
   return values, facts
 
 
@@ -60,7 +66,7 @@ def class_map_scores(settings: ConfigDict,
 
   Every frame with a true label needs a prediction, others may be without. Scored is at the size of
   the true maps, whatever the size of the frames (STC-V2V translates 256x512 and scores 512x1024);
-  predictions of another size are resized to it, nearest.
+  predictions of another size are resized to it, nearest. `eval.max_clips` holds here too.
 
   Returns:
     ({score: value}, {'class_maps': the sizes, where they are not all those of the frames}).
@@ -78,7 +84,7 @@ def class_map_scores(settings: ConfigDict,
   # For each clip the numbers of its label files, None where a frame has none.
   matches = zip(frames.clips, label_files.match(frames, truth),
                 label_files.match(frames, predicted), strict=True)
-  for clip, true_files, predicted_files in matches:
+  for clip, true_files, predicted_files in itertools.islice(matches, settings.max_clips or None):
     size = frames.read(clip.start)['frame'].shape[:2]
     for t, (i, j) in enumerate(zip(true_files, predicted_files, strict=True)):
       if i is None:

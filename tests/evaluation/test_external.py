@@ -85,6 +85,31 @@ def test_class_maps_stand_in_the_table_of_folders(world):
   assert 'mIoU' in (world / 'out' / 'index.html').read_text()
 
 
+def test_clips_beyond_the_most_count_neither_in_frames_nor_in_class_maps(tmp_path):
+  """The first clip is right, the second wrong everywhere."""
+  for clip, called in (('a', ROAD), ('b', SKY)):
+    for part in ('result', 'labels', 'predictions'):
+      (tmp_path / part).mkdir(exist_ok=True)
+    images.write_image(tmp_path / 'result' / clip / '000.png', np.zeros((8, 8, 3), np.uint8))
+    put(tmp_path / 'labels' / clip / '000.png', np.full((8, 8), ROAD, np.uint8))
+    put(tmp_path / 'predictions' / clip / '000.png', np.full((8, 8), called, np.uint8))
+  for most, accuracy in ((0, 0.5), (1, 1), (2, 0.5)):
+    given = places(tmp_path)
+    given.max_clips = most
+    scores, _ = evaluator.scores_of_folders(str(tmp_path / 'result'), settings=given, show=False)
+    assert scores['rows']['translated']['pixel_accuracy'] == accuracy
+    assert scores['protocol']['clips'] == (most or 2)
+
+
+@pytest.mark.parametrize(('most', 'said'), [(0, False), (1, True), (2, False)])
+def test_boxes_of_all_clips_count_and_it_is_said(tmp_path, monkeypatch, most, said):
+  for clip in 'ab':
+    images.write_image(tmp_path / 'result' / clip / '000.png', np.zeros((8, 8, 3), np.uint8))
+  monkeypatch.setattr(external, 'average_precision', lambda settings: {'ap50': 0.5})
+  _, facts = external.scores(('ap',), settings(max_clips=most), frames_of(tmp_path))
+  assert ('all images of eval.boxes count' in facts.get('boxes', '')) == said
+
+
 def test_a_labeled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
