@@ -20,7 +20,7 @@ from i2vjax.data.sources import alignment, folders
 from i2vjax.evaluation import baselines, epoch_curves, external, motion_estimation, plan
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
-from i2vjax.run import load, training_curves
+from i2vjax.run import bounds, load, training_curves
 
 FILES = ('scores.json', 'index.html')
 
@@ -98,7 +98,8 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     The content of scores.json.
 
   Raises:
-    UserError: frames without a partner, different sizes, 16-bit results, nothing to score.
+    UserError: frames without a partner, different sizes, 16-bit results, a setting that cannot be
+      meant, nothing to score.
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output = check_output(output, overwrite)
@@ -114,6 +115,7 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   Args and raised errors: see `evaluate_folders`.
   """
   settings = settings or defaults.evaluation()
+  bounds.check_values(ConfigDict({'eval': settings}))
   places = {'result': result, 'reference': reference, 'source': source}
   places = {name: place for name, place in places.items() if place}
   sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
@@ -121,13 +123,16 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
     alignment.check_frames(sources['result'], sources[name])
   scoring_plan = plan.of_folders(sources, settings)
   rows = {'translated': lambda clip: clip.result}
-  if 'source' in sources and _size(sources['source']) == _size(sources['result']):
+  other_size = _other_size(sources)
+  if 'source' in sources and not other_size:
     rows['source'] = baselines.source
   if scoring_plan.paired:
     rows['constant'] = baselines.constant(scoring_plan.clips())
   scores, previews = score_rows(rows, scoring_plan, show)
   values, facts = external.scores(scoring_plan.names, settings, sources['result'])
   scores['rows']['translated'] |= values
+  if other_size:
+    facts['source_row'] = other_size
   scores['protocol'] |= facts
   for name, fact in facts.items():
     print(f'{name.replace("_", " ")}: {fact}')
@@ -136,9 +141,17 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   return scores, previews
 
 
-def _size(source):
-  """(height, width) of the first frame."""
-  return source.read(0)['frame'].shape[:2]
+def _other_size(sources):
+  """Why the source cannot be a row: its size in the first such clip; '' where all have one size."""
+  if 'source' not in sources:
+    return ''
+  for clip, of_result in zip(sources['source'].clips, sources['result'].clips, strict=True):
+    size, wanted = (sources[kind].read(part.start)['frame'].shape[1::-1]
+                    for kind, part in (('source', clip), ('result', of_result)))
+    if size != wanted:
+      return (f'left out: clip {clip.name} has {size[0]}x{size[1]} pixels in the source, '
+              f'{wanted[0]}x{wanted[1]} in the result')
+  return ''
 
 
 def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:

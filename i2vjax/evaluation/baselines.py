@@ -15,6 +15,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax.core import files, notes, ops
+from i2vjax.core.errors import UserError
 from i2vjax.evaluation import class_colors, eval_clips
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.evaluation.plan import Plan
@@ -102,10 +103,17 @@ def source(clip: EvalClip) -> np.ndarray:
 
 
 def constant(test_clips: Iterable[EvalClip]) -> Row:
-  """The one color with the best mean PSNR on the targets of these clips."""
+  """The one color with the best mean PSNR on the targets of these clips.
+
+  Raises:
+    UserError: some are gray, some in color.
+  """
   means, variances = [], []
   for clip in test_clips:
     mean, variance = clips.moments(clip.target)
+    if means and mean.shape[1] != means[0].shape[1]:   # its first frames were gray, a later one not
+      raise UserError(f'clip {clip.name}: {mean.shape[1]} channels, the clip before has '
+                      f'{means[0].shape[1]}; convert gray frames to color')
     means.append(mean)
     variances.append(variance)
   color = clips.best_color(np.concatenate(means), np.concatenate(variances))

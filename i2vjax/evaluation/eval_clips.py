@@ -90,9 +90,14 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
       (`alignment.check_frames`).
     max_clips: stop after so many; 0: all.
 
+  Yields:
+    Clips whose `result` and `target` have the same channels: where any is in color, gray ones are
+    repeated.
+
   Raises:
     UserError: 16-bit results, or sizes that differ.
   """
+  most = _most_channels(sources)
   for count, (name, _, length) in enumerate(sources['result'].clips):
     if max_clips and count >= max_clips:
       return
@@ -107,10 +112,17 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
       if result.shape[:3] != target.shape[:3]:
         raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
                         f'{_size(target)}; scores need one size, and nothing is resized here')
-      channels = max(result.shape[-1], target.shape[-1])
-      result, target = _with_channels(result, channels), _with_channels(target, channels)
+      most = max(most, result.shape[-1], target.shape[-1])
+      target = _with_channels(target, most)
+    result = _with_channels(result, most)
     yield EvalClip(name, source, shown=None if source is None else thermal.to_display(source),
                    target=target, result=result)
+
+
+def _most_channels(sources):
+  """3 where the first frame of any clip of the result or the reference is in color, else 1."""
+  return max(source.read(clip.start)['frame'].shape[-1]
+             for kind, source in sources.items() if kind != 'source' for clip in source.clips)
 
 
 def _size(frames):

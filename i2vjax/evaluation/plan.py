@@ -143,7 +143,8 @@ def _missing_of_run(config, a, unaligned):
 
 def _missing_of_folders(config, sources):
   """{need of a score: why it is not met} for frames of other programs."""
-  result, missing = sources['result'], {}
+  result = sources['result']
+  missing = {'street': 'needs the data of a run, on which a segmentation network learns the street'}
   if 'reference' not in sources:
     missing['target'] = missing['masks'] = ('needs the frames that should have come out '
                                             '(--reference)')
@@ -183,7 +184,7 @@ def _missing_of_networks(config, side, count):
 
 def _reference(config, test_b):
   """(name, () -> clips [T, H, W, C]) of the real frames that FID and KID compare with."""
-  name = config.eval.fid_reference
+  name = config.eval.fid_reference or 'auto'   # '': a place that was taken out to publish
   if name not in REFERENCES:
     return name, _reference_of_place(name)
   if name == 'test_b' and test_b is None:
@@ -200,7 +201,7 @@ def _reference(config, test_b):
 
 def _reference_of_folders(config, sources):
   """The same for frames of other programs; ('', None) where there are no real frames."""
-  name = config.eval.fid_reference
+  name = config.eval.fid_reference or 'auto'
   if name not in REFERENCES:
     return name, _reference_of_place(name)
   if name != 'auto':

@@ -277,6 +277,7 @@ NEEDS = {   # `plan.py` says for which test clips they are met
     'two_frames': 'at least 2 frames in all',
     'real_frames': 'real frames of the target, aligned or not',
     'classes': 'true classes, and a network or files that say what is seen',
+    'street': 'clips of a run, whose street a segmentation network can learn',
     'masks': 'targets that are masks',
     'boxes': 'files of true and of detected boxes',
     'lpips_size': 'frames large enough for LPIPS',
@@ -314,8 +315,8 @@ SCORES = {   # in the order of the table
     'kid': Score(fid_kid_scorer, ('two_frames', 'real_frames', 'inception_weights')),
     'iou': Score(miou_scorer, ('classes',), on_request='trains a segmentation network on the '
                  'street for up to a minute'),
-    'kid_street': Score(kid_street_scorer, ('two_frames', 'classes'), on_request='trains a '
-                        'segmentation network on the street for up to a minute'),
+    'kid_street': Score(kid_street_scorer, ('street', 'two_frames', 'classes'), on_request='trains '
+                        'a segmentation network on the street for up to a minute'),
     'apce': Score(apce_scorer, ('source',), on_request='looks for edges at 99 thresholds in every '
                   'frame, on the host'),
     'davis': Score(davis_scorer, ('masks',), on_request='takes frames for masks '

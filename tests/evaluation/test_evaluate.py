@@ -344,6 +344,72 @@ def test_gray_frames_among_color_become_color(tmp_path):
   assert scores['clips'][0]['series']['psnr'] == [100] * 3
 
 
+def test_sources_of_another_size_in_a_later_clip_are_no_row(tmp_path):
+  """The row is left out with the reason; a source of one size has it."""
+  for clip, side in (('a', 16), ('b', 8)):
+    write(tmp_path / 'result' / clip, np.full((2, 16, 20, 3), 90, np.uint8))
+    write(tmp_path / 'source' / clip, np.full((2, side, 20, 1), 90, np.uint8))
+  places = [tmp_path / 'result', tmp_path / 'result', tmp_path / 'source']
+  scores, _ = evaluator.scores_of_folders(*places, settings=psnr(), show=False)
+  assert list(scores['rows']) == ['translated', 'constant']
+  assert scores['protocol']['source_row'] == (
+      'left out: clip b has 20x8 pixels in the source, 20x16 in the result')
+  write(tmp_path / 'source' / 'b', np.full((2, 16, 20, 1), 90, np.uint8))
+  scores, _ = evaluator.scores_of_folders(*places, settings=psnr(), show=False)
+  assert list(scores['rows']) == ['translated', 'source', 'constant']
+  assert 'source_row' not in scores['protocol']
+
+
+@pytest.mark.parametrize('channels', [(1, 3), (3, 1)])
+def test_gray_clips_among_clips_in_color_are_scored_as_color(tmp_path, channels):
+  """Off by 51 of 255 in gray and in color: PSNR 20 log10 5 in both clips."""
+  for clip, count in zip('ab', channels, strict=True):
+    for part, value in (('result', 51), ('reference', 102), ('source', 102)):
+      write(tmp_path / part / clip, np.full((2, 8, 8, count), value, np.uint8))
+  places = [tmp_path / part for part in ('result', 'reference', 'source')]
+  scores, _ = evaluator.scores_of_folders(*places, settings=psnr(), show=False)
+  for clip in scores['clips']:
+    assert clip['rows']['translated']['psnr'] == pytest.approx(20 * np.log10(5), abs=1e-4)
+    assert clip['rows']['constant']['psnr'] == clip['rows']['source']['psnr'] == 100
+
+
+def test_color_that_comes_late_is_refused_beside_a_gray_clip(tmp_path):
+  gray, color = np.full((8, 8, 1), 90, np.uint8), np.full((8, 8, 3), 90, np.uint8)
+  write(tmp_path / 'a', [gray, gray])
+  write(tmp_path / 'b', [gray, color])
+  with pytest.raises(UserError, match='clip b: 3 channels.* convert gray frames to color'):
+    evaluator.scores_of_folders(tmp_path, tmp_path, settings=psnr(), show=False)
+
+
+@pytest.mark.parametrize(('field', 'value'), [('max_clips', -1), ('batch', 0), ('batch', -3)])
+def test_settings_that_cannot_be_meant_are_refused_for_folders_too(folders, field, value):
+  with pytest.raises(UserError, match=rf'eval\.{field}={value}: it must be at least'):
+    evaluator.scores_of_folders(*folders, settings=psnr(**{field: value}), show=False)
+
+
+def test_kid_of_the_street_needs_a_run_even_where_class_maps_are_given(folders):
+  source = {'result': open_place(defaults.data(), str(folders[0]))}
+  maps = {'labels': 'x', 'predictions': 'y'}
+  settings = defaults.evaluation()
+  settings.update(metrics='kid_street', **maps)
+  with pytest.raises(UserError, match='names kid_street, which .* needs the data of a run'):
+    plan.of_folders(source, settings)
+  settings.metrics = 'auto'
+  found = plan.of_folders(source, settings)
+  assert 'iou' in found.names and 'data of a run' in found.skipped['kid_street']
+
+
+def test_a_reference_that_was_taken_out_is_the_automatic_one(folders):
+  """Publishing a run leaves '' where its folder was."""
+  sources = {kind: open_place(defaults.data(), str(place))
+             for kind, place in zip(('result', 'reference'), folders, strict=False)}
+  found = plan.of_folders(sources, psnr(fid_reference=''))
+  assert found.reference_name == '--reference'
+  config = stubs.config()
+  config.eval.fid_reference = ''
+  assert plan.of_run(config).reference_name == 'test_b'
+
+
 def psnr(**changes):
   """Settings that ask for PSNR alone."""
   settings = defaults.evaluation()
