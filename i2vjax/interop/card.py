@@ -5,12 +5,14 @@ What it is, what goes in and out, how it was checked, how it is run.
 
 import importlib.metadata
 import json
+import shlex
 
 import numpy as np
 
 from i2vjax import __version__
 from i2vjax.methods import base
 from i2vjax.pretrained import registry
+from i2vjax.run import direction
 
 FILE = 'card.json'
 JAX_LINES = ('import jax, numpy, pathlib',
@@ -40,7 +42,7 @@ def describe(run, network, formats, programs):
   card = {'method': config.method, 'variant': config.variant, 'network': network,
           'step': int(run.step), 'weights': run.weights, 'direction': config.data.direction,
           'formats': formats, 'versions': versions(),
-          'weight_files_it_stands_on': licenses(run), 'scores': scores(run),
+          'weight_files_it_stands_on': licenses(run), 'scores': scores(run, network),
           'config': json.loads(config.to_json_best_effort())}
   for name, program in programs.items():
     card['formats'][name] |= {'inputs_and_outputs': signature(program),
@@ -65,18 +67,53 @@ def licenses(run):
   return found
 
 
-def scores(run):
-  """Scores that the run's folder has, of its report or card; None without."""
-  if run.workdir is None:
+def scores(run, network=None):
+  """Scores of just these weights in this direction that the run's folder has.
+
+  Args:
+    run: load.Run, in the direction of `network`.
+    network: name of what is exported.
+
+  Returns:
+    {'from': file, score: value} of a report or card; {'none': why, with the command by which they
+    come}; None for a network that does not translate, or a run without a folder.
+  """
+  if run.workdir is None or network not in (None, *direction.GENERATORS):
     return None
-  for place in ('report/scores.json', 'card.json'):
+  back = network == 'gen_ba'
+  others = []
+  places = () if back else ('report/scores.json', 'card.json')
+  for place in (f'report-{network}/scores.json', *places):
     try:
       content = json.loads((run.workdir / place).read_text())
       rows = content.get('rows') or content['scores']
-      return {'from': place, **rows['translated']}
+      values, other = dict(rows['translated']), _differs(run, content, place)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
       continue   # there is none, or another program's
-  return None
+    if not other:
+      return {'from': place, **values}
+    others += other
+  return {'none': '; '.join(others) or 'it was not scored', 'command': _command(run, back)}
+
+
+def _differs(run, content, place):
+  """What a file of scores was made from, where that is not this run; [] where it is.
+
+  A report tells it in `run` and `protocol`; the card of a starter in itself and `protocol`. Every
+  version wrote them: one who does not tell is not believed.
+  """
+  told = {**content, **content.get('run', {}), **content.get('protocol', {})}
+  own = {'step': int(run.step), 'weights': run.weights, 'direction': run.config.data.direction}
+  other = [f'{name} {told.get(name, "unknown")}' for name in own if told.get(name) != own[name]]
+  return [f'{place} has those of {", ".join(other)}'] if other else []
+
+
+def _command(run, back):
+  """The command line that scores just these weights; without the path, as cards are published."""
+  words = ['python', '-m', 'i2vjax.main', 'evaluate', '--workdir', run.workdir.name]
+  words += ['--checkpoint', str(int(run.step)), '--weights', run.weights]
+  words += ['--network', 'gen_ba'] if back else []
+  return shlex.join([*words, '--overwrite'])
 
 
 def signature(program):

@@ -151,14 +151,46 @@ def test_without_the_extra_the_remedy_is_told(monkeypatch):
     export.check_formats(('jax', 'onnx'), 'gen')
 
 
+def report(folder, psnr, step=7, weights='raw', direction='a2b'):
+  folder.mkdir(exist_ok=True)
+  (folder / 'scores.json').write_text(json.dumps({
+      'rows': {'translated': {'psnr': psnr}}, 'run': {'step': step},
+      'protocol': {'weights': weights, 'direction': direction}}))
+
+
 def test_scores_of_the_run_are_on_the_card(run, tmp_path):
   scored = dataclasses.replace(run, workdir=tmp_path)
-  assert card.scores(run) is None and card.scores(scored) is None
-  (tmp_path / 'card.json').write_text('{"scores": {"translated": {"psnr": 18.0}}}')
-  assert card.scores(scored) == {'from': 'card.json', 'psnr': 18.0}
-  (tmp_path / 'report').mkdir()
-  (tmp_path / 'report' / 'scores.json').write_text('{"rows": {"translated": {"psnr": 19.0}}}')
-  assert card.scores(scored)['psnr'] == 19.0
+  assert card.scores(run) is None and card.scores(scored, 'disc_a') is None
+  assert card.scores(scored, 'gen_ab')['none'] == 'it was not scored'
+  (tmp_path / 'card.json').write_text(json.dumps({
+      'step': run.step, 'weights': 'raw', 'protocol': {'direction': 'a2b'},
+      'scores': {'translated': {'psnr': 18.0}}}))
+  assert card.scores(scored, 'gen_ab') == {'from': 'card.json', 'psnr': 18.0}
+  report(tmp_path / 'report', 19.0, step=run.step)
+  assert card.scores(scored, 'gen_ab') == {'from': 'report/scores.json', 'psnr': 19.0}
+
+
+def test_scores_of_other_weights_are_not_on_the_card(run, tmp_path):
+  scored = dataclasses.replace(run, workdir=tmp_path / 'street', step=2401, weights='raw')
+  (tmp_path / 'street').mkdir()
+  for other, why in ((dict(step=2824), 'step 2824'), (dict(weights='ema'), 'weights ema'),
+                     (dict(direction='b2a'), 'direction b2a')):
+    report(tmp_path / 'street/report', 19.0, **{'step': 2401, **other})
+    assert card.scores(scored, 'gen_ab') == {
+        'none': f'report/scores.json has those of {why}',
+        'command': 'python -m i2vjax.main evaluate --workdir street --checkpoint 2401 --weights '
+                   'raw --overwrite'}
+
+
+def test_the_way_back_has_scores_of_its_own(run, tmp_path):
+  back = dataclasses.replace(run, workdir=tmp_path)
+  back = back.with_config(back.config.copy_and_resolve_references())
+  back.config.data.direction = 'b2a'
+  report(tmp_path / 'report', 19.0, step=run.step, direction='b2a')   # of a folder used otherwise
+  found = card.scores(back, 'gen_ba')
+  assert found['none'] == 'it was not scored' and '--network gen_ba' in found['command']
+  report(tmp_path / 'report-gen_ba', 17.0, step=run.step, direction='b2a')
+  assert card.scores(back, 'gen_ba') == {'from': 'report-gen_ba/scores.json', 'psnr': 17.0}
 
 
 # ---- The form of convolutions -------------------------------------------------------------------
