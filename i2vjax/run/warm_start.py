@@ -23,7 +23,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State
 from i2vjax.methods import base
-from i2vjax.run import averaging, checkpoint, load, starter
+from i2vjax.run import averaging, checkpoint, checksums, load, starter
 from i2vjax.run import folder as run_folder
 
 
@@ -83,7 +83,7 @@ def read(folder: pathlib.Path) -> starter.Weights:
   Networks are not built for that: the run may be of any method, also one that needs weight files.
 
   Raises:
-    UserError: they cannot be read.
+    UserError: they cannot be read, or are not what was stored.
   """
   if starter.is_starter(folder):
     return starter.read(folder)
@@ -95,9 +95,12 @@ def read(folder: pathlib.Path) -> starter.Weights:
     stored = checkpoints.item_metadata(step)
     arguments = {name: ocp.args.StandardRestore(jax.tree.map(
         lambda x: np.empty(x.shape, x.dtype), stored[name])) for name in names}
-    items = checkpoints.restore(step, args=ocp.args.Composite(**arguments))
-  except (ValueError, OSError, KeyError, TypeError, AttributeError) as error:
-    reason = str(error).strip().split('\n')[0][:300]
+    items = checkpoints.restore(step, args=ocp.args.Composite(
+        **arguments, data=ocp.args.JsonRestore()))
+    _, sums = checksums.split(items['data'])
+    checksums.check(sums, {name: items[name] for name in names})
+  except Exception as error:   # a changed byte shows as any error of orbax, zarr or JSON
+    reason = str(error).strip().split('\n')[0][:300] or type(error).__name__
     raise UserError(f'train.init_from: checkpoint {step} of {folder} cannot be read ({reason}); '
                     'restore it from a copy, or name another run') from error
   finally:

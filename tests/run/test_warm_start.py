@@ -6,10 +6,12 @@ import shutil
 import jax
 import numpy as np
 import pytest
+import toy
 from tiny_runs import TINY
 
 from i2vjax import main, train
 from i2vjax.cli import parse
+from i2vjax.core.errors import UserError
 from i2vjax.run import checkpoint, folder, load, settle, starter, warm_start
 
 STILL = '--config.optim.lr=1e-12'   # weights stay where they begin
@@ -155,6 +157,26 @@ def test_a_source_without_weights_is_told_before_the_folder_is_made(
                         f'--config.train.init_from={tmp_path / name}')) == 2
   assert re.search(said, capsys.readouterr().err)
   assert not (tmp_path / 'new').exists()
+
+
+def test_a_changed_bit_of_the_source_is_told(tmp_path):
+  """The arrays on disk have no checksums: orbax reads another number, without a word."""
+  numbers = np.random.default_rng(0).normal(size=(100, 500)).astype(np.float32)
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  state = state.replace(step=np.int32(2), ema={}, params={'gen': {'seen': numbers}})
+  checkpoints = checkpoint.manager(tmp_path)
+  checkpoint.save(checkpoints, state, {'next_index': 2})
+  checkpoint.finish(checkpoints)
+  np.testing.assert_array_equal(warm_start.read(tmp_path).params['gen']['seen'], numbers)
+  largest = max((path for path in (tmp_path / 'checkpoints' / '2' / 'params').rglob('*')
+                 if path.is_file()), key=lambda path: path.stat().st_size)
+  data = bytearray(largest.read_bytes())
+  data[len(data) // 2] ^= 4
+  largest.write_bytes(data)
+  with pytest.raises(UserError, match='checkpoint 2 of .* cannot be read .its params are not what '
+                                      'was stored: the checksum differs'):
+    warm_start.read(tmp_path)
 
 
 def test_runs_of_before_began_at_initial_weights(tmp_path, source):
