@@ -13,6 +13,7 @@ import itertools
 import os
 import pathlib
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from typing import Any
@@ -204,16 +205,29 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
   if output_paths.is_video_output(output, lossless=False):
     raise UserError(f'--split writes the frames of all clips as pictures: name a folder, not '
                     f'{output}')
-  output_paths.check_output('', output, is_video=False, overwrite=overwrite)
+  origin = _split_origin(run, split, with_truth)
+  output_paths.check_output(origin, output, is_video=False, overwrite=overwrite)
   locate.check_apart(run.config.data, output, '--output')
   try:
-    with output_paths.unfinished(output, ''):
+    with output_paths.unfinished(output, origin):
       summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
   except OSError as error:
     if not files.disk_full(error):
       raise
     raise files.disk_full_error(output, 'no half-written file is left') from error
   return {**summary, 'output': str(output)}
+
+
+def _split_origin(run, split, with_truth):
+  """What the frames of a split are made from: only the same goes on in a folder begun with it.
+
+  The config tells the data and the rest. It is written as a number, since slashes would be read
+  as a path.
+  """
+  folder = run.workdir.absolute() if run.workdir else 'no folder'
+  config = zlib.crc32(run.config.to_json_best_effort(sort_keys=True).encode())
+  return (f'{folder}, step {run.step}, weights {run.weights}, direction '
+          f'{run.config.data.direction}, config {config:08x}, split {split}, truth {with_truth}')
 
 
 def _rate(info, rate, output, to_video):

@@ -1,5 +1,6 @@
 """translate --split: the frames that evaluate judges, as files, with their truth."""
 
+import dataclasses
 import json
 import types
 
@@ -94,6 +95,30 @@ def test_class_maps_are_those_of_the_frames(tmp_path):
   assert external.scores(('iou',), settings, frames)[0]['miou'] == 1
   _, names, _, of_id = boxes.read_truth(folder / 'boxes.json')   # of the street: train ids
   assert 'car' in names and set(names) <= set(class_names.CITYSCAPES) and len(of_id) == 5
+
+
+def test_only_the_same_goes_on_where_one_was_killed(tmp_path, monkeypatch):
+  run, folder = run_on('folders', tmp_path), tmp_path / 'written'
+  data = run.config.data
+  data.train_a, data.train_b = data.test_a, data.test_b
+  write = split_frames.write
+
+  def killed(*args):
+    write(*args)
+    raise KeyboardInterrupt
+  monkeypatch.setattr(split_frames, 'write', killed)
+  with pytest.raises(KeyboardInterrupt):
+    translator.translate_split(run, folder, 'train', show=False)
+  monkeypatch.undo()
+  turned = run.with_config(run.config.copy_and_resolve_references())
+  turned.config.data.direction = 'b2a'
+  for other, split in ((run, 'test'), (dataclasses.replace(run, step=run.step + 1), 'train'),
+                       (dataclasses.replace(run, weights='ema'), 'train'), (turned, 'train'),
+                       (dataclasses.replace(run, workdir=tmp_path / 'other'), 'train')):
+    with pytest.raises(FileExistsError, match='not empty: use --overwrite'):
+      translator.translate_split(other, folder, split, show=False)
+  translator.translate_split(run, folder, 'train', show=False)
+  assert [path.name for path in folder.iterdir()] == ['result']
 
 
 def test_without_truth_there_are_results_alone(tmp_path):
