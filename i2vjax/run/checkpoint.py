@@ -9,6 +9,7 @@ complete or absent: orbax writes beside and renames.
 
 import functools
 import logging
+import math
 import os
 import pathlib
 import shutil
@@ -54,8 +55,12 @@ def full_score_name(best: str, scores: Iterable[str]) -> str | None:
 
 
 def _signed_score(best, metrics):
-  """The score of a checkpoint that decides, with a sign that makes more better."""
-  return SIGN_OF_SCORE[best] * metrics[full_score_name(best, metrics)]
+  """The score of a checkpoint that decides, with a sign that makes more better.
+
+  One without that score, of a training that was scored otherwise before, is worse than any.
+  """
+  name = full_score_name(best, metrics)
+  return -math.inf if name is None else SIGN_OF_SCORE[best] * metrics[name]
 
 
 # Errors of the system that mean a damaged checkpoint; others mean that the disk does not answer.
@@ -282,21 +287,27 @@ def which_weights(checkpoints: ocp.CheckpointManager, step: int, weights: str) -
   return 'ema' if averaged and weights != 'raw' else 'raw'
 
 
-def which_step(checkpoints: ocp.CheckpointManager, which: str | int) -> int:
+def which_step(checkpoints: ocp.CheckpointManager, which: str | int,
+               best: str | None = None) -> int:
   """Step number of 'latest', 'best' or a number as text.
+
+  Args:
+    checkpoints: from `manager`. which: which one. best: the score that `manager` was given.
 
   Raises:
     FileNotFoundError: no such checkpoint; lists those there are.
+    UserError: none has the score `best`; lists those there are.
   """
   steps = sorted(checkpoints.all_steps())
   if not steps:
     raise FileNotFoundError(f'{checkpoints.directory} holds no checkpoint yet: train first')
   if which == 'best':
-    best = checkpoints.best_step()
-    if best is None:
+    step = checkpoints.best_step()
+    if step is None:
       raise FileNotFoundError('--checkpoint best: no checkpoint was scored while training '
                               '(--config.eval.every=STEPS, with paired test frames)')
-    return best
+    _refuse_unscored(checkpoints, step, best)
+    return step
   if which == 'latest':
     return steps[-1]
   text = str(which)
@@ -304,3 +315,13 @@ def which_step(checkpoints: ocp.CheckpointManager, which: str | int) -> int:
     raise FileNotFoundError(f'--checkpoint {which}: there are latest, best and steps '
                             + ', '.join(map(str, steps)))
   return int(which)
+
+
+def _refuse_unscored(checkpoints, step, best):
+  """Raises UserError where even the best checkpoint lacks the score that decides."""
+  there = checkpoints.metrics(step) or {}
+  if best and full_score_name(best, there) is None:
+    known = [name for name in SIGN_OF_SCORE if full_score_name(name, there)]
+    raise UserError(f'--checkpoint best: no checkpoint has the score {best} (train.best); '
+                    + (f'they have {", ".join(known)}: name one with --config.train.best, or a '
+                       'step' if known else 'name a step'))

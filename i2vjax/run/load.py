@@ -140,7 +140,7 @@ def load(workdir: str | pathlib.Path, which: str | int = 'latest', config: Confi
     return _load_starter(workdir, which, config, weights)
   best = _built(checkpoint.best_score, config, workdir) or 'psnr'   # None: best is the latest
   checkpoints = checkpoint.manager(workdir, best=best)
-  step = checkpoint.which_step(checkpoints, which)
+  step = checkpoint.which_step(checkpoints, which, best)
   weights = checkpoint.which_weights(checkpoints, step, weights)
   run = _built(fresh, config, workdir)
   templates = {'params': run.params, 'extra': {

@@ -11,6 +11,7 @@ import toy
 
 from i2vjax import defaults
 from i2vjax.core import errors, parallel
+from i2vjax.core.errors import UserError
 from i2vjax.run import checkpoint, resume
 from i2vjax.run import folder as run_folder
 from i2vjax.run.logger import NonFinite
@@ -132,6 +133,23 @@ def test_the_best_by_an_error_is_the_least(tmp_path):
   checkpoint.finish(checkpoints)
   assert sorted(checkpoints.all_steps()) == [2, 3]
   assert checkpoint.which_step(checkpoints, 'best') == 2
+
+
+def test_best_by_a_score_that_checkpoints_lack_is_told(tmp_path):
+  train = ml_collections.ConfigDict(dict(keep=1))
+  checkpoints = checkpoint.manager(tmp_path, train, best='ssim')
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  for step in (1, 2):   # `train.best` was set later: training goes on
+    checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {}, {'psnr': 9.0})
+  checkpoint.finish(checkpoints)
+  with pytest.raises(UserError, match=r'no checkpoint has the score ssim \(train.best\); they have '
+                                      'psnr: name one with --config.train.best, or a step'):
+    checkpoint.which_step(checkpoints, 'best', 'ssim')
+  checkpoint.save(checkpoints, state.replace(step=np.int32(3)), {}, {'psnr': 8.0, 'ssim': 0.5})
+  checkpoint.save(checkpoints, state.replace(step=np.int32(4)), {}, {'psnr': 7.0})
+  checkpoint.finish(checkpoints)
+  assert checkpoint.which_step(checkpoints, 'best', 'ssim') == 3
 
 
 def test_best_by_a_score_unknown_while_training_is_refused():
