@@ -323,7 +323,8 @@ FIELDS = {
 
     'optim.': Field('state'),
     'optim.lr': Field('length'),
-    'optim.lr_scale': Field('length'),
+    'optim.lr_scale': Field('length', choices={
+        'none': 'the rate as it is', 'linear': 'times the number of devices'}),
     'optim.lr_by_backbone.': Field('length'),
     'optim.accumulate': Field('state', at_least=1),
     'optim.warmup': Field('length', at_least=0),

@@ -109,6 +109,7 @@ def test_lower_bounds_and_choices():
   assert [defaults.lower_bound(name) for name in ('data.batch', 'gen.blocks', 'gan.mode')] == [
       1, 0, None]
   assert set(defaults.choices('data.channels_a')) == {1, 3} and not defaults.choices('data.batch')
+  assert set(defaults.choices('optim.lr_scale')) == {'none', 'linear'}   # not 'Linear'
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)

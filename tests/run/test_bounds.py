@@ -19,7 +19,8 @@ def test_the_defaults_pass():
 
 @pytest.mark.parametrize('name,value', [
     ('seed', -1), ('data.batch', 0), ('optim.accumulate', 0), ('train.keep', 0),
-    ('train.steps', -1), ('log.samples', 0), ('optim.lr', -1.0), ('data.channels_a', 2)])
+    ('train.steps', -1), ('log.samples', 0), ('optim.lr', -1.0), ('data.channels_a', 2),
+    ('optim.lr_scale', 'Linear')])
 def test_the_field_and_its_value_are_named(name, value):
   with pytest.raises(ValueError, match=f'{name}={value}'):
     bounds.check(changed(name, value))
