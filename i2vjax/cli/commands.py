@@ -122,8 +122,8 @@ def load_run(flag: FlagValues, config: ConfigDict) -> load.Run:
     if not changed:
       raise
     raise UserError(
-      f'the checkpoint in {workdir} does not fit --config.{", --config.".join(changed)}: '
-      'networks stay as they were trained, leave that away'
+      f'{error}\nPerhaps because the checkpoint in {workdir} does not fit --config.'
+      f'{", --config.".join(changed)}: networks stay as they were trained, leave that away'
     ) from error
 
 

@@ -124,7 +124,8 @@ def test_a_folder_of_that_name_is_another_and_told(shipped, tmp_path, capsys, ca
     (('--checkpoint=best',), '--checkpoint best: .* one set of weights, of step 1'),
     (('--weights=raw',), '--weights raw: .* holds ema weights alone'),
     (('--network=disc_a',), '--network disc_a: this run has gen_ab, gen_ba'),
-    (('--config.gen.width=8',), 'does not fit --config.gen.width=8 .trained with 4.')])
+    (('--config.gen.width=8',), 'does not fit --config.gen.width=8 .trained with 4.'),
+    (('--config.data.crop_size=64', '--weights=raw'), '--weights raw: .* holds ema weights alone')])
 def test_what_it_does_not_hold_is_told(shipped, arguments, said, capsys):
   assert main.main(['i2vjax', 'export', '--workdir=starter', '--output=gen', *arguments]) == 2
   assert re.search(said, capsys.readouterr().err)
