@@ -65,9 +65,12 @@ def augment(key, frames, names):
   What has other channels than a picture, pairs of frames or motion, is moved and cut out as one;
   `color` leaves it as it is, and what is no map (tokens of a ViT) passes through.
   """
-  if frames.ndim != 4:
-    return frames
   for index, name in enumerate(names):
-    if name != 'color' or frames.shape[-1] in (1, 3):
+    if changes(name, frames.shape):
       frames = KINDS[name](jax.random.fold_in(key, index), frames)
   return frames
+
+
+def changes(name, shape):
+  """Whether `augment` changes an input of this shape by the named kind."""
+  return len(shape) == 4 and (name != 'color' or shape[-1] in (1, 3))

@@ -12,6 +12,7 @@ import logging
 import jax
 import jax.numpy as jnp
 
+from i2vjax import methods
 from i2vjax.core import diff_augment, ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
@@ -21,11 +22,27 @@ from i2vjax.networks import patchgan
 
 
 def tell_idle(model: Model) -> None:
-  """Warn of critics on several scales that were asked for where no critic is a PatchGAN."""
+  """Warn of remedies that were asked for and do nothing: several scales, augmented views.
+
+  Scales are of PatchGANs alone, and views of critics that see frames: not clips, nor tokens.
+  """
   scales, nets = model.config.critic.scales, model.networks.values()
   if scales > 1 and not any(isinstance(net, patchgan.MultiScaleCritic) for net in nets):
     logging.warning('critic.scales=%d does nothing here: no critic of this %s is a PatchGAN',
                     scales, model.config.method)
+  for network, kind in _idle_views(model):
+    logging.warning('critic.augment: %s does nothing to %s of this %s, which sees no such pictures',
+                    kind, network, model.config.method)
+
+
+def _idle_views(model):
+  """(critic, kind of `critic.augment`) where `diff_augment.augment` leaves the input as it is."""
+  kinds = diff_augment.kinds(model.config.critic.augment)
+  if not kinds:
+    return []
+  examples = methods.get(model.config.method).example_inputs(model.config)
+  return [(name, kind) for name, inputs in sorted(examples.items()) if name.startswith('disc')
+          for kind in kinds if not diff_augment.changes(kind, inputs[0].shape)]
 
 
 def with_views(model: Model, key: jax.Array) -> Model:

@@ -98,3 +98,21 @@ def test_scales_that_a_critic_does_not_have_are_told(caplog):
   critic_remedies.tell_idle(model.replace(networks={'disc_b': model.networks['disc_b'].critic}))
   assert caplog.messages == [
       'critic.scales=2 does nothing here: no critic of this cut is a PatchGAN']
+
+
+def test_views_of_critics_that_see_no_pictures_are_told(caplog):
+  critic_remedies.tell_idle(setting(augment='color,shift')[0])
+  assert not caplog.messages
+  clips = config_of('gtc', 'demo')
+  clips.disc.update(kind='clip')
+  clips.critic.update(augment='shift,cutout', scales=1)
+  critic_remedies.tell_idle(Model(clips, {}))
+  assert caplog.messages == [
+      f'critic.augment: {kind} does nothing to disc of this gtc, which sees no such pictures'
+      for kind in ('shift', 'cutout')]
+  caplog.clear()
+  pairs = config_of('best', 'demo')   # whose critic sees two frames at once
+  pairs.critic.update(augment='color,shift', scales=1)
+  critic_remedies.tell_idle(Model(pairs, {}))
+  assert caplog.messages == [
+      'critic.augment: color does nothing to disc_b of this best, which sees no such pictures']
