@@ -32,7 +32,8 @@ def resnet(arrays):
   width, channels = shape(arrays, 'model.1')[:2]
   what = f'a ResNet generator of {blocks} blocks, width {width}, down {down}, up {up}' + (
       ' (trained with dropout)' if second == 6 else '')
-  fields = {'gen.width': width, 'gen.blocks': blocks, 'gen.down': down, 'gen.up': up}
+  fields = {'gen.kind': 'resnet', 'gen.width': width, 'gen.blocks': blocks, 'gen.down': down,
+            'gen.up': up}
   return Layout(what, layers, filters, fields,
                 (channels, shape(arrays, layers['head/conv'])[0]))
 
@@ -89,7 +90,7 @@ def patchgan(arrays):
   width, channels = shape(arrays, 'model.0')[:2]
   count = len(places) - 2
   what = f'a PatchGAN of {count} layers, width {width}, down {down}'
-  fields = {'disc.width': width, 'disc.layers': count, 'disc.down': down}
+  fields = {'disc.width': width, 'disc.layers': count, 'disc.down': down, 'critic.scales': 1}
   return Layout(what, layers, filters, fields, (channels, channels))
 
 

@@ -58,12 +58,12 @@ def test_places_of_the_unets_layers():
 NETWORKS = [
     (key_tables.resnet, resnet.ResnetGenerator(3, 8, 2, down, up),
      resnet_layout(2, down, up, second), (frame(),),
-     {'gen.width': 8, 'gen.blocks': 2, 'gen.down': down, 'gen.up': up})
+     {'gen.kind': 'resnet', 'gen.width': 8, 'gen.blocks': 2, 'gen.down': down, 'gen.up': up})
     for down, up, second in (('stride', 'deconv', 5), ('stride', 'blur', 6), ('blur', 'blur', 5),
                              ('blur', 'deconv', 5))
 ] + [
     (key_tables.patchgan, patchgan.PatchDiscriminator(4, count, down), patchgan_layout(count, down),
-     (frame(),), {'disc.width': 4, 'disc.layers': count, 'disc.down': down})
+     (frame(),), {'disc.width': 4, 'disc.layers': count, 'disc.down': down, 'critic.scales': 1})
     for count, down in ((1, 'stride'), (1, 'blur'), (2, 'blur'), (3, 'stride'), (3, 'blur'))
 ] + [
     (key_tables.predictor, unet.UNetPredictor(3, 2, downs),
@@ -178,6 +178,18 @@ def test_run_holds_the_files_parameters_and_translates(checkpoints, imported):
       {'params': traverse_util.unflatten_dict(checkpoints[1]['gen_ab'], sep='/')}, x[:, 0])
   np.testing.assert_allclose(fake[:, 0], alone, atol=1e-6)
   assert run.step == 0
+
+
+def test_a_config_with_other_kinds_of_networks_takes_those_of_the_files(checkpoints, tmp_path):
+  """A demo has a U-Net and critics on three scales."""
+  path = f'{import_torch.config_path("cyclegan")}:demo'
+  config = config_files.read(path)
+  assert (config.gen.kind, config.critic.scales) == ('unet', 3)
+  config.data.update(load_size=SIZE, crop_size=SIZE)
+  import_torch.import_run('cyclegan', checkpoints[0], 'latest', tmp_path / 'run', config, path)
+  run = load.load(tmp_path / 'run')
+  assert (run.config.gen.kind, run.config.critic.scales) == ('resnet', 1)
+  assert flat(run.params['gen_ab']).keys() == flat(checkpoints[1]['gen_ab']).keys()
 
 
 def test_report_names_files_architecture_and_what_is_fresh(imported):
