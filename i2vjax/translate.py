@@ -205,9 +205,9 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
   if output_paths.is_video_output(output, lossless=False):
     raise UserError(f'--split writes the frames of all clips as pictures: name a folder, not '
                     f'{output}')
+  locate.check_apart(run.config.data, output, '--output')
   origin = _split_origin(run, split, with_truth)
   output_paths.check_output(origin, output, is_video=False, overwrite=overwrite)
-  locate.check_apart(run.config.data, output, '--output')
   try:
     with output_paths.unfinished(output, origin):
       summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
