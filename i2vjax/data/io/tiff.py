@@ -122,15 +122,6 @@ def lost_bands(tags: dict) -> str:
                            'write the thermal one alone (color: pixel by pixel, not in planes)')
 
 
-def count_pages(data: np.ndarray) -> int:
-  """Frames in the bytes of a file, uint8 [N]; previews and masks do not count.
-
-  Returns:
-    1 for everything that is not a TIFF.
-  """
-  return len(frame_places(directories(data.tobytes())))
-
-
 def pages(data: np.ndarray) -> Iterator[tuple[np.ndarray | None, dict[int, int]]]:
   """The frames in the bytes of a TIFF as OpenCV decodes them, in order, each with its tags.
 

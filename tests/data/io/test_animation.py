@@ -72,7 +72,7 @@ def test_pages_of_a_big_tiff_are_counted(tmp_path):
   pictures[0].save(path, save_all=True, append_images=pictures[1:], big_tiff=True)
   data = np.fromfile(path, np.uint8)
   assert data[2] == 43           # BigTIFF
-  assert tiff.count_pages(data) == 3
+  assert len(tiff.frame_places(tiff.directories(data.tobytes()))) == 3
   with pytest.raises(images.UnreadableFrame, match='3 pages'):
     images.read_image(path)
   read = list(images.read_pages(path))
