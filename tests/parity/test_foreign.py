@@ -134,7 +134,8 @@ def frames(size, channels=3, count=2):
 def test_resnet_generator_equals_the_torch_twin(tmp_path, down, up, dropout):
   module = resnet.ResnetGenerator(3, 4, 2, down, up, impl='plain')
   found = compare('gen_ab', twins.resnet(4, 2, down, up, dropout), module, frames(16), tmp_path)
-  assert found.layout.fields == {'gen.width': 4, 'gen.blocks': 2, 'gen.down': down, 'gen.up': up}
+  assert found.layout.fields == {
+      'gen.kind': 'resnet', 'gen.width': 4, 'gen.blocks': 2, 'gen.down': down, 'gen.up': up}
   assert ('dropout' in found.layout.what) == dropout
 
 
