@@ -169,7 +169,7 @@ def main():
   parser.add_argument('--checkpoint', default='latest')
   parser.add_argument('--dtype', default='float16', choices=starter.DTYPES)
   parser.add_argument('--report', type=pathlib.Path)
-  parser.add_argument('--metrics', default='auto,iou,kid_street')
+  parser.add_argument('--metrics', default='auto')
   parser.add_argument('--overwrite', action='store_true')
   options = parser.parse_args()
   card = make(options.workdir, options.output, options.checkpoint, options.dtype, options.report,

@@ -47,8 +47,8 @@ def shipped(built):
   source = built / 'source'
   found = {str(path.relative_to(source)) for path in (source / 'i2vjax').rglob('*.py')}
   found |= {f'i2vjax/configs/{path.name}' for path in (source / 'configs').glob('*.py')}
-  found |= {str(path.relative_to(source)) for path in (source / 'i2vjax/starter').glob('*')}
-  found |= {str(path.relative_to(source)) for path in (source / 'i2vjax/bench/gpus').glob('*')}
+  for folder in ('i2vjax/starter', 'i2vjax/bench/gpus', 'i2vjax/evaluation/segmenters'):
+    found |= {str(path.relative_to(source)) for path in (source / folder).glob('*')}
   assert len([name for name in found if name.startswith('i2vjax/configs/')]) >= 13
   assert len([name for name in found if name.startswith('i2vjax/starter/')]) >= 4
   return found | {'i2vjax/py.typed'}

@@ -18,6 +18,7 @@ from i2vjax.data.sources import alignment, folders
 from i2vjax.data.transforms import tasks, thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.evaluation.eval_clips import EvalClip
+from i2vjax.evaluation.scene_segmenter import packaged
 from i2vjax.metrics import lpips
 
 STILLS = 'the clips are single frames'
@@ -75,7 +76,8 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
       slow = not score.while_training or (name == 'warping' and not a.has_flow)
       if slow:
         reasons[name] = 'not while training'
-  names, skipped = scorers.choose_scores('auto' if quick else config.eval.metrics, reasons)
+  at_hand = scorers.OF_SEGMENTER if 'classes' not in missing and packaged(config) else ()
+  names, skipped = scorers.choose_scores('auto' if quick else config.eval.metrics, reasons, at_hand)
   true_motion = a.has_flow and config.eval.flow == 'auto'
   estimator = ''
   if 'warping' in names and not true_motion:

@@ -1,9 +1,11 @@
-"""Segmentation network that scores translated `scenes` frames, trained on demand.
+"""Segmentation network that scores translated `scenes` frames.
 
 Papers score a translation by a scene parser trained on real daylight pictures. For `scenes` no such
 parser exists, and none is downloaded: this one learns the run's target domain from its training
-frames and their true labels, once, in about a minute, and is stored in the user's cache folder.
-Its own score on the true test frames is the upper bound of what a translation can reach.
+frames and their true labels. Those of the demos' streets are in the package (`segmenters/`), so
+that scores of several machines can be compared: where each trains its own, mIoU differs by some
+hundredths. Any other street's is trained once, in about a minute, and kept in the user's cache
+folder. Its own score on the true test frames is the upper bound of what a translation can reach.
 """
 
 import functools
@@ -41,10 +43,11 @@ SETTINGS = dict(
 )
 BATCH = 16                     # frames in a call of `predict`
 GRID = 4                       # cells of a side in `describe_frames`
+PACKAGED = pathlib.Path(__file__).parent / 'segmenters'   # NAME-DIGEST.npz
 
 
 def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
-  """The segmentation network of a run's target domain, from the cache or trained now.
+  """The segmentation network of a run's target domain, from package or cache, or trained now.
 
   Args:
     config: of a run whose `data.open_source` knows labels (`scenes`).
@@ -53,16 +56,18 @@ def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
   Returns:
     (params, info). info: {'miou', 'miou_small', 'fwiou', 'pixel_accuracy', 'iou[...]' of the
     network on all true test frames; 'seconds' its training took, 'loss' at its end, 'file',
-    'settings', 'loaded'}. The same config gives the same parameters on the same machine.
+    'settings', 'loaded', 'packaged'}. The same config gives the same parameters on the same
+    machine, and on all machines where the package has them.
 
   Raises:
     UserError: the target has no labels, or is not what a camera sees.
   """
-  path = file_of(config)
+  inside = packaged(config)
+  path = inside or file_of(config)
   stored = load(path, show)
   if stored:
     params, info = stored
-    return params, {**info, 'file': str(path), 'loaded': True}
+    return params, {**info, 'file': str(path), 'loaded': True, 'packaged': bool(inside)}
   files.make_cache(path.parent)      # known before the minutes of training, not after
   started = time.monotonic()
   params, loss = train(config, show)
@@ -70,7 +75,7 @@ def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
   info = {'seconds': seconds, 'loss': loss, 'settings': settings(config)}
   info |= score_on_true_frames(params, config)
   save(path, params, info)
-  return params, {**info, 'file': str(path), 'loaded': False}
+  return params, {**info, 'file': str(path), 'loaded': False, 'packaged': False}
 
 
 def settings(config: ConfigDict) -> dict:
@@ -85,8 +90,18 @@ def settings(config: ConfigDict) -> dict:
 # ---- files ------------------------------------------------------------------------------------
 
 
+def packaged(config: ConfigDict) -> pathlib.Path | None:
+  """The file inside the package that holds the network of this config's street, if one does."""
+  return next(iter(sorted(PACKAGED.glob(f'*-{digest(config)}.npz'))), None)
+
+
 def file_of(config):
-  """Where the parameters lie: named after all that they depend on."""
+  """Where parameters that were trained here lie."""
+  return files.cache('segmenters') / f'{digest(config)}.npz'
+
+
+def digest(config: ConfigDict) -> str:
+  """16 letters that stand for all that the parameters depend on."""
   data = {'task': None}   # that of methods without tasks
   data |= {name: value for name, value in config.data.items()
            if defaults.seen_by_segmenter(f'data.{name}')}
@@ -95,8 +110,7 @@ def file_of(config):
            if defaults.seen_by_segmenter(f'data.scenes.{name}')}
   drawn['size'] = ops.hw(drawn['size'])
   text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
-  digest = hashlib.sha256(text.encode()).hexdigest()[:16]
-  return files.cache('segmenters') / f'{digest}.npz'
+  return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def save(path: pathlib.Path, params: dict, info: dict) -> None:

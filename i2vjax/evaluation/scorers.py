@@ -176,7 +176,8 @@ def miou_scorer(request: Request) -> Scorer:
     return segmentation.merge(total, of_clip), shown, {}
   return Scorer(segmentation.init(count), add, result, {
       'classes': settings.classes, 'absent_classes': settings.absent,
-      'miou_of_true_frames': round(info['miou'], 4)})
+      'miou_of_true_frames': round(info['miou'], 4),
+      'segmenter': 'of the package' if info['packaged'] else 'trained on this machine'})
 
 
 def sharpness_scorer(request: Request) -> Scorer:
@@ -324,6 +325,7 @@ SCORES = {   # in the order of the table
     'ap': Score(None, ('boxes',)),
 }
 NAMES = tuple(SCORES)
+OF_SEGMENTER = ('iou', 'kid_street')   # at hand where the package has the street's network
 
 
 def reasons_against(missing: dict[str, str]) -> dict[str, str]:
@@ -341,14 +343,15 @@ def reasons_against(missing: dict[str, str]) -> dict[str, str]:
   return reasons
 
 
-def choose_scores(requested: str,
-                  reasons: dict[str, str]) -> tuple[tuple[str, ...], dict[str, str]]:
+def choose_scores(requested: str, reasons: dict[str, str],
+                  at_hand: Sequence[str] = ()) -> tuple[tuple[str, ...], dict[str, str]]:
   """(names to compute, {name: why it is left out}).
 
   Args:
     requested: `eval.metrics`: names with commas, all of which must be possible, and 'auto' for all
       that is possible and not on request alone.
     reasons: {name: why it cannot be computed}.
+    at_hand: names that 'auto' takes although they are on request: what they ask for is there.
 
   Raises:
     UserError: a name is unknown, or cannot be computed.
@@ -362,8 +365,8 @@ def choose_scores(requested: str,
       raise UserError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
   names, skipped = [], {}
   for name, score in SCORES.items():
-    possible = name not in reasons
-    if name in asked or ('auto' in asked and possible and not score.on_request):
+    possible, quick = name not in reasons, not score.on_request or name in at_hand
+    if name in asked or ('auto' in asked and possible and quick):
       names.append(name)
     elif not possible:
       skipped[name] = reasons[name]

@@ -3,14 +3,19 @@
 It learns, repeats itself, is kept on disk, and reads any size.
 """
 
+import pathlib
+
 import jax
 import jax.numpy as jnp
+import make_segmenters
 import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax import data as sources
+from i2vjax.cli import parse
 from i2vjax.core import class_names
-from i2vjax.evaluation import scene_segmenter
+from i2vjax.evaluation import plan, scene_segmenter
 from i2vjax.metrics import fid_kid
 from i2vjax.networks import segmentation as networks
 
@@ -217,3 +222,37 @@ def test_descriptions_do_not_depend_on_the_batch(trained):
   whole = scene_segmenter.describe_frames(params, frames)
   alone = np.concatenate([scene_segmenter.describe_frames(params, x[None]) for x in frames])
   np.testing.assert_allclose(whole, alone, atol=1e-4)
+
+
+# ---- in the package ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize('name', make_segmenters.STREETS)
+def test_the_street_of_a_demo_has_its_network_in_the_package(name, monkeypatch):
+  """Fields that a network depends on have not changed since it was made; it sees the true frames.
+
+  One frame of the test split: road and sky are most of it.
+  """
+  monkeypatch.setattr(scene_segmenter, 'train', unused)
+  street = parse.row_config([f'--config={make_segmenters.STREETS[name]}'])
+  assert scene_segmenter.packaged(street).name.startswith(f'{name}-')
+  params, info = scene_segmenter.train_or_load(street, show=False)
+  assert info['packaged']
+  assert info['miou'] > 0.45
+  source = sources.open_source(street.data, 'test', 'b')
+  frame, truth = scene_segmenter._example(source.read(0), street.data, name)
+  assert np.mean(scene_segmenter.predict(params, frame[None])[0] == truth) > 0.8
+
+
+def test_every_file_in_the_package_is_of_a_street():
+  names = {path.name.rpartition('-')[0] for path in scene_segmenter.PACKAGED.glob('*')}
+  assert names == make_segmenters.STREETS.keys()
+
+
+def test_auto_takes_its_scores_where_the_package_has_the_network(monkeypatch):
+  """On other streets they are on request, since they take a minute of training."""
+  street = parse.row_config(['--config=configs/best.py:demo'])
+  assert {'iou', 'kid_street'} <= set(plan.of_run(street).names)
+  assert not {'iou', 'kid_street'} & set(plan.of_run(street, quick=True).names)
+  monkeypatch.setattr(scene_segmenter, 'PACKAGED', pathlib.Path('nowhere'))
+  assert 'trains' in plan.of_run(street).skipped['iou']

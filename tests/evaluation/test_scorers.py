@@ -60,6 +60,7 @@ def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
   assert skipped['fid'] == 'no file'
   assert skipped['iou'].endswith('--config.eval.metrics=auto,iou')
   assert 'iou' in scorers.choose_scores('auto,iou', {})[0]
+  assert 'iou' in scorers.choose_scores('auto', {}, at_hand=('iou',))[0]
 
 
 def test_every_score_says_what_it_needs_in_known_words():
@@ -146,7 +147,8 @@ def test_single_frames_have_no_motion():
 def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   """Road is black, sky is white; half of the frame is called sky, a quarter is."""
   road, sky = class_names.CITYSCAPES.index('road'), class_names.CITYSCAPES.index('sky')
-  monkeypatch.setattr(scene_segmenter, 'train_or_load', lambda config, show: (None, {'miou': 1.0}))
+  monkeypatch.setattr(scene_segmenter, 'train_or_load',
+                      lambda config, show: (None, {'miou': 1.0, 'packaged': True}))
   monkeypatch.setattr(scene_segmenter, 'predict', lambda params, frames: np.where(
       frames[..., 0] > 127, sky, road).astype(np.uint8))
   scorer = scorers.miou_scorer(request('iou'))
