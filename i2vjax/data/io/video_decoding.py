@@ -11,7 +11,7 @@ import av
 
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, ffv1, video_layout
+from i2vjax.data.io import damage, ffv1, film_kinds, video_layout
 from i2vjax.data.io.video_times import PacketCounts
 
 
@@ -19,10 +19,6 @@ class UnreadableVideo(UserError):   # noqa: N818 (named as it reads in a message
   """A file that is no video, or is damaged; the message names file and frame."""
 
 
-# Kinds of files that FFmpeg may read: films, and bare streams under the name of one. Lists of other
-# files and addresses (hls, concat, dash, sdp) are none, whatever their name.
-FORMATS = ('mov,mp4,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,h264,hevc,vvc,av1,obu,ivf,m4v,'
-           'nut,ogg,mxf,dv,wtv,rm,y4m,yuv4mpegpipe,mjpeg,mpjpeg,vc1,h263,3gp,swf,gxf,live_flv')
 OPTIONS = {'max_pixels': str(damage.MOST_PIXELS)}
 # Titles need not be UTF-8 (Latin-1 of older programs). PyAV 19 keeps such bytes.
 TITLES = {'metadata_errors': 'replace'} if int(av.__version__.split('.')[0]) < 19 else {}
@@ -32,7 +28,8 @@ MOST_SECONDS = 1e10            # of a frame's time, which may count from 1970
 def open_film(path: str | os.PathLike) -> av.container.InputContainer:
   """A file opened by FFmpeg as a film, and nothing else. Raises: FFmpegError."""
   return av.open(files.for_ffmpeg(path), options=OPTIONS, **TITLES,
-                 container_options={'format_whitelist': FORMATS, 'protocol_whitelist': 'file'})
+                 container_options={'format_whitelist': film_kinds.FORMATS,
+                                    'protocol_whitelist': 'file'})
 
 
 @contextlib.contextmanager

@@ -6,7 +6,6 @@ leaves this module; `VideoInfo` has the size after it. Nobody else turns a frame
 
 import dataclasses
 import os
-import pathlib
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -16,6 +15,7 @@ import numpy as np
 
 from i2vjax.core import notes
 from i2vjax.data.io import cptv_files, video_layout, video_times
+from i2vjax.data.io.film_kinds import is_video
 from i2vjax.data.io.video_decoding import (
   UnreadableVideo,
   decoded,
@@ -31,8 +31,6 @@ from i2vjax.data.io.video_writer import VideoWriter
 __all__ = ['PacketCounts', 'UnreadableVideo', 'VideoInfo', 'VideoWriter', 'decoded', 'is_video',
            'layout_of', 'open_stream', 'read_video', 'refused', 'time_stamps', 'to_array',
            'video_info']
-
-ENDINGS = '.mp4 .m4v .mov .mkv .webm .avi .mpg .mpeg .ts .mts .wmv .flv .cptv'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,12 +67,6 @@ class VideoInfo:
   others: tuple[str, ...] = ()
   shifts: tuple[float, ...] = ()
   pause: float = 0.0
-
-
-def is_video(path: str | os.PathLike) -> bool:
-  """True if the name ends like a video (any case) and is not hidden."""
-  path = pathlib.PurePath(path)
-  return path.suffix.lower() in ENDINGS.split() and not path.name.startswith('.')
 
 
 def video_info(path: str | os.PathLike) -> VideoInfo:

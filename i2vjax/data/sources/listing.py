@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import animation, images, video_reader
+from i2vjax.data.io import animation, film_kinds, images, video_reader
 from i2vjax.data.sources import locate
 
 # Folders that file servers, archives and systems add to those of people, in lower case: previews,
@@ -19,6 +19,7 @@ SYSTEM_FOLDERS = ('@eadir', '@recycle', '@recently-snapshot', '@tmp', '#recycle'
                   '$recycle.bin', '__macosx', 'lost+found', 'system volume information')
 SYSTEM_FILES = ('thumbs.db', 'ehthumbs.db', 'desktop.ini')
 SHOWN = 4   # endings in a message
+CONVERT = 'convert them by the programs of their camera, or try: ffmpeg -i {} -c:v ffv1 NEW.mkv'
 
 
 class LeftOut:
@@ -71,8 +72,8 @@ def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
 
   Raises:
     FileNotFoundError: nothing there (with what was left out). OSError: a folder cannot be listed.
-    UserError: a single file that is not a video, pictures beside videos, or a folder that holds
-      two domains.
+    UserError: a single file that is not a video, films of a kind that is not read, pictures beside
+      videos, or a folder that holds two domains.
   """
   pictures, video_files, _ = list_place(place)
   return pictures, video_files
@@ -85,11 +86,12 @@ def list_place(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
     if video_reader.is_video(place):
       return {}, [place], 0
     advice = '. Name the folder of a picture; the prepare command unpacks a TIFF or an animation'
-    raise UserError(f'{place} is neither a folder nor a video file ({video_reader.ENDINGS})'
+    raise UserError(f'{place} is neither a folder nor a video file ({" ".join(film_kinds.ENDINGS)})'
                      + (advice if images.is_image(place) else _advice(place)))
   left_out = LeftOut()
   paths, base = _list_files(place, left_out)
   groups, video_files = _by_kind(paths, base, left_out)
+  _check_all_read(place, left_out)
   if not groups and not video_files:
     raise FileNotFoundError(_nothing(place, left_out))
   if groups and video_files:
@@ -250,7 +252,19 @@ def _nothing(place, left_out):
 def _advice(*paths):
   """What to do with files of formats that are not read but can be converted."""
   animated = [path for path in paths if animation.is_animation(path)]
+  unread = [path for path in paths if film_kinds.is_unread(path)]
+  if unread:
+    return f'. Films of this kind are not read: {CONVERT.format(unread[0])}'
   return f'. {images.UNPACK.format(animated[0])}' if animated else ''
+
+
+def _check_all_read(place, left_out):
+  """Refuse a place with films of a kind that is not read: without them it would not be whole."""
+  unread = [path for path in left_out.others if film_kinds.is_unread(path)]
+  if unread:
+    raise UserError(f'{place} holds {_count(unread, "film")} of a kind that is not read (such as '
+                    f'{min(unread)}): {CONVERT.format(min(unread))}. Or name the other files by a '
+                    'glob')
 
 
 def _mixed(place, pictures, video_files):
