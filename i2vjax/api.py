@@ -15,7 +15,7 @@ from i2vjax import defaults, evaluate, methods
 from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import images, video_reader
 from i2vjax.run import config_files, direction
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load as runs
@@ -210,18 +210,29 @@ def score(result: Path, reference: Path | None = None, source: Path | None = Non
                                    overwrite=overwrite, show=show)
 
 
-def facts(video: Path) -> dict[str, Any]:
-  """What a video file says of itself; only where it does not say its length all is decoded.
+def facts(file: Path) -> dict[str, Any]:
+  """What a film or a picture says of itself; only films that do not say their length are decoded.
+
+  Its content decides; where that begins like a picture, an ending of films (.mjpg) makes it a film.
 
   Returns:
-    {'width', 'height': as shown, 'frames', 'seconds', 'rate': per second, 'codec'}.
+    {'kind': 'film' or 'picture', 'width', 'height': as shown, 'frames', 'seconds', 'rate': per
+    second, 'codec', 'ending': the usual one of its kind}. A picture is one frame of 0 seconds.
 
   Raises:
-    UserError: no video that can be read. OSError: no such file.
+    UserError: nothing that can be read as a film or as one frame. OSError: no such file.
   """
-  info = video_reader.video_info(video)
-  return {'width': info.width, 'height': info.height, 'frames': info.frames,
-          'seconds': info.seconds, 'rate': float(info.rate), 'codec': info.codec}
+  if os.path.isdir(file):
+    raise UserError(f'{file} is a folder: name one of the films or pictures in it')
+  ending = '' if video_reader.is_video(file) or not os.path.isfile(file) else images.ending_of(file)
+  if ending or images.is_image(file):
+    height, width = images.single_size(file)
+    return {'kind': 'picture', 'width': width, 'height': height, 'frames': 1, 'seconds': 0.0,
+            'rate': 0.0, 'codec': ending[1:], 'ending': ending}
+  info = video_reader.video_info(file)
+  return {'kind': 'film', 'width': info.width, 'height': info.height, 'frames': info.frames,
+          'seconds': info.seconds, 'rate': float(info.rate), 'codec': info.codec,
+          'ending': info.ending}
 
 
 def _as_named(workdir):

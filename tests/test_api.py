@@ -2,11 +2,13 @@
 
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import i2vjax
 from i2vjax import methods
@@ -117,6 +119,26 @@ def test_a_film_is_watched_and_comes_with_one_beside(run, tmp_path):
   for output, beside in ('folder', 'b.mp4'), ('x.mp4', 'folder'), ('x.mp4', 'x.mp4'):
     with pytest.raises(UserError, match='beside='):
       run.translate(tmp_path / 'night.mp4', tmp_path / output, beside=tmp_path / beside)
+
+
+def test_facts_are_of_pictures_too_whatever_their_name(tmp_path):
+  path = tmp_path / 'x.png'
+  Image.new('L', (48, 32)).save(path, 'TIFF', tiffinfo={274: 6})   # to be turned
+  for name in (path, shutil.copyfile(path, tmp_path / 'no_ending')):
+    assert i2vjax.facts(name) == {
+        'kind': 'picture', 'width': 32, 'height': 48, 'frames': 1, 'seconds': 0.0, 'rate': 0.0,
+        'codec': 'tif', 'ending': '.tif'}
+
+
+def test_facts_are_of_one_file_that_is_there_and_read(tmp_path):
+  (tmp_path / 'x.txt').write_text('hello')
+  with pytest.raises(UserError, match='is a folder: name one'):
+    i2vjax.facts(tmp_path)
+  with pytest.raises(UserError, match=r'x\.txt cannot be opened as a video'):
+    i2vjax.facts(tmp_path / 'x.txt')
+  for name in ('none.mp4', 'none.png', 'none'):
+    with pytest.raises(FileNotFoundError, match=name):
+      i2vjax.facts(tmp_path / name)
 
 
 def test_whoever_watches_can_stop_it_and_nothing_is_left(run, tmp_path):

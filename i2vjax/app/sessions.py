@@ -108,7 +108,7 @@ class Sessions:
     if place is None:
       raise UserError(LOST)
     try:
-      copy = shutil.copyfile(file, place / f'frame{uploads.ending_of(file)}')
+      copy = shutil.copyfile(file, place / uploads.NAME)
       return self._keep(session, part, uploads.check(copy, self.limits))
     except Exception as error:   # of a file that went while it was read too
       shutil.rmtree(place, ignore_errors=True)

@@ -211,7 +211,7 @@ def test_files_of_the_server_and_of_others_are_out_of_reach(page, server, films)
 def test_what_is_no_film_and_what_is_too_large_are_refused(page, films, tmp_path):
   (tmp_path / 'film.mp4').write_text('#EXTM3U\nfile:///etc/passwd\n')
   drop(page, '#source', tmp_path / 'film.mp4')
-  page.wait_for_function("document.querySelector('#told').innerText.includes('neither a film')")
+  page.wait_for_function("document.querySelector('#told').innerText.includes('Taken are films')")
   assert page.is_disabled('#go')
   (tmp_path / 'large.mp4').write_bytes(bytes(1_500_000))
   drop(page, '#source', tmp_path / 'large.mp4')

@@ -90,7 +90,7 @@ def test_the_page_is_built_and_answers(tmp_path, monkeypatch):
   path.parent.mkdir()
   path.write_text('no picture')
   file, words, button = handlers.take_source(str(path), Request)
-  assert file is None and 'neither a film' in words and not button['interactive']
+  assert file is None and 'Taken are films' in words and not button['interactive']
   handlers.leave(Request)
   assert not any(visits.visitors.iterdir())
 

@@ -48,7 +48,7 @@ def test_a_refused_upload_leaves_nothing(visits):
   visits.take('me', 'source', str(uploaded(visits)))
   bad = visits.uploads / 'abc' / 'y.png'
   bad.write_text('no picture')
-  with pytest.raises(UserError, match='neither a film'):
+  with pytest.raises(UserError, match='Taken are films'):
     visits.take('me', 'source', str(bad))
   assert not visits.of('me').files and not list(visits.of('me').folder.iterdir())
 

@@ -1,4 +1,4 @@
-"""Kinds of films that FFmpeg may open, and the endings of such files.
+"""Kinds of films that FFmpeg may open, and their endings.
 
 The one list of both: an ending says that a file is a film, its content says of which kind.
 """

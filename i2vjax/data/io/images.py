@@ -18,6 +18,9 @@ from i2vjax.data.io import animation, picture_heads, picture_tags, radiometric, 
 from i2vjax.data.io.damage import UnreadableFrame
 
 EXTENSIONS = ('.jpg', '.jpeg', '.png', '.bmp', '.ppm', '.pgm', '.tif', '.tiff', '.webp')
+# Of each kind whose pictures are frames, by `picture_heads`; of a GIF there may be several
+USUAL_ENDINGS = {'PNG': '.png', 'JPEG': '.jpg', 'TIFF': '.tif', 'BMP': '.bmp', 'WEBP': '.webp',
+                 'NETPBM': '.ppm'}
 UNPACK = 'Unpack them: python -m i2vjax.main prepare --input {} --output FOLDER'
 
 # OpenCV would print what is wrong with a picture, on top of the message that we raise.
@@ -28,6 +31,12 @@ def is_image(path: str | os.PathLike) -> bool:
   """True if the name ends like a picture (any case) and is not hidden."""
   path = pathlib.PurePath(path)
   return path.suffix.lower() in EXTENSIONS and not path.name.startswith('.')
+
+
+def ending_of(path: str | os.PathLike) -> str:
+  """The usual ending of the kind of picture that a file's content is; '' where it is no frame."""
+  with open(path, 'rb') as file:
+    return USUAL_ENDINGS.get(picture_heads.kind_of(file.read(picture_heads.MARK)), '')
 
 
 def read_image(path: str | os.PathLike) -> np.ndarray:
@@ -88,13 +97,18 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
   if frame.dtype not in (np.uint8, np.uint16):
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
+  _check_single(data, tags, name)
+  frame = picture_tags.full_range(tiff.positive(frame, of_frame), data)
+  return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
+
+
+def _check_single(data, tags, name):
+  """Refuse files of several pages or frames."""
   if (pages := len(tiff.frame_places(tags))) > 1:
     raise UnreadableFrame(f'{name} holds {pages} pages, and a frame is one. {UNPACK.format(name)}')
   if (count := animation.count_frames(data)) > 1:
     raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
                           + UNPACK.format(name))
-  frame = picture_tags.full_range(tiff.positive(frame, of_frame), data)
-  return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
 
 def _lost(page, tags):
@@ -182,7 +196,10 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
   Raises:
     UnreadableFrame: no picture.
   """
-  data = read_bytes(path)
+  return _size_in(read_bytes(path), path)
+
+
+def _size_in(data, path):
   if radiometric.kind_of(data):             # shows a drawn picture of another size
     with contextlib.suppress(UserError):    # no library for it: said when it is read
       height, width = decode_image(data, str(path)).shape[:2]
@@ -191,6 +208,17 @@ def picture_size(path: str | os.PathLike) -> tuple[int, int]:
   turn = (tiff.first_frame(tags).get(tiff.ORIENTATION, 1) if tags
           else picture_tags.orientation(data))
   return picture_tags.upright_size(picture_heads.check(data, path), turn)
+
+
+def single_size(path: str | os.PathLike) -> tuple[int, int]:
+  """`picture_size` of a file that is one frame.
+
+  Raises:
+    UnreadableFrame: no picture, or one of several pages or frames.
+  """
+  data = read_bytes(path)
+  _check_single(data, tiff.directories(data.tobytes()), path)
+  return _size_in(data, path)
 
 
 def _channels_last(frame):

@@ -18,6 +18,7 @@ SIGNATURES = {
     'PNG': (b'\x89PNG\r\n\x1a\n',), 'JPEG': (b'\xff\xd8\xff',), 'TIFF': tiff.SIGNATURES,
     'BMP': (b'BM',), 'GIF': (b'GIF87a', b'GIF89a'), 'WEBP': (b'RIFF',),
     'NETPBM': tuple(f'P{k}'.encode() for k in range(1, 7))}
+MARK = 12             # bytes that tell the kind
 HEAD = 65536          # bytes that hold the head of every kind but TIFF and JPEG
 NETPBM = re.compile(rb'P[1-6]\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')
 NETPBM_MAXIMUM = re.compile(rb'\s+(?:#[^\n]*\n\s*)*(\d{1,9})\s')

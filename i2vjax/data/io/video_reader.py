@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from i2vjax.core import notes
-from i2vjax.data.io import cptv_files, video_layout, video_times
+from i2vjax.data.io import cptv_files, film_kinds, video_layout, video_times
 from i2vjax.data.io.film_kinds import is_video
 from i2vjax.data.io.video_decoding import (
   UnreadableVideo,
@@ -44,6 +44,7 @@ class VideoInfo:
     channels: 1 or 3. dtype: 'uint8' | 'uint16'. codec: its name.
     variable: True if the time between frames varies by more than 5 ms.
     pause: seconds that a frame is shown at most.
+    ending: the usual one of files of its kind, by its content.
     pixel_aspect: width of a pixel by its height, as it is shown.
     start: seconds, of the first frame. origin: seconds, where picture or sound begins.
     others: kinds of the other streams: 'audio', 'subtitle', 'data', ...
@@ -67,6 +68,7 @@ class VideoInfo:
   others: tuple[str, ...] = ()
   shifts: tuple[float, ...] = ()
   pause: float = 0.0
+  ending: str = ''
 
 
 def video_info(path: str | os.PathLike) -> VideoInfo:
@@ -89,7 +91,7 @@ def _info(path):
     stated = stream.average_rate
     others = tuple(other.type for other in container.streams if other.type != 'video')
     begin = None if container.start_time is None else container.start_time / av.time_base
-    end = _stated_end(container, stream)
+    end, ending = _stated_end(container, stream), film_kinds.ending_of(container.format.name)
   counts = PacketCounts()
   stamps = stamps or [Fraction(x).limit_denominator(10 ** 6) for x in _decoded_times(path, counts)]
   if not stamps:
@@ -102,7 +104,7 @@ def _info(path):
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
                    float(stamps[0]), _origin(path, float(stamps[0]), begin), others,
-                   tuple(counts.shifts), float(max([stop - stamps[-1], *steps])))
+                   tuple(counts.shifts), float(max([stop - stamps[-1], *steps])), ending)
 
 
 def _stated_end(container, stream):
@@ -248,7 +250,8 @@ def _cptv_info(path):
   rate = video_times.rate_of([Fraction(x).limit_denominator(1000) for x in stamps], cptv_files.RATE)
   steps = np.diff(stamps)
   return VideoInfo(str(path), shape[0], shape[1], len(stamps), rate, len(stamps) / float(rate), 1,
-                   'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005))
+                   'uint16', 'cptv', bool(len(steps) and np.ptp(steps) > 0.005),
+                   ending=cptv_files.ENDING)
 
 
 def _report_late(path, late, damaged, exact):

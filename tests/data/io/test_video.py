@@ -125,7 +125,7 @@ def test_times_that_do_not_grow_keep_the_order_of_frames(tmp_path):
 def test_info_says_what_reading_gives(tmp_path, mp4):
   assert video_reader.video_info(mp4) == video_reader.VideoInfo(
       str(mp4), HEIGHT, WIDTH, COUNT, Fraction(25), COUNT / 25, 3, 'uint8', 'h264', False,
-      pause=pytest.approx(1 / 25))
+      pause=pytest.approx(1 / 25), ending='.mp4')
   info = video_reader.video_info(write(tmp_path / 'x.mkv', deep, 2))
   assert (info.channels, info.dtype) == (1, 'uint16')
 
