@@ -16,12 +16,12 @@ def printable(text: str) -> str:
   return CONTROL.sub(lambda found: found[0].encode('unicode_escape').decode(), text)
 
 
-def say_once(text: str) -> None:
-  """Print a line, unless this process has printed it before.
+def say_once(text: str, about: str = '') -> None:
+  """Print a line, unless this process has printed it, or another one about the same, before.
 
   Sources are opened many times in a run; what was decided on opening them is said once. It goes to
   the standard error, beside warnings, as results go to the standard output.
   """
-  if text not in _said:
-    _said.add(text)
+  if (about or text) not in _said:
+    _said.add(about or text)
     print(printable(text), file=sys.stderr, flush=True)

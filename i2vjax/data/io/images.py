@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import cv2
 import numpy as np
 
-from i2vjax.core import files
+from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import animation, picture_heads, picture_tags, radiometric, tiff
 from i2vjax.data.io.damage import UnreadableFrame
@@ -98,6 +98,7 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
     raise UnreadableFrame(f'{name} holds {frame.dtype} values; frames are 8 or 16 bits without '
                           f'sign. Convert it first: degrees, say, as round(100 * kelvin).')
   _check_single(data, tags, name)
+  _say_others(data, str(name))
   frame = picture_tags.full_range(tiff.positive(frame, of_frame), data)
   return picture_tags.turned(_channels_last(frame), picture_tags.orientation(data))
 
@@ -109,6 +110,14 @@ def _check_single(data, tags, name):
   if (count := animation.count_frames(data)) > 1:
     raise UnreadableFrame(f'{name} is an animation of {count} frames, and a frame is one picture. '
                           + UNPACK.format(name))
+
+
+def _say_others(data, name):
+  """Tell of pictures behind the first one, for the first such file of each folder."""
+  if (count := picture_tags.pictures_in(data)) > 1:
+    folder = os.path.dirname(name)
+    notes.say_once(f'{name} holds {count} pictures (MPO), of which the first is read; so of others '
+                   'like it in its folder', f'pictures behind the first, in {folder}')
 
 
 def _lost(page, tags):

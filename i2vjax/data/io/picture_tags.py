@@ -18,6 +18,7 @@ CARRIERS = (b'Exif', b'eXIf', b'EXIF', b'Raw profile type', b'tiff:Orientation')
 TURNS = {2: (False, False, True), 3: (False, True, True), 4: (False, True, False),
          5: (True, False, False), 6: (True, False, True), 7: (True, True, True),
          8: (True, True, False)}
+MP_ENTRIES = 45058                 # tag of MPO: what each picture is
 NETPBM = re.compile(rb'P([56])\s+(?:#[^\n]*\n\s*)*(\d+)\s+(?:#[^\n]*\n\s*)*(\d+)\s+'
                     rb'(?:#[^\n]*\n\s*)*(\d+)\s')
 
@@ -37,6 +38,23 @@ def orientation(data: np.ndarray) -> int:
   except damage.OF_PILLOW:     # no valid tags: shown as it is
     return 1
   return value if isinstance(value, int) and value in TURNS else 1
+
+
+def pictures_in(data: np.ndarray) -> int:
+  """Pictures in the bytes of a JPEG (several: MPO), without smaller copies of the first; else 1.
+
+  The light that a screen of more range adds to a picture ("gain map", Ultra HDR) is none either.
+  """
+  content = data.tobytes()
+  if not content.startswith(b'\xff\xd8\xff') or b'MPF\0' not in content:
+    return 1
+  try:
+    with Image.open(io.BytesIO(content), formats=('JPEG',)) as picture:
+      entries = getattr(picture, 'mpinfo', {}).get(MP_ENTRIES, [])
+      kinds = [entry['Attribute']['MPType'] for entry in entries]
+  except damage.OF_PILLOW:
+    return 1
+  return max(sum(not kind.startswith('Large Thumbnail') for kind in kinds), 1)
 
 
 def turned(frame: np.ndarray, orientation: int) -> np.ndarray:

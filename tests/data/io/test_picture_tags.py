@@ -1,5 +1,6 @@
 """What a picture file says about how it is shown is followed, or refused by name."""
 
+import re
 import struct
 
 import cv2
@@ -7,9 +8,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import label_files
-from i2vjax.data.io import images
+from i2vjax.data.io import images, picture_tags
 
 GRAY = np.add.outer(9 * np.arange(4), np.arange(6)).astype(np.uint8)
 COLOR = np.dstack([np.kron(GRAY, np.ones((8, 8), np.uint8))] * 3)
@@ -148,6 +150,41 @@ def test_a_second_picture_in_a_pgm_is_not_dropped(tmp_path, kind, maximum, value
       images.read_image(path)
     [page] = images.read_pages(path)
     assert isinstance(page, images.UnreadableFrame)
+
+
+def mpo(path, count, kind=b'\0\0\0'):
+  """A JPEG of several pictures; kind: number of MPO for those behind the first, little endian."""
+  first, *others = [Image.fromarray(COLOR + 9 * k) for k in range(count)]
+  first.save(path, 'MPO', save_all=True, append_images=others, quality=95)
+  data = path.read_bytes()
+  first = re.search(rb'\0\0\x03\0.{4}\0{8}', data, re.DOTALL).start()   # kind, size, place
+  for place in range(first + 16, first + 16 * count, 16):
+    assert data[place:place + 4] == bytes(4)
+    data = data[:place] + kind + b'\0' + data[place + 4:]
+  path.write_bytes(data)
+  return path
+
+
+def test_pictures_behind_the_first_of_a_jpeg_are_told_once_a_folder(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(notes, '_said', set())
+  (tmp_path / 'other').mkdir()
+  for name in ('a.jpg', 'b.jpg', 'other/c.jpg'):
+    first = images.read_image(mpo(tmp_path / name, 3))
+    np.testing.assert_allclose(first[..., 0], COLOR[..., 0], atol=6)
+  said = capsys.readouterr().err
+  assert 'a.jpg holds 3 pictures (MPO), of which the first is read' in said
+  assert 'c.jpg holds 3' in said and 'b.jpg' not in said
+  list(images.read_pages(mpo(tmp_path / 'd.jpg', 2)))
+  assert capsys.readouterr().err == ''
+
+
+def test_smaller_copies_behind_the_first_of_a_jpeg_are_no_pictures(tmp_path, monkeypatch, capsys):
+  monkeypatch.setattr(notes, '_said', set())
+  images.read_image(mpo(tmp_path / 'x.jpg', 2, b'\x02\0\x01'))      # for a screen of full HD
+  Image.fromarray(COLOR).save(tmp_path / 'y.jpg', comment=b'MPF\0')
+  images.read_image(tmp_path / 'y.jpg')
+  assert capsys.readouterr().err == ''
+  assert picture_tags.pictures_in(np.fromfile(mpo(tmp_path / 'z.jpg', 2), np.uint8)) == 2
 
 
 @pytest.mark.parametrize('name', ['x.jpg', 'x.png', 'x.tif'])   # by content, not by name
