@@ -14,7 +14,7 @@ import av
 import numpy as np
 
 from i2vjax.core import notes
-from i2vjax.data.io import cptv_files, film_kinds, video_layout, video_times
+from i2vjax.data.io import cptv_files, film_kinds, joined_films, video_layout, video_times
 from i2vjax.data.io.film_kinds import is_video
 from i2vjax.data.io.video_decoding import (
   UnreadableVideo,
@@ -86,7 +86,8 @@ def video_info(path: str | os.PathLike) -> VideoInfo:
 def _info(path):
   container, stream = open_stream(path)
   with container:
-    stamps, last = video_times.packet_times(container, stream)
+    stamps, last, place = video_times.packet_times(container, stream)
+    joined_films.say_unread(path, container.format.name, place)
     kind, codec = layout_of(container, stream, path).kind, stream.codec_context.name
     stated = stream.average_rate
     others = tuple(other.type for other in container.streams if other.type != 'video')

@@ -97,22 +97,26 @@ def time_stamps(container, stream) -> list[Fraction] | None:
   return packet_times(container, stream)[0]
 
 
-def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction]:
-  """(`time_stamps`, seconds that the last frame is shown, 0 where the file does not say)."""
+def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction, int]:
+  """(`time_stamps`, seconds that the last frame is shown, the byte where the last packet begins).
+
+  The seconds and the byte are 0 where the file does not say.
+  """
   trusted, tick = packets_are_frames(container, stream), stream.time_base
   try:
-    read = [(packet.pts, packet.duration or 0, packet.dts) for packet in container.demux(stream)
-            if packet.size and not packet.is_discard]
+    read = [(packet.pts, packet.duration or 0, packet.dts, packet.pos or 0)
+            for packet in container.demux(stream) if packet.size and not packet.is_discard]
   except av.FFmpegError:     # cut off: decoding tells what is there
     read = []
-  packets = [(pts, duration) for pts, duration, _ in read]
-  slots = [dts for *_, dts in read if dts is not None]
+  packets = [(pts, duration) for pts, duration, *_ in read]
+  slots = [dts for *_, dts, _ in read if dts is not None]
+  place = max((place for *_, place in read), default=0)
   trusted = trusted and slots == sorted(slots)     # else files that were put one behind the other
   stamps = [pts for pts, _ in packets]
   if not trusted or not tick or not stamps or None in stamps or len(set(stamps)) < len(stamps):
-    return None, Fraction(0)
+    return None, Fraction(0), place
   packets.sort()
-  return [pts * tick for pts, _ in packets], packets[-1][1] * tick
+  return [pts * tick for pts, _ in packets], packets[-1][1] * tick, place
 
 
 def rate_of(stamps: list[Fraction], stated: Fraction | None) -> Fraction:

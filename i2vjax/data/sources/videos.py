@@ -3,7 +3,7 @@
 import pathlib
 import threading
 
-from i2vjax.data.io import cptv_files, video_reader
+from i2vjax.data.io import cptv_files, joined_films, video_reader, video_times
 from i2vjax.data.source import Clip, FrameSource
 
 
@@ -37,7 +37,9 @@ class VideoFrames(FrameSource):
       return None
     container, stream = video_reader.open_stream(path)
     with container, video_reader.refused(path):
-      return video_reader.time_stamps(container, stream)
+      stamps, _, last = video_times.packet_times(container, stream)
+      joined_films.say_unread(path, container.format.name, last)
+      return stamps
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
