@@ -1,4 +1,4 @@
-"""Makes the segmentation networks that the package brings, which score the demos' streets.
+"""Makes the segmentation networks of the package, which score the street.
 
   python benchmarks/make_segmenters.py [--output i2vjax/evaluation/segmenters]
 

@@ -91,7 +91,8 @@ def list_place(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
   left_out = LeftOut()
   paths, base = _list_files(place, left_out)
   groups, video_files = _by_kind(paths, base, left_out)
-  _check_all_read(place, left_out)
+  if not groups:     # beside pictures a film may be what they were made from: it is counted below
+    _check_all_read(place, left_out)
   if not groups and not video_files:
     raise FileNotFoundError(_nothing(place, left_out))
   if groups and video_files:

@@ -6,6 +6,7 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
+from PIL import Image
 
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import film_kinds, video_decoding
@@ -72,6 +73,15 @@ def test_films_that_are_not_read_are_refused_and_not_left_out(tmp_path, ending):
     listing.find_files(tmp_path)
   with pytest.raises(UserError, match=f'neither a folder nor a video.*ffmpeg -i .*b{ending}'):
     listing.find_files(path)
+
+
+def test_a_recording_beside_the_pictures_that_were_made_from_it_is_counted(tmp_path, capsys):
+  Image.new('L', (8, 8)).save(tmp_path / 'frame_0.png')
+  (tmp_path / 'recording.seq').write_bytes(b'x')
+  pictures, films = listing.find_files(tmp_path)
+  assert sum(map(len, pictures.values())) == 1
+  assert films == []
+  assert '1 file of other kinds (1 .seq)' in capsys.readouterr().err
 
 
 def test_no_ending_is_both_read_and_not():
