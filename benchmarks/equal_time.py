@@ -237,7 +237,7 @@ def run(options, common):
   """What `main` was asked for."""
   together(options.rank)   # what cannot be ranked is told before hours of training
   if options.output:
-    measure(options, (*COMMON, *common))
+    measure(options, experiments.with_changes(COMMON, common))
   folders = [*options.rank, *([options.output] if options.output else [])]
   if not folders:
     sys.exit('give --output FOLDER to measure, or --rank FOLDER_OR_FILE ...')

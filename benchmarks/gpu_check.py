@@ -102,7 +102,7 @@ class Desk:
     what = ' '.join((name, *more))
     file = self.folder / f'{part}-{len(self.rows)}-{name.replace(":", "-")}.json'
     if self.dry:
-      more = (*more, '--rounds=1', *TINY)
+      more = (*(word for word in more if not word.startswith('--rounds')), '--rounds=1', *TINY)
     command = [sys.executable, '-m', 'i2vjax.main', 'bench', f'--methods={name}', f'--json={file}',
                *more]
     self.run(part, what, command, file, limit)

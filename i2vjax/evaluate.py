@@ -81,7 +81,8 @@ def quick_scores(run: load.Run) -> dict[str, float]:
 
 def evaluate_folders(result: str, reference: str | None = None, source: str | None = None,
                      output: str | pathlib.Path = 'report', settings: ConfigDict | None = None, *,
-                     overwrite: bool = False, show: bool = True) -> dict:
+                     overwrite: bool = False, show: bool = True,
+                     pretrained_dir: str | None = None) -> dict:
   """Score frames that any program wrote: nothing is resized, 8-bit files are read as they are.
 
   Args:
@@ -93,6 +94,7 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     output: folder for `scores.json` and `index.html`.
     settings: `config.eval`; None: the defaults.
     overwrite, show: see `evaluate`.
+    pretrained_dir: folder of weight files that scores need; None: the usual ones.
 
   Returns:
     The content of scores.json.
@@ -103,13 +105,13 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output = check_output(output, overwrite)
-  scores, previews = scores_of_folders(result, reference, source, settings, show)
+  scores, previews = scores_of_folders(result, reference, source, settings, show, pretrained_dir)
   return _write(output, scores, previews, {})
 
 
 def scores_of_folders(result: str, reference: str | None = None, source: str | None = None,
-                      settings: ConfigDict | None = None,
-                      show: bool = True) -> tuple[dict, list[dict]]:
+                      settings: ConfigDict | None = None, show: bool = True,
+                      pretrained_dir: str | None = None) -> tuple[dict, list[dict]]:
   """What `evaluate_folders` writes: (content of scores.json, previews of the clips for the page).
 
   Args and raised errors: see `evaluate_folders`.
@@ -121,7 +123,7 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
   for name in sources.keys() - {'result'}:
     alignment.check_frames(sources['result'], sources[name])
-  scoring_plan = plan.of_folders(sources, settings)
+  scoring_plan = plan.of_folders(sources, settings, pretrained_dir)
   rows = {'translated': lambda clip: clip.result}
   other_size = _other_size(sources)
   if 'source' in sources and not other_size:

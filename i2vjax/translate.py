@@ -161,7 +161,7 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
 
 
-def check_options(run: Run, fuse: bool, chunk: int, pad_to: int = 1) -> None:
+def check_options(run: Run, fuse: bool, chunk: int = 1, pad_to: int = 1) -> None:
   """Raises UserError for what no clip can be translated with."""
   if chunk < 1:
     raise UserError(f'chunk={chunk}: at least 1 frame at a time')

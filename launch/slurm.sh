@@ -34,6 +34,8 @@ if [ $# -eq 0 ]; then
   echo "nothing to run: add -- --config configs/cptrans.py --workdir RUN" >&2
   exit 2
 fi
+quiet=--show=false   # a log has no use for bars, unless they are asked for
+case " $* " in *" --show"*|*" --noshow"*) quiet= ;; esac
 job=$(cat <<JOB
 #!/usr/bin/env bash
 #SBATCH --job-name=i2vjax
@@ -50,7 +52,7 @@ set -euo pipefail
 cd $(printf %q "$PWD")
 source launch/enter.sh cuda
 export I2VJAX_LOCAL_DEVICES=$gpus
-srun --cpus-per-task=$((gpus * cpus)) python -m i2vjax.main --show=false $(printf '%q ' "$@") | tee -a slurm-\$SLURM_JOB_ID.out
+srun --cpus-per-task=$((gpus * cpus)) python -m i2vjax.main ${quiet:+$quiet }$(printf '%q ' "$@") | tee -a slurm-\$SLURM_JOB_ID.out
 if grep -q '^stopped at step' slurm-\$SLURM_JOB_ID.out; then
   : > slurm-\$SLURM_JOB_ID.out
   scontrol requeue \$SLURM_JOB_ID

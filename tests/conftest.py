@@ -37,9 +37,12 @@ def footage(tmp_path_factory):
 @pytest.fixture(scope='session')
 def tiny(footage):
   """Command-line arguments that train `config` for seconds on `footage`."""
+  from i2vjax.compare import experiments
+
   def arguments(config, workdir, *more):
+    usual = ('--config.data.source=folders', f'--config.data.root={footage}', *TINY)
     return ['i2vjax', '--config', config, '--workdir', str(workdir),
-            '--config.data.source=folders', f'--config.data.root={footage}', *TINY, *more]
+            *experiments.with_changes(usual, more)]
   return arguments
 
 

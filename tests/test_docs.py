@@ -14,6 +14,7 @@ from doc_pages import BLOCK, PAGES, ROOT, command_lines, package_commands, text_
 
 from i2vjax import data, defaults, methods
 from i2vjax.cli import flags, parse
+from i2vjax.compare import experiments
 from i2vjax.core.errors import UserError
 from i2vjax.data import sources
 from i2vjax.data.loader.windows import WindowSource
@@ -46,7 +47,7 @@ def rows_of(arguments):
   rows = [value for flag, value in zip(arguments, arguments[1:], strict=False) if flag == '--row']
   for text in [*filter(None, configs), *rows]:
     words = shlex.split(text.partition('=')[2]) if text in rows else [text]
-    yield [f'--config={words[0]}', *common, *words[1:]]
+    yield [f'--config={words[0]}', *experiments.with_changes(common, words[1:])]
 
 
 # ---- Links, paths, commands

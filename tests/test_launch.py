@@ -72,6 +72,12 @@ def test_slurm_writes_a_job_of_one_process_a_host(tmp_path):
   assert subprocess.run(['bash', '-n', job]).returncode == 0
 
 
+def test_a_slurm_job_shows_bars_where_they_are_asked_for():
+  assert 'i2vjax.main --show=false --config x' in dry_run('slurm.sh', '--', '--config', 'x').stdout
+  asked = dry_run('slurm.sh', '--', '--config', 'x', '--show=true').stdout
+  assert 'i2vjax.main --config x --show=true' in asked
+
+
 def test_slurm_without_arguments_says_what_is_missing():
   out = dry_run('slurm.sh', '--nodes', '4')
   assert out.returncode == 2 and '--config' in out.stderr

@@ -207,6 +207,13 @@ OF_METHOD = {   # besides SMALL; no weight files
 }
 
 
+def row_with(word, changes):
+  """'NAME=FILE --config.FIELD=VALUE ...' with other values; each field once."""
+  head, *own = word.split(' --')
+  fields = dict(text.strip().split('=', 1) for text in [*own, *f' {changes}'.split(' --')[1:]])
+  return ' --'.join([head, *(f'{name}={value}' for name, value in fields.items())])
+
+
 def shrunk(line):
   """The arguments of a command, rows of a few steps at 32 pixels that need no weight files."""
   words = arguments_of(line)
@@ -216,15 +223,16 @@ def shrunk(line):
   for k, word in enumerate(words):
     if k and words[k - 1] == '--row':
       method = pathlib.Path(word.partition('=')[2].split(':')[0]).stem
-      words[k] = f'{word} {SMALL}{OF_METHOD[method]}{length}'
+      words[k] = row_with(word, f'{SMALL}{OF_METHOD[method]}{length}')
     elif word.startswith('--config.eval.metrics'):   # the paper variants refuse random features
       names = word.partition('=')[2].split(',')
       words[k] = '--config.eval.metrics=' + ','.join(x for x in names if x not in ('fid', 'kid'))
     elif word.startswith('--config.eval.epochs'):
       words[k] = '--config.eval.epochs=1'
   if words[0] == 'compare':
-    words += ['--config.log.tensorboard=false', '--config.data.scenes.clips=2',
-              '--config.data.scenes.test_clips=1', '--config.data.scenes.clip_length=4']
+    words = experiments.with_changes(words, (
+        '--config.log.tensorboard=false', '--config.data.scenes.clips=2',
+        '--config.data.scenes.test_clips=1', '--config.data.scenes.clip_length=4'))
   return [*words, '--show=false']
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from i2vjax import main
+from i2vjax.compare import experiments
 from i2vjax.run import checkpoint, load
 from i2vjax.run import folder as run_folder
 from i2vjax.run.signals import StopOnSignal
@@ -25,6 +26,10 @@ from i2vjax.run.signals import StopOnSignal
 ROOT = pathlib.Path(__file__).parents[1]
 CYCLEGAN = str(ROOT / 'configs' / 'cyclegan.py') + ':demo'
 CONSTANT = '--config.optim.schedule=constant'
+
+
+def changed(arguments, *more):
+  return list(experiments.with_changes(arguments, more))
 
 
 def final_params(workdir):
@@ -173,11 +178,12 @@ def test_a_run_under_nohup_goes_on_without_its_terminal():
 def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp_path, capsys):
   once = tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=1')
   assert main.main(once) == 0
-  assert main.main([*once, '--config.train.steps=9', '--config.optim.lr=1e30']) == 3
+  assert main.main(changed(once, '--config.train.steps=9', '--config.optim.lr=1e30')) == 3
   said = capsys.readouterr().err
   assert 'is not finite' in said and 'Checkpoint 1 is the last in' in said
   assert sorted(checkpoint.manager(tmp_path).all_steps()) == [1]
-  assert main.main([*once, '--config.train.steps=2', '--config.optim.lr=1e-5']) == 0   # as advised
+  # As advised.
+  assert main.main(changed(once, '--config.train.steps=2', '--config.optim.lr=1e-5')) == 0
 
 
 def test_a_checkpoint_that_cannot_be_read_is_named_with_the_others(straight, tmp_path):

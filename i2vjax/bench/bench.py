@@ -42,12 +42,13 @@ class Options:
   with_torch: bool = False
   largest_batch: bool = False
 
-  def flags(self) -> list[str]:
-    """The same on a command line."""
+  def flags(self, target: str) -> list[str]:
+    """Those of a target on a command line."""
+    if target != HERE:
+      return [f'--batch={self.batch}', f'--largest_batch={self.largest_batch}']
     sizes = ','.join(map(str, self.sizes)) or '0'
-    return [f'--batch={self.batch}', f'--rounds={self.rounds}', f'--chunk={self.chunk}',
-            f'--sizes={sizes}', f'--with_torch={self.with_torch}',
-            f'--largest_batch={self.largest_batch}']
+    return [f'--batch={self.batch}', f'--rounds={self.rounds}', f'--sizes={sizes}',
+            *[f'--chunk={self.chunk}'] * bool(self.sizes), f'--with_torch={self.with_torch}']
 
 
 def measure(case: cases.Case, target: str, options: Options) -> dict[str, Any]:
@@ -133,7 +134,7 @@ def in_child(case: cases.Case, target: str, options: Options,
   with tempfile.TemporaryDirectory(prefix='i2vjax-bench-') as folder:
     path = os.path.join(folder, 'row.json')
     command = [sys.executable, '-m', 'i2vjax.main', 'bench', f'--methods={case.name}',
-               f'--target={target}', f'--json={path}', *options.flags(), *overrides]
+               f'--target={target}', f'--json={path}', *options.flags(target), *overrides]
     child = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
                              errors='replace')
     try:

@@ -17,7 +17,7 @@ from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
 from i2vjax import defaults
-from i2vjax.cli import errors, parse
+from i2vjax.cli import errors, flags, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
 
@@ -140,8 +140,6 @@ def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None
   if flag.split:
     translate_split(flag, config, target)
     return
-  if flag.with_truth:
-    raise UserError('--with_truth belongs to --split: what a person gives by --input has no truth')
   source = need(flag, 'input', 'a video, a folder of frames, a glob, a camera or an address (or '
                                '--split test for the test frames of the run)')
   # The standard output belongs to the video then; what is said goes beside it.
@@ -156,7 +154,7 @@ def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: st
   """A camera or network stream, until it ends or somebody stops it."""
   from i2vjax import live, translate
   run = load_translator(flag, config)
-  translate.check_options(run, flag.fuse, flag.chunk)
+  translate.check_options(run, flag.fuse)
   summary = live.translate(
       run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
       overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,
@@ -179,10 +177,6 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
 def translate_split(flag: FlagValues, config: ConfigDict, target: str) -> None:
   """The frames of a split of the run's data, and the command that scores them again."""
   from i2vjax import translate
-  for name in ('input', 'side_by_side', 'fuse', 'lossless', 'as_is', 'rate', 'deinterlace'):
-    if flag[name].value:
-      raise UserError(f'--{name} and --split exclude each other: --split writes the frames of the '
-                      "run's data as they are scored")
   summary = translate.translate_split(
       load_translator(flag, config), target, flag.split, with_truth=flag.with_truth,
       overwrite=flag.overwrite, show=flag.show)
@@ -202,7 +196,8 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   from i2vjax.run import folder
   if flag.result:
     evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
-                              config.eval, overwrite=flag.overwrite, show=flag.show)
+                              config.eval, overwrite=flag.overwrite, show=flag.show,
+                              pretrained_dir=config.pretrained_dir)
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
@@ -228,7 +223,7 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
     raise UserError(f'--seeds {",".join(flag.seeds)}: write whole numbers, as in 0,1,2')
   seeds = list(dict.fromkeys(int(text) for text in flag.seeds))   # each once
   rows = [experiments.parse_row(text) for text in [*flag.configs, *flag.row]]
-  common = [text for text in argv[1:] if text.startswith('--config.')]
+  _, common = flags.split_fields(argv[1:])
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
   try:
     table, stopped = compare.compare(
@@ -334,7 +329,7 @@ def run_bench(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   from i2vjax.bench import bench, cases, table
   if not all(text.strip().isdecimal() and len(text) < 6 for text in flag.sizes):
     raise UserError(f'--sizes {",".join(flag.sizes)}: write whole numbers, as in 256,512')
-  common = [text for text in argv[1:] if text.startswith('--config.')]
+  _, common = flags.split_fields(argv[1:])
   listed = cases.read(flag.methods, common, parse.row_config)
   options = bench.Options(
       batch=flag.batch, rounds=flag.rounds, chunk=flag.chunk, with_torch=flag.with_torch,

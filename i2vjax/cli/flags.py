@@ -2,7 +2,9 @@
 
 import dataclasses
 import os
+import re
 import textwrap
+from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
@@ -36,6 +38,7 @@ FLAGS = {
     # ---- folders and files
     'workdir': Flag({ALL: 'Run folder.',
                      'train': 'May be left out, then runs/METHOD-VARIANT.',
+                     'evaluate': 'With --result: whose settings of scores hold.',
                      'translate, evaluate, export, app': "'starter': the weights that come with "
                                                          'i2vjax; hf:OWNER/NAME[@REVISION]: '
                                                          'those of a repository on the Hugging '
@@ -224,14 +227,62 @@ def define_flags(values: flags.FlagValues) -> None:
 # ---- Arguments as they are written --------------------------------------------------------------
 
 
-def flag_value(arguments: list[str], name: str) -> str | None:
+Given = tuple[str, str]   # name of a flag or 'config.FIELD', and the text it is given
+
+
+def given(arguments: Sequence[str]) -> list[Given]:
+  """[(name, text)] of all flags and fields in raw arguments, in order, as absl will read them.
+
+  A switch without a value has the text 'true', --noNAME has 'false'; '' where a value is missing.
+  """
+  return [(name, text) for name, text, _ in _occurrences(arguments) if name]
+
+
+def split_fields(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+  """(other arguments, fields as --config.FIELD=VALUE), each in order, however they are written."""
+  others, fields = [], []
+  for name, text, words in _occurrences(arguments):
+    if name.startswith('config.'):
+      fields.append(f'--{name}={text}')
+    else:
+      others += words
+  return others, fields
+
+
+def flag_value(arguments: Sequence[str], name: str) -> str | None:
   """Value of --name in raw arguments, or None."""
-  for index, text in enumerate(arguments):
-    if text in (f'--{name}', f'-{name}'):
-      return arguments[index + 1] if index + 1 < len(arguments) else None
-    if text.startswith((f'--{name}=', f'-{name}=')):
-      return text.split('=', 1)[1]
-  return None
+  return next((text for found, text in given(arguments) if found == name and text), None)
+
+
+def spoken(text: str) -> bool:
+  """What a switch is given."""
+  return text.lower() in ('true', 't', '1')
+
+
+def _occurrences(arguments):
+  """(name, text, its words) of each flag; ('', '', [word]) of a word that is none."""
+  rest = list(arguments)
+  while rest:
+    word = rest.pop(0)
+    if not word.strip('-') or not word.startswith('-'):
+      yield '', '', [word]
+      continue
+    name, mark, text = word[1:].removeprefix('-').partition('=')
+    if mark:
+      yield name, text, [word]
+    elif _is_switch(name):
+      yield name, 'true', [word]
+    elif _is_switch(name.removeprefix('no')) or name.startswith('noconfig.'):
+      yield name[2:], 'false', [word]
+    elif rest and (name in FLAGS or not re.match('--?[a-z]', rest[0])):
+      text = rest.pop(0)
+      yield name, text, [word, text]
+    else:   # a field that is a switch; or a value is missing
+      yield name, 'true' if name.startswith('config.') else '', [word]
+
+
+def _is_switch(name):
+  return name in FLAGS and FLAGS[name].kind is bool
 
 
 def expand_home(text: str) -> str:

@@ -10,13 +10,16 @@ from absl import flags
 from ml_collections import ConfigDict, config_flags
 
 from i2vjax import defaults
+from i2vjax.cli import uses
 from i2vjax.cli.flags import (
   USES,
   check_sizes,
   define_flags,
   expand_home,
   flag_value,
+  given,
   library_message,
+  split_fields,
 )
 from i2vjax.core.errors import UserError, did_you_mean
 from i2vjax.run import config_files
@@ -31,8 +34,9 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
     UserError: one line on what cannot be understood.
   """
   program, command, rest = split_command(argv)
+  asked = given(rest)
   if command in ('compare', 'bench'):   # these are for each of its rows, with a config each
-    rest = [text for text in rest if not text.startswith('--config.')]
+    rest, _ = split_fields(rest)
   try:
     values, left = read_flags(program, command, rest)
   except (AttributeError, KeyError) as error:  # a mistyped --config.field
@@ -46,6 +50,7 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
     raise UserError(library_message(error)) from error
   if len(left) > 1:
     raise UserError(f'what is {left[1]!r}? Flags are written --name=value')
+  uses.check_used(command, values, asked)
   check_sizes(values.config)
   return command, values, values.config
 
@@ -56,26 +61,31 @@ def row_config(arguments: Sequence[str]) -> ConfigDict:
 
 
 def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
-  """(program, command, remaining arguments); the command may be left out for train."""
-  program, rest = argv[0], [expand_home(text) for text in argv[1:]]
+  """(program, command, remaining arguments); the command may be left out for train.
+
+  Raises:
+    UserError: no such command; a flag that it does not have, or that is given twice.
+  """
+  program, rest, command = argv[0], [expand_home(text) for text in argv[1:]], 'train'
   if rest and not rest[0].startswith('-'):
-    if rest[0] not in USES:
-      raise UserError(f'{rest[0]!r} is no command: {", ".join(USES)}.{did_you_mean(rest[0], USES)}')
-    return program, rest[0], with_found_config(with_defaults(rest[0], rest[1:]))
-  return program, 'train', with_found_config(rest)
+    command, *rest = rest
+  if command not in USES:
+    raise UserError(f'{command!r} is no command: {", ".join(USES)}.{did_you_mean(command, USES)}')
+  if command == 'fetch' and rest and not rest[0].startswith('-'):
+    rest = [f'--id={rest[0]}', *rest[1:]]
+  uses.check_given(command, given(rest))
+  return program, command, with_found_config(with_method_config(command, rest))
 
 
-def with_defaults(command: str, arguments: list[str]) -> list[str]:
-  """Arguments with what a command takes for granted: the config of an imported method, --id."""
-  if command == 'import' and flag_value(arguments, 'config') is None:
-    from i2vjax.interop import import_torch
-    source = flag_value(arguments, 'source')
-    if not source:
-      raise UserError(f'--source is missing: choose one of {", ".join(import_torch.SOURCES)}')
-    return [f'--config={import_torch.config_path(source)}', *arguments]
-  if command == 'fetch' and arguments and not arguments[0].startswith('-'):
-    return [f'--id={arguments[0]}', *arguments[1:]]
-  return arguments
+def with_method_config(command: str, arguments: list[str]) -> list[str]:
+  """Arguments with the config of the method that `import` names by its source."""
+  if command != 'import' or flag_value(arguments, 'config') is not None:
+    return arguments
+  from i2vjax.interop import import_torch
+  source = flag_value(arguments, 'source')
+  if not source:
+    raise UserError(f'--source is missing: choose one of {", ".join(import_torch.SOURCES)}')
+  return [f'--config={import_torch.config_path(source)}', *arguments]
 
 
 def with_found_config(arguments: list[str]) -> list[str]:
@@ -146,8 +156,7 @@ def read_flags(program: str, command: str,
 
 def explain_unknown_field(program: str, command: str, rest: list[str]) -> str:
   """Which of the overrides names no field of the config, and the nearest there is; or ''."""
-  overrides = [text for text in rest if text.startswith('--config.')]
-  others = [text for text in rest if text not in overrides]
+  others, overrides = split_fields(rest)
   config = read_flags(program, command, others)[0].config
   for text in overrides:
     if unknown := config_files.unknown_field(config, text[len('--config.'):].partition('=')[0]):

@@ -99,7 +99,7 @@ def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Se
     raise UserError('--config.seed: the seeds of a table are given by --seeds 0,1,2')
   items = []
   for row in rows:
-    arguments = (f'--config={row.path}', *common, *row.overrides)
+    arguments = (f'--config={row.path}', *with_changes(common, row.overrides))
     config = settle.settle(read(arguments))
     per_epoch = 0
     if budget == 'epochs' or not config.train.steps:
@@ -113,6 +113,12 @@ def plan(output: pathlib.Path, rows: list[Row], seeds: Sequence[int], common: Se
                            (*arguments, f'--config.seed={seed}'), per_epoch))
       check_folder(items[-1])
   return sorted(items, key=lambda item: list(seeds).index(item.seed))
+
+
+def with_changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]:
+  """--NAME=VALUE arguments, each name once: those of `after`, and of `before` what it leaves."""
+  changed = {text.partition('=')[0] for text in after}
+  return (*(text for text in before if text.partition('=')[0] not in changed), *after)
 
 
 def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps',

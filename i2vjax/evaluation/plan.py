@@ -90,17 +90,19 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
               estimator)
 
 
-def of_folders(sources: dict[str, FrameSource], settings: ConfigDict) -> Plan:
+def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
+               pretrained_dir: str | None = None) -> Plan:
   """The scores that frames of other programs allow.
 
   Args:
     sources: {'result', and 'reference' and 'source' if they are there: frames}, aligned.
     settings: `config.eval`.
+    pretrained_dir: folder of weight files that scores need; None: the usual ones.
 
   Raises:
     UserError: a score asked for by name cannot be computed, or none can.
   """
-  config = ConfigDict({'eval': settings})
+  config = ConfigDict({'eval': settings, 'pretrained_dir': pretrained_dir})
   reference_name, reference = _reference_of_folders(config, sources)
   missing = _missing_of_folders(config, sources)
   if reference is None:

@@ -153,8 +153,9 @@ def test_home_is_written_out_in_every_flag_but_fields_of_the_config(monkeypatch)
                            "--row=NAME=a.py --config.data.root=~/d"])
   assert flag.output == '/home/me/x' and flag.runs == ['/home/me/a', 'b', '/home/me/c']
   assert flag.row == ['NAME=a.py --config.data.root=~/d']
-  _, flag, config = parse.parse(['i2vjax', 'prepare', '--input', '~/in', '--config.data.root=~/d'])
-  assert flag.input == '/home/me/in' and config.data.root == '~/d'
+  _, flag, config = parse.parse(['i2vjax', 'prepare', '--input', '~/in',
+                                 '--config.data.clip_regex=~/d'])
+  assert flag.input == '/home/me/in' and config.data.clip_regex == '~/d'
 
 
 @pytest.mark.parametrize(('said', 'expected'), [
@@ -242,7 +243,7 @@ def test_an_override_that_no_checkpoint_fits_is_at_fault(monkeypatch, tmp_path, 
     raise ValueError('checkpoint 3 cannot be read')
   monkeypatch.setattr(load, 'load', unreadable)
   folder.write_config(tmp_path, parse.row_config([f'--config={DEMO}']))
-  command = ['i2vjax', 'export', '--workdir', str(tmp_path), '--output', 'x']
+  command = ['i2vjax', 'evaluate', '--workdir', str(tmp_path)]
   assert main.main([*command, '--config.gen.blocks=7', '--config.eval.batch=3']) == 2
   said = capsys.readouterr().err
   assert '--config.gen.blocks=7 (trained with' in said and 'eval' not in said

@@ -74,8 +74,9 @@ def run(tmp_path, monkeypatch):
 
   def table(commands, *more, configs=f'{CYCLEGAN},{CUT}'):
     monkeypatch.setattr(compare, 'call', commands)
+    usual = ['--seeds=0,1', '--config.train.steps=3']
     return main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'table'), '--configs',
-                      configs, '--seeds', '0,1', '--config.train.steps=3', *more])
+                      configs, *experiments.with_changes(usual, more)])
   return table
 
 
@@ -230,6 +231,20 @@ def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path
   assert [call[0] for call in commands.calls] == ['evaluate'] * 2
   table = json.loads((tmp_path / 'other' / 'table.json').read_text())
   assert [(row['name'], row['count']) for row in table['rows']] == [('cut-demo', 2)]
+
+
+def test_what_trains_nothing_takes_no_fields_and_no_seeds(run, tmp_path, capsys):
+  place = ['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'a,b']
+  for more in ('--config.trian.steps=3', '-config.train.steps=3', '--noconfig.data.flip',
+               '--seeds=1'):
+    assert main.main([*place, more]) == 2
+    assert 'nothing where no row is trained: --runs are scored' in capsys.readouterr().err
+
+
+@pytest.mark.parametrize('words', [['-config.weights.cycle=7'], ['--config.weights.cycle', '7']])
+def test_a_field_reaches_the_rows_however_it_is_written(run, tmp_path, words):
+  assert run(Commands(), *words, configs=CYCLEGAN) == 0
+  assert run_folder.read_config(tmp_path / 'table/cyclegan-demo-0').weights.cycle == 7
 
 
 def test_caption_says_which_weights_were_scored(run, tmp_path):

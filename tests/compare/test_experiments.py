@@ -44,6 +44,9 @@ def test_common_overrides_reach_every_row_and_a_row_has_the_last_word(tmp_path):
                   common=('--config.weights.nce=2', '--config.train.steps=5'))
   assert [item.config.weights.nce for item in items] == [2, 3]
   assert [(item.total, item.seed, item.config.seed) for item in items] == [(5, 4, 4)] * 2
+  # Each once, since a field that is given twice is refused.
+  assert items[1].arguments[1:] == ('--config.train.steps=5', '--config.weights.nce=3',
+                                    '--config.seed=4')
 
 
 def test_first_seed_of_all_rows_comes_first(tmp_path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
-from i2vjax import defaults
+from i2vjax import defaults, main
 from i2vjax import evaluate as evaluator
 from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
@@ -386,6 +386,18 @@ def test_color_that_comes_late_is_refused_beside_a_gray_clip(tmp_path):
 def test_settings_that_cannot_be_meant_are_refused_for_folders_too(folders, field, value):
   with pytest.raises(UserError, match=rf'eval\.{field}={value}: it must be at least'):
     evaluator.scores_of_folders(*folders, settings=psnr(**{field: value}), show=False)
+
+
+def test_weight_files_of_a_named_folder_score_frames_of_other_programs(folders, tmp_path,
+                                                                       monkeypatch):
+  names = []
+  monkeypatch.setattr(plan.external, 'scores', lambda *_: ({}, {}))
+  monkeypatch.setattr(evaluator, 'score_rows', lambda rows, plan, show: (
+      names.append(plan.config.pretrained_dir) or {'rows': {'translated': {}}, 'protocol': {}}, []))
+  monkeypatch.setattr(evaluator, '_write', lambda *_: None)
+  assert main.main(['i2vjax', 'evaluate', f'--result={folders[0]}', f'--reference={folders[1]}',
+                    f'--output={tmp_path}/report', f'--config.pretrained_dir={tmp_path}']) == 0
+  assert names == [str(tmp_path)]
 
 
 def test_kid_of_the_street_needs_a_run_even_where_class_maps_are_given(folders):

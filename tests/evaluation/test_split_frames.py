@@ -183,9 +183,9 @@ def test_the_command_says_what_scores_the_frames_again(tmp_path, monkeypatch, ca
   assert said.rstrip().endswith(f'evaluate --result {tmp_path / "x/result"} --reference '
                                 f'{tmp_path / "x/reference"} --source {tmp_path / "x/source"}')
   assert main.main([*command, '--split', 'test', '--input', 'a', '--output', 'y']) == 2
-  assert '--input and --split exclude each other' in capsys.readouterr().err
+  assert '--input does nothing with --split' in capsys.readouterr().err
   assert main.main([*command, '--input', 'a', '--output', 'y']) == 2
-  assert '--with_truth belongs to --split' in capsys.readouterr().err
+  assert '--with_truth does nothing without --split' in capsys.readouterr().err
 
 
 def test_two_clips_of_one_name_are_refused_before_a_frame_is_written(tmp_path):

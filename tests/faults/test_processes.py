@@ -14,6 +14,8 @@ import fault_tools
 import pytest
 from fault_server import Server
 
+from i2vjax.compare import experiments
+
 CACHE = os.environ.get('I2VJAX_TEST_CACHE', f'{tempfile.gettempdir()}/i2vjax-test-cache')
 WITHIN = 90     # seconds, most of them for slow machines; one that stands still: 100 more
 LONG = ('--config.train.steps=100000', '--config.eval.every=0', '--config.log.samples_every=0',
@@ -33,9 +35,10 @@ def start(server, folder, footage, count, plans, more, **environment):
     free.bind(('localhost', 0))
     port = free.getsockname()[1]
   return [server.start(
-      fault_tools.arguments(folder / 'run', footage, *LONG, *more.get(k, ())), folder / f'{k}',
-      plans.get(k), I2VJAX_COORDINATOR=f'localhost:{port}', I2VJAX_PROCESSES=str(count),
-      I2VJAX_PROCESS_ID=str(k), **environment) for k in range(count)]
+      fault_tools.arguments(folder / 'run', footage,
+                            *experiments.with_changes(LONG, more.get(k, ()))),
+      folder / f'{k}', plans.get(k), I2VJAX_COORDINATOR=f'localhost:{port}',
+      I2VJAX_PROCESSES=str(count), I2VJAX_PROCESS_ID=str(k), **environment) for k in range(count)]
 
 
 def rest_of(server, pids, but):

@@ -19,6 +19,8 @@ import orbax.checkpoint as ocp
 from fault_server import ROOT, Server
 from tiny_runs import make_footage
 
+from i2vjax.compare import experiments
+
 NOISE = ('seconds_per_step', 'frames_per_second', 'input_wait')
 # At which calls of which functions a training is hit; 'any': at any time after its start.
 TRAINING_MOMENTS = ('any', 'load', 'restore', 'loop', 'step', 'log', 'sample', 'evaluation', 'save',
@@ -35,7 +37,9 @@ MORNGAN = ('--config.data.load_size=20', '--config.data.crop_size=16', '--config
 def arguments(workdir, footage, *more):
   """Of the tiny training: 16 steps."""
   return ['--config', f'{ROOT}/tests/helpers/fault_config.py', '--workdir', workdir,
-          '--config.data.source=folders', f'--config.data.root={footage}', '--show=false', *more]
+          *experiments.with_changes(
+              ('--config.data.source=folders', f'--config.data.root={footage}', '--show=false'),
+              more)]
 
 
 def morngan(workdir, *more):

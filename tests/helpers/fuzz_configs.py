@@ -68,7 +68,7 @@ def flag_lines(command):
 def plan_command(command, lines, place):
   """A command line is read, with what is checked before anything is loaded."""
   given = {'train': [f'--config={CONFIG}'], 'import': ['--source=cut']}.get(
-      command, ['--workdir=starter'] if command not in ('compare', 'bench', 'prepare') else [])
+      command, ['--workdir=starter'] if 'workdir' in flags.USES[command][1] else [])
   with contextlib.chdir(place):
     _, flag, config = parse.parse(['i2vjax', command, *given, *lines])
     commands.refuse_addresses(flag, command)
@@ -109,7 +109,7 @@ def cases(name, place):
     return some.sampled_from(sorted(flags.USES)).flatmap(lambda command: flag_lines(command).map(
         lambda lines: lambda: plan_command(command, lines, place)))
   if name == 'prepare':
-    names = some.sampled_from(['domain', 'size', 'test_share', 'test_clips', 'on_damage', 'limit',
+    names = some.sampled_from(['domain', 'size', 'test_share', 'test_clips', 'on_damage',
                                'overwrite', 'as_drawn', 'deinterlace', 'config.data.max_gap',
                                'config.data.frames_per_image', 'config.data.clip_regex'])
     return some.lists(some.tuples(names, VALUE), max_size=3).map(

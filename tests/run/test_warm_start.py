@@ -11,6 +11,7 @@ from tiny_runs import TINY
 
 from i2vjax import main, train
 from i2vjax.cli import parse
+from i2vjax.compare import experiments
 from i2vjax.core.errors import UserError
 from i2vjax.run import checkpoint, folder, load, settle, starter, warm_start
 
@@ -38,7 +39,8 @@ def small(source, tmp_path_factory):
 def begun(source, *more, config=CYCLEGAN):
   """(method, fresh state, state that begins at `source`, lines)."""
   config = settle.settle(parse.row_config(
-      [f'--config={config}', *TINY, f'--config.train.init_from={source}', *more]))
+      [f'--config={config}', f'--config.train.init_from={source}',
+       *experiments.with_changes(TINY, more)]))
   method, model = load.assemble(config)
   model = train.with_optimizers(method, model, 1)
   fresh = load.fresh_state(method, model)
@@ -123,8 +125,10 @@ def test_training_begins_there_and_goes_on_without_it(source, tiny, tmp_path, ca
   there, gone, workdir = load.load(source), tmp_path / 'gone', tmp_path / 'run'
   shutil.copytree(source, gone)
   begin = f'--config.train.init_from={gone}'
-  command = tiny(CYCLEGAN, workdir, STILL, '--config.train.steps=1')
-  assert main.main([*command, begin]) == 0
+
+  def command(*more):
+    return main.main(tiny(CYCLEGAN, workdir, STILL, *more))
+  assert command(begin, '--config.train.steps=1') == 0
   assert f'begins at the averaged weights of {gone}, step 2: disc_a' in capsys.readouterr().out
   for weights in ('ema', 'raw'):
     run = load.load(workdir, weights=weights)
@@ -133,9 +137,9 @@ def test_training_begins_there_and_goes_on_without_it(source, tiny, tmp_path, ca
                  there.params)
   assert folder.read_config(workdir).train.init_from == str(gone)
   shutil.rmtree(gone)
-  assert main.main([*command, begin, '--config.train.steps=2']) == 0
+  assert command(begin, '--config.train.steps=2') == 0
   assert 'begins at' not in capsys.readouterr().out and 'init_from' not in caplog.text
-  assert main.main([*command, '--config.train.steps=3']) == 0   # and without the field
+  assert command('--config.train.steps=3') == 0   # and without the field
   assert "train.init_from='' is not looked at" in caplog.text
   assert checkpoint.any_in(workdir) and load.load(workdir).step == 3
   assert folder.read_config(workdir).train.init_from == str(gone)
