@@ -86,14 +86,14 @@ def parts_alone(run, source, output, count, chunk):
   call = translator.compile_chunk(run)
   size, _ = padding.layout(call, frames[0].shape, frames[0].dtype, chunk)
   raw = padding.pad(np.stack(frames), size)[None]
-  carry, result = call(None, raw, EIGHT_BITS)       # compiles; a second program with a memory
-  carry, result = call(carry, raw, EIGHT_BITS)
+  carry, result, _ = call(None, raw, EIGHT_BITS)       # compiles; a second program with a memory
+  carry, result, _ = call(carry, raw, EIGHT_BITS)
   shown = np.asarray(result)[:, :frames[0].shape[0], :frames[0].shape[1]]
 
   def device():
     memory, last = carry, None
     for _ in range(count // chunk):
-      memory, last = call(memory, raw, EIGHT_BITS)
+      memory, last, _ = call(memory, raw, EIGHT_BITS)
     jax.block_until_ready(last)
 
   def write():

@@ -18,7 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_reader, live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams
 from i2vjax.data.transforms import rendering, thermal
-from i2vjax.run import padding, preparation, signals, translator
+from i2vjax.run import finite_watch, padding, preparation, signals, translator
 from i2vjax.run.load import Run
 
 Path = str | os.PathLike[str]
@@ -43,10 +43,11 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
     on_frame: called with the number of frames written so far.
 
   Returns:
-    {'frames', 'received', 'dropped', 'damaged', 'reconnects', 'latency': median seconds from the
-    arrival of a frame here (what camera and network took before that is not known) to its result,
-    'first': those of the first frame, which is compiled for, 'end': why it ended, 'seconds',
-    'frames_per_second', 'output'}.
+    {'frames', 'not_finite': those for which the networks gave NaN or infinity (the first is told,
+    and nothing stops for it), 'received', 'dropped', 'damaged', 'reconnects', 'latency': median
+    seconds from the arrival of a frame here (what camera and network took before that is not known)
+    to its result, 'first': those of the first frame, which is compiled for, 'end': why it ended,
+    'seconds', 'frames_per_second', 'output'}.
 
   Raises:
     UserError: the place cannot be opened, or sent nothing; polarity 'auto'; an output that will
@@ -55,12 +56,14 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
   _check(run, input, output, overwrite, lossless)
   call, latencies = translator.compile_chunk(run), []
   writer: Any = None
+  watched = finite_watch.FiniteWatch(run)
   began = time.monotonic()
   with (signals.StopOnSignal() as stop, live_reader.LiveReader(input, reconnect) as reader,
         tqdm.tqdm(unit='frame', disable=not show, dynamic_ncols=True) as bar):
     try:
       try:
-        for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is):
+        for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is,
+                                            watched.add):
           writer = writer or _writer(output, reader.rate, lossless)
           writer.write(finish(source, result), item.seconds)
           latencies.append(time.monotonic() - item.arrived)
@@ -88,8 +91,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
         raise files.disk_full_error(output, 'no half-written file is left') from error
       raise
   seconds = time.monotonic() - began
-  return {'frames': writer.frames, 'received': reader.received, 'dropped': reader.dropped,
-          'damaged': reader.damaged, 'reconnects': reader.reconnects,
+  return {'frames': writer.frames, 'not_finite': watched.bad, 'received': reader.received,
+          'dropped': reader.dropped, 'damaged': reader.damaged, 'reconnects': reader.reconnects,
           'latency': float(np.median(latencies[1:] or latencies)), 'first': latencies[0],
           'end': reader.end, 'seconds': seconds, 'frames_per_second': writer.frames / seconds,
           'output': str(output)}
@@ -97,11 +100,13 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
 
 def summary_text(summary: dict[str, Any]) -> str:
   """One line on what `translate` returned."""
+  no_numbers = (f', in {summary["not_finite"]} frames the networks gave NaN or infinity'
+                if summary['not_finite'] else '')
   again = f', connected anew {summary["reconnects"]} times' if summary['reconnects'] else ''
   return (f'{summary["end"]}: translated {summary["frames"]} frames into {summary["output"]}, '
           f'{summary["dropped"]} of {summary["received"]} dropped for newer ones, latency '
           f'{1000 * summary["latency"]:.0f} ms in the median (first frame, with compilation: '
-          f'{summary["first"]:.1f} s){again}')
+          f'{summary["first"]:.1f} s){again}{no_numbers}')
 
 
 def _check(run, input, output, overwrite, lossless):
@@ -126,11 +131,17 @@ def _writer(output, rate, lossless):
 
 
 def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
-            as_is: bool = False) -> Iterator[tuple[live_reader.LiveFrame, np.ndarray, np.ndarray]]:
+            as_is: bool = False, tell: Callable[[int, bool], Any] | None = None
+            ) -> Iterator[tuple[live_reader.LiveFrame, np.ndarray, np.ndarray]]:
   """Translate frames one at a time, each as soon as it is there.
 
-  What a recurrent method remembers starts anew with each connection and size; dropped frames are
-  steps in time that it does not see. 16 bits are scaled by `thermal.RunningRange`.
+  What a recurrent method remembers starts anew with each connection and size, and where it gives
+  NaN or infinity; dropped frames are steps in time that it does not see. 16 bits are scaled by
+  `thermal.RunningRange`.
+
+  Args:
+    run, as_is: see `translate`. call: of `translator.compile_chunk`. items: of `LiveReader.frames`.
+    tell: called with (number of the frame from 1, finite), finite as `call` says.
 
   Yields:
     (item, source within its range as uint8 [H, W, C], result uint8 [H, W, C]).
@@ -139,7 +150,7 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
   prepare = None if as_is else preparation.of_run(data)
   rendered, kind, carry, size = None, None, None, (0, 0)
   values = thermal.RunningRange(data.thermal_range)
-  for item in items:
+  for number, item in enumerate(items, 1):
     frame = item.frame
     if rendered_streams.is_infrared(data):
       rendered = rendered or (rendering.settle(data, [frame], 'the live input'),)
@@ -150,6 +161,11 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
       kind, carry = (frame.shape, frame.dtype), None
       size = padding.padded_size(call, frame.shape, frame.dtype, 1)
     raw = padding.pad(thermal.stretch(frame, data.thermal_range)[None], size)
-    carry, result = call(carry, raw[None], value_range[None])
+    carry, result, finite = call(carry, raw[None], value_range[None])
+    is_finite = bool(np.asarray(finite)[0])
+    if tell:
+      tell(number, is_finite)
+    if not is_finite:   # else NaN would be remembered until the camera is switched off
+      carry = None
     height, width = frame.shape[:2]
     yield item, thermal.to_display(frame, value_range), np.asarray(result)[0, :height, :width]

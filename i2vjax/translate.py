@@ -26,7 +26,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, video_reader
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
-from i2vjax.run import padding, preparation, translator
+from i2vjax.run import finite_watch, padding, preparation, translator
 from i2vjax.run.load import Run
 
 READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
@@ -79,11 +79,13 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
       [H, W, 1 or 3]; what it raises stops the work.
 
   Returns:
-    {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'seconds',
-    'frames_per_second', 'output'}.
+    {'frames': written, 'clips', 'skipped': count, 'skipped_frames': labels, 'not_finite': count of
+    the frames for which the networks gave NaN or infinity (the first of them is told, with what
+    to try), 'seconds', 'frames_per_second', 'output'}.
 
   Raises:
-    UserError, FileNotFoundError: a mistake in the arguments or a damaged frame, named.
+    UserError, FileNotFoundError: a mistake in the arguments or a damaged frame, named; networks
+      that give NaN or infinity in every frame.
     FileExistsError: the output exists. OSError: the disk is full, or nothing can be written there.
     KeyboardInterrupt: says what is there, if anything.
   """
@@ -107,10 +109,10 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     _check_beside(beside, place, output, to_video, overwrite)
   film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
                ) if to_video else None
-  began = time.perf_counter()
+  began, watched = time.perf_counter(), finite_watch.FiniteWatch(run)
   try:
     with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
-        run, clips, chunk, on_damage, skipped, show,
+        run, clips, chunk, on_damage, skipped, show, watched,
         lambda source, result: compose(source, result, side_by_side, fuse), pad_to, watch, add,
     )) as results):   # whose thread has ended before an error is handled
       if to_video:
@@ -130,10 +132,11 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     if not files.disk_full(error):
       raise
     raise files.disk_full_error(output, 'no half-written file is left') from error
+  watched.end(output)
   seconds = time.perf_counter() - began
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
-          'skipped_frames': skipped, 'seconds': seconds, 'frames_per_second': written / seconds,
-          'output': str(output)}
+          'skipped_frames': skipped, 'not_finite': watched.bad, 'seconds': seconds,
+          'frames_per_second': written / seconds, 'output': str(output)}
 
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
@@ -148,17 +151,20 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     uint8 [T, H, W, C].
 
   Raises:
-    UserError: several clips, or frames of several sizes; see `translate`.
+    UserError: several clips, frames of several sizes, or no finite frame; see `translate`.
   """
   check_options(run, fuse, chunk)
   clips = open_clips(run, input, as_is, deinterlace)
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
-  results = _results(run, clips, chunk, 'stop', [], show,
+  watched = finite_watch.FiniteWatch(run)
+  results = _results(run, clips, chunk, 'stop', [], show, watched,
                      lambda source, result: compose(source, result, side_by_side, fuse),
                      watch=watch)
   with contextlib.closing(results):
-    return np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+    frames = np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+  watched.end('the array')
+  return frames
 
 
 def check_options(run: Run, fuse: bool, chunk: int = 1, pad_to: int = 1) -> None:
@@ -283,7 +289,8 @@ def _second_film(path, rate, film, fuse):
     yield lambda source, result, seconds: writer.write(compose(source, result, True, fuse), seconds)
 
 
-def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1, watch=None, add=None):
+def _results(run, clips, chunk, on_damage, skipped, show, watched, finish, pad_to=1, watch=None,
+             add=None):
   """(label, uint8 frame or None, seconds) of all clips, in order."""
   call, rule = translator.compile_chunk(run), run.config.data.thermal_range
   lengths = [stream.length for stream in clips]
@@ -293,7 +300,7 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1, watc
   done = 0   # a bar that is not shown does not count
   with bar, contextlib.closing(frames):
     for (label, _, seconds), source, result in translator.translate_clips(
-      call, _by_clip(frames), rule, chunk, pad_to
+      call, _by_clip(frames), rule, chunk, pad_to, watched.add
     ):
       bar.update()
       done += 1
@@ -302,6 +309,7 @@ def _results(run, clips, chunk, on_damage, skipped, show, finish, pad_to=1, watc
       if add and result is not None:
         add(source, result, seconds)
       yield label, None if result is None else finish(source, result), seconds
+  watched.refuse_all()   # before a film is finished: none is left
 
 
 def _read(clips, rule, on_damage, skipped):

@@ -7,6 +7,7 @@ import socket
 import threading
 
 import av
+import jax.numpy as jnp
 import live_senders as senders
 import numpy as np
 import pytest
@@ -224,6 +225,33 @@ def test_an_address_gets_a_stream_that_others_receive(tmp_path, negative, impati
 def test_lossless_frames_do_not_fit_an_address():
   with pytest.raises(UserError, match='streams are H.264'):
     live_writer.StreamWriter('udp://127.0.0.1:1', lossless=True)
+
+
+def test_a_live_translation_goes_on_without_numbers(tmp_path, impatient, capsys):
+  """All frames are white in one pixel that is no number: told once, counted, and written."""
+  run = stubs.make(stubs.without_numbers(*range(256)))
+  with senders.sender(senders.gray_clip(range(20, 120, 4))) as place:
+    summary = live.translate(run, place, tmp_path / 'out.mkv', result, lossless=True, **QUIET)
+  assert summary['not_finite'] == summary['frames'] == len(
+      list(video_reader.read_video(tmp_path / 'out.mkv')))
+  assert capsys.readouterr().err.count('warning: frame 1: the networks give NaN') == 1
+  assert (f'in {summary["frames"]} frames the networks gave NaN or infinity'
+          in live.summary_text(summary))
+
+
+def test_live_memory_starts_anew_after_a_frame_without_numbers():
+  def remembering(model, params, model_state, carry, frames):
+    """The third frame since the start is NaN, and stays in memory."""
+    count = jnp.zeros(()) if carry is None else carry
+    count = jnp.where(count == 2, jnp.nan, count)
+    return count + 1, stubs.match(0 * frames + count / 127.5 - 1, model.config)
+  run, told = stubs.make(remembering), []
+  items = (live_reader.LiveFrame(np.zeros((16, 16, 1), np.uint8), k / 25, 0.0, k == 0)
+           for k in range(7))
+  frames = [frame[0, 0, 0] for _, _, frame in live.results(
+      run, live.translator.compile_chunk(run), items, tell=lambda *seen: told.append(seen))]
+  assert frames == [0, 1, 0, 0, 1, 0, 0]
+  assert told == [(k, k not in (3, 6)) for k in range(1, 8)]
 
 
 def test_the_range_of_a_live_clip_settles():

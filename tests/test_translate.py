@@ -13,6 +13,7 @@ import stub_runs as stubs
 
 from i2vjax import translate as translator
 from i2vjax.core import machine
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.data.transforms import thermal as pictures
@@ -428,7 +429,7 @@ class Device:
 def negative_without_jax(monkeypatch):
   """The device in NumPy: a Ctrl-C inside jax's caches leaves them unusable in this process."""
   def call(carry, raw, value_range):
-    return carry, np.repeat(255 - raw[0], 3, axis=-1)
+    return carry, np.repeat(255 - raw[0], 3, axis=-1), np.ones(raw.shape[1], bool)
   monkeypatch.setattr(run_translator, 'compile_chunk', lambda run: call)
   monkeypatch.setattr(padding, 'layout', lambda call, shape, *_: (shape[:2], False))
 
@@ -615,6 +616,58 @@ def test_memory_starts_anew_with_another_size(tmp_path):
   write_frames(tmp_path / 'in', [footage(1, 16, 16)[0]] * 2 + [footage(1, 18, 30)[0]])
   translator.translate(stubs.make(stubs.counting), tmp_path / 'in', tmp_path / 'out', **QUIET)
   assert [x[0, 0, 0] for x in read_frames(tmp_path / 'out').values()] == [0, 1, 0]
+
+
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_frames_without_numbers_are_told_and_counted(tmp_path, capsys, value):
+  """Frames 2 and 3 of 6, in two chunks: what is written is what it was."""
+  clip = np.stack([np.full((18, 26, 1), 10 * k, np.uint8) for k in range(6)])
+  run = stubs.make(stubs.without_numbers(20, 30, value=value))
+  source = write_frames(tmp_path / 'in', clip)
+  summary = translator.translate(run, source, tmp_path / 'out', chunk=3, **QUIET)
+  assert (summary['frames'], summary['not_finite']) == (6, 2)
+  said = capsys.readouterr().err
+  assert said.count('warning: ') == 2
+  assert 'frame 003: the networks give NaN or infinity' in said and '--checkpoint' in said
+  assert f'{tmp_path / "out"}: in 2 of 6 frames' in said
+  frames = np.stack(list(read_frames(tmp_path / 'out').values()))
+  expected = np.repeat(255 - clip, 3, axis=-1)
+  expected[2:4, 3, 4] = 0 if np.isnan(value) else 255
+  np.testing.assert_array_equal(frames, expected)
+  array = translator.translate_to_array(run, clip, chunk=3, **QUIET)
+  np.testing.assert_array_equal(array, expected)
+  assert 'the array: in 2 of 6 frames' in capsys.readouterr().err
+
+
+def test_a_network_without_any_number_makes_no_film(tmp_path):
+  clip = np.stack([np.full((18, 26, 1), 10 * k, np.uint8) for k in range(3)])
+  run = dataclasses.replace(stubs.make(stubs.without_numbers(0, 10, 20)), weights='ema')
+  source = write_frames(tmp_path / 'in', clip)
+  with pytest.raises(UserError, match='in each of 3 frames: .*earlier --checkpoint, or --weights '):
+    translator.translate(run, source, tmp_path / 'out.mkv', **QUIET)
+  assert os.listdir(tmp_path) == ['in']
+  with pytest.raises(UserError, match='in each of 3 frames'):
+    translator.translate_to_array(run, clip, **QUIET)
+
+
+def test_numbers_are_told_of_frames_that_share_a_chunk(tmp_path, capsys):
+  """Two clips of 3 frames by 4: the frame that fills up the last chunk counts once."""
+  clips = [np.stack([np.full((18, 26, 1), 10 * k, np.uint8) for k in start]) for start in
+           (range(3), range(3, 6))]
+  for name, clip in zip('ab', clips, strict=True):
+    write_frames(tmp_path / 'in' / name, clip)
+  run = stubs.make(stubs.without_numbers(50))
+  run.config.compute = 'bfloat16'
+  summary = translator.translate(run, tmp_path / 'in', tmp_path / 'out', chunk=4, **QUIET)
+  assert (summary['frames'], summary['not_finite']) == (6, 1)
+  said = capsys.readouterr().err
+  assert 'frame b/003' in said and '--config.compute=float32' in said
+
+
+def test_frames_with_numbers_bring_no_warning(tmp_path, negative, capsys):
+  source = write_frames(tmp_path / 'in', footage(3))
+  assert translator.translate(negative, source, tmp_path / 'out', **QUIET)['not_finite'] == 0
+  assert 'warning' not in capsys.readouterr().err
 
 
 def test_parameters_go_to_the_device_once():

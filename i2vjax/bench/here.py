@@ -144,7 +144,7 @@ def translation(config: ConfigDict, side: int, chunk: int, rounds: int) -> dict[
   limits = np.array([[0, 255]], np.float32)
   call = translator.compile_chunk(run)
   began = time.perf_counter()
-  carry, result = call(None, frames, limits)
+  carry, result, _ = call(None, frames, limits)
   np.asarray(result)
   compile_s = time.perf_counter() - began
 
@@ -152,7 +152,7 @@ def translation(config: ConfigDict, side: int, chunk: int, rounds: int) -> dict[
     nonlocal carry
     waiting = None
     for _ in range(2):
-      carry, result = call(carry, frames, limits)
+      carry, result, _ = call(carry, frames, limits)
       if waiting is not None:
         np.asarray(waiting)
       waiting = result

@@ -39,7 +39,8 @@ class Chunk:
     size: (height, width), padded. values: of its frames.
     slots: its frames, until the device has them.
     number: in the order in which the device begins chunks; -1: it waits for more frames.
-    result: [T, H, W, C], on the device or here.
+    result: [T, H, W, C], on the device or here. finite: bool [T], as `translator.compile_chunk`
+      says, the same.
   """
 
   size: tuple[int, int]
@@ -47,6 +48,7 @@ class Chunk:
   slots: list[Slot] = dataclasses.field(default_factory=list)
   number: int = -1
   result: Any = None
+  finite: Any = None
 
 
 @dataclasses.dataclass
@@ -66,7 +68,8 @@ class Batches:
   frame, so that one compiled program serves each padded size.
   """
 
-  def __init__(self, call: Callable, rule: Any = 'clip', chunk: int = 8, pad_to: int = 1) -> None:
+  def __init__(self, call: Callable, rule: Any = 'clip', chunk: int = 8, pad_to: int = 1,
+               tell: Callable[[Any, bool], Any] | None = None) -> None:
     """What chunks are made of.
 
     Args:
@@ -74,8 +77,10 @@ class Batches:
       rule: `data.thermal_range` of the run.
       chunk: frames on the device at a time.
       pad_to: sides become multiples of it at least.
+      tell: called with (label, finite) of each translated frame as it is dealt out.
     """
     self.call, self.rule, self.chunk, self.pad_to = call, rule, chunk, pad_to
+    self._tell = tell
     self._slots: collections.deque[Slot] = collections.deque()   # not dealt out yet, in order
     self._filling: dict[tuple, Chunk] = {}                       # by what their frames share
     self._layouts: dict[tuple, tuple[tuple[int, int], bool]] = {}
@@ -137,7 +142,8 @@ class Batches:
                             + [padding.pad(raw[-1][None], chunk.size)] * (self.chunk - len(raw)))
     if self._carry_of != key[-1]:
       self._carry, self._carry_of = None, key[-1]
-    carry, chunk.result = self.call(self._carry, frames[None], chunk.values.range[None])
+    carry, chunk.result, chunk.finite = self.call(self._carry, frames[None],
+                                                  chunk.values.range[None])
     self._carry = carry if remembers else None
     for slot in chunk.slots:
       slot.source = thermal.to_display(slot.source, chunk.values.range)
@@ -167,5 +173,8 @@ class Batches:
         continue
       self._held -= 1
       slot.chunk.result = np.asarray(slot.chunk.result)
+      if self._tell:
+        slot.chunk.finite = np.asarray(slot.chunk.finite)
+        self._tell(slot.item[0], bool(slot.chunk.finite[slot.place]))
       height, width = slot.source.shape[:2]
       yield slot.item, slot.source, slot.chunk.result[slot.place, :height, :width]

@@ -46,7 +46,7 @@ def layout(call: Callable, shape: tuple[int, ...], dtype: np.dtype, chunk: int,
   for size in sizes:
     raw = jax.ShapeDtypeStruct((1, chunk, *size, shape[2]), dtype)
     try:
-      carry, out = jax.eval_shape(call, None, raw, jax.ShapeDtypeStruct((1, 2), np.float32))
+      carry, out, _ = jax.eval_shape(call, None, raw, jax.ShapeDtypeStruct((1, 2), np.float32))
     except (ValueError, TypeError) as error:
       refusal = refusal or str(error).strip().splitlines()[0]
       continue

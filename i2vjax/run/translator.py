@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from i2vjax.core import ops, precision
@@ -24,14 +25,16 @@ def compile_chunk(run: Run, quantize: bool = True) -> Callable:
     quantize: give uint8 as a saved file would hold; otherwise floats in [-1, 1].
 
   Returns:
-    (carry, raw [1, T, H, W, C], value_range [1, 2]) -> (carry, [T, H, W, C]).
+    (carry, raw [1, T, H, W, C], value_range [1, 2]) -> (carry, [T, H, W, C], finite: bool [T],
+    False where the networks gave NaN or infinity, which uint8 cannot say).
   """
   def translated(params, model_state, frozen, carry, raw, value_range):
     frames = ops.to_float(raw, value_range, run.config.data.channels_a)
     with precision.of(run.config):
       carry, frames = run.method.translate(run.model.replace(frozen=frozen), params, model_state,
                                            carry, frames)
-    return carry, ops.to_uint8(frames[0]) if quantize else frames[0]
+    finite = jnp.isfinite(frames[0]).all(axis=(1, 2, 3))
+    return carry, ops.to_uint8(frames[0]) if quantize else frames[0], finite
   compiled = jax.jit(translated)
   # Once, not with every chunk.
   weights = jax.device_put((run.params, run.model_state, run.model.frozen))
@@ -42,7 +45,8 @@ def compile_chunk(run: Run, quantize: bool = True) -> Callable:
 
 
 def translate_clips(call: Callable, clips: Iterable[tuple[Iterable[tuple], np.ndarray | None]],
-                    rule: Any = 'clip', chunk: int = 8, pad_to: int = 1) -> Iterator[tuple]:
+                    rule: Any = 'clip', chunk: int = 8, pad_to: int = 1,
+                    tell: Callable[[Any, bool], Any] | None = None) -> Iterator[tuple]:
   """Translate clips one after the other.
 
   Args:
@@ -52,13 +56,14 @@ def translate_clips(call: Callable, clips: Iterable[tuple[Iterable[tuple], np.nd
     rule: `data.thermal_range` of the run; None where value ranges are given.
     chunk: frames on the device at a time.
     pad_to: sides are padded to multiples of it at least.
+    tell: called with (label, finite) of each translated frame, finite as `compile_chunk` says.
 
   Yields:
     (item, shown, result) in order: the source as uint8 [H, W, C] within its range, and the
     translated frame [H, W, C]; both None for a skipped item. One chunk is computed while the one
     before is handed out.
   """
-  batches = frame_batches.Batches(call, rule, chunk, pad_to)
+  batches = frame_batches.Batches(call, rule, chunk, pad_to, tell)
   for items, value_range in clips:
     if value_range is None:
       items, value_range = streams.peek_value_range(items, rule)

@@ -53,6 +53,16 @@ def counting(model, params, model_state, carry, frames):
   return start + frames.shape[1], match(values, model.config)
 
 
+def without_numbers(*frames, value=jnp.nan):
+  """Black becomes white; one value of these frames is no number. A frame is known by its gray."""
+  def translate(model, params, model_state, carry, raw):
+    gray = jnp.round((raw[0, :, 0, 0, 0] + 1) * 127.5)
+    bad = jnp.isin(gray, jnp.asarray(frames, jnp.float32))[None, :, None]
+    result = match(-raw, model.config)
+    return carry, result.at[:, :, 3, 4].set(jnp.where(bad, value, result[:, :, 3, 4]))
+  return translate
+
+
 class Halving(nn.Module):
   """Halves the frame three times and comes back: wants sides that 8 divides."""
 
