@@ -244,6 +244,7 @@ class Field:
       'note': each method chooses, and a footnote says so; '': it does not matter there.
     segmenter: True where the scene segmenter, which learns on frames of the data, depends on it.
     at_least, at_most: the least and the greatest value that can be meant; of each side of a size.
+    below: the least value that is too great, where none is the greatest (decays end before 1).
     choices: {value: its meaning} of all values that can be meant; {}: any can.
   """
 
@@ -253,6 +254,7 @@ class Field:
   segmenter: bool = False
   at_least: int | None = None
   at_most: int | None = None
+  below: int | None = None
   choices: Mapping[int | str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -263,6 +265,10 @@ PRECISIONS: dict[int | str, str] = {
     'default': 'as fast as the device can: 10 bits of fraction on GPUs, 7 on TPUs',
     'high': '10 bits on GPUs, about 16 on TPUs',
     'highest': 'float32 everywhere'}
+FLOWS: dict[int | str, str] = {
+    'auto': 'the truth, or the best that is here', 'raft_large': 'its file: fetch raft_large',
+    'raft_small': 'its file: fetch raft_small', 'tvl1': 'no file', 'lk': 'fast, no file',
+    'zero': 'nothing moves'}
 # A name that ends in a dot stands for all fields of that block which are not listed themselves.
 # Blocks that are not listed at all belong to methods (`gen.`, `co.`, `motion.`, ...): `OF_METHOD`.
 OF_METHOD = Field('state', network=True, at_most=2**16)
@@ -300,23 +306,27 @@ FIELDS = {
     'data.flip': Field('state', table='note'),
     'data.flip_time': Field('state', table='note', at_least=0, at_most=1),
     'data.finetune_no_crop': Field('state', table='note'),
+    'data.max_gap': Field('state', table='same', at_least=0),
     'data.threads': Field('speed', at_least=0),
     'data.prefetch': Field('speed', at_least=0),
     'data.workers': Field('speed', at_least=0),
     'data.cache_dir': Field('speed'),
     'data.scenes.': Field('state', table='same', segmenter=True),
-    'data.scenes.size': Field('state', segmenter=True),   # a table compares it with data.load_size
+    # A table compares it with data.load_size.
+    'data.scenes.size': Field('state', segmenter=True, at_least=0, at_most=SIDES),
+    'data.scenes.thermal_noise': Field('state', table='same', segmenter=True, at_least=0),
     'data.scenes.val_clips': Field('state', table='same', at_least=0),
     'data.scenes.clips': Field('state', table='same', segmenter=True, at_least=1),
     'data.scenes.test_clips': Field('state', table='same', segmenter=True, at_least=0),
     'data.scenes.clip_length': Field('state', table='same', segmenter=True, at_least=1),
     'data.scenes.seed': Field('state', table='same', segmenter=True, at_least=0, at_most=SEEDS),
-    'data.scenes.cache_mb': Field('speed'),
+    'data.scenes.cache_mb': Field('speed', at_least=0),
 
-    'weights.': Field('state'),
+    'weights.': Field('state', at_least=0),
     'gan.': Field('state'),
     'gan.pool': Field('state', at_least=0),
     'init.': Field('state'),
+    'init.gain': Field('state', at_least=0),
     'gen.width': Field('state', network=True, at_least=1, at_most=2**16),
     'gen.blocks': Field('state', network=True, at_least=0),
     'disc.width': Field('state', network=True, at_least=1, at_most=2**16),
@@ -326,11 +336,16 @@ FIELDS = {
     'optim.lr_scale': Field('length', choices={
         'none': 'the rate as it is', 'linear': 'times the number of devices'}),
     'optim.lr_by_backbone.': Field('length'),
+    'optim.b1': Field('state', at_least=0, below=1),
+    'optim.b2': Field('state', at_least=0, below=1),
+    'optim.eps': Field('state', at_least=0),
     'optim.accumulate': Field('state', at_least=1),
     'optim.warmup': Field('length', at_least=0),
 
     'critic.': Field('state'),
     'critic.scales': Field('state', network=True, at_least=1),
+    'critic.lr': Field('state', at_least=0),
+    'critic.r1': Field('state', at_least=0),
     'critic.r1_every': Field('state', at_least=1),
 
     'train.': Field('length'),
@@ -340,7 +355,7 @@ FIELDS = {
     'train.epochs_decay': Field('length', at_least=0),
     'train.steps': Field('length', at_least=0),
     'train.decay_fraction': Field('length', table='note', at_least=0, at_most=1),
-    'train.ema': Field('length', table='note'),
+    'train.ema': Field('length', table='note', at_least=0, below=1),
     'train.checkpoint_minutes': Field('output', at_least=0),
     'train.checkpoint_steps': Field('output', at_least=0),
     'train.keep': Field('output', at_least=1),
@@ -358,6 +373,21 @@ FIELDS = {
     'eval.seed': Field('score', table='same', at_least=0, at_most=SEEDS),
     'eval.max_clips': Field('score', table='same', at_least=0),
     'eval.kid_subsets': Field('score', table='same', at_least=1),
+    'eval.kid_subset_size': Field('score', table='same', at_least=2),
+    'eval.psnr_cap': Field('score', table='same', at_least=1),
+    'eval.warp_kind': Field('score', table='same', choices={
+        'mse': 'mean squared difference', 'euclidean': 'mean length, the text of STC-V2V'}),
+    'eval.flow': Field('score', table='same', choices=FLOWS),
+    'eval.fid_mode': Field('score', table='same', choices={
+        'pytorch_fid': 'as most papers', 'clean': 'as clean-fid', 'torchmetrics': 'as its name'}),
+    'eval.lpips_net': Field('score', table='same', choices={
+        'alex': 'the usual one', 'vgg': 'its second'}),
+    'eval.weights': Field('score', table='same', choices={
+        'file': 'published ones', 'random': 'for smoke tests'}),
+    'eval.absent': Field('score', table='same', choices={
+        'ignore': 'classes that nothing has are left out', 'zero': 'they count'}),
+    'eval.ap_style': Field('score', table='same', choices={
+        'coco': 'by pycocotools', 'yolo': 'by the public YOLO code'}),
     'eval.paper_scale': Field('output'),
     'eval.stretch': Field('score', table='note'),   # of PearlGAN and MornGAN alone
     'eval.kid_degrees': Field('score', table='note'),   # more of them are more columns of a table

@@ -130,8 +130,9 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
     rows['source'] = baselines.source
   if scoring_plan.paired:
     rows['constant'] = baselines.constant(scoring_plan.clips())
-  scores, previews = score_rows(rows, scoring_plan, show)
+  # Files first: a mistake in one of them must not cost the scores of hours of frames.
   values, facts = external.scores(scoring_plan.names, settings, sources['result'])
+  scores, previews = score_rows(rows, scoring_plan, show)
   scores['rows']['translated'] |= values
   if other_size:
     facts['source_row'] = other_size

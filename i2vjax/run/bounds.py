@@ -5,6 +5,7 @@ import math
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
+from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
 
@@ -18,20 +19,14 @@ def check(config: ConfigDict) -> None:
     UserError: names the field, its value and what would do.
   """
   check_values(config)
-  flat = run_folder.flatten(config)
-  epochs = flat.get('eval.epochs', [])
-  if not all(isinstance(epoch, int) and epoch > 0 for epoch in epochs):
-    raise UserError(f'eval.epochs={epochs}: write epochs from 1 on, as in 10,20,40')
-  decay, rate = flat.get('train.ema', 0), flat['optim.lr']
-  if not 0 <= decay < 1:
-    raise UserError(f'train.ema={decay}: a decay lies from 0 (no averages) to below 1')
-  if rate <= 0:
-    raise UserError(f'optim.lr={rate}: a rate must be above 0')
+  if config.optim.lr <= 0:
+    raise UserError(f'optim.lr={config.optim.lr}: a rate must be above 0')
 
 
 def check_values(config: ConfigDict) -> None:
   """The same for each field alone: also of a config that nobody trains with any more."""
-  for name, value in run_folder.flatten(config).items():
+  flat = run_folder.flatten(config)
+  for name, value in flat.items():
     choices = defaults.choices(name)
     for number in value if isinstance(value, list) else [value]:
       if isinstance(number, int | float):
@@ -39,6 +34,17 @@ def check_values(config: ConfigDict) -> None:
     if choices and value not in choices:
       texts = [f'{choice} ({meaning})' for choice, meaning in choices.items()]
       raise UserError(f'{name}={value}: choose {" or ".join(texts)}')
+  epochs, degrees = flat.get('eval.epochs', []), flat.get('eval.kid_degrees', [3])
+  if not _from_one(epochs):
+    raise UserError(f'eval.epochs={epochs}: write epochs from 1 on, as in 10,20,40')
+  if not degrees or not _from_one(degrees):
+    raise UserError(f'eval.kid_degrees={degrees}: write degrees from 1 on, as in 3,21')
+  if 'eval.classes' in flat:
+    class_names.class_list(flat['eval.classes'])   # raises where a name is unknown
+
+
+def _from_one(numbers):
+  return all(isinstance(number, int) and number > 0 for number in numbers)
 
 
 def _check_number(name, number):
@@ -49,3 +55,5 @@ def _check_number(name, number):
     raise UserError(f'{name}={number}: it must be at least {least}')
   if most is not None and number > most:
     raise UserError(f'{name}={number}: it must be at most {most}')
+  if (end := defaults.field(name).below) is not None and number >= end:
+    raise UserError(f'{name}={number}: it must be below {end}')

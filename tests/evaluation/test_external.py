@@ -9,6 +9,7 @@ from PIL import Image
 from i2vjax import defaults
 from i2vjax import evaluate as evaluator
 from i2vjax.core import class_names
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.sources import folders
 from i2vjax.evaluation import eval_clips, external, scorers
@@ -114,6 +115,16 @@ def test_a_labeled_frame_without_a_prediction_is_named(world):
   (world / 'predictions' / '001.png').unlink()
   with pytest.raises(ValueError, match=r'frame 1 .*labels/001.png.* no prediction'):
     external.scores(('iou',), places(world), frames_of(world))
+
+
+@pytest.mark.parametrize('change,named', [({'label_map': 'x'}, 'eval.label_map'),
+                                          ({'predictions': 'nowhere'}, 'nowhere')])
+def test_a_mistake_in_files_is_found_before_frames_are_scored(world, monkeypatch, change, named):
+  chosen = places(world)
+  chosen.update(change)
+  monkeypatch.setattr(evaluator, 'score_rows', lambda *_: pytest.fail('hours of frames'))
+  with pytest.raises((UserError, FileNotFoundError), match=named):
+    evaluator.scores_of_folders(str(world / 'result'), settings=chosen, show=False)
 
 
 def test_one_place_without_the_other():
