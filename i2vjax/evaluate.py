@@ -206,7 +206,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
   """
   scorers = scoring_plan.build_scorers(show)
   start = [scorer.start for scorer in scorers]
-  totals, with_nan = dict.fromkeys(rows, start), dict.fromkeys(rows, 0)
+  totals, nonfinite = dict.fromkeys(rows, start), dict.fromkeys(rows, 0)
   estimate_motion = None
   if scoring_plan.estimator:
     estimate_motion = motion_estimation.motion_estimator(scoring_plan.config,
@@ -218,7 +218,7 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
     entry, translated = {'name': clip.name, 'frames': clip.length, 'rows': {}}, None
     for label, row in rows.items():
       frames = row(clip)
-      with_nan[label] += _count_nan(frames)
+      nonfinite[label] += _count_nonfinite(frames)
       totals[label], entry['rows'][label], series = _add_clip(scorers, totals[label], clip, frames)
       if translated is None:   # the first row; curves and pictures are of it alone
         translated, entry['series'] = frames, series
@@ -230,8 +230,8 @@ def score_rows(rows: dict[str, baselines.Row], scoring_plan: plan.Plan, show: bo
   if not entries:
     raise UserError('no test clips: nothing to score')
   results = {label: _results(scorers, parts) for label, parts in totals.items()}
-  for label, count in with_nan.items():
-    if count:   # scores of pictures see black, and count nothing
+  for label, count in nonfinite.items():
+    if count:   # scores of pictures see black or white, and count nothing
       results[label].setdefault('num_nonfinite', float(count))
   height, width = translated.shape[1:3]
   # After the results: FID and KID know their numbers of frames only then.
@@ -252,16 +252,18 @@ def _add_clip(scorers, totals, clip, frames):
   return new_totals, values, {name: np.asarray(items).tolist() for name, items in series.items()}
 
 
-def _count_nan(frames):
-  """How many of the frames [T, H, W, C] hold NaN."""
-  return 0 if frames.dtype == np.uint8 else sum(bool(np.isnan(frame).any()) for frame in frames)
+def _count_nonfinite(frames):
+  """How many of the frames [T, H, W, C] hold NaN or infinity."""
+  return (0 if frames.dtype == np.uint8
+          else sum(not np.isfinite(frame).all() for frame in frames))
 
 
 def _results(scorers, totals):
-  """{score: value} of a row."""
+  """{score: value} of a row; what several scorers count is added up."""
   values = {}
   for scorer, total in zip(scorers, totals, strict=True):
-    values |= scorer.result(total)
+    for name, value in scorer.result(total).items():
+      values[name] = value + (values.get(name, 0.0) if score_names.is_count(name) else 0.0)
   return values
 
 

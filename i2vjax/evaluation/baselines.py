@@ -29,9 +29,9 @@ NOT_A_NUMBER = -1   # of frames that are marked
 def translated(run: load.Run) -> Row:
   """The source frames, translated by a run.
 
-  With `eval.quantize` they are uint8; a clip that holds NaN, which no file could, is the same
-  values as floats, with the NaN where they are: scores count them, and do not see black. The
-  terminal names the clip.
+  With `eval.quantize` they are uint8; a clip that holds NaN or infinity, which no file could, is
+  the same values as floats, with NaN where they are: scores count them, and do not see black or
+  white. The terminal names the clip.
   """
   settings = run.config.eval
   call = translator.compile_chunk(_marking(run) if settings.quantize else run, quantize=False)
@@ -41,9 +41,10 @@ def translated(run: load.Run) -> Row:
     results = translator.translate_clip(call, items, None, settings.batch, clip.value_range)
     frames = (frame for _, _, frame in results)
     frames = (_without_marks if settings.quantize else files.stack_stream)(frames, clip.length)
-    if frames.dtype != np.uint8 and (bad := sum(bool(np.isnan(frame).any()) for frame in frames)):
-      notes.say_once(f'clip {clip.name}: the networks give NaN in {bad} of {clip.length} frames, '
-                     'which is black in pictures; no score of this clip means anything')
+    if frames.dtype != np.uint8 and (bad := sum(not np.isfinite(x).all() for x in frames)):
+      notes.say_once(f'clip {clip.name}: the networks give NaN or infinity in {bad} of '
+                     f'{clip.length} frames, which pictures show as black or white; no score of '
+                     'this clip means anything')
     return frames
   return row
 
@@ -53,7 +54,7 @@ def _marking(run):
   def translate(*args):
     carry, frames = run.method.translate(*args)
     values = ops.to_uint8(frames).astype(jnp.int16)
-    return carry, jnp.where(jnp.isnan(frames), NOT_A_NUMBER, values)
+    return carry, jnp.where(jnp.isfinite(frames), values, NOT_A_NUMBER)
   method: Any = types.SimpleNamespace(translate=translate)
   return dataclasses.replace(run, method=method)
 

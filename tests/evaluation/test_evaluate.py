@@ -164,12 +164,39 @@ def test_nan_of_a_network_is_no_black_picture(tmp_path, quantize, names, capsys,
   monkeypatch.setattr(notes, '_said', set())
   frames = baselines.translated(run)(next(iter(plan.of_run(config).clips())))
   assert np.isnan(frames).any(-1).sum() == len(frames) * 2 * 3
-  assert re.search(r'clip \S+: the networks give NaN in 5 of 5 frames', capsys.readouterr().err)
+  assert re.search(r'clip \S+: the networks give NaN or infinity in 5 of 5 frames',
+                   capsys.readouterr().err)
   scores = evaluator.evaluate(run, tmp_path / 'out', show=False)
   row = scores['rows']['translated']
   assert np.isnan(row.get('psnr', np.nan)) and row['num_nonfinite'] == len(frames)
   assert 'num_nonfinite' not in scores['rows']['source']
   assert 'the output holds NaN' in (tmp_path / 'out' / 'index.html').read_text()
+
+
+@pytest.mark.parametrize('quantize', [True, False])
+def test_infinity_of_a_network_is_no_white_picture(quantize):
+  config = stubs.config()
+  config.eval.update(metrics='psnr', quantize=quantize, max_clips=1)
+
+  def broken(model, params, model_state, carry, frames):
+    return carry, stubs.match(frames, model.config).at[:, 1:3, :2, :3].set(jnp.inf)
+  scores, _ = evaluator.scores_of_run(stubs.make(broken, config), show=False)
+  assert scores['rows']['translated']['num_nonfinite'] == 2
+
+
+def test_what_several_scorers_count_is_added_up():
+  """PSNR, SSIM (values of one scorer) and LPIPS (another) of 3 frames, 2 of which hold NaN."""
+  config = stubs.config()
+  config.data.update(crop_size=64, load_size=64)
+  config.data.scenes.clip_length = 3
+  config.eval.update(metrics='psnr,ssim,lpips', weights='random', max_clips=1)
+
+  def broken(model, params, model_state, carry, frames):
+    return carry, stubs.match(frames, model.config).at[:, 1:3, 0, 0].set(jnp.nan)
+  run = stubs.make(broken, config)
+  rows = {'translated': baselines.translated(run)}
+  scores, _ = evaluator.score_rows(rows, plan.of_run(config), show=False)
+  assert scores['rows']['translated']['num_nonfinite'] == 2 * 3
 
 
 def test_nan_in_one_clip_leaves_the_other_as_files_would_hold_it():
