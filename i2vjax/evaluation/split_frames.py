@@ -6,7 +6,6 @@ that of `evaluate --result DIR/result --reference DIR/reference --source DIR/sou
 
 from __future__ import annotations
 
-import collections
 import pathlib
 from collections.abc import Iterator, Mapping
 
@@ -90,10 +89,9 @@ def write(run: Run, output: pathlib.Path, split: str = 'test', with_truth: bool 
 
 
 def _check_names(source, split):
-  name, most = collections.Counter(clip.name for clip in source.clips).most_common(1)[0]
-  if most > 1:
-    raise UserError(f'{most} {split} clips have the name {name}, and one would overwrite the '
-                    'other: rename a folder')
+  listing.check_clip_names(
+      (clip.name for clip in source.clips),
+      lambda name, count: f'{count} {split} clips have the name {name}', ': rename a folder')
 
 
 def _truth(clip):

@@ -18,7 +18,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, output_paths
 from i2vjax.data.prepare import ingest, published
 from i2vjax.data.prepare.ingest import Recording
-from i2vjax.data.sources import clip_splitting
+from i2vjax.data.sources import clip_splitting, listing
 from i2vjax.data.sources.records import DATA_DIR
 from i2vjax.data.transforms import resize
 
@@ -102,13 +102,11 @@ def _write_all(recordings, recordings_of, targets, output, size, show):
 
 
 def _check_names(input, recordings):
-  """Refuse two clips of one folder: the frames of one would overwrite those of the other."""
-  count = collections.Counter(os.path.normpath(recording.name) for recording in recordings)
-  name, most = count.most_common(1)[0]
-  if most > 1:
-    raise UserError(f'{input} holds {most} clips of the name {name}, and one would overwrite the '
-                    'other (what is cut from a folder x becomes x_000, x_001 ...; a strip has the '
-                    'name of its file): rename a folder or file, or prepare them one by one')
+  listing.check_clip_names(
+      (recording.name for recording in recordings),
+      lambda name, most: f'{input} holds {most} clips of the name {name}',
+      ' (what is cut from a folder x becomes x_000, x_001 ...; a strip has the name of its file): '
+      'rename a folder or file, or prepare them one by one')
 
 
 def _check_targets(input, output, targets, overwrite):

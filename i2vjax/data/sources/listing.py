@@ -6,7 +6,7 @@ import glob
 import os
 import pathlib
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
@@ -338,3 +338,19 @@ def _check_unique(names):
     if other != path:
       raise UserError(f'{other} and {path} would both be named {name}, and one would overwrite the '
                       f'other: rename one of them or its folder')
+
+
+def check_clip_names(names: Iterable[str], found: Callable[[str, int], str], remedy: str) -> None:
+  """Refuse clips of one name that shall become folders: `x` and `./x` are one.
+
+  Args:
+    names: of the clips.
+    found: (name, how many clips have it) -> what is wrong, how the message begins.
+    remedy: how it ends.
+
+  Raises:
+    UserError: `found`, why that cannot be, `remedy`.
+  """
+  for name, count in collections.Counter(map(os.path.normpath, names)).most_common(1):
+    if count > 1:
+      raise UserError(f'{found(name, count)}, and one would overwrite the other{remedy}')

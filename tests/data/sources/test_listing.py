@@ -8,6 +8,7 @@ import pytest
 
 from i2vjax import defaults
 from i2vjax.core import notes
+from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.sources import listing, locate, streams
@@ -231,3 +232,12 @@ def test_clip_regex_of_one_domain(tmp_path):
   data.update(source='folders', train_a=str(tmp_path / 'a'), train_b=str(tmp_path / 'b'),
               clip_regex=r'^(.)', clip_regex_b=r'(1)_')
   assert [len(open_source(data, 'train', x).clips) for x in 'ab'] == [2, 1]
+
+
+def test_clips_of_one_name_are_refused_and_others_are_not():
+  def found(name, count):
+    return f'{count} clips {{of}} {name}'
+  listing.check_clip_names([], found, '')
+  listing.check_clip_names(['a', 'b/a', 'b'], found, '')
+  with pytest.raises(UserError, match=r'^2 clips {of} b, and one would overwrite the other: why$'):
+    listing.check_clip_names(['a', 'b', './b'], found, ': why')
