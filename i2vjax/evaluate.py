@@ -17,7 +17,14 @@ from i2vjax.core import files, parallel
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import alignment, folders
-from i2vjax.evaluation import baselines, epoch_curves, external, motion_estimation, plan
+from i2vjax.evaluation import (
+  baselines,
+  epoch_curves,
+  eval_clips,
+  external,
+  motion_estimation,
+  plan,
+)
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
 from i2vjax.run import bounds, load, training_curves
@@ -123,9 +130,10 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
   for name in sources.keys() - {'result'}:
     alignment.check_frames(sources['result'], sources[name])
-  scoring_plan = plan.of_folders(sources, settings, pretrained_dir)
+  shapes = eval_clips.first_shapes(sources, settings.max_clips)   # once, for all who ask
+  scoring_plan = plan.of_folders(sources, settings, shapes, pretrained_dir)
   rows = {'translated': lambda clip: clip.result}
-  other_size = _other_size(sources)
+  other_size = _other_size(sources, shapes)
   if 'source' in sources and not other_size:
     rows['source'] = baselines.source
   if scoring_plan.paired:
@@ -144,16 +152,15 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   return scores, previews
 
 
-def _other_size(sources):
+def _other_size(sources, shapes):
   """Why the source cannot be a row: its size in the first such clip; '' where all have one size."""
   if 'source' not in sources:
     return ''
-  for clip, of_result in zip(sources['source'].clips, sources['result'].clips, strict=True):
-    size, wanted = (sources[kind].read(part.start)['frame'].shape[1::-1]
-                    for kind, part in (('source', clip), ('result', of_result)))
-    if size != wanted:
-      return (f'left out: clip {clip.name} has {size[0]}x{size[1]} pixels in the source, '
-              f'{wanted[0]}x{wanted[1]} in the result')
+  for clip, shape, wanted in zip(sources['source'].clips, shapes['source'], shapes['result'],
+                                 strict=False):   # of the clips that are scored
+    if shape[:2] != wanted[:2]:
+      return (f'left out: clip {clip.name} has {shape[1]}x{shape[0]} pixels in the source, '
+              f'{wanted[1]}x{wanted[0]} in the result')
   return ''
 
 

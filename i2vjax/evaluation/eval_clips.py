@@ -15,6 +15,8 @@ from i2vjax.data.source import FrameSource
 from i2vjax.data.transforms import resize, thermal
 from i2vjax.metrics import warping
 
+Shapes = dict[str, list[tuple[int, int, int]]]   # kind of frames -> (H, W, C) of each clip
+
 
 @dataclasses.dataclass(frozen=True)
 class EvalClip:
@@ -82,13 +84,22 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
     )
 
 
-def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[EvalClip]:
+def first_shapes(sources: dict[str, FrameSource], max_clips: int = 0) -> Shapes:
+  """The (H, W, C) of the first frame of each clip, which is read for it; see `of_folders`."""
+  return {kind: [source.read(clip.start)['frame'].shape
+                 for clip in source.clips[:max_clips or None]]
+          for kind, source in sources.items()}
+
+
+def of_folders(sources: dict[str, FrameSource], max_clips: int = 0,
+               shapes: Shapes | None = None) -> Iterator[EvalClip]:
   """The clips of frames that another program made, one at a time in memory.
 
   Args:
     sources: {'result' and perhaps 'reference' and 'source': frames}, aligned
       (`alignment.check_frames`).
     max_clips: stop after so many; 0: all.
+    shapes: `first_shapes` of the same clips, where they are known already.
 
   Yields:
     Clips whose `result` and `target` have the same channels: where any is in color, gray ones are
@@ -97,7 +108,7 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
   Raises:
     UserError: 16-bit results, or sizes that differ.
   """
-  most = _most_channels(sources)
+  most = _most_channels(shapes or first_shapes(sources, max_clips))
   for count, (name, _, length) in enumerate(sources['result'].clips):
     if max_clips and count >= max_clips:
       return
@@ -119,10 +130,9 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0) -> Iterator[
                    target=target, result=result)
 
 
-def _most_channels(sources):
+def _most_channels(shapes):
   """3 where the first frame of any clip of the result or the reference is in color, else 1."""
-  return max(source.read(clip.start)['frame'].shape[-1]
-             for kind, source in sources.items() if kind != 'source' for clip in source.clips)
+  return max(shape[-1] for kind, of_kind in shapes.items() if kind != 'source' for shape in of_kind)
 
 
 def _size(frames):

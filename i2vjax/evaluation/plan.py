@@ -91,20 +91,23 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
 
 
 def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
+               shapes: eval_clips.Shapes | None = None,
                pretrained_dir: str | None = None) -> Plan:
   """The scores that frames of other programs allow.
 
   Args:
     sources: {'result', and 'reference' and 'source' if they are there: frames}, aligned.
     settings: `config.eval`.
+    shapes: `eval_clips.first_shapes` of these clips, where they are known already.
     pretrained_dir: folder of weight files that scores need; None: the usual ones.
 
   Raises:
     UserError: a score asked for by name cannot be computed, or none can.
   """
   config = ConfigDict({'eval': settings, 'pretrained_dir': pretrained_dir})
-  reference_name, reference = _reference_of_folders(config, sources)
-  missing = _missing_of_folders(config, sources)
+  shapes = shapes or eval_clips.first_shapes(sources, settings.max_clips)
+  reference_name, reference = _reference_of_folders(config, sources, shapes)
+  missing = _missing_of_folders(config, sources, shapes)
   if reference is None:
     missing['real_frames'] = ('needs real frames of the target: --reference, or any folder of them '
                               'as --config.eval.fid_reference')
@@ -117,7 +120,7 @@ def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
   estimator = motion_estimation.choose_estimator(config) if 'warping' in names else ''
 
   def test_clips():
-    return eval_clips.of_folders(sources, settings.max_clips)
+    return eval_clips.of_folders(sources, settings.max_clips, shapes)
   return Plan(config, names, skipped, 'reference' in sources, test_clips, reference,
               reference_name, estimator)
 
@@ -145,7 +148,7 @@ def _missing_of_run(config, a, unaligned):
   return missing | _missing_of_networks(config, min(ops.hw(config.data.crop_size)), len(a))
 
 
-def _missing_of_folders(config, sources):
+def _missing_of_folders(config, sources, shapes):
   """{need of a score: why it is not met} for frames of other programs."""
   result = sources['result']
   missing = {'street': 'needs the data of a run, on which a segmentation network learns the street'}
@@ -160,7 +163,7 @@ def _missing_of_folders(config, sources):
     missing['source'] = 'needs the source frames beside the result (--source)'
   if _single_frames(result):
     missing['pairs'] = STILLS
-  height, width = result.read(0)['frame'].shape[:2]
+  height, width, _ = shapes['result'][0]
   return missing | _missing_of_networks(config, min(height, width), len(result))
 
 
@@ -203,7 +206,7 @@ def _reference(config, test_b):
   return f'{split}_b', clips_of_split
 
 
-def _reference_of_folders(config, sources):
+def _reference_of_folders(config, sources, shapes):
   """The same for frames of other programs; ('', None) where there are no real frames."""
   name = config.eval.fid_reference or 'auto'
   if name not in REFERENCES:
@@ -215,7 +218,7 @@ def _reference_of_folders(config, sources):
     return '', None
 
   def clips_of_reference():
-    for clip in eval_clips.of_folders(sources, config.eval.max_clips):
+    for clip in eval_clips.of_folders(sources, config.eval.max_clips, shapes):
       yield clip.target
   return '--reference', clips_of_reference
 

@@ -1,5 +1,6 @@
 """evaluate: rows that say what a score means, from runs and from folders of frames."""
 
+import collections
 import json
 import re
 
@@ -15,7 +16,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data import open_source as data_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import alignment
-from i2vjax.data.sources.folders import open_place
+from i2vjax.data.sources.folders import FolderFrames, open_place
 from i2vjax.evaluation import baselines, eval_clips, plan
 from i2vjax.metrics import clips
 
@@ -386,6 +387,23 @@ def test_sources_of_another_size_in_a_later_clip_are_no_row(tmp_path):
   scores, _ = evaluator.scores_of_folders(*places, settings=psnr(), show=False)
   assert list(scores['rows']) == ['translated', 'source', 'constant']
   assert 'source_row' not in scores['protocol']
+
+
+def test_first_frames_are_read_once_more_than_others(tmp_path, monkeypatch):
+  """For their sizes and channels; clips beyond eval.max_clips are not looked at."""
+  for part in ('result', 'reference', 'source'):
+    for clip in 'abc':
+      write(tmp_path / part / clip, np.full((2, 16, 20, 3), 90, np.uint8))
+  reads, read = collections.Counter(), FolderFrames.read
+
+  def counting(self, i):
+    reads[i] += 1
+    return read(self, i)
+  monkeypatch.setattr(FolderFrames, 'read', counting)
+  places = [tmp_path / part for part in ('result', 'reference', 'source')]
+  evaluator.scores_of_folders(*places, settings=psnr(max_clips=2), show=False)
+  assert reads.keys() == {0, 1, 2, 3}     # of clips a and b, of three places each
+  assert reads[0] == reads[1] + 3 and reads[2] == reads[3] + 3
 
 
 @pytest.mark.parametrize('channels', [(1, 3), (3, 1)])
