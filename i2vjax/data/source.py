@@ -29,11 +29,13 @@ class FrameSource:
     has_flow: `flow` knows the true motion.
     knows_hidden: its `forward_visible` and `backward_visible` are 0 where a point is hidden in the
       other frame; False: they only say where the motion is known.
+    unpaired: why no frame of another source shows the same moment, whatever the names; '': one may.
   """
 
   clips: list[Clip]
   has_flow: bool = False
   knows_hidden: bool = True
+  unpaired: str = ''
 
   def __len__(self) -> int:
     """Number of frames."""
@@ -111,7 +113,7 @@ class Wrapper(FrameSource):
 
   def __init__(self, source: FrameSource):
     self.source, self.clips, self.has_flow = source, source.clips, source.has_flow
-    self.knows_hidden = source.knows_hidden
+    self.knows_hidden, self.unpaired = source.knows_hidden, source.unpaired
 
   def __len__(self) -> int:
     return len(self.source)

@@ -195,3 +195,15 @@ def test_two_clips_of_one_name_are_refused_before_a_frame_is_written(tmp_path):
   with pytest.raises(UserError, match='2 test clips have the name x_000'):
     split_frames.write(run, tmp_path / 'out', show=False)
   assert not (tmp_path / 'out').exists()
+
+
+@pytest.mark.parametrize('paired', [False, True])
+def test_training_frames_of_other_streets_are_no_reference(tmp_path, paired):
+  """Their clips have the same names in a and b, and show other streets unless they are paired."""
+  config = stubs.config()
+  config.data.scenes.update(clips=1, clip_length=2, paired=paired)
+  summary = translator.translate_split(stubs.make(stubs.negative, config), tmp_path / 'written',
+                                       'train', with_truth=True, show=False)
+  assert (tmp_path / 'written' / 'reference').exists() == paired
+  why = summary['left_out'].get('reference', '')
+  assert ('different streets (data.scenes.paired=false)' in why) == (not paired)

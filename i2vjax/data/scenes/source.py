@@ -46,6 +46,8 @@ class Scenes(FrameSource):
     length = self.fields['clip_length']
     self.clips = [Clip(f'{split}_{k:03d}', k * length, length) for k in range(count)]
     self.cache, self.cached_bytes = {}, 0
+    if split == 'train' and not self.fields['paired']:
+      self.unpaired = 'training clips of a and b are different streets (data.scenes.paired=false)'
 
   def __len__(self):
     return len(self.clips) * self.fields['clip_length']

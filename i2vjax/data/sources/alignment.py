@@ -37,6 +37,9 @@ def mismatch(a: FrameSource, b: FrameSource | None) -> str | None:
   """
   if b is None:
     return 'needs aligned test frames of the target, and there are none (data.test_b)'
+  reason = a.unpaired or b.unpaired
+  if reason:
+    return f'not aligned: {reason}'
   reason = _clip_mismatch(a, b)
   if reason:
     return reason
