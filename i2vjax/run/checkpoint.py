@@ -57,10 +57,13 @@ def full_score_name(best: str, scores: Iterable[str]) -> str | None:
 def _signed_score(best, metrics):
   """The score of a checkpoint that decides, with a sign that makes more better.
 
-  One without that score, of a training that was scored otherwise before, is worse than any.
+  One without that score, of a training that was scored otherwise before, is worse than any, and so
+  is NaN, beside which orbax would sort the others in any order.
   """
   name = full_score_name(best, metrics)
-  return -math.inf if name is None else SIGN_OF_SCORE[best] * metrics[name]
+  if name is None or math.isnan(metrics[name]):
+    return -math.inf
+  return SIGN_OF_SCORE[best] * metrics[name]
 
 
 # Errors of the system that mean a damaged checkpoint; others mean that the disk does not answer.

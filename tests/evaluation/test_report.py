@@ -157,3 +157,12 @@ def test_running_mean_starts_without_bias_and_keeps_constants():
   smooth = training_curves.running_mean([5.0] + [1.0] * 99)
   assert smooth[0] == 5
   assert smooth[-1] == pytest.approx(1, abs=1e-3)
+
+
+def test_frames_without_numbers_are_the_worst():
+  previews = []
+  for clip, values in (('a', [30.0, np.nan, 20.0]), ('b', [9.0, 8.0, 40.0]),
+                       ('c', [np.nan, 50.0, 60.0])):
+    previews = figures.add_preview(previews, figures.clip_preview(clip, rows(), {'psnr': values}))
+  assert [(name, t) for _, name, t, _ in previews[0]['worst']] == [
+      ('a', 1), ('c', 0), ('b', 1), ('b', 0), ('a', 2), ('c', 1)]

@@ -111,6 +111,19 @@ def test_newest_and_best_are_kept(tmp_path):
     checkpoint.which_step(checkpoints, '3')
 
 
+def test_a_score_that_is_no_number_is_never_the_best(tmp_path):
+  """NaN among scores would leave them in any order, and the best be deleted."""
+  train = ml_collections.ConfigDict(dict(keep=1))
+  checkpoints = checkpoint.manager(tmp_path, train, best='psnr')
+  state = toy.toy_state({p: toy.optax.adam(1) for p in toy.PLAYERS},
+                        {'gen': toy.nn.Dense(3), 'disc': toy.nn.Dense(1)})
+  for step, psnr in enumerate([20.0, np.nan, 10.0, np.nan, 12.0], 1):
+    checkpoint.save(checkpoints, state.replace(step=np.int32(step)), {}, {'psnr': psnr})
+  checkpoint.finish(checkpoints)
+  assert sorted(checkpoints.all_steps()) == [1, 5]
+  assert checkpoint.which_step(checkpoints, 'best') == 1
+
+
 def test_chosen_steps_are_kept_too(tmp_path):
   train = ml_collections.ConfigDict(dict(keep=1))
   checkpoints = checkpoint.manager(tmp_path, train, steps=(2, 3, 9))

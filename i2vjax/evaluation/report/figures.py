@@ -46,13 +46,17 @@ def clip_preview(name: str, rows: dict[str, np.ndarray], series: dict, moving: b
 
 
 def _worst(name, rows, series):
-  """The clip's two worst frames: lowest PSNR, or highest warping error without target."""
+  """The clip's two worst frames: lowest PSNR, or highest warping error without target.
+
+  Nothing is worse than a frame without numbers.
+  """
   if 'psnr' in series:
     badness = -np.asarray(series['psnr'])
   elif 'warping' in series:
     badness = np.asarray(series['warping'])
   else:
     return []
+  badness = np.where(np.isnan(badness), np.inf, badness)   # NaN would come last, in any order
   worst = []
   for t in np.argsort(-badness)[:WORST_OF_CLIP]:
     frames_at_t = {label: frames[t].copy() for label, frames in rows.items()}

@@ -191,7 +191,8 @@ def verdict(scores: dict) -> str:
       sentences.append(f'Its warping error is {ratio:.2f} times that of the input itself.')
   sentences += _flicker_sentences(run)
   if run.get('num_nonfinite'):
-    sentences.append(f'{run["num_nonfinite"]:.0f} values are not finite: the output holds NaN.')
+    sentences.append(f'{run["num_nonfinite"]:.0f} values are not finite: the output holds NaN '
+                     'or infinity.')
   return ' '.join(sentences) or 'No scores could be computed; the reasons are listed below.'
 
 
