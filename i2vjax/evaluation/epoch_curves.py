@@ -44,13 +44,17 @@ def curves(run: load.Run, plan: Plan, own: dict[str, float],
   there = run_folder.steps_in(run.workdir)
   missing = [str(epoch) for epoch, step in steps.items() if step not in there]
   small = dataclasses.replace(plan, names=names, estimator='')
-  values = {}
+  values, left_out = {}, {}
   for epoch, step in steps.items():
     if step == run.step:
       values[epoch] = own
     elif step in there:
-      values[epoch] = score({'translated': baselines.translated(at_step(run, step))}, small)
-  left_out = {}
+      try:
+        other = at_step(run, step)
+      except (UserError, OSError) as error:   # must not cost the scores that are known already
+        left_out[f'scores by epoch at {epoch}'] = str(error)
+        continue
+      values[epoch] = score({'translated': baselines.translated(other)}, small)
   if missing:
     left_out[f'scores by epoch at {", ".join(missing)}'] = (
         'no checkpoint of that epoch: they are kept where --config.eval.epochs names them while '

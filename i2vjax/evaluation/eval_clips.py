@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -65,9 +66,7 @@ def of_run(config: ConfigDict, paired: bool, quantize: bool = True, with_motion:
   """
   channels = config.data.channels_b
   targets = whole_clips.test_clips(config, 'b', split) if paired else None
-  for count, clip in enumerate(whole_clips.test_clips(config, 'a', split)):
-    if max_clips and count >= max_clips:
-      return
+  for clip in itertools.islice(whole_clips.test_clips(config, 'a', split), max_clips or None):
     target = None
     if paired:
       partner = next(targets)

@@ -7,6 +7,7 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import evaluate as evaluator
+from i2vjax.core.errors import UserError
 from i2vjax.evaluation import epoch_curves, plan, scorers, scoring_networks
 from i2vjax.run import direction, load, phases
 from i2vjax.run import folder as run_folder
@@ -53,6 +54,20 @@ def test_each_kept_epoch_has_its_fid_and_kid_and_a_missing_one_is_named(run, tmp
   assert {'kid_mean_RANDOM', 'kid21_mean_RANDOM'} < scores['curves'].keys()
   assert 'no checkpoint of that epoch' in scores['skipped']['scores by epoch at 3']
   assert 'FID (RANDOM weights) by epoch' in (tmp_path / 'out' / 'index.html').read_text()
+
+
+def test_a_checkpoint_that_cannot_be_read_costs_its_own_point_alone(run, monkeypatch):
+  """Such as one of before averages were kept: what is scored already is not lost."""
+  of_step = load.load
+
+  def broken(workdir, step, config, weights):
+    if step == 4:
+      raise UserError('checkpoint 4 has no averages')
+    return of_step(workdir, step, config, weights)
+  monkeypatch.setattr(load, 'load', broken)
+  scores, _ = evaluator.scores_of_run(run, show=False)
+  assert scores['curves']['fid_RANDOM']['at'] == [1, 4]
+  assert scores['skipped']['scores by epoch at 2'] == 'checkpoint 4 has no averages'
 
 
 def test_without_epochs_or_without_fid_there_is_no_curve(run):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from i2vjax import metrics
+from i2vjax import defaults, metrics
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import Clip, FrameSource, Wrapper
 from i2vjax.data.sources import records
@@ -72,3 +72,15 @@ def test_records_only_know_where_motion_is_known_and_wrappers_pass_it_on():
   assert records.TfdsFrames.knows_hidden is False
   assert Wrapper(Street()).knows_hidden is False
   assert FrameSource.knows_hidden is True
+
+
+def test_no_clip_is_read_beyond_the_last_one_asked_for(monkeypatch):
+  read = []
+
+  def test_clips(config, domain, split):
+    for name in 'ab':
+      read.append(name)
+      yield whole_clips.LoadedClip(name, np.zeros((1, 8, 8, 1), np.uint8), RANGE, Street(), 0)
+  monkeypatch.setattr(whole_clips, 'test_clips', test_clips)
+  clips_of_run = eval_clips.of_run(defaults.get_config(), False, with_motion=False, max_clips=1)
+  assert [clip.name for clip in clips_of_run] == read == ['a']
