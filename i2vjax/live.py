@@ -51,7 +51,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
 
   Raises:
     UserError: the place cannot be opened, or sent nothing; polarity 'auto'; an output that will
-      not do; what no longer can be sent to an address. FileExistsError: the output exists.
+      not do, or whose receiver is gone at once; what no longer can be sent to an address.
+    FileExistsError: the output exists.
   """
   _check(run, input, output, overwrite, lossless)
   call, latencies = translator.compile_chunk(run), []
@@ -84,6 +85,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
     except BrokenPipeError as error:   # whoever looked at it has closed the window
       reader.end = str(error)
       writer.abort()
+      if not latencies:
+        raise UserError(f'{error}, before a single frame was sent') from error
     except BaseException as error:
       if writer is not None:
         writer.abort()

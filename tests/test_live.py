@@ -239,6 +239,16 @@ def test_a_live_translation_goes_on_without_numbers(tmp_path, impatient, capsys)
           in live.summary_text(summary))
 
 
+def test_a_receiver_that_is_gone_before_the_first_frame(negative, impatient, monkeypatch):
+  """Raw frames to a program that reads none: one line, no IndexError of an empty list."""
+  def write(self, frame, seconds=None):
+    raise BrokenPipeError('-: the receiver has gone')
+  monkeypatch.setattr(live_writer.StreamWriter, 'write', write)
+  with (senders.sender(senders.gray_clip(range(20, 120, 4))) as place,
+        pytest.raises(UserError, match='^-: the receiver has gone, before a single frame')):
+    live.translate(negative, place, '-', result, lossless=True, **QUIET)
+
+
 def test_live_memory_starts_anew_after_a_frame_without_numbers():
   def remembering(model, params, model_state, carry, frames):
     """The third frame since the start is NaN, and stays in memory."""
