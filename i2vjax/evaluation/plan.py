@@ -9,13 +9,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
-from i2vjax.data.transforms import tasks, thermal
+from i2vjax.data.transforms import resize, tasks, thermal
 from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.evaluation.scene_segmenter import packaged
@@ -137,15 +136,17 @@ def _missing_of_run(config, a, unaligned):
   missing = {}
   if unaligned:
     missing['target'] = unaligned
-  if _single_frames(a):
+  if _single_frames(a, config.eval):
     missing['pairs'] = STILLS
-  if 'label' not in a.read(0) or config.data.direction == 'b2a':
+  record = a.read(0)
+  if 'label' not in record or config.data.direction == 'b2a':
     missing['classes'] = ('needs labels of the test frames and a target seen by day (scenes has '
                           'both)')
   if tasks.task_of(config.data) != 'segmentation' or unaligned:
     missing['masks'] = unaligned or 'needs masks as target frames (data.task=segmentation)'
   missing['boxes'] = 'translate first, let a detector write a file, then evaluate --result'
-  return missing | _missing_of_networks(config, min(ops.hw(config.data.crop_size)), len(a))
+  size = resize.test_size(record['frame'].shape[:2], config.data)
+  return missing | _missing_of_networks(config, min(size), _scored(a, config.eval))
 
 
 def _missing_of_folders(config, sources, shapes):
@@ -161,14 +162,19 @@ def _missing_of_folders(config, sources, shapes):
       missing[need] = reason
   if 'source' not in sources:
     missing['source'] = 'needs the source frames beside the result (--source)'
-  if _single_frames(result):
+  if _single_frames(result, config.eval):
     missing['pairs'] = STILLS
   height, width, _ = shapes['result'][0]
-  return missing | _missing_of_networks(config, min(height, width), len(result))
+  return missing | _missing_of_networks(config, min(height, width), _scored(result, config.eval))
 
 
-def _single_frames(source):
-  return max(clip.length for clip in source.clips) < 2
+def _single_frames(source, settings):
+  return max(clip.length for clip in source.clips[:settings.max_clips or None]) < 2
+
+
+def _scored(source, settings):
+  """Number of the frames that are scored."""
+  return sum(clip.length for clip in source.clips[:settings.max_clips or None])
 
 
 def _missing_of_networks(config, side, count):

@@ -491,6 +491,33 @@ def test_runs_on_unpaired_folders_say_why_scores_are_missing(folders, tmp_path):
   assert 'flicker_ratio' not in scores['rows']['translated']
 
 
+def test_scores_go_by_the_clips_that_are_scored(tmp_path):
+  """Of a still and a clip the still alone: no FID of one frame, which would fail at the end."""
+  for part in ('result', 'reference'):
+    for clip, count in (('a', 1), ('b', 3)):
+      write(tmp_path / part / clip, np.full((count, 16, 20, 3), 90, np.uint8))
+  sources = {part: open_place(defaults.data(), tmp_path / part) for part in ('result', 'reference')}
+  settings = defaults.evaluation()
+  settings.update(weights='random', max_clips=1)
+  found = plan.of_folders(sources, settings)
+  assert found.skipped['fid'] == found.skipped['kid'] == 'needs at least 2 frames'
+  settings.max_clips = 2
+  assert {'fid', 'kid'} < set(plan.of_folders(sources, settings).names)
+
+
+@pytest.mark.parametrize('rule,crop,side,possible', [
+    ('none', 32, 80, True), ('none', 80, 32, False), ('square', 80, 32, True)])
+def test_lpips_goes_by_the_size_that_frames_are_scored_at(tmp_path, rule, crop, side, possible):
+  for domain in 'ab':
+    write(tmp_path / domain, np.full((2, side, side + 4, 3), 90, np.uint8))
+  config = stubs.config(source='folders', test_a=str(tmp_path / 'a'), test_b=str(tmp_path / 'b'),
+                        resize=rule)
+  config.data.crop_size, config.eval.weights = crop, 'random'
+  found = plan.of_run(config)
+  assert ('lpips' in found.names) == possible
+  assert possible or found.skipped['lpips'] == 'needs frames of at least 64 pixels'
+
+
 def test_no_test_frames_of_the_target():
   config = stubs.config(source='folders')
   a = data_source(stubs.config().data, 'test', 'a')
