@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import operator
 import pathlib
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from i2vjax import defaults
 from i2vjax.cli import uses
 from i2vjax.cli.flags import (
   USES,
+  Given,
   check_sizes,
   define_flags,
   expand_home,
@@ -24,6 +26,7 @@ from i2vjax.cli.flags import (
 from i2vjax.core.errors import UserError, did_you_mean
 from i2vjax.run import config_files
 
+DICTIONARIES = ('config.optim.lr_by_backbone',)   # fields whose value is one
 BLOCKS = {'data', 'eval', 'log', 'optim', 'train', 'weights'}   # of every config
 
 
@@ -34,8 +37,8 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
     UserError: one line on what cannot be understood.
   """
   program, command, rest = split_command(argv)
-  asked = given(rest)
-  if command in ('compare', 'bench'):   # these are for each of its rows, with a config each
+  asked, of_rows = given(rest), command in ('compare', 'bench')
+  if of_rows:   # fields are for each row, with a config each
     rest, _ = split_fields(rest)
   try:
     values, left = read_flags(program, command, rest)
@@ -50,9 +53,20 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
     raise UserError(library_message(error)) from error
   if len(left) > 1:
     raise UserError(f'what is {left[1]!r}? Flags are written --name=value')
+  if not of_rows:
+    check_whole_blocks(values.config, asked)
   uses.check_used(command, values, asked)
   check_sizes(values.config)
   return command, values, values.config
+
+
+def check_whole_blocks(config: ConfigDict, asked: Sequence[Given]) -> None:
+  """Refuse --config.data={...}, which would throw away the fields it does not name."""
+  for name, text in asked:
+    if name.startswith('config.') and name not in DICTIONARIES and isinstance(
+        operator.attrgetter(name.removeprefix('config.'))(config), ConfigDict):
+      raise UserError(f'--{name}={text}: this is a block of fields; set them one by one, as '
+                      f'--{name}.FIELD=VALUE')
 
 
 def row_config(arguments: Sequence[str]) -> ConfigDict:

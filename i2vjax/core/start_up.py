@@ -104,8 +104,8 @@ def _join(coordinator, processes, process_id):
   """(True if there are other processes, numbers of this process's GPUs under Slurm or None)."""
   coordinator = coordinator or os.environ.get('I2VJAX_COORDINATOR')
   if coordinator:
-    processes = int(processes or os.environ['I2VJAX_PROCESSES'])
-    process_id = int(os.environ['I2VJAX_PROCESS_ID'] if process_id is None else process_id)
+    processes = _number('processes', processes, coordinator)
+    process_id = _number('process_id', process_id, coordinator)
     if os.environ.get('JAX_PLATFORMS', '') == 'cpu':
       jax.config.update('jax_cpu_collectives_implementation', 'gloo')
     own = slurm_devices()
@@ -119,6 +119,16 @@ def _join(coordinator, processes, process_id):
   else:
     return False, None
   return True, own
+
+
+def _number(name, value, coordinator):
+  """--processes or --process_id, or its environment variable."""
+  variable = f'I2VJAX_{name.upper()}'
+  text = os.environ.get(variable) if value is None else str(value)
+  if text is None or not text.isdecimal():
+    raise UserError(f'--coordinator={coordinator} needs --{name}, a whole number'
+                    + ('' if text is None else f', not {variable}={text}'))
+  return int(text)
 
 
 def slurm_devices() -> list[int] | None:

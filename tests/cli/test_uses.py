@@ -8,6 +8,7 @@ from absl.flags import FlagValues
 
 from i2vjax import defaults, main
 from i2vjax.cli import flags, parse, uses
+from i2vjax.core.errors import UserError
 from i2vjax.run import config_files
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -173,3 +174,10 @@ def test_fields_are_told_from_flags_however_they_are_written():
   assert fields == ['--config.seed=1', '--config.train.steps=3', '--config.data.flip=true',
                     '--config.remat=false', '--config.weights.cycle=-1',
                     '--config.log.tensorboard=true']
+
+
+@pytest.mark.parametrize('field', ['data', 'data.scenes', 'gen', 'eval'])
+def test_a_block_is_set_field_by_field(field):
+  """Else all fields that the new block does not name would be gone."""
+  with pytest.raises(UserError, match=f'config.{field}={{}}: this is a block of fields'):
+    parse.row_config(['--config', DEMO, f'--config.{field}={{}}'])

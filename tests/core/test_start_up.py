@@ -42,6 +42,20 @@ def test_no_coordinator_needs_no_start_up(monkeypatch):
   assert called == [((), {'local_device_ids': None})]   # no GPUs: jax chooses
 
 
+@pytest.mark.parametrize(('arguments', 'environment', 'said'), [
+    (('here:1',), {}, 'here:1 needs --processes, a whole number'),
+    (('here:1', 2), {}, 'here:1 needs --process_id, a whole number'),
+    ((), {'I2VJAX_COORDINATOR': 'here:1', 'I2VJAX_PROCESSES': 'two'},
+     'needs --processes, a whole number, not I2VJAX_PROCESSES=two')])
+def test_a_coordinator_needs_to_know_how_many_there_are(monkeypatch, arguments, environment, said):
+  for name in ('PROCESSES', 'PROCESS_ID'):
+    monkeypatch.delenv(f'I2VJAX_{name}', raising=False)
+  for name, value in environment.items():
+    monkeypatch.setenv(name, value)
+  with pytest.raises(UserError, match=said):
+    start_up.initialize(*arguments)
+
+
 @pytest.mark.parametrize('there, before, after', [
     ('jax_cuda13_plugin', None, '--xla_gpu_enable_triton_gemm=false'),
     ('jax_cuda12_plugin', '--xla_x=1', '--xla_x=1 --xla_gpu_enable_triton_gemm=false'),
