@@ -24,7 +24,7 @@ def get_config(variant=None):
   config = defaults.get_config()
   config.method, config.variant = 'best', variant or 'default'
   config.data.update(frames=2, batch=1, load_size=286, crop_size=256, flip=False)
-  config.gen = dict(kind='unet', width=48, levels=5, blocks=3)
+  config.gen = dict(kind='unet', width=48, levels=5, blocks=3, down='blur', up='blur')
   config.disc = dict(width=48, layers=3, down='blur')
   config.critic.update(scales=3, lr=0.5)
   config.init = dict(kind='normal', gain=0.02)
