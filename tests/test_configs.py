@@ -56,6 +56,15 @@ def test_rates_can_be_overridden(path):
   assert config.optim.lr == 0.125
 
 
+@names
+def test_generators_of_both_kinds_have_their_fields(path):
+  config = config_of(path)
+  for kind in ('resnet', 'unet') if 'kind' in config.gen else ():
+    config.gen.kind = kind
+    networks = methods.get(path.stem).networks(config)
+    assert any(kind in type(network).__name__.lower() for network in networks.values()), kind
+
+
 # The others' steps compile for a minute or more on a CPU, and their own tests take one too.
 QUICK = ('cyclegan',)
 steps = pytest.mark.parametrize('path', [
