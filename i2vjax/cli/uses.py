@@ -205,7 +205,12 @@ def check_used(command: str, flag: FlagValues, given: Sequence[Given]) -> None:
 
 
 def _asks(name, text):
-  """False where --name=text of a switch says what holds without it."""
+  """False where --name=text of a switch says what holds without it.
+
+  So does --show=false in a command that shows no bar: scripts give it to all.
+  """
+  if name == 'show':
+    return False
   flag = FLAGS.get(name)
   return not (flag and flag.kind is bool and spoken(text) == flag.default)
 

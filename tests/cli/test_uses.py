@@ -29,7 +29,6 @@ RECORDS = ['prepare', '--dataset=irvi/traffic', '--manual_dir=a']
     ([*TRAIN, '--overwrite'], '--overwrite does nothing in train'),
     ([*EVALUATE, '--split=test'], '--split does nothing in evaluate: it belongs to translate.'),
     ([*EVALUATE, '--side_by_side'], '--side_by_side does nothing in evaluate'),
-    (['doctor', '--show=false'], '--show does nothing in doctor'),
     (['compare', '--output=x', '--config', DEMO], '--config does nothing in compare: it belongs '
      'to train, evaluate, prepare, fetch, import, doctor. Leave it away, or write --configs'),
     ([*TRANSLATE, '--input=a', '--config', DEMO], '--config does nothing in translate'),
@@ -181,3 +180,8 @@ def test_a_block_is_set_field_by_field(field):
   """Else all fields that the new block does not name would be gone."""
   with pytest.raises(UserError, match=f'config.{field}={{}}: this is a block of fields'):
     parse.row_config(['--config', DEMO, f'--config.{field}={{}}'])
+
+
+@pytest.mark.parametrize('command', [['doctor'], TRAIN, EVALUATE, EXPORT])
+def test_every_command_can_be_told_to_show_no_bars(command):
+  assert not parse.parse(['i2vjax', *command, '--show=false'])[1].show
