@@ -207,8 +207,8 @@ def kid_street_scorer(request: Request) -> Scorer:
   """KID in the features of the network that scores the classes of the street."""
   settings = request.config.eval
   params, _ = scene_segmenter.train_or_load(request.config, request.show)
-  options = dict(degrees=(3,), subsets=settings.kid_subsets, subset_size=settings.kid_subset_size,
-                 seed=settings.seed)
+  facts = {
+      'kid_street': 'features of the segmentation network of the street, pooled on a 4 x 4 grid'}
 
   @functools.cache   # all rows are compared with the same frames
   def reference_set():
@@ -222,10 +222,13 @@ def kid_street_scorer(request: Request) -> Scorer:
     return fid_kid.update(total, described), {}, {}
 
   def result(total):
-    values = fid_kid.kid(fid_kid.gather(total), fid_kid.gather(reference_set()), **options)
+    x, y = fid_kid.gather(total), fid_kid.gather(reference_set())
+    # A demo's street has fewer frames than KID's usual subsets: told here, not as a warning.
+    facts['kid_street_subset_size'] = min(settings.kid_subset_size, len(x), len(y))
+    values = fid_kid.kid(x, y, degrees=(3,), subsets=settings.kid_subsets, seed=settings.seed,
+                         subset_size=facts['kid_street_subset_size'])
     return {'kid_street': values['kid_mean'], 'kid_street_std': values['kid_std']}
-  return Scorer(fid_kid.init(), add, result, {
-      'kid_street': 'features of the segmentation network of the street, pooled on a 4 x 4 grid'})
+  return Scorer(fid_kid.init(), add, result, facts)
 
 
 def apce_scorer(request: Request) -> Scorer:

@@ -1,5 +1,7 @@
 """Which scores are computed, by whom, and why others are left out."""
 
+import dataclasses
+
 import ml_collections
 import numpy as np
 import pytest
@@ -160,6 +162,23 @@ def test_classes_by_a_network_that_sees_brightness(monkeypatch):
   expected = (8 / 16 / (12 / 16) + 4 / 8) / 2   # road 8 of 12, sky 4 of 8
   assert values['miou'] == pytest.approx(expected) == scorer.result(total)['miou']
   assert scorer.result(total)['pixel_accuracy'] == pytest.approx(12 / 16)
+
+
+def test_kid_of_the_street_takes_subsets_as_large_as_there_are_frames(monkeypatch, caplog):
+  """The same set has KID 0 or less (it is unbiased); a set far away has a large one."""
+  monkeypatch.setattr(scene_segmenter, 'train_or_load', lambda config, show: (None, {}))
+  monkeypatch.setattr(scene_segmenter, 'describe_frames', lambda params, frames: np.asarray(
+      frames.reshape(len(frames), -1)[:, :8], np.float32) / 255)
+  frames = np.random.default_rng(0).integers(0, 100, (5, 4, 4, 3)).astype(np.uint8)
+  values = []
+  for shown in (frames, frames + 100):
+    scorer = scorers.kid_street_scorer(dataclasses.replace(
+        request('kid_street'), reference=lambda: [frames[:2], frames[2:]]))
+    total, _, _ = scorer.add(scorer.start, None, shown)
+    values.append(scorer.result(total)['kid_street'])
+  assert values[0] <= 1e-6 < 0.1 < values[1]
+  assert scorer.facts['kid_street_subset_size'] == 5
+  assert not caplog.records
 
 
 def test_edges_of_the_negative_are_the_same():
