@@ -9,8 +9,10 @@ they gave must be measured again where they change: docs/results.md, docs/best.m
 
 import argparse
 import pathlib
+import shutil
 
 from i2vjax.cli import parse
+from i2vjax.core import files
 from i2vjax.evaluation import scene_segmenter
 
 STREETS = {   # name: a config that sees it
@@ -27,13 +29,10 @@ def make(output):
   for name, config in STREETS.items():
     config = parse.row_config([f'--config={config}'])
     path = output / f'{name}-{scene_segmenter.digest(config)}.npz'
-    params, info = (scene_segmenter.load(path) if path.exists()
-                    else scene_segmenter.train_or_load(config))
     if not path.exists():
-      kept = ('seconds', 'loss', 'settings', 'miou', 'miou_small', 'fwiou', 'pixel_accuracy')
-      scene_segmenter.save(path, params, {key: value for key, value in info.items()
-                                          if key in kept or key.startswith('iou[')})
-    made[name] = path, info
+      _, info = scene_segmenter.train_or_load(config)
+      files.save_atomic(path, lambda part, file=info['file']: shutil.copyfile(file, part))
+    made[name] = path, scene_segmenter.load(path)[1]
   return made
 
 

@@ -173,7 +173,8 @@ def has(command: str, name: str) -> bool:
   """Whether a command has a flag; of flags that nobody has, and of fields, others know."""
   if name == 'config':
     return command in WITH_CONFIG_FILE
-  return name not in FLAGS or name in USES[command][1]
+  # Scripts give --show=false to all commands, also to those that show no bar.
+  return name not in FLAGS or name == 'show' or name in USES[command][1]
 
 
 def _owners(name):
@@ -205,12 +206,7 @@ def check_used(command: str, flag: FlagValues, given: Sequence[Given]) -> None:
 
 
 def _asks(name, text):
-  """False where --name=text of a switch says what holds without it.
-
-  So does --show=false in a command that shows no bar: scripts give it to all.
-  """
-  if name == 'show':
-    return False
+  """False where --name=text of a switch says what holds without it."""
   flag = FLAGS.get(name)
   return not (flag and flag.kind is bool and spoken(text) == flag.default)
 

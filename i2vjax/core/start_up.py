@@ -124,10 +124,10 @@ def _join(coordinator, processes, process_id):
 def _number(name, value, coordinator):
   """--processes or --process_id, or its environment variable."""
   variable = f'I2VJAX_{name.upper()}'
-  text = os.environ.get(variable) if value is None else str(value)
-  if text is None or not text.isdecimal():
-    raise UserError(f'--coordinator={coordinator} needs --{name}, a whole number'
-                    + ('' if text is None else f', not {variable}={text}'))
+  text = os.environ.get(variable, '') if value is None else str(value)
+  if not text.isdecimal():
+    given = f', not {variable if value is None else "--" + name}={text}' if text else ''
+    raise UserError(f'--coordinator={coordinator} needs --{name}, a whole number{given}')
   return int(text)
 
 

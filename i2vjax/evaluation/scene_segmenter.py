@@ -62,12 +62,11 @@ def train_or_load(config: ConfigDict, show: bool = True) -> tuple[dict, dict]:
   Raises:
     UserError: the target has no labels, or is not what a camera sees.
   """
-  inside = packaged(config)
-  path = inside or file_of(config)
-  stored = load(path, show)
-  if stored:
-    params, info = stored
-    return params, {**info, 'file': str(path), 'loaded': True, 'packaged': bool(inside)}
+  inside, path = packaged(config), file_of(config)
+  for file in (inside, path) if inside else (path,):
+    if stored := load(file, show):
+      params, info = stored
+      return params, {**info, 'file': str(file), 'loaded': True, 'packaged': file == inside}
   files.make_cache(path.parent)      # known before the minutes of training, not after
   started = time.monotonic()
   params, loss = train(config, show)

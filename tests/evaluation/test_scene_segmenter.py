@@ -256,3 +256,15 @@ def test_auto_takes_its_scores_where_the_package_has_the_network(monkeypatch):
   assert not {'iou', 'kid_street'} & set(plan.of_run(street, quick=True).names)
   monkeypatch.setattr(scene_segmenter, 'PACKAGED', pathlib.Path('nowhere'))
   assert 'trains' in plan.of_run(street).skipped['iou']
+
+
+def test_a_damaged_file_in_the_package_is_left_as_it_is(cache, tmp_path, monkeypatch):
+  """What is trained in its place lies in the cache, which may be written."""
+  monkeypatch.setattr(scene_segmenter, 'PACKAGED', tmp_path)
+  monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path / 'cache'))
+  settings = config(steps=1)
+  damaged = tmp_path / f'street-{scene_segmenter.digest(settings)}.npz'
+  damaged.write_bytes(b'no archive')
+  first, again = (scene_segmenter.train_or_load(settings, show=False)[1] for _ in range(2))
+  assert damaged.read_bytes() == b'no archive'
+  assert not first['loaded'] and again['loaded'] and not again['packaged']
