@@ -5,6 +5,7 @@ import pathlib
 import struct
 
 import av
+import kinds_of_films
 import numpy as np
 import pytest
 from PIL import Image, UnidentifiedImageError
@@ -61,19 +62,7 @@ def test_pictures_are_known_without_a_name(tmp_path, kind, ending):
     ('mxf', 'mpeg2video', '.mxf'), ('ogg', 'libvpx', '.ogv'), ('dv', 'dvvideo', '.dv'),
     ('yuv4mpegpipe', 'wrapped_avframe', '.y4m'), ('obu', 'libsvtav1', '.obu')])
 def test_films_that_translate_reads_are_known_without_a_name(tmp_path, muxer, codec, ending):
-  if codec not in av.codecs_available:
-    pytest.skip(f'PyAV here has no {codec}')
-  with av.open(str(tmp_path / 'x'), 'w', format=muxer) as out:
-    stream = out.add_stream(codec, rate=25)
-    stream.width, stream.height = (720, 576) if codec == 'dvvideo' else (176, 144)
-    stream.pix_fmt = 'bgr0' if codec == 'ffv1' else 'yuv420p'
-    frame = av.VideoFrame(stream.width, stream.height, stream.pix_fmt)
-    for part in frame.planes:
-      part.update(bytes(part.buffer_size))
-    for k in range(12):
-      frame.pts = k
-      out.mux(stream.encode(frame))
-    out.mux(stream.encode())
+  kinds_of_films.write(tmp_path / 'x', muxer, codec)
   upload = checked(tmp_path / 'x', uploads.Limits())
   assert (upload.film, upload.frames, upload.path.name) == (True, 12, f'frame{ending}')
 
@@ -101,15 +90,7 @@ def test_a_film_is_known_whatever_its_first_box(tmp_path, box):
     ('h264', 'libx264'), ('hevc', 'libx265'), ('mpeg1video', 'mpeg1video'),
     ('mpeg2video', 'mpeg2video'), ('m4v', 'mpeg4')])
 def test_films_without_a_container_are_known(tmp_path, kind, codec):
-  with av.open(str(tmp_path / 'x'), 'w', format=kind) as out:
-    if codec not in av.codecs_available:
-      pytest.skip(f'PyAV here has no {codec}')
-    options = {'x265-params': 'log-level=none'} if codec == 'libx265' else {}
-    stream = out.add_stream(codec, rate=25, options=options)
-    stream.width = stream.height = 64
-    frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), 90, np.uint8))
-    for packet in [p for _ in range(3) for p in stream.encode(frame)] + stream.encode():
-      out.mux(packet)
+  kinds_of_films.write(tmp_path / 'x', kind, codec, frames=3, size=(64, 64))
   upload = checked(tmp_path / 'x')
   assert (upload.film, upload.width, upload.frames) == (True, 64, 3)
 

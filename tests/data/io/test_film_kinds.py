@@ -1,10 +1,8 @@
 """Every ending that is listed is read; films that nothing reads are refused by name."""
 
 import pathlib
-from fractions import Fraction
 
-import av
-import numpy as np
+import kinds_of_films
 import pytest
 from PIL import Image
 
@@ -27,32 +25,13 @@ WRITERS = {
 WITHOUT = {'vvc', 'av1', 'vc1', 'mpjpeg', 'live_flv'}
 
 
-def written(path, muxer, codec, frames=12):
-  """A film of gray frames, or a skipped test where PyAV cannot write it."""
-  if codec not in av.codecs_available:
-    pytest.skip(f'PyAV here has no {codec}')
-  size = (720, 576) if muxer in ('dv', 'gxf', 'mxf') else (176, 144)
-  options = {'x265-params': 'log-level=none'} if codec == 'libx265' else {}
-  with av.open(str(path), 'w', format=muxer) as film:
-    stream = film.add_stream(codec, rate=25, options=options)
-    stream.width, stream.height = size
-    stream.pix_fmt = {'mjpeg': 'yuvj420p', 'ffv1': 'bgr0'}.get(codec, 'yuv420p')
-    for k in range(frames):
-      frame = av.VideoFrame.from_ndarray(np.full((*size[::-1], 3), 20 * k, np.uint8))
-      frame = frame.reformat(format=stream.pix_fmt)
-      frame.pts, frame.time_base = k, Fraction(1, 25)
-      film.mux(stream.encode(frame))
-    film.mux(stream.encode())
-  return path
-
-
 def test_every_kind_is_tested_here():
   assert set(WRITERS) | WITHOUT == set(film_kinds.KINDS)
 
 
 @pytest.mark.parametrize('kind', WRITERS)
 def test_every_ending_of_a_kind_is_read(tmp_path, kind):
-  film = written(tmp_path / 'x', *WRITERS[kind])
+  film = kinds_of_films.write(tmp_path / 'x', *WRITERS[kind])
   for ending in film_kinds.KINDS[kind]:
     path = film.rename(film.with_suffix(ending.upper()))
     clip, = streams.open_streams(path.parent)

@@ -1,10 +1,8 @@
 """Films behind the first in a file are read, or told."""
 
 import os
-from fractions import Fraction
 
-import av
-import numpy as np
+import kinds_of_films
 import pytest
 
 from i2vjax.core import notes
@@ -31,35 +29,8 @@ def _say_again(monkeypatch):
   monkeypatch.setattr(notes, '_said', set())
 
 
-def film(path, muxer, codec, sound, options, frames=24):
-  """A film of noise; a skipped test where PyAV cannot write it."""
-  if codec not in av.codecs_available:
-    pytest.skip(f'PyAV here has no {codec}')
-  size = (720, 576) if muxer in ('dv', 'gxf', 'mxf') else (176, 144)
-  with av.open(str(path), 'w', format=muxer, options=options) as out:
-    stream = out.add_stream(codec, rate=25)
-    stream.width, stream.height = size
-    stream.pix_fmt = 'bgr0' if codec == 'ffv1' else 'yuv420p'
-    voice = out.add_stream(sound, rate=22050, layout='mono') if sound else None
-    for k in range(frames):
-      noise = np.random.default_rng(k).integers(0, 255, (*size[::-1], 3), np.uint8)
-      frame = av.VideoFrame.from_ndarray(noise).reformat(format=stream.pix_fmt)
-      frame.pts, frame.time_base = k, Fraction(1, 25)
-      out.mux(stream.encode(frame))
-      if voice:
-        out.mux(voice.encode(silence(k, voice)))
-    out.mux(stream.encode())
-    out.mux(voice.encode() if voice else [])
-  return path
-
-
-def silence(k, voice):
-  count = voice.codec_context.frame_size or 1024
-  form = voice.codec_context.format.name
-  wave = np.zeros((1, count), np.float32 if form.startswith('flt') else np.int16)
-  frame = av.AudioFrame.from_ndarray(wave, form, layout='mono')
-  frame.sample_rate, frame.pts, frame.time_base = 22050, count * k, Fraction(1, 22050)
-  return frame
+def film(path, muxer, codec, sound, options):
+  return kinds_of_films.write(path, muxer, codec, 24, noise=True, sound=sound, options=options)
 
 
 def joined(path, muxer, codec, sound, options):
