@@ -18,7 +18,7 @@ def get_config(variant=None):
     paper    the same on folders of real data
     live     the default with the demo's network, which two CPU cores can follow
     demo     two CPU cores, minutes, 64 pixels, on scenes
-    street   two CPU cores, half an hour or more, 128 pixels, on scenes
+    street   two CPU cores, an hour or so, 128 pixels, on scenes
     small    your own footage, a few dozen frames or more: goes on from the starter
   """
   config = defaults.get_config()

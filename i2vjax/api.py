@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from ml_collections import ConfigDict
 
-from i2vjax import defaults, evaluate, methods
+from i2vjax import defaults, evaluate, fields, methods
 from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
@@ -113,7 +113,7 @@ def load(workdir: Path = run_folder.STARTER, checkpoint: str | int = 'latest', *
   Raises:
     FileNotFoundError, UserError: no run, no such checkpoint, a change of the networks.
   """
-  shapes = sorted(name for name in changes or () if defaults.shapes_networks(name))
+  shapes = sorted(name for name in changes or () if fields.shapes_networks(name))
   stored = config_files.change(run_folder.read_config(_as_named(workdir)), changes or {})
   if shapes:
     raise UserError(f'{", ".join(shapes)}: networks stay as they were trained, leave that away')
@@ -156,8 +156,7 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
                     "name is './starter'")
   settings = config_files.read(config) if isinstance(config, str) else config
   settings = config_files.change(settings, changes or {})
-  training.train(settings, pathlib.Path(workdir), show,
-                 evaluate.quick_scores if settings.eval.every else None)
+  training.train(settings, pathlib.Path(workdir), show, evaluate.score_fn(settings))
   return load(pathlib.Path(workdir))
 
 

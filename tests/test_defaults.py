@@ -4,7 +4,7 @@ import pathlib
 
 import pytest
 
-from i2vjax import defaults
+from i2vjax import defaults, fields
 from i2vjax.cli import parse
 from i2vjax.run import folder
 
@@ -23,21 +23,21 @@ def test_the_table_names_fields_that_exist():
   known = set(folder.flatten(defaults.get_config()))
   for path in CONFIGS:
     known |= set(fields_of(path))
-  for name in defaults.FIELDS:
+  for name in fields.FIELDS:
     assert any(field == name or name.endswith('.') and field.startswith(name) for field in known), (
         name)
 
 
 def test_roles_are_the_five_that_exist():
-  assert {field.role for field in defaults.FIELDS.values()} == {
+  assert {field.role for field in fields.FIELDS.values()} == {
       'state', 'length', 'score', 'output', 'speed'}
 
 
 def test_an_entry_of_its_own_counts_before_its_block():
-  assert defaults.field('train.keep') is defaults.FIELDS['train.keep']
-  assert defaults.field('train.per_epoch') is defaults.FIELDS['train.']
-  assert defaults.field('data.scenes.camera') is defaults.FIELDS['data.scenes.']
-  assert defaults.field('optim.lr_by_backbone.vit') is defaults.FIELDS['optim.lr_by_backbone.']
+  assert fields.field('train.keep') is fields.FIELDS['train.keep']
+  assert fields.field('train.per_epoch') is fields.FIELDS['train.']
+  assert fields.field('data.scenes.camera') is fields.FIELDS['data.scenes.']
+  assert fields.field('optim.lr_by_backbone.vit') is fields.FIELDS['optim.lr_by_backbone.']
 
 
 @pytest.mark.parametrize('name', [
@@ -45,7 +45,7 @@ def test_an_entry_of_its_own_counts_before_its_block():
     'data.scenes.cache_mb', 'train.steps', 'train.ema', 'train.keep', 'optim.lr',
     'optim.lr_by_backbone.vit'])
 def test_lengths_speed_output_and_scores_may_change_on_resume(name):
-  assert defaults.may_change_on_resume(name)
+  assert fields.may_change_on_resume(name)
 
 
 @pytest.mark.parametrize('name', [
@@ -53,7 +53,7 @@ def test_lengths_speed_output_and_scores_may_change_on_resume(name):
     'init.kind', 'optim.b1', 'optim.accumulate', 'train.init_from', 'data.batch', 'data.crop_size',
     'data.scenes.camera', 'gen.width', 'co.ratio', 'of_a_new_method.x'])
 def test_what_is_trained_may_not(name):
-  assert not defaults.may_change_on_resume(name)
+  assert not fields.may_change_on_resume(name)
 
 
 @pytest.mark.parametrize('name', [
@@ -61,14 +61,14 @@ def test_what_is_trained_may_not(name):
     'vit.image_size', 'flow.name', 'nce.width', 'fuse.width', 'motion.blocks', 'data.channels_a',
     'data.channels_b', 'data.crop_size', 'data.frames', 'of_a_new_method.width'])
 def test_blocks_of_a_method_shape_networks_without_being_listed(name):
-  assert defaults.shapes_networks(name)
+  assert fields.shapes_networks(name)
 
 
 @pytest.mark.parametrize('name', [
     'seed', 'weights.cycle', 'gan.pool', 'init.gain', 'optim.lr', 'train.steps', 'log.every',
     'eval.batch', 'data.batch', 'data.load_size', 'data.frames_per_image', 'data.scenes.size'])
 def test_run_level_fields_do_not(name):
-  assert not defaults.shapes_networks(name)
+  assert not fields.shapes_networks(name)
 
 
 def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses():
@@ -83,40 +83,40 @@ def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses(
              'data.scenes.cache_mb', 'data.scenes.size', 'eval.batch', 'eval.epochs', 'seed',
              'eval.paper_scale',
              'weights.cycle', 'gen.width', 'train.steps', 'data.edges_a')
-  assert all(map(defaults.must_agree_in_table, same))
-  assert not any(map(defaults.must_agree_in_table, noted + neither))
-  assert all(map(defaults.noted_in_table, noted))
-  assert not any(map(defaults.noted_in_table, same + neither))
+  assert all(map(fields.must_agree_in_table, same))
+  assert not any(map(fields.must_agree_in_table, noted + neither))
+  assert all(map(fields.noted_in_table, noted))
+  assert not any(map(fields.noted_in_table, same + neither))
 
 
 def test_a_runs_folder_may_differ_from_its_row_but_for_what_was_trained():
-  assert all(map(defaults.may_differ_in_folder, (
+  assert all(map(fields.may_differ_in_folder, (
       'log.every', 'eval.metrics', 'eval.every', 'remat', 'data.threads', 'train.checkpoint_steps',
       'train.checkpoint_minutes', 'train.keep', 'train.best')))
-  assert not any(map(defaults.may_differ_in_folder, (
+  assert not any(map(fields.may_differ_in_folder, (
       'train.steps', 'train.ema', 'optim.lr', 'data.batch', 'weights.cycle')))
 
 
 def test_the_scene_segmenter_depends_on_what_frames_look_like():
   seen = ['source', 'direction', 'task', 'paired', 'load_size', 'crop_size', 'resize',
           'channels_b', 'scenes.size', 'scenes.camera']
-  assert all(defaults.seen_by_segmenter(f'data.{name}') for name in seen)
+  assert all(fields.seen_by_segmenter(f'data.{name}') for name in seen)
   unseen = ['channels_a', 'batch', 'threads', 'scenes.val_clips', 'scenes.cache_mb']
-  assert not any(defaults.seen_by_segmenter(f'data.{name}') for name in unseen)
+  assert not any(fields.seen_by_segmenter(f'data.{name}') for name in unseen)
 
 
 def test_lower_bounds_and_choices():
-  assert [defaults.lower_bound(name) for name in ('data.batch', 'gen.blocks', 'gan.mode')] == [
+  assert [fields.lower_bound(name) for name in ('data.batch', 'gen.blocks', 'gan.mode')] == [
       1, 0, None]
-  assert set(defaults.choices('data.channels_a')) == {1, 3} and not defaults.choices('data.batch')
-  assert set(defaults.choices('optim.lr_scale')) == {'none', 'linear'}   # not 'Linear'
+  assert set(fields.choices('data.channels_a')) == {1, 3} and not fields.choices('data.batch')
+  assert set(fields.choices('optim.lr_scale')) == {'none', 'linear'}   # not 'Linear'
 
 
 @pytest.mark.parametrize('path', CONFIGS, ids=lambda path: path.stem)
 def test_every_value_of_every_config_can_be_meant(path):
   for name, value in fields_of(path).items():
-    least, most, choices = (ask(name) for ask in (defaults.lower_bound, defaults.upper_bound,
-                                                  defaults.choices))
+    least, most, choices = (ask(name) for ask in (fields.lower_bound, fields.upper_bound,
+                                                  fields.choices))
     for number in value if isinstance(value, tuple | list) else (value,):
       if isinstance(number, int | float):
         assert least is None or number >= least, name

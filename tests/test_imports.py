@@ -10,7 +10,7 @@ PACKAGE = ROOT / 'i2vjax'
 # From the ground up: a part imports what stands above it here, and nothing else.
 FLOORS = (
     {'core', 'defaults', '__version__', 'Door'},
-    {'networks'},
+    {'fields', 'networks'},
     {'flow', 'losses', 'data.source'},
     {'pretrained', 'data.io', 'data.scenes'},
     {'methods', 'metrics', 'data.transforms'},
@@ -27,14 +27,14 @@ FLOORS = (
     {'main'},
 )
 ARROWS = {
-    'api': 'core data.io defaults evaluate methods run train translate',
+    'api': 'core data.io defaults evaluate fields methods run train translate',
     'app': 'api core',   # a user of the interface: nothing below it
     'bench': 'core data.loader methods pretrained run train',
-    'cli': 'api app bench compare core data.prepare data.transforms defaults evaluate interop live '
-           'methods pretrained run train translate',
+    'cli': 'api app bench compare core data.prepare data.transforms defaults evaluate fields '
+           'interop live methods pretrained run train translate',
     'live': 'core data.io data.sources data.transforms run',
-    'compare': '__version__ core data.io data.loader defaults evaluate evaluation interop methods '
-               'pretrained run',
+    'compare': '__version__ core data.io data.loader evaluate evaluation fields interop '
+               'methods pretrained run',
     'data': 'core data.annotations data.scenes data.source data.sources data.transforms',
     'data.annotations': 'core data.io data.source data.sources data.transforms',
     'data.io': 'core',
@@ -46,8 +46,9 @@ ARROWS = {
     'data.transforms': 'core data.io data.source',
     'evaluate': '__version__ core data.io data.sources defaults evaluation metrics run',
     'evaluation': 'core data data.annotations data.io data.loader data.scenes data.source '
-                  'data.sources data.transforms defaults flow losses metrics networks pretrained '
-                  'run',
+                  'data.sources data.transforms defaults fields flow losses metrics networks '
+                  'pretrained run',
+    'fields': 'defaults',
     'flow': 'core networks',
     'interop': '__version__ core data data.io defaults methods networks pretrained run',
     'losses': 'core',
@@ -56,8 +57,8 @@ ARROWS = {
     'metrics': 'core flow networks',
     'networks': 'core',
     'pretrained': 'core flow networks',
-    'run': 'core data.io data.loader data.sources data.transforms defaults losses methods metrics '
-           'networks pretrained',
+    'run': 'core data.io data.loader data.sources data.transforms defaults fields losses methods '
+           'metrics networks pretrained',
     'train': 'Door core data.loader methods run',
     'translate': 'core data.io data.sources evaluation run',
 }
@@ -162,5 +163,5 @@ def test_there_are_few_doors_and_named_wings():
   entries = [x for x in PACKAGE.iterdir() if x.is_file() or (x / '__init__.py').is_file()]
   assert sorted(x.name for x in entries) == [
       '__init__.py', 'api.py', 'app', 'bench', 'cli', 'compare', 'core', 'data', 'defaults.py',
-      'evaluate.py', 'evaluation', 'flow', 'interop', 'live.py', 'losses', 'main.py', 'methods',
-      'metrics', 'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']
+      'evaluate.py', 'evaluation', 'fields.py', 'flow', 'interop', 'live.py', 'losses', 'main.py',
+      'methods', 'metrics', 'networks', 'pretrained', 'py.typed', 'run', 'train.py', 'translate.py']

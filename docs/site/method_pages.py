@@ -2,8 +2,8 @@
 
 A method's docstring has the idea with its equations, then `Left open by the paper:` with a list.
 Its config's docstring has commands, a table `Paper, public code, here:` and `Expect:`. Figures are
-those that stand on the pages in PLACES, with the command above their table. A
-method of our own has no paper, hence neither list nor comparison.
+those that stand on the pages in PLACES, with the command above their table. A method of our own
+(`is_published`) has no paper, hence neither list nor comparison, and may be measured later.
 """
 
 import ast
@@ -18,6 +18,7 @@ COMPARED = 'Paper, public code, here:'
 LINKED = re.compile(r'(docs/(\w+\.md))')
 BESIDE = ('best single color', 'the input itself', 'mean color per class (ceiling)')
 PLACES = ('results.md', 'performance.md', 'best.md')
+NOT_MEASURED = 'Nothing of it has been measured yet.'
 
 
 class Table(NamedTuple):
@@ -34,19 +35,24 @@ def pages(root: pathlib.Path) -> dict[str, str]:
   """{page: markdown}, a page each and one that lists them."""
   tables = [table for name in PLACES if (root / 'docs' / name).exists()
             for table in tables_of(name, (root / 'docs' / name).read_text(encoding='utf-8'))]
-  made, rows = {}, []
+  made, rows, published, ours = {}, [], 0, []
   for config in sorted((root / 'configs').glob('*.py')):
     method = (root / 'i2vjax' / 'methods' / config.name).read_text(encoding='utf-8')
     name, text = config.stem, page(config.stem, method, config.read_text(encoding='utf-8'), tables)
     first = docstring(method).split('\n')[0]
+    if is_published(method):
+      published += 1
+    else:
+      ours.append(title(first))
     rows.append((year(method), f'| [{title(first)}]({name}.md) | {year(method)} | '
                                f'{first.partition(": ")[2].rstrip(".")} | `configs/{name}.py` |'))
     made[f'methods/{name}.md'] = text
-  index = ['# Methods', '', 'One trainer, thirteen published methods and one of our own. Which to '
-           'take? What has been measured side by side is in [the table of all methods]'
-           '(../results.md#all-unpaired-methods-side-by-side); CPTrans is what this package was '
-           'written for, and the weights inside it were trained by best. GTC alone needs frames of '
-           'both cameras that show the same; MornGAN needs class maps of the daylight frames.', '',
+  index = ['# Methods', '', f'One trainer, {published} published methods, and of our own '
+           f'{", ".join(ours)}. Which to take? What has been measured side by side is in [the '
+           'table of all methods](../results.md#all-unpaired-methods-side-by-side); CPTrans is '
+           'what this package was written for, and the weights inside it were trained by best. '
+           'GTC alone needs frames of both cameras that show the same; MornGAN needs class maps '
+           'of the daylight frames.', '',
            '| method | year | in a line | config |', '|---|---|---|---|',
            *(row for _, row in sorted(rows, reverse=True))]
   return {'methods/index.md': '\n'.join(index) + '\n', **made}
@@ -60,6 +66,11 @@ def docstring(source: str) -> str:
 def year(source: str) -> int:
   """YEAR of a method file."""
   return int(re.search(r'^YEAR = (\d+)', source, re.M)[1])
+
+
+def is_published(source: str) -> bool:
+  """True of a method file whose first line does not say `NAME (ours...`: it is of a paper."""
+  return not re.match(r'[^:(]*\(ours\b', docstring(source))
 
 
 def title(first_line: str) -> str:
@@ -85,9 +96,9 @@ def page(name: str, method: str, config: str, tables: list[Table]) -> str:
   about, compared = split_off(docstring(config), COMPARED)
   about, expected = about_and_expected(about)
   variants = variants_of(config)
-  paper = [
-      '## What the paper leaves open', '', listed(left_open), '',
-      '## Paper, public code, and here', '', compared_table(compared), ''] if left_open else []
+  paper = ['## What the paper leaves open', '', listed(left_open), ''] if left_open else []
+  if compared:
+    paper += ['## Paper, public code, and here', '', compared_table(compared), '']
   parts = [
       f'# {title(first)}', '', f'*{docstrings.escaped(first)}*', '',
       *commands(name), '',
@@ -125,7 +136,8 @@ def variants_of(config: str) -> str:
   """What `get_config` says of its variants."""
   for node in ast.parse(config).body:
     if isinstance(node, ast.FunctionDef) and node.name == 'get_config':
-      return (ast.get_docstring(node) or '').partition('\n')[2].strip('\n')
+      text = ast.get_docstring(node) or ''
+      return text.partition('\n')[2].strip('\n') or text   # all of it where it is a line
   raise ValueError('a config without get_config')
 
 
@@ -194,12 +206,11 @@ def chunks(text: str) -> list[tuple[str, list[str]]]:
 
 def expectations(name: str, called: str, expected: str, tables: list[Table]) -> list[str]:
   """Lines: what the config says, and the rows of measured tables that are about the method."""
-  out = [LINKED.sub(r'[\1](../\2)', expected), '', 'What has changed since a table was measured is '
-         'said at the top of [its page](../results.md).', '']
+  out = []
   for table in tables:
     rows = [line for line in table.lines[2:] if is_about(line.split('|')[1], name, called)]
     of_this = (name, called.lower(), f'the demo of {called.lower()}')
-    if table.chapter.lower() in of_this:   # with all its rows
+    if {table.chapter.lower(), table.heading.lower()} & set(of_this):   # with all its rows
       rows = table.lines[2:]
     elif rows:
       rows += [line for line in table.lines[2:] if line.split('|')[1].strip() in BESIDE]
@@ -209,7 +220,10 @@ def expectations(name: str, called: str, expected: str, tables: list[Table]) -> 
       if table.command:
         out += ['??? note "The command of this table"', '',
                 *(f'    {line}' for line in table.command.split('\n')), '']
-  return out
+  if not (expected or out):
+    return [NOT_MEASURED]
+  return [LINKED.sub(r'[\1](../\2)', expected), '', 'Tables under "Earlier measurements" are of '
+          'methods [as they were](../results.md#earlier-measurements).', '', *out]
 
 
 def is_about(cell: str, name: str, called: str) -> bool:

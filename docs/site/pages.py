@@ -26,7 +26,8 @@ import reference_pages  # noqa: E402
 MORE = 'Use'
 SECTIONS = {
     'Start': ['index.md', 'faq.md', 'app.md', 'notebooks.md'],
-    MORE: ['footage.md', 'scores.md', 'python.md', 'export.md', 'scale.md', 'reliability.md'],
+    MORE: ['footage.md', 'formats.md', 'scores.md', 'python.md', 'export.md', 'scale.md',
+           'reliability.md'],
     'Methods': [],
     'Results': ['results.md', 'best.md', 'papers.md', 'performance.md'],
     'Develop': ['architecture.md', 'adding_a_method.md', 'adding_a_source.md',

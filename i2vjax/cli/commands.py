@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.cli import errors, flags, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
@@ -85,7 +85,7 @@ def resume_command(argv: list[str]) -> str:
 
 def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
-  from i2vjax import train
+  from i2vjax import evaluate, train
   from i2vjax.core import ops, parallel, start_up
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
@@ -93,11 +93,7 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   if start_up.leave_a_core_to_the_loader(math.prod(ops.hw(config.data.crop_size))):
     print('of the two cores one computes, one reads frames (NPROC=2 in the environment: both '
           'compute)')
-  score_fn = None
-  if config.eval.every:
-    from i2vjax import evaluate
-    score_fn = evaluate.quick_scores
-  outcome = train.train(config, workdir, show=flag.show, score_fn=score_fn)
+  outcome = train.train(config, workdir, show=flag.show, score_fn=evaluate.score_fn(config))
   if not parallel.is_main():
     return
   if outcome.stopped:
@@ -118,7 +114,7 @@ def load_run(flag: FlagValues, config: ConfigDict) -> load.Run:
     asked = folder.flatten(config)
     trained = folder.flatten(folder.read_config(workdir))
     changed = [f'{name}={asked[name]} (trained with {trained.get(name)})' for name in sorted(asked)
-               if asked[name] != trained.get(name) and defaults.shapes_networks(name)]
+               if asked[name] != trained.get(name) and fields.shapes_networks(name)]
     if not changed:
       raise
     raise UserError(

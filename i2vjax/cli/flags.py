@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from absl import flags
-from ml_collections import ConfigDict
-
-from i2vjax.core.errors import UserError
 
 ALL = 'all'   # in place of a command, where a help text is about every command that has the flag
 
@@ -294,16 +291,6 @@ def expand_home(text: str) -> str:
     return text
   flag, mark, value = text.partition('=') if text.startswith('-') else ('', '', text)
   return flag + mark + ','.join(os.path.expanduser(part) for part in value.split(','))
-
-
-def check_sizes(config: ConfigDict) -> None:
-  """Raises UserError where a size of frames is neither a whole number nor a pair of them."""
-  for name in ('load_size', 'crop_size'):
-    size = config.data[name]
-    pair = size if isinstance(size, (tuple, list)) else (size, size)
-    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
-      raise UserError(f'--config.data.{name}={size}: write a whole number, or two as in 256,320 '
-                  '(height, width)')
 
 
 def library_message(error: Exception) -> str:

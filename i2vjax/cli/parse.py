@@ -15,7 +15,6 @@ from i2vjax.cli import uses
 from i2vjax.cli.flags import (
   USES,
   Given,
-  check_sizes,
   define_flags,
   expand_home,
   flag_value,
@@ -38,6 +37,7 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
   """
   program, command, rest = split_command(argv)
   asked, of_rows = given(rest), command in ('compare', 'bench')
+  check_whole_values(asked)
   if of_rows:   # fields are for each row, with a config each
     rest, _ = split_fields(rest)
   try:
@@ -56,8 +56,17 @@ def parse(argv: list[str]) -> tuple[str, flags.FlagValues, ConfigDict]:
   if not of_rows:
     check_whole_blocks(values.config, asked)
   uses.check_used(command, values, asked)
-  check_sizes(values.config)
+  config_files.read_sizes(values.config)
   return command, values, values.config
+
+
+def check_whole_values(asked: Sequence[Given]) -> None:
+  """Refuse --config.eval.kid_degrees[0]=5: the values of fields are set whole."""
+  for name, text in asked:
+    if name.startswith('config.') and '[' in name:
+      field = name.partition('[')[0]
+      raise UserError(f'--{name}={text}: one item of a value cannot be set; give the whole, as '
+                      f'--{field}=VALUE,VALUE')
 
 
 def check_whole_blocks(config: ConfigDict, asked: Sequence[Given]) -> None:
@@ -80,7 +89,7 @@ def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
   Raises:
     UserError: no such command; a flag that it does not have, or that is given twice.
   """
-  program, rest, command = argv[0], [expand_home(text) for text in argv[1:]], 'train'
+  program, rest, command = argv[0], [expand_home(text) for text in with_files(argv[1:])], 'train'
   if rest and not rest[0].startswith('-'):
     command, *rest = rest
   if command not in USES:
@@ -89,6 +98,14 @@ def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
     rest = [f'--id={rest[0]}', *rest[1:]]
   uses.check_given(command, given(rest))
   return program, command, with_found_config(with_method_config(command, rest))
+
+
+def with_files(arguments: list[str]) -> list[str]:
+  """Arguments with those of --flagfile FILE in its place: what follows looks at all alike."""
+  try:
+    return flags.FlagValues().read_flags_from_files(arguments)
+  except flags.Error as error:
+    raise UserError(library_message(error).removeprefix('ERROR:: ')) from error
 
 
 def with_method_config(command: str, arguments: list[str]) -> list[str]:

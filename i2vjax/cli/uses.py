@@ -61,7 +61,8 @@ def _measures_here(flag):
 IN_TRAINING = 'once a run is trained'
 # What only training reads. `train.best` says which checkpoint is the best.
 TRAINING = Idle(IN_TRAINING, _always,
-                ('config.train.', 'config.optim.', 'config.log.', 'config.gan.', 'config.init.'),
+                ('config.train.', 'config.optim.', 'config.log.', 'config.gan.', 'config.init.',
+                 'config.weights.', 'config.critic.'),
                 ('config.train.best',))
 # Of `eval` a translation reads what method files ask of the time after training, and whether there
 # is a best checkpoint.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ml_collections import ConfigDict
 
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.compare import budgets
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
@@ -159,10 +159,10 @@ def same_row(config: ConfigDict, total: int) -> str:
   Without the fields that change neither training nor scores, nor `train.per_epoch`, which is
   filled in as training starts and follows from the data.
   """
-  fields = {name: value for name, value in flat(config).items()
-            if defaults.field(name).role not in ('output', 'speed')
-            and name not in ('seed', 'train.per_epoch')}
-  return json.dumps(fields | {'total': total}, sort_keys=True)
+  telling = {name: value for name, value in flat(config).items()
+             if fields.field(name).role not in ('output', 'speed')
+             and name not in ('seed', 'train.per_epoch')}
+  return json.dumps(telling | {'total': total}, sort_keys=True)
 
 
 def free_name(workdir: pathlib.Path, seed: int | None, taken: Sequence[str]) -> str:
@@ -229,7 +229,7 @@ def check_folder(item: RunSpec) -> None:
   old, new = flat(run_folder.read_config(item.workdir)), flat(item.config)
   changed = [f'{name}: {old[name]!r} there, {new[name]!r} asked for'
              for name in sorted(old.keys() & new.keys())
-             if old[name] != new[name] and not defaults.may_differ_in_folder(name)]
+             if old[name] != new[name] and not fields.may_differ_in_folder(name)]
   if changed:
     raise UserError(f'{item.workdir} holds another run than row {item.row!r} asks for:\n  '
                      + '\n  '.join(changed) + '\nuse the same values, or another --output')
@@ -242,7 +242,7 @@ def alike(item: RunSpec) -> dict:
   """{field: value} that all rows of a table must share: data, and protocol of the scores."""
   config = item.config
   facts = {name: value for name, value in flat(config).items()
-           if defaults.must_agree_in_table(name)}
+           if fields.must_agree_in_table(name)}
   facts['data.task'] = config.data.get('task', 'translate')   # a field of some methods alone
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
@@ -271,7 +271,7 @@ def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'step
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
   return [f'Not comparable: {line}' for line in lines] + differences(rows, lambda item: {
-      name: value for name, value in flat(item.config).items() if defaults.noted_in_table(name)})
+      name: value for name, value in flat(item.config).items() if fields.noted_in_table(name)})
 
 
 def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[str]:
@@ -282,7 +282,7 @@ def differences(items: list[RunSpec], facts: Callable[[RunSpec], dict]) -> list[
   fields_of_row = {item.row: facts(item) for item in items}
   lines = []
   for name in sorted(set().union(*fields_of_row.values())):
-    value_of_row = {row: str(fields.get(name, 'none')) for row, fields in fields_of_row.items()}
+    value_of_row = {row: str(values.get(name, 'none')) for row, values in fields_of_row.items()}
     if len(set(value_of_row.values())) > 1:
       lines.append(f'{name} is {budgets.by_value(value_of_row)}')
   return lines

@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 
 from i2vjax.core.errors import UserError
 
-NAMES = ('default', 'high', 'highest')   # what they mean: defaults.PRECISIONS
+NAMES = ('default', 'high', 'highest')   # what they mean: fields.PRECISIONS
 P = ParamSpec('P')
 T = TypeVar('T')
 

@@ -4,7 +4,7 @@ import math
 
 from ml_collections import ConfigDict
 
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.core import class_names
 from i2vjax.core.errors import UserError
 from i2vjax.run import folder as run_folder
@@ -13,7 +13,7 @@ LARGEST = {int: 2**62, float: 3e38}   # beyond it NumPy's int64 and JAX' float32
 
 
 def check(config: ConfigDict) -> None:
-  """Refuse a settled config with a number that cannot be meant (`defaults.FIELDS`).
+  """Refuse a settled config with a number that cannot be meant (`fields.FIELDS`).
 
   Raises:
     UserError: names the field, its value and what would do.
@@ -27,7 +27,7 @@ def check_values(config: ConfigDict) -> None:
   """The same for each field alone: also of a config that nobody trains with any more."""
   flat = run_folder.flatten(config)
   for name, value in flat.items():
-    choices = defaults.choices(name)
+    choices = fields.choices(name)
     for number in value if isinstance(value, list) else [value]:
       if isinstance(number, int | float):
         _check_number(name, number)
@@ -50,10 +50,10 @@ def _from_one(numbers):
 def _check_number(name, number):
   if abs(number) > LARGEST[int if isinstance(number, int) else float] or not math.isfinite(number):
     raise UserError(f'{name}={number}: it must be a finite number, and none so large')
-  least, most = defaults.lower_bound(name), defaults.upper_bound(name)
+  least, most = fields.lower_bound(name), fields.upper_bound(name)
   if least is not None and number < least:
     raise UserError(f'{name}={number}: it must be at least {least}')
   if most is not None and number > most:
     raise UserError(f'{name}={number}: it must be at most {most}')
-  if (end := defaults.field(name).below) is not None and number >= end:
+  if (end := fields.field(name).below) is not None and number >= end:
     raise UserError(f'{name}={number}: it must be below {end}')

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import importlib.util
 import pathlib
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,6 +18,8 @@ from i2vjax.core.errors import UserError, did_you_mean
 # In an installed package; in a checkout, also one that is installed with --editable, the folder
 # stands beside the package (setup.py).
 PLACES = tuple(above / 'configs' for above in pathlib.Path(__file__).parents[1:3])
+
+SIZES = ('load_size', 'crop_size')   # fields of `data`: an int, (height, width), or 'WIDTHxHEIGHT'
 
 
 def folder() -> pathlib.Path:
@@ -114,13 +118,33 @@ def change(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     block = config
     for part in blocks:
       block = block[part]
+    sized = path.removeprefix('data.') in SIZES   # whose kind may change: `read_sizes`
     try:
-      block[name] = value
+      with block.ignore_type() if sized else contextlib.nullcontext():
+        block[name] = value
     except (TypeError, ValueError) as error:
       kind = type(block[name]).__name__
       why = f'{error}' if block[name] is None else f'a value of type {kind} is asked for'
       raise UserError(f'{path}={value!r}: {why}') from error
+  read_sizes(config)
   return config
+
+
+def read_sizes(config: ConfigDict) -> None:
+  """Makes (512, 640) of a size of frames that was written '640x512', as films have it.
+
+  Raises:
+    UserError: it is neither a whole number, nor a pair of them, nor WIDTHxHEIGHT.
+  """
+  for name in SIZES:
+    size = config.get('data', {}).get(name, 0)
+    if isinstance(size, str) and (sides := re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)):
+      with config.data.ignore_type():
+        config.data[name] = size = (int(sides[2]), int(sides[1]))
+    pair = size if isinstance(size, tuple | list) else (size, size)
+    if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
+      raise UserError(f'--config.data.{name}={size}: write a whole number, or both sides: 640x512 '
+                      '(width x height), which is the same as 512,640 (height, width)')
 
 
 def unknown_field(config: ConfigDict, path: str) -> str:

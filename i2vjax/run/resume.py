@@ -5,7 +5,7 @@ import pathlib
 
 from ml_collections import ConfigDict
 
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.core.errors import UserError
 from i2vjax.methods import base
 from i2vjax.run import checkpoint, phases, starter
@@ -58,7 +58,7 @@ def with_origin(config: ConfigDict, earlier: ConfigDict) -> ConfigDict:
 
 
 def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
-  """Differences that a continued run may have (`defaults.may_change_on_resume`), as lines of text.
+  """Differences that a continued run may have (`fields.may_change_on_resume`), as lines of text.
 
   An empty field that one of them lacks was added or removed since, and is no difference.
 
@@ -75,7 +75,7 @@ def compare_configs(earlier: ConfigDict, config: ConfigDict) -> list[str]:
     in_both = name in old and name in new
     if before == now or not (in_both or before or now):
       continue
-    lines = allowed if defaults.may_change_on_resume(name) else refused
+    lines = allowed if fields.may_change_on_resume(name) else refused
     lines.append(f'{name}: {before!r} -> {now!r}')
   if refused:
     raise UserError('this run folder was trained with another config:\n  ' + '\n  '.join(refused)

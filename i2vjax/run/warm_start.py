@@ -18,7 +18,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from ml_collections import ConfigDict
 
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State
@@ -178,7 +178,7 @@ def report(source: str, weights: starter.Weights, reasons: Mapping[str, str],
 def _nothing_fits(source, reasons, there, here):
   old, new = run_folder.flatten(there), run_folder.flatten(here)
   changed = [f'{name}={new[name]} (there {old[name]})' for name in sorted(new)
-             if name in old and old[name] != new[name] and defaults.shapes_networks(name)]
+             if name in old and old[name] != new[name] and fields.shapes_networks(name)]
   networks = ', '.join(f'{name} ({reason})' for name, reason in sorted(reasons.items()))
   return (f'train.init_from={source}: none of its networks fits: {networks}. '
           + (f'Here are --config.{", --config.".join(changed)}: take the values of that run, '

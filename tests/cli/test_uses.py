@@ -33,6 +33,8 @@ RECORDS = ['prepare', '--dataset=irvi/traffic', '--manual_dir=a']
      'to train, evaluate, prepare, fetch, import, doctor. Leave it away, or write --configs'),
     ([*TRANSLATE, '--input=a', '--config', DEMO], '--config does nothing in translate'),
     (['bench', '--size=64'], 'Leave it away, or write --sizes'),
+    ([*TRANSLATE, '--input=a', '--config.weights.adversarial=2', '--config.critic.scales=3'],
+     '--config.weights.adversarial, --config.critic.scales do nothing once a run is trained'),
     # flags of other uses of the same command
     ([*TRAIN, '--processes=2'], '--processes does nothing without --coordinator HOST:PORT'),
     ([*TRANSLATE, '--split=test', '--input=a', '--chunk=8'],
@@ -162,6 +164,26 @@ def test_arguments_are_read_as_absl_reads_them():
                   str(values[name].value) if name == 'chunk' else values[name].value
                   for name in last}
   assert set(last) == {name for name in values if values[name].present}
+
+
+def test_flags_in_a_file_are_looked_at_as_others(tmp_path):
+  """--flagfile: what has no use is refused, what has is taken, and a missing file is named."""
+  path = tmp_path / 'flags.txt'
+  path.write_text('# a comment\n--seeds=1\n')
+  with pytest.raises(UserError, match='--seeds does nothing in train'):
+    parse.parse(['i2vjax', *TRAIN, f'--flagfile={path}'])
+  path.write_text('--config.data.batch=3\n')
+  assert parse.parse(['i2vjax', *TRAIN, f'--flagfile={path}'])[2].data.batch == 3
+  with pytest.raises(UserError, match=f"^Unable to open flagfile: .*{tmp_path / 'none'}"):
+    parse.parse(['i2vjax', *TRAIN, '--flagfile', str(tmp_path / 'none')])
+
+
+@pytest.mark.parametrize('given', [
+    ['--config.eval.kid_degrees[0]=5'], ['--config.eval.kid_degrees[7]', '5'],
+    ['--config.data.load_size[0]=64'], ['--config.gen[0].width=3']])
+def test_values_are_set_whole(given):
+  with pytest.raises(UserError, match='one item of a value cannot be set; give the whole, as --co'):
+    parse.parse(['i2vjax', *TRAIN, *given])
 
 
 def test_fields_are_told_from_flags_however_they_are_written():

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from i2vjax import defaults, train
+from i2vjax import defaults, fields, train
 from i2vjax.core import parallel, precision
 from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
@@ -133,7 +133,7 @@ def test_a_step_and_a_translation_multiply_as_the_config_says(name, monkeypatch)
 
 
 def test_an_unknown_precision_is_refused_and_the_known_ones_are_explained():
-  assert tuple(defaults.PRECISIONS) == precision.NAMES
+  assert tuple(fields.PRECISIONS) == precision.NAMES
   config = defaults.get_config()
   config.precision = 'float64'
   with pytest.raises(UserError, match="precision='float64'.*highest"):

@@ -9,9 +9,8 @@ from i2vjax import defaults
 from i2vjax.cli import errors
 from i2vjax.compare import figures as compare_figures
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, output_paths
+from i2vjax.data.io import images, output_paths, result_writers
 from i2vjax.data.prepare import prepare
-from i2vjax.data.sources import streams
 from i2vjax.evaluation.report import figures, html_parts, text
 from i2vjax.run import contact_sheet, training_curves
 
@@ -25,13 +24,14 @@ def test_names_that_lead_out_are_refused(tmp_path, name):
   with pytest.raises(UserError, match='would lead out of .*out'):
     output_paths.inside(tmp_path / 'out', name)
   with pytest.raises(UserError, match='would lead out'):
-    streams.write_folder(tmp_path / 'out', [('good', FRAME, None), (f'{name}/y', FRAME, None)])
+    result_writers.write_folder(tmp_path / 'out', [('good', FRAME, None),
+                                                   (f'{name}/y', FRAME, None)])
   assert {path.name for path in tmp_path.rglob('*')} <= {'out', 'good.png'}
 
 
 @pytest.mark.parametrize('name', HARMLESS)
 def test_other_names_stay_in_the_folder(tmp_path, name):
-  streams.write_folder(tmp_path / 'out', [(f'{name}/y', FRAME, None), (name, FRAME, None)])
+  result_writers.write_folder(tmp_path / 'out', [(f'{name}/y', FRAME, None), (name, FRAME, None)])
   found = sorted(os.listdir(tmp_path / 'out'))
   assert found == sorted([name, f'{name}.png']) and os.listdir(tmp_path) == ['out']
 

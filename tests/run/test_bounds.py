@@ -2,7 +2,7 @@
 
 import pytest
 
-from i2vjax import defaults
+from i2vjax import defaults, fields
 from i2vjax.core.errors import UserError
 from i2vjax.flow import estimate
 from i2vjax.metrics import detection, inception_features, segmentation, warping
@@ -55,4 +55,4 @@ def test_kid_has_a_degree_and_checkpoints_of_epochs_need_not_be():
     ('eval.fid_mode', inception_features.MODES), ('eval.warp_kind', warping.KINDS),
     ('eval.flow', ('auto', *estimate.LEARNED, *estimate.COMPUTED))])
 def test_choices_are_those_of_the_code(name, values):
-  assert set(defaults.choices(name)) == set(values)
+  assert set(fields.choices(name)) == set(values)

@@ -66,6 +66,24 @@ def test_a_mistyped_name_is_refused_with_the_nearest(elsewhere, text, said):
       function(text)
 
 
+def test_a_size_may_be_written_as_films_have_it():
+  """640x512 is 640 wide; a pair is (height, width), as arrays are."""
+  for text, meant in [('640x512', (512, 640)), ('512,640', (512, 640)), ('256', 256)]:
+    arguments = ['--config=cptrans', f'--config.data.load_size={text}',
+                 '--config.data.crop_size=64x32']
+    config = parse.parse(['i2vjax', *arguments])[2]
+    assert config.data.load_size == meant == parse.row_config(arguments).data.load_size
+    assert config.data.crop_size == (32, 64) and config.data.scenes.size == 0
+  for size in ('640x512', (512, 640)):
+    config = config_files.change(config_files.read('cptrans'), {'data.load_size': size})
+    assert config.data.load_size == (512, 640) and config.data.crop_size == 256
+  for text in ('640x', '640x512x3', '640*512', '1,2,3'):
+    with pytest.raises(UserError, match=r'data\.crop_size=.*: write a whole number, or both sides'):
+      parse.parse(['i2vjax', '--config=cptrans', f'--config.data.crop_size={text}'])
+  with pytest.raises(UserError, match='640x512 .width x height.'):
+    config_files.change(config_files.read('cptrans'), {'data.crop_size': 'large'})
+
+
 def test_an_installed_package_has_them_inside(elsewhere, monkeypatch):
   monkeypatch.setattr(config_files, 'PLACES', (elsewhere / 'inside', elsewhere / 'beside'))
   with pytest.raises(FileNotFoundError, match='comes without its configs'):
