@@ -23,7 +23,7 @@ import tqdm
 
 from i2vjax.core import files, notes, ops, stages
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import live_writer, output_paths, video_reader
+from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import finite_watch, padding, preparation, translator
@@ -116,13 +116,14 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
         lambda source, result: compose(source, result, side_by_side, fuse), pad_to, watch, add,
     )) as results):   # whose thread has ended before an error is handled
       if to_video:
-        written = streams.write_video(output, _one_size(results, output), rate, film, lossless)
+        written = result_writers.write_video(output, _one_size(results, output), rate, film,
+                                             lossless)
       else:
         for clip in clips:
           if clip.info:
             video_reader.say_pictures(clip.info)
         with output_paths.unfinished(output, place):
-          written = streams.write_folder(output, results, written_labels)
+          written = result_writers.write_folder(output, results, written_labels)
   except KeyboardInterrupt as stop:
     if not written_labels:
       raise

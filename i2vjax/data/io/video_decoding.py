@@ -11,7 +11,7 @@ import av
 
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, ffv1, film_kinds, video_layout
+from i2vjax.data.io import damage, ffv1, film_kinds, joined_films, video_layout
 from i2vjax.data.io.video_times import PacketCounts
 
 
@@ -26,10 +26,19 @@ MOST_SECONDS = 1e10            # of a frame's time, which may count from 1970
 
 
 def open_film(path: str | os.PathLike) -> av.container.InputContainer:
-  """A file opened by FFmpeg as a film, and nothing else. Raises: FFmpegError."""
-  return av.open(files.for_ffmpeg(path), options=OPTIONS, **TITLES,
+  """A file opened by FFmpeg as a film, its first one, and nothing else. Raises: FFmpegError."""
+  film = _opened(files.for_ffmpeg(path), 'file')
+  end = joined_films.first_end(path, film.format.name)
+  if end is None:
+    return film
+  film.close()
+  return _opened(f'subfile,,start,0,end,{end},,:{files.for_ffmpeg(path)}', 'subfile,file')
+
+
+def _opened(address, protocols):
+  return av.open(address, options=OPTIONS, **TITLES,
                  container_options={'format_whitelist': film_kinds.FORMATS,
-                                    'protocol_whitelist': 'file'})
+                                    'protocol_whitelist': protocols})
 
 
 @contextlib.contextmanager

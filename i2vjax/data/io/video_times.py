@@ -12,11 +12,14 @@ from fractions import Fraction
 import av
 import numpy as np
 
+from i2vjax.data.io import film_ends, joined_films
+
 CUT_SHORT_SECONDS = 0.5       # frames that end so long before the file does: it was cut short
 EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
 EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
+MULTIPART = b'--'             # in front of every part
 JITTER = 3                    # frames that times may fall back without a new film having begun
 FASTEST = 90_000              # frames per second that our writer can state: its ticks
 
@@ -179,9 +182,18 @@ def _end(container, stream, seconds):
 
 
 def is_cut_off(path: str | os.PathLike) -> bool:
-  """True for a Matroska file that ends before the end that it states in its head."""
+  """True for a Matroska file that ends before the end that it states in its head.
+
+  Also for JPEG in parts that end inside one. At the end of one nobody can tell: recordings of
+  cameras end there.
+  """
   with open(path, 'rb') as file:
     head = file.read(4096)
+    file.seek(max(0, os.path.getsize(path) - len(head)))
+    tail = file.read()
+  if head.lstrip().startswith(MULTIPART):
+    return (joined_films.first_end(path, 'mpjpeg') is None
+            and not film_ends.ends_in_picture(tail))
   if not head.startswith(EBML):
     return False
   length, start = _matroska_number(head, len(EBML))

@@ -1,10 +1,12 @@
 """Films that are none, that lie about themselves, or that stop too early."""
 
+import re
 import struct
 import warnings
 from fractions import Fraction
 
 import av
+import kinds_of_films
 import media_seeds
 import numpy as np
 import pytest
@@ -200,3 +202,36 @@ def test_lossless_films_of_other_programs_are_read(tmp_path, options):
     container.mux(stream.encode())
   read = [frame for frame, _ in video_reader.read_video(path, 'stop')]
   np.testing.assert_array_equal(read, frames)
+
+
+def parts(path, lengths):
+  """The content of a film of 12 JPEG in parts, each with or without its length."""
+  content = kinds_of_films.write(path, 'mpjpeg', 'mjpeg').read_bytes()
+  return content if lengths else re.sub(rb'Content-length: \d+\r\n', b'', content)
+
+
+@pytest.mark.parametrize('lengths', [True, False])
+@pytest.mark.parametrize('end', [b'\r\n--ffmpeg\r\n', b'\r\n--ffmpeg--\r\n', b'\r\n--ffmpeg',
+                                 b'\r\n', b''])
+def test_jpeg_in_parts_ends_after_its_last_frame(tmp_path, lengths, end):
+  """FFmpeg takes the mark behind it for a damaged picture; cameras leave it out."""
+  content, path = parts(tmp_path / 'x', lengths), tmp_path / 'y'
+  path.write_bytes(content[:content.rfind(b'\r\n--ffmpeg')] + end)
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    assert video_reader.video_info(path).frames == len(VideoFrames([path])) == 12
+    assert len(list(video_reader.read_video(path, 'stop'))) == 12
+
+
+@pytest.mark.parametrize('lengths', [True, False])
+@pytest.mark.parametrize('mark, place, frames', [
+    (b'\xff\xd9', -20, 12), (b'\r\n--ffmpeg\r\nC', 6, 11), (b'Content-type', 4, 11),
+    (b'Content-type', 60, 11)])
+def test_jpeg_in_parts_that_was_cut_short_is_told(tmp_path, lengths, mark, place, frames):
+  """In its last picture, in the mark before it, and in the words behind the mark."""
+  content, path = parts(tmp_path / 'x', lengths), tmp_path / 'y'
+  path.write_bytes(content[:content.rfind(mark) + place])
+  with pytest.raises(video_reader.UnreadableVideo, match='y was cut short|y: frame .* cannot be'):
+    list(video_reader.read_video(path, 'stop'))
+  with pytest.warns(UserWarning, match=f'y was cut short.* after the first {frames}$'):
+    assert len(list(video_reader.read_video(path, 'skip'))) == frames

@@ -68,5 +68,5 @@ def test_no_ending_is_both_read_and_not():
 
 
 def test_the_page_names_every_ending():
-  text = (DOCS / 'footage.md').read_text('utf-8')
+  text = (DOCS / 'formats.md').read_text('utf-8')
   assert [x for x in film_kinds.ENDINGS + film_kinds.UNREAD if f'`{x}`' not in text] == []
