@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import pathlib
+from collections.abc import Callable
 
 import jax
 import numpy as np
@@ -24,6 +25,7 @@ from i2vjax.evaluation import (
   external,
   motion_estimation,
   plan,
+  scorers,
 )
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
@@ -75,6 +77,16 @@ def scores_of_run(run: load.Run, show: bool = True) -> tuple[dict, list[dict]]:
   scores['protocol'] |= {'data': run.config.data.source, 'direction': run.config.data.direction,
                          'split': 'test', 'weights': run.weights}
   return scores, previews
+
+
+def score_fn(config: ConfigDict) -> Callable[[load.Run], dict[str, float]] | None:
+  """What a training of this config is scored by while it goes on: `quick_scores`, or nothing.
+
+  Raises:
+    UserError: `eval.metrics` names a score that is not known: told before hours of training.
+  """
+  scorers.names_in(config.eval.metrics)
+  return quick_scores if config.eval.every else None
 
 
 def quick_scores(run: load.Run) -> dict[str, float]:

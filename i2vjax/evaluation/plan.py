@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import numpy as np
 from ml_collections import ConfigDict
@@ -67,9 +68,11 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
   if a is None:
     raise UserError('no test frames of the source domain: give data.test_a')
   unaligned = alignment.mismatch(a, b)
+  real = _reference(config, b)
   missing = _missing_of_run(config, a, unaligned)
+  if not quick:   # what training computes needs no real frames: they are not looked for
+    missing |= _missing_of_reference(real)
   reasons = scorers.reasons_against(missing)
-  reference_name, reference = _reference(config, b)
   if quick:
     for name, score in scorers.SCORES.items():
       slow = not score.while_training or (name == 'warping' and not a.has_flow)
@@ -85,8 +88,7 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
   def test_clips():
     return eval_clips.of_run(config, not unaligned, config.eval.quantize,
                              'warping' in names and not estimator, config.eval.max_clips)
-  return Plan(config, names, skipped, not unaligned, test_clips, reference, reference_name,
-              estimator)
+  return Plan(config, names, skipped, not unaligned, test_clips, real.clips, real.name, estimator)
 
 
 def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
@@ -105,11 +107,8 @@ def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
   """
   config = ConfigDict({'eval': settings, 'pretrained_dir': pretrained_dir})
   shapes = shapes or eval_clips.first_shapes(sources, settings.max_clips)
-  reference_name, reference = _reference_of_folders(config, sources, shapes)
-  missing = _missing_of_folders(config, sources, shapes)
-  if reference is None:
-    missing['real_frames'] = ('needs real frames of the target: --reference, or any folder of them '
-                              'as --config.eval.fid_reference')
+  real = _reference_of_folders(config, sources)
+  missing = _missing_of_folders(config, sources, shapes) | _missing_of_reference(real)
   reasons = scorers.reasons_against(missing)
   with_files = [name for name in external.PAIRS if name not in reasons]
   names, skipped = scorers.choose_scores(','.join([settings.metrics, *with_files]), reasons)
@@ -120,8 +119,8 @@ def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
 
   def test_clips():
     return eval_clips.of_folders(sources, settings.max_clips, shapes)
-  return Plan(config, names, skipped, 'reference' in sources, test_clips, reference,
-              reference_name, estimator)
+  return Plan(config, names, skipped, 'reference' in sources, test_clips, real.clips, real.name,
+              estimator)
 
 
 # ---- what scores need -------------------------------------------------------------------------
@@ -146,7 +145,7 @@ def _missing_of_run(config, a, unaligned):
     missing['masks'] = unaligned or 'needs masks as target frames (data.task=segmentation)'
   missing['boxes'] = 'translate first, let a detector write a file, then evaluate --result'
   size = resize.test_size(record['frame'].shape[:2], config.data)
-  return missing | _missing_of_networks(config, min(size), _scored(a, config.eval))
+  return missing | _missing_of_networks(config, min(size), _count(a, config.eval.max_clips))
 
 
 def _missing_of_folders(config, sources, shapes):
@@ -165,16 +164,17 @@ def _missing_of_folders(config, sources, shapes):
   if _single_frames(result, config.eval):
     missing['pairs'] = STILLS
   height, width, _ = shapes['result'][0]
-  return missing | _missing_of_networks(config, min(height, width), _scored(result, config.eval))
+  return missing | _missing_of_networks(config, min(height, width),
+                                        _count(result, config.eval.max_clips))
 
 
 def _single_frames(source, settings):
   return max(clip.length for clip in source.clips[:settings.max_clips or None]) < 2
 
 
-def _scored(source, settings):
-  """Number of the frames that are scored."""
-  return sum(clip.length for clip in source.clips[:settings.max_clips or None])
+def _count(source, max_clips=0):
+  """Number of the frames of all clips, or of the first so many."""
+  return sum(clip.length for clip in source.clips[:max_clips or None])
 
 
 def _missing_of_networks(config, side, count):
@@ -195,49 +195,69 @@ def _missing_of_networks(config, side, count):
 # ---- reference frames of FID and KID ----------------------------------------------------------
 
 
+class Reference(NamedTuple):
+  """Real frames that FID and KID compare with: name, () -> clips [T, H, W, C], () -> how many."""
+
+  name: str
+  clips: Callable[[], Iterable[np.ndarray]] | None
+  count: Callable[[], int]
+
+
+def _missing_of_reference(real):
+  """{need of a score: why it is not met} by the real frames, which may be None."""
+  if real.clips is None:
+    return {'real_frames': 'needs real frames of the target: --reference, or any folder of them as '
+                           '--config.eval.fid_reference'}
+  if (count := real.count()) < 2:
+    return {'real_frames': f'needs at least 2 real frames: {real.name} has {count}'}
+  return {}
+
+
 def _reference(config, test_b):
-  """(name, () -> clips [T, H, W, C]) of the real frames that FID and KID compare with."""
+  """The Reference of a run."""
   name = config.eval.fid_reference or 'auto'   # '': a place that was taken out to publish
   if name not in REFERENCES:
-    return name, _reference_of_place(name)
+    return _reference_of_place(name)
   if name == 'test_b' and test_b is None:
     raise UserError('eval.fid_reference=test_b: there are no test frames of the target; give '
                     'data.test_b, or set --config.eval.fid_reference=train_b')
   split = 'test' if name == 'test_b' or (name == 'auto' and test_b is not None) else 'train'
 
+  def count():
+    return _count(test_b if split == 'test' else open_source(config.data, split, 'b'))
+
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):
       yield eval_clips.as_saved(
           clip.frames, clip.value_range, config.data.channels_b, config.eval.quantize)
-  return f'{split}_b', clips_of_split
+  return Reference(f'{split}_b', clips_of_split, count)
 
 
-def _reference_of_folders(config, sources, shapes):
-  """The same for frames of other programs; ('', None) where there are no real frames."""
+def _reference_of_folders(config, sources):
+  """The Reference of frames of other programs; its clips are None where there are none."""
   name = config.eval.fid_reference or 'auto'
   if name not in REFERENCES:
-    return name, _reference_of_place(name)
+    return _reference_of_place(name)
   if name != 'auto':
     raise UserError(f'eval.fid_reference={name}: frames of other programs have no data of a run; '
                     'name a folder, glob or video, or leave it away to take --reference')
   if 'reference' not in sources:
-    return '', None
-
-  def clips_of_reference():
-    for clip in eval_clips.of_folders(sources, config.eval.max_clips, shapes):
-      yield clip.target
-  return '--reference', clips_of_reference
+    return Reference('', None, lambda: 0)
+  return _whole('--reference', sources['reference'])
 
 
 def _reference_of_place(place):
-  """() -> clips of a folder, glob or video, as they are. Opened at once, to fail early."""
+  """The Reference of a folder, glob or video. Opened at once, to fail early."""
   try:
-    source = folders.open_place(defaults.data(), place)
+    return _whole(place, folders.open_place(defaults.data(), place))
   except FileNotFoundError as error:
     raise UserError(f'eval.fid_reference={place!r}: {error}; choose one of '
                     f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
 
-  def clips_of_place():
+
+def _whole(name, source):
+  """The Reference of all frames of a source as they are, whatever `eval.max_clips` is."""
+  def clips():
     for clip in source.clips:
       yield thermal.to_display(eval_clips.read_clip(source, clip.start, clip.length))
-  return clips_of_place
+  return Reference(name, clips, lambda: _count(source))

@@ -22,7 +22,7 @@ import tqdm
 from ml_collections import ConfigDict
 
 from i2vjax import data as sources
-from i2vjax import defaults
+from i2vjax import fields
 from i2vjax.core import class_names, files, npz, ops, precision
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import init_compiled
@@ -103,10 +103,10 @@ def digest(config: ConfigDict) -> str:
   """16 letters that stand for all that the parameters depend on."""
   data = {'task': None}   # that of methods without tasks
   data |= {name: value for name, value in config.data.items()
-           if defaults.seen_by_segmenter(f'data.{name}')}
+           if fields.seen_by_segmenter(f'data.{name}')}
   data |= {'load_size': ops.hw(config.data.load_size), 'crop_size': ops.hw(config.data.crop_size)}
   drawn = {name: value for name, value in config.data.scenes.items()
-           if defaults.seen_by_segmenter(f'data.scenes.{name}')}
+           if fields.seen_by_segmenter(f'data.scenes.{name}')}
   drawn['size'] = ops.hw(drawn['size'])
   text = json.dumps([VERSION, data, drawn, settings(config)], sort_keys=True)
   return hashlib.sha256(text.encode()).hexdigest()[:16]

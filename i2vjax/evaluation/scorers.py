@@ -346,6 +346,16 @@ def reasons_against(missing: dict[str, str]) -> dict[str, str]:
   return reasons
 
 
+def names_in(requested: str) -> tuple[str, ...]:
+  """The names of `eval.metrics`, 'auto' among them; one that is not known is a UserError."""
+  asked = tuple(name.strip() for name in requested.split(',') if name.strip())
+  for name in asked:
+    if name not in ('auto', *NAMES):
+      raise UserError(f'eval.metrics: {name!r} is not known; there are auto or '
+                      f'{", ".join(NAMES)}')
+  return asked
+
+
 def choose_scores(requested: str, reasons: dict[str, str],
                   at_hand: Sequence[str] = ()) -> tuple[tuple[str, ...], dict[str, str]]:
   """(names to compute, {name: why it is left out}).
@@ -359,11 +369,8 @@ def choose_scores(requested: str, reasons: dict[str, str],
   Raises:
     UserError: a name is unknown, or cannot be computed.
   """
-  asked = tuple(name.strip() for name in requested.split(',') if name.strip())
+  asked = names_in(requested)
   for name in asked:
-    if name not in ('auto', *NAMES):
-      raise UserError(f'eval.metrics: {name!r} is not known; there are auto or '
-                      f'{", ".join(NAMES)}')
     if name in reasons:
       raise UserError(f'eval.metrics names {name}, which cannot be computed: {reasons[name]}')
   names, skipped = [], {}
