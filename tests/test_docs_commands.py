@@ -23,7 +23,7 @@ PAGES = [page for page in PAGES if page.name != 'CHANGELOG.md']   # tells of wha
 pages = pytest.mark.parametrize('page', PAGES, ids=lambda page: page.stem)
 RUN_ELSEWHERE = {
     'papers.md': 'tests/test_papers.py',            # on small copies of the published sets
-    'adding_a_method.md': 'tests/test_docs.py',     # with the files that the page shows
+    'adding_a_method.md': 'tests/test_docs_examples.py',   # with the files that the page shows
 }
 NEEDS = re.compile(r'#.*\bneeds\b')
 # Flags and fields that name what a command reads.

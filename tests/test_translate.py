@@ -1,42 +1,21 @@
 """Translation: any footage in, same length and size out, no half-written file."""
 
 import dataclasses
-import errno
 import os
 import shutil
 
-import av
 import jax
 import numpy as np
 import pytest
 import stub_runs as stubs
+from little_clips import QUIET, footage, read_frames, write_frames, write_video
 
 from i2vjax import translate as translator
-from i2vjax.core import machine
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, output_paths, video_reader
-from i2vjax.data.sources import streams
+from i2vjax.data.io import images, video_reader
 from i2vjax.data.transforms import thermal as pictures
 from i2vjax.run import padding
 from i2vjax.run import translator as run_translator
-
-QUIET = {'show': False}
-
-
-def footage(length=5, height=18, width=26, channels=1, seed=0):
-  return np.random.default_rng(seed).integers(0, 256, (length, height, width, channels), np.uint8)
-
-
-def write_frames(folder, clip, names=None):
-  for index, frame in enumerate(clip):
-    name = names[index] if names else f'{index + 1:03d}'
-    images.write_image(folder / f'{name}.png', frame)
-  return folder
-
-
-def read_frames(folder):
-  return {str(path.relative_to(folder)): images.read_image(path)
-          for path in sorted(folder.rglob('*.png'))}
 
 
 @pytest.fixture
@@ -218,43 +197,6 @@ def test_sixteen_bits_by_fixed_limits_of_the_run(tmp_path):
   assert abs(int(result.max()) - 128) <= 1
 
 
-def damaged_folder(tmp_path, broken):
-  folder = write_frames(tmp_path / 'in', footage(5))
-  for number in broken:
-    (folder / f'{number:03d}.png').write_bytes(b'no picture')
-  return folder
-
-
-def test_damaged_frame_is_named_and_stops(tmp_path, negative):
-  folder = damaged_folder(tmp_path, [3])
-  with pytest.raises(ValueError, match=r'003\.png.*--on_damage=skip'):
-    translator.translate(negative, folder, tmp_path / 'out', **QUIET)
-
-
-def test_damaged_frames_are_skipped_and_counted(tmp_path, negative):
-  folder = damaged_folder(tmp_path, [1, 3])
-  summary = translator.translate(negative, folder, tmp_path / 'out', on_damage='skip', chunk=2,
-                                 **QUIET)
-  assert summary['skipped_frames'] == ['001', '003']
-  assert sorted(read_frames(tmp_path / 'out')) == ['002.png', '004.png', '005.png']
-
-
-def test_video_keeps_its_length_over_damaged_frames(tmp_path):
-  """A skipped frame shows the one before; at the start the first there is."""
-  run = stubs.make(stubs.counting)
-  folder = damaged_folder(tmp_path, [1, 4])
-  translator.translate(run, folder, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
-  values = [frame[0, 0, 0] for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')]
-  assert values == [0, 0, 1, 1, 2]
-
-
-def write_video(path, clip, rate=30, times=None):
-  with video_reader.VideoWriter(path, rate) as writer:
-    for index, frame in enumerate(clip):
-      writer.write(frame, times[index] if times else None)
-  return path
-
-
 def test_video_in_video_out_keeps_size_rate_and_length(tmp_path, negative):
   clip = footage(7, 20, 28, 3)
   source = write_video(tmp_path / 'in.mkv', clip, rate=30)
@@ -284,46 +226,6 @@ def test_video_to_folder_numbers_the_frames(tmp_path, negative):
   source = write_video(tmp_path / 'in.mkv', footage(3, 20, 28, 3))
   translator.translate(negative, source, tmp_path / 'out', **QUIET)
   assert list(read_frames(tmp_path / 'out')) == ['000001.png', '000002.png', '000003.png']
-
-
-def test_frames_a_video_lost_are_shown_again(tmp_path, monkeypatch):
-  """The decoder passes over damaged frames in silence; their time stamps are still there."""
-  run = stubs.make(stubs.counting)
-  source = write_video(tmp_path / 'in.mkv', footage(6, 20, 28, 3))
-  whole = list(video_reader.read_video(source))
-  monkeypatch.setattr(video_reader, 'read_video', lambda path, *_: iter(
-      [item for k, item in enumerate(whole) if k not in (2, 5)]))
-  summary = translator.translate(run, source, tmp_path / 'out.mkv', on_damage='skip', **QUIET)
-  monkeypatch.undo()
-  assert summary['skipped'] == 2
-  values = [frame[0, 0, 0] for frame, _ in video_reader.read_video(tmp_path / 'out.mkv')]
-  assert values == [0, 1, 1, 2, 3, 3]
-
-
-@pytest.mark.parametrize('ending', ['mp4', 'mkv'])
-def test_whole_videos_have_no_gaps(tmp_path, ending):
-  """Time stamps of packets and frames agree, also where frames are coded out of order."""
-  source = write_video(tmp_path / f'in.{ending}', footage(12, 20, 28, 3), rate='30000/1001')
-  stream = streams.open_streams(source)[0]
-  assert not [x for x in stream.read('skip') if isinstance(x[1], Exception)]
-  assert [x[0] for x in stream.read('skip')] == [x[0] for x in stream.read('stop')]
-
-
-def test_damaged_video_names_the_frame_and_what_to_do(tmp_path, negative):
-  """One coded frame in the middle of a real H.264 file is overwritten."""
-  source = write_video(tmp_path / 'in.mp4', footage(40, 48, 64, 3))
-  with av.open(str(source)) as container:
-    place, size = [(packet.pos, packet.size) for packet in container.demux(video=0)][20]
-  data = bytearray(source.read_bytes())
-  data[place:place + size] = b'\xff' * size
-  source.write_bytes(data)
-  with pytest.raises(ValueError, match=r'in\.mp4: frame \d+ .*--on_damage=skip'):
-    translator.translate(negative, source, tmp_path / 'out.mkv', **QUIET)
-  with pytest.warns(UserWarning, match=r'in\.mp4: frame'):
-    summary = translator.translate(negative, source, tmp_path / 'out.mkv', on_damage='skip',
-                                   **QUIET)
-  assert summary['skipped'] > 0
-  assert video_reader.video_info(tmp_path / 'out.mkv').frames == 40
 
 
 def test_side_by_side_puts_the_source_left(tmp_path, negative):
@@ -365,180 +267,6 @@ def test_the_input_is_never_overwritten(tmp_path, negative):
     translator.translate(negative, source, source, overwrite=True, **QUIET)
 
 
-def interrupted(error):
-  """A method whose third chunk fails while frames are being written."""
-  calls = []
-
-  def fail(self, *args):
-    calls.append(1)
-    if len(calls) == 3:
-      raise error
-  return fail
-
-
-@pytest.mark.parametrize('error', [KeyboardInterrupt(), OSError(errno.ENOSPC, 'No space left')])
-def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, error):
-  source = write_frames(tmp_path / 'in', footage(5))
-  write = video_reader.VideoWriter.write
-  stop = interrupted(error)
-
-  def write_then_fail(self, frame, seconds=None):
-    stop(self)
-    write(self, frame, seconds)
-  monkeypatch.setattr(video_reader.VideoWriter, 'write', write_then_fail)
-  (tmp_path / 'out').mkdir()
-  with pytest.raises(type(error)) as caught:
-    translator.translate(negative, source, tmp_path / 'out' / 'film.mkv', **QUIET)
-  assert os.listdir(tmp_path / 'out') == []
-  if isinstance(error, OSError):
-    assert 'the disk is full' in str(caught.value)
-
-
-# ---- stages beside each other: order, errors, Ctrl-C, memory
-
-
-def before_call(monkeypatch, place, name, number, act):
-  """Have `act()` run before call `number` (from 1) of place.name."""
-  function, calls = getattr(place, name), []
-
-  def acted(*args, **options):
-    calls.append(1)
-    if len(calls) == number:
-      act()
-    return function(*args, **options)
-  monkeypatch.setattr(place, name, acted)
-
-
-class Device:
-  """What `compile_chunk` returns, and acts before one of its calls; tracing is none."""
-
-  def __init__(self, monkeypatch, number, act):
-    self.number, self.act, self.calls = number, act, 0
-    make = run_translator.compile_chunk
-    monkeypatch.setattr(run_translator, 'compile_chunk', lambda run: self.over(make(run)))
-
-  def over(self, call):
-    def acted(carry, raw, value_range):
-      self.calls += isinstance(raw, np.ndarray)
-      if isinstance(raw, np.ndarray) and self.calls == self.number:
-        self.act()
-      return call(carry, raw, value_range)
-    return acted
-
-
-def negative_without_jax(monkeypatch):
-  """The device in NumPy: a Ctrl-C inside jax's caches leaves them unusable in this process."""
-  def call(carry, raw, value_range):
-    return carry, np.repeat(255 - raw[0], 3, axis=-1), np.ones(raw.shape[1], bool)
-  monkeypatch.setattr(run_translator, 'compile_chunk', lambda run: call)
-  monkeypatch.setattr(padding, 'layout', lambda call, shape, *_: (shape[:2], False))
-
-
-def act_in(stage, monkeypatch, to_video, act):
-  """Act in the middle of a translation of 24 frames by 2 at a time, in one of its stages."""
-  if stage == 'reading':
-    before_call(monkeypatch, images, 'read_image', 20, act)
-  elif stage == 'device':
-    Device(monkeypatch, 10, act)
-  elif to_video:
-    before_call(monkeypatch, video_reader.VideoWriter, 'write', 19, act)
-  else:
-    before_call(monkeypatch, images, 'write_image', 19, act)
-
-
-def raising(error):
-  def act():
-    raise error
-  return act
-
-
-def check_what_is_left(folder, source):
-  """Nothing half: no video, or the first frames without a gap. Returns their number.
-
-  Where Ctrl-C comes when the rest is on its way already, all of it may be there.
-  """
-  if (folder / 'out.mkv').exists():
-    assert video_reader.video_info(folder / 'out.mkv').frames == 24
-    return 24
-  if not (folder / 'out').exists():
-    assert os.listdir(folder) == []
-    return 0
-  left = read_frames(folder / 'out')
-  assert len(set(os.listdir(folder / 'out')) - {output_paths.UNFINISHED}) == len(left)   # no .part
-  assert list(left) == [f'{k + 1:03d}.png' for k in range(len(left))]
-  for name, frame in left.items():
-    np.testing.assert_array_equal(frame[..., :1], 255 - images.read_image(source / name))
-  return len(left)
-
-
-@pytest.mark.parametrize('name', ['out', 'out.mkv'])
-@pytest.mark.parametrize('stage', ['reading', 'device', 'writing'])
-def test_ctrl_c_in_any_stage(tmp_path, negative, monkeypatch, ctrl_c, no_thread_is_left, stage,
-                             name):
-  source = write_frames(tmp_path / 'in', footage(24))
-  (folder := tmp_path / 'here').mkdir()
-  with monkeypatch.context() as patch:
-    negative_without_jax(patch)
-    act_in(stage, patch, name == 'out.mkv', ctrl_c)
-    with pytest.raises(KeyboardInterrupt) as caught:
-      translator.translate(negative, source, folder / name, chunk=2, **QUIET)
-  count = check_what_is_left(folder, source)
-  if name == 'out' and count:
-    assert f'out holds the first {count} frames, each of them whole' in str(caught.value)
-
-
-@pytest.mark.parametrize('name', ['out', 'out.mkv'])
-@pytest.mark.parametrize('stage', ['reading', 'device', 'writing'])
-def test_an_error_in_any_stage_is_the_one_that_is_told(tmp_path, negative, monkeypatch,
-                                                       no_thread_is_left, stage, name):
-  source = write_frames(tmp_path / 'in', footage(24))
-  (folder := tmp_path / 'here').mkdir()
-  monkeypatch.setattr(machine, 'threads', lambda most: 1)   # else others may end out of order
-  with monkeypatch.context() as patch:
-    act_in(stage, patch, name == 'out.mkv', raising(OSError(errno.EIO, 'broken')))
-    with pytest.raises(OSError, match='broken'):
-      translator.translate(negative, source, folder / name, chunk=2, **QUIET)
-  count = check_what_is_left(folder, source)
-  # Frames that were translated before it are there: all but the chunk on the device.
-  expected = {'reading': (12, 14, 16), 'device': (16,), 'writing': (18,)}[stage]
-  assert count in (expected if name == 'out' else (0,))
-
-
-@pytest.mark.parametrize('writers', [1, 5])
-def test_many_writers_keep_names_and_order(tmp_path, monkeypatch, writers):
-  monkeypatch.setattr(machine, 'threads', lambda most: writers)
-  write_frames(tmp_path / 'in', footage(40))
-  summary = translator.translate(stubs.make(stubs.counting), tmp_path / 'in', tmp_path / 'out',
-                                 **QUIET)
-  result = read_frames(tmp_path / 'out')
-  assert summary['frames'] == 40
-  assert [frame[0, 0, 0] for frame in result.values()] == list(range(40))
-
-
-@pytest.mark.parametrize('name', ['out', 'out.mkv'])
-def test_memory_does_not_grow_with_the_length(tmp_path, negative, monkeypatch, name):
-  """At most what is read ahead, three chunks, and what waits for a writer."""
-  alive, most = set(), []
-
-  class Frame(np.ndarray):
-    def __del__(self):
-      alive.discard(id(self))
-
-  def read(damaged):
-    for k in range(300):
-      frame = np.zeros((16, 16, 1), np.uint8).view(Frame)
-      alive.add(id(frame))
-      most.append(len(alive))
-      yield f'{k:03d}', frame, None
-      del frame
-  stream = streams.Stream('made up', read, 300)
-  monkeypatch.setattr(translator, 'open_clips', lambda *_: [stream])
-  summary = translator.translate(negative, '', tmp_path / name, chunk=4, rate=25 if '.' in name
-                                 else None, **QUIET)
-  assert summary['frames'] == 300
-  assert max(most) <= translator.READ_AHEAD + 3 * 4 + 4
-
-
 def test_mistakes_are_named(tmp_path, negative):
   source = write_frames(tmp_path / 'in', footage(2))
   for name, options, message in (
@@ -569,27 +297,6 @@ def test_several_videos_need_a_folder(tmp_path, negative):
   translator.translate(negative, tmp_path / 'in', tmp_path / 'out', **QUIET)
   assert list(read_frames(tmp_path / 'out')) == ['a/000001.png', 'a/000002.png', 'b/000001.png',
                                                  'b/000002.png']
-
-
-def test_long_streams_are_not_held_in_memory():
-  """Frames are dropped as soon as they are handed out: at most three chunks are alive."""
-  alive, most = set(), []
-
-  class Frame(np.ndarray):
-    def __del__(self):
-      alive.discard(id(self))
-
-  def endless():
-    for index in range(40):
-      frame = np.zeros((16, 16, 1), np.uint8).view(Frame)
-      alive.add(id(frame))
-      most.append(len(alive))
-      yield index, frame
-      del frame
-  run = stubs.make(stubs.negative)
-  call = run_translator.compile_chunk(run)
-  assert sum(1 for _ in run_translator.translate_clip(call, endless(), chunk=4)) == 40
-  assert max(most) <= 12
 
 
 def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):

@@ -1,13 +1,19 @@
 """The pages of the documentation, and the commands on them."""
 
+import contextlib
+import importlib
 import pathlib
 import re
 import shlex
+import sys
+
+from i2vjax import methods
 
 ROOT = pathlib.Path(__file__).parents[2]
 PAGES = [ROOT / name for name in ('README.md', 'CONTRIBUTING.md', 'CHANGELOG.md')]
 PAGES += sorted((ROOT / 'docs').glob('*.md'))
 BLOCK = re.compile(r'^```(\w*)\n(.*?)^```$', re.M | re.S)
+FILE_BLOCK = re.compile(r'^\*\*`([^`\n]+)`\*\*\n\n```python\n(.*?)^```$', re.M | re.S)
 
 
 def text_of(page):
@@ -49,3 +55,32 @@ def package_commands(page):
   """Arguments of every command of the package on a page, variables of a shell left out."""
   return [arguments for line in command_lines(page)
           if (arguments := package_arguments(line)) is not None]
+
+
+# ---- Files that a page shows
+
+
+def code_of(page):
+  """{path: code} of the files that a page of docs/ shows whole."""
+  return dict(FILE_BLOCK.findall(text_of(ROOT / 'docs' / page)))
+
+
+def write_files(page, folder):
+  """The files that a page shows whole, at their places below a folder."""
+  for name, code in code_of(page).items():
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(code, encoding='utf-8')
+
+
+@contextlib.contextmanager
+def checkout_of_toygan(folder, monkeypatch):
+  """The three files of adding_a_method.md in `folder`; within, `toygan` is one of the methods."""
+  write_files('adding_a_method.md', folder)
+  monkeypatch.setattr(methods, '__path__', [*methods.__path__, str(folder / 'i2vjax/methods')])
+  try:
+    yield
+  finally:
+    sys.modules.pop('i2vjax.methods.toygan', None)
+    if hasattr(methods, 'toygan'):
+      delattr(methods, 'toygan')
+    importlib.invalidate_caches()

@@ -197,7 +197,7 @@ def test_the_temporal_term_in_one_direction_or_in_both(toys):
   """The paper prints Eq. 7 for a to b; both is the default, as the other terms have it."""
   _, (model, fresh) = toys
   config = tiny()
-  assert config.temporal.directions == 'both' and stc.kept_steady(config) == 'ab'
+  assert config.temporal.directions == 'both' and stc.temporal_directions(config) == 'ab'
   motion = stc.motions(model, BATCH)
   each = {x: stc.temporal_term(stc.translation(model, fresh.params, x, y, BATCH[x], motion[x], ()),
                                motion[x]) for x, y in (('a', 'b'), ('b', 'a'))}
