@@ -30,6 +30,7 @@ import sys
 import numpy as np
 from scipy.stats import rankdata
 
+from i2vjax import methods
 from i2vjax.bench import cases, clock, here
 from i2vjax.cli import parse
 from i2vjax.compare import compare, experiments, figures, tables
@@ -38,12 +39,15 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.evaluation.report import text
 
-ROWS = {
+CALLED = {   # names that results are kept by; a method that is not here is called as its file is
     'CycleGAN': 'cyclegan', 'Recycle-GAN': 'recyclegan', 'I2V-GAN': 'i2vgan',
     'Mocycle-GAN': 'mocyclegan', 'STC': 'stc', 'Unsupervised Recycle-GAN': 'unsup_recycle',
     'CUT': 'cut', 'F-LSeSim': 'lsesim', 'ROMA': 'roma', 'CPTrans': 'cptrans',
-    'PearlGAN': 'pearlgan', 'MornGAN': 'morngan', 'best': 'best',
+    'PearlGAN': 'pearlgan', 'MornGAN': 'morngan',
 }
+ROWS = CALLED | {   # a method of paired frames would learn from what the others do not have
+    name: name for name in methods.names() if name not in CALLED.values()
+    and not parse.row_config([f'--config={name}:demo']).data.paired}
 SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
 COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')

@@ -34,8 +34,7 @@ sys.path.insert(0, str(ROOT))   # the package that this file belongs to, install
 PARTS = ('micro', 'compile', 'time', 'torch', 'methods', 'same')
 TIMED = ('cyclegan', 'cptrans', 'cut', 'i2vgan', 'stc')
 TWINS = ('cyclegan', 'cut', 'i2vgan')
-DEMOS = ('cptrans', 'cyclegan', 'cut', 'i2vgan', 'stc', 'morngan', 'recyclegan', 'mocyclegan',
-         'roma', 'lsesim', 'unsup_recycle', 'pearlgan', 'gtc')
+DEMOS = tuple(sorted(path.stem for path in (ROOT / 'configs').glob('*.py')))   # of every method
 TINY = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.gen.width=4',
         '--config.gen.blocks=1', '--config.disc.width=4', '--config.disc.layers=1',
         '--config.data.scenes.clips=1')

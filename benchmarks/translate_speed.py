@@ -30,7 +30,7 @@ import numpy as np
 from i2vjax import translate as translation
 from i2vjax.cli import parse
 from i2vjax.core import files, machine, parallel, start_up
-from i2vjax.data.io import video_reader
+from i2vjax.data.io import result_writers, video_reader
 from i2vjax.data.sources import streams
 from i2vjax.run import load, padding, settle, translator
 
@@ -108,9 +108,9 @@ def parts_alone(run, source, output, count, chunk):
 def write_to(output, results):
   """Write as `translate` does: a film or a folder."""
   if output.suffix:
-    streams.write_video(output, results, 25)
+    result_writers.write_video(output, results, 25)
   else:
-    streams.write_folder(output, results)
+    result_writers.write_folder(output, results)
 
 
 def whole(run, source, output, length, chunk):

@@ -18,8 +18,8 @@ with `data.frames=1`: the critic then sees frames alone.
       + identity L_idt
   L_C = 1/2 [gan(C(y0, y1), real) + gan(C(y'0, y'1), made)]
 
-G is the U-Net of the demos, C moves at half of its rate. What each part buys, and what of the other
-methods did not: docs/best.md.
+C is updated first, at half of G's rate; G is the U-Net of the demos. What each part buys, and what
+of the other methods did not: docs/best.md.
 """
 
 import functools

@@ -8,13 +8,23 @@ One generator, one critic, no cycle, and three ideas, here in the paper's order:
         is large where there is content; single frames are enough;
   L_cs  cross-similarity keeps the structure of the infrared frame.
 
-  L = L_co-adv + 6 L_cs + 10 L_ctn
+x infrared and y visible frames [B, H, W, C]; y' = G(x); s_i the logits of the critic's N = h * w
+patches, l_i the loss of patch i, theta the critic's parameters; W(I, F) I moved by F:
+
+  delta_i = cos(grad_theta l_i, mean_j grad_theta l_j), image by image
+  w_i     = lambda_inc / exp |delta_i| on the 40 % of patches of least delta, 1 on the others;
+            w of y, w~ of y'; constants for every gradient
+  L_D     = 1/2 [mean_i w_i l(s_i of y, real) + mean_i w~_i l(s_i of y', made)]
+  L_adv   = mean_i w~_i l(s_i of y', real)
+  F       = Smooth(Normalize(w~) gamma z), z normal noise
+  L_ctn   = mean (W(G(x), F) - G(W(x, F)))^2
+  L_cs    = mean_i [1 - cos(A[i, :], A[:, i])], A = S T^T of the tokens S of x and T of y', over the
+            whole frame and over small windows (losses/similarity.py)
+
+  L = L_adv + 6 (L_cs global + L_cs local) + 10 L_ctn
 
 No official code is public. Where the paper is silent this follows the code of its predecessor ROMA
 (shared_roma.py has what both share), else our own choice is in configs/cptrans.py with its reason.
-
-x infrared and y visible frames [B, H, W, C]; y' = G(x); s the logits of the critic's N = h * w
-patches; w weights of the real, w~ of the translated patches; F the motion; W(I, F) I moved by F.
 
 Left open by the paper:
   - The strength of the content weights: `co.lambda_inc=3`, above e, so that no chosen patch

@@ -20,9 +20,10 @@ The way back uses the same flow. What it moves is the real frame before, as prin
     +     |IN V(y_1) - IN V(x_1)|^2 + mean_t>1 |IN V(y_t) - IN V(x_t)|^2      content   Eq. 6
     + 10  sum_t>1 O_t |y_t - p_t|                                             temporal  Eq. 7
 
-O_t is near 1 where x_t looks like W(x_{t-1}, f_t). V is a frozen VGG, IN standardizes its features.
-Flow and O_t come from real frames and are constants; every other gradient flows, also from y_t to
-y_{t-1}. Critics see single frames, those of I and those of the recurrence alike.
+O_t = exp(-50 |x_t - W(x_{t-1}, f_t)|) is 1 where the flow explains x_t. V is a frozen VGG, IN
+standardizes its features. Flow and O_t come from real frames and are constants; every other
+gradient flows, also from y_t to y_{t-1}. Critics see single frames, those of I and those of the
+recurrence alike.
 
 No code is public. Public code of Unsupervised Recycle-GAN, whose authors ran this method, holds the
 fusion network and the content loss; the visibility O_t is that of fast_blind_video_consistency. The
@@ -121,6 +122,7 @@ def frozen_networks(config: ConfigDict) -> dict[str, tuple[nn.Module, str]]:
 def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[State, dict]:
   """Generators and fusion blocks move together; then both critics, on frames made before that."""
   config = model.config
+  # Here x and y are letters of domains: 'a' and 'b', or 'b' and 'a'.
   real = {x: batch[x] for x in 'ab'}
   motion = motions(model, batch)
   cycles = [term for term in BACK if config.weights[term]]
@@ -135,10 +137,11 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
         'cycle_2d': lambda: sum(pixel.l1(clips[x]['back'][:, 0], real[x][:, 0]) for x in 'ab'),
         'cycle_3d': lambda: sum(pixel.l1(clips[x]['again'], real[x][:, 1:]) for x in 'ab'),
         **content_term(model, fake, real),
-        'temporal': lambda: sum(temporal_term(clips[x], motion[x]) for x in kept_steady(config)),
+        'temporal': lambda: sum(temporal_term(clips[x], motion[x])
+                                for x in temporal_directions(config)),
     }, config.weights)
     fakes = {y: ops.fold(fake[x]) for x, y in DIRECTIONS}   # by the domain they look like
-    return total, (terms | figures(clips, motion), fakes)
+    return total, (terms | mask_statistics(clips, motion), fakes)
 
   state, (terms, fakes) = update(model, state, 'gen', PLAYERS['gen'], gen_loss)
   state, fakes = shared.through_pools(state, key, fakes)
@@ -280,7 +283,7 @@ def content_term(model, fake, real):
   return {'content': content}
 
 
-def kept_steady(config):
+def temporal_directions(config):
   """Domains whose translations have the temporal term: a, of the direction in use, or both."""
   return 'ab' if config.get('temporal', {}).get('directions', 'both') == 'both' else 'a'
 
@@ -291,7 +294,7 @@ def temporal_term(clips, motion):
   return visible.shape[1] * pixel.l1(visible * clips['fake'][:, 1:], visible * clips['moved'])
 
 
-def figures(clips, motion):
+def mask_statistics(clips, motion):
   """What is worth watching: means of m, m' (where there is a way back) and O_t, both directions."""
   names = {'mask/kept': (clips, 'mask'), 'mask/kept_back': (clips, 'mask_back'),
            'mask/visible': (motion, 'visible')}
