@@ -1,12 +1,14 @@
 """All unpaired methods at equal time on one core, ranked.
 
   python benchmarks/equal_time.py --output runs/equal [--minutes 6] [--seeds 0 1 2] [--core 0]
+      [--variant demo]
 
 First a step of every method is timed as `bench` does, which tells how many it can take in the given
 minutes (compiling and reading frames not counted); the times are written to times.json and not
 measured again. Then `compare` trains and scores the demos with so many steps. After an interruption
 the same command continues. Rows are the demos of all methods that learn from unpaired footage; GTC
-needs pairs and is left out. Further arguments --config.FIELD=VALUE hold for all rows.
+needs pairs and is left out. --variant street: the same at 128 pixels. Further arguments
+--config.FIELD=VALUE hold for all rows.
 
 The rank, fixed before a method was trained by it: methods are ordered by the mean over seeds of
 each of `SCORES`, the best is 1; the rank is the mean of the eight places. What is better is what
@@ -50,7 +52,8 @@ ROWS = CALLED | {   # a method of paired frames would learn from what the others
     and not parse.row_config([f'--config={name}:demo']).data.paired}
 SCORES = ('psnr', 'ssim', 'miou', 'miou_small', 'kid_street', 'warping_mse', 'flicker_true_ratio',
           'sharpness_ratio')
-COMMON = ('--config.data.load_size=72', '--config.eval.metrics=auto,iou,kid_street')
+COMMON = ('--config.eval.metrics=auto,iou,kid_street',)
+SIZES = {'demo': ('--config.data.load_size=72',), 'street': ()}   # of frames, alike in all rows
 SAME_STEPS = 0.02   # share by which the steps of a row's seeds may differ
 ROUNDS = 20     # steps by which a method's time is measured
 COLUMNS = {column.key: column for column in text.COLUMNS}
@@ -69,20 +72,20 @@ def shares_of_phases(case):
   return {epochs[0]: len(epochs) / count for epochs in phases.values()}
 
 
-def time_of(row, common):
-  """Mean seconds of a step of a row's demo: the quickest of `ROUNDS` in each phase."""
-  case = cases.case(f'configs/{ROWS[row]}.py:demo', common, parse.row_config)
+def time_of(row, variant, common):
+  """Mean seconds of a step of a row's variant: the quickest of `ROUNDS` in each phase."""
+  case = cases.case(f'configs/{ROWS[row]}.py:{variant}', common, parse.row_config)
   return sum(share * clock.seconds(here.training(case.config, epoch).step, ROUNDS)
              for epoch, share in shares_of_phases(case).items())
 
 
-def times(output, rows, common):
+def times(output, rows, variant, common):
   """{row: seconds of a step}; those that times.json lacks are measured and written to it."""
   path = output / 'times.json'
   known = json.loads(path.read_text()) if path.exists() else {}
   for row in rows:
     if row not in known:
-      known[row] = time_of(row, common)
+      known[row] = time_of(row, variant, common)
       files.save_json(path, known)
   return known
 
@@ -209,8 +212,8 @@ def measure(options, common):
   if options.core is not None:
     os.sched_setaffinity(0, {options.core})   # of this process and all that it starts
   options.output.mkdir(parents=True, exist_ok=True)
-  known = times(options.output, options.rows, common)
-  rows = [experiments.Row(row, f'configs/{ROWS[row]}.py:demo',
+  known = times(options.output, options.rows, options.variant, common)
+  rows = [experiments.Row(row, f'configs/{ROWS[row]}.py:{options.variant}',
                           (f'--config.train.steps={round(60 * options.minutes / known[row])}',))
           for row in options.rows]
   _, stopped = compare.compare(options.output, rows, options.seeds, common=common,
@@ -227,6 +230,7 @@ def main():
   parser.add_argument('--seeds', type=int, nargs='+', default=[0, 1, 2])
   parser.add_argument('--rows', nargs='+', default=list(ROWS), choices=list(ROWS))
   parser.add_argument('--core', type=int)
+  parser.add_argument('--variant', choices=list(SIZES), default='demo')
   parser.add_argument('--rank', type=pathlib.Path, nargs='+', default=[])
   parser.add_argument('--save', type=pathlib.Path)
   parser.add_argument('--sheet', type=pathlib.Path)
@@ -241,7 +245,7 @@ def run(options, common):
   """What `main` was asked for."""
   together(options.rank)   # what cannot be ranked is told before hours of training
   if options.output:
-    measure(options, experiments.with_changes(COMMON, common))
+    measure(options, experiments.with_changes(COMMON + SIZES[options.variant], common))
   folders = [*options.rank, *([options.output] if options.output else [])]
   if not folders:
     sys.exit('give --output FOLDER to measure, or --rank FOLDER_OR_FILE ...')

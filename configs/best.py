@@ -68,7 +68,6 @@ def street(config):
   """The demo at 128 pixels, with the networks of the starter and a critic on an eighth as well."""
   demo(config)
   defaults.street(config)
-  config.train.steps = 6000
 
 
 def small(config):

@@ -29,6 +29,7 @@ def get_config(variant=None):
     cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     fastcut  FastCUT on scenes; on folders with --config.data.source=folders
     demo     CUT on two CPU cores, a few minutes, 64 pixels, on scenes
+    street   the same at 128 pixels, hours
   """
   config = defaults.get_config()
   config.method, config.variant = 'cut', variant or 'default'
@@ -61,8 +62,11 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut, demo or cptrans-tables')
+    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut, demo, street or '
+                     'cptrans-tables')
   return config
 
 
@@ -83,3 +87,8 @@ def demo(config):
   config.optim.lr = 4e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

@@ -26,6 +26,7 @@ def get_config(variant=None):
     paper    the same on folders of real data
     cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, a few minutes, 64 pixels, on scenes
+    street   the same at 128 pixels, hours
   """
   config = defaults.get_config()
   config.method, config.variant = 'cyclegan', variant or 'default'
@@ -48,8 +49,10 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/cyclegan.py:{variant}: choose paper, demo or cptrans-tables')
+    raise ValueError(f'configs/cyclegan.py:{variant}: choose paper, demo, street or cptrans-tables')
   return config
 
 
@@ -62,3 +65,8 @@ def demo(config):
   config.optim.lr = 4e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

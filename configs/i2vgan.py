@@ -33,6 +33,7 @@ def get_config(variant=None):
     paper    the same on folders of real data
     cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
+    street   the same at 128 pixels, hours
 
   Default and paper need the file of VGG-19; `--config.perceptual=none` does without.
   """
@@ -75,8 +76,10 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/i2vgan.py:{variant}: choose paper, demo or cptrans-tables')
+    raise ValueError(f'configs/i2vgan.py:{variant}: choose paper, demo, street or cptrans-tables')
   return config
 
 
@@ -121,3 +124,9 @@ def demo(config):
   config.optim.lr = 2e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=100)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)
+  config.gen.update(width=24, blocks=4)   # of a ResNet; 40 would take seconds a step

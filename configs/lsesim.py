@@ -27,6 +27,7 @@ def get_config(variant=None):
     learned  LSeSim, with heads that learn what to compare, on scenes; on folders with
              --config.data.source=folders
     demo     FSeSim on two CPU cores, a few minutes, 64 pixels, on scenes; no weight file
+    street   the same at 128 pixels, hours
 
   All but the demo need the file of VGG-16; `--config.perceptual=none` does without.
   """
@@ -69,8 +70,11 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/lsesim.py:{variant}: choose paper, learned, demo or cptrans-tables')
+    raise ValueError(f'configs/lsesim.py:{variant}: choose paper, learned, demo, street or '
+                     'cptrans-tables')
   return config
 
 
@@ -95,3 +99,8 @@ def demo(config):
   config.optim.lr = 4e-4
   config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

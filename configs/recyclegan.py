@@ -29,6 +29,7 @@ def get_config(variant=None):
     cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     paper_cycle  variant 2, with cycle and identity losses, on folders
     demo         variant 2 on two CPU cores, minutes, 64 pixels, on scenes
+    street       the same at 128 pixels, hours
   """
   config = defaults.get_config()
   config.method, config.variant = 'recyclegan', variant or 'default'
@@ -66,9 +67,11 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/recyclegan.py:{variant}: choose paper, paper_cycle, demo or '
-                     'cptrans-tables')
+    raise ValueError(f'configs/recyclegan.py:{variant}: choose paper, paper_cycle, demo, street '
+                     'or cptrans-tables')
   return config
 
 
@@ -102,3 +105,8 @@ def demo(config):
   config.optim.lr = 3e-4
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=100)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

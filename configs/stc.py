@@ -29,6 +29,7 @@ def get_config(variant=None):
     default  the paper's sizes, on scenes
     paper    the same on folders of real data
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
+    street   the same at 128 pixels, hours
 
   Default and paper need the file of VGG-16 (`--config.perceptual=none` does without), the paper
   that of RAFT, small (`--config.flow.name=tvl1`).
@@ -70,8 +71,10 @@ def get_config(variant=None):
     config.flow.stretch = False      # O: made for infrared; P's frames are color (VIPER)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/stc.py:{variant}: choose paper or demo')
+    raise ValueError(f'configs/stc.py:{variant}: choose paper, demo or street')
   return config
 
 
@@ -114,3 +117,8 @@ def demo(config):
   config.optim.update(lr=3e-4, schedule='linear')
   config.train.update(steps=600, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

@@ -27,6 +27,7 @@ def get_config(variant=None):
     cptrans-tables  a row of CPTrans' tables: folders, 9 blocks, 100 epochs
     labels   the second, video (a) and label pictures (b), on folders
     demo     two CPU cores, minutes, 64 pixels, on scenes; no weight file
+    street   the same at 128 pixels, hours
 
   Default and paper need the file of VGG-16; `--config.perceptual=none` does without the content
   terms.
@@ -68,9 +69,11 @@ def get_config(variant=None):
     defaults.cptrans_tables(config)
   elif variant == 'demo':
     demo(config)
+  elif variant == 'street':
+    street(config)
   elif variant:
-    raise ValueError(f'configs/unsup_recycle.py:{variant}: choose paper, labels, demo or '
-                     'cptrans-tables')
+    raise ValueError(f'configs/unsup_recycle.py:{variant}: choose paper, labels, demo, street '
+                     'or cptrans-tables')
   return config
 
 
@@ -95,3 +98,8 @@ def demo(config):
   config.optim.lr = 4e-4
   config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
+
+def street(config):
+  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
+  demo(config)
+  defaults.street(config)

@@ -107,7 +107,7 @@ def demo_networks(config):
 
 
 def street(config):
-  """A demo at 128 pixels: the street, and the networks of the weights inside the package.
+  """A demo at 128 pixels, with networks of the shapes of the weights inside the package.
 
   All ours. What begins at those weights (`little_footage`) must have a generator of these shapes.
   """
@@ -116,7 +116,7 @@ def street(config):
   config.gen.update(width=40, blocks=3)
   config.disc.width = 32
   config.critic.scales = 4
-  config.train.checkpoint_minutes = 5.0
+  config.train.update(steps=6000, checkpoint_minutes=5.0)
 
 
 def little_footage(config):
