@@ -17,8 +17,8 @@ time divided by the threads; other programs on the machine disturb the second le
 --threads 1. The ratio is ours / PyTorch's minimum.
 
 `buffers` is XLA's plan for our step: arguments (parameters, optimizer, batch) and temporaries.
---memory runs each side once more in a separate process: its largest resident size, and the size
-before the first step. PyTorch keeps its own allocator there. --apart times the two sides in those
+--memory runs each side once more in a separate process, as many rounds: its largest resident size,
+and the size before the first step. PyTorch keeps its own allocator there. --apart times the two sides in those
 processes, one after the other, for steps that do not fit into memory together; --keep_memory holds
 for both there.
 """
@@ -158,8 +158,7 @@ def child(side, options):
   """The process of `run_child`: prints its measurements as JSON."""
   step, buffers = MAKERS[options.what][side](read_config(options.method, options), options)
   before = clock.resident()   # our step is compiled here
-  rounds = options.rounds if options.apart else 1
-  times = clock.alternate({side: step}, rounds, options.threads)[side]
+  times = clock.alternate({side: step}, options.rounds, options.threads)[side]
   print(json.dumps({'before': before, 'peak': clock.resident(), 'times': times.tolist(),
                     'buffers': buffers}))
 

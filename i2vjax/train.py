@@ -286,7 +286,7 @@ def compile_phase(setup: Setup, program_key: Any, inputs: tuple) -> Callable:
   """The compiled step of a phase; says how long that took."""
   began = time.perf_counter()
   program = compile_step(setup.method, setup.model.replace(phase=program_key))
-  ready = parallel.compiled(program, *inputs)
+  ready = parallel.one_by_one(parallel.compiled(program, *inputs))
   name = '' if program_key == 'train' else f' of {program_key}'
   setup.logger.say(f'step{name} compiled in {time.perf_counter() - began:.0f} s')
   return ready

@@ -58,10 +58,11 @@ def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training
   began = time.perf_counter()
   compiled = parallel.compiled(train.compile_step(method, model), state, batch, frozen)
   compile_s = time.perf_counter() - began
+  run = parallel.one_by_one(compiled)
 
   def step():
     nonlocal state
-    state, terms = compiled(state, batch, frozen)
+    state, terms = run(state, batch, frozen)
     jax.block_until_ready((state.params, terms))
     return terms
   return Training(step, program.memory(compiled), _touched(compiled), compile_s)

@@ -5,11 +5,8 @@ A step is written for one device of an axis named `state.AXIS`. `map_step` maps 
 has), the batch gets its own here. Arrays are global: those of several processes are parts of one.
 """
 
-import contextlib
-import ctypes
 import dataclasses
 import functools
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -19,6 +16,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
+from i2vjax.core import host_memory
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, State, pmean
 
@@ -178,10 +176,14 @@ def compiled(program: jax.stages.Wrapped, *args: Any) -> jax.stages.Compiled:
   What the compiler took, often more than a step does, goes back to the system.
   """
   ready = program.lower(*args).compile()
-  if sys.platform == 'linux':
-    with contextlib.suppress(AttributeError, OSError):   # another C library
-      ctypes.CDLL(None).malloc_trim(0)
+  host_memory.hand_back()
   return ready
+
+
+def one_by_one(ready: jax.stages.Compiled) -> Callable:
+  """A compiled step; on CPUs it returns when its memory is free for the next (host_memory.py)."""
+  plan = ready.memory_analysis() if jax.default_backend() == 'cpu' else None
+  return host_memory.until_freed(ready, plan.temp_size_in_bytes) if plan else ready
 
 
 def to_host(tree: Any) -> Any:

@@ -1,14 +1,11 @@
 """Set before a device is used: threads, memory, compilers, other processes."""
 
-import contextlib
-import ctypes
 import importlib.util
 import os
-import sys
 
 import jax
 
-from i2vjax.core import machine, parallel
+from i2vjax.core import host_memory, machine, parallel
 from i2vjax.core.errors import UserError
 
 ACCELERATORS = ('jax_cuda12_plugin', 'jax_cuda13_plugin', 'libtpu')   # packages that bring one
@@ -43,18 +40,9 @@ def leave_a_core_to_the_loader(pixels: int) -> bool:
 
 
 def keep_memory() -> None:
-  """On a Linux CPU, have glibc keep freed memory instead of handing it back after each call.
-
-  Large temporary arrays otherwise come back as untouched pages in every step, and touching them
-  anew costs up to half of its time. One arena, because the arenas of other threads hold 64 MB at
-  most and take anything larger from the system. Call before any thread exists.
-  """
-  if sys.platform == 'linux' and platform() == 'cpu':
-    with contextlib.suppress(AttributeError, OSError):   # another C library: nothing to set
-      libc = ctypes.CDLL(None)
-      libc.mallopt(-8, 1)            # M_ARENA_MAX
-      libc.mallopt(-4, 0)            # M_MMAP_MAX: nothing from mmap
-      libc.mallopt(-1, -1)           # M_TRIM_THRESHOLD: nothing handed back, however large
+  """On a CPU, have freed memory kept (host_memory.py). Call before any thread exists."""
+  if platform() == 'cpu':
+    host_memory.keep()
 
 
 def prefer_library_products() -> None:
