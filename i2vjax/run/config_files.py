@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import importlib.util
+import operator
 import pathlib
 import re
 from collections.abc import Mapping
@@ -19,7 +21,8 @@ from i2vjax.core.errors import UserError, did_you_mean
 # stands beside the package (setup.py).
 PLACES = tuple(above / 'configs' for above in pathlib.Path(__file__).parents[1:3])
 
-SIZES = ('load_size', 'crop_size')   # fields of `data`: an int, (height, width), or 'WIDTHxHEIGHT'
+# Fields that are an int, (height, width), or 'WIDTHxHEIGHT'.
+SIZES = ('data.load_size', 'data.crop_size', 'data.scenes.size')
 
 
 def folder() -> pathlib.Path:
@@ -115,10 +118,8 @@ def change(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
     if unknown := unknown_field(config, path):
       raise UserError(unknown)
     *blocks, name = path.split('.')
-    block = config
-    for part in blocks:
-      block = block[part]
-    sized = path.removeprefix('data.') in SIZES   # whose kind may change: `read_sizes`
+    block = functools.reduce(operator.getitem, blocks, config)
+    sized = path in SIZES   # whose kind may change: `read_sizes`
     try:
       with block.ignore_type() if sized else contextlib.nullcontext():
         block[name] = value
@@ -136,14 +137,18 @@ def read_sizes(config: ConfigDict) -> None:
   Raises:
     UserError: it is neither a whole number, nor a pair of them, nor WIDTHxHEIGHT.
   """
-  for name in SIZES:
-    size = config.get('data', {}).get(name, 0)
+  for path in SIZES:
+    if unknown_field(config, path):   # of a config that has no such data
+      continue
+    *blocks, name = path.split('.')
+    block = functools.reduce(operator.getitem, blocks, config)
+    size = block[name]
     if isinstance(size, str) and (sides := re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)):
-      with config.data.ignore_type():
-        config.data[name] = size = (int(sides[2]), int(sides[1]))
+      with block.ignore_type():
+        block[name] = size = (int(sides[2]), int(sides[1]))
     pair = size if isinstance(size, tuple | list) else (size, size)
     if len(pair) != 2 or not all(isinstance(side, int) for side in pair):
-      raise UserError(f'--config.data.{name}={size}: write a whole number, or both sides: 640x512 '
+      raise UserError(f'--config.{path}={size}: write a whole number, or both sides: 640x512 '
                       '(width x height), which is the same as 512,640 (height, width)')
 
 

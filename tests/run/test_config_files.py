@@ -70,10 +70,10 @@ def test_a_size_may_be_written_as_films_have_it():
   """640x512 is 640 wide; a pair is (height, width), as arrays are."""
   for text, meant in [('640x512', (512, 640)), ('512,640', (512, 640)), ('256', 256)]:
     arguments = ['--config=cptrans', f'--config.data.load_size={text}',
-                 '--config.data.crop_size=64x32']
+                 '--config.data.crop_size=64x32', f'--config.data.scenes.size={text}']
     config = parse.parse(['i2vjax', *arguments])[2]
     assert config.data.load_size == meant == parse.row_config(arguments).data.load_size
-    assert config.data.crop_size == (32, 64) and config.data.scenes.size == 0
+    assert config.data.crop_size == (32, 64) and config.data.scenes.size == meant
   for size in ('640x512', (512, 640)):
     config = config_files.change(config_files.read('cptrans'), {'data.load_size': size})
     assert config.data.load_size == (512, 640) and config.data.crop_size == 256
