@@ -18,9 +18,9 @@ time divided by the threads; other programs on the machine disturb the second le
 
 `buffers` is XLA's plan for our step: arguments (parameters, optimizer, batch) and temporaries.
 --memory runs each side once more in a separate process, as many rounds: its largest resident size,
-and the size before the first step. PyTorch keeps its own allocator there. --apart times the two sides in those
-processes, one after the other, for steps that do not fit into memory together; --keep_memory holds
-for both there.
+and the size before the first step. PyTorch keeps its own allocator there. --apart times the two
+sides in those processes, one after the other, for steps that do not fit into memory together;
+--keep_memory holds for both there.
 """
 
 import argparse

@@ -3,8 +3,8 @@
   python benchmarks/starter_clip.py [--workdir starter] [--output docs/pictures/starter.webp]
                                     [--clip 0] [--size 128] [--frames 36]
 
-Side by side: infrared by night, its translation, the same moments by day. Prints PSNR and SSIM of
-this clip.
+Side by side, with a word above each: infrared by night, its translation, the same moments by day.
+Prints PSNR and SSIM of this clip.
 """
 
 import argparse
@@ -12,6 +12,8 @@ import pathlib
 
 import numpy as np
 import PIL.Image
+import PIL.ImageDraw
+import PIL.ImageFont
 
 from i2vjax import defaults
 from i2vjax.core import files
@@ -19,6 +21,7 @@ from i2vjax.data import scenes
 from i2vjax.metrics import psnr_ssim
 from i2vjax.run import load, translator
 
+NAMES = 'infrared, by night', 'its translation', 'the truth, by day'
 GAP, SCALE = 4, 2   # pixels between the pictures; enlarged for the page
 MS = 83             # a frame stays: 12 a second
 
@@ -43,11 +46,21 @@ def clips(run, clip, size, frames):
 
 
 def side_by_side(columns):
-  """[T, H, W, 3] pictures with a white gap between them, enlarged."""
+  """[T, H, W, 3] pictures with a white gap between them, enlarged, under their names."""
   gap = np.full((*columns[0].shape[:2], GAP, 3), 255, np.uint8)
   parts = [columns[0], gap, columns[1], gap, columns[2]]
-  wide = np.concatenate(parts, axis=2)
-  return wide.repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+  wide = np.concatenate(parts, axis=2).repeat(SCALE, axis=1).repeat(SCALE, axis=2)
+  names = names_above(wide.shape[2])
+  return np.concatenate([np.broadcast_to(names, (len(wide), *names.shape)), wide], axis=1)
+
+
+def names_above(width):
+  """[H, width, 3] uint8: what each column is."""
+  strip = PIL.Image.new('RGB', (width, 24), 'white')
+  draw, font = PIL.ImageDraw.Draw(strip), PIL.ImageFont.load_default(16)
+  for i, name in enumerate(NAMES):
+    draw.text(((2 * i + 1) * width / (2 * len(NAMES)), 12), name, 'black', font, anchor='mm')
+  return np.asarray(strip)
 
 
 def write(path, frames):
