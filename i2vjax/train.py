@@ -7,6 +7,7 @@ the steps in an epoch of these data, which methods read.
 
 import dataclasses
 import logging
+import math
 import pathlib
 import sys
 import time
@@ -82,7 +83,7 @@ def compile_step(method: base.Method, model: Model,
       state, terms = method.step(critic_remedies.with_views(traced, key), state, batch, key)
       state, penalty = critic_remedies.penalize(method, traced, state, batch)
     return averaging.update_averages(state, model.config), terms | penalty
-  return parallel.map_step(step, mesh)
+  return parallel.map_step(step, mesh, math.prod(ops.hw(model.config.data.crop_size)))
 
 
 def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,

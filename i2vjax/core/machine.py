@@ -4,6 +4,7 @@ import os
 import pathlib
 
 GROUPS = pathlib.Path('/sys/fs/cgroup')   # limits of a container or a Slurm step, on Linux
+CPUINFO = pathlib.Path('/proc/cpuinfo')
 MOST_THREADS = 16
 
 
@@ -27,6 +28,14 @@ def _quota():
     return limit / int((GROUPS / 'cpu/cpu.cfs_period_us').read_text()) if limit > 0 else None
   except (OSError, ValueError):
     return None
+
+
+def intel() -> bool:
+  """True if Linux says that its processors are Intel's."""
+  try:
+    return 'GenuineIntel' in CPUINFO.read_text()
+  except OSError:
+    return False
 
 
 def memory() -> int:

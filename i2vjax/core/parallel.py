@@ -16,13 +16,14 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from i2vjax.core import host_memory
+from i2vjax.core import host_memory, machine
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import AXIS, State, pmean
 
 T = TypeVar('T')
 
 GATHERED_AT_ONCE = 256 * 2**20   # bytes
+LARGE_FRAME = 256 * 256          # pixels
 
 
 def process() -> tuple[int, int]:
@@ -114,7 +115,7 @@ def shard(batch: Mapping[str, np.ndarray]) -> dict[str, Any]:
   return batch if jax.process_count() == 1 else _placed(batch, PartitionSpec(AXIS))
 
 
-def map_step(step: Callable, mesh: Mesh | None = None) -> jax.stages.Wrapped:
+def map_step(step: Callable, mesh: Mesh | None = None, pixels: int = 0) -> jax.stages.Wrapped:
   """Map `step(state, batch, frozen, key) -> (state, terms)` over all devices.
 
   Each device gets its share of the batch, and all get the same key for this step
@@ -123,6 +124,7 @@ def map_step(step: Callable, mesh: Mesh | None = None) -> jax.stages.Wrapped:
 
   Args:
     mesh: devices that are not here, which the step is only compiled for; None: all that are.
+    pixels: of a frame, by which XLA's products are chosen on CPUs.
 
   Returns:
     (state, batch, frozen) -> (state, terms).
@@ -132,10 +134,10 @@ def map_step(step: Callable, mesh: Mesh | None = None) -> jax.stages.Wrapped:
     key = jax.random.fold_in(jax.random.fold_in(state.key, state.step), 0)
     state, terms = step(state, batch, frozen, key)
     return state.replace(step=state.step + 1, model_state=pmean(state.model_state)), pmean(terms)
-  return _mapped(mesh or mesh_of(), body)
+  return _mapped(mesh or mesh_of(), body, pixels)
 
 
-def _mapped(mesh, body):
+def _mapped(mesh, body, pixels):
   """`body`, which knows one device, over the one axis of `mesh`."""
   def on_device(state, batch, frozen):
     first = jax.tree.map(lambda x: x[0], (state.device_state, batch))
@@ -150,24 +152,36 @@ def _mapped(mesh, body):
   in_specs = specs(lambda spec: spec)
   mapped = jax.shard_map(on_device, mesh=mesh, in_specs=in_specs,
                          out_specs=(in_specs[0], in_specs[2]), check_vma=False)
-  return jax.jit(mapped, donate_argnums=0, compiler_options=_options(mesh.devices.flat[0].platform),
+  options = _options(mesh.devices.flat[0].platform, pixels >= LARGE_FRAME and machine.intel())
+  return jax.jit(mapped, donate_argnums=0, compiler_options=options,
                  in_shardings=specs(lambda spec: NamedSharding(mesh, spec)))
 
 
 @functools.cache
-def _options(platform):
-  """Compiler options of a step: on CPUs the order of operations that needs the least memory.
+def _options(platform, plain_products=False):
+  """Compiler options of a step on a CPU; those that this version of XLA does not have are left out.
 
-  XLA's own order there begins what it can as early as it can, and holds up to three times as much.
+  The order of operations is that which needs the least memory: XLA's own begins what it can as
+  early as it can, and holds up to three times as much.
+
+  Args:
+    plain_products: products by Eigen, not by XLA's YNNPACK, which on Intel's CPUs takes a tenth
+      longer for steps on large frames, and less for those on small ones (docs/performance.md).
   """
   if platform != 'cpu':
     return None
-  options = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
+  wanted = {'xla_cpu_scheduler_type': 'CPU_SCHEDULER_TYPE_MEMORY_OPTIMIZED'}
+  if plain_products:
+    wanted['xla_cpu_experimental_ynn_fusion_type'] = ''
+  return {name: value for name, value in wanted.items() if _is_known(name, value)}
+
+
+def _is_known(name, value):
   try:
-    jax.jit(lambda: jnp.zeros(()), compiler_options=options).lower().compile()
-  except jax.errors.JaxRuntimeError:   # another version of XLA, without this option
-    return None
-  return options
+    jax.jit(lambda: jnp.zeros(()), compiler_options={name: value}).lower().compile()
+  except jax.errors.JaxRuntimeError:
+    return False
+  return True
 
 
 def compiled(program: jax.stages.Wrapped, *args: Any) -> jax.stages.Compiled:

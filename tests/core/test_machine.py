@@ -50,3 +50,12 @@ def test_memory_is_the_least_of_machine_and_container(groups):
 def test_a_machine_that_says_nothing_counts_as_one_of_8_gb(groups, monkeypatch):
   monkeypatch.delattr(os, 'sysconf')
   assert machine.memory() == 8 * 2**30
+
+
+def test_whose_processor_it_is(tmp_path, monkeypatch):
+  said = tmp_path / 'cpuinfo'
+  monkeypatch.setattr(machine, 'CPUINFO', said)
+  assert not machine.intel()
+  for vendor, intel in (('AuthenticAMD', False), ('GenuineIntel', True)):
+    said.write_text(f'processor\t: 0\nvendor_id\t: {vendor}\n')
+    assert machine.intel() is intel

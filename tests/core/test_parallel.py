@@ -114,6 +114,24 @@ def test_a_step_is_ordered_for_little_memory():
   assert parallel._options('gpu') is None
 
 
+def test_large_steps_on_intel_multiply_by_eigen(monkeypatch):
+  """XLA's YNNPACK is slower there (docs/performance.md); an option XLA lacks is left out."""
+  assert 'xla_cpu_experimental_ynn_fusion_type' not in parallel._options('cpu')
+  options = parallel._options('cpu', plain_products=True)
+  assert options == {**parallel._options('cpu'), 'xla_cpu_experimental_ynn_fusion_type': ''}
+  x = jnp.ones((256, 256))
+  program = jax.jit(lambda x: x @ x, compiler_options=options).lower(x).compile()
+  assert 'ynn' not in program.as_text() and (program(x) == 256).all()
+  assert not parallel._is_known('xla_cpu_no_such_option', '')
+  asked = []
+  monkeypatch.setattr(parallel, '_options', lambda platform, plain: asked.append(plain))
+  for intel in (True, False):
+    monkeypatch.setattr(parallel.machine, 'intel', lambda intel=intel: intel)
+    for pixels in (128 * 128, 256 * 256):
+      parallel.map_step(lambda *inputs: inputs, pixels=pixels)
+  assert asked == [False, True, False, False]
+
+
 def test_a_run_says_how_many_devices_its_processes_have(monkeypatch):
   monkeypatch.setattr(jax, 'process_count', lambda: 4)
   monkeypatch.setattr(jax, 'device_count', lambda: 32)

@@ -121,7 +121,7 @@ def test_a_step_and_a_translation_multiply_as_the_config_says(name, monkeypatch)
   def translate(model, params, model_state, carry, clip):
     return carry, clip @ params
   method = types.SimpleNamespace(step=step, translate=translate, PLAYERS={})
-  monkeypatch.setattr(parallel, 'map_step', lambda step, mesh: step)
+  monkeypatch.setattr(parallel, 'map_step', lambda step, mesh, pixels: step)
   state = State(jnp.eye(3), {}, {}, {}, np.int32(0), jax.random.key(0), {})
   raw = {'a': x, 'b': x, 'range_a': jnp.zeros((1, 2)), 'range_b': jnp.zeros((1, 2))}
   model = Model(config, {})
