@@ -1,15 +1,18 @@
 """benchmarks/equal_time.py: shares of phases, places and ranks by hand, runs of several folders."""
 
+import functools
 import json
 import math
 import pathlib
 
 import equal_time
+import jax
 import numpy as np
 import pytest
 
 from i2vjax.bench import cases
 from i2vjax.compare import figures
+from i2vjax.run import load
 
 ROOT = pathlib.Path(__file__).parents[2]
 
@@ -102,3 +105,12 @@ def test_the_sheet_has_the_input_the_rows_by_rank_and_the_truth(tmp_path):
   sheet = equal_time.sheet([tmp_path])
   places = [np.argwhere((sheet == level).all(-1)).mean(0)[0] for level in (20, 160, 80, 240)]
   assert places == sorted(places)
+
+
+@pytest.mark.parametrize('name', equal_time.ROWS.values())
+def test_every_row_can_be_had_at_128_pixels(name):
+  config = cases.case(f'{ROOT}/configs/{name}.py:street').config
+  assert config.data.crop_size == 128
+  method, model = load.assemble(config)
+  shapes = jax.eval_shape(functools.partial(load.fresh_params, method, model))
+  assert shapes.keys() == method.networks(config).keys()
