@@ -165,8 +165,9 @@ def _options(platform, plain_products=False):
   early as it can, and holds up to three times as much.
 
   Args:
-    plain_products: products by Eigen, not by XLA's YNNPACK, which on Intel's CPUs takes a tenth
-      longer for steps on large frames, and less for those on small ones (docs/performance.md).
+    plain_products: products by Eigen, not by YNNPACK, for which XLA holds up to a quarter more in
+      steps on large frames, in as much time or more on Intel's CPUs; small ones are quicker by it
+      (docs/performance.md).
   """
   if platform != 'cpu':
     return None

@@ -115,7 +115,7 @@ def test_a_step_is_ordered_for_little_memory():
 
 
 def test_large_steps_on_intel_multiply_by_eigen(monkeypatch):
-  """XLA's YNNPACK is slower there (docs/performance.md); an option XLA lacks is left out."""
+  """With YNNPACK XLA holds more (docs/performance.md); an option XLA lacks is left out."""
   assert 'xla_cpu_experimental_ynn_fusion_type' not in parallel._options('cpu')
   options = parallel._options('cpu', plain_products=True)
   assert options == {**parallel._options('cpu'), 'xla_cpu_experimental_ynn_fusion_type': ''}
