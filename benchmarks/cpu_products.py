@@ -1,4 +1,4 @@
-"""A training step with each of the two ways in which XLA multiplies matrices on a CPU.
+"""A training step with each way in which XLA multiplies on CPUs.
 
   python benchmarks/cpu_products.py [--methods configs/cut.py,configs/best.py:demo] [--rounds 3]
 
