@@ -1,4 +1,4 @@
-"""Memory of this process on a Linux CPU: what glibc keeps, what it hands back.
+"""Memory of the process on a Linux CPU: kept, and handed back.
 
 There a step takes all its temporaries from glibc, in one block of up to several GB. With another
 system or C library, or on an accelerator, nothing here does anything.
