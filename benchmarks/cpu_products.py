@@ -10,6 +10,7 @@ that XLA plans for it. Further arguments --config.FIELD=VALUE hold for all metho
 import argparse
 import functools
 
+import jax
 import numpy as np
 
 from i2vjax.bench import cases, clock, here
@@ -23,7 +24,7 @@ PRODUCT = (16384, 1152, 128)   # the middle of a ResNet at 256 pixels, four fram
 def step_with(config, plain):
   """`bench.here.training` of a step that multiplies by Eigen (plain), or as XLA does by itself."""
   options = parallel._options
-  parallel._options = functools.partial(lambda plain, platform, _: options(platform, plain), plain)
+  parallel._options = lambda platform, _: options(platform, plain)
   try:
     return here.training(config)
   finally:
@@ -43,7 +44,6 @@ def steps(name, changes, rounds):
 
 def product():
   """Print GFLOP a second of one product by each way."""
-  import jax
   rows, inner, columns = PRODUCT
   x, y = (jax.numpy.asarray(np.random.default_rng(0).normal(size=shape), 'float32')
           for shape in ((rows, inner), (inner, columns)))

@@ -100,6 +100,7 @@ def demo(config):
   config.train.update(steps=1000, decay_fraction=0.5, checkpoint_minutes=1.0)
   config.log.update(every=20, samples_every=200)
 
+
 def street(config):
   """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
   demo(config)

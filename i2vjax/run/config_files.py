@@ -117,8 +117,7 @@ def change(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
   for path, value in changes.items():
     if unknown := unknown_field(config, path):
       raise UserError(unknown)
-    *blocks, name = path.split('.')
-    block = functools.reduce(operator.getitem, blocks, config)
+    block, name = _place(config, path)
     sized = path in SIZES   # whose kind may change: `read_sizes`
     try:
       with block.ignore_type() if sized else contextlib.nullcontext():
@@ -131,6 +130,12 @@ def change(config: ConfigDict, changes: Mapping[str, Any]) -> ConfigDict:
   return config
 
 
+def _place(config, path):
+  """(the block that a field stands in, its name there)."""
+  *blocks, name = path.split('.')
+  return functools.reduce(operator.getitem, blocks, config), name
+
+
 def read_sizes(config: ConfigDict) -> None:
   """Makes (512, 640) of a size of frames that was written '640x512', as films have it.
 
@@ -140,8 +145,7 @@ def read_sizes(config: ConfigDict) -> None:
   for path in SIZES:
     if unknown_field(config, path):   # of a config that has no such data
       continue
-    *blocks, name = path.split('.')
-    block = functools.reduce(operator.getitem, blocks, config)
+    block, name = _place(config, path)
     size = block[name]
     if isinstance(size, str) and (sides := re.fullmatch(r'([1-9]\d*)x([1-9]\d*)', size)):
       with block.ignore_type():
