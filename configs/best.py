@@ -40,13 +40,7 @@ def get_config(variant=None):
   config.lss = dict(radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, sub=2)
   config.optim.update(lr=4e-4, b1=0.5, b2=0.999, schedule='linear')
   config.train.update(epochs=100, epochs_decay=100)
-  if variant == 'paper':
-    defaults.as_published(config)
-  elif variant in VARIANTS:
-    VARIANTS[variant](config)
-  elif variant:
-    raise ValueError(f'configs/best.py:{variant}: choose paper, {", ".join(VARIANTS)}')
-  return config
+  return defaults.choose(config, VARIANTS)
 
 
 def demo(config):
@@ -64,16 +58,6 @@ def live(config):
   config.gen.update(width=32, levels=4, blocks=2)
 
 
-def street(config):
-  """The demo at 128 pixels, with the networks of the starter and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
-
-
-def small(config):
-  """Your own camera, by little footage: the recipe of configs/cptrans.py:small, on pairs."""
-  street(config)
-  defaults.little_footage(config)
-
-
-VARIANTS = {'live': live, 'demo': demo, 'street': street, 'small': small}
+STREET = defaults.in_turn(demo, defaults.street)
+VARIANTS = {'paper': defaults.as_published, 'live': live, 'demo': demo, 'street': STREET,
+            'small': defaults.in_turn(STREET, defaults.little_footage)}

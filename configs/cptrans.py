@@ -74,15 +74,14 @@ def get_config(variant=None):
   )
   config.train.update(epochs=100, epochs_decay=0)                           # P
   config.eval.kid_degrees = (3, 21)                                              # P
-  if variant == 'paper':
-    config.backbone = 'vit'
-    defaults.as_published(config)
-    config.eval.update(epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)   # P Fig. 6; its tables
-  elif variant in OURS:
-    OURS[variant](config)
-  elif variant:
-    raise ValueError(f'configs/cptrans.py:{variant}: choose paper, {", ".join(OURS)}')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def paper(config):
+  """Folders of real data, the ViT, scores as in its tables."""
+  config.backbone = 'vit'
+  defaults.as_published(config)
+  config.eval.update(epochs=(10, 20, 40, 60, 80, 100), paper_scale=True)   # P Fig. 6; its tables
 
 
 def content(config):
@@ -155,10 +154,5 @@ def street(config):
   config.train.steps = 7000
 
 
-def small(config):
-  """Your own camera, by little footage. All O."""
-  street(config)
-  defaults.little_footage(config)
-
-
-OURS = {'demo': demo, 'street': street, 'small': small}
+VARIANTS = {'paper': paper, 'demo': demo, 'street': street,
+            'small': defaults.in_turn(street, defaults.little_footage)}

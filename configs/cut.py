@@ -54,20 +54,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')     # C
   config.train.update(epochs=200, epochs_decay=200)                     # C
-  if variant == 'paper':
-    defaults.as_published(config)
-  elif variant == 'fastcut':
-    fastcut(config)
-  elif variant == 'cptrans-tables':
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/cut.py:{variant}: choose paper, fastcut, demo, street or '
-                     'cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
 
 
 def fastcut(config):
@@ -89,7 +76,6 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': defaults.as_published, 'fastcut': fastcut, 'demo': demo,
+            'street': defaults.in_turn(demo, defaults.street),
+            'cptrans-tables': defaults.cptrans_tables}

@@ -94,13 +94,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P: Adam; C
   config.train.update(epochs=100, epochs_decay=100)                                # C
-  asked = variant.split('-') if variant else []
-  if not set(asked) <= set(WORDS):
-    raise ValueError(f'configs/gtc.py:{variant}: join of {", ".join(WORDS)} with -')
-  for word in WORDS:   # in this order: a task has the last word
-    if word in asked:
-      WORDS[word](config)
-  return config
+  return defaults.join(config, WORDS)
 
 
 def paper(config):
@@ -156,5 +150,6 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
+# In this order: a task has the last word.
 WORDS = {'paper': paper, 'demo': demo, 'image2image': image2image, 'color': color,
          'superres': superres, 'segmentation': segmentation, 'translate': translate}

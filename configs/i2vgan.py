@@ -69,18 +69,13 @@ def get_config(variant=None):
   config.eval.mode = 'generator'   # C's test; 'predictor' | 'average' look back two frames
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)                     # C
-  if variant == 'paper':
-    defaults.as_published(config)
-    config.eval.paper_scale = True          # FID / 100, as its tables
-  elif variant == 'cptrans-tables':
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/i2vgan.py:{variant}: choose paper, demo, street or cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def paper(config):
+  """Folders of real data, scores as in its tables."""
+  defaults.as_published(config)
+  config.eval.paper_scale = True     # FID / 100
 
 
 def similarity(config):
@@ -131,3 +126,7 @@ def street(config):
   demo(config)
   defaults.street(config)
   config.gen.update(width=24, blocks=4)   # of a ResNet; 40 would take seconds a step
+
+
+VARIANTS = {'paper': paper, 'demo': demo, 'street': street,
+            'cptrans-tables': defaults.cptrans_tables}

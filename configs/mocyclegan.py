@@ -65,20 +65,12 @@ def get_config(variant=None):
   additions(config)
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # CG
   config.train.update(epochs=100, epochs_decay=100)                                # CG
-  if variant == 'paper':
-    defaults.as_published(config)
-    config.flow.name = 'raft_small'  # O: trained on the same data as FlowNet
-  elif variant == 'cptrans-tables':
-    config.flow.name = 'raft_small'
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/mocyclegan.py:{variant}: choose paper, demo, street or '
-                     'cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def learned_flow(config):
+  """The flow of the paper's quality."""
+  config.flow.name = 'raft_small'    # O: trained on the same data as FlowNet
 
 
 def additions(config):
@@ -110,7 +102,6 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': defaults.in_turn(defaults.as_published, learned_flow), 'demo': demo,
+            'street': defaults.in_turn(demo, defaults.street),
+            'cptrans-tables': defaults.in_turn(defaults.cptrans_tables, learned_flow)}

@@ -111,13 +111,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')   # P, C
   config.train.update(epochs=80, epochs_decay=0)                 # C
   config.eval.stretch = 'none'         # 'minmax': each frame to the whole range, C
-  asked = variant.split('-') if variant else []
-  if not set(asked) <= set(WORDS):
-    raise ValueError(f'configs/morngan.py:{variant}: join of {", ".join(WORDS)} with -')
-  for word in WORDS:   # in this order: a demo is small, and has a baseline's phases
-    if word in asked:
-      WORDS[word](config)
-  return config
+  return defaults.join(config, WORDS)
 
 
 def paper(config):
@@ -234,6 +228,7 @@ def street(config):
   config.train.update(steps=6000, checkpoint_minutes=5.0)
 
 
+# In this order: a demo is small, and has a baseline's phases.
 WORDS = {'paper': paper, 'kaist': kaist, 'raw': raw, 'literal': literal, 'release': release,
          'slips': slips, 'demo': demo, 'street': street, 'todaygan_ntir': baseline,
          'dlamgan': dlamgan, 'baseline': baseline, 'sc': sc, 'sdp': sdp, 'mgca': mgca, 'cgr': cgr}

@@ -68,13 +68,7 @@ def get_config(variant=None):
   # has 1/40 of the rate.
   config.train.update(epochs=41, epochs_decay=39)
   config.eval.stretch = 'none'                   # 'minmax': each frame to the whole range, C
-  asked = variant.split('-') if variant else []
-  if not set(asked) <= set(WORDS):
-    raise ValueError(f'configs/pearlgan.py:{variant}: join of {", ".join(WORDS)} with -')
-  for word in WORDS:   # in this order: a demo of todaygan is small
-    if word in asked:
-      WORDS[word](config)
-  return config
+  return defaults.join(config, WORDS)
 
 
 def paper(config):
@@ -135,5 +129,6 @@ def street(config):
   config.train.update(steps=6000, checkpoint_minutes=5.0)
 
 
+# In this order: a demo of todaygan is small.
 WORDS = {'paper': paper, 'kaist': kaist, 'raw': raw, 'todaygan_tir': todaygan_tir,
          'todaygan': todaygan, 'demo': demo, 'street': street}

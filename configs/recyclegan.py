@@ -58,21 +58,7 @@ def get_config(variant=None):
   additions(config)
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)   # O: I2V-GAN's budget; C 100 + 100
-  if variant == 'paper':
-    defaults.as_published(config)
-  elif variant == 'paper_cycle':
-    defaults.as_published(config)
-    second(config)
-  elif variant == 'cptrans-tables':
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/recyclegan.py:{variant}: choose paper, paper_cycle, demo, street '
-                     'or cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
 
 
 def second(config):
@@ -107,7 +93,7 @@ def demo(config):
   config.log.update(every=20, samples_every=100)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': defaults.as_published,
+            'paper_cycle': defaults.in_turn(defaults.as_published, second), 'demo': demo,
+            'street': defaults.in_turn(demo, defaults.street),
+            'cptrans-tables': defaults.cptrans_tables}

@@ -66,20 +66,19 @@ def get_config(variant=None):
       random=1e-5,
   )
   config.train.update(epochs=100, epochs_decay=100)                         # C
-  if variant == 'paper':
-    config.backbone = 'vit'
-    defaults.as_published(config)
-    config.eval.paper_scale = True          # FID / 100, as its tables
-  elif variant == 'cptrans-tables':
-    config.backbone = 'vit'
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/roma.py:{variant}: choose paper, demo, street or cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def with_vit(config):
+  """Insists on the file of the ViT."""
+  config.backbone = 'vit'
+
+
+def paper(config):
+  """Folders of real data, the ViT, scores as in its tables."""
+  defaults.as_published(config)
+  with_vit(config)
+  config.eval.paper_scale = True     # FID / 100
 
 
 def structure(config):
@@ -110,7 +109,5 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': paper, 'demo': demo, 'street': defaults.in_turn(demo, defaults.street),
+            'cptrans-tables': defaults.in_turn(defaults.cptrans_tables, with_vit)}

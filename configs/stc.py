@@ -65,17 +65,14 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')                 # P
   config.train.steps = 200_000       # O: P trains for two days on one GPU
-  if variant == 'paper':
-    defaults.as_published(config)
-    config.flow.name = 'raft_small'  # O: trained on the same data as P's FlowNet2
-    config.flow.stretch = False      # O: made for infrared; P's frames are color (VIPER)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/stc.py:{variant}: choose paper, demo or street')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def paper(config):
+  """Folders of real data, the flow of the paper's quality."""
+  defaults.as_published(config)
+  config.flow.name = 'raft_small'    # O: trained on the same data as P's FlowNet2
+  config.flow.stretch = False        # O: made for infrared; P's frames are color (VIPER)
 
 
 def fusion(config):
@@ -119,7 +116,4 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': paper, 'demo': demo, 'street': defaults.in_turn(demo, defaults.street)}

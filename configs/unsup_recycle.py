@@ -60,21 +60,13 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; without decay: constant
   # C's rule brings the rate to 0 an epoch early: as run it is 1 epoch (and 4 of ':labels').
   config.train.update(epochs=2, epochs_decay=0)                       # C
-  if variant == 'paper':
-    defaults.as_published(config)
-    config.data.update(load_size=(286, 542), crop_size=(256, 512))    # C
-  elif variant == 'labels':
-    labels(config)
-  elif variant == 'cptrans-tables':
-    defaults.cptrans_tables(config)
-  elif variant == 'demo':
-    demo(config)
-  elif variant == 'street':
-    street(config)
-  elif variant:
-    raise ValueError(f'configs/unsup_recycle.py:{variant}: choose paper, labels, demo, street '
-                     'or cptrans-tables')
-  return config
+  return defaults.choose(config, VARIANTS)
+
+
+def paper(config):
+  """The first command of C, at its shape."""
+  defaults.as_published(config)
+  config.data.update(load_size=(286, 542), crop_size=(256, 512))      # C
 
 
 def labels(config):
@@ -100,7 +92,6 @@ def demo(config):
   config.log.update(every=20, samples_every=200)
 
 
-def street(config):
-  """The demo at 128 pixels, with wider networks and a critic on an eighth as well."""
-  demo(config)
-  defaults.street(config)
+VARIANTS = {'paper': paper, 'labels': labels, 'demo': demo,
+            'street': defaults.in_turn(demo, defaults.street),
+            'cptrans-tables': defaults.cptrans_tables}

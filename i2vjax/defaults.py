@@ -69,6 +69,51 @@ def critic():
   ))
 
 
+def choose(config, variants):
+  """The config as its variant says.
+
+  Args:
+    config: complete but for that; `config.variant` names it, 'default' changes nothing.
+    variants: {name: change}, a function of the config.
+
+  Raises:
+    ValueError: no such variant; it names those there are.
+  """
+  if config.variant != 'default':
+    if config.variant not in variants:
+      raise ValueError(f'configs/{config.method}.py:{config.variant}: choose {", ".join(variants)}')
+    variants[config.variant](config)
+  return config
+
+
+def join(config, words):
+  """The config as a variant of several words says, joined by '-' in any order.
+
+  Args:
+    config: see `choose`.
+    words: {word: change}; they are made in this order, so that the last one has the last word.
+
+  Raises:
+    ValueError: no such word; it names those there are.
+  """
+  asked = [] if config.variant == 'default' else config.variant.split('-')
+  if not set(asked) <= set(words):
+    raise ValueError(f'configs/{config.method}.py:{config.variant}: join of {", ".join(words)} '
+                     'with -')
+  for word, change in words.items():
+    if word in asked:
+      change(config)
+  return config
+
+
+def in_turn(*changes):
+  """One change of a config out of several."""
+  def change(config):
+    for one in changes:
+      one(config)
+  return change
+
+
 def as_published(config):
   """What every ':paper' variant shares: real data in folders, and no averages of weights.
 
