@@ -26,7 +26,7 @@ from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files
 from i2vjax.data.io import output_paths
 from i2vjax.run import folder as run_folder
-from i2vjax.run import lock, signals, training_curves
+from i2vjax.run import lock, signals, starter, training_curves
 
 
 def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int] = (0,),
@@ -39,8 +39,8 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
     output: folder of the table and of its runs, `ROW-SEED`.
     rows: list of experiments.Row.
     seeds: of every row.
-    runs: folders of runs that were trained before and are only scored; runs that differ in nothing
-      but their seed, and in what changes no score, share a row.
+    runs: folders of runs that were trained before and are only scored, or 'starter'; runs that
+      differ in nothing but their seed, and in what changes no score, share a row.
     common: `--config.FIELD=VALUE` arguments that every row is trained with; a row's own come after.
     read: training arguments -> config.
     budget: 'steps', 'epochs' or 'frames': what every row must be trained with as much of.
@@ -87,7 +87,7 @@ def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[i
   items += experiments.trained_runs(output, runs, budget, items)
   experiments.unique_folders(items)
   notes = experiments.check_alike(items, allow_different, budget)
-  done = [item for item in items if item.total in run_folder.steps_in(item.workdir)]
+  done = [item for item in items if item.total in starter.steps_in(item.workdir)]
   plans = preflight.check(items, done)
   return items, notes, preflight.protocol(items, plans, budget)
 
@@ -151,7 +151,8 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
   print(f'{title}: scoring{time_left}', flush=True)
   changes = [f'--config.eval.{name}={value}'
              for name, value in experiments.scoring_changes(item).items()]
-  return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
+  which = 'latest' if starter.is_starter(item.workdir) else item.total   # its one step
+  return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={which}',
                f'--output={item.report}', '--overwrite', bars, *changes])
 
 

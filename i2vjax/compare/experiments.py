@@ -17,7 +17,7 @@ from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
 from i2vjax.run import folder as run_folder
-from i2vjax.run import phases, settle
+from i2vjax.run import phases, settle, starter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -130,22 +130,23 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
 
   Args:
     output, budget: see `compare.compare`.
-    runs: the folders.
+    runs: the folders; 'starter' and hf:OWNER/NAME are the weights that those name.
     planned: runs of `plan` in the same table: a run of the same config joins their row.
 
   Raises:
     FileNotFoundError: a folder holds no checkpoint, or its data are not here to count epochs of.
   """
   items, names = [], {same_row(item.config, item.total): item.row for item in planned}
-  for workdir in map(pathlib.Path, runs):
+  for run in runs:
+    workdir = run_folder.locate(run)
     config = run_folder.read_config(workdir)
-    steps = run_folder.steps_in(workdir)
+    steps = starter.steps_in(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
     taken = [item.row for item in (*planned, *items)]
-    name = names.setdefault(same_row(config, max(steps)), free_name(workdir, config.seed, taken))
+    name = names.setdefault(same_row(config, max(steps)), free_name(run, config.seed, taken))
     if any((item.row, item.seed) == (name, config.seed) for item in (*planned, *items)):
-      name = free_name(workdir, None, taken)
+      name = free_name(run, None, taken)
     report = output / f'{slug(name)}-{config.seed}' / 'report'
     per_epoch = batches.steps_per_epoch(config) if budget == 'epochs' else 0
     items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
@@ -165,17 +166,17 @@ def same_row(config: ConfigDict, total: int) -> str:
   return json.dumps(telling | {'total': total}, sort_keys=True)
 
 
-def free_name(workdir: pathlib.Path, seed: int | None, taken: Sequence[str]) -> str:
+def free_name(run: str, seed: int | None, taken: Sequence[str]) -> str:
   """The shortest name of a row, after its folder, that no row has: 'cut', 'y/cut', 'y/cut-1'.
 
   Names that differ in signs alone count as one, since their reports would share a folder.
 
   Args:
-    workdir: of the first run of the row.
+    run: the first run of the row, as it was given.
     seed: left out of the name where it ends the folder's; None: kept.
     taken: names of other rows.
   """
-  slugs, names = set(map(slug, taken)), [workdir.resolve().name, str(workdir)]
+  slugs, names = set(map(slug, taken)), [pathlib.Path(run).resolve().name, str(pathlib.Path(run))]
   if seed is not None:
     names = [*(name.removesuffix(f'-{seed}') for name in names), names[-1]]
   return next((name for name in names if slug(name) not in slugs), names[-1])

@@ -52,6 +52,11 @@ def is_starter(folder: pathlib.Path) -> bool:
   return (folder / WEIGHTS).is_file()
 
 
+def steps_in(folder: pathlib.Path) -> set[int]:
+  """Steps whose weights a folder holds: of a run's checkpoints, or of its one file of weights."""
+  return {read(folder).step} if is_starter(folder) else run_folder.steps_in(folder)
+
+
 def write(folder: str | pathlib.Path, config: ConfigDict, weights: Weights,
           dtype: str = 'float16') -> None:
   """`config.json` and `weights.safetensors`.

@@ -233,6 +233,16 @@ def test_runs_that_are_there_are_scored_and_share_a_row_over_seeds(run, tmp_path
   assert [(row['name'], row['count']) for row in table['rows']] == [('cut-demo', 2)]
 
 
+def test_the_weights_of_the_package_are_scored_as_they_are(run, tmp_path):
+  commands = Commands()
+  run(commands)
+  commands.calls.clear()
+  main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'starter'])
+  assert [call[0] for call in commands.calls] == ['evaluate']
+  assert '--checkpoint=latest' in commands.calls[0]
+  assert f'--workdir={run_folder.STARTER_FOLDER}' in commands.calls[0]
+
+
 def test_what_trains_nothing_takes_no_fields_and_no_seeds(run, tmp_path, capsys):
   place = ['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'a,b']
   for more in ('--config.trian.steps=3', '-config.train.steps=3', '--noconfig.data.flip',

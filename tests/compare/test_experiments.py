@@ -136,6 +136,13 @@ def test_one_seed_twice_is_two_rows_and_one_folder_twice_is_refused(tmp_path):
     experiments.unique_folders(experiments.trained_runs(tmp_path, [run, run]))
 
 
+def test_the_weights_of_the_package_are_a_row_as_a_run_is(tmp_path):
+  items = experiments.trained_runs(tmp_path, ['starter', trained(tmp_path / 'x' / 'starter-0')])
+  assert rows_of(items) == [('starter', 0), (str(tmp_path / 'x' / 'starter'), 0)]
+  assert (items[0].workdir, items[0].total) == (run_folder.STARTER_FOLDER, 6000)
+  assert items[0].arguments is None   # it is scored, never trained
+
+
 # ---- what may stand in one table --------------------------------------------------------------
 
 
