@@ -34,13 +34,13 @@ def set_up(flag: FlagValues, command: str = '') -> None:
 
   from i2vjax.core import start_up
   from i2vjax.run import signals
+  start_up.keep_memory()   # before the thread that follows the parent
   signals.follow_parent()
   refuse_addresses(flag, command)
   try:
     jax.config.update('jax_compilation_cache_dir', cache_dir())
   except UserError as error:   # without a home programs are compiled anew each time
     print(f'warning: {error}', file=sys.stderr)
-  start_up.keep_memory()
   start_up.prefer_library_products()
   start_up.initialize(flag.coordinator, flag.processes, flag.process_id)
 

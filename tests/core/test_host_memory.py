@@ -1,6 +1,9 @@
 """core/host_memory.py: a step's temporaries are freed before the next takes its own."""
 
 import ctypes
+import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,6 +12,7 @@ import jax.numpy as jnp
 import pytest
 
 from i2vjax.core import host_memory, parallel
+from i2vjax.run import signals
 
 SIZE = host_memory.LARGE
 
@@ -69,3 +73,36 @@ def test_a_compiled_step_is_wrapped_by_what_it_takes(monkeypatch):
   monkeypatch.setattr(host_memory, 'LARGE', 2**18)
   assert parallel.one_by_one(ready) is not ready
   assert jnp.array_equal(parallel.one_by_one(ready)(jnp.ones(512)), jnp.ones(512))
+
+
+COUNT_ARENAS = """
+import ctypes, sys, threading, types
+from i2vjax.cli import commands
+flags = types.SimpleNamespace(coordinator=None, processes=None, process_id=None)
+commands.refuse_addresses = lambda flag, command: None
+commands.set_up(flags)
+library = ctypes.CDLL(None)
+held = threading.Barrier(9)
+
+def take():
+  bytes(1000)
+  held.wait()
+  held.wait()
+
+for _ in range(8):
+  threading.Thread(target=take).start()
+held.wait()
+library.fopen.restype = ctypes.c_void_p
+file = ctypes.c_void_p(library.fopen(sys.argv[1].encode(), b'w'))
+library.malloc_info(0, file)
+library.fclose(file)
+held.wait()
+"""
+
+
+def test_every_thread_takes_from_the_one_arena_that_grows(library, tmp_path):
+  """Another holds 64 MB at most, and a step larger than that would touch new pages every time."""
+  facts = tmp_path / 'facts.xml'
+  environment = os.environ | {signals.PARENT: str(os.getpid()), 'JAX_PLATFORMS': 'cpu'}
+  subprocess.run([sys.executable, '-c', COUNT_ARENAS, str(facts)], env=environment, check=True)
+  assert facts.read_text().count('<heap nr=') == 1
