@@ -150,10 +150,8 @@ def train(config: str | ConfigDict, workdir: Path, *, changes: Changes | None = 
   Raises:
     UserError, FileNotFoundError, NonFinite: see `train.train`.
   """
-  if workdir == run_folder.STARTER:
-    raise UserError("'starter' names the weights that come with i2vjax, which are only read: to "
-                    "begin at them set changes={'train.init_from': 'starter'}; a folder of that "
-                    "name is './starter'")
+  run_folder.refuse_read_only(
+      workdir, f"to begin at its weights set changes={{'train.init_from': {workdir!r}}}")
   settings = config_files.read(config) if isinstance(config, str) else config
   settings = config_files.change(settings, changes or {})
   training.train(settings, pathlib.Path(workdir), show, evaluate.score_fn(settings))

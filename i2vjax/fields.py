@@ -94,7 +94,7 @@ FIELDS = {
     'data.finetune_no_crop': Field('state', table='note'),
     'data.max_gap': Field('state', table='same', at_least=0),
     'data.threads': Field('speed', at_least=0),
-    'data.prefetch': Field('speed', at_least=0),
+    'data.prefetch': Field('speed', at_least=1),
     'data.workers': Field('speed', at_least=0),
     'data.cache_dir': Field('speed'),
     'data.scenes.': Field('state', table='same', segmenter=True),

@@ -68,16 +68,6 @@ def need(flag: FlagValues, name: str, why: str) -> Any:
   return value
 
 
-def refuse_starter(workdir: str, remedy: str) -> None:
-  """Raises UserError where a run would be written to what comes with the package, or the hub."""
-  from i2vjax.run import folder
-  if folder.is_read_only(workdir) and workdir != folder.STARTER:
-    raise UserError(f'--workdir {workdir} is a repository, which is only read: {remedy}')
-  if workdir == folder.STARTER:
-    raise UserError(f'--workdir {workdir} names the weights that come with i2vjax, which are only '
-                    f'read: {remedy}; a folder of that name here is ./{workdir}')
-
-
 def resume_command(argv: list[str]) -> str:
   """The command line that goes on, quoted so that a shell reads it as it was given."""
   return shlex.join(['python', '-m', 'i2vjax.main', *argv[1:]])
@@ -87,9 +77,11 @@ def run_train(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """Train, or go on where the run folder stands; says how to resume when it was stopped."""
   from i2vjax import evaluate, train
   from i2vjax.core import ops, parallel, start_up
+  from i2vjax.run import folder
   default = pathlib.Path('runs') / f'{config.method}-{config.variant or "default"}'
   workdir = flag.workdir or str(default)
-  refuse_starter(workdir, f'to begin at its weights give --config.train.init_from={workdir}')
+  folder.refuse_read_only(
+      workdir, f'to begin at its weights give --config.train.init_from={workdir}')
   if start_up.leave_a_core_to_the_loader(math.prod(ops.hw(config.data.crop_size))):
     print('of the two cores one computes, one reads frames (NPROC=2 in the environment: both '
           'compute)')
@@ -290,10 +282,11 @@ def run_fetch(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
 def run_import(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   """A public PyTorch checkpoint as a run folder."""
   from i2vjax.interop import import_torch
+  from i2vjax.run import folder as run_folder
   source = need(flag, 'source', 'one of ' + ', '.join(import_torch.SOURCES))
   folder = need(flag, 'from', 'the folder with the .pth files')
   workdir = need(flag, 'workdir', 'the run folder to be made')
-  refuse_starter(workdir, 'or take another name')
+  run_folder.refuse_read_only(workdir, 'or take another name')
   file = config_flags.get_config_filename(flag['config']).removesuffix(f':{config.variant}')
   if config.variant != 'default':
     file = f'{file}:{config.variant}'

@@ -151,8 +151,7 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
   print(f'{title}: scoring{time_left}', flush=True)
   changes = [f'--config.eval.{name}={value}'
              for name, value in experiments.scoring_changes(item).items()]
-  which = 'latest' if starter.is_starter(item.workdir) else item.total   # its one step
-  return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={which}',
+  return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
                f'--output={item.report}', '--overwrite', bars, *changes])
 
 

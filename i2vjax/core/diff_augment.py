@@ -38,12 +38,12 @@ def shift(key, x):
 
 def cutout(key, x):
   """A square of half the sides set to 0, its center anywhere in the frame."""
-  H, W = x.shape[1:3]
-  rows, cols = (jax.random.randint(k, (len(x), 1), 0, side)
-                for k, side in zip(jax.random.split(key), (H, W), strict=True))
-  inside = ((jnp.abs(jnp.arange(H) - rows) < H * CUTOUT / 2)[:, :, None]
-            & (jnp.abs(jnp.arange(W) - cols) < W * CUTOUT / 2)[:, None, :])
-  return jnp.where(inside[..., None], 0.0, x)
+  def inside(key, side):   # [B, side]
+    first = jax.random.randint(key, (len(x), 1), 0, side) - round(side * CUTOUT) // 2
+    place = jnp.arange(side)
+    return (place >= first) & (place < first + round(side * CUTOUT))
+  rows, cols = map(inside, jax.random.split(key), x.shape[1:3])
+  return jnp.where((rows[:, :, None] & cols[:, None, :])[..., None], 0.0, x)
 
 
 KINDS = {'color': color, 'shift': shift, 'cutout': cutout}

@@ -177,9 +177,13 @@ def _after(done, x):
 
 
 def apply_gradients(model: Model, state: State, player: str, grads: Mapping[str, Any]) -> State:
-  """Move one player along `grads` ({network name: gradient}), averaged over the devices."""
+  """Move one player along `grads` ({network name: gradient}), averaged over the devices.
+
+  Optimizers that take it are told the run's step (`step`), which their rate follows.
+  """
   params = {name: state.params[name] for name in grads}
-  delta, opt = model.optimizers[player].update(pmean(grads), state.opt[player], params)
+  optimizer = optax.with_extra_args_support(model.optimizers[player])
+  delta, opt = optimizer.update(pmean(grads), state.opt[player], params, step=state.step)
   return state.replace(params={**state.params, **optax.apply_updates(params, delta)},
                        opt={**state.opt, player: opt})
 

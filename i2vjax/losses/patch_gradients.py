@@ -30,13 +30,15 @@ def slopes(logits: jax.Array, label: float, mode: str | None) -> tuple[jax.Array
   Args:
     logits: [N, C] of one image.
     label: 1.0 for real, 0.0 for fake.
-    mode: 'vanilla' l = -log p or -log(1 - p); 'lsgan' l = (s - label)^2; None l = s, the plain
-      mean of the logits.
+    mode: 'vanilla' or 'nonsaturating' l = -log p or -log(1 - p); 'lsgan' l = (s - label)^2; None
+      l = s, the plain mean of the logits.
 
   Returns:
     (direction [N, C], amplitude [N]); a common factor of the amplitudes is left out.
   """
-  if mode == 'vanilla':
+  if mode not in ('vanilla', 'nonsaturating', 'lsgan', None):
+    raise UserError(f'gan.mode={mode!r}: patches have no slope by it')
+  if mode in ('vanilla', 'nonsaturating'):
     # |d l / d s| = 1 - p or p, as logarithms so that nothing underflows. The sign is the same for
     # all patches and cancels in the cosine.
     size = jax.nn.log_sigmoid((1 - 2 * label) * logits)

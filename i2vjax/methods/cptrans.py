@@ -47,7 +47,8 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from i2vjax.core import backend, ops, precision
+from i2vjax.core import backend, diff_augment, ops, precision
+from i2vjax.core.errors import UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import (
   State,
@@ -79,8 +80,18 @@ translate = shared.framewise('gen')
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
+  check(config)
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen': generators.generator(config, a, b), 'disc_b': shared_roma.critic(config)}
+
+
+def check(config):
+  """Refuse views of the critic that move patches away from the weights they have in the frame."""
+  moving = {'shift', 'cutout'} & {*diff_augment.kinds(config.critic.augment)}
+  if config.co.enabled and moving and shared_roma.critic_kind(config) == 'patchgan':
+    raise UserError(f'critic.augment={config.critic.augment!r} moves patches, and content weights '
+                    'are of the frame as it is: set --config.co.enabled=false, or '
+                    '--config.critic.augment=color')
 
 
 # ---- The step

@@ -22,5 +22,5 @@ def generator(config, in_channels=3, out_channels=3):
   if kind == 'resnet':
     return resnet.generator(config, in_channels, out_channels)
   return unet_generator.UNetGenerator(
-      out_channels, gen.width, gen.levels, gen.blocks,
+      out_channels, gen.width, gen.levels, gen.blocks, bool(config.remat),
       kernel_init=layers.initializer(config.init), dtype=layers.compute_dtype(config))

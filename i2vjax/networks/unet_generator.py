@@ -28,6 +28,7 @@ class UNetGenerator(nn.Module):
     width: channels at half size; 2 width below.
     levels: halvings, at least 2.
     blocks: residual blocks at the bottom.
+    remat: recompute each layer in the backward pass.
     impl, kernel_init, dtype: see conv.Conv. The frame comes back in float32.
   """
 
@@ -35,6 +36,7 @@ class UNetGenerator(nn.Module):
   width: int = 32
   levels: int = 3
   blocks: int = 2
+  remat: bool = False
   impl: str = 'auto'
   kernel_init: Callable = nn.initializers.normal(0.02)
   dtype: Any = jnp.float32
@@ -47,7 +49,8 @@ class UNetGenerator(nn.Module):
     widths = [self.width] + [2 * self.width] * (self.levels - 1)
     self.stem = conv(widths[0])
     self.down = [conv(features, 2) for features in widths[1:]]
-    self.res = [resnet.Residual(widths[-1], **rest) for _ in range(self.blocks)]
+    residual = nn.remat(resnet.Residual) if self.remat else resnet.Residual
+    self.res = [residual(widths[-1], **rest) for _ in range(self.blocks)]
     self.join = [conv(features) for features in widths[:-1]]
     self.narrow = Conv(self.width // 2, 1, **rest)
     self.head = Conv(self.out_channels, 3, pad='reflect', **rest)
@@ -72,10 +75,10 @@ class UNetGenerator(nn.Module):
     check_size(x.shape[1:3], self.levels)
     check_taps(taps, self.levels, self.blocks)
     x = x.astype(self.dtype)
-    maps = {'rgb': x, 'stem': _layer(self.stem, space_to_depth(x))}
+    maps = {'rgb': x, 'stem': self._layer(self.stem, space_to_depth(x))}
     h = maps['stem']
     for k, conv in enumerate(self.down):
-      h = maps[f'down_{k}'] = _layer(conv, h)
+      h = maps[f'down_{k}'] = self._layer(conv, h)
     skips = list(maps.values())[:-1]
     for i, block in enumerate(self.res):
       h = maps[f'res_{i}'] = block(h)
@@ -85,9 +88,12 @@ class UNetGenerator(nn.Module):
     """Maps of `encode` -> frame [B, H, W, out_channels] in [-1, 1], float32."""
     x, *skips, h = maps
     for conv, skip in zip(reversed(self.join), reversed(skips), strict=True):
-      h = _layer(conv, jnp.concatenate([skip, layers.blur_up(h)], axis=-1))
-    h = layers.blur_up(_layer(self.narrow, h))
+      h = self._layer(conv, jnp.concatenate([skip, layers.blur_up(h)], axis=-1))
+    h = layers.blur_up(self._layer(self.narrow, h))
     return jnp.tanh(self.head(jnp.concatenate([h, x], axis=-1)).astype(jnp.float32))
+
+  def _layer(self, conv, h):
+    return (nn.remat(_layer) if self.remat else _layer)(conv, h)
 
 
 def _layer(conv, h):

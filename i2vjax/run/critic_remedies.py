@@ -70,9 +70,13 @@ def penalize(method, model: Model, state: State, batch) -> tuple[State, dict]:
     (state, {'r1': R1 where it was taken, times `r1_every`, else 0; {} without `critic.r1`}): its
     mean over steps is that of R1.
   """
-  critic = model.config.critic
+  critic, accumulate = model.config.critic, model.config.optim.accumulate
   if not critic.r1:
     return state, {}
+  if accumulate > 1:
+    raise UserError(f'critic.r1={critic.r1} with optim.accumulate={accumulate}: the penalty is a '
+                    'move of its own and would count as one of the steps whose gradients are '
+                    'averaged; set one of them off (0, 1)')
   total = jnp.zeros(())
   for player, names in method.PLAYERS.items():
     judges = [name for name in names if name.startswith('disc')]

@@ -53,6 +53,20 @@ def is_read_only(workdir: str | pathlib.Path) -> bool:
   return workdir == STARTER or hub.is_address(workdir)
 
 
+def refuse_read_only(workdir: str | pathlib.Path, remedy: str) -> None:
+  """Raises UserError where a run would be written to what comes with the package, or the hub.
+
+  Args:
+    workdir: as it was given. remedy: what to do instead.
+  """
+  if not is_read_only(workdir):
+    return
+  if workdir != STARTER:
+    raise UserError(f'--workdir {workdir} is a repository, which is only read: {remedy}')
+  raise UserError(f'--workdir {workdir} names the weights that come with i2vjax, which are only '
+                  f'read: {remedy}; a folder of that name here is ./{workdir}')
+
+
 def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:
   """Refuse a run folder among the frames of the run: its sample sheets are pictures.
 
@@ -195,7 +209,7 @@ def _reopen_placeholders(config, template):
       _reopen_placeholders(config[name], template[name])
     elif template[name] is None and config.get(name) is None:
       with config.ignore_type():
-        config[name] = ml_collections.config_dict.placeholder(str)
+        config[name] = ml_collections.config_dict.placeholder(template.get_type(name))
 
 
 def flatten(config: ConfigDict | dict, prefix: str = '') -> dict[str, Any]:

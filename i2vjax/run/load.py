@@ -175,7 +175,7 @@ def _built(make: Callable, config: ConfigDict, folder: pathlib.Path) -> Any:
 def _load_starter(folder, which, config, weights):
   """`load` of a folder that holds weights as one file; only networks that translate are in it."""
   stored = starter.read(folder)
-  if which != 'latest':
+  if str(which) not in ('latest', str(stored.step)):
     raise UserError(f'--checkpoint {which}: {folder} holds one set of weights, of step '
                     f'{stored.step}; leave it away')
   if weights not in ('auto', stored.kind):

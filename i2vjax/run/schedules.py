@@ -56,20 +56,40 @@ def _warmed_up(rate, steps):
   return lambda count: rate(count) * jnp.minimum((count + 1) / steps, 1)
 
 
+def _scale_by_rate(rate, every):
+  """Updates times -rate of the extra argument `step`, or, without one, of the moves made before.
+
+  Its state is that of `optax.scale_by_schedule`, as checkpoints hold it.
+
+  Args:
+    rate: steps done -> rate. every: steps to a move.
+  """
+  def update(updates, state, params=None, *, step=None, **others):
+    del params, others
+    if step is None:
+      step = every * state.count + every - 1
+    count = optax.safe_increment(state.count)
+    scaled = jax.tree.map(lambda x: -jnp.asarray(rate(step), x.dtype) * x, updates)
+    return scaled, optax.ScaleByScheduleState(count)
+  return optax.GradientTransformationExtraArgs(
+      lambda params: optax.ScaleByScheduleState(jnp.zeros((), jnp.int32)), update)
+
+
 def optimizers(config: ConfigDict, players: Iterable[str], steps_per_epoch: int,
                device_count: int = 1) -> dict[str, optax.GradientTransformation]:
   """{player: Adam} at the rate of `learning_rate`: every published method here trains by Adam.
 
-  Players named `disc...` train critics, at `critic.lr` times the rate.
-  `optim.accumulate` = k moves once in k steps by the mean of their gradients, which equals a k
-  times larger batch for losses that are means over samples.
+  The rate is that of the run's step, however often a player has moved before: one may begin later
+  than others, or move twice in a step. Players named `disc...` train critics, at `critic.lr` times
+  the rate. `optim.accumulate` = k moves once in k steps by the mean of their gradients, which
+  equals a k times larger batch for losses that are means over samples.
   """
   optim, k = config.optim, config.optim.accumulate
   rate = learning_rate(optim, config.train, steps_per_epoch, device_count)
 
   def adam(factor):
-    tx = optax.adam(lambda moves: factor * rate(k * moves + k - 1),   # that of the step which moves
-                    b1=optim.b1, b2=optim.b2, eps=optim.eps)
+    tx = optax.chain(optax.scale_by_adam(b1=optim.b1, b2=optim.b2, eps=optim.eps),
+                     _scale_by_rate(lambda step: factor * rate(step), k))
     return optax.MultiSteps(tx, k).gradient_transformation() if k > 1 else tx
   return {player: adam(config.critic.lr if player.startswith('disc') else 1.0)
           for player in players}

@@ -237,9 +237,10 @@ def test_the_weights_of_the_package_are_scored_as_they_are(run, tmp_path):
   commands = Commands()
   run(commands)
   commands.calls.clear()
-  main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'starter'])
+  assert main.main(['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs',
+                    'starter']) == 0
   assert [call[0] for call in commands.calls] == ['evaluate']
-  assert '--checkpoint=latest' in commands.calls[0]
+  assert '--checkpoint=6000' in commands.calls[0]
   assert f'--workdir={run_folder.STARTER_FOLDER}' in commands.calls[0]
 
 

@@ -32,6 +32,7 @@ def loss_of_patch(params, x, i, label, mode):
   s = dense(params, x)[i]
   losses = {'vanilla': -jnp.log(jax.nn.sigmoid(s) if label else 1 - jax.nn.sigmoid(s)),
             'lsgan': jnp.square(s - label)}
+  losses['nonsaturating'] = losses['vanilla']
   return jnp.mean(losses[mode])
 
 
@@ -42,7 +43,7 @@ def test_cosine_by_hand():
   np.testing.assert_allclose(delta, np.array([2, 2, 1]) / np.sqrt(5), atol=1e-6)
 
 
-@pytest.mark.parametrize('mode', ['vanilla', 'lsgan'])
+@pytest.mark.parametrize('mode', ['vanilla', 'nonsaturating', 'lsgan'])
 @pytest.mark.parametrize('label', [0.0, 1.0])
 def test_delta_is_the_cosine_of_the_loss_gradients(toy, mode, label):
   """delta_i = cos(grad l_i, mean grad l_j), with l itself, for several channels per patch."""

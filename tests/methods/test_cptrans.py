@@ -258,6 +258,16 @@ def test_weights_are_float32_under_bfloat16(stepped, translated):
 # ---- Use
 
 
+@pytest.mark.parametrize('augment', ['shift', 'color,cutout'])
+def test_views_that_move_patches_are_refused_where_patches_have_weights(augment):
+  config = tiny()
+  config.critic.augment = augment
+  with pytest.raises(ValueError, match=f"critic.augment='{augment}' moves patches.*co.enabled=f"):
+    cptrans.networks(config)
+  config.co.enabled = False
+  assert 'disc_b' in cptrans.networks(config)
+
+
 def test_sample_rows_show_input_output_patches_and_motion(stepped):
   model, before, _, _ = stepped
   model = changed(model, co__grad_params='last')

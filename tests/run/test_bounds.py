@@ -22,13 +22,14 @@ def test_the_defaults_pass():
 
 
 @pytest.mark.parametrize('name,value', [
-    ('seed', -1), ('data.batch', 0), ('optim.accumulate', 0), ('train.keep', 0),
-    ('train.steps', -1), ('log.samples', 0), ('optim.lr', -1.0), ('data.channels_a', 2),
+    ('seed', -1), ('data.batch', 0), ('data.frames', 0), ('data.stride', 0),
+    ('optim.accumulate', 0), ('train.keep', 0), ('train.steps', -1), ('log.samples', 0),
+    ('optim.lr', -1.0), ('data.channels_a', 2),
     ('optim.lr_scale', 'Linear'), ('optim.b1', 1.0), ('optim.b2', -0.1), ('optim.eps', -1.0),
     ('train.ema', 1.0), ('critic.lr', -1.0), ('critic.r1', -1.0), ('init.gain', -0.02),
     ('weights.cycle', -1.0), ('data.max_gap', -1), ('data.scenes.size', -4),
-    ('data.scenes.thermal_noise', -1.0),
-    ('data.scenes.cache_mb', -1), ('eval.absent', 'none'), ('eval.ap_style', 'voc'),
+    ('data.scenes.thermal_noise', -1.0), ('data.scenes.cache_mb', -1), ('data.prefetch', 0),
+    ('eval.absent', 'none'), ('eval.ap_style', 'voc'),
     ('eval.fid_mode', 'fid'), ('eval.lpips_net', 'vgg16'), ('eval.warp_kind', 'l1'),
     ('eval.weights', 'none'), ('eval.psnr_cap', -1.0), ('eval.kid_subset_size', 1),
     ('eval.flow', 'gt'), ('eval.classes', "'rode'")])

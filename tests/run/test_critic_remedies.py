@@ -70,6 +70,25 @@ def test_r1_looks_at_critics_of_several_scales_and_refuses_others():
     penalized(strange, s)
 
 
+def test_the_penalty_does_not_hurry_the_rate_and_takes_no_step_of_an_average():
+  """Its moves are the critic's own: at step 9 of 10 the rate is that of step 9 all the same."""
+  model, s = setting(r1=0.5, r1_every=1)
+  model.config.optim.update(lr=1.0, b1=0.0, b2=0.0, eps=1e-30, schedule='linear')
+  model.config.train.update(steps=10, decay_fraction=1.0)
+  model.config.critic.lr = 1.0
+  optimizer = schedules.optimizers(model.config, ['disc_b'], 1)
+  model = model.replace(optimizers=optimizer)
+  s = s.replace(opt={'disc_b': optimizer['disc_b'].init({'disc_b': s.params['disc_b']})},
+                step=jnp.int32(9))
+  for _ in range(12):
+    before, (s, _) = s, penalized(model, s)
+  moved = np.abs(s.params['disc_b']['head']['kernel'] - before.params['disc_b']['head']['kernel'])
+  np.testing.assert_allclose(moved.max(), 1 / 11, rtol=1e-4)   # Adam without memory: by the rate
+  model.config.optim.accumulate = 2
+  with pytest.raises(ValueError, match='critic.r1=0.5 with optim.accumulate=2'):
+    penalized(model, s)
+
+
 def test_views_change_what_critics_see_and_nothing_else():
   model, s = setting(augment='cutout')
   viewed = critic_remedies.with_views(model, jax.random.key(3))

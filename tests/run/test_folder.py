@@ -46,5 +46,18 @@ def test_a_run_from_before_precision_could_be_chosen_had_the_default(tmp_path):
   assert folder.read_config(tmp_path).precision == 'default'
 
 
+@pytest.mark.parametrize('name', ['cut', 'cptrans'])
+def test_empty_fields_of_a_stored_run_take_what_they_took_before(tmp_path, name):
+  config = method_tools.config_of(name, 'demo')
+  folder.write_config(tmp_path, config)
+  stored = folder.read_config(tmp_path)
+  empty = [field for field, value in folder.flatten(config).items() if value is None]
+  assert {'data.threads', 'data.cache_dir', 'data.scenes.cache_mb'} <= {*empty}
+  for field in empty:
+    block, _, leaf = field.rpartition('.')
+    kinds = [(of[block] if block else of).get_type(leaf) for of in (config, stored)]
+    assert kinds[0] == kinds[1], field
+
+
 def test_one_process_writes_nothing(tmp_path):
   folder.check_shared(tmp_path / 'not there')

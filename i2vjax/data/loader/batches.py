@@ -124,9 +124,6 @@ def _read_options(data):
 
 
 def _check(data):
-  for name in ('frames', 'stride', 'batch', 'prefetch'):
-    if data[name] is not None and data[name] < 1:
-      raise UserError(f'data.{name}={data[name]} must be at least 1')
   load, crop = ops.hw(data.load_size), ops.hw(data.crop_size)
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
     raise UserError(f'data.load_size={load} is smaller than data.crop_size={crop}')

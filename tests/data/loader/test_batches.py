@@ -127,13 +127,6 @@ def test_time_is_reversed_in_the_asked_share_of_windows(config):
   assert set(steps) == {1, -1}
 
 
-@pytest.mark.parametrize('field', ['frames', 'stride', 'batch', 'prefetch'])
-def test_counts_below_one_are_refused(config, field):
-  config.data[field] = 0
-  with pytest.raises(ValueError, match=f'data.{field}=0 must be at least 1'):
-    batches.train_iterator(config, 2)
-
-
 def test_a_missing_domain_names_the_field(config, tmp_path):
   config.data.update(root='', train_a=str(tmp_path / 'trainA'))
   with pytest.raises(ValueError, match='data.train_b'):
