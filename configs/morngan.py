@@ -221,11 +221,9 @@ def demo(config):
 def street(config):
   """The demo at 128 pixels, with wider networks."""
   demo(config)
-  config.data.update(load_size=144, crop_size=128, batch=1)
-  config.data.scenes.clips = 200
+  defaults.street_frames(config)
   config.gen.width = config.disc.width = 24
   config.seg.update(sizes=(128,), small_pixels=128)
-  config.train.update(steps=6000, checkpoint_minutes=5.0)
 
 
 # In this order: a demo is small, and has a baseline's phases.

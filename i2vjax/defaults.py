@@ -156,11 +156,16 @@ def street(config):
 
   All ours. What begins at those weights (`little_footage`) must have a generator of these shapes.
   """
-  config.data.update(load_size=144, crop_size=128, batch=1)
-  config.data.scenes.clips = 200
+  street_frames(config)
   config.gen.update(width=40, blocks=3)
   config.disc.width = 32
   config.critic.scales = 4
+
+
+def street_frames(config):
+  """What every `:street` trains on, and how long: 128 pixels of three times as many clips."""
+  config.data.update(load_size=144, crop_size=128, batch=1)
+  config.data.scenes.clips = 200
   config.train.update(steps=6000, checkpoint_minutes=5.0)
 
 

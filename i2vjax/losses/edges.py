@@ -87,9 +87,7 @@ def gradient(x: jax.Array, sigma: float) -> tuple[jax.Array, jax.Array]:
   [B, H, W, C] in [-1, 1] -> two of [B, H, W, 1].
   """
   gray = ops.luma((x.astype(jnp.float32) + 1) / 2)
-  reach = int(4 * sigma + 0.5)
-  taps = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-  smooth = ops.blur(gray, tuple(taps / taps.sum()), 'edge')
+  smooth = ops.gaussian_blur(gray, sigma, truncate=4.0, mode='edge')
   down = 0.5 * (ops.shift(smooth, 1, 0) - ops.shift(smooth, -1, 0))
   right = 0.5 * (ops.shift(smooth, 0, 1) - ops.shift(smooth, 0, -1))
   return down, right

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
@@ -107,8 +108,7 @@ def difference(source: jax.Array, target: jax.Array, mode: str = 'cos',
     gap = 1 - similarity.row_cosine(source, target)
   else:
     gap = (source - target) * (K / (K // 4))
-  gap = jnp.abs(gap)
-  return jnp.mean(gap if unit else jnp.where(gap < 1, 0.5 * jnp.square(gap), gap - 0.5))
+  return jnp.mean(jnp.abs(gap) if unit else optax.huber_loss(gap))
 
 
 def contrast(source: jax.Array, target: jax.Array, other: jax.Array,
