@@ -21,8 +21,8 @@ bench            [--methods cut,cptrans:demo] [--target here|h100|v5e:2x4] [--js
                  memory of steps, here or compiled for devices that are not here
 
 Where no such file is in this folder, configs/cptrans.py, or cptrans alone, is the config that comes
-with the package; translate, evaluate, export and app take `starter` for RUN: the weights in it, or
-hf:OWNER/NAME[@REVISION]: those of a repository on the Hugging Face hub.
+with the package; translate, evaluate, export, app and compare --runs take `starter` for RUN: the
+weights in it, or hf:OWNER/NAME[@REVISION]: those of a repository on the Hugging Face hub.
 COMMAND --help tells more. Exit codes: 0 done, or a training saved itself on request, 1 our fault,
 2 a mistake to mend, 3 not a number, 130 interrupted.
 """
