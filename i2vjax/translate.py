@@ -337,15 +337,10 @@ def _one_size(results, output):
         first_label, first_shape = label, frame.shape
       if frame.shape != first_shape:
         raise UserError(
-            f'frame {label} comes out with {_size_text(frame.shape)} pixels, {first_label} with '
-            f'{_size_text(first_shape)}: a video has one size. Name a folder as output, not '
+            f'frame {label} comes out with {ops.size_text(frame.shape)} pixels, {first_label} with '
+            f'{ops.size_text(first_shape)}: a video has one size. Name a folder as output, not '
             f'{output}')
     yield label, frame, seconds
-
-
-def _size_text(shape):
-  """'640x480' of [480, 640, C]."""
-  return f'{shape[1]}x{shape[0]}'
 
 
 def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterator[tuple]:

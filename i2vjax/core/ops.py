@@ -19,6 +19,11 @@ def hw(size: Size) -> tuple[int, int]:
   return (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
 
 
+def size_text(shape: Sequence[int]) -> str:
+  """'640x480', as films have it, of (480, 640) or (480, 640, C)."""
+  return f'{shape[1]}x{shape[0]}'
+
+
 def fold(frames: jax.Array) -> jax.Array:
   """[B, T, H, W, C] -> [B*T, H, W, C]: per-frame networks see all frames in one call."""
   return frames.reshape((-1, *frames.shape[2:]))

@@ -120,8 +120,9 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0,
                         f'convert them first')
     if target is not None:
       if result.shape[:3] != target.shape[:3]:
-        raise UserError(f'clip {name}: the result has {_size(result)} pixels, the reference '
-                        f'{_size(target)}; scores need one size, and nothing is resized here')
+        raise UserError(f'clip {name}: the result has {ops.size_text(result.shape[1:])} pixels, '
+                        f'the reference {ops.size_text(target.shape[1:])}; scores need one size, '
+                        'and nothing is resized here')
       most = max(most, result.shape[-1], target.shape[-1])
       target = _with_channels(target, most)
     result = _with_channels(result, most)
@@ -132,11 +133,6 @@ def of_folders(sources: dict[str, FrameSource], max_clips: int = 0,
 def _most_channels(shapes):
   """3 where the first frame of any clip of the result or the reference is in color, else 1."""
   return max(shape[-1] for kind, of_kind in shapes.items() if kind != 'source' for shape in of_kind)
-
-
-def _size(frames):
-  """'640x480' of frames [T, H, W, C]."""
-  return f'{frames.shape[2]}x{frames.shape[1]}'
 
 
 def _with_channels(frames, channels):

@@ -11,7 +11,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from i2vjax import defaults
-from i2vjax.core import class_names
+from i2vjax.core import class_names, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.annotations import classes, label_files
 from i2vjax.data.source import FrameSource
@@ -116,15 +116,10 @@ def _facts_of_sizes(sizes):
     if truth == predicted == frame:
       continue
     resized = '' if predicted == truth else (
-        f'; predictions of {_size_text(predicted)} were resized to it, nearest')
-    lines.append(f'scored at the {_size_text(truth)} pixels of the true maps, the frames have '
-                 f'{_size_text(frame)}{resized}')
+        f'; predictions of {ops.size_text(predicted)} were resized to it, nearest')
+    lines.append(f'scored at the {ops.size_text(truth)} pixels of the true maps, the frames have '
+                 f'{ops.size_text(frame)}{resized}')
   return {'class_maps': '; '.join(lines)} if lines else {}
-
-
-def _size_text(shape):
-  """'640x480' of (480, 640)."""
-  return f'{shape[1]}x{shape[0]}'
 
 
 def average_precision(settings: ConfigDict) -> dict[str, float]:

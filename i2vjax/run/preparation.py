@@ -7,6 +7,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
+from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.sources import records
 from i2vjax.data.sources.streams import Stream
@@ -61,11 +62,11 @@ class Preparation:
 
   def describe(self, shape: tuple[int, ...]) -> str:
     """One line on what happens to frames of shape [H, W, ...]."""
-    before, after = _text(shape), _text(self.result(shape))
+    before, after = ops.size_text(shape), ops.size_text(self.result(shape))
     if before == after:
       return (f'frames of {before} pixels have the size that {self.place} of this run makes: taken '
               'as prepared already')
-    steps = [f'resized to {_text(self.size)}'] if self.size else []
+    steps = [f'resized to {ops.size_text(self.size)}'] if self.size else []
     if self.crop:
       steps.append(f'cut to {after}')
     return (f'{self.place} of this run: frames of {before} pixels are {" and ".join(steps)}, as '
@@ -115,8 +116,3 @@ def prepared(stream: Stream, preparation: Preparation, say: Callable[[str], None
   def at(k):
     return prepare(stream.at(k), f'{k} (from 0) of {stream.name}')
   return dataclasses.replace(stream, read=read, at=at if stream.at else None)
-
-
-def _text(shape):
-  """'640x480' of (480, 640, ...)."""
-  return f'{shape[1]}x{shape[0]}'

@@ -20,6 +20,10 @@ def test_fold_and_unfold_are_inverse():
   np.testing.assert_array_equal(ops.fold(clips)[4], clips[1, 1])
 
 
+def test_sizes_are_written_width_first():
+  assert ops.size_text((480, 640)) == ops.size_text((480, 640, 3)) == '640x480'
+
+
 def test_to_float_maps_limits_to_minus_one_and_one_and_clips():
   raw = np.array([0, 100, 200, 400], np.uint16).reshape(1, 1, 2, 2, 1)
   out = ops.to_float(raw, np.array([[100, 200]], np.float32), 3)

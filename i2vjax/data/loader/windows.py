@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.source import FrameSource
 from i2vjax.data.transforms import resize, thermal
@@ -128,9 +129,9 @@ class WindowSource:
   def _check_same_size(self, indices, raw):
     for i, frame in zip(indices, raw, strict=True):
       if frame.shape != raw[0].shape:
-        raise UserError(f'{self.frames.where(i)}: {_size(frame)} pixels, but '
-                         f'{self.frames.where(indices[0])} has {_size(raw[0])}. The frames of a '
-                         f'clip must have one size (width x height).')
+        raise UserError(f'{self.frames.where(i)}: {ops.size_text(frame.shape)} pixels, but '
+                         f'{self.frames.where(indices[0])} has {ops.size_text(raw[0].shape)}. '
+                         'The frames of a clip must have one size (width x height).')
 
 
 def _items(frames, clip):
@@ -140,10 +141,6 @@ def _items(frames, clip):
   goes_on[1:] = is_strip[clip[1:]] & (np.diff(clip) == 0)
   first = np.flatnonzero(~goes_on)
   return np.stack([first, np.diff(first, append=len(clip))], axis=1)
-
-
-def _size(frame):
-  return f'{frame.shape[1]}x{frame.shape[0]}'
 
 
 def window_starts(count: int, extent: int, stride: int) -> list[int]:

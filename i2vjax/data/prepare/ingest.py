@@ -10,7 +10,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
-from i2vjax.core import notes
+from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import animation, images, video_reader
 from i2vjax.data.sources import clip_splitting, folders, listing, streams
@@ -132,9 +132,9 @@ def join_strips(source: folders.FolderFrames, show: bool = True,
     if first is None:
       first, first_file = frames[0].shape, source.files[start][0]
     if frames[0].shape[:2] != first[:2]:
-      raise UserError(f'{source.files[start][0]}: {length} frames of {_size(frames[0].shape)} '
-                       f'pixels, but {first_file} has {_size(first)}. Strips of one '
-                       f'folder must have one size.')
+      raise UserError(f'{source.files[start][0]}: {length} frames of '
+                      f'{ops.size_text(frames[0].shape)} pixels, but {first_file} has '
+                      f'{ops.size_text(first)}. Strips of one folder must have one size.')
     folder = str(pathlib.PurePosixPath(name).parent) if '/' in name else ''
     overlap = _overlap(previous, frames) if chain and chain[0][1] == folder else 0
     if not overlap and chain:
@@ -147,10 +147,6 @@ def join_strips(source: folders.FolderFrames, show: bool = True,
   chains.append(chain)
   chains_in = collections.Counter(chain[0][1] for chain in chains)   # each folder
   return [_from_chain(source, chain, chains_in[chain[0][1]] == 1) for chain in chains]
-
-
-def _size(shape):
-  return f'{shape[1]}x{shape[0]}'
 
 
 def _overlap(before, after):

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from i2vjax.core import notes
+from i2vjax.core import notes, ops
 from i2vjax.data.io import images
 
 Parts = int | Callable[[Sequence[str]], int]   # frames in each file, or a rule: files -> frames
@@ -44,8 +44,8 @@ class Auto:
       self.decided[size] = count
       if reason and not self.silent:
         what = f'{count} frames side by side' if count > 1 else 'one frame'
-        notes.say_once(f'{os.path.dirname(files[0])}: files of {text(size)} pixels hold {what}, '
-                       f'{reason} ({HINT})')
+        notes.say_once(f'{os.path.dirname(files[0])}: files of {ops.size_text(size)} pixels hold '
+                       f'{what}, {reason} ({HINT})')
     return self.decided[size]
 
   def _decide(self, files, size):
@@ -57,7 +57,7 @@ class Auto:
       if other[0] == height and other[1] in [count * width for count in COUNTS]:
         return 1, f'as those in {place} are {other[1] // width} times as wide' if square else ''
       if other[0] == height and width in [count * other[1] for count in COUNTS]:
-        reasons.setdefault(width // other[1], f'as frames in {place} have {text(other)}')
+        reasons.setdefault(width // other[1], f'as frames in {place} have {ops.size_text(other)}')
     reasons |= {count: 'square and alike' for count in square if count not in reasons}
     if not reasons:
       return 1, ''
@@ -66,11 +66,6 @@ class Auto:
     if not cut:
       return 1, 'one wide view by its looks'
     return cut[0], reasons[cut[0]]
-
-
-def text(size: tuple[int, int]) -> str:
-  """(480, 640) -> '640x480'."""
-  return f'{size[1]}x{size[0]}'
 
 
 def count_of(parts: Parts, files: Sequence[str]) -> int:
