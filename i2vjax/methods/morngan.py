@@ -45,7 +45,7 @@ from i2vjax.core.model import Model
 from i2vjax.core.state import State, apply_gradients, name_key, weighted
 from i2vjax.losses import feature_coverage, gradients, pseudo_labels, reconstruction, thermal_priors
 from i2vjax.losses import segmentation as seg_losses
-from i2vjax.methods import morngan_memory, pearlgan
+from i2vjax.methods import morngan_memory, pearlgan, shared
 from i2vjax.methods.base import Batch, Params
 from i2vjax.methods.shared import DIRECTIONS
 from i2vjax.networks import atrous_segmenter
@@ -86,11 +86,7 @@ def example_inputs(config: ConfigDict) -> dict[str, tuple[jax.Array, ...]]:
 
 def check(config):
   """Refuse choices and sizes that cannot be meant."""
-  for field, choices in CHOICES.items():
-    block, name = field.split('.')
-    if config[block][name] not in choices:
-      raise UserError(f'{field}={config[block][name]!r}: choose '
-                      + ' or '.join(map(repr, choices)))
+  shared.check_choices(config, CHOICES)
   sides = (*ops.hw(config.data.crop_size), *config.seg.sizes)
   if any(side % 8 for side in sides):
     raise UserError(f'data.crop_size and seg.sizes {sides}: multiples of 8 are needed')

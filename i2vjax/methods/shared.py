@@ -6,7 +6,7 @@ method. Shapes and ranges as in base.py.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -31,6 +31,22 @@ def example_frames(config: ConfigDict) -> tuple[jax.Array, jax.Array]:
   size = ops.hw(config.data.crop_size)
   return (jnp.zeros((1, *size, config.data.channels_a)),
           jnp.zeros((1, *size, config.data.channels_b)))
+
+
+def check_choices(config: ConfigDict, choices: Mapping[str, Sequence[str]]) -> None:
+  """Refuse a field that is none of its choices; one that an older run lacks passes.
+
+  Args:
+    choices: {'block.field': values that it may have}.
+
+  Raises:
+    UserError: another value.
+  """
+  for field, values in choices.items():
+    block, name = field.split('.')
+    value = config.get(block, {}).get(name, values[0])
+    if value not in values:
+      raise UserError(f'{field}={value!r}: choose {" or ".join(map(repr, values))}')
 
 
 def check_identity(config: ConfigDict) -> None:

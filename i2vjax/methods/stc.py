@@ -83,11 +83,7 @@ def networks(config: ConfigDict) -> dict[str, nn.Module]:
 
 def check(config):
   """Refuse unknown choices, and windows of single frames."""
-  for field, choices in CHOICES.items():
-    block, name = field.split('.')
-    value = config.get(block, {}).get(name, choices[0])   # a block that older runs lack
-    if value not in choices:
-      raise UserError(f'{field}={value!r}: choose one of {", ".join(choices)}')
+  shared.check_choices(config, CHOICES)
   if config.data.frames < 2:
     raise UserError(f'data.frames={config.data.frames}: this method is trained on frames in a '
                     'row, set --config.data.frames=3')

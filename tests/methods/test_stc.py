@@ -235,3 +235,9 @@ def test_unknown_choices_are_refused_by_name(field, value):
   with pytest.raises(ValueError, match=field):
     stc.networks(config)
     stc.frozen_networks(config)
+
+
+def test_a_choice_that_an_older_run_lacks_is_not_missed():
+  config = tiny('paper')
+  del config.cycle
+  stc.check(config)
