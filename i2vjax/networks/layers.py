@@ -4,6 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.core.state import sample_keys
 
@@ -139,8 +140,16 @@ def check_taps(taps, available, network):
                     f'{", ".join(available)}')
 
 
-def check_halvings(size, levels, network):
-  """Refuse sides (height, width) that cannot be halved `levels` times."""
-  if any(side % 2**levels for side in size):
-    raise UserError(f'frames of {size[1]}x{size[0]} pixels: {network} takes sides that are '
-                    f'multiples of {2**levels}')
+def check_halvings(size, levels, network, remedy='change data.crop_size'):
+  """Refuse sides that cannot be halved `levels` times, and name the nearest that can.
+
+  Args:
+    size: (height, width).
+    network: describes it for the message. remedy: what to change.
+  """
+  unit = 2**levels
+  if any(side % unit for side in size):
+    height, width = ('/'.join(str(side) for side in (low, high) if side) for low, high in (
+        (side // unit * unit, -(-side // unit) * unit) for side in size))
+    raise UserError(f'frames of {ops.size_text(size)} pixels: {network} takes sides that are '
+                    f'multiples of {unit}, such as {width} x {height}; {remedy}')

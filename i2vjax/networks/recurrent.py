@@ -155,16 +155,9 @@ class RecurrentUNet(nn.Module):
 
 
 def check_size(size, levels):
-  """Refuse sides that cannot be halved `levels` times, and name the nearest that can."""
-  unit = 2**levels
-  if any(side % unit for side in size):
-    nearest = []
-    for side in size:
-      multiples = (side // unit * unit, -(-side // unit) * unit)
-      nearest.append('/'.join(str(n) for n in multiples if n))
-    raise UserError(f'frames of {size[0]}x{size[1]} (height x width) cannot be halved {levels} '
-                    f'times: sides must be multiples of {unit}, such as {" x ".join(nearest)}; '
-                    'change data.crop_size, or take fewer gen.levels')
+  """Refuse sides (height, width) that cannot be halved `levels` times."""
+  layers.check_halvings(size, levels, f'a recurrent U-Net with gen.levels={levels}',
+                        'change data.crop_size, or take fewer gen.levels')
 
 
 class Stream(nn.Module):

@@ -80,7 +80,8 @@ def depth_to_space(x):
 
 def check_size(size, levels):
   """Refuse sides that cannot be halved `levels` times."""
-  layers.check_halvings(size, levels, f'a segmentation network with {levels} halvings')
+  layers.check_halvings(size, levels, f'a segmentation network with {levels} halvings',
+                        'pad or crop the frames')
 
 
 def like(params):

@@ -16,6 +16,7 @@ from i2vjax.networks.conv import Conv, ConvTranspose
 
 KINDS = ('unet', 'prediction', 'resnet')
 MAX_DOWNS = 8   # of the public code bases ('unet_256')
+TWO_STREAM_DOWNS = 6   # of the U-Net in the public Recycle-GAN code's 'prediction'
 
 
 class UNetPredictor(nn.Module):
@@ -45,7 +46,7 @@ class UNetPredictor(nn.Module):
   def __call__(self, x):
     """[B, H, W, C], sides multiples of 2^downs -> [B, H, W, out_channels] in [-1, 1]."""
     n = self.downs
-    check_size(x.shape[1:3], n, 'the frames')
+    check_size(x.shape[1:3], n)
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
     widths = [self.width * min(2**k, 8) for k in range(n)]
     h, down = x.astype(self.dtype), []
@@ -87,7 +88,7 @@ class TwoStreamPredictor(nn.Module):
   def __call__(self, x):
     """[B, H, W, 2 C], sides multiples of 64 -> [B, H, W, out_channels] in [-1, 1]."""
     rest = {'impl': self.impl, 'kernel_init': self.kernel_init, 'dtype': self.dtype}
-    check_size(x.shape[1:3], 6, 'the frames')
+    check_two_streams(x.shape[1:3])
 
     def layer(features, kernel, name):
       pad = 'reflect' if kernel == 7 else 'zero'
@@ -97,24 +98,26 @@ class TwoStreamPredictor(nn.Module):
     for i, kernel in enumerate((7, 3, 3)):
       h = nn.relu(layers.instance_norm(layer(self.width * 2**i, kernel, f'stem_{i}').for_norm(h)))
     h = jnp.concatenate(jnp.split(h, 2), axis=-1)
-    h = UNetPredictor(4 * self.width, 16 * self.width, 6, name='unet', **rest)(h)
+    h = UNetPredictor(4 * self.width, 16 * self.width, TWO_STREAM_DOWNS, name='unet', **rest)(h)
     h = h.astype(self.dtype)
     for i, factor in enumerate((2, 1)):
       h = nn.relu(layers.instance_norm(layer(self.width * factor, 3, f'tail_{i}').for_norm(h)))
     return jnp.tanh(layer(self.out_channels, 7, 'tail_2')(h).astype(jnp.float32))
 
 
-def check_size(size, downs, what):
-  """Refuse sides that cannot be halved `downs` times, and say which number of halvings fits."""
+def check_size(size, downs):
+  """Refuse sides (height, width) that cannot be halved `downs` times; says how often they can."""
   if downs < 2:
     raise UserError(f'pred.downs={downs}: at least 2')
-  H, W = size
-  if H % 2**downs or W % 2**downs:
-    fits = next((n for n in range(MAX_DOWNS, 1, -1) if not (H % 2**n or W % 2**n)), None)
-    remedy = (f'{fits} halvings would do (pred.downs={fits})' if fits else
-              'no number of halvings fits them')
-    raise UserError(f'{what} are {H}x{W}, but a predictor with {downs} halvings takes sides that '
-                     f'are multiples of {2**downs}: {remedy}, or change data.crop_size')
+  fits = next((n for n in range(MAX_DOWNS, 1, -1) if not any(side % 2**n for side in size)), None)
+  layers.check_halvings(
+      size, downs, f'a predictor with pred.downs={downs}',
+      'change data.crop_size' + (f', or take pred.downs={fits}' if fits else ''))
+
+
+def check_two_streams(size):
+  """Refuse sides (height, width) that a TwoStreamPredictor cannot halve."""
+  layers.check_halvings(size, TWO_STREAM_DOWNS, "a predictor of pred.kind='prediction'")
 
 
 def any_size(predict, pairs, multiple):
@@ -126,7 +129,8 @@ def any_size(predict, pairs, multiple):
 
 def multiple(config):
   """Number that the sides of a frame must be multiples of for the predictor of `config`."""
-  return {'unet': 2**config.pred.downs, 'prediction': 64, 'resnet': 4}[config.pred.kind]
+  downs = {'unet': config.pred.downs, 'prediction': TWO_STREAM_DOWNS, 'resnet': 2}
+  return 2**downs[config.pred.kind]
 
 
 def predictor(config, channels):
@@ -143,9 +147,10 @@ def predictor(config, channels):
     raise UserError(f'pred.kind={pred.kind!r}: choose one of {", ".join(KINDS)}')
   if pred.kind == 'resnet':
     return resnet.generator(config, 2 * channels, channels)
-  downs = pred.downs if pred.kind == 'unet' else 6
-  check_size(ops.hw(config.data.crop_size), downs, 'data.crop_size: frames')
+  size = ops.hw(config.data.crop_size)
   rest = {'kernel_init': layers.initializer(config.init), 'dtype': layers.compute_dtype(config)}
   if pred.kind == 'prediction':
+    check_two_streams(size)
     return TwoStreamPredictor(channels, pred.stream_width, **rest)
-  return UNetPredictor(channels, pred.width, downs, bool(pred.get('dropout', False)), **rest)
+  check_size(size, pred.downs)
+  return UNetPredictor(channels, pred.width, pred.downs, bool(pred.get('dropout', False)), **rest)

@@ -120,4 +120,5 @@ def tap_channels(taps, width, in_channels=3):
 
 def check_size(size, levels):
   """Refuse sides that cannot be halved `levels` times."""
-  layers.check_halvings(size, levels, f'a U-Net with gen.levels={levels}')
+  layers.check_halvings(size, levels, f'a U-Net with gen.levels={levels}',
+                        'change data.crop_size, or take fewer gen.levels')

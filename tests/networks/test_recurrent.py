@@ -76,7 +76,7 @@ def test_skips_carry_the_encoder_after_its_activation():
 
 
 def test_a_frame_that_cannot_be_halved_is_refused_with_sizes_that_can():
-  with pytest.raises(ValueError, match='480x854.*multiples of 128, such as 384/512 x 768/896'):
+  with pytest.raises(ValueError, match='854x480.*multiples of 128, such as 768/896 x 384/512'):
     shapes_of(recurrent.RecurrentUNet(), jnp.zeros((1, 1, 480, 854, 3)))
 
 

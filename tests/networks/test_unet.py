@@ -90,7 +90,11 @@ def test_any_size_is_mirrored_outwards_and_cropped_back():
 def test_a_crop_that_cannot_be_halved_names_the_number_that_can():
   config = config_of('i2vgan')
   config.data.crop_size = (96, 160)
-  with pytest.raises(ValueError, match='data.crop_size.*96x160.*multiples of 128.*pred.downs=5'):
+  with pytest.raises(ValueError, match='160x96 pixels.*multiples of 128, such as 128/256 x 128; '
+                                       'change data.crop_size, or take pred.downs=5'):
+    unet.predictor(config, 3)
+  config.pred.kind = 'prediction'   # whose halvings cannot be chosen
+  with pytest.raises(ValueError, match='multiples of 64, .*; change data.crop_size$'):
     unet.predictor(config, 3)
 
 

@@ -39,7 +39,7 @@ def test_every_pixel_sees_the_whole_frame(net):
 
 def test_sides_that_cannot_be_halved_are_refused(net):
   module, params, _ = net
-  with pytest.raises(UserError, match='30x24 pixels.*gen.levels=3.*multiples of 8'):
+  with pytest.raises(UserError, match='30x24.*gen.levels=3.*multiples of 8, such as 24/32 x 24'):
     module.apply(params, jnp.zeros((1, 24, 30, 1)))
 
 
