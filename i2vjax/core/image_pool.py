@@ -6,7 +6,6 @@ is saved with the run.
 
 import jax
 import jax.numpy as jnp
-from jax.typing import DTypeLike
 from ml_collections import ConfigDict
 
 from i2vjax.core import ops
@@ -15,14 +14,14 @@ from i2vjax.core.state import sample_keys
 Pool = dict[str, jax.Array]
 
 
-def create(size: int, shape: tuple[int, ...], dtype: DTypeLike = jnp.float32) -> Pool:
+def create(size: int, shape: tuple[int, ...]) -> Pool:
   """Empty pool of `size` images of `shape` (H, W, C); size 0 gives {} (pass-through).
 
-  50 images of 256x256x3 take 39 MB in float32, half in bfloat16.
+  50 images of 256x256x3 take 39 MB.
   """
   if not size:
     return {}
-  return {'buf': jnp.zeros((size, *shape), dtype), 'count': jnp.zeros((), jnp.int32)}
+  return {'buf': jnp.zeros((size, *shape)), 'count': jnp.zeros((), jnp.int32)}
 
 
 def of_both_domains(config: ConfigDict) -> dict[str, Pool]:

@@ -83,17 +83,13 @@ def is_random(config: ConfigDict) -> bool:
   return value == 'random'
 
 
-def load_inception(config: ConfigDict, dims: int = 2048) -> ScoringNetworks:
+def load_inception(config: ConfigDict) -> ScoringNetworks:
   """The network of FID and KID: {'inception'}.
-
-  Args:
-    config: ConfigDict.
-    dims: features, see `networks/inception.py`; 2048 is FID.
 
   Raises:
     MissingWeights, ValueError: see `pretrained.load`.
   """
-  return load({'inception': (inception.Inception(dims), 'inception_fid')}, config)
+  return load({'inception': (inception.Inception(), 'inception_fid')}, config)
 
 
 def load_lpips(config: ConfigDict) -> ScoringNetworks:

@@ -21,16 +21,9 @@ from i2vjax.core.errors import UserError
 from i2vjax.metrics import score_names
 
 
-def unit(frames: jax.Array, quantize: bool = True) -> jax.Array:
-  """Frames in [-1, 1] as [0, 1], clipped.
-
-  Args:
-    frames: [..., C] float.
-    quantize: rounded to the 256 values an 8-bit file can hold, so that scores of a network in
-      memory equal the scores of the files it would write.
-  """
-  frames = jnp.clip((frames + 1) / 2, 0, 1)
-  return jnp.round(frames * 255) / 255 if quantize else frames
+def unit(frames: jax.Array) -> jax.Array:
+  """Frames [..., C] in [-1, 1] as [0, 1], clipped."""
+  return jnp.clip((frames + 1) / 2, 0, 1)
 
 
 def same_shape(frames: jax.Array, targets: jax.Array, least: int = 1) -> None:

@@ -43,7 +43,7 @@ def unit(frames: np.ndarray) -> np.ndarray:
   frames = np.asarray(frames)
   if frames.dtype == np.uint8:
     return frames.astype(np.float32) / 255
-  return np.asarray(metrics.unit(frames, quantize=False))
+  return np.asarray(metrics.unit(frames))
 
 
 def eight_bits(frames: np.ndarray) -> np.ndarray:

@@ -40,7 +40,7 @@ def levels(frames: np.ndarray) -> np.ndarray:
     return ops.match_channels(frames, 3).astype(np.float32)
   if frames.dtype.kind != 'f':
     raise UserError(f'frames of type {frames.dtype}: expected uint8, or float in [-1, 1]')
-  return np.asarray(255 * ops.match_channels(metrics.unit(frames, quantize=False), 3), np.float32)
+  return np.asarray(255 * ops.match_channels(metrics.unit(frames), 3), np.float32)
 
 
 def prepare(frames: np.ndarray, mode: str = 'pytorch_fid') -> jax.Array:

@@ -75,8 +75,8 @@ def ssim_map(frames: jax.Array, targets: jax.Array, data_range: float = 1.0) -> 
   return luminance * structure
 
 
-def ssim(frames: jax.Array, targets: jax.Array, data_range: float = 1.0, *, gray: bool = False,
-         wang_downsample: bool = False) -> jax.Array:
+def ssim(frames: jax.Array, targets: jax.Array, data_range: float = 1.0, *,
+         gray: bool = False) -> jax.Array:
   """Structural similarity of each frame (Wang et al. 2004), mean over places, then over channels.
 
   Gaussian window 11 x 11, sigma 1.5, local moments without the N / (N - 1) correction, valid region
@@ -86,26 +86,14 @@ def ssim(frames: jax.Array, targets: jax.Array, data_range: float = 1.0, *, gray
     frames, targets: [N, H, W, C], H and W at least 11.
     data_range: L.
     gray: on BT.601 luma as in the paper, instead of per channel as public tools do.
-    wang_downsample: first shrink by round(min(H, W) / 256) as the authors' MATLAB demo does.
 
   Returns:
     [N]; identical frames give exactly 1.
   """
   if gray:
     frames, targets = ops.luma(frames), ops.luma(targets)
-  if wang_downsample:
-    frames, targets = _shrink(frames), _shrink(targets)
   return jnp.mean(ssim_map(frames, targets, data_range), axis=(1, 2, 3))
 
-
-def _shrink(x):
-  """Box filter with mirrored borders, then every f-th pixel; f = round(min(H, W) / 256)."""
-  factor = max(1, round(min(x.shape[1:3]) / 256))
-  before = (factor + 1) // 2 - 1   # where MATLAB's imfilter centers a kernel of even size
-  pad = (before, factor - 1 - before)
-  x = jnp.pad(x, ((0, 0), pad, pad, (0, 0)), mode='symmetric')
-  ones = (1, factor, factor, 1)
-  return jax.lax.reduce_window(x, 0.0, jax.lax.add, ones, ones, 'VALID') / factor ** 2
 
 
 @functools.partial(jax.jit, static_argnames=('names', 'gray'))

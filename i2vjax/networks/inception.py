@@ -1,4 +1,4 @@
-"""Inception-v3 of FID, up to the compared features.
+"""Inception-v3 of FID, up to the features that are compared.
 
 The network of the first FID code (Heusel et al., NeurIPS 2017), which came from a TensorFlow graph
 of 2015; names as in its PyTorch port (pytorch-fid). It differs from torchvision's Inception
@@ -18,7 +18,6 @@ from i2vjax.core.errors import UserError
 
 EPSILON = 1e-3
 SIDE = 299                       # of the frames the network was trained on
-DIMS = (64, 192, 768, 2048)      # channels of the features that may be compared
 MIN_SIDE = 75                    # of a frame that leaves one place for the last block
 
 # A step of a branch is 'average', 'maximum' or 'halve' (3x3 pooling), a convolution
@@ -78,9 +77,9 @@ def _block_e(pool):
       (pool, _conv('branch_pool', 192)))
 
 
-STEM = ((_conv('Conv2d_1a_3x3', 32, 3, 2), _conv('Conv2d_2a_3x3', 32, 3),
-         _conv('Conv2d_2b_3x3', 64, 3), 'halve'),
-        (_conv('Conv2d_3b_1x1', 80), _conv('Conv2d_4a_3x3', 192, 3), 'halve'))
+STEM = (_conv('Conv2d_1a_3x3', 32, 3, 2), _conv('Conv2d_2a_3x3', 32, 3),
+        _conv('Conv2d_2b_3x3', 64, 3), 'halve',
+        _conv('Conv2d_3b_1x1', 80), _conv('Conv2d_4a_3x3', 192, 3), 'halve')
 VALID = ('Conv2d_2a_3x3', 'Conv2d_4a_3x3')   # without padding, as are all of stride 2
 BLOCKS = {
     'Mixed_5b': _block_a(32), 'Mixed_5c': _block_a(64), 'Mixed_5d': _block_a(64),
@@ -88,7 +87,6 @@ BLOCKS = {
     'Mixed_6d': _block_c(160), 'Mixed_6e': _block_c(192),
     'Mixed_7a': _block_d(), 'Mixed_7b': _block_e('average'), 'Mixed_7c': _block_e('maximum'),
 }
-PARTS = (*(step[0] for steps in STEM for step in steps if step != 'halve'), *BLOCKS)   # in order
 
 
 class Unit(nn.Module):
@@ -145,16 +143,13 @@ class Block(nn.Module):
 
 
 class Inception(nn.Module):
-  """Frames to the mean of one feature map over the frame.
+  """Frames to the mean of the last feature map over the frame.
 
   Attributes:
-    dims: 64 and 192 (after the first and second pooling), 768 (after Mixed_6e) or 2048 (the last):
-      which features. Later blocks are not built.
     width: multiplies all channels; 1 in the published file.
     dtype: of the computation.
   """
 
-  dims: int = 2048
   width: float = 1
   dtype: Any = jnp.float32
 
@@ -166,32 +161,22 @@ class Inception(nn.Module):
       x: [B, H, W, 3 or 1] in [-1, 1], 299 x 299 for comparable scores; gray is repeated.
 
     Returns:
-      [B, dims * width] float32.
+      [B, 2048 * width] float32.
 
     Raises:
-      UserError: features that do not exist, or frames too small.
+      UserError: frames too small.
     """
-    if self.dims not in DIMS:
-      raise UserError(f'inception dims={self.dims}: choose one of {", ".join(map(str, DIMS))}')
     if min(x.shape[1:3]) < MIN_SIDE:
       raise UserError(f'inception: frames {x.shape} are too small, H and W must be at least '
                       f'{MIN_SIDE}')
-    x = ops.match_channels(x, 3).astype(self.dtype)
-    for steps in STEM[:1 + (self.dims > 64)]:
-      x = run(x, steps, self.width, self.dtype)
-    for name in block_names(self.dims):
-      x = Block(BLOCKS[name], self.width, self.dtype, name=name)(x)
+    x = run(ops.match_channels(x, 3).astype(self.dtype), STEM, self.width, self.dtype)
+    for name, branches in BLOCKS.items():
+      x = Block(branches, self.width, self.dtype, name=name)(x)
     return jnp.mean(x.astype(jnp.float32), axis=(1, 2))
 
 
-def block_names(dims):
-  """Names of the blocks before the features `dims`."""
-  names = tuple(BLOCKS)
-  return {64: (), 192: (), 768: names[:names.index('Mixed_7a')], 2048: names}[dims]
-
-
 def run(x, steps, width, dtype):
-  """One branch. Its convolutions become submodules of the calling module."""
+  """One branch, or the stem. Its convolutions become submodules of the calling module."""
   for step in steps:
     if step in POOLS:
       x = POOLS[step](x)

@@ -11,14 +11,6 @@ from i2vjax.networks import layers
 from i2vjax.networks.conv import Conv, ConvTranspose
 from i2vjax.networks.conv_fast import pad_hw
 
-# Index of a layer in the public code's flat list -> our name. 'i2v': stride down, blur up;
-# 'recycle': stride down, deconv up; 'cut': blur down, blur up. Residual taps for 6, 6, 9 blocks.
-TAPS = {
-    'i2v': {0: 'rgb', 4: 'down_0.conv', 8: 'down_1', 12: 'res_2', 16: 'up_0.blur'},
-    'recycle': {0: 'rgb', 4: 'down_0.conv', 8: 'down_1', 12: 'res_2', 16: 'up_0.conv'},
-    'cut': {0: 'rgb', 4: 'down_0.conv', 8: 'down_1.conv', 12: 'res_0', 16: 'res_4'},
-}
-
 
 class Stage(nn.Module):
   """[blur up] -> conv -> instance norm -> ReLU -> [blur down].

@@ -1,11 +1,10 @@
 """Reader of pytorch-fid's file of the FID Inception.
 
 Arrays get the names of `networks/inception.py`. Names differ only in those of a convolution and its
-batch norm; the classifier, and blocks after the requested features, are not read.
+batch norm; the classifier is not read.
 """
 
 from i2vjax.core.errors import UserError
-from i2vjax.networks import inception
 from i2vjax.pretrained import files
 
 LEAVES = {'conv.weight': 'kernel', 'bn.weight': 'scale', 'bn.bias': 'bias',
@@ -26,7 +25,7 @@ def read(path, shapes):
 
   Args:
     path: .pth, .safetensors or .npz with pytorch-fid's names.
-    shapes: {our name: shape}; arrays of other blocks are not read.
+    shapes: {our name: shape}; not used, as all blocks are read.
 
   Returns:
     {our name: array}; kernels [rows, columns, I, O]. Names that belong to no block of this network
@@ -35,23 +34,16 @@ def read(path, shapes):
   Raises:
     UserError: torchvision's Inception, which gives other features; see also `files.read`.
   """
-  later = _later_blocks(shapes)
+  del shapes
 
   def keep(name):
-    return not name.startswith(IGNORED + later) and not name.endswith('num_batches_tracked')
+    return not name.startswith(IGNORED) and not name.endswith('num_batches_tracked')
   classes = files.read(path, lambda name: name == 'fc.bias').get('fc.bias')
   if classes is not None and len(classes) == 1000:
     raise UserError(f'{path} is the Inception of torchvision (1000 classes): FID is defined by '
                     'another one; get it by: python -m i2vjax.main fetch inception_fid')
   arrays = files.read(path, keep)
   return {our_name(name): files.from_torch(array) for name, array in arrays.items()}
-
-
-def _later_blocks(shapes):
-  """Prefixes of the file's names of the blocks after the last one in `shapes`."""
-  blocks = {name.split('/')[0] for name in shapes}
-  last = max((i for i, part in enumerate(inception.PARTS) if part in blocks), default=-1)
-  return tuple(f'{part}.' for part in inception.PARTS[last + 1:])
 
 
 READERS = {'inception_fid': read}

@@ -19,7 +19,7 @@ def pair(height=32, width=40, channels=3, count=2, noise=20):
 
 @pytest.fixture(scope='module')
 def ssim():
-  return jax.jit(psnr_ssim.ssim, static_argnames=('data_range', 'gray', 'wang_downsample'))
+  return jax.jit(psnr_ssim.ssim, static_argnames=('data_range', 'gray'))
 
 
 def test_psnr_by_hand():
@@ -72,14 +72,6 @@ def test_ssim_gray_is_ssim_of_luma(ssim):
   luma = [z @ np.array([0.299, 0.587, 0.114]) for z in (x, y)]
   np.testing.assert_allclose(ssim(x, y, gray=True), ssim(luma[0][..., None], luma[1][..., None]),
                              atol=1e-6)
-
-
-def test_wang_downsample_halves_frames_of_512():
-  """At 512 pixels the factor is 2: a mean of 2 x 2 blocks; below 384 nothing is shrunk."""
-  x = jnp.asarray(np.random.default_rng(0).random((1, 512, 512, 1)), jnp.float32)
-  blocks = x.reshape(1, 256, 2, 256, 2, 1).mean(axis=(2, 4))
-  np.testing.assert_allclose(psnr_ssim._shrink(x), blocks, atol=1e-6)
-  assert psnr_ssim._shrink(x[:, :256]).shape == (1, 256, 512, 1)
 
 
 def test_sizes_are_never_made_equal_silently():

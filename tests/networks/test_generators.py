@@ -77,14 +77,16 @@ def test_remat_recomputes_and_changes_neither_values_nor_gradients(kind):
     np.testing.assert_allclose(a, b, rtol=1e-4, atol=atol)
 
 
-@pytest.mark.parametrize(('variant', 'down', 'up', 'blocks', 'sizes'), [
-    ('i2v', 'stride', 'blur', 6, [(38, 3), (16, 8), (8, 16), (8, 16), (16, 16)]),
-    ('recycle', 'stride', 'deconv', 6, [(38, 3), (16, 8), (8, 16), (8, 16), (16, 8)]),
-    ('cut', 'blur', 'blur', 9, [(38, 3), (32, 8), (16, 16), (8, 16), (8, 16)])])
-def test_taps_of_the_public_layer_lists(variant, down, up, blocks, sizes):
-  """Indices 0, 4, 8, 12, 16 of the public code, at 32 pixels and width 4."""
+@pytest.mark.parametrize(('taps', 'down', 'up', 'blocks', 'sizes'), [
+    (('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0.blur'), 'stride', 'blur', 6,
+     [(38, 3), (16, 8), (8, 16), (8, 16), (16, 16)]),
+    (('rgb', 'down_0.conv', 'down_1', 'res_2', 'up_0.conv'), 'stride', 'deconv', 6,
+     [(38, 3), (16, 8), (8, 16), (8, 16), (16, 8)]),
+    (('rgb', 'down_0.conv', 'down_1.conv', 'res_0', 'res_4'), 'blur', 'blur', 9,
+     [(38, 3), (32, 8), (16, 16), (8, 16), (8, 16)])])
+def test_taps_of_the_public_layer_lists(taps, down, up, blocks, sizes):
+  """Layers 0, 4, 8, 12, 16 of I2V-GAN, Recycle-GAN and CUT, at 32 pixels and width 4."""
   module = resnet.generator(settings(down=down, up=up, blocks=blocks))
-  taps = tuple(resnet.TAPS[variant].values())
   h, feats = jax.eval_shape(
       lambda x: module.init_with_output(jax.random.key(0), x, taps, method='encode')[0],
       frame(2, 32, 32, 3))

@@ -1,4 +1,4 @@
-"""The FID Inception: sizes, taps, its pooling rules, and its file."""
+"""The FID Inception: sizes, its pooling rules, and its file."""
 
 import jax
 import jax.numpy as jnp
@@ -28,17 +28,10 @@ def test_parameters_without_the_classifier():
   assert sum(int(np.prod(shape)) for shape in learned.values()) == 23_834_568 - 2_049_000
 
 
-@pytest.mark.parametrize(('dims', 'last', 'count'), [
-    (64, 'Conv2d_2b_3x3', 3), (192, 'Conv2d_4a_3x3', 5), (768, 'Mixed_6e', 70),
-    (2048, 'Mixed_7c', 94)])
-def test_nothing_is_built_beyond_the_features_asked_for(dims, last, count):
-  module = inception.Inception(dims)
-  names = shapes(module)
-  assert len(names) == 5 * count
-  parts = {name.split('/')[0] for name in names}
-  assert set(inception.PARTS[:inception.PARTS.index(last) + 1]) == parts
-  out = jax.eval_shape(module.init_with_output, jax.random.key(0), jnp.zeros((2, 75, 80, 3)))[0]
-  assert out.shape == (2, dims) and out.dtype == jnp.float32
+def test_a_frame_has_2048_features():
+  out = jax.eval_shape(inception.Inception().init_with_output, jax.random.key(0),
+                       jnp.zeros((2, 75, 80, 3)))[0]
+  assert out.shape == (2, 2048) and out.dtype == jnp.float32
 
 
 def test_maps_have_the_published_sizes_at_299():
@@ -86,11 +79,9 @@ def test_unit_is_normalized_by_its_statistics_with_epsilon_0_001():
   np.testing.assert_allclose(y, (8 - 1) / np.sqrt(0.036) * 3 + 0.5, rtol=1e-6)
 
 
-@pytest.mark.parametrize(('options', 'side', 'said'), [
-    (dict(dims=1024), 80, '64, 192, 768, 2048'), (dict(dims=2048), 74, 'at least 75')])
-def test_mistakes_are_named(options, side, said):
-  with pytest.raises(ValueError, match=said):
-    shapes(inception.Inception(**options), side)
+def test_frames_too_small_for_the_last_block_are_refused():
+  with pytest.raises(ValueError, match='at least 75'):
+    shapes(inception.Inception(), 74)
 
 
 # ---- the file ----
@@ -111,20 +102,18 @@ def public_file(path, classes=1008):
   return torch_files.save(path, arrays, torch_files.write_plain), arrays
 
 
-@pytest.mark.parametrize('dims', [192, 2048])
-def test_a_file_fills_exactly_the_network_asked_for(tmp_path, dims):
+def test_a_file_fills_exactly_the_network(tmp_path):
   path, arrays = public_file(tmp_path / 'pt_inception.pth')
-  wanted = shapes(inception.Inception(dims, WIDTH))
+  wanted = shapes(inception.Inception(WIDTH))
   params = pretrained.fit(inception_weights.read(path, wanted), wanted, path)
   kernel = arrays['Conv2d_4a_3x3.conv.weight']
   np.testing.assert_array_equal(params['Conv2d_4a_3x3']['kernel'], kernel.transpose(2, 3, 1, 0))
   np.testing.assert_array_equal(params['Conv2d_4a_3x3']['var'],
                                 arrays['Conv2d_4a_3x3.bn.running_var'])
-  if dims == 2048:
-    found = params['Mixed_6b']['branch7x7_2']['kernel']
-    assert found.shape == (1, 7, 8, 8)
-    np.testing.assert_array_equal(
-        found, arrays['Mixed_6b.branch7x7_2.conv.weight'].transpose(2, 3, 1, 0))
+  found = params['Mixed_6b']['branch7x7_2']['kernel']
+  assert found.shape == (1, 7, 8, 8)
+  np.testing.assert_array_equal(
+      found, arrays['Mixed_6b.branch7x7_2.conv.weight'].transpose(2, 3, 1, 0))
 
 
 def test_the_inception_of_torchvision_is_refused(tmp_path):
@@ -137,6 +126,6 @@ def test_a_strange_array_is_refused(tmp_path):
   path, arrays = public_file(tmp_path / 'pt_inception.pth')
   torch_files.save(path, {**arrays, 'Mixed_5b.branch9x9.conv.weight': np.ones((1, 1, 1, 1))
                           .astype(np.float32)})
-  wanted = shapes(inception.Inception(768, WIDTH))
+  wanted = shapes(inception.Inception(WIDTH))
   with pytest.raises(ValueError, match='unexpected.*Mixed_5b/branch9x9/kernel'):
     pretrained.fit(inception_weights.read(path, wanted), wanted, path)
