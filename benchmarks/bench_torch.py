@@ -27,28 +27,22 @@ import argparse
 import ast
 import json
 import os
-import pathlib
-import runpy
 import subprocess
 import sys
 
 import numpy as np
 
 from i2vjax.bench import clock
+from i2vjax.run import config_files
 
 # No import of jax or torch here: a process that measures the memory of one must not load the other.
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 TWINS = ('cyclegan', 'cut', 'recyclegan', 'i2vgan')
 
 
 def read_config(name, options):
   """Config of `configs/NAME.py[:VARIANT]` for built-in scenes of the size in `options`."""
-  method, _, variant = name.partition(':')
-  path = ROOT / 'configs' / f'{method}.py'
-  if not path.is_file():
-    raise ValueError(f'--method {method}: there is no {path.relative_to(ROOT)}')
-  config = runpy.run_path(str(path))['get_config'](variant or None)
+  config = config_files.read(name)
   config.variant = 'bench'
   config.data.update(source='scenes', load_size=options.size, crop_size=options.size)
   config.data.scenes.update(clips=1, test_clips=1, val_clips=1, clip_length=config.data.frames + 2)

@@ -9,7 +9,6 @@ each fast method selects are compared with those of 'vmap_grad', the definition.
 
 import argparse
 import functools
-import runpy
 import time
 
 import jax
@@ -22,8 +21,8 @@ from i2vjax.core.state import weighted
 from i2vjax.data.loader import batches
 from i2vjax.losses import adversarial
 from i2vjax.methods import cptrans, shared_roma
+from i2vjax.run import config_files, load, schedules, settle
 from i2vjax.run import folder as run_folder
-from i2vjax.run import load, schedules, settle
 
 
 def timed(function, *inputs, repeats=5):
@@ -92,8 +91,7 @@ def read_config(options):
   if options.workdir:
     config = run_folder.read_config(options.workdir)
   else:
-    path, _, variant = options.config.partition(':')
-    config = runpy.run_path(path)['get_config'](variant or None)
+    config = config_files.read(options.config)
   if options.crop:
     config.data.update(crop_size=options.crop, load_size=options.crop)
   return settle.settle(config)

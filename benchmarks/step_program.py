@@ -12,26 +12,18 @@ LLVM's optimizations out: the same counts and plan, compiled sooner, slow to run
 
 import argparse
 import os
-import pathlib
 import re
-import runpy
 import time
 
 import jax
 
-from i2vjax import train as trainer
-from i2vjax.core import parallel
-from i2vjax.data.loader import batches
-from i2vjax.methods import base
-from i2vjax.run import load, phases, schedules, settle
-
-ROOT = pathlib.Path(__file__).resolve().parents[1]
+from i2vjax.bench import clock, here
+from i2vjax.run import config_files, settle
 
 
 def read_config(name, size):
   """Settled config of `METHOD[:VARIANT]`."""
-  method, _, variant = name.partition(':')
-  config = runpy.run_path(str(ROOT / 'configs' / f'{method}.py'))['get_config'](variant or None)
+  config = config_files.read(name)
   config.data.source = 'scenes'
   config.data.scenes.update(clips=1, test_clips=1, val_clips=1, clip_length=config.data.frames + 2)
   if size:
@@ -40,33 +32,13 @@ def read_config(name, size):
     config.gan.pool = 0
   config.backbone, config.perceptual = 'none', 'none'
   config = settle.settle(config)
-  config.train.update(per_epoch=1, ema=0.0)
+  config.train.ema = 0.0
   return config
-
-
-def step_of(config):
-  """(program, its inputs) of the first phase."""
-  method, model = load.assemble(config)
-  model = model.replace(
-      phase=phases.program_key(method, config, 0),
-      optimizers=schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count()))
-  batch = batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train',
-                                 base.hook(method, 'batch_fields')(config))
-  return trainer.compile_step(method, model), (
-      parallel.place(load.fresh_state(method, model)), parallel.shard(batch),
-      parallel.replicate(model.frozen))
-
-
-def resident():
-  """Largest resident size of this process so far in GB; 0 where Linux does not say it."""
-  status = pathlib.Path('/proc/self/status')
-  found = status.is_file() and re.search(r'VmHWM:\s+(\d+) kB', status.read_text())
-  return int(found[1]) * 1024 / 1e9 if found else 0.0
 
 
 def measure(name, size=0, quick=False, steps=0):
   """Numbers of one config: {column: value}."""
-  program, (state, batch, frozen) = step_of(read_config(name, size))
+  program, (state, batch, frozen) = here.training_program(read_config(name, size))
   began = time.process_time()
   lowered = program.lower(state, batch, frozen)
   traced = time.process_time()
@@ -81,7 +53,7 @@ def measure(name, size=0, quick=False, steps=0):
   for _ in range(steps):
     state, terms = compiled(state, batch, frozen)
     jax.block_until_ready((state.params, terms))
-  return numbers | ({'resident GB': resident()} if steps else {})
+  return numbers | ({'resident GB': clock.resident() / 1e9} if steps else {})
 
 
 def main(argv=None):

@@ -37,12 +37,16 @@ class Training:
   compile_s: float
 
 
-def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training:
+def training_program(config: ConfigDict, epoch: int = 1,
+                     impl: str = 'auto') -> tuple[jax.stages.Wrapped, tuple[Any, Any, Any]]:
   """The step of a settled config as the training loop has it, from raw frames to a new state.
 
   Args:
     epoch: from 1, whose phase of training the step is of.
     impl: form of the convolutions (networks/conv.py).
+
+  Returns:
+    (program that is not compiled yet, its inputs: state, batch, frozen parameters).
   """
   config = cases.with_epochs(config)
   method, model = load.assemble(config)
@@ -50,13 +54,18 @@ def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training
   model = model.replace(
       networks=with_impl(model.networks, impl), phase=phase,
       optimizers=schedules.optimizers(config, method.PLAYERS, 100, parallel.device_count()))
-  state = parallel.place(load.fresh_state(method, model))
-  frozen = parallel.replicate(model.frozen)
   fields = base.hook(method, 'batch_fields')(config)
-  batch = parallel.shard(batches.sample_windows(
-      config, parallel.local_batch(config.data.batch), 'train', fields))
+  batch = batches.sample_windows(config, parallel.local_batch(config.data.batch), 'train', fields)
+  return train.compile_step(method, model), (
+      parallel.place(load.fresh_state(method, model)), parallel.shard(batch),
+      parallel.replicate(model.frozen))
+
+
+def training(config: ConfigDict, epoch: int = 1, impl: str = 'auto') -> Training:
+  """The step of `training_program`, compiled, and its state."""
+  step_program, (state, batch, frozen) = training_program(config, epoch, impl)
   began = time.perf_counter()
-  compiled = parallel.compiled(train.compile_step(method, model), state, batch, frozen)
+  compiled = parallel.compiled(step_program, state, batch, frozen)
   compile_s = time.perf_counter() - began
   run = parallel.one_by_one(compiled)
 
