@@ -47,8 +47,8 @@ def read_pairs(infrared, visible, count):
 
 def to_float(frame):
   """uint8 or uint16 [H, W, 1 or 3] -> float32 [H, W, 3] in [-1, 1]."""
-  frame = np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32)
-  return frame / (65535 if frame.max() > 255 else 255) * 2 - 1
+  top = np.iinfo(frame.dtype).max
+  return np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32) / top * 2 - 1
 
 
 def distances(lss, side=SIDE):

@@ -20,6 +20,7 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+from descriptor_table import to_float
 
 from i2vjax import defaults, pretrained
 from i2vjax.core import ops
@@ -67,12 +68,6 @@ def folder(path, size, count):
     b = to_float(source.read(starts[k] + 1)['frame'])
     pairs.append((resized(a, size), resized(b, size), None))
   return pairs
-
-
-def to_float(frame):
-  """uint8 or uint16 [H, W, 1 or 3] -> float32 [H, W, 3] in [-1, 1]."""
-  top = np.iinfo(frame.dtype).max
-  return np.repeat(frame, 3 // frame.shape[2], axis=2).astype(np.float32) / top * 2 - 1
 
 
 def resized(frame, size):

@@ -39,6 +39,13 @@ def test_folders_have_no_truth(footage):
   assert lines[-1].startswith('| zero |  |  |  |  | ') and 'stretched' in lines[0]
 
 
+def test_a_dark_16_bit_frame_is_dark():
+  frame = np.full((2, 2, 1), 200, np.uint16)
+  np.testing.assert_allclose(flow_table.to_float(frame), 400 / 65535 - 1, rtol=1e-6)
+  np.testing.assert_allclose(flow_table.to_float(frame.astype(np.uint8)), 400 / 255 - 1, rtol=1e-6)
+  assert flow_table.to_float(frame).shape == (2, 2, 3)
+
+
 def test_one_frame_a_clip_is_refused(footage, tmp_path):
   (tmp_path / 'one.png').write_bytes((footage / 'train_ir/clip0/0000.png').read_bytes())
   with pytest.raises(ValueError, match='no two frames'):
