@@ -25,7 +25,7 @@ from i2vjax.evaluation import (
   external,
   motion_estimation,
   plan,
-  scorers,
+  score_table,
 )
 from i2vjax.evaluation.report import figures, html, text
 from i2vjax.metrics import clips, score_names
@@ -85,7 +85,7 @@ def score_fn(config: ConfigDict) -> Callable[[load.Run], dict[str, float]] | Non
   Raises:
     UserError: `eval.metrics` names a score that is not known: told before hours of training.
   """
-  scorers.names_in(config.eval.metrics)
+  score_table.names_in(config.eval.metrics)
   return quick_scores if config.eval.every else None
 
 

@@ -18,7 +18,7 @@ from i2vjax.cli import parse
 from i2vjax.core.errors import UserError
 from i2vjax.data import sources
 from i2vjax.data.loader.windows import WindowSource
-from i2vjax.evaluation import scorers
+from i2vjax.evaluation import score_table, scorers
 from i2vjax.evaluation.report import text as report_text
 from i2vjax.methods import base
 
@@ -185,13 +185,14 @@ def test_the_example_source_is_opened_by_its_name(arrays, tmp_path, monkeypatch)
 
 @pytest.fixture
 def colorfulness():
-  """The module of adding_a_score.md, and what the page adds to scorers.py and text.py."""
+  """The module of adding_a_score.md, and what the page adds to three of our files."""
   files = code_of('adding_a_score.md')
   assert list(files) == ['i2vjax/metrics/colorfulness.py', 'i2vjax/evaluation/scorers.py']
   metric = types.ModuleType('colorfulness')
   exec(files['i2vjax/metrics/colorfulness.py'], vars(metric))
-  names = {**vars(scorers), **vars(report_text), 'colorfulness': metric}
-  exec(files['i2vjax/evaluation/scorers.py'], names)
+  with_it = types.SimpleNamespace(**vars(scorers), colorfulness=metric)
+  exec(files['i2vjax/evaluation/scorers.py'], vars(with_it))
+  names = {**vars(score_table), **vars(report_text), 'scorers': with_it}
   lines = [block for _, block in BLOCK.findall(text_of(ROOT / 'docs/adding_a_score.md'))
            if block.startswith('    ')]
   score, (column,) = eval(f'{{{lines[0]}}}', names), eval(f'({lines[1]})', names)
@@ -210,12 +211,12 @@ def test_the_example_score_by_hand(colorfulness):
 
 
 def test_the_example_score_is_computed_by_its_name(colorfulness, monkeypatch):
-  monkeypatch.setattr(scorers, 'SCORES', {**scorers.SCORES, **colorfulness.scores})
-  monkeypatch.setattr(scorers, 'NAMES', tuple(scorers.SCORES))
+  monkeypatch.setattr(score_table, 'SCORES', {**score_table.SCORES, **colorfulness.scores})
+  monkeypatch.setattr(score_table, 'NAMES', tuple(score_table.SCORES))
   monkeypatch.setattr(report_text, 'COLUMNS', (*report_text.COLUMNS, colorfulness.column))
-  names, _ = scorers.choose_scores('colorfulness', {})
+  names, _ = score_table.choose_scores('colorfulness', {})
   config = defaults.get_config()
-  *_, scorer = scorers.scorers_for(scorers.Request(config, names))
+  *_, scorer = score_table.scorers_for(scorers.Request(config, names))
   total, values, series = scorer.add(scorer.start, None, np.zeros((3, 4, 4, 3), np.uint8))
   assert values == {'colorfulness': 0} and series['colorfulness'].shape == (3,)
   assert [column.key for column in report_text.columns([scorer.result(total)])] == list(names)

@@ -16,7 +16,14 @@ from i2vjax.data.loader import whole_clips
 from i2vjax.data.source import FrameSource
 from i2vjax.data.sources import alignment, folders
 from i2vjax.data.transforms import resize, tasks, thermal
-from i2vjax.evaluation import eval_clips, external, motion_estimation, scorers, scoring_networks
+from i2vjax.evaluation import (
+  eval_clips,
+  external,
+  motion_estimation,
+  score_table,
+  scorers,
+  scoring_networks,
+)
 from i2vjax.evaluation.eval_clips import EvalClip
 from i2vjax.evaluation.scene_segmenter import packaged
 from i2vjax.metrics import lpips
@@ -31,7 +38,7 @@ class Plan:
 
   Attributes:
     config: of the run; for frames of other programs, `eval` alone.
-    names, skipped: see `scorers.choose_scores`.
+    names, skipped: see `score_table.choose_scores`.
     paired: target frames are aligned with the source.
     clips: () -> the test clips one by one, without motion that must be estimated.
     reference: () -> [T, H, W, C] frames, clip by clip: the real ones of FID and KID, or None.
@@ -50,7 +57,7 @@ class Plan:
 
   def build_scorers(self, show: bool = True) -> list[scorers.Scorer]:
     """The scorers of these scores; `show`: progress of what must be trained first."""
-    return scorers.scorers_for(scorers.Request(
+    return score_table.scorers_for(scorers.Request(
         self.config, self.names, self.reference, self.estimator, show))
 
 
@@ -72,14 +79,15 @@ def of_run(config: ConfigDict, quick: bool = False) -> Plan:
   missing = _missing_of_run(config, a, unaligned)
   if not quick:   # what training computes needs no real frames: they are not looked for
     missing |= _missing_of_reference(real)
-  reasons = scorers.reasons_against(missing)
+  reasons = score_table.reasons_against(missing)
   if quick:
-    for name, score in scorers.SCORES.items():
+    for name, score in score_table.SCORES.items():
       slow = not score.while_training or (name == 'warping' and not a.has_flow)
       if slow:
         reasons[name] = 'not while training'
-  at_hand = scorers.OF_SEGMENTER if 'classes' not in missing and packaged(config) else ()
-  names, skipped = scorers.choose_scores('auto' if quick else config.eval.metrics, reasons, at_hand)
+  at_hand = score_table.OF_SEGMENTER if 'classes' not in missing and packaged(config) else ()
+  names, skipped = score_table.choose_scores(
+      'auto' if quick else config.eval.metrics, reasons, at_hand)
   true_motion = a.has_flow and config.eval.flow == 'auto'
   estimator = ''
   if 'warping' in names and not true_motion:
@@ -109,9 +117,9 @@ def of_folders(sources: dict[str, FrameSource], settings: ConfigDict,
   shapes = shapes or eval_clips.first_shapes(sources, settings.max_clips)
   real = _reference_of_folders(config, sources)
   missing = _missing_of_folders(config, sources, shapes) | _missing_of_reference(real)
-  reasons = scorers.reasons_against(missing)
+  reasons = score_table.reasons_against(missing)
   with_files = [name for name in external.PAIRS if name not in reasons]
-  names, skipped = scorers.choose_scores(','.join([settings.metrics, *with_files]), reasons)
+  names, skipped = score_table.choose_scores(','.join([settings.metrics, *with_files]), reasons)
   if not names:
     lines = [f'{name}: {reason}' for name, reason in skipped.items()]
     raise UserError('nothing can be scored:\n  ' + '\n  '.join(lines))

@@ -15,6 +15,7 @@ from i2vjax.evaluation import (
   motion_estimation,
   plan,
   scene_segmenter,
+  score_table,
   scorers,
   scoring_networks,
 )
@@ -47,28 +48,28 @@ def moving(count=4):
 
 
 def test_scores_by_name():
-  names, skipped = scorers.choose_scores('psnr, flicker', {})
+  names, skipped = score_table.choose_scores('psnr, flicker', {})
   assert names == ('psnr', 'flicker')
   assert skipped['ssim'] == 'not asked for'
   with pytest.raises(ValueError, match='which cannot be computed: no flow'):
-    scorers.choose_scores('warping', {'warping': 'no flow'})
+    score_table.choose_scores('warping', {'warping': 'no flow'})
   with pytest.raises(ValueError, match="'fit' is not known"):
-    scorers.choose_scores('fit', {})
+    score_table.choose_scores('fit', {})
 
 
 def test_auto_takes_what_is_possible_and_says_how_to_ask_for_the_slow_ones():
-  names, skipped = scorers.choose_scores('auto', {'fid': 'no file', 'ap': 'no boxes'})
+  names, skipped = score_table.choose_scores('auto', {'fid': 'no file', 'ap': 'no boxes'})
   assert names == ('psnr', 'ssim', 'lpips', 'warping', 'flicker', 'sharpness', 'kid')
   assert skipped['fid'] == 'no file'
   assert skipped['iou'].endswith('--config.eval.metrics=auto,iou')
-  assert 'iou' in scorers.choose_scores('auto,iou', {})[0]
-  assert 'iou' in scorers.choose_scores('auto', {}, at_hand=('iou',))[0]
+  assert 'iou' in score_table.choose_scores('auto,iou', {})[0]
+  assert 'iou' in score_table.choose_scores('auto', {}, at_hand=('iou',))[0]
 
 
 def test_every_score_says_what_it_needs_in_known_words():
-  needs = {need for score in scorers.SCORES.values() for need in score.needs}
-  assert needs == scorers.NEEDS.keys()
-  reasons = scorers.reasons_against({'pairs': 'single frames', 'lpips_weights': 'no file'})
+  needs = {need for score in score_table.SCORES.values() for need in score.needs}
+  assert needs == score_table.NEEDS.keys()
+  reasons = score_table.reasons_against({'pairs': 'single frames', 'lpips_weights': 'no file'})
   assert reasons == {'lpips': 'no file', 'lpips_temporal': 'no file', 'warping': 'single frames',
                      'flicker': 'single frames'}
 
