@@ -89,13 +89,20 @@ def object_shares(run, per_clip=3):
   return with_object[selected].mean(), with_object.mean()
 
 
+def spread_text(values, digits):
+  """'17.62 ± 0.75' of a list of numbers."""
+  values = np.asarray(values, float)
+  spread = f' ± {values.std(ddof=1):.{digits}f}' if len(values) > 1 else ''
+  return f'{values.mean():.{digits}f}{spread}'
+
+
 def shares(table):
   """Markdown: share of selected patches and of all patches with objects, in %, over seeds."""
   lines = ['| | selected patches with objects, % | all patches with objects, % |', '|---|---|---|']
   for row in table['rows']:
     done = [run['workdir'] for run in row['runs'] if run['state'] == 'done']
     per_seed = [object_shares(load.load(workdir)) for workdir in done]
-    texts = [tables.spread_text(values, 1) for values in 100 * np.transpose(per_seed)]
+    texts = [spread_text(values, 1) for values in 100 * np.transpose(per_seed)]
     lines.append('| ' + ' | '.join([row['name'], *(texts or ['–', '–'])]) + ' |')
   return '\n'.join(lines) + '\n'
 

@@ -29,7 +29,7 @@ from i2vjax.data import scenes
 from i2vjax.data.sources import folders
 from i2vjax.flow import estimate as flow
 from i2vjax.flow import visibility
-from i2vjax.metrics import motion, warping
+from i2vjax.metrics import warping
 from i2vjax.pretrained import registry
 
 NAMES = ('zero', 'tvl1', 'lk', 'raft_small', 'raft_large')
@@ -103,11 +103,32 @@ def scores(estimated, a, b, truth):
   true, visible = truth['forward'][None], truth['forward_visible'][None]
   moving = visible * (np.linalg.norm(true, axis=-1) > 1)
 
-  def end_point(mask):
-    return {key: float(value[0]) for key, value in motion.end_point(estimated, true, mask).items()}
-  of_visible = end_point(visible)
-  return [of_visible['epe'], end_point(None)['epe'], end_point(moving)['epe'],
-          100 * of_visible['fl'], error]
+  def of(mask):
+    return {key: float(value[0]) for key, value in end_point(estimated, true, mask).items()}
+  of_visible = of(visible)
+  return [of_visible['epe'], of(None)['epe'], of(moving)['epe'], 100 * of_visible['fl'], error]
+
+
+def end_point(flow, truth, mask=None):
+  """End-point error and share of outliers of each flow field.
+
+  Args:
+    flow, truth: [N, H, W, 2] pixels.
+    mask: [N, H, W], 1 = counts; None: all pixels.
+
+  Returns:
+    {'epe': [N] mean length of the error in pixels, 'fl': [N] share of pixels that are wrong by more
+    than 3 pixels and by more than 5 % of the true length (KITTI's Fl-all)}; nan where none counts.
+  """
+  if flow.shape != truth.shape:
+    raise ValueError(f'flow {flow.shape} and truth {truth.shape} differ in shape')
+  error = jnp.linalg.norm(flow - truth, axis=-1)
+  length = jnp.linalg.norm(truth, axis=-1)
+  mask = jnp.ones_like(error) if mask is None else (mask > 0).astype(error.dtype)
+  outlier = (error > 3) & (error > 0.05 * length)
+  area = jnp.sum(mask, axis=(1, 2))
+  return {'epe': jnp.sum(mask * error, axis=(1, 2)) / area,
+          'fl': jnp.sum(mask * outlier, axis=(1, 2)) / area}
 
 
 def measure(estimate, pairs):

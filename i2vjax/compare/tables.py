@@ -211,10 +211,3 @@ def markdown(table: dict) -> str:
   rows.insert(1, '|---' * len(headings) + '|')
   notes = [f'- {text.markdown(line)}' for line in footnotes(table)]
   return '\n'.join([text.markdown(caption(table)), '', *rows, '', *notes]) + '\n'
-
-
-def spread_text(values: Sequence[float], digits: int) -> str:
-  """'17.62 ± 0.75' of a list of numbers; used by benchmarks/cptrans_ablation.py alone."""
-  values = np.asarray(values, float)
-  spread = f' ± {values.std(ddof=1):.{digits}f}' if len(values) > 1 else ''
-  return f'{values.mean():.{digits}f}{spread}'

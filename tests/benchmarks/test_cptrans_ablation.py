@@ -15,6 +15,11 @@ def test_a_cell_with_one_pixel_of_an_object_holds_it():
   np.testing.assert_array_equal(cells[0], [[False, False, False], [False, True, False]])
 
 
+def test_spread_of_several_seeds_is_that_of_a_sample():
+  assert cptrans_ablation.spread_text([1, 3], 2) == '2.00 ± 1.41'
+  assert cptrans_ablation.spread_text([1], 2) == '1.00'
+
+
 def test_the_share_eta_of_the_patches_is_selected():
   run = load.fresh(tiny())
   frames = clips(1, batch=1, size=32)['a'][:, 0]
