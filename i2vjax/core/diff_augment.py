@@ -1,14 +1,17 @@
-"""Differentiable augmentation of what critics see (Zhao et al., NeurIPS 2020).
+"""Differentiable augmentation: random changes that a gradient passes.
 
-With little data a critic learns the frames by heart. It is shown real and translated frames under
-the same kinds of random change, and the generator's gradient passes through the change, so that the
-translations themselves stay unchanged.
+`augment` changes what critics see (Zhao et al., NeurIPS 2020). With little data a critic learns the
+frames by heart. It is shown real and translated frames under the same kinds of random change, and
+the generator's gradient passes through the change, so that the translations themselves stay
+unchanged. `color_jitter` is another light alone, hue with it.
 """
 
 import jax
 import jax.numpy as jnp
 
+from i2vjax.core import ops
 from i2vjax.core.errors import UserError
+from i2vjax.core.state import sample_keys
 
 SHIFT, CUTOUT = 1 / 8, 1 / 2   # shares of a side, as in the paper
 
@@ -74,3 +77,48 @@ def augment(key, frames, names):
 def changes(name, shape):
   """Whether `augment` changes an input of this shape by the named kind."""
   return len(shape) == 4 and (name != 'color' or shape[-1] in (1, 3))
+
+
+# ---- Other light
+
+
+def color_jitter(key: jax.Array, frames: jax.Array, *, brightness: float = 0.5,
+                 contrast: float = 0.5, saturation: float = 0.5, hue: float = 0.3) -> jax.Array:
+  """Each frame under another light: four changes of random size, in random order.
+
+  In [0, 1], clipped after each: brightness f x; contrast f x + (1 - f) mean(luma); saturation
+  f x + (1 - f) luma; hue turned by h of a full circle (the rules of torchvision's ColorJitter).
+
+  Args:
+    key: PRNG key; every frame draws its own sizes and order.
+    frames: [B, H, W, 3] in [-1, 1].
+    brightness, contrast, saturation: f is drawn from [1 - value, 1 + value].
+    hue: h is drawn from [-hue, hue].
+
+  Returns:
+    [B, H, W, 3] in [-1, 1].
+  """
+  def one(key, x):
+    order, sizes = jax.random.split(key)
+    f = jax.random.uniform(sizes, (4,), minval=-1)
+    rules = (
+        lambda x: (1 + brightness * f[0]) * x,
+        lambda x: jnp.mean(ops.luma(x)) + (1 + contrast * f[1]) * (x - jnp.mean(ops.luma(x))),
+        lambda x: ops.luma(x) + (1 + saturation * f[2]) * (x - ops.luma(x)),
+        lambda x: turn_hue(x, hue * f[3]))
+    for rule in jax.random.permutation(order, 4):
+      x = jnp.clip(jax.lax.switch(rule, rules, x), 0, 1)
+    return x
+  return 2 * jax.vmap(one)(sample_keys(key, len(frames)), (frames + 1) / 2) - 1
+
+
+def turn_hue(x: jax.Array, turn: float | jax.Array) -> jax.Array:
+  """Hue of HSV moved by `turn` (1: a full circle). [..., 3] in [0, 1] -> the same; gray stays."""
+  r, g, b = (x[..., i] for i in range(3))
+  value = jnp.max(x, axis=-1)
+  chroma = value - jnp.min(x, axis=-1)
+  part = jnp.where(chroma > 0, chroma, 1.0)
+  sixth = jnp.where(value == r, (g - b) / part,
+                    jnp.where(value == g, 2 + (b - r) / part, 4 + (r - g) / part))
+  k = (jnp.asarray([5.0, 3.0, 1.0]) + (sixth + 6 * turn)[..., None]) % 6
+  return value[..., None] - chroma[..., None] * jnp.clip(jnp.minimum(k, 4 - k), 0, 1)

@@ -31,7 +31,7 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from i2vjax.core import image_pool, ops
+from i2vjax.core import diff_augment, image_pool, ops
 from i2vjax.core.model import Model
 from i2vjax.core.state import State, apply_gradients, name_key, update, weighted
 from i2vjax.losses import adversarial, descriptor, pixel, selfsim
@@ -164,7 +164,8 @@ def head_batch(config, a, b, key):
   """What heads learn from besides b': a, b turned, and with `augment` both under other colors."""
   frames = [ops.match_channels(x, 3) for x in (a, b)]
   if config.lsesim.augment:
-    frames += [ops.color_jitter(name_key(key, f'jitter_{i}'), x) for i, x in enumerate(frames)]
+    frames += [diff_augment.color_jitter(name_key(key, f'jitter_{i}'), x)
+               for i, x in enumerate(frames)]
   frames[1::2] = [x[:, ::-1, ::-1] for x in frames[1::2]]   # all of b
   return jnp.concatenate(frames)
 
