@@ -73,8 +73,8 @@ def compile_step(method: base.Method, model: Model,
                  mesh: Mesh | None = None) -> jax.stages.Wrapped:
   """The compiled step of `model.phase`: (state, raw batch, frozen parameters) -> (state, terms).
 
-  `parallel.map_step` makes the key that `step` gets, of the run's key, the step and the device;
-  `mesh` is its argument.
+  `parallel.map_step` makes the key that `step` gets, of the run's key and the step; `mesh` is its
+  argument.
   """
   def step(state, raw, frozen, key):
     batch = on_device(raw, model.config)

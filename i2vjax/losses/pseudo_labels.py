@@ -104,8 +104,7 @@ def denoised(labels: jax.Array, features: jax.Array, sequence: tuple) -> jax.Arr
     |v - f_c|^2 > |v - f_k|^2        f: mean feature of a class
 
   Means and the classes that occur are those of the input map; after class c, only f_c is computed
-  again from the remaining pixels of c, if there are any. Absent classes change nothing. The same
-  in NumPy, for files of visible frames: `data.annotations.class_maps.denoise`.
+  again from the remaining pixels of c, if there are any. Absent classes change nothing.
 
   Runs inside the training step; `data.annotations.class_maps.denoise` is its NumPy twin for given
   maps, which the loader cleans off the device. tests/data/annotations/test_class_maps.py holds the
@@ -190,8 +189,7 @@ def _distance(features, mean):
 def rare_direction(labels: jax.Array, ids: tuple[int, ...]) -> jax.Array:
   """Direction of the vector of class shares of an image, minus their mean (MornGAN, Eq. 11).
 
-  Computed from integers, K n_k - sum n, so that equal shares give exactly 0. The same in NumPy:
-  `data.loader.memory_sampling`.
+  Computed from integers, K n_k - sum n, so that equal shares give exactly 0.
 
   `data.loader.memory_sampling.rare_direction` is its NumPy twin for the loader, which must not
   touch the device. tests/data/loader/test_memory_sampling.py holds the two together.

@@ -104,7 +104,7 @@ class Method(Protocol):
   def sample_rows(self, model: Model, params: Params, model_state: Any, batch: Batch,
                   key: jax.Array) -> dict[str, jax.Array]:
     """{label: [B, H, W, 3]} rows of the sample sheet.
-    Default: input, translation, and a target frame (train.py)."""
+    Default: input, translation, and a target frame (run/sample_sheet.py)."""
 
   def training_feed(self, model: Model, feed: Iterator, state: State, step: int) -> Iterator:
     """The batches from `step` on, as a phase begins or a run goes on (run/feed.py).

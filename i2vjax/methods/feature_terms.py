@@ -113,13 +113,14 @@ def with_projections(model, key):
 
 
 def similarity_terms(model, params, features, key):
-  """{'exs', 'ins'}: functions of EXS, summed over three frames, and of INS, both directions each.
+  """{'exs', 'ins'}: functions of EXS, summed over the T frames, and of INS, both directions each.
 
-  EXS draws places for every frame, INS one set for all six images of a direction. INS reaches the
-  encoder and generator only: a projection could satisfy it by making all patches alike.
+  EXS draws places for every frame, INS, which needs T = 3, one set for all six images of a
+  direction. INS reaches the encoder and generator only: a projection could satisfy it by making all
+  patches alike.
 
   Args:
-    features: {x: {'keys', 'queries'}} of x0..2 and of y'0..2, [[3, B, h, w, C] for each tap].
+    features: {x: {'keys', 'queries'}} of x0 .. and of y'0 .., [[T, B, h, w, C] for each tap].
     key: of the step.
   """
   nce = model.config.nce

@@ -239,7 +239,7 @@ def class_terms(model, params, real, outputs, labels, key):
     real: {x: [B, H, W, C]}.
     outputs: as `pearlgan.translations` returns them.
     labels: {'b': M_b [B, H, W], 'a': the truth that M_a is judged by, if it is known}.
-    key: of the step and device.
+    key: of the step.
 
   Returns:
     ({term: function that computes it}, {figure to log: value}).

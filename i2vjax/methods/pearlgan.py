@@ -180,7 +180,7 @@ def gradient_terms(config, fake, edges_of, key):
   Args:
     fake: {d: y_d}.
     edges_of: as `edge_maps` returns them.
-    key: of the step and device.
+    key: of the step.
   """
   def tv():
     return sum(gradients.total_variation(fake[y]) for _, y in DIRECTIONS)

@@ -1,4 +1,4 @@
-"""What ROMA and CPTrans share: ViT tokens, a critic on them, cross-similarity.
+"""What ROMA, CPTrans and `best` share: ViT tokens, their critic, cross-similarity.
 
 x infrared and y visible frames [B, H, W, C]; y' = G(x). `features` of frames are a dict of the
 frames themselves and, if there is a ViT, of their tokens [B, N, C] for each of `cs.layers`. Without
