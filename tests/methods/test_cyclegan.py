@@ -142,12 +142,16 @@ def test_clip_in_chunks_equals_the_clip_whole():
   np.testing.assert_allclose(whole, parts, atol=1e-5)
 
 
-def test_samples_show_both_directions():
+def test_an_identity_term_of_unequal_channels_is_refused():
   config = tiny()
   config.data.channels_a = 1
   with pytest.raises(ValueError, match='channels_a=1 and data.channels_b=3.*weights.identity=0'):
     cyclegan.networks(config)
-  config.weights.identity = 0.0
+
+
+def test_samples_show_both_directions():
+  config = tiny()
+  config.data.channels_a, config.weights.identity = 1, 0.0
   model = model_of(config)
   params = load.fresh_params(cyclegan, model)
   batch = {'a': BATCH['a'][..., :1], 'b': BATCH['b']}
