@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import pathlib
 import time
 from typing import Any
@@ -48,12 +49,12 @@ def locate(workdir: str | pathlib.Path) -> pathlib.Path:
   return STARTER_FOLDER
 
 
-def is_read_only(workdir: str | pathlib.Path) -> bool:
+def is_read_only(workdir: str | os.PathLike[str]) -> bool:
   """True for what names no folder of the user: nothing is written there."""
   return workdir == STARTER or hub.is_address(workdir)
 
 
-def refuse_read_only(workdir: str | pathlib.Path, remedy: str) -> None:
+def refuse_read_only(workdir: str | os.PathLike[str], remedy: str) -> None:
   """Raises UserError where a run would be written to what comes with the package, or the hub.
 
   Args:
