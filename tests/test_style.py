@@ -7,7 +7,8 @@ import re
 ROOT = pathlib.Path(__file__).parents[1]
 FILES = [path for folder in ('i2vjax', 'configs', 'benchmarks')
          for path in sorted((ROOT / folder).rglob('*.py'))]
-RIDDLES = re.compile('by wish|and kin\\b|as of `|in words|told, not refused|stands in for')
+RIDDLES = re.compile(r'by wish|and kin\b|as of `|in words(?!\.items)|told, not refused|'
+                     'stands in for')
 BRITISH = re.compile('colour|grey|optimis[ei]|normalis[ei]|initialis[ei]|centre|neighbour', re.I)
 
 

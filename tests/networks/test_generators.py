@@ -68,9 +68,10 @@ def test_remat_recomputes_and_changes_neither_values_nor_gradients(kind):
     config.remat = remat
     module = generators.generator(config)
     program = jax.jit(jax.grad(lambda p: jnp.sum(module.apply(p, x) ** 2))).lower(params)
-    assert ('optimization_barrier' in program.as_text()) == remat
-    return program.compile()(params)
-  ours, plain = jax.tree.leaves(grads(True)), jax.tree.leaves(grads(False))
+    return (program.as_text().count('optimization_barrier'),
+            jax.tree.leaves(program.compile()(params)))
+  (more, ours), (fewer, plain) = grads(True), grads(False)
+  assert more > fewer   # not 0: convolutions on CPUs have barriers of their own
   # Of the largest gradient: those of biases before a norm are zero but for rounding.
   atol = 1e-5 * max(float(jnp.max(jnp.abs(leaf))) for leaf in plain)
   for a, b in zip(ours, plain, strict=True):
