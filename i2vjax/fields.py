@@ -75,6 +75,8 @@ FIELDS = {
 
     'data.': Field('state', table='same'),
     'data.source': Field('state', table='same', segmenter=True),
+    'data.test_a': Field('score', table='same'),
+    'data.test_b': Field('score', table='same'),
     'data.task': Field('state', table='same', segmenter=True),
     'data.direction': Field('state', table='same', segmenter=True),
     'data.paired': Field('state', table='same', segmenter=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.metadata
 import pathlib
@@ -52,7 +53,7 @@ def facts(config: ConfigDict, cache_dir: Callable[[], str]) -> Iterator[Fact]:
   yield from devices()
   yield from room()
   yield from codecs()
-  yield from folders(cache_dir)
+  yield from folders(cache_dir, config)
   yield from parts()
   yield from weights(config)
 
@@ -140,14 +141,19 @@ def codecs() -> Iterator[Fact]:
       yield Fact(name, f'libavcodec {library} ({use})')
 
 
-def folders(cache_dir: Callable[[], str]) -> Iterator[Fact]:
-  """The starter, and where compiled programs and other things are kept."""
+def folders(cache_dir: Callable[[], str], config: ConfigDict) -> Iterator[Fact]:
+  """The starter, and where weight files, unpacked videos and compiled programs are kept."""
+  from i2vjax.data.sources import video_cache
+  from i2vjax.pretrained import registry
   from i2vjax.run import folder
   place = folder.STARTER_FOLDER
   if place.is_dir():
     yield Fact('starter', str(place))
   else:
     yield Fact('starter', f'not in {place}', 'install i2vjax again', wrong=True)
+  with contextlib.suppress(UserError):   # without a home: compiled programs say so
+    yield Fact('weight files', str(registry.search_folders(config)[0]))
+    yield Fact('unpacked videos', str(video_cache.cache_dir(config.data)))
   try:
     yield Fact('compiled programs', str(files.make_cache(cache_dir())))
   except (OSError, UserError) as error:

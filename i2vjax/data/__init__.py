@@ -33,6 +33,7 @@ def open_source(data: ConfigDict, split: str, domain: str) -> FrameSource | None
     raise UserError(f"data.source='{data.source}' is unknown: {', '.join(SOURCES)}")
   if data.direction not in ('a2b', 'b2a'):
     raise UserError(f"data.direction='{data.direction}' is unknown: a2b or b2a")
+  _refuse_unread(data)
 
   def open_domain(domain):
     return _open_field(data, split, field_domain(data, domain))
@@ -40,6 +41,15 @@ def open_source(data: ConfigDict, split: str, domain: str) -> FrameSource | None
   def missing(split, domain):
     return locate.missing(data, split, domain)
   return tasks.apply(data, split, domain, open_domain, missing)
+
+
+def _refuse_unread(data):
+  """Places of frames beside the built-in street would be passed over, and its frames taken."""
+  named = [name for name in ('root', 'name', *locate.PLACES) if data.get(name)]
+  if data.source == 'scenes' and named:
+    raise UserError(f'data.{named[0]}={data[named[0]]}: data.source is scenes, the built-in '
+                    'street, which reads no frames; add --config.data.source=folders (or tfds), or '
+                    f'leave data.{named[0]} away')
 
 
 def field_domain(data: ConfigDict, domain: str) -> str:

@@ -80,13 +80,12 @@ translate = shared.framewise('gen')
 
 def networks(config: ConfigDict) -> dict[str, nn.Module]:
   """The generator and the critic of visible frames."""
-  check(config)
   a, b = config.data.channels_a, config.data.channels_b
   return {'gen': generators.generator(config, a, b), 'disc_b': shared_roma.critic(config)}
 
 
 def check(config):
-  """Refuse views of the critic that move patches away from the weights they have in the frame."""
+  """Refuse to train by views of the critic that move patches away from their content weights."""
   moving = {'shift', 'cutout'} & {*diff_augment.kinds(config.critic.augment)}
   if config.co.enabled and moving and shared_roma.critic_kind(config) == 'patchgan':
     raise UserError(f'critic.augment={config.critic.augment!r} moves patches, and content weights '
@@ -106,6 +105,7 @@ def step(model: Model, state: State, batch: Batch, key: jax.Array) -> tuple[Stat
   critic before its move.
   """
   config = model.config
+  check(config)
   x, y = ops.fold(batch['a']), ops.fold(batch['b'])
 
   def translations(gen):

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import pydoc
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ import stub_runs as stubs
 from i2vjax.core import files
 from i2vjax.core.model import Model
 from i2vjax.interop import export
-from i2vjax.networks import resnet
+from i2vjax.networks import generators
 from i2vjax.run import load
 
 
@@ -70,18 +71,19 @@ def test_arguments_as_json():
       'act': f'{nn.relu.__module__}.{nn.relu.__qualname__}', 'sizes': [1, 2], 'dtype': 'float32'}
 
 
-def test_generator_is_built_again_from_its_notes(tmp_path):
-  """What the README says: ResnetGenerator(**arguments) with the restored parameters."""
+@pytest.mark.parametrize('kind', generators.KINDS)
+def test_generator_is_built_again_from_its_notes(tmp_path, kind):
+  """What docs/scores.md says: its module by name, with the restored parameters."""
   config = stubs.config()
-  config.gen = dict(width=4, blocks=1, down='stride', up='deconv')
-  module = resnet.generator(config, 3, 3)
+  config.gen = dict(width=4, blocks=1, down='stride', up='deconv', kind=kind, levels=2)
+  module = generators.generator(config, 3, 3)
   x = jax.random.uniform(jax.random.key(0), (1, 16, 16, 3))
   params = jax.jit(module.init)(jax.random.key(1), x)['params']
   method = stubs.method(None, inputs=lambda config: {'gen': (x,)})
   run = load.Run(method, Model(config, {'gen': module}), {'gen': params}, {}, 1)
   folder = export.export(run, None, tmp_path / 'gen')
-  arguments = json.loads((folder / 'network.json').read_text())['arguments']
-  again = resnet.ResnetGenerator(**arguments)
+  notes = json.loads((folder / 'network.json').read_text())
+  again = pydoc.locate(notes['module'])(**notes['arguments'])
   restored = export.restore(folder / 'params')
   frames = [jax.jit(net.apply)({'params': tree}, x)
             for net, tree in ((again, restored), (module, params))]

@@ -131,7 +131,8 @@ class WindowSource:
       if frame.shape != raw[0].shape:
         raise UserError(f'{self.frames.where(i)}: {ops.size_text(frame.shape)} pixels, but '
                          f'{self.frames.where(indices[0])} has {ops.size_text(raw[0].shape)}. '
-                         'The frames of a clip must have one size (width x height).')
+                         'The frames of a clip must have one size (width x height); unrelated '
+                         'stills of any size: --config.data.frames=1')
 
 
 def _items(frames, clip):
@@ -161,7 +162,8 @@ def _warn_short(frames, extent):
                      f'data.max_gap, or fewer frames.')
   if short:
     warnings.warn(f'{frames!r}: {len(short)} of {len(lengths)} clips are left out, shorter than '
-                  f'the {extent} frames of a window ({short[0].name} has {short[0].length})',
+                  f'the {extent} frames of a window ({short[0].name} has {short[0].length}); of '
+                  'unrelated stills take --config.data.frames=1',
                   stacklevel=3)
 
 

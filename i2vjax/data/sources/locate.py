@@ -15,6 +15,8 @@ from i2vjax.data.io import output_paths
 LETTERS = {'a': ('A', 'a'), 'b': ('B', 'b')}
 CAMERAS = {'a': ('ir', 'infrared', 'thermal', 'lwir'), 'b': ('vis', 'visible', 'rgb', 'color')}
 
+PLACES = tuple(f'{split}_{domain}' for split in ('train', 'test') for domain in 'ab')
+
 # Words in names of folders and files that say the camera.
 WORDS = {'a': (*CAMERAS['a'], 'tir', 'mwir', 'swir'), 'b': (*CAMERAS['b'], 'visual')}
 
@@ -72,7 +74,7 @@ def places(data: ConfigDict) -> dict[str, str]:
   """{field of `data`: its place} of all frames and maps that are folders, globs or files."""
   if data.source != 'folders':
     return {}
-  names = ['root', *(f'{split}_{domain}' for split in ('train', 'test') for domain in 'ab')]
+  names = ['root', *PLACES]
   names += [name for name in data if name.startswith(('labels_', 'edges_'))]
   return {name: data[name] for name in names
           if isinstance(data.get(name), str) and data[name]}

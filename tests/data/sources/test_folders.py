@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from i2vjax import defaults
+from i2vjax.core.errors import UserError
 from i2vjax.data import SOURCES, open_source
 from i2vjax.data.io import images
 from i2vjax.data.sources import frame_numbers, listing, locate
@@ -302,3 +303,11 @@ def test_a_folder_keeps_the_sign_that_its_name_begins_with(tmp_path):
   for name in ('_x', 'x'):
     put(tmp_path / name, ['day_1.png', 'day_2.png', 'night_1.png', 'night_2.png'])
   assert {clip.name for clip in source(tmp_path).clips} == {'_x_000', '_x_001', 'x_000', 'x_001'}
+
+
+@pytest.mark.parametrize('field', ['train_a', 'test_b', 'root'])
+def test_frames_that_the_built_in_street_would_pass_over_are_refused(tmp_path, field):
+  data = defaults.get_config().data
+  data[field] = str(tmp_path)
+  with pytest.raises(UserError, match=f'data.{field}=.*data.source is scenes.*source=folders'):
+    open_source(data, 'test', 'a')
