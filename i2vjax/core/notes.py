@@ -3,6 +3,8 @@
 import re
 import sys
 
+import tqdm
+
 # All but tab and line feed; halves of characters, which no terminal can print.
 CONTROL = re.compile(r'[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]')
 _said: set[str] = set()
@@ -24,4 +26,4 @@ def say_once(text: str, about: str = '') -> None:
   """
   if (about or text) not in _said:
     _said.add(about or text)
-    print(printable(text), file=sys.stderr, flush=True)
+    tqdm.tqdm.write(printable(text), file=sys.stderr)   # above a progress bar, not behind it

@@ -46,7 +46,23 @@ def _train_windows(source, data, domain, fields):
   if len(windows.items) < len(windows):
     notes.say_once(f'{source!r}: of each strip one window of data.frames={data.frames} an epoch, '
                    f'its place drawn anew')
+  if data.source != 'scenes':
+    _say_found(windows, domain)
   return windows
+
+
+def _say_found(windows, domain):
+  """What frames there are, and at which scale they are trained: wrong folders show here."""
+  source, shape = windows.frames, windows.frames.read(0)['frame'].shape
+  size = windows.size(shape[:2])
+  kind = 'gray' if windows.channels == 1 else 'color'
+  lines = [f'{source!r}: {kind} of {8 * windows.dtype.itemsize} bits',
+           f'the first of {ops.size_text(shape)}']
+  if tuple(size) != shape[:2]:
+    lines.append(f'resized to {ops.size_text(size)} to train')
+    if domain == 'a':
+      lines.append('while translate keeps their size (data.resize=none trains at that scale)')
+  notes.say_once(', '.join(lines))
 
 
 def _fields_of(domain, fields):
