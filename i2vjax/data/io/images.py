@@ -91,7 +91,7 @@ def decode_image(data: bytes | np.ndarray, name: str, as_drawn: bool = False) ->
       raise UnreadableFrame(f'{name}: {error}. Replace or remove it.') from error
   tags = tiff.directories(data.tobytes())
   of_frame = tiff.first_frame(tags)
-  frame = _decoded(data, name, tiff.frame_places(tags)[0])
+  frame = _decoded(data, name, of_frame if tiff.frame_places(tags)[0] else {})
   if lost := tiff.unseen_frames(data, tags) or _lost(frame, of_frame):
     raise UnreadableFrame(f'{name} {lost}.')
   if frame.dtype not in (np.uint8, np.uint16):
@@ -128,14 +128,14 @@ def _lost(page, tags):
       tiff.lost_bands(tags))
 
 
-def _decoded(data, name, place):
+def _decoded(data, name, page):
   """The picture as OpenCV decodes it, unless its head asks for more than a picture may.
 
-  place: of the page, where it is a TIFF that does not begin with its frame.
+  page: its tags, where it is a TIFF that does not begin with its frame; else {}.
   """
   picture_heads.check(data, name)
   try:
-    frame = tiff.decoded(data, place) if place else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+    frame = tiff.decoded(data, page) if page else cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
   except (cv2.error, MemoryError):
     frame = None
   if frame is None:
@@ -182,7 +182,7 @@ def read_pages(path: str | os.PathLike,
   if unseen := tiff.unseen_frames(data, tags):
     yield UnreadableFrame(f'{path} {unseen}.')
     return
-  for k, (page, of_page) in enumerate(tiff.pages(data)):
+  for k, (page, of_page) in enumerate(tiff.pages(data, tags)):
     if page is None or page.dtype not in (np.uint8, np.uint16):
       kind = 'cannot be decoded' if page is None else f'holds {page.dtype} values'
       yield UnreadableFrame(f'{path}: page {k} (from 0) {kind}; pages are 8 or 16 bits')

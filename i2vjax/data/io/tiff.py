@@ -24,6 +24,7 @@ OLD_SUBFILE_TYPE, INNER_PAGES = 255, 330         # tags: of old files; pages ins
 COMPRESSION, LOSSY = 259, (6, 7, 34892)          # tag; kinds of JPEG: old, new, of DNG
 READ = (SUBFILE_TYPE, OLD_SUBFILE_TYPE, WIDTH, LENGTH, BITS, POLARITY, ORIENTATION, SAMPLES, PLANES,
         EXTRA, INNER_PAGES, COMPRESSION)
+OFFSET = 0                          # no tag: where in the file the directory of a page begins
 DESCRIPTION = 270                   # tag; a text, of which the number of ImageJ's frames is kept
 IMAGEJ = re.compile(r'ImageJ=(?:.*\n)*?images=(\d{1,9})\b')
 PREVIEW_OR_MASK, OLD_PREVIEW = 1 | 4, 2          # of SUBFILE_TYPE, of OLD_SUBFILE_TYPE
@@ -37,21 +38,24 @@ def directories(data: bytes) -> list[dict[int, int]]:
 
   Pages are not decoded, so that depths that only OpenCV knows are no hindrance. Tags of `READ`
   whose values are no whole numbers are left out; of several numbers the largest counts. Under
-  `DESCRIPTION` is the number of frames that ImageJ states, where it does.
+  `DESCRIPTION` is the number of frames that ImageJ states, where it does, and under `OFFSET` where
+  the page's directory begins, for `decoded`.
   """
   long = b'+' in data[2:4]
   head = data[:16] if long else data[:8]
   if data[:4] not in SIGNATURES or len(head) < (16 if long else 8):
     return []
   file, tags, seen = io.BytesIO(data), [], set()
-  page = TiffImagePlugin.ImageFileDirectory_v2(head)
+  head, order = (b'II+\0' + head[4:] if long else head), data[:2]   # Pillow misreads the head MM\0+
+  page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=order)
   while page.next and page.next not in seen:       # a damaged chain may lead back
-    seen.add(page.next)
+    offset = page.next
+    seen.add(offset)
     try:
-      file.seek(page.next)
-      page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=page.prefix)
+      file.seek(offset)
+      page = TiffImagePlugin.ImageFileDirectory_v2(head, prefix=order)
       page.load(file)
-      tags.append(_whole_numbers(page))
+      tags.append(_whole_numbers(page) | {OFFSET: offset})
     except damage.OF_PILLOW:
       break                                        # cut short: the decoder says so
   return tags
@@ -122,25 +126,54 @@ def lost_bands(tags: dict) -> str:
                            'write the thermal one alone (color: pixel by pixel, not in planes)')
 
 
-def pages(data: np.ndarray) -> Iterator[tuple[np.ndarray | None, dict[int, int]]]:
+def pages(data: np.ndarray, tags: list[dict[int, int]]
+          ) -> Iterator[tuple[np.ndarray | None, dict[int, int]]]:
   """The frames in the bytes of a TIFF as OpenCV decodes them, in order, each with its tags.
 
   None for a damaged one.
+
+  Args:
+    data: uint8 [N]; a copy is held. tags: its `directories`.
   """
-  tags = directories(data.tobytes())
+  data = np.copy(data)
   for k in frame_places(tags):
     page = tags[k] if tags else {}
     is_large = damage.too_large(page.get(LENGTH, 0), page.get(WIDTH, 0))
-    yield None if is_large else decoded(data, k), page
+    yield None if is_large else _decoded_at(data, page), page
 
 
-def decoded(data: np.ndarray, place: int) -> np.ndarray | None:
-  """The page at a place in the bytes of a TIFF as OpenCV decodes it; None for a damaged one."""
+def decoded(data: np.ndarray, page: dict[int, int]) -> np.ndarray | None:
+  """A page in the bytes of a TIFF, uint8 [N], as OpenCV decodes it; None for a damaged one.
+
+  Args:
+    data: of the file. page: its tags, of `directories`; {}: the first page.
+  """
+  return _decoded_at(np.copy(data), page)
+
+
+def _decoded_at(data, page):
+  """`decoded`, which makes this page the first one in `data`.
+
+  For a page further on OpenCV would walk from the first directory, and libtiff look at all that it
+  has passed at each step: a stack would take the third power of its length.
+  """
+  if OFFSET in page:
+    data[_first_offset(data)] = np.frombuffer(_offset_bytes(data, page[OFFSET]), np.uint8)
   try:
-    _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(place, place + 1))
+    _, found = cv2.imdecodemulti(data, cv2.IMREAD_UNCHANGED, range=(0, 1))
   except (cv2.error, MemoryError):
     return None
   return found[0] if found else None
+
+
+def _first_offset(data):
+  """The bytes of a head that say where the first directory begins."""
+  return slice(8, 16) if b'+' in data[2:4].tobytes() else slice(4, 8)
+
+
+def _offset_bytes(data, offset):
+  place = _first_offset(data)
+  return offset.to_bytes(place.stop - place.start, 'big' if data[0] == ord('M') else 'little')
 
 
 def positive(page: np.ndarray, tags: dict) -> np.ndarray:

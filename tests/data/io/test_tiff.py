@@ -2,8 +2,10 @@
 
 import struct
 
+import cv2
 import numpy as np
 import pytest
+import tifffile  # scikit-image brings it
 
 from i2vjax.data.annotations import label_files
 from i2vjax.data.io import images
@@ -162,3 +164,32 @@ def test_a_class_map_is_read_past_its_preview_and_is_one_page(tmp_path):
   np.testing.assert_array_equal(label_files.read(path), GRAY)
   with pytest.raises(ValueError, match='y.tif holds several pictures'):
     label_files.read(write_tiff(tmp_path / 'y.tif', *[(GRAY, {})] * 2))
+
+
+@pytest.mark.parametrize('order', ['<', '>'])
+@pytest.mark.parametrize('big', [False, True])
+@pytest.mark.parametrize('layout', [
+    {}, {'tile': (16, 16)}, {'compression': 'zlib', 'rowsperstrip': 3}, {'planarconfig': 'separate'}
+], ids=str)
+def test_a_page_of_a_stack_has_its_stored_values_in_every_layout(tmp_path, order, big, layout):
+  planar = 'planarconfig' in layout
+  stack = np.arange(4 * 3 * 20 * 24).reshape(4, *((3, 20, 24) if planar else (60, 24))) * 7
+  stack = stack.astype(np.uint8 if planar else np.uint16)
+  tifffile.imwrite(tmp_path / 'x.tif', stack, byteorder=order, bigtiff=big, metadata=None,
+                   photometric='rgb' if planar else 'minisblack', **layout)
+  read = np.stack(list(images.read_pages(tmp_path / 'x.tif')))
+  np.testing.assert_array_equal(read, np.moveaxis(stack, 1, -1) if planar else stack[..., None])
+
+
+def test_each_page_of_a_stack_costs_as_much_as_the_first(tmp_path, monkeypatch):
+  """None is reached through those before it, and the file is not copied for each."""
+  path = write_tiff(tmp_path / 'x.tif', *[(DEEP + k, {}) for k in range(20)])
+  decode, calls = cv2.imdecodemulti, []
+
+  def counted(data, *arguments, range):
+    calls.append((data.ctypes.data, range))
+    return decode(data, *arguments, range=range)
+  monkeypatch.setattr(cv2, 'imdecodemulti', counted)
+  read = list(images.read_pages(path))
+  assert [page[0, 0, 0] - DEEP[0, 0] for page in read] == list(range(20))
+  assert len(calls) == 20 and set(calls) == {(calls[0][0], (0, 1))}
