@@ -200,7 +200,7 @@ def _write(output, scores, previews, curves):
   except OSError as error:
     if not files.disk_full(error):
       raise
-    raise files.disk_full_error(output, 'no half-written file is left') from error
+    raise files.disk_full_error(output, 'no half-written file is left', error) from error
   print(f'{text.table(scores)}\n{output / "index.html"}')
   return scores
 

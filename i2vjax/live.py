@@ -91,7 +91,7 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       if writer is not None:
         writer.abort()
       if isinstance(error, OSError) and files.disk_full(error):
-        raise files.disk_full_error(output, 'no half-written file is left') from error
+        raise files.disk_full_error(output, 'no half-written file is left', error) from error
       raise
   seconds = time.monotonic() - began
   return {'frames': writer.frames, 'not_finite': watched.bad, 'received': reader.received,

@@ -132,7 +132,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   except OSError as error:
     if not files.disk_full(error):
       raise
-    raise files.disk_full_error(output, 'no half-written file is left') from error
+    raise files.disk_full_error(output, 'no half-written file is left', error) from error
   watched.end(output)
   seconds = time.perf_counter() - began
   return {'frames': written, 'clips': len(clips), 'skipped': len(skipped),
@@ -221,7 +221,7 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
   except OSError as error:
     if not files.disk_full(error):
       raise
-    raise files.disk_full_error(output, 'no half-written file is left') from error
+    raise files.disk_full_error(output, 'no half-written file is left', error) from error
   return {**summary, 'output': str(output)}
 
 

@@ -6,6 +6,7 @@ import os
 import numpy as np
 import pytest
 import stub_runs as stubs
+from limits import largest_file
 from little_clips import QUIET, footage, read_frames, write_frames
 
 from i2vjax import translate as translator
@@ -48,6 +49,16 @@ def test_stopped_video_leaves_nothing_behind(tmp_path, negative, monkeypatch, er
   assert os.listdir(tmp_path / 'out') == []
   if isinstance(error, OSError):
     assert 'the disk is full' in str(caught.value)
+
+
+@pytest.mark.parametrize('name', ['film.mkv', 'film.mp4'])
+def test_a_film_beyond_the_limit_of_a_disk_is_told_by_its_name(tmp_path, negative, name):
+  noise = np.random.default_rng(0).integers(0, 256, (5, 96, 96, 3), np.uint8)
+  source = write_frames(tmp_path / 'in', noise)
+  (tmp_path / 'out').mkdir()
+  with largest_file(5000), pytest.raises(OSError, match=f'{name}: a file is larger than this disk'):
+    translator.translate(negative, source, tmp_path / 'out' / name, **QUIET)
+  assert os.listdir(tmp_path / 'out') == []
 
 
 # ---- stages beside each other: order, errors, Ctrl-C, memory

@@ -1,5 +1,6 @@
 """Atomic writes, the cache folder, full disks, and disk-backed arrays."""
 
+import contextlib
 import errno
 import itertools
 import json
@@ -11,7 +12,7 @@ import shutil
 import socket
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,9 @@ from i2vjax.core.errors import UserError
 
 MEMMAP_ABOVE = 2**26   # bytes: larger arrays are on the disk
 # What FFmpeg says of the disk and not of its own state.
-OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EIO)
+OF_DISKS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 DISK_FULL = ('No space left', 'RESOURCE_EXHAUSTED', 'quota')   # how orbax words it in other errors
+TOO_LARGE = 'File too large'   # and this, of a file beyond the limit of its disk or its user
 
 Path = str | os.PathLike[str]
 
@@ -241,23 +243,47 @@ def _give_back(aside):
 
 
 def disk_full(error: Exception) -> bool:
-  """True where an error says that the disk is full, or the user's share of it."""
+  """True where an error says that the disk or the user's share is full, or a file too large."""
   if getattr(error, 'errno', None) in (errno.ENOSPC, errno.EDQUOT):
     return True
-  return any(text in str(error) for text in DISK_FULL)
+  return _too_large(error) or any(text in str(error) for text in DISK_FULL)
 
 
-def disk_full_error(path: Path, consequence: str) -> OSError:
+def _too_large(error):
+  return getattr(error, 'errno', None) == errno.EFBIG or TOO_LARGE in str(error)
+
+
+def disk_full_error(path: Path, consequence: str, error: Exception) -> OSError:
   """The error to raise where `path` did not fit on its disk.
 
   Args:
     path: what was written; the nearest folder above it that exists tells the free space.
-    consequence: what is left and what to do, as the end of the sentence.
+    consequence: what is left, as the end of the sentence.
+    error: for which `disk_full` holds.
   """
+  if _too_large(error):
+    return OSError(f'{path}: a file is larger than this disk or limit allows (FAT32: 4 GiB; '
+                   f'ulimit -f shows the limit); {consequence}')
   place = pathlib.Path(path).absolute()
   folder = next(x for x in (place, *place.parents) if x.is_dir())
   free = shutil.disk_usage(folder).free // 2**20
   return OSError(f'{path}: the disk is full ({free} MiB free); {consequence}')
+
+
+@contextlib.contextmanager
+def temporary_room() -> Iterator[None]:
+  """Where temporary files do not fit on their disk, the error names their folder and the remedy.
+
+  Raises:
+    OSError: so.
+  """
+  try:
+    yield
+  except OSError as error:
+    if not disk_full(error):
+      raise
+    raise disk_full_error(tempfile.gettempdir(), 'it takes temporary files: set TMPDIR to a folder '
+                          'with more room', error) from error
 
 
 # ---- Disk-backed arrays -----------------------------------------------------------------------
@@ -267,12 +293,12 @@ def allocate(shape: Sequence[int], dtype: npt.DTypeLike) -> np.ndarray:
   """An array to be filled. A large one is in a temporary file ($TMPDIR) that goes with it.
 
   Raises:
-    OSError: the disk is full.
+    OSError: the disk is full; names it.
   """
   size = int(np.prod(shape)) * np.dtype(dtype).itemsize
   if size < MEMMAP_ABOVE:
     return np.empty(shape, dtype)
-  with tempfile.TemporaryFile(prefix='i2vjax-') as file:
+  with temporary_room(), tempfile.TemporaryFile(prefix='i2vjax-') as file:
     if hasattr(os, 'posix_fallocate'):   # a full disk is found here, not by a signal while writing
       os.posix_fallocate(file.fileno(), 0, size)
     return np.asarray(np.memmap(file, dtype, 'w+', shape=tuple(shape)))

@@ -63,7 +63,7 @@ def export(run, network, output, overwrite=False, formats=('orbax',), size=None)
   except (OSError, ValueError) as error:   # orbax passes the system's refusal on as text
     if not files.disk_full(error):
       raise
-    raise files.disk_full_error(output, 'nothing of it is left') from error
+    raise files.disk_full_error(output, 'nothing of it is left', error) from error
   return output
 
 

@@ -172,7 +172,7 @@ def explained(error: Exception, place: str | os.PathLike[str]) -> Exception:
   if not files.disk_full(error):
     return error
   return files.disk_full_error(place, 'what was being written there is lost, older checkpoints are '
-                               'intact. Free some space and start again')
+                               'intact. Mend that and start again', error)
 
 
 def restore(checkpoints: ocp.CheckpointManager, state: State) -> tuple[State, dict] | None:

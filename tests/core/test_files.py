@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from limits import largest_file
 
 from i2vjax.core import files
 
@@ -176,6 +177,7 @@ def test_json_has_no_nan(tmp_path):
 
 @pytest.mark.parametrize(('error', 'full'), [
     (OSError(errno.ENOSPC, 'x'), True), (OSError(errno.EDQUOT, 'x'), True),
+    (OSError(errno.EFBIG, 'x'), True), (ValueError('[Errno 27] File too large'), True),
     (ValueError('RESOURCE_EXHAUSTED: write'), True), (OSError(errno.EACCES, 'x'), False),
     (ValueError('shapes differ'), False)])
 def test_a_full_disk_is_known_by_number_or_by_the_words_of_orbax(error, full):
@@ -183,10 +185,21 @@ def test_a_full_disk_is_known_by_number_or_by_the_words_of_orbax(error, full):
 
 
 def test_a_full_disk_is_told_with_what_is_free_where_the_file_would_be(tmp_path):
-  error = files.disk_full_error(tmp_path / 'not' / 'there.mkv', 'nothing is left')
+  error = files.disk_full_error(tmp_path / 'not' / 'there.mkv', 'nothing is left',
+                                OSError(errno.ENOSPC, 'x'))
   assert isinstance(error, OSError)
   assert re.fullmatch(rf'{tmp_path}/not/there.mkv: the disk is full \(\d+ MiB free\); nothing is '
                       'left', str(error))
+
+
+def test_a_file_beyond_a_limit_is_told_as_such(tmp_path):
+  """Room there is: FAT32 takes 4 GiB, and a user's limit (ulimit -f) may be less."""
+  with largest_file(4096), pytest.raises(OSError) as caught:   # noqa: PT011 (the next line)
+    files.save_text(tmp_path / 'x.txt', 'x' * 9999)
+  assert files.disk_full(caught.value)
+  told = str(files.disk_full_error(tmp_path / 'x.txt', 'nothing is left', caught.value))
+  assert told.startswith(f'{tmp_path}/x.txt: a file is larger than this disk or limit allows')
+  assert told.endswith('; nothing is left') and not list(tmp_path.iterdir())
 
 
 # ---- Disk-backed arrays -----------------------------------------------------------------------
@@ -215,7 +228,7 @@ def test_a_full_disk_is_an_error_and_no_signal(monkeypatch):
     raise OSError(28, 'No space left on device')
   monkeypatch.setattr(files.os, 'posix_fallocate', full, raising=False)
   monkeypatch.setattr(files, 'MEMMAP_ABOVE', 1)
-  with pytest.raises(OSError, match='No space'):
+  with pytest.raises(OSError, match='the disk is full .* set TMPDIR to a folder with more room'):
     files.allocate((4, 4), np.uint8)
 
 

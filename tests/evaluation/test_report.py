@@ -7,6 +7,7 @@ import re
 import cv2
 import numpy as np
 import pytest
+from limits import largest_file
 
 from i2vjax.data.io import video_reader
 from i2vjax.evaluation.report import figures, html, text
@@ -121,6 +122,12 @@ def test_the_page_holds_a_video_of_each_clip(tmp_path):
   left, right = np.split(np.stack(frames).astype(float), 2, axis=2)
   assert len(frames) == 5
   assert abs(left.mean() - 60) < 4 and abs(right.mean() - 180) < 4
+
+
+def test_a_video_that_has_no_room_names_the_folder_of_temporary_files():
+  frames = np.random.default_rng(0).integers(0, 256, (9, 64, 64, 3), np.uint8)
+  with largest_file(4096), pytest.raises(OSError, match='a file is larger .* set TMPDIR'):
+    figures.video({'x': frames})
 
 
 def test_a_long_clip_has_a_short_video():

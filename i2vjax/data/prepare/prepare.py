@@ -83,7 +83,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
   except OSError as error:
     if not files.disk_full(error):
       raise
-    raise files.disk_full_error(output, 'nothing of it is left') from error
+    raise files.disk_full_error(output, 'nothing of it is left', error) from error
 
 
 def _write_all(recordings, recordings_of, targets, output, size, show):

@@ -7,6 +7,7 @@ import tempfile
 
 import numpy as np
 
+from i2vjax.core import files
 from i2vjax.data.io.video_writer import VideoWriter
 from i2vjax.evaluation.report import text
 from i2vjax.run import contact_sheet, training_curves
@@ -119,10 +120,14 @@ def _cell(rows):
 
 
 def video(rows: dict[str, np.ndarray]) -> bytes:
-  """The first frames of all rows side by side, as the bytes of an .mp4 file."""
+  """The first frames of all rows side by side, as the bytes of an .mp4 file.
+
+  Raises:
+    OSError: the disk of temporary files is full.
+  """
   height, width = _cell(rows)
   size = height + height % 2, width + width % 2   # what H.264 takes
-  with tempfile.TemporaryDirectory() as folder:
+  with files.temporary_room(), tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / 'clip.mp4'
     with VideoWriter(path, VIDEO_RATE, VIDEO_QUALITY) as writer:
       for frames in zip(*(frames[:VIDEO_FRAMES] for frames in rows.values()), strict=True):
