@@ -84,21 +84,13 @@ def save_atomic(path: Path, write: Callable[[pathlib.Path], Any]) -> None:
   """
   path = pathlib.Path(path)
   path.parent.mkdir(parents=True, exist_ok=True)
-  handle, name = tempfile.mkstemp(prefix=part_prefix(), suffix=path.suffix, dir=path.parent)
-  os.close(handle)
-  temporary = pathlib.Path(name)
+  temporary = path.parent / f'{part_prefix()}{secrets.token_hex(8)}{path.suffix}'
+  temporary.touch(exist_ok=False)   # tempfile's are private, and umask is asked by changing it
   try:
     write(temporary)
-    os.chmod(temporary, 0o666 & ~_umask())   # mkstemp makes private files
     os.replace(temporary, path)
   finally:
     temporary.unlink(missing_ok=True)
-
-
-def _umask():
-  mask = os.umask(0)
-  os.umask(mask)
-  return mask
 
 
 def save_text(path: Path, text: str) -> None:

@@ -35,6 +35,19 @@ def test_failed_write_leaves_the_old_file_and_nothing_else(tmp_path):
   assert os.listdir(tmp_path) == ['x.txt']
 
 
+@pytest.mark.parametrize('mask', [0o022, 0o027, 0o077], ids=oct)
+def test_files_have_the_rights_that_the_user_asks_for(tmp_path, monkeypatch, mask):
+  """Umask is of the whole process, and is not touched: other threads make files meanwhile."""
+  before = os.umask(mask)
+  try:
+    with monkeypatch.context() as patched:
+      patched.setattr(os, 'umask', None)
+      files.save_text(tmp_path / 'x.txt', 'x')
+  finally:
+    os.umask(before)
+  assert (tmp_path / 'x.txt').stat().st_mode & 0o777 == 0o666 & ~mask
+
+
 def test_who_reads_the_old_file_keeps_reading_it(tmp_path):
   """The new file takes the name; it does not grow inside the old one."""
   path = tmp_path / 'x.txt'
