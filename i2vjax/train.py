@@ -6,13 +6,14 @@ the steps in an epoch of these data, which methods read.
 """
 
 import dataclasses
+import functools
 import logging
 import math
 import pathlib
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import orbax.checkpoint as ocp
@@ -22,7 +23,7 @@ from ml_collections import ConfigDict
 
 from i2vjax import Door
 from i2vjax.core import files, ops, parallel, precision
-from i2vjax.core.errors import NonFinite
+from i2vjax.core.errors import NonFinite, UserError
 from i2vjax.core.model import Model
 from i2vjax.core.state import State
 from i2vjax.data.loader import batches
@@ -48,6 +49,7 @@ from i2vjax.run.logger import MetricLogger, averages, check_finite
 from i2vjax.run.signals import StopOnSignal
 
 ScoreFn = Callable[[load.Run], dict[str, float]]   # Run -> {score: value}
+T = TypeVar('T')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,8 @@ def train(config: ConfigDict, workdir: str | pathlib.Path, show: bool = True,
     Outcome.
 
   Raises:
-    UserError, FileNotFoundError: a mistake in config, data or folder, named.
+    UserError, FileNotFoundError: a mistake in config, data or folder, named. One that is found
+      after some steps (a damaged frame) comes when these are saved.
     NonFinite: a loss term stopped being a number; the last good checkpoint is kept.
   """
   workdir = pathlib.Path(workdir)
@@ -247,20 +250,30 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
   sheets = sample_sheet.SampleSheets(setup.method, setup.model, setup.workdir, on_device)
   step = start = int(state.step)
   stopped, phase_start = False, None
-  pending, saved_at = [], time.monotonic()
+  position, saved_at = feed.get_state(), time.monotonic()
+  pending: list[dict[str, jax.Array]] = []
+
+  def reading(work: Callable[[], T]) -> T:
+    try:
+      return work()
+    except (UserError, OSError) as error:
+      raise after_saving(setup, state, position, pending, error) from error
+
   while step < setup.total and not stopped:
     # One step: a batch, then the compiled program.
     began = time.perf_counter()
     first, _ = phases.phase_of(setup.method, config, step)
     if first != phase_start:
-      feed, phase_start = feed_of_phase(setup, feed, state, step), first
-    batch = parallel.shard(next(feed))
-    position, came = feed.get_state(), time.perf_counter()
+      feed = reading(functools.partial(feed_of_phase, setup, feed, state, step))
+      phase_start = first
+    batch = parallel.shard(reading(functools.partial(next, feed)))
+    came = time.perf_counter()
     program_key = phases.program_key(setup.method, config, step)
     inputs = state, batch, setup.model.frozen
     if program_key not in programs:
       programs[program_key] = compile_phase(setup, program_key, inputs)
     state, terms = programs[program_key](*inputs)
+    position = feed.get_state()
     setup.logger.watch.step(began, came, terms)
     if step == start:
       jax.block_until_ready(terms)
@@ -275,9 +288,9 @@ def loop(setup: Setup, state: State, stop: StopOnSignal) -> tuple[int, bool]:
       write_terms(setup, step, pending)
       pending = []
     if now.sample and parallel.is_main():
-      sheets.write(state, step)
+      reading(functools.partial(sheets.write, state, step))
     if now.save:
-      metrics = score(setup, state, step) if now.score else None
+      metrics = reading(functools.partial(score, setup, state, step)) if now.score else None
       save(setup, state, position, metrics)
       saved_at = time.monotonic()
   return step, stopped
@@ -350,10 +363,14 @@ def write_terms(setup: Setup, step: int, pending: list[dict[str, jax.Array]]) ->
 
 def with_advice(setup: Setup, error: NonFinite) -> NonFinite:
   """The error with what is left of the run and what to do."""
+  return NonFinite(f'{error}. {_what_is_left(setup)}. Try a lower --config.optim.lr')
+
+
+def _what_is_left(setup):
   last = setup.checkpoints.latest_step()
   left = (f'Checkpoint {last} is the last in' if last is not None
           else 'No checkpoint had been written yet in')
-  return NonFinite(f'{error}. {left} {setup.workdir}. Try a lower --config.optim.lr')
+  return f'{left} {setup.workdir}'
 
 
 def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] | None) -> None:
@@ -364,6 +381,35 @@ def save(setup: Setup, state: State, position: dict, metrics: dict[str, float] |
     checkpoint.save(setup.checkpoints, state, position, metrics)
   except NonFinite as error:
     raise with_advice(setup, error) from None
+
+
+def after_saving(setup: Setup, state: State, position: dict, pending: list[dict[str, jax.Array]],
+                 error: UserError | OSError) -> UserError | OSError:
+  """The error of frames that cannot be read, with what is left, after a checkpoint of `state`.
+
+  Of several processes one cannot save alone, and the others do not know of the error: they go back
+  to the last checkpoint. Scores that could not be measured are missing in the run that goes on.
+
+  Args:
+    position: of the input after the steps of `state`. pending: terms that are not logged yet.
+
+  Raises:
+    NonFinite: a term or a parameter is no number; no checkpoint is written.
+  """
+  step = int(state.step)
+  if parallel.process()[1] > 1 or not step:
+    return error
+  try:
+    if pending:
+      write_terms(setup, step, pending)
+    save(setup, state, position, None)
+    checkpoint.finish(setup.checkpoints)
+    left = (f'Checkpoint {step} is saved in {setup.workdir}: mend what is said here, and the same '
+            'command goes on from there')
+  except OSError as failed:
+    left = f'Step {step} could not be saved: {failed}. {_what_is_left(setup)}'
+  kind = UserError if isinstance(error, UserError) else OSError
+  return kind(f'{str(error).rstrip(".")}. {left}')
 
 
 def as_run(setup: Setup, state: State, step: int) -> load.Run:

@@ -186,6 +186,33 @@ def test_not_a_number_stops_with_step_and_term_and_keeps_the_last_good(tiny, tmp
   assert main.main(changed(once, '--config.train.steps=2', '--config.optim.lr=1e-5')) == 0
 
 
+def test_a_damaged_frame_costs_no_step_and_the_rest_is_the_same(straight, tiny, footage, tmp_path,
+                                                                capsys):
+  root, workdir = shutil.copytree(footage, tmp_path / 'footage'), tmp_path / 'run'
+  frame = root / 'train_ir' / 'clip1' / '0003.png'   # not of the first steps with this seed
+  whole = frame.read_bytes()
+  frame.write_bytes(whole[:len(whole) // 2])
+  command = tiny(CYCLEGAN, workdir, CONSTANT, '--config.train.steps=6',
+                 f'--config.data.root={root}')
+  assert main.main(command) == 2
+  said = capsys.readouterr().err
+  step = int(re.search(rf'0003.png cannot .*[^.]\. Checkpoint (\d) is saved in {workdir}', said)[1])
+  assert 0 < step < 6 and checkpoint.manager(workdir).all_steps() == [step]
+  frame.write_bytes(whole)
+  assert main.main(command) == 0
+  assert_same_run(straight, workdir)
+
+
+def test_scores_that_cannot_be_measured_cost_no_step(tiny, tmp_path, capsys, monkeypatch):
+  def fail(*_):
+    raise OSError('x.png cannot be read.')
+  monkeypatch.setattr(sys.modules['i2vjax.train'], 'score', fail)
+  assert main.main(tiny(CYCLEGAN, tmp_path, CONSTANT, '--config.train.steps=6',
+                        '--config.eval.every=2')) == 2
+  assert 'x.png cannot be read. Checkpoint 2 is saved in' in capsys.readouterr().err
+  assert checkpoint.manager(tmp_path).all_steps() == [2]
+
+
 def test_a_checkpoint_that_cannot_be_read_is_named_with_the_others(straight, tmp_path):
   run = shutil.copytree(straight, tmp_path / 'run')
   shutil.copytree(run / 'checkpoints' / '6', run / 'checkpoints' / '5')
