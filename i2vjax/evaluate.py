@@ -181,8 +181,10 @@ def check_output(output: str | pathlib.Path, overwrite: bool) -> pathlib.Path:
 
   Raises:
     FileExistsError: it holds an evaluation already. OSError: nothing can be written there.
+    UserError: it ends like a file.
   """
   output = pathlib.Path(output)
+  output_paths.check_folder_name(output)
   existing = [name for name in FILES if (output / name).exists()]
   if existing and not overwrite and not output_paths.goes_on(output, ''):
     raise FileExistsError(f'{output / existing[0]} exists already: use --overwrite, or another '

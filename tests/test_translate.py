@@ -270,7 +270,8 @@ def test_the_input_is_never_overwritten(tmp_path, negative):
 def test_mistakes_are_named(tmp_path, negative):
   source = write_frames(tmp_path / 'in', footage(2))
   for name, options, message in (
-      ('out.png', {}, 'names one picture'), ('out.avi', {}, r'\.mkv'),
+      ('out.png', {}, 'names one picture'), ('out.avi', {}, r'written as .*\.mkv.* name it out'),
+      ('out.gif', {}, 'a folder, or a video such as out.mp4'), ('out.WEBM', {}, 'written as'),
       ('out.mp4', {'lossless': True}, r'out\.mkv'), ('out', {'chunk': 0}, 'at least 1'),
       ('out', {'pad_to': 7}, 'pad_to=7: 1 or one of 4, 8'),
       ('out', {'on_damage': 'ignore'}, "'stop' or 'skip'")):

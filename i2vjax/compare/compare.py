@@ -57,6 +57,7 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
     OSError: nothing can be written to `output`.
   """
   output = pathlib.Path(output)
+  output_paths.check_folder_name(output)
   output_paths.check_writable(output)
   items, notes, protocol = prepare(output, rows, seeds, runs, common, read, budget,
                                    allow_different)

@@ -154,6 +154,7 @@ def choose(params, network=None):
 
 
 def _check(output, overwrite):
+  output_paths.check_folder_name(output)
   files.sweep(output.parent)   # a killed export may have put it aside
   if not output.exists():
     return

@@ -48,6 +48,7 @@ def import_run(source, folder, label, workdir, config, config_file=''):
   method_name, names = torch_checkpoints.source_entry(source)
   method_name = method_name.partition(':')[0]
   workdir = pathlib.Path(workdir)
+  output_paths.check_folder_name(workdir, '--workdir')
   if workdir.exists() and (not workdir.is_dir() or any(workdir.iterdir())):
     raise FileExistsError(f'--workdir {workdir} exists already: name a new folder')
   if config.method != method_name:

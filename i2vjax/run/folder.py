@@ -72,8 +72,9 @@ def check_place(workdir: str | pathlib.Path, config: ConfigDict) -> None:
   """Refuse a run folder among the frames of the run: its sample sheets are pictures.
 
   Raises:
-    UserError: it is inside them. OSError: nothing can be written there.
+    UserError: it is inside them, or a file by its name. OSError: nothing can be written there.
   """
+  output_paths.check_folder_name(workdir, '--workdir')
   places.check_apart(config.data, workdir, '--workdir')
   if parallel.is_main():
     output_paths.check_writable(workdir)

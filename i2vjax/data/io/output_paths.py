@@ -12,7 +12,14 @@ from collections.abc import Callable, Iterator
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import film_kinds, images, video_reader, video_writer
+
+# Endings of files that a folder's name has by mistake. Folders of steps and days end in digits.
+OF_FILES = tuple(ending for ending in (
+    *images.EXTENSIONS, *film_kinds.ENDINGS, *film_kinds.UNREAD, '.gif', '.apng', '.avif', '.heic',
+    '.jxl', '.svg', '.pdf', '.html', '.htm', '.md', '.txt', '.csv', '.json', '.jsonl', '.onnx',
+    '.pt', '.pth', '.safetensors', '.npy', '.npz', '.pkl', '.h5', '.pb', '.tflite', '.msgpack',
+    '.zip', '.tar', '.gz', '.tgz', '.mp3', '.wav') if not ending[1:].isdecimal())
 
 
 @contextlib.contextmanager
@@ -177,8 +184,33 @@ def check_writable(folder: str | os.PathLike) -> None:
                   f'name another place') from error
 
 
+def check_folder_name(folder: str | os.PathLike, name: str = '--output') -> None:
+  """Refuse a name that ends like a film, picture, page or network, where a folder is to be made.
+
+  run.v2 and 2024.11.03 are names of folders, and so is whatever a folder has already.
+
+  Args:
+    folder: to be made. name: of the flag that names it, for the message.
+
+  Raises:
+    UserError: names it, and one without the ending.
+  """
+  path = pathlib.Path(folder)
+  if _ends_like_file(path):
+    raise UserError(f'{name} {folder}: a folder is made of that name, which ends like a file '
+                    f'({path.suffix}): name it {path.stem}, say')
+
+
+def _ends_like_file(path):
+  return path.suffix.lower() in OF_FILES and not path.is_dir()
+
+
 def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
-  """True if `output` names a video, False if it names a folder; refuses what is neither."""
+  """True if `output` names a video, False if it names a folder.
+
+  Raises:
+    UserError: neither, such as x.gif, or a kind of video that is not written.
+  """
   path = pathlib.Path(output)
   is_video = video_reader.is_video(path)
   if lossless and path.suffix.lower() != '.mkv':
@@ -186,6 +218,12 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   if not is_video and images.is_image(path):
     raise UserError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
                      '.mp4')
+  if is_video and path.suffix.lower() not in video_writer.H264 + video_writer.FFV1:
+    raise UserError(f'{output}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
+                    f'(FFV1, lossless): name it {path.stem}.mp4, say')
+  if not is_video and _ends_like_file(path):
+    raise UserError(f'{output} ends like a file of a kind that is not written ({path.suffix}): '
+                    f'give a folder, or a video such as {path.stem}.mp4')
   return is_video
 
 

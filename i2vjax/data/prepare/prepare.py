@@ -67,6 +67,7 @@ def footage(input: str, output: str, data: ConfigDict, *, domain: str = '',
       clips of one name, an output that overlaps the input.
     FileExistsError: the output is there. FileNotFoundError: no input. OSError: no room.
   """
+  output_paths.check_folder_name(output)
   if domain not in ('', 'a', 'b'):
     raise UserError(f'--domain={domain}: a (infrared) or b (visible)')
   data = clip_splitting.of_domain(data, domain)

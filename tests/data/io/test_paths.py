@@ -8,10 +8,10 @@ import av
 import numpy as np
 import pytest
 
-from i2vjax import defaults
+from i2vjax import defaults, main
 from i2vjax.cli import errors
 from i2vjax.core import files
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import images, output_paths, video_reader
 from i2vjax.data.prepare import prepare
 from i2vjax.data.sources import folders, streams
 
@@ -159,6 +159,31 @@ def test_a_cache_that_cannot_be_made_says_what_to_set(tmp_path, monkeypatch):
   monkeypatch.setattr(files.pathlib.Path, 'home', staticmethod(nobody))
   with pytest.raises(ValueError, match='no home folder.*XDG_CACHE_HOME'):
     files.cache('videos')
+
+
+@pytest.mark.parametrize('name', ['x.mp4', 'x.GIF', 'r.html', 'm.onnx', 'm.safetensors', 'x.png'])
+def test_a_folder_is_not_made_of_the_name_of_a_file(tmp_path, name):
+  with pytest.raises(ValueError, match=rf'--output .*{name}: .* name it {name[0]}, say'):
+    output_paths.check_folder_name(tmp_path / name)
+  (tmp_path / name).mkdir()
+  output_paths.check_folder_name(tmp_path / name)       # the user's folder is called so
+
+
+@pytest.mark.parametrize('name', ['run.v2', '2024.11.03', 'run.264', 'lr=1e-4', 'a.b.c', '.mp4'])
+def test_a_folder_may_have_dots_in_its_name(tmp_path, name):
+  output_paths.check_folder_name(tmp_path / name)
+
+
+def test_every_command_refuses_a_folder_that_is_named_like_a_file(tmp_path, monkeypatch, capsys):
+  monkeypatch.chdir(tmp_path)
+  film(tmp_path / 'in.mp4')
+  for arguments in (['prepare', '--input', 'in.mp4', '--output', 'x.mp4'],
+                    ['evaluate', '--result', '.', '--reference', '.', '--output', 'x.html'],
+                    ['compare', '--runs', 'starter', '--output', 'x.html'],
+                    ['export', '--workdir', 'starter', '--output', 'x.onnx']):
+    assert main.main(['i2vjax', *arguments]) == 2
+    assert 'ends like a file' in capsys.readouterr().err
+  assert os.listdir(tmp_path) == ['in.mp4']
 
 
 def test_a_disk_that_fills_up_is_said_by_prepare(tmp_path, monkeypatch):
