@@ -1,9 +1,9 @@
 """Which number in names of files counts frames, by its steps.
 
 FLIR_video_00012_8bit, video-BzZspxAwe-frame-000123-SSCRtAHcF, 20240501_123000: the number that
-counts frames is neither always the last nor the first. Every number (also a decimal, and a time of
-several numbers) is tried, alone and with the other parts of a name telling clips apart, and the
-reading that leaves the fewest jumps is taken. Ours.
+counts frames is neither always the last nor the first. Every number (also a decimal, one below zero
+as frames before a trigger have, and a time of several numbers) is tried, alone and with the other
+parts of a name telling clips apart, and the reading that leaves the fewest jumps is taken. Ours.
 """
 
 import collections
@@ -30,7 +30,9 @@ TIMES = tuple(re.compile(rf'(?<!\d){text}(?!\d)') for text in (
     DAY + r'[-_ .T]*' + CLOCK + FRACTION % '?',       # PXL_20240501_123059900
     r'(?P<H>[0-2]\d)(?P<s>[-_.:])(?P<M>[0-5]\d)(?P=s)(?P<S>[0-5]\d)' + FRACTION % ''))
 SECONDS = re.compile(r'(?<!\d)([1-4]\d{9})[-_.,](\d{3}|\d{6}|\d{9})(?!\d)')   # since 1970
-DECIMAL = re.compile(r'(?<![\d.])(\d+)\.(\d+)(?![\d.])')
+MINUS = '\uA7F7'         # stands for the sign of a number: a letter of no language of today
+NUMBER = re.compile(rf'{MINUS}?[0-9]+|(?:(?!{MINUS}?[0-9]).)+', re.DOTALL)   # and what is between
+DECIMAL = re.compile(rf'(?<![\d.])({MINUS}?)(\d+)\.(\d+)(?![\d.])')
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,15 +61,52 @@ def read_names(names: Sequence[str]) -> Reading:
 
 @functools.lru_cache(maxsize=4)     # a source is opened several times
 def _read_names(names):
+  names = _with_signs(names)
   clips, numbers, where = [], [None] * len(names), ''
   for group in _of_one_form(names):
     reading = _read([names[k] for k in group])
     clips += [[group[k] for k in clip] for clip in reading.clips]
-    where = where or reading.where
+    where = where or reading.where.replace(MINUS, '-')
     for k, number in zip(group, reading.numbers, strict=False):
       numbers[k] = number
   clips.sort(key=min)
   return Reading(clips, [] if None in numbers else numbers, where)
+
+
+def _with_signs(names):
+  """Names with `MINUS` before the numbers below zero, and without the + of others.
+
+  A sign is one where numbers behind the same text have + and also - or none, or where one and the
+  same number is there with - and without: else it parts words, as in a-001, a-002.
+  """
+  values = collections.defaultdict(set)   # of the numbers behind one text at one place
+  for name in names:
+    for place, text, number in _numbers_behind(name):
+      values[place, text].add(int(number))
+  signed = set()
+  for place, text in {(place, text[:-1]) for place, text in values if text[-1:] in ('+', '-')}:
+    plus, minus, bare = (values.get((place, text + sign), set()) for sign in ('+', '-', ''))
+    if plus and (minus or bare) or minus & bare:
+      signed.add((place, text))
+  return tuple(_rewritten(name, signed) for name in names) if signed else names
+
+
+def _numbers_behind(name):
+  """((numbers of the name, place among them), text before, digits) of each number in a name."""
+  pieces = re.split('([0-9]+)', name)
+  count = len(pieces) // 2
+  return [((count, k), pieces[2 * k], pieces[2 * k + 1]) for k in range(count)]
+
+
+def _rewritten(name, signed):
+  parts = []
+  for place, text, number in _numbers_behind(name):
+    if text[-1:] in ('+', '-') and (place, text[:-1]) in signed:
+      apart = '_' if parts and len(text) == 1 else ''   # 5+3 are two numbers
+      parts += [text[:-1], apart, MINUS if text.endswith('-') else '', number]
+    else:
+      parts += [text, number]
+  return ''.join(parts) + re.split('[0-9]+', name)[-1]
 
 
 def _of_one_form(names):
@@ -204,14 +243,14 @@ def _columns(names):
   """
   numbers, words, before = [], [], ''
   for column in zip(*map(_fields, names), strict=True):
-    pieces = [re.findall(r'[0-9]+|[^0-9]+', field) for field in column]
+    pieces = [NUMBER.findall(field) for field in column]
     forms = {tuple(_is_number(piece) for piece in row) for row in pieces}
     if len(forms) > 1:                 # letters and digits in any order: one word
       _add_word(words, column)
       continue
     for piece in zip(*pieces, strict=True):
-      if _is_number(piece[0]) and max(map(int, piece)) < MOST:
-        _add_number(numbers, [int(x) for x in piece], piece[0], _hint(before))
+      if _is_number(piece[0]) and max(abs(_value(x)) for x in piece) < MOST:
+        _add_number(numbers, [_value(x) for x in piece], piece[0], _hint(before))
       else:
         _add_word(words, piece)
       before = piece[0]
@@ -222,7 +261,12 @@ def _columns(names):
 
 
 def _is_number(piece):
+  piece = piece.removeprefix(MINUS)
   return piece.isascii() and piece.isdecimal()
+
+
+def _value(piece):
+  return int(piece.replace(MINUS, '-'))
 
 
 def _hint(word):
@@ -244,10 +288,11 @@ def _add_decimals(numbers, names):
   """The numbers with one point in them, as whole numbers of their smallest digit."""
   rows = [DECIMAL.findall(name) for name in names]
   for column in zip(*rows, strict=False) if len({len(row) for row in rows}) == 1 else ():
-    digits = max(len(fraction) for _, fraction in column)
-    values = [int(whole + fraction.ljust(digits, '0')) for whole, fraction in column]
-    if max(values) < MOST:
-      _add_number(numbers, values, '.'.join(column[0]))
+    digits = max(len(fraction) for *_, fraction in column)
+    values = [_value(f'{sign}{whole}{fraction:0<{digits}}') for sign, whole, fraction in column]
+    if max(map(abs, values)) < MOST:
+      sign, whole, fraction = column[0]
+      _add_number(numbers, values, f'{sign}{whole}.{fraction}')
 
 
 def _add_seconds(numbers, names):

@@ -59,6 +59,35 @@ def test_decimals_are_in_their_order_and_version_like_numbers_too():
       ['shot1.8', 'shot1.9', 'shot1.10', 'shot1.11']]
 
 
+@pytest.mark.parametrize(('before', 'after'), [
+    ('shot_-{:03d}', 'shot_+{:03d}'), ('shot_-{:03d}', 'shot_{:03d}'), ('t-{}', 't{}'),
+    ('-{}', '+{}'), ('a1_-{:02d}_x', 'a1_+{:02d}_x'), ('frame5-{:03d}', 'frame5+{:03d}'),
+    ('t_-0.{:02d}', 't_0.{:02d}'), ('flir--{:04d}', 'flir-{:04d}')])
+def test_frames_before_a_trigger_come_before_it(before, after):
+  names = [before.format(k) for k in range(12, 0, -1)] + [after.format(k) for k in range(12)]
+  assert clips(sorted(names)) == [names]
+  files = [f'{name}.png' for name in names]
+  assert clip_splitting.split_runs(sorted(files)) == [files]
+
+
+def test_the_first_number_of_a_message_has_its_sign():
+  names = [f'shot_{k:+03d}' for k in range(-2, 3)]
+  assert frame_numbers.read_names(names).where == '-02'
+  assert frame_numbers.read_names(names).numbers == [-2, -1, 0, 1, 2]
+
+
+@pytest.mark.parametrize('form', ['a-{:03d}', 'a+{:03d}', '2024-05-{:02d}', '{:03d}-7', '7-{:03d}'])
+def test_a_line_that_parts_words_is_no_sign(form):
+  names = [form.format(k) for k in range(1, 9)]
+  assert clips(names) == [names]
+  assert frame_numbers.read_names(names).numbers == list(range(1, 9))
+
+
+def test_two_ways_to_part_words_are_no_signs():
+  names = [f'a-{k:03d}' for k in range(4)] + [f'a_{k:03d}' for k in range(4, 8)]
+  assert clips(names) == [names]
+
+
 @pytest.mark.parametrize('form', ['2024-05-01T{}-{}-{}', '20240501_{}{}{}', '2024-05-01 {}.{}.{}',
                                   'cam {}:{}:{}', 'IMG_20240501_{}{}{}_HDR'])
 def test_times_go_on_over_the_minute_and_the_hour(form):
