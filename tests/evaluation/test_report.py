@@ -130,10 +130,10 @@ def test_a_video_that_has_no_room_names_the_folder_of_temporary_files():
     figures.video({'x': frames})
 
 
-def test_a_long_clip_has_a_short_video():
+def test_a_long_clip_has_a_short_video(tmp_path):
   frames = np.zeros((figures.VIDEO_FRAMES + 20, 16, 20, 3), np.uint8)
-  short, whole = figures.video({'x': frames}), figures.video({'x': frames[:figures.VIDEO_FRAMES]})
-  assert short == whole
+  (tmp_path / 'short.mp4').write_bytes(figures.video({'x': frames}))
+  assert len(video_reader.frame_times(tmp_path / 'short.mp4')) == figures.VIDEO_FRAMES
   assert not figures.clip_preview('clip', {'x': frames}, {}, moving=False)['video']
 
 
