@@ -1,9 +1,11 @@
 """Films as other programs would write them, 48x32 pixels, and how they are read."""
 
+import io
 from fractions import Fraction
 
 import av
 import numpy as np
+from PIL import Image
 
 from i2vjax.data.io import video_reader
 
@@ -44,6 +46,30 @@ def encode(path, codec='libx264', times=range(24), make=picture, fmt='yuv420p', 
       film.mux(voice.encode(frame))
     if voice:
       film.mux(voice.encode())
+  return path
+
+
+def jpegs(count, make=picture, **options):
+  """Bytes of JPEG, as cameras write them; `options`: of Pillow."""
+  found = []
+  for k in range(count):
+    file = io.BytesIO()
+    Image.fromarray(make(k)).save(file, 'JPEG', **{'quality': 90} | options)
+    found.append(file.getvalue())
+  return found
+
+
+def of_pictures(path, contents, codec='mjpeg', fmt='yuvj420p', size=(WIDTH, HEIGHT)):
+  """A film whose frames are files of pictures, unchanged, as `ffmpeg -i %d.jpg -c copy`."""
+  with av.open(str(path), 'w') as film:
+    stream = film.add_stream(codec, rate=RATE)
+    (stream.width, stream.height), stream.pix_fmt = size, fmt
+    for k, content in enumerate(contents):
+      packet = av.Packet(content)
+      packet.pts = packet.dts = k
+      packet.duration, packet.time_base = 1, Fraction(1, RATE)
+      packet.stream, packet.is_keyframe = stream, True
+      film.mux(packet)
   return path
 
 

@@ -24,6 +24,7 @@ RIGHT_ANGLE = 0.01            # share of a turn's matrix that counts as zero
 # Threads that convert one frame's colors. PyAV takes one for each core, begun anew for every frame:
 # at 256 pixels that is four fifths of the time, and frames are read and written side by side anyway
 CONVERTING = 1
+MOST_SIDE_DATA = 48           # kinds of FFmpeg's side data of frames; version 8 has 32
 # Kind of frames that hold 16 bits of gray as three equal colors (PNG, FFV1). Not gray16le, on the
 # way to which colors are weighed and rounded
 DEEP_GRAY = 'rgb48le', 1, 'uint16'
@@ -151,7 +152,7 @@ def is_quarter_turned(frame: av.VideoFrame, path: str) -> bool:
 
 def _turn(frame, path):
   """(transpose, turn the rows round, turn the columns round), in this order."""
-  data = frame.side_data.get(Type.DISPLAYMATRIX)
+  data = _side_data(frame).get(Type.DISPLAYMATRIX)
   if data is None:
     return False, False, False
   # a point (x, y) is shown at (a x + c y, b x + d y)
@@ -165,6 +166,24 @@ def _turn(frame, path):
     return True, b < 0, c < 0
   raise UserError(f'{path} is to be shown turned by {frame.rotation} degrees, and only quarter '
                   f'turns are followed. Take the turn out: ffmpeg -noautorotate -i {path} NEW.mp4')
+
+
+def _side_data(frame):
+  """What PyAV knows of a frame beside its pixels. Of a kind without a name there, such as Exif, it
+  fails at all of them: then those are taken out, by FFmpeg's filter.
+  """
+  try:
+    return frame.side_data
+  except ValueError:
+    pass
+  graph = av.filter.Graph()
+  source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format,
+                            time_base=Fraction(1, 1))
+  unnamed = sorted(set(range(MOST_SIDE_DATA)) - {kind.value for kind in Type})
+  parts = [graph.add('sidedata', f'mode=delete:type={kind}') for kind in unnamed]
+  graph.link_nodes(source, *parts, graph.add('buffersink')).configure()
+  graph.push(frame)
+  return graph.pull().side_data
 
 
 def _full_range(array, bits, path):

@@ -1,0 +1,47 @@
+"""Films whose frames are pictures as cameras write them: with Exif, torn, one behind the other."""
+
+import io
+
+import numpy as np
+import pytest
+from made_films import frames, jpegs, of_pictures, picture
+from PIL import Image, ImageOps
+
+from i2vjax.data.io import video_reader
+from i2vjax.data.sources.videos import VideoFrames
+
+
+def exif(orientation):
+  """Exif of a camera; orientation: 1 to 8, None: it does not say."""
+  tags = Image.Exif()
+  tags[271] = 'a camera'
+  if orientation:
+    tags[274] = orientation
+  return tags
+
+
+def as_shown(content):
+  """A picture turned as its Exif says, by Pillow."""
+  return np.asarray(ImageOps.exif_transpose(Image.open(io.BytesIO(content)))).astype(int)
+
+
+@pytest.mark.parametrize('ending', ['avi', 'mkv', 'mov'])
+@pytest.mark.parametrize('orientation', [None, *range(1, 9)])
+def test_jpeg_with_exif_is_read_and_turned(tmp_path, orientation, ending):
+  content = jpegs(2, exif=exif(orientation))
+  path = of_pictures(tmp_path / f'x.{ending}', content)
+  for frame, data in zip(frames(path, damaged='stop'), content, strict=True):
+    assert frame.shape == as_shown(data).shape
+    assert np.abs(frame - as_shown(data)).mean() < 6       # turned wrongly: 37 and more
+  info = video_reader.video_info(path)
+  assert (info.height, info.width) == as_shown(content[0]).shape[:2]
+  np.testing.assert_array_equal(VideoFrames([path]).read(1)['frame'], frames(path)[1])
+
+
+@pytest.mark.parametrize('orientation', [None, 2, 7])
+def test_png_with_exif_is_read_and_turned(tmp_path, orientation):
+  file = io.BytesIO()
+  Image.fromarray(picture(3)).save(file, 'PNG', exif=exif(orientation))
+  path = of_pictures(tmp_path / 'x.mov', [file.getvalue()] * 2, 'png', 'rgb24')
+  for frame in frames(path, damaged='stop'):
+    np.testing.assert_array_equal(frame, as_shown(file.getvalue()))
