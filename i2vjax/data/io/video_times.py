@@ -150,8 +150,9 @@ def leading(counts: PacketCounts) -> int:
 def count_missing(container, stream, stamps: list[float], counts: PacketCounts) -> int:
   """How many frames are missing, as far as the file says.
 
-  MP4 states its number of frames. Others state their duration: frames that end well before it were
-  cut off. Gaps between frames count only where damage was met, since cameras pause.
+  MP4 states its number of frames, and which of them are shown. Others state their duration: frames
+  that end well before it were cut off. Gaps between frames count only where damage was met, since
+  cameras pause.
 
   Args:
     stamps: presentation times in seconds of the decoded frames, ascending, at least one.
@@ -161,7 +162,9 @@ def count_missing(container, stream, stamps: list[float], counts: PacketCounts) 
   if packets_are_frames(container, stream):
     lost = max(lost, len(counts.stamps) - len(stamps))
   if 'mp4' in container.format.name and stream.frames:
-    return lost + max(stream.frames - counts.packets, 0)
+    # the index has them all, but for those that an edit list leaves out; cut files have it whole
+    listed = min(stream.frames, len(stream.index_entries) or stream.frames)
+    return lost + max(listed - counts.packets, 0)
   steps = np.diff(stamps)
   usual = float(np.median(steps)) if len(steps) else float(1 / (stream.average_rate or 25))
   if usual <= 0:

@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import av
 import kinds_of_films
+import made_films
 import media_seeds
 import numpy as np
 import pytest
@@ -235,3 +236,32 @@ def test_jpeg_in_parts_that_was_cut_short_is_told(tmp_path, lengths, mark, place
     list(video_reader.read_video(path, 'stop'))
   with pytest.warns(UserWarning, match=f'y was cut short.* after the first {frames}$'):
     assert len(list(video_reader.read_video(path, 'skip'))) == frames
+
+
+def shortened(path, output):
+  """A copy of an MP4 whose edit list shows its first half alone, as programs trim films."""
+  data = bytearray(path.read_bytes())
+  place = data.find(b'elst') + 12
+  struct.pack_into('>I', data, place, struct.unpack_from('>I', data, place)[0] // 2)
+  output.write_bytes(data)
+  return output
+
+
+def test_an_edit_list_that_leaves_frames_out_is_no_damage(tmp_path):
+  whole = made_films.encode(tmp_path / 'a.mp4', options={'bf': '0', 'g': '6', 'sc_threshold': '0'})
+  path = shortened(whole, tmp_path / 'x.mp4')
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    read = made_films.frames(path, damaged='stop')
+  np.testing.assert_array_equal(read, made_films.frames(whole)[:12])
+  assert video_reader.video_info(path).frames == len(VideoFrames([path])) == 12
+
+
+def test_a_film_with_an_edit_list_that_was_cut_short_is_told(tmp_path):
+  """Its index comes first, and is whole."""
+  whole = film(tmp_path / 'a.mp4', clip(40))
+  for path, shown in ((whole, 40), (shortened(whole, tmp_path / 'x.mp4'), 20)):
+    assert len(made_films.frames(path, damaged='stop')) == shown
+    path.write_bytes(path.read_bytes()[:-len(path.read_bytes()) * 2 // 3])
+    with pytest.raises(video_reader.UnreadableVideo, match='is missing|cannot be decoded|damaged'):
+      made_films.frames(path, damaged='stop')
