@@ -7,6 +7,7 @@ import functools
 import re
 import struct
 import zlib
+from typing import BinaryIO
 
 CHUNK = 2 ** 16
 
@@ -121,3 +122,20 @@ def _boxes(content):
     if size < 8:       # 0: up to the end of the file
       return
     place += size
+
+
+def dropped_frames(file: BinaryIO, place: int) -> int:
+  """How many empty frames an AVI has behind its last picture: they show it on.
+
+  Args:
+    file: the film. place: byte behind the last picture.
+  """
+  count, place = 0, place + place % 2      # chunks begin at even bytes
+  while True:
+    file.seek(place)
+    head = file.read(8)
+    if len(head) < 8:
+      return count
+    kind, size = struct.unpack('<4sI', head)
+    count += size == 0 and kind[:2].isdigit() and kind[2:] in (b'dc', b'db')
+    place += 12 if kind in (b'LIST', b'RIFF') else 8 + size + size % 2

@@ -206,7 +206,7 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
       yield to_array(frame, layout), seconds
     if not stamps:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
-    lost = video_times.count_missing(container, stream, stamps, counts)
+    lost = video_times.count_missing(path, container, stream, stamps, counts)
     lost -= video_times.leading(counts)            # said at the beginning
   if lost <= counts.damaged and video_times.is_cut_off(path):
     _report_cut(path, len(stamps), damaged)

@@ -33,6 +33,8 @@ class PacketCounts:
     slots: decoding times; in AVI the only ones. Dropped frames are packets without content there.
     first: presentation time of the first decoded frame.
     shifts: seconds added to the times of each film that follows the first one in the file.
+    length: ticks that the latest frame is shown, as its packet states; 0: not stated.
+    end: the byte behind the last packet; 0: not known.
   """
 
   packets: int = 0
@@ -41,15 +43,22 @@ class PacketCounts:
   slots: list = dataclasses.field(default_factory=list)
   first: int | None = None
   shifts: list = dataclasses.field(default_factory=list)
+  length: int = 0
+  end: int = 0
+  _latest: int | None = None
 
   def add(self, packet: av.Packet) -> None:
     """Note a packet of the stream."""
     if not packet.size:
       return
     self.packets += 1
-    if not packet.is_discard:
-      self.stamps.append(packet.pts)
-      self.slots.append(packet.dts)
+    self.end = packet.pos + packet.size if packet.pos else 0
+    if packet.is_discard:
+      return
+    self.stamps.append(packet.pts)
+    self.slots.append(packet.dts)
+    if packet.pts is not None and (self._latest is None or packet.pts >= self._latest):
+      self._latest, self.length = packet.pts, packet.duration or 0
 
 
 class GoingOn:
@@ -116,10 +125,13 @@ def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction, in
   place = max((place for *_, place in read), default=0)
   trusted = trusted and slots == sorted(slots)     # else files that were put one behind the other
   stamps = [pts for pts, _ in packets]
-  if not trusted or not tick or not stamps or None in stamps or len(set(stamps)) < len(stamps):
+  if not tick or not stamps or None in stamps or not is_exact(container):
     return None, Fraction(0), place
   packets.sort()
-  return [pts * tick for pts, _ in packets], packets[-1][1] * tick, place
+  last = packets[-1][1] * tick
+  if not trusted or len(set(stamps)) < len(stamps):
+    return None, last, place
+  return [pts * tick for pts, _ in packets], last, place
 
 
 def rate_of(stamps: list[Fraction], stated: Fraction | None) -> Fraction:
@@ -147,7 +159,8 @@ def leading(counts: PacketCounts) -> int:
   return sum(stamp < counts.first for stamp in counts.stamps)
 
 
-def count_missing(container, stream, stamps: list[float], counts: PacketCounts) -> int:
+def count_missing(path: str | os.PathLike, container, stream, stamps: list[float],
+                  counts: PacketCounts) -> int:
   """How many frames are missing, as far as the file says.
 
   MP4 states its number of frames, and which of them are shown. Others state their duration: frames
@@ -155,6 +168,7 @@ def count_missing(container, stream, stamps: list[float], counts: PacketCounts) 
   cameras pause.
 
   Args:
+    path, container, stream: the film, read to its end.
     stamps: presentation times in seconds of the decoded frames, ascending, at least one.
     counts: of the whole file.
   """
@@ -170,9 +184,19 @@ def count_missing(container, stream, stamps: list[float], counts: PacketCounts) 
   if usual <= 0:
     return lost
   inner = int(np.sum(np.rint(steps[steps > 0] / usual) - 1)) if counts.damaged else 0
-  tail = _end(container, stream, stamps[-1]) - stamps[-1] - usual
+  shown = max(usual, _last_shown(path, container, stream, counts))
+  tail = _end(container, stream, stamps[-1]) - stamps[-1] - shown
   cut_off = round(tail / usual) if tail > CUT_SHORT_SECONDS - usual else 0
   return max(lost, inner + cut_off)
+
+
+def _last_shown(path, container, stream, counts):
+  """Seconds that the last frame is shown, as the file states it; 0 where it does not."""
+  if container.format.name == 'avi' and counts.end:
+    with open(path, 'rb') as file:
+      dropped = film_ends.dropped_frames(file, counts.end)
+    return float((1 + dropped) * stream.time_base)
+  return float(counts.length * stream.time_base)
 
 
 def _end(container, stream, seconds):

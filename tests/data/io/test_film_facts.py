@@ -10,7 +10,7 @@ from made_films import HEIGHT, RATE, WIDTH, encode, frames, picture, times, turn
 from i2vjax import defaults
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_layout, video_reader
+from i2vjax.data.io import images, result_writers, video_layout, video_reader
 from i2vjax.data.prepare import prepare
 from i2vjax.data.sources import folders, streams, video_cache, videos
 
@@ -210,6 +210,52 @@ def test_dropped_frames_of_avi_leave_their_time(tmp_path, codec):
   gaps = np.diff(times(path))
   assert gaps.max() == pytest.approx(9 / RATE)
   assert np.sum(gaps > 1.5 / RATE) == 1
+
+
+@pytest.mark.parametrize(('ending', 'codec'), [
+    ('mkv', 'libx264'), ('webm', 'libvpx'), ('mp4', 'libx264'), ('avi', 'mjpeg')])
+def test_a_last_frame_that_stands_for_seconds_is_no_damage(tmp_path, ending, codec):
+  path = lasting(tmp_path / f'x.{ending}', codec)
+  info = video_reader.video_info(path)
+  assert (info.frames, info.seconds) == (6, pytest.approx(5 / RATE + 3, abs=0.002))
+  np.testing.assert_allclose(times(path, damaged='stop'), np.arange(6) / RATE, atol=0.001)
+  clip, = streams.open_streams(path)
+  for made in (tmp_path / 'made.mkv', tmp_path / 'made.mp4'):
+    result_writers.write_video(made, clip.read('stop'), clip.info.rate, clip.info)
+    assert len(times(made, damaged='stop')) == 6
+    assert video_reader.video_info(made).seconds == pytest.approx(info.seconds, abs=0.002)
+
+
+def lasting(path, codec):
+  """Six frames, of which the last is shown for three seconds."""
+  with av.open(str(path), 'w') as film:
+    stream = film.add_stream(codec, rate=RATE, options={'bf': '0'} if codec == 'libx264' else {})
+    stream.width, stream.height = WIDTH, HEIGHT
+    stream.pix_fmt = 'yuvj420p' if codec == 'mjpeg' else 'yuv420p'
+    packets = []
+    for k in range(6):
+      frame = av.VideoFrame.from_ndarray(picture(k), 'rgb24').reformat(format=stream.pix_fmt)
+      frame.pts, frame.time_base = k, Fraction(1, RATE)
+      packets += stream.encode(frame)
+    packets += stream.encode()
+    for k, packet in enumerate(packets):
+      packet.duration = 1 if k < 5 else 3 * RATE
+      film.mux(packet)
+    if path.suffix == '.avi':             # by empty frames
+      for k in range(6, 5 + 3 * RATE):
+        packet = av.Packet(0)
+        packet.pts = packet.dts = k
+        packet.duration, packet.time_base, packet.stream = 1, Fraction(1, RATE), stream
+        film.mux(packet)
+  return path
+
+
+def test_an_avi_that_was_cut_before_its_empty_frames_is_told(tmp_path):
+  path = lasting(tmp_path / 'x.avi', 'mjpeg')
+  data = path.read_bytes()
+  path.write_bytes(data[:data.find((b'00dc' + bytes(4)) * 2)])
+  with pytest.raises(video_reader.UnreadableVideo, match=r'x.avi: frame 6 \(from 0\) is missing'):
+    times(path, damaged='stop')
 
 
 def without_key_frame(path, output):
