@@ -30,6 +30,7 @@ KINDS = {
   'yuv4mpegpipe': ('.y4m',), 'rm': ('.rm', '.rmvb'), 'wtv': ('.wtv',), 'swf': ('.swf',),
 }
 FORMATS = ','.join(KINDS)
+JPEG = b'\xff\xd8'             # how they begin
 ENDINGS = (*dict.fromkeys(ending for endings in KINDS.values() for ending in endings),
            cptv_files.ENDING)     # of thermal cameras, read by a library of their own
 # Films that nothing here reads: to leave them out of a folder would lose them
@@ -50,6 +51,17 @@ def is_unread(path: str | os.PathLike) -> bool:
 def _ends(path, endings):
   path = pathlib.PurePath(path)
   return path.suffix.lower() in endings and not path.name.startswith('.')
+
+
+def stated_format(path: str | os.PathLike) -> str | None:
+  """FFmpeg's name of a kind that it does not know by content; None for all that it does.
+
+  JPEG one behind the other: FFmpeg takes them for one picture, which is no film.
+  """
+  if not _ends(path, KINDS['mjpeg']):
+    return None
+  with open(path, 'rb') as file:
+    return 'mjpeg' if file.read(2) == JPEG else None
 
 
 def ending_of(container: str) -> str:

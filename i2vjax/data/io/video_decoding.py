@@ -27,7 +27,7 @@ MOST_SECONDS = 1e10            # of a frame's time, which may count from 1970
 
 def open_film(path: str | os.PathLike) -> av.container.InputContainer:
   """A file opened by FFmpeg as a film, its first one, and nothing else. Raises: FFmpegError."""
-  film = _opened(files.for_ffmpeg(path), 'file')
+  film = _opened(files.for_ffmpeg(path), 'file', film_kinds.stated_format(path))
   end = joined_films.first_end(path, film.format.name)
   if end is None:
     return film
@@ -35,8 +35,8 @@ def open_film(path: str | os.PathLike) -> av.container.InputContainer:
   return _opened(f'subfile,,start,0,end,{end},,:{files.for_ffmpeg(path)}', 'subfile,file')
 
 
-def _opened(address, protocols):
-  return av.open(address, options=OPTIONS, **TITLES,
+def _opened(address, protocols, kind=None):
+  return av.open(address, format=kind, options=OPTIONS, **TITLES,
                  container_options={'format_whitelist': film_kinds.FORMATS,
                                     'protocol_whitelist': protocols})
 

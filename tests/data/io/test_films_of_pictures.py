@@ -45,3 +45,15 @@ def test_png_with_exif_is_read_and_turned(tmp_path, orientation):
   path = of_pictures(tmp_path / 'x.mov', [file.getvalue()] * 2, 'png', 'rgb24')
   for frame in frames(path, damaged='stop'):
     np.testing.assert_array_equal(frame, as_shown(file.getvalue()))
+
+
+@pytest.mark.parametrize('ending', ['mjpeg', 'MJPG'])
+@pytest.mark.parametrize('tags', [b'', b'Exif\0\0' + b''.join(jpegs(1))])
+def test_jpeg_one_behind_the_other_are_a_film(tmp_path, ending, tags):
+  """`cat *.jpg`, also of pictures that hold a preview."""
+  content, path = jpegs(5, exif=tags), tmp_path / f'x.{ending}'
+  path.write_bytes(b''.join(content))
+  read = frames(path, damaged='stop')
+  assert len(read) == video_reader.video_info(path).frames == len(VideoFrames([path])) == 5
+  for frame, data in zip(read, content, strict=True):
+    assert np.abs(frame - as_shown(data)).mean() < 6
