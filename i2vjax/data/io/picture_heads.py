@@ -56,7 +56,7 @@ def check(data: np.ndarray, name: object, checksums: bool = False) -> tuple[int,
                                  'short, or not a picture. Replace or remove it.')
   damage.check_size(*size, name)
   kind = kind_of(content)
-  if kind == 'JPEG' and not _is_whole_jpeg(content):
+  if kind == 'JPEG' and not is_whole_jpeg(content):
     raise damage.UnreadableFrame(f'{name} cannot be decoded: it was cut short, a JPEG without its '
                                  f'end ({data.size} bytes). Replace or remove it.')
   if kind == 'NETPBM' and _has_more(content):
@@ -194,7 +194,7 @@ def _jpeg(content):
   return None
 
 
-def _is_whole_jpeg(content):
+def is_whole_jpeg(content: bytes) -> bool:
   """True where the coded pixels are followed by an end; those of previews in the head are none."""
   pixels = [place for marker, place in _segments(content) if marker == PIXELS]
   return bool(pixels) and content.find(b'\xff\xd9', pixels[0]) >= 0

@@ -11,7 +11,7 @@ import av
 
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, ffv1, film_kinds, joined_films, video_layout
+from i2vjax.data.io import damage, ffv1, film_kinds, joined_films, picture_heads, video_layout
 from i2vjax.data.io.video_times import PacketCounts
 
 
@@ -111,7 +111,7 @@ def _all_gray(path, *_):
   return some
 
 
-def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
+def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 'stop',
             counts: PacketCounts | None = None, say: bool = True) -> Iterator[av.VideoFrame]:
   """Decoded frames from the container's position on.
 
@@ -120,7 +120,8 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
   Args:
     container, stream: from `open_stream`.
     path: for messages.
-    damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out.
+    damaged: 'stop' raises UnreadableVideo at a damaged frame, 'skip' warns and leaves it out. None:
+      as 'stop', but a JPEG that is torn because the file ends there is left out, with a warning.
     counts: incremented on the way.
     say: say once that a film is interlaced.
   """
@@ -129,10 +130,11 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
   layout = video_layout.layout_of(container, stream, path)
   is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
   has_sizes = is_ffv1 and bool(stream.codec_context.extradata)
+  torn, held = _TornJpegs(stream, path), ''
 
-  def report(what, cause=None):
+  def report(what, cause=None, rule=damaged or 'stop'):
     counts.damaged += 1
-    if damaged == 'stop':
+    if rule == 'stop':
       raise UnreadableVideo(f'{path}: frame {what}') from cause
     warnings.warn(f'{path}: frame {what}', stacklevel=4)
   for packet in _packets(container, stream, report, counts):
@@ -144,6 +146,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       is_broken = has_checksums or (has_sizes and not ffv1.sizes_fit(content))
       if intact is False or (intact is None and is_broken):
         wrong.add(packet.pts)
+    torn.look_at(packet)
     try:
       frames = packet.decode()
     except av.FFmpegError as error:
@@ -151,16 +154,61 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str = 'stop',
       report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
     for frame in frames:
       count += 1
+      if held:
+        report(held)
+      held = torn.text(frame, count - 1)
       if not all(layout.coded):        # not known before: then all are as the first
         layout = dataclasses.replace(layout, coded=(frame.height, frame.width))
       counts.first = frame.pts if counts.first is None else counts.first
       video_layout.check(frame, layout)
       if frame.interlaced_frame and say:
         _say_interlaced(path)
+      if held:                         # reported when it is known whether another frame follows
+        continue
       if frame.is_corrupt or frame.pts in wrong or abs(frame.time or 0) > MOST_SECONDS:
         report(f'{count - 1} (from 0) is damaged')
       else:
         yield frame
+  if held:
+    report(held, rule=damaged or 'skip')
+
+
+class _TornJpegs:
+  """Frames of MJPEG without their end: FFmpeg makes up their rest, and says nothing.
+
+  Some cameras never write an end. One picture of the film that has one proves that it is no habit.
+  """
+
+  def __init__(self, stream, path):
+    self.path, self.found = path, set()
+    self.is_asked, self.has_ends = stream.codec_context.name == 'mjpeg', None
+
+  def look_at(self, packet):
+    """Note whether the next packet is torn."""
+    if not self.is_asked or not packet.size or self.has_ends is False:
+      return
+    if picture_heads.is_whole_jpeg(bytes(packet)):
+      self.has_ends = True
+      return
+    if self.has_ends is None:
+      self.has_ends = _has_whole_jpeg(self.path)
+    if self.has_ends:
+      self.found.add(packet.pts)
+
+  def text(self, frame, number):
+    """What is wrong with a decoded frame, or ''."""
+    if frame.pts is None or frame.pts not in self.found:
+      return ''
+    return f'{number} (from 0) cannot be decoded: it was cut short, a JPEG without its end'
+
+
+def _has_whole_jpeg(path):
+  """True if any frame of a film is a JPEG with an end."""
+  container, stream = open_stream(path)
+  with container, contextlib.suppress(av.FFmpegError):
+    return any(packet.size and picture_heads.is_whole_jpeg(bytes(packet))
+               for packet in container.demux(stream))
+  return False
 
 
 def _packets(container, stream, report, counts):

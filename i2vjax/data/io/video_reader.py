@@ -278,8 +278,7 @@ def _stated_times(container, stream, path, damaged, counts, deinterlace, say):
   """`_times` as the file has them."""
   is_avi, tick = container.format.name == 'avi', stream.time_base
   rate = stream.average_rate or Fraction(25)
-  frames = decoded(container, stream, path, damaged or 'stop', counts,
-                   say and not deinterlace)
+  frames = decoded(container, stream, path, damaged, counts, say and not deinterlace)
   if deinterlace:
     frames = whole_frames(frames, stream)
   for k, frame in enumerate(frames):

@@ -15,7 +15,7 @@ from i2vjax.core import files
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.transforms import resize
 
-READING = 3                   # counted up where films are read otherwise: they are unpacked anew
+READING = 4                   # counted up where films are read otherwise: they are unpacked anew
 STALE_SECONDS = 3600          # a part folder not written to for so long: its process was killed
 
 

@@ -1,6 +1,7 @@
 """Films whose frames are pictures as cameras write them: with Exif, torn, one behind the other."""
 
 import io
+import warnings
 
 import numpy as np
 import pytest
@@ -57,3 +58,38 @@ def test_jpeg_one_behind_the_other_are_a_film(tmp_path, ending, tags):
   assert len(read) == video_reader.video_info(path).frames == len(VideoFrames([path])) == 5
   for frame, data in zip(read, content, strict=True):
     assert np.abs(frame - as_shown(data)).mean() < 6
+
+
+@pytest.mark.parametrize('ending', ['avi', 'mkv', 'mjpeg'])
+@pytest.mark.parametrize('place', [0, 3, 7])
+def test_a_torn_jpeg_is_a_damaged_frame(tmp_path, ending, place):
+  """FFmpeg makes up its rest."""
+  content = jpegs(8)
+  content[place] = content[place][:-60]     # of its coded pixels
+  path = tmp_path / f'x.{ending}'
+  if ending == 'mjpeg':
+    path.write_bytes(b''.join(content))
+  else:
+    of_pictures(path, content)
+  with pytest.raises(video_reader.UnreadableVideo, match=rf'frame {place} .* a JPEG without'):
+    frames(path, damaged='stop')
+  with pytest.warns(UserWarning, match=rf'frame {place} .from 0. cannot be decoded'):
+    left = frames(path, damaged='skip')
+  for frame, data in zip(left, content[:place] + content[place + 1:], strict=True):
+    assert np.abs(frame - as_shown(data)).mean() < 6
+
+
+def test_a_film_that_ends_inside_a_jpeg_trains_on_what_it_has(tmp_path):
+  content, path = jpegs(4), tmp_path / 'x.mjpeg'
+  path.write_bytes(b''.join(content)[:-60])
+  with pytest.warns(UserWarning, match='frame 3 .from 0. cannot be decoded'):
+    assert len(frames(path)) == 3
+
+
+@pytest.mark.parametrize('end', [b'', b'\0' * 5, b'\xff\xd9' + b'\0' * 9, b'\xff\xd9\xff\xff\x20'])
+def test_cameras_that_write_no_end_or_fill_up_behind_it_are_read(tmp_path, end):
+  content = [data[:-2] + end for data in jpegs(4)]
+  path = of_pictures(tmp_path / 'x.avi', content)
+  with warnings.catch_warnings():
+    warnings.simplefilter('error')
+    assert len(frames(path, damaged='stop')) == 4
