@@ -3,13 +3,16 @@
 Of kinds whose end FFmpeg does not notice: its last packet may lie in the middle of the second film.
 """
 
+import contextlib
 import functools
+import os
 import re
 import struct
 import zlib
 from typing import BinaryIO
 
 CHUNK = 2 ** 16
+MOST_UNPACKED = 2 ** 32      # bytes: Flash counts them by 32 bits
 
 
 def _by_head(head, content):
@@ -55,6 +58,19 @@ def _packed_end(content):
     if unpack.eof:
       return min(place + CHUNK, len(content)) - len(unpack.unused_data)
   return None
+
+
+def unpacked_flash(path: str | os.PathLike) -> bytes | None:
+  """The content of a packed Flash film as one that is not, up to its damage; None: not packed."""
+  with open(path, 'rb') as file:
+    head = file.read(8)
+    if head[:3] != b'CWS':
+      return None
+    unpack, content = zlib.decompressobj(), bytearray(b'F' + head[1:])
+    with contextlib.suppress(zlib.error):
+      while not unpack.eof and (chunk := file.read(CHUNK)) and len(content) < MOST_UNPACKED:
+        content += unpack.decompress(chunk)
+  return bytes(content)
 
 
 def _multipart(content):

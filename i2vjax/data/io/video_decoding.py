@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import functools
+import io
 import os
 import warnings
 from collections.abc import Iterable, Iterator
@@ -11,7 +12,15 @@ import av
 
 from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import damage, ffv1, film_kinds, joined_films, picture_heads, video_layout
+from i2vjax.data.io import (
+  damage,
+  ffv1,
+  film_ends,
+  film_kinds,
+  joined_films,
+  picture_heads,
+  video_layout,
+)
 from i2vjax.data.io.video_times import PacketCounts
 
 
@@ -29,9 +38,12 @@ def open_film(path: str | os.PathLike) -> av.container.InputContainer:
   """A file opened by FFmpeg as a film, its first one, and nothing else. Raises: FFmpegError."""
   film = _opened(files.for_ffmpeg(path), 'file', film_kinds.stated_format(path))
   end = joined_films.first_end(path, film.format.name)
-  if end is None:
+  unpacked = film_ends.unpacked_flash(path) if film.format.name == 'swf' else None
+  if end is None and unpacked is None:
     return film
   film.close()
+  if unpacked is not None:    # FFmpeg reads packed ones too, but not the end of their last picture
+    return _opened(io.BytesIO(unpacked), 'file', 'swf')
   return _opened(f'subfile,,start,0,end,{end},,:{files.for_ffmpeg(path)}', 'subfile,file')
 
 

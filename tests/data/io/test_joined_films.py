@@ -152,6 +152,15 @@ def test_a_second_flash_film_is_told_whatever_its_form(tmp_path, capsys, first, 
   assert capsys.readouterr().err.count(line) == 1
 
 
+def test_the_last_picture_of_a_packed_flash_film_is_whole(tmp_path):
+  """FFmpeg leaves out its end, and makes it up."""
+  path = kinds_of_films.write(tmp_path / 'x', 'swf', 'mjpeg', noise=True)
+  plain, content = [frame for frame, _ in video_reader.read_video(path)], path.read_bytes()
+  path.write_bytes(b'C' + content[1:8] + zlib.compress(content[8:]))
+  packed = [frame for frame, _ in video_reader.read_video(path, 'stop')]
+  np.testing.assert_array_equal(packed, plain)
+
+
 def test_a_flash_film_without_an_end_is_read_as_far_as_it_goes(tmp_path, capsys):
   path = film(tmp_path / 'x', 'swf', 'mjpeg', None, {})
   os.truncate(path, path.stat().st_size - 10)
