@@ -1,5 +1,6 @@
 """Decoding films (PyAV): opening them, damaged frames, half pictures."""
 
+import collections
 import contextlib
 import dataclasses
 import functools
@@ -124,7 +125,8 @@ def _all_gray(path, *_):
 
 
 def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 'stop',
-            counts: PacketCounts | None = None, say: bool = True) -> Iterator[av.VideoFrame]:
+            counts: PacketCounts | None = None, say: bool = True,
+            holes: bool = False) -> Iterator[av.VideoFrame | None]:
   """Decoded frames from the container's position on.
 
   Frames of another size than the film's are refused.
@@ -136,6 +138,7 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 's
       as 'stop', but a JPEG that is torn because the file ends there is left out, with a warning.
     counts: incremented on the way.
     say: say once that a film is interlaced.
+    holes: on 'skip', None stands for each damaged frame.
   """
   count, wrong, counts = 0, set(), counts or PacketCounts()
   # before decoding changes what the stream says
@@ -164,10 +167,15 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 's
     except av.FFmpegError as error:
       frames = []
       report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
+      if holes:
+        count += 1
+        yield None
     for frame in frames:
       count += 1
       if held:
         report(held)
+        if holes:
+          yield None
       held = torn.text(frame, count - 1)
       if not all(layout.coded):        # not known before: then all are as the first
         layout = dataclasses.replace(layout, coded=(frame.height, frame.width))
@@ -179,10 +187,14 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 's
         continue
       if frame.is_corrupt or frame.pts in wrong or abs(frame.time or 0) > MOST_SECONDS:
         report(f'{count - 1} (from 0) is damaged')
+        if holes:
+          yield None
       else:
         yield frame
   if held:
     report(held, rule=damaged or 'skip')
+    if holes:
+      yield None
 
 
 class _TornJpegs:
@@ -236,12 +248,32 @@ def _say_interlaced(path):
                  'and is read as it is. translate and prepare make whole frames with --deinterlace')
 
 
-def whole_frames(frames: Iterable[av.VideoFrame], stream) -> Iterator[av.VideoFrame]:
+def whole_frames(frames: Iterable[av.VideoFrame | None], stream
+                 ) -> Iterator[av.VideoFrame | None]:
   """Frames of half pictures as whole ones (bwdif); one for each that goes in, one late.
 
   Args:
-    frames: decoded frames in order. stream: theirs.
+    frames: decoded frames in order, None for those that are damaged. stream: theirs.
   """
+  count, holes = 0, collections.deque()     # of frames that went in, and before each hole
+
+  def without_holes():
+    nonlocal count
+    for frame in frames:
+      if frame is None:
+        holes.append(count)
+      else:
+        count += 1
+        yield frame
+  for k, frame in enumerate(_deinterlaced(without_holes(), stream)):
+    while holes and holes[0] <= k:
+      holes.popleft()
+      yield None
+    yield frame
+  yield from [None] * len(holes)
+
+
+def _deinterlaced(frames, stream):
   graph = av.filter.Graph()
   ends = graph.add_buffer(template=stream), graph.add('bwdif', 'mode=send_frame:deint=all')
   graph.link_nodes(*ends, graph.add('buffersink')).configure()

@@ -128,7 +128,7 @@ def _origin(path, first, stated):
 
 
 def frame_times(path: str | os.PathLike) -> list[float]:
-  """The times in seconds of all frames that can be decoded, by decoding them."""
+  """The times in seconds of all frames, those that are damaged too, by decoding them."""
   if cptv_files.is_cptv(path):
     return [seconds for _, seconds in _read_cptv(path)]
   return _decoded_times(path, PacketCounts())
@@ -174,8 +174,8 @@ def say_pictures(info: VideoInfo) -> None:
                    'frames follow each other as if it did not')
 
 
-def read_video(path: str | os.PathLike, damaged: str | None = None,
-               deinterlace: bool = False) -> Iterator[tuple[np.ndarray, float]]:
+def read_video(path: str | os.PathLike, damaged: str | None = None, deinterlace: bool = False,
+               holes: bool = False) -> Iterator[tuple[np.ndarray | None, float]]:
   """The frames of a video in order, one at a time in memory.
 
   Args:
@@ -185,6 +185,7 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
       None: as 'stop', but a file that merely begins late or ends early gives what it has, with a
       warning.
     deinterlace: make whole frames of the two half pictures in each (FFmpeg's bwdif), as many.
+    holes: on 'skip', None stands for each frame that the decoder says is damaged.
 
   Yields:
     (frame, seconds): uint8 [H, W, 1 or 3] or uint16 [H, W, 1], and its presentation time.
@@ -200,6 +201,10 @@ def read_video(path: str | os.PathLike, damaged: str | None = None,
   with container, refused(path):
     layout, counts, stamps = layout_of(container, stream, path), PacketCounts(), []
     for frame, seconds in _times(container, stream, path, damaged, counts, deinterlace):
+      if frame is None:
+        if holes:
+          yield None, seconds
+        continue
       if not stamps and (late := video_times.leading(counts)):
         _report_late(path, late, damaged, video_times.packets_are_frames(container, stream))
       stamps.append(seconds)
@@ -265,23 +270,40 @@ def _report_late(path, late, damaged, exact):
 
 
 def _times(container, stream, path, damaged, counts, deinterlace=False, say=True):
-  """(frame of PyAV, seconds) from the container's position on; films in one file go on."""
+  """(frame of PyAV, seconds) from the container's position on; films in one file go on.
+
+  None for damaged frames, evenly between those before and after.
+  """
   clock = video_times.GoingOn(stream.average_rate or Fraction(25), counts.shifts)
-  for frame, seconds in _stated_times(container, stream, path, damaged, counts, deinterlace, say):
+  stated = _stated_times(container, stream, path, damaged, counts, deinterlace, say)
+  step, holes = float(1 / (stream.average_rate or 25)), 0
+  for frame, seconds in stated:
+    if frame is None:
+      holes += 1
+      continue
     if say and clock.falls(seconds):
       notes.say_once(f'{path}: its times fall back at {clock.last:.2f} s (files put one behind the '
                      'other?): what follows goes on there')
-    yield frame, clock.place(seconds)
+    before, now = clock.last, clock.place(seconds)
+    before = now - (holes + 1) * step if before is None else before
+    yield from ((None, float(x)) for x in np.linspace(before, now, holes + 2)[1:-1])
+    holes = 0
+    yield frame, now
+  if clock.last is not None:
+    yield from ((None, clock.last + (k + 1) * step) for k in range(holes))
 
 
 def _stated_times(container, stream, path, damaged, counts, deinterlace, say):
-  """`_times` as the file has them."""
+  """`_times` as the file has them, without any for damaged frames."""
   is_avi, tick = container.format.name == 'avi', stream.time_base
   rate = stream.average_rate or Fraction(25)
-  frames = decoded(container, stream, path, damaged, counts, say and not deinterlace)
+  frames = decoded(container, stream, path, damaged, counts, say and not deinterlace, holes=True)
   if deinterlace:
     frames = whole_frames(frames, stream)
   for k, frame in enumerate(frames):
+    if frame is None:
+      yield None, None
+      continue
     # AVI has decoding times alone. Where they are not those of the frames as well, frames may be
     # stored in another order than they are shown in: the times belong to the order shown
     if is_avi and counts.stamps != counts.slots and k < len(counts.slots):

@@ -85,9 +85,16 @@ def _from_video(path, name, on_damage, deinterlace):
 
   def read():
     try:
-      frames = video_reader.read_video(path, on_damage, deinterlace)
-      for k, (frame, _) in enumerate(frames):
+      count, lost = 0, 0
+      for k, (frame, _) in enumerate(streams.video_frames(path, on_damage, deinterlace)):
+        count += 1
+        if isinstance(frame, images.UnreadableFrame):
+          lost += 1
+          continue
         yield f'{path}, frame {k}', frame, f'{k:06d}', ''
+      if lost:
+        notes.say_once(f'{path}: {lost} of {count} frames are left out, damaged; numbers in the '
+                       'names of files have gaps there')
     except video_reader.UnreadableVideo as error:
       message = f'{error}. {ADVICE}' if on_damage == 'stop' else str(error)
       raise video_reader.UnreadableVideo(message) from error

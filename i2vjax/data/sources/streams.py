@@ -155,10 +155,7 @@ def _video_stream(path, prefix, deinterlace):
   info = video_reader.video_info(path)
 
   def read(damaged='stop'):
-    frames = video_reader.read_video(path, damaged, deinterlace)
-    if damaged == 'skip' and not cptv_files.is_cptv(path):
-      frames = _with_gaps(path, frames)
-    for index, (frame, seconds) in enumerate(frames):
+    for index, (frame, seconds) in enumerate(video_frames(path, damaged, deinterlace)):
       yield f'{prefix}{index + 1:06d}', frame, seconds
   at = _random_access(path) if info.dtype == 'uint16' else None   # only 16 bits need a value range
   return Stream(str(path), read, info.frames, info, at)
@@ -169,16 +166,33 @@ def _random_access(path):
   return lambda k: video.read(k)['frame']
 
 
+def video_frames(path: str | os.PathLike, damaged: str = 'stop', deinterlace: bool = False
+                 ) -> Iterator[tuple[np.ndarray | images.UnreadableFrame, float]]:
+  """`video_reader.read_video`; on 'skip' an UnreadableFrame stands for each frame left out."""
+  if damaged != 'skip' or cptv_files.is_cptv(path):
+    return video_reader.read_video(path, damaged, deinterlace)
+  return _with_gaps(path, video_reader.read_video(path, damaged, deinterlace, True))
+
+
 def _with_gaps(path, decoded):
-  """Put an `UnreadableFrame` wherever the file has a time stamp that no decoded frame came for."""
+  """An `UnreadableFrame` for each None."""
   container, stream = video_reader.open_stream(path)
   with container:
     stamps = [float(x) for x in video_reader.time_stamps(container, stream) or ()]
+  for k, (frame, seconds) in enumerate(_by_stamps(decoded, stamps) if stamps else decoded):
+    if frame is None:
+      frame = images.UnreadableFrame(f'{path}: frame {k} (from 0) cannot be decoded')
+    yield frame, seconds
+
+
+def _by_stamps(decoded, stamps):
+  """Decoded frames, and None for each time stamp without one: decoders pass over some in silence.
+  """
   place = 0
-  for frame, seconds in itertools.chain(decoded, [(None, float('inf'))]):
+  frames = (item for item in decoded if item[0] is not None)
+  for frame, seconds in itertools.chain(frames, [(None, float('inf'))]):
     while place < len(stamps) and stamps[place] < seconds - 1e-4:
-      error = images.UnreadableFrame(f'{path}: frame {place} (from 0) cannot be decoded')
-      yield error, stamps[place]
+      yield None, stamps[place]
       place += 1
     if frame is not None:
       yield frame, seconds

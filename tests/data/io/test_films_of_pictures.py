@@ -5,10 +5,13 @@ import warnings
 
 import numpy as np
 import pytest
-from made_films import frames, jpegs, of_pictures, picture
+from made_films import RATE, frames, jpegs, of_pictures, picture
 from PIL import Image, ImageOps
 
-from i2vjax.data.io import video_reader
+from i2vjax import defaults
+from i2vjax.data.io import images, video_reader
+from i2vjax.data.prepare import prepare
+from i2vjax.data.sources import streams
 from i2vjax.data.sources.videos import VideoFrames
 
 
@@ -93,3 +96,27 @@ def test_cameras_that_write_no_end_or_fill_up_behind_it_are_read(tmp_path, end):
   with warnings.catch_warnings():
     warnings.simplefilter('error')
     assert len(frames(path, damaged='stop')) == 4
+
+
+LOST = {'a picture without pixels': b'\xff\xd8\xff\xd9', 'torn': jpegs(4)[3][:-60]}
+
+
+@pytest.mark.filterwarnings('ignore:.*cannot be decoded')
+@pytest.mark.parametrize('ending', ['avi', 'mkv'])
+@pytest.mark.parametrize('content', LOST.values(), ids=LOST)
+@pytest.mark.parametrize('deinterlace', [False, True])
+def test_a_frame_that_is_skipped_keeps_its_number_and_time(tmp_path, capsys, ending, content,
+                                                           deinterlace):
+  """Matroska states times of frames that cannot be decoded, AVI does not."""
+  good = jpegs(8)
+  path = of_pictures(tmp_path / f'x.{ending}', [*good[:3], content, *good[4:7], content])
+  clip, = streams.open_streams(path, deinterlace)
+  labels, read, seconds = zip(*clip.read('skip'), strict=True)
+  assert labels == tuple(f'{k:06d}' for k in range(1, 9))
+  np.testing.assert_allclose(seconds, np.arange(8) / RATE, atol=0.001)
+  assert [k for k, x in enumerate(read) if isinstance(x, images.UnreadableFrame)] == [3, 7]
+  assert (clip.info.frames, clip.info.rate) == (8, RATE)
+  prepare.footage(str(path), str(tmp_path / 'out'), defaults.data(), show=False, on_damage='skip',
+                  deinterlace=deinterlace)
+  assert [int(x.stem) for x in sorted((tmp_path / 'out').iterdir())] == [0, 1, 2, 4, 5, 6]
+  assert 'x.' + ending + ': 2 of 8 frames are left out' in capsys.readouterr().err
