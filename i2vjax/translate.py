@@ -23,7 +23,7 @@ import tqdm
 
 from i2vjax.core import files, notes, ops, stages
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader
+from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader, video_writer
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.evaluation import split_frames
 from i2vjax.run import finite_watch, padding, preparation, translator
@@ -107,6 +107,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   written_labels: list[str] = []
   if beside is not None:
     _check_beside(beside, place, output, to_video, overwrite)
+  if to_video:
+    clips = [_of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless)
+             for clip in clips]
   film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
                ) if to_video else None
   began, watched = time.perf_counter(), finite_watch.FiniteWatch(run)
@@ -263,6 +266,26 @@ def _film(info, prepared):
                  f'{info.pixel_aspect.denominator}, not square, which is not kept: frames are '
                  'resized as in training; --as_is leaves that out')
   return dataclasses.replace(info, pixel_aspect=Fraction(1))
+
+
+def _of_possible_size(clip, videos, lossless):
+  """A clip that is refused, before it is translated, where a video cannot hold its frames.
+
+  videos: {path or None: frames side by side in it}.
+  """
+  def check(frame):
+    for path, count in videos.items():
+      if path is not None:
+        kept = (lossless if live_writer.is_stream(path)
+                else str(path).lower().endswith(video_writer.FFV1))
+        video_writer.check_size(path, frame.shape[0], count * frame.shape[1], kept)
+
+  def read(damaged='stop'):
+    for label, frame, seconds in clip.read(damaged):
+      if not isinstance(frame, Exception):
+        check(frame)
+      yield label, frame, seconds
+  return dataclasses.replace(clip, read=read)
 
 
 def say_once() -> Callable[[str], None]:

@@ -238,6 +238,28 @@ def test_side_by_side_puts_the_source_left(tmp_path, negative):
   np.testing.assert_array_equal(first[:, 26:, 0], 255 - clip[0, ..., 0])
 
 
+@pytest.mark.parametrize(('shape', 'output', 'options', 'message'), [
+    ((6, 16400), 'out.mp4', {}, r'out.mp4: frames of 16400x6 pixels.*name the output .mkv'),
+    ((16400, 6), 'out.mov', {}, 'frames of 6x16400 pixels'),
+    ((6, 8200), 'out.mp4', {'side_by_side': True}, 'frames of 16400x6 pixels'),
+    ((6, 8200), 'out.mp4', {'beside': 'both.mp4'}, 'both.mp4: frames of 16400x6 pixels')])
+def test_sides_that_h264_does_not_hold_are_refused_before_the_work(
+    tmp_path, monkeypatch, shape, output, options, message):
+  monkeypatch.chdir(tmp_path)
+  calls = []
+  run = stubs.make(lambda *arguments: calls.append(0) or stubs.negative(*arguments))
+  with pytest.raises(UserError, match=message):
+    translator.translate(run, np.zeros((2, *shape, 1), np.uint8), output, **options, **QUIET)
+  assert not calls and not list(tmp_path.iterdir())
+
+
+def test_long_sides_are_kept_in_mkv(tmp_path):
+  frame = np.arange(6 * 16400, dtype=np.uint8).reshape(6, 16400, 1)
+  with video_reader.VideoWriter(tmp_path / 'x.mkv') as writer:
+    writer.write(frame)
+  np.testing.assert_array_equal(next(video_reader.read_video(tmp_path / 'x.mkv'))[0], frame)
+
+
 def test_fuse_has_the_brightness_of_the_source_and_the_color_of_the_result():
   source = np.full((4, 4, 1), 120, np.uint8)
   result = np.broadcast_to(np.array([90, 60, 30], np.uint8), (4, 4, 3))

@@ -10,7 +10,7 @@ import av
 import numpy as np
 
 from i2vjax.core.errors import UserError
-from i2vjax.data.io.video_writer import BT709, TICKS, FrameClock, lossy_picture
+from i2vjax.data.io.video_writer import BT709, TICKS, FrameClock, check_size, lossy_picture
 
 STDOUT = '-'
 # What goes over each kind of address; all of it H.264.
@@ -68,7 +68,8 @@ class StreamWriter:
       seconds: its presentation time; the stream starts at the first frame's. None: by the rate.
 
     Raises:
-      UserError: the receiver cannot be reached. BrokenPipeError: it has gone.
+      UserError: the receiver cannot be reached, or a size that no video holds. BrokenPipeError: it
+        has gone.
     """
     try:
       if self._container is None:
@@ -112,6 +113,7 @@ class StreamWriter:
   def _start(self, frame):
     self._shape = frame.shape
     height, width = frame.shape[:2]
+    check_size(self.path, height, width, self.lossless)
     self._pad = (0, 0) if self.lossless else (height % 2, width % 2)
     if any(self._pad):
       self.notes.append(f'{self.path}: {width}x{height} was padded to {width + self._pad[1]}x'

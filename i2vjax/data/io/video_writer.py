@@ -11,6 +11,7 @@ import numpy as np
 
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
+from i2vjax.data.io import damage
 from i2vjax.data.io.sound import Sound
 from i2vjax.data.io.video_decoding import open_film
 from i2vjax.data.io.video_layout import CONVERTING, SIZE_TAG
@@ -18,6 +19,7 @@ from i2vjax.data.io.video_layout import CONVERTING, SIZE_TAG
 H264 = ('.mp4', '.m4v', '.mov')
 FFV1 = ('.mkv',)
 TICKS = 90000                 # per second: exact for 24, 25, 30 and 30000/1001 frames a second
+H264_SIDE = 16384              # pixels that x264 takes; FFV1 has no such limit
 LONGEST = 2 ** 31 - 1         # ticks that MP4 can show a frame: 6.6 hours
 BT709 = 1                     # number of the color space in the H.264 and ISO tables
 LOSSLESS = {'level': '3', 'slicecrc': '1', 'g': '1'}   # every frame stands alone, with checksum
@@ -56,6 +58,20 @@ def lossy_picture(frame: np.ndarray, pad: tuple[int, int]) -> av.VideoFrame:
   frame = np.ascontiguousarray(np.repeat(frame, 3 // frame.shape[-1], axis=-1))
   picture = av.VideoFrame.from_ndarray(frame, 'rgb24')
   return picture.reformat(format='yuv420p', dst_colorspace='ITU709', threads=CONVERTING)
+
+
+def check_size(path: str | os.PathLike, height: int, width: int, lossless: bool) -> None:
+  """Refuse frames that a video cannot hold. lossless: True for FFV1, False for H.264.
+
+  Raises:
+    UserError: sides of more than `H264_SIDE`, or more pixels than any film that is read has.
+  """
+  if damage.too_large(height, width):
+    raise UserError(f'{path}: frames of {width}x{height} pixels, and films hold up to '
+                    f'{damage.MOST_PIXELS}: name a folder as output, for pictures')
+  if not lossless and max(height, width) > H264_SIDE:
+    raise UserError(f'{path}: frames of {width}x{height} pixels, and sides in H.264 have up to '
+                    f'{H264_SIDE}: name the output .mkv, which holds more')
 
 
 class VideoWriter:
@@ -124,7 +140,8 @@ class VideoWriter:
         None: by the rate.
 
     Raises:
-      UserError: another size or type than the first; 16 bits, or a pause of 6.6 hours, in .mp4.
+      UserError: another size or type than the first; 16 bits, or a pause of 6.6 hours, in .mp4; a
+        size that no video holds.
     """
     if self._container is None:
       self._steady = seconds is None if self.film is None else not self.film.variable
@@ -186,6 +203,7 @@ class VideoWriter:
   def _start(self, frame):
     self._shape, self._dtype = frame.shape, frame.dtype
     height, width = frame.shape[:2]
+    check_size(self.path, height, width, self.lossless)
     if self._dtype == np.uint16 and not self.lossless:
       raise UserError(f'{self.path}: 16-bit frames need .mkv')
     self._check_pause(0 if self.film is None else round(self.film.pause * TICKS))
