@@ -107,7 +107,7 @@ class VideoWriter:
     self.quality = str(quality)
     self.rate, self.frames = Fraction(rate).limit_denominator(1001), 0
     self.notes: list[str] = []
-    self.film, self._sound = film, None
+    self.film, self._sound, self._said = film, None, {}
     self.part = self.path.with_name(f'{files.part_prefix()}{self.path.name}')
     self._container = self._held = None
     self._clock = FrameClock(self.rate, None if film is None else Fraction(film.origin))
@@ -189,7 +189,20 @@ class VideoWriter:
       self._sound.write_until(float('inf'))
       self._sound.close()
     self._container.close()
+    self._note_lost_texts()
     os.replace(self.part, self.path)
+
+  def _note_lost_texts(self):
+    """MP4 has places for some names of texts; FFmpeg's others are where players find no title."""
+    if not self._said:
+      return
+    with open_film(self.part) as result:
+      kept = {name.lower() for name in result.metadata}
+    lost = sorted(name for name in self._said if name.lower() not in kept)
+    if lost:
+      others = '' if self.lossless else '; .mkv keeps them'
+      self.notes.append(f'{self.path}: left out of what {self.film.path} says: '
+                        f'{", ".join(lost)}{others}')
 
   def abort(self):
     """Delete the unfinished file."""
@@ -240,6 +253,7 @@ class VideoWriter:
     if own and 'comment' in said:
       said['comment'] = f'{own}; {said["comment"]}'
     self._container.metadata.update(said)
+    self._said = said
     if abs(film.origin) >= 1 / self.rate:
       self.notes.append(f'{self.path}: begins at 0, {film.path} at {film.origin:.3f} s')
     if left_out:

@@ -206,3 +206,21 @@ def test_titles_are_kept_and_other_streams_and_beginnings_told(tmp_path, capsys)
   said = capsys.readouterr().err
   assert 'left out of what' in said and 'chapters' in said
   assert 'result.mp4: begins at 0,' in said
+
+
+def test_texts_that_mp4_has_no_place_for_are_told(tmp_path, capsys):
+  texts = {'title': 'night', 'date': '2020-01-02', 'make': 'FLIR', 'com.flir.emissivity': '0.95'}
+  path = tmp_path / 'x.mkv'
+  with av.open(str(path), 'w') as film:
+    film.metadata.update(texts)
+    stream = film.add_stream('ffv1', rate=RATE)
+    stream.width, stream.height, stream.pix_fmt = 48, 32, 'bgr0'
+    film.mux(stream.encode(av.VideoFrame.from_ndarray(picture(0), 'rgb24')))
+    film.mux(stream.encode())
+  for ending, kept in (('mkv', list(texts)), ('mp4', ['title', 'date'])):
+    with av.open(str(translated(path, tmp_path / f'result.{ending}'))) as film:
+      found = {name.lower(): text for name, text in film.metadata.items()}
+    assert {name: found.get(name) for name in kept} == {name: texts[name] for name in kept}
+    said = capsys.readouterr().err
+    assert ('x.mkv says: COM.FLIR.EMISSIVITY, MAKE; .mkv keeps them' in said) == (ending == 'mp4')
+  assert b'\xa9nam' in (tmp_path / 'result.mp4').read_bytes()       # where players look for a title
