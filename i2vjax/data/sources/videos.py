@@ -6,13 +6,15 @@ import threading
 from i2vjax.data.io import cptv_files, joined_films, video_reader, video_times
 from i2vjax.data.source import Clip, FrameSource
 
+PALETTE = 'pal8'              # FFmpeg's name of frames that hold places in a table of colors
+
 
 class VideoFrames(FrameSource):
   """Videos as a FrameSource: any frame, bit-equal to reading in order.
 
   Reading on is as fast as decoding. A jump decodes from the key frame before, up to a whole group
-  of pictures (often 250 frames); in files that cannot be sought exactly (.avi, .ts, .mpg) from the
-  start. For training use `video_cache.unpack`.
+  of pictures (often 250 frames); in files that cannot be sought exactly (.avi, .ts, .mpg, colors of
+  a palette) from the start. For training use `video_cache.unpack`.
   """
 
   def __init__(self, paths: list, names: list[str] | None = None):
@@ -39,7 +41,8 @@ class VideoFrames(FrameSource):
     with container, video_reader.refused(path):
       stamps, _, last = video_times.packet_times(container, stream)
       joined_films.say_unread(path, container.format.name, last)
-      return stamps
+      # the palette comes with the first packet alone
+      return None if stream.codec_context.pix_fmt == PALETTE else stamps
 
   def _reset(self):
     self._lock, self._open_clip, self._next = threading.Lock(), None, None
@@ -69,8 +72,20 @@ class VideoFrames(FrameSource):
   def _read(self, clip, k):
     stamps = self.stamps[clip]
     goes_on = k == self._next if stamps else k >= (self._next or 0)   # on is shorter than anew
-    if self._open_clip != clip or not goes_on:
-      self._go_to(clip, k)
+    if self._open_clip == clip and goes_on:
+      return self._found(clip, k)
+    self._go_to(clip, k)
+    try:
+      return self._found(clip, k)
+    except video_reader.UnreadableVideo:
+      if not self._sought or not self._counts.stamps:
+        raise
+    self._go_to(clip, k, self._counts)
+    return self._found(clip, k)
+
+  def _found(self, clip, k):
+    """Frame `k` of a clip, decoding on from where the decoder is, before it."""
+    stamps = self.stamps[clip]
     for frame in self._stream_frames:
       self._next += 1
       if stamps is None and self._next <= k:
@@ -93,10 +108,15 @@ class VideoFrames(FrameSource):
       self._container.close()
     self._container = None
 
-  def _go_to(self, clip, k):
-    """Place the decoder at the key frame before frame `k` of a clip."""
+  def _go_to(self, clip, k, late=None):
+    """Place the decoder at the key frame before frame `k` of a clip.
+
+    late: PacketCounts from a key frame that was too late, as frames shown before it are stored
+      behind it and refer to those before: the key frame before is taken.
+    """
     path, stamps = self.paths[clip], self.stamps[clip]
     self._close()
+    self._counts, self._sought = video_reader.PacketCounts(), False
     if cptv_files.is_cptv(path):
       self._open_clip, self._next, self._layout = clip, 0, None
       self._stream_frames = (frame for frame, _ in video_reader.read_video(path, 'stop'))
@@ -106,5 +126,8 @@ class VideoFrames(FrameSource):
     self._open_clip, self._next = clip, 0
     self._layout = video_reader.layout_of(self._container, stream, path)
     if stamps and k:
-      self._container.seek(int(stamps[k] / stream.time_base), stream=stream)
-    self._stream_frames = video_reader.decoded(self._container, stream, path)
+      first = [x for x in (*late.slots[:1], *late.stamps[:1]) if x is not None] if late else []
+      self._container.seek(min(first) - 1 if first else int(stamps[k] / stream.time_base),
+                           stream=stream)
+      self._sought = True
+    self._stream_frames = video_reader.decoded(self._container, stream, path, counts=self._counts)

@@ -5,6 +5,7 @@ import shutil
 from fractions import Fraction
 
 import av
+import made_films
 import numpy as np
 import pytest
 
@@ -173,6 +174,24 @@ def test_random_reading_equals_reading_in_order(tmp_path, mp4, name, codec):
   assert len(result) == len(expected) == COUNT
   for i in (0, 1, 2, 30, 29, 11, 12, 39, 0, 20):
     np.testing.assert_array_equal(result.read(i)['frame'], expected[i])
+
+
+OPEN = 'keyint=8:open-gop=1:bframes=3:scenecut=0:log-level=none'
+
+
+@pytest.mark.parametrize(('name', 'codec', 'fmt', 'options'), [
+    ('x.mov', 'qtrle', 'gray', {}),                # a palette, which the first packet brings
+    ('x.mp4', 'libx264', 'yuv420p', {'x264-params': OPEN}),
+    ('x.mp4', 'libx265', 'yuv420p', {'x265-params': OPEN, 'preset': 'ultrafast'}),
+    ('x.mov', 'mpeg2video', 'yuv420p', {'bf': '2', 'g': '8'})])
+def test_frames_that_a_later_key_frame_is_stored_before_are_sought(tmp_path, name, codec, fmt,
+                                                                   options):
+  path = made_films.encode(tmp_path / name, codec, range(20), fmt=fmt, rate=25, options=options)
+  expected = made_films.frames(path)
+  assert len({frame.tobytes() for frame in expected}) > 1
+  result = videos.VideoFrames([path])
+  for k in reversed(range(20)):                    # each of them sought
+    np.testing.assert_array_equal(result.read(k)['frame'], expected[k])
 
 
 def test_a_video_held_upright_is_read_upright(tmp_path, mp4):
