@@ -16,7 +16,7 @@ from i2vjax.data.io import film_ends
 # FFmpeg's name of a kind: how its files begin. Enough bytes to be no chance in what may follow the
 # last frame of a whole film: sound, tables, texts.
 HEADS = {
-  'mov': rb'\0\0[\0\x01].ftyp[ -~]{4}',
+  'mov': rb'\0\0[\0\x01].ftyp(?!jp[2mx] )[ -~]{4}',      # but JPEG 2000, a frame of some films
   'flv': rb'FLV\x01[\0-\x05]\0\0\0\x09\0\0\0\0',
   'asf': rb'0&\xb2u\x8ef\xcf\x11\xa6\xd9\0\xaa\0b\xcel',
   'ivf': rb'DKIF\0\0 \0',

@@ -110,13 +110,16 @@ def time_stamps(container, stream) -> list[Fraction] | None:
 
 
 def packet_times(container, stream) -> tuple[list[Fraction] | None, Fraction, int]:
-  """(`time_stamps`, seconds that the last frame is shown, the byte where the last packet begins).
+  """(`time_stamps`, seconds that the last frame is shown, a byte of the last packet: of MP4 the one
+  behind it, of others where it begins).
 
   The seconds and the byte are 0 where the file does not say.
   """
   trusted, tick = packets_are_frames(container, stream), stream.time_base
+  is_mp4 = 'mp4' in container.format.name          # others count bytes in several ways
   try:
-    read = [(packet.pts, packet.duration or 0, packet.dts, packet.pos or 0)
+    read = [(packet.pts, packet.duration or 0, packet.dts,
+             (packet.pos or 0) + is_mp4 * packet.size)
             for packet in container.demux(stream) if packet.size and not packet.is_discard]
   except av.FFmpegError:     # cut off: decoding tells what is there
     read = []

@@ -6,6 +6,7 @@ import struct
 import zlib
 
 import kinds_of_films
+import made_films
 import numpy as np
 import pytest
 
@@ -150,6 +151,14 @@ def test_a_second_flash_film_is_told_whatever_its_form(tmp_path, capsys, first, 
   assert len(list(video_reader.read_video(path, 'stop'))) == 24
   line = f'begins at byte {len(forms[first])}, and nothing of its {len(forms[second])} bytes'
   assert capsys.readouterr().err.count(line) == 1
+
+
+def test_a_frame_that_begins_as_a_film_is_none(tmp_path, capsys):
+  """JPEG 2000 in a QuickTime film, each picture with a head of its own."""
+  path = made_films.encode(tmp_path / 'x.mov', 'jpeg2000', range(3))
+  assert path.read_bytes().count(b'ftypjp2 ') == 3
+  assert video_reader.video_info(path).frames == 3
+  assert 'another film' not in capsys.readouterr().err
 
 
 def test_the_last_picture_of_a_packed_flash_film_is_whole(tmp_path):
