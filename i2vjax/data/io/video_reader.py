@@ -100,7 +100,8 @@ def _info(path):
   rate = video_times.rate_of(stamps, stated)
   steps = np.diff([float(x) for x in stamps])
   usual = Fraction(float(np.median(steps))) if len(steps) else 1 / rate
-  stop = max(stamps[-1] + (last or usual.limit_denominator(video_times.FASTEST)), end)
+  stop = stamps[-1] + (last or usual.limit_denominator(video_times.FASTEST))
+  stop = stop if end is None else max(stop, end)
   (height, width), aspect = _shown(path)
   return VideoInfo(str(path), height, width, len(stamps), rate, float(stop - stamps[0]), kind[1],
                    kind[2], codec, bool(len(steps) and np.ptp(steps) > 0.005), aspect,
@@ -109,9 +110,10 @@ def _info(path):
 
 
 def _stated_end(container, stream):
-  """Where an AVI says that its film ends: frames dropped at the end have no packet."""
+  """Where an AVI says that its film ends: frames dropped at the end have no packet. Others: None.
+  """
   if container.format.name != 'avi' or not stream.duration:
-    return Fraction(0)
+    return None
   return stream.duration * stream.time_base
 
 

@@ -250,6 +250,22 @@ def lasting(path, codec):
   return path
 
 
+def test_a_film_that_ends_before_time_0_has_its_length(tmp_path):
+  """A broadcast whose clock, of 33 bits, is about to begin anew: FFmpeg counts from below 0."""
+  whole, path = encode(tmp_path / 'a.ts', options={'bf': '0'}), tmp_path / 'x.ts'
+  with av.open(str(whole)) as source, av.open(str(path), 'w') as film:
+    copy = film.add_stream_from_template(source.streams.video[0])
+    for packet in source.demux(video=0):
+      if packet.size:
+        packet.pts = packet.dts = packet.pts + 2 ** 33 - 20 * 90000
+        packet.stream = copy
+        film.mux(packet)
+  info = video_reader.video_info(path)
+  assert info.start == pytest.approx(-20 + times(whole)[0])
+  assert (info.frames, info.seconds) == (24, pytest.approx(2))
+  assert info.pause == pytest.approx(1 / RATE, abs=1e-4)
+
+
 def test_an_avi_that_was_cut_before_its_empty_frames_is_told(tmp_path):
   path = lasting(tmp_path / 'x.avi', 'mjpeg')
   data = path.read_bytes()
