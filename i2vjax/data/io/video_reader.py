@@ -215,7 +215,7 @@ def read_video(path: str | os.PathLike, damaged: str | None = None, deinterlace:
       raise UnreadableVideo(f'{path} holds no frame that can be decoded')
     lost = video_times.count_missing(path, container, stream, stamps, counts)
     lost -= video_times.leading(counts)            # said at the beginning
-  if lost <= counts.damaged and video_times.is_cut_off(path):
+  if lost <= counts.damaged and video_times.is_cut_off(path, counts):
     _report_cut(path, len(stamps), damaged)
   if lost <= counts.damaged:    # those were reported one by one
     return

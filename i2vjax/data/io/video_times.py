@@ -19,6 +19,7 @@ EXACT = ('mp4', 'matroska')   # formats with an index and exact times
 HIDDEN = ('vp8', 'mpeg4')     # codecs with packets that hold no frame of their own
 PROGRESSIVE = (0, 1)          # numbers of the field orders 'unknown' and 'progressive'
 EBML, SEGMENT = b'\x1aE\xdf\xa3', b'\x18S\x80g'   # marks of Matroska
+Y4M, MOST_LINE = b'YUV4MPEG2 ', 4096     # mark of Y4M; bytes of a line in front of its frames
 MULTIPART = b'--'             # in front of every part
 JITTER = 3                    # frames that times may fall back without a new film having begun
 FASTEST = 90_000              # frames per second that our writer can state: its ticks
@@ -34,7 +35,7 @@ class PacketCounts:
     first: presentation time of the first decoded frame.
     shifts: seconds added to the times of each film that follows the first one in the file.
     length: ticks that the latest frame is shown, as its packet states; 0: not stated.
-    end: the byte behind the last packet; 0: not known.
+    place: the byte where the last packet begins, 0 where it is not known. size: its bytes.
   """
 
   packets: int = 0
@@ -44,7 +45,8 @@ class PacketCounts:
   first: int | None = None
   shifts: list = dataclasses.field(default_factory=list)
   length: int = 0
-  end: int = 0
+  place: int = 0
+  size: int = 0
   _latest: int | None = None
 
   def add(self, packet: av.Packet) -> None:
@@ -52,7 +54,7 @@ class PacketCounts:
     if not packet.size:
       return
     self.packets += 1
-    self.end = packet.pos + packet.size if packet.pos else 0
+    self.place, self.size = packet.pos or 0, packet.size
     if packet.is_discard:
       return
     self.stamps.append(packet.pts)
@@ -195,9 +197,9 @@ def count_missing(path: str | os.PathLike, container, stream, stamps: list[float
 
 def _last_shown(path, container, stream, counts):
   """Seconds that the last frame is shown, as the file states it; 0 where it does not."""
-  if container.format.name == 'avi' and counts.end:
+  if container.format.name == 'avi' and counts.place:
     with open(path, 'rb') as file:
-      dropped = film_ends.dropped_frames(file, counts.end)
+      dropped = film_ends.dropped_frames(file, counts.place + counts.size)
     return float((1 + dropped) * stream.time_base)
   return float(counts.length * stream.time_base)
 
@@ -211,11 +213,11 @@ def _end(container, stream, seconds):
   return seconds
 
 
-def is_cut_off(path: str | os.PathLike) -> bool:
+def is_cut_off(path: str | os.PathLike, counts: PacketCounts | None = None) -> bool:
   """True for a Matroska file that ends before the end that it states in its head.
 
-  Also for JPEG in parts that end inside one. At the end of one nobody can tell: recordings of
-  cameras end there.
+  Also for Y4M, by the `counts` of the whole file, and JPEG in parts that end inside a frame. At the
+  end of one nobody can tell: recordings of cameras end there.
   """
   with open(path, 'rb') as file:
     head = file.read(4096)
@@ -224,6 +226,8 @@ def is_cut_off(path: str | os.PathLike) -> bool:
   if head.lstrip().startswith(MULTIPART):
     return (joined_films.first_end(path, 'mpjpeg') is None
             and not film_ends.ends_in_picture(tail))
+  if head.startswith(Y4M):
+    return bool(counts and counts.place) and _ends_in_y4m(path, counts)
   if not head.startswith(EBML):
     return False
   length, start = _matroska_number(head, len(EBML))
@@ -232,6 +236,15 @@ def is_cut_off(path: str | os.PathLike) -> bool:
     return False
   length, start = _matroska_number(head, segment + len(SEGMENT))
   return length is not None and start + length > os.path.getsize(path)
+
+
+def _ends_in_y4m(path, counts):
+  """True if something follows the last whole frame: FFmpeg leaves out what is no whole frame."""
+  with open(path, 'rb') as file:
+    file.seek(counts.place)
+    head = file.readline(MOST_LINE)
+  end = joined_films.first_end(path, 'yuv4mpegpipe') or os.path.getsize(path)
+  return counts.place + len(head) + counts.size < end
 
 
 def _matroska_number(data, place):

@@ -265,3 +265,17 @@ def test_a_film_with_an_edit_list_that_was_cut_short_is_told(tmp_path):
     path.write_bytes(path.read_bytes()[:-len(path.read_bytes()) * 2 // 3])
     with pytest.raises(video_reader.UnreadableVideo, match='is missing|cannot be decoded|damaged'):
       made_films.frames(path, damaged='stop')
+
+
+@pytest.mark.parametrize('lost', [1, 100, 176 * 144])
+@pytest.mark.parametrize('behind', [False, True])
+def test_y4m_that_was_cut_short_is_told(tmp_path, lost, behind):
+  """FFmpeg leaves out a frame that is not whole, and says nothing."""
+  whole = kinds_of_films.write(tmp_path / 'x.y4m', 'yuv4mpegpipe', 'wrapped_avframe', 4)
+  content, path = whole.read_bytes(), tmp_path / 'y.y4m'
+  path.write_bytes(content[:-lost] + (content if behind else b''))
+  with pytest.raises(video_reader.UnreadableVideo, match=r'y.y4m was cut short'):
+    made_films.frames(path, damaged='stop')
+  with pytest.warns(UserWarning, match='cut short: .* after the first 3$'):
+    assert len(made_films.frames(path, damaged='skip')) == 3
+  assert len(made_films.frames(whole, damaged='stop')) == 4
