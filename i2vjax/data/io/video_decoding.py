@@ -15,11 +15,10 @@ from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import (
   damage,
-  ffv1,
   film_ends,
   film_kinds,
+  hidden_damage,
   joined_films,
-  picture_heads,
   video_layout,
 )
 from i2vjax.data.io.video_times import PacketCounts
@@ -140,99 +139,55 @@ def decoded(container, stream, path: str | os.PathLike, damaged: str | None = 's
     say: say once that a film is interlaced.
     holes: on 'skip', None stands for each damaged frame.
   """
-  count, wrong, counts = 0, set(), counts or PacketCounts()
+  count, counts = 0, counts or PacketCounts()
   # before decoding changes what the stream says
   layout = video_layout.layout_of(container, stream, path)
-  is_ffv1, has_checksums = stream.codec_context.name == 'ffv1', False
-  has_sizes = is_ffv1 and bool(stream.codec_context.extradata)
-  torn, held = _TornJpegs(stream, path), ''
+  wrong = hidden_damage.WrongChecksums(stream)
+  torn = hidden_damage.TornJpegs(stream, lambda: open_stream(path))
+  held = ''                          # what is wrong with a torn frame, until another one follows
 
   def report(what, cause=None, rule=damaged or 'stop'):
     counts.damaged += 1
     if rule == 'stop':
       raise UnreadableVideo(f'{path}: frame {what}') from cause
-    warnings.warn(f'{path}: frame {what}', stacklevel=4)
+    warnings.warn(f'{path}: frame {what}', stacklevel=5)
+
+  def leave_out(*what):
+    report(*what)
+    yield from [None] * holes
   for packet in _packets(container, stream, report, counts):
     counts.add(packet)
-    if is_ffv1 and packet.size:
-      content = bytes(packet)
-      intact = ffv1.ffv1_intact(content)
-      has_checksums = has_checksums or bool(intact)   # one intact frame proves it
-      is_broken = has_checksums or (has_sizes and not ffv1.sizes_fit(content))
-      if intact is False or (intact is None and is_broken):
-        wrong.add(packet.pts)
+    wrong.look_at(packet)
     torn.look_at(packet)
     try:
-      frames = packet.decode()
-    except av.FFmpegError as error:
-      frames = []
-      report(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
-      if holes:
-        count += 1
-        yield None
+      frames, error = packet.decode(), None
+    except av.FFmpegError as failed:
+      frames, error = [], failed
+    if held and error:
+      yield from leave_out(held)
+      held = ''
+    if error:
+      yield from leave_out(f'{count} (from 0) cannot be decoded: {error.strerror}', error)
+      count += holes
     for frame in frames:
       count += 1
-      if held:
-        report(held)
-        if holes:
-          yield None
-      held = torn.text(frame, count - 1)
       if not all(layout.coded):        # not known before: then all are as the first
         layout = dataclasses.replace(layout, coded=(frame.height, frame.width))
       counts.first = frame.pts if counts.first is None else counts.first
       video_layout.check(frame, layout)
       if frame.interlaced_frame and say:
         _say_interlaced(path)
-      if held:                         # reported when it is known whether another frame follows
-        continue
-      if frame.is_corrupt or frame.pts in wrong or abs(frame.time or 0) > MOST_SECONDS:
-        report(f'{count - 1} (from 0) is damaged')
-        if holes:
-          yield None
+      if held:
+        yield from leave_out(held)
+        held = ''
+      if frame in torn:
+        held = f'{count - 1} (from 0) cannot be decoded: it was cut short, a JPEG without its end'
+      elif frame.is_corrupt or frame in wrong or abs(frame.time or 0) > MOST_SECONDS:
+        yield from leave_out(f'{count - 1} (from 0) is damaged')
       else:
         yield frame
   if held:
-    report(held, rule=damaged or 'skip')
-    if holes:
-      yield None
-
-
-class _TornJpegs:
-  """Frames of MJPEG without their end: FFmpeg makes up their rest, and says nothing.
-
-  Some cameras never write an end. One picture of the film that has one proves that it is no habit.
-  """
-
-  def __init__(self, stream, path):
-    self.path, self.found = path, set()
-    self.is_asked, self.has_ends = stream.codec_context.name == 'mjpeg', None
-
-  def look_at(self, packet):
-    """Note whether the next packet is torn."""
-    if not self.is_asked or not packet.size or self.has_ends is False:
-      return
-    if picture_heads.is_whole_jpeg(bytes(packet)):
-      self.has_ends = True
-      return
-    if self.has_ends is None:
-      self.has_ends = _has_whole_jpeg(self.path)
-    if self.has_ends:
-      self.found.add(packet.pts)
-
-  def text(self, frame, number):
-    """What is wrong with a decoded frame, or ''."""
-    if frame.pts is None or frame.pts not in self.found:
-      return ''
-    return f'{number} (from 0) cannot be decoded: it was cut short, a JPEG without its end'
-
-
-def _has_whole_jpeg(path):
-  """True if any frame of a film is a JPEG with an end."""
-  container, stream = open_stream(path)
-  with container, contextlib.suppress(av.FFmpegError):
-    return any(packet.size and picture_heads.is_whole_jpeg(bytes(packet))
-               for packet in container.demux(stream))
-  return False
+    yield from leave_out(held, None, damaged or 'skip')
 
 
 def _packets(container, stream, report, counts):
