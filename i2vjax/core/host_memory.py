@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -17,8 +16,6 @@ import jax
 
 LARGE = 256 * 2**20       # bytes of temporaries from which a step waits for them
 LONGEST_WAIT = 1.0        # seconds
-HUGE = 2 * 2**20          # bytes of a huge page
-MADV_HUGEPAGE = 14        # of Linux
 
 
 class _Use(ctypes.Structure):
@@ -49,31 +46,12 @@ def keep() -> None:
     glibc.mallopt(-8, 1)            # M_ARENA_MAX
     glibc.mallopt(-4, 0)            # M_MMAP_MAX: nothing from mmap
     glibc.mallopt(-1, -1)           # M_TRIM_THRESHOLD: nothing handed back, however large
-    _ask_for_huge_pages(glibc)
 
 
 def hand_back() -> None:
   """What is free goes back to the system, once: the compiler leaves up to 1 GB."""
   if glibc := _glibc('malloc_trim'):
     glibc.malloc_trim(0)
-    _ask_for_huge_pages(glibc)
-
-
-def _ask_for_huge_pages(glibc):
-  """Have what is allocated from now on lie in pages of 2 MB, as far as the system has them.
-
-  Addresses of a step's arrays are found in a table of pages; with pages of 4 KB much of its time
-  goes into that. The heap is stretched over half of the machine's memory, of which nothing is
-  touched, the wish is noted for all of it, and it is free again.
-  """
-  size = os.sysconf('SC_PAGE_SIZE') * os.sysconf('SC_PHYS_PAGES') // 2
-  glibc.malloc.restype, glibc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
-  glibc.free.argtypes = [ctypes.c_void_p]
-  glibc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-  if block := glibc.malloc(size):
-    start = -(-block // HUGE) * HUGE
-    glibc.madvise(start, size - (start - block), MADV_HUGEPAGE)
-    glibc.free(block)
 
 
 def until_freed(step: Callable[..., Any], temporaries: int) -> Callable[..., Any]:
