@@ -40,7 +40,7 @@ def get_config(variant=None):
   config.lss = dict(radii=(2, 4, 8), angles=8, sigma=2.0, floor=0.01, cell=16, sub=2)
   config.optim.update(lr=4e-4, b1=0.5, b2=0.999, schedule='linear')
   config.train.update(epochs=100, epochs_decay=100)
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def demo(config):

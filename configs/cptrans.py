@@ -74,7 +74,7 @@ def get_config(variant=None):
   )
   config.train.update(epochs=100, epochs_decay=0)                           # P
   config.eval.kid_degrees = (3, 21)                                              # P
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def paper(config):

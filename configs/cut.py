@@ -54,7 +54,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')     # C
   config.train.update(epochs=200, epochs_decay=200)                     # C
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def fastcut(config):

@@ -43,7 +43,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P, C
   config.train.update(epochs=100, epochs_decay=100)                                # P, C
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def demo(config):

@@ -94,7 +94,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # P: Adam; C
   config.train.update(epochs=100, epochs_decay=100)                                # C
-  return defaults.join(config, WORDS)
+  return defaults.join(config, variant, WORDS)
 
 
 def paper(config):

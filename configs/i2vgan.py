@@ -69,7 +69,7 @@ def get_config(variant=None):
   config.eval.mode = 'generator'   # C's test; 'predictor' | 'average' look back two frames
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)                     # C
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def paper(config):

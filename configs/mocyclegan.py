@@ -65,7 +65,7 @@ def get_config(variant=None):
   additions(config)
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')                # CG
   config.train.update(epochs=100, epochs_decay=100)                                # CG
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def learned_flow(config):

@@ -111,7 +111,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')   # P, C
   config.train.update(epochs=80, epochs_decay=0)                 # C
   config.eval.stretch = 'none'         # 'minmax': each frame to the whole range, C
-  return defaults.join(config, WORDS)
+  return defaults.join(config, variant, WORDS)
 
 
 def paper(config):

@@ -68,7 +68,7 @@ def get_config(variant=None):
   # has 1/40 of the rate.
   config.train.update(epochs=41, epochs_decay=39)
   config.eval.stretch = 'none'                   # 'minmax': each frame to the whole range, C
-  return defaults.join(config, WORDS)
+  return defaults.join(config, variant, WORDS)
 
 
 def paper(config):

@@ -58,7 +58,7 @@ def get_config(variant=None):
   additions(config)
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; 'legacy' is C's schedule
   config.train.update(epochs=35, epochs_decay=35)   # O: I2V-GAN's budget; C 100 + 100
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def second(config):

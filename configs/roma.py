@@ -66,7 +66,7 @@ def get_config(variant=None):
       random=1e-5,
   )
   config.train.update(epochs=100, epochs_decay=100)                         # C
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def with_vit(config):

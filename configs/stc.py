@@ -65,7 +65,7 @@ def get_config(variant=None):
   )
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='constant')                 # P
   config.train.steps = 200_000       # O: P trains for two days on one GPU
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def paper(config):

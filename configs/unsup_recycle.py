@@ -60,7 +60,7 @@ def get_config(variant=None):
   config.optim.update(lr=2e-4, b1=0.5, b2=0.999, schedule='linear')   # C; without decay: constant
   # C's rule brings the rate to 0 an epoch early: as run it is 1 epoch (and 4 of ':labels').
   config.train.update(epochs=2, epochs_decay=0)                       # C
-  return defaults.choose(config, VARIANTS)
+  return defaults.choose(config, variant, VARIANTS)
 
 
 def paper(config):

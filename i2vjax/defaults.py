@@ -69,37 +69,37 @@ def critic():
   ))
 
 
-def choose(config, variants):
-  """The config as its variant says.
+def choose(config, variant, variants):
+  """The config as a variant of it.
 
   Args:
-    config: complete but for that; `config.variant` names it, 'default' changes nothing.
+    config: complete but for that.
+    variant: its name; None changes nothing.
     variants: {name: change}, a function of the config.
 
   Raises:
     ValueError: no such variant; it names those there are.
   """
-  if config.variant != 'default':
-    if config.variant not in variants:
-      raise ValueError(f'configs/{config.method}.py:{config.variant}: choose {", ".join(variants)}')
-    variants[config.variant](config)
+  if variant:
+    if variant not in variants:
+      raise ValueError(f'configs/{config.method}.py:{variant}: choose {", ".join(variants)}')
+    variants[variant](config)
   return config
 
 
-def join(config, words):
+def join(config, variant, words):
   """The config as a variant of several words says, joined by '-' in any order.
 
   Args:
-    config: see `choose`.
+    config, variant: see `choose`.
     words: {word: change}; they are made in this order, so that the last one has the last word.
 
   Raises:
     ValueError: no such word; it names those there are.
   """
-  asked = [] if config.variant == 'default' else config.variant.split('-')
+  asked = variant.split('-') if variant else []
   if not set(asked) <= set(words):
-    raise ValueError(f'configs/{config.method}.py:{config.variant}: join of {", ".join(words)} '
-                     'with -')
+    raise ValueError(f'configs/{config.method}.py:{variant}: join of {", ".join(words)} with -')
   for word, change in words.items():
     if word in asked:
       change(config)

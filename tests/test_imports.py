@@ -30,8 +30,8 @@ ARROWS = {
     'api': 'core data.io defaults evaluate fields methods run train translate',
     'app': 'api core',   # a user of the interface: nothing below it
     'bench': 'core data.loader methods pretrained run train',
-    'cli': 'api app bench compare core data.prepare data.transforms defaults evaluate fields '
-           'interop live methods pretrained run train translate',
+    'cli': 'api app bench compare core data.prepare data.sources data.transforms defaults evaluate '
+           'fields interop live methods pretrained run train translate',
     'live': 'core data.io data.sources data.transforms run',
     'compare': '__version__ core data.io data.loader evaluate evaluation fields interop '
                'methods pretrained run',

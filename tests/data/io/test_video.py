@@ -182,7 +182,6 @@ OPEN = 'keyint=8:open-gop=1:bframes=3:scenecut=0:log-level=none'
 @pytest.mark.parametrize(('name', 'codec', 'fmt', 'options'), [
     ('x.mov', 'qtrle', 'gray', {}),                # a palette, which the first packet brings
     ('x.mp4', 'libx264', 'yuv420p', {'x264-params': OPEN}),
-    ('x.mp4', 'libx265', 'yuv420p', {'x265-params': OPEN, 'preset': 'ultrafast'}),
     ('x.mov', 'mpeg2video', 'yuv420p', {'bf': '2', 'g': '8'})])
 def test_frames_that_a_later_key_frame_is_stored_before_are_sought(tmp_path, name, codec, fmt,
                                                                    options):
