@@ -68,6 +68,12 @@ TRAINING = Idle(IN_TRAINING, _always,
 # is a best checkpoint.
 SCORING = Idle('where nothing is scored', lambda flag: not flag.split, ('config.eval.',),
                ('config.eval.mode', 'config.eval.stretch', 'config.eval.every'))
+# Of `data`, what says how a run's frames are translated; all else is about frames of its own.
+OWN_FRAMES = Idle('with --input, which names the frames',
+                  lambda flag: flag.input and not flag.split, ('config.data.',),
+                  tuple(f'config.data.{name}' for name in (
+                      'direction', 'task', 'channels_a', 'channels_b', 'thermal_range', 'polarity',
+                      'unpalette', 'prepare.', 'source', 'root', 'name')))
 WEIGHT_FILES = Idle('where only weight files are looked for', _always, ('config.',),
                     ('config.pretrained_dir', 'config.flow.weights', 'config.vit.weights'))
 
@@ -90,7 +96,7 @@ IDLE = {
              ('on_damage', 'chunk', 'pad_to', 'rate', 'deinterlace')),
         Idle('unless --input is live (/dev/video0, rtsp://..., udp://...)',
              lambda flag: not _is_live(flag), ('reconnect',)),
-        TRAINING, SCORING,
+        OWN_FRAMES, TRAINING, SCORING,
     ),
     'evaluate': (
         Idle('without --result', lambda flag: not flag.result, ('reference', 'source')),

@@ -44,12 +44,16 @@ def open_source(data: ConfigDict, split: str, domain: str) -> FrameSource | None
 
 
 def _refuse_unread(data):
-  """Places of frames beside the built-in street would be passed over, and its frames taken."""
-  named = [name for name in ('root', 'name', *locate.PLACES) if data.get(name)]
-  if data.source == 'scenes' and named:
-    raise UserError(f'data.{named[0]}={data[named[0]]}: data.source is scenes, the built-in '
-                    'street, which reads no frames; add --config.data.source=folders (or tfds), or '
-                    f'leave data.{named[0]} away')
+  """Places and sizes of files beside the built-in street would be passed over in silence."""
+  if data.source != 'scenes':
+    return
+  fields = {**{name: data.get(name) for name in ('root', 'name', *locate.PLACES)},
+            **{f'prepare.{name}': data.prepare[name] for name in ('resize', 'crop')}}
+  for name, value in fields.items():
+    if value:
+      raise UserError(f'data.{name}={value}: data.source is scenes, the built-in street, which '
+                      'reads no files; add --config.data.source=folders (or tfds), or leave '
+                      f'data.{name} away')
 
 
 def field_domain(data: ConfigDict, domain: str) -> str:

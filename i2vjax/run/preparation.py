@@ -24,11 +24,13 @@ class Preparation:
     place: where it is written down: 'data.prepare' or the records of a set.
     size: (height, width) that a frame is resized to, or None.
     crop: (top, left, height, width) that is then cut out; top and left None: the middle. Or None.
+    trained: it was trained on frames prepared so.
   """
 
   place: str
   size: tuple[int, int] | None = None
   crop: tuple | None = None
+  trained: bool = True
 
   def __bool__(self) -> bool:
     return bool(self.size or self.crop)
@@ -64,37 +66,43 @@ class Preparation:
     """One line on what happens to frames of shape [H, W, ...]."""
     before, after = ops.size_text(shape), ops.size_text(self.result(shape))
     if before == after:
-      return (f'frames of {before} pixels have the size that {self.place} of this run makes: taken '
-              'as prepared already')
+      return (f'frames of {before} pixels have the size that {self.place} makes: taken as prepared '
+              'already')
     steps = [f'resized to {ops.size_text(self.size)}'] if self.size else []
     if self.crop:
       steps.append(f'cut to {after}')
-    return (f'{self.place} of this run: frames of {before} pixels are {" and ".join(steps)}, as '
-            f'those it was trained and scored on, and come out so; {AS_IS}')
+    of_run, like = ((' of this run', ', as those it was trained and scored on')
+                    if self.trained else ('', ''))
+    return (f'{self.place}{of_run}: frames of {before} pixels are {" and ".join(steps)}{like}, and '
+            f'come out so; {AS_IS}')
 
 
 def of_run(data: ConfigDict) -> Preparation:
   """The preparation of a run's test frames; false where it has none.
 
   Folders have `data.prepare`; records their own, told by their `clips.json`: where that is not on
-  this machine, frames can only be taken as they are, with one loud line.
+  this machine, frames can only be taken as they are, with one loud line. A run of the built-in
+  street has `data.prepare` only where it is given to the translation.
   """
-  if data.source == 'folders':
-    crop = preprocess.read_size(data.prepare.crop, 'data.prepare.crop')
-    size = preprocess.read_size(data.prepare.resize, 'data.prepare.resize')
-    return Preparation('data.prepare', size if data.prepare.resize_test else None,
-                       (None, None, *crop) if crop else None)
   if data.source == 'tfds':
-    for split in ('test', 'train'):
-      try:
-        found = records.open_split(data, split, 'b' if data.direction == 'b2a' else 'a')
-      except (OSError, UserError) as error:
-        tqdm.tqdm.write('how frames of this run were prepared is not known here, they are taken as '
-                        f'they are ({str(error).splitlines()[0]})')
-        return Preparation('')
-      if isinstance(found, records.TfdsFrames):
-        return Preparation(f'the set {found.name}', *(
-            tuple(found.index[name]) if found.index[name] else None for name in ('resize', 'crop')))
+    return _of_records(data)
+  crop = preprocess.read_size(data.prepare.crop, 'data.prepare.crop')
+  size = preprocess.read_size(data.prepare.resize, 'data.prepare.resize')
+  return Preparation('data.prepare', size if data.prepare.resize_test else None,
+                     (None, None, *crop) if crop else None, data.source == 'folders')
+
+
+def _of_records(data):
+  for split in ('test', 'train'):
+    try:
+      found = records.open_split(data, split, 'b' if data.direction == 'b2a' else 'a')
+    except (OSError, UserError) as error:
+      tqdm.tqdm.write('how frames of this run were prepared is not known here, they are taken as '
+                      f'they are ({str(error).splitlines()[0]})')
+      return Preparation('')
+    if isinstance(found, records.TfdsFrames):
+      return Preparation(f'the set {found.name}', *(
+          tuple(found.index[name]) if found.index[name] else None for name in ('resize', 'crop')))
   return Preparation('')
 
 

@@ -64,6 +64,8 @@ RECORDS = ['prepare', '--dataset=irvi/traffic', '--manual_dir=a']
      '--config.trian.steps does nothing where no row is trained'),
     ([*TRANSLATE, '--input=a', '--config.train.steps=1'],
      '--config.train.steps does nothing once a run is trained'),
+    ([*TRANSLATE, '--input=a', '--config.data.max_gap=2', '--config.data.load_size=64'],
+     '--config.data.max_gap, --config.data.load_size do nothing with --input, which names'),
     ([*TRANSLATE, '--input=a', '--config.eval.batch=1'],
      '--config.eval.batch does nothing where nothing is scored'),
     ([*EXPORT, '--config.optim.lr=1', '--config.log.every=3'],
@@ -85,6 +87,8 @@ def test_what_a_command_has_no_use_for_is_refused(given, said, capsys):
     [*TRANSLATE, '--split=test', '--config.eval.max_clips=1', '--with_truth'],
     [*TRANSLATE, '--split=test', '--side_by_side=false'],
     [*TRANSLATE, '--input=a', '--chunk=2', '--checkpoint=best', '--config.train.best=psnr'],
+    [*TRANSLATE, '--input=a', '--config.data.prepare.resize=64x48', '--config.data.polarity=auto'],
+    [*TRANSLATE, '--split=test', '--config.data.scenes.seed=3'],
     [*LIVE, '--reconnect=2', '--as_is', '--fuse'],
     [*EVALUATE, '--config.eval.epochs=1,2', '--config.train.per_epoch=4'],
     [*EVALUATE, '--result=a', '--config.pretrained_dir=b'],
@@ -106,8 +110,8 @@ def test_processes_are_read_where_the_environment_names_the_coordinator(monkeypa
 
 def test_every_name_is_that_of_a_flag_or_field():
   config = defaults.get_config()
-  of_methods = {'config.eval.mode', 'config.eval.stretch', 'config.flow.weights',
-                'config.vit.weights'}
+  of_methods = {'config.data.task', 'config.eval.mode', 'config.eval.stretch',
+                'config.flow.weights', 'config.vit.weights'}
   for command, rules in uses.IDLE.items():
     for name in [name for rule in rules for name in rule.names]:
       if name.startswith('config.'):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import stub_runs as stubs
 
+from i2vjax import data as frames_of
 from i2vjax import translate as translator
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
@@ -123,3 +124,24 @@ def test_records_that_are_not_here_are_no_reason_to_stop_but_to_speak(tmp_path, 
 
 def test_the_street_needs_no_preparation():
   assert not preparation.of_run(stubs.config().data)
+
+
+def test_a_run_of_the_street_makes_footage_the_size_that_is_asked_for(footage, tmp_path, capsys):
+  """And says nothing of a training on frames like that."""
+  folder, frames = footage
+  run = stubs.make(stubs.negative, stubs.config())
+  run.config.data.prepare.resize = '32x20'
+  translator.translate(run, folder, tmp_path / 'out', show=False)
+  expected = np.stack([255 - resize.resize_frame(frame, (20, 32)) for frame in frames])
+  np.testing.assert_array_equal(np.stack(written(tmp_path / 'out'))[..., :1], expected)
+  assert capsys.readouterr().out.splitlines()[:1] == [
+      'data.prepare: frames of 64x40 pixels are resized to 32x20, and come out so; --as_is '
+      'translates frames as they are']
+
+
+@pytest.mark.parametrize('name', ['resize', 'crop'])
+def test_sizes_of_files_beside_the_street_are_refused(name):
+  config = stubs.config()
+  config.data.prepare[name] = '32x20'
+  with pytest.raises(UserError, match=f'prepare.{name}=32x20: data.source is scenes, .*folders'):
+    frames_of.open_source(config.data, 'train', 'a')

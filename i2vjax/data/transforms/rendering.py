@@ -16,7 +16,7 @@ from ml_collections import ConfigDict
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.source import FrameSource, Wrapper
-from i2vjax.data.transforms import palettes, polarity
+from i2vjax.data.transforms import palettes, polarity, thermal
 
 PROBES = 4          # frames that are looked at for a palette
 JUDGED = 16         # frames that 'auto' judges
@@ -69,6 +69,9 @@ def settle(data: ConfigDict, frames: Sequence[np.ndarray], place: str) -> Render
   asked = polarity.check(data.get('polarity', 'white'))
   name = _palette(data.get('unpalette', ''), frames, place)
   rule = data.thermal_range
+  if frames and frames[0].dtype == np.uint8 and thermal.is_pair(rule):
+    notes.say_once(f'{place} has 8 bits, taken from 0 to 255: data.thermal_range={rule} is about '
+                   '16 bits and does nothing there')
   if asked != 'auto' or not frames:
     return Rendering(name, asked == 'black', rule)
   gray = [Rendering(name).apply(frame) for frame in frames]

@@ -26,6 +26,11 @@ def thermal_rule(text: str | tuple) -> str | tuple[float, float]:
   return low, high
 
 
+def is_pair(rule: str | tuple) -> bool:
+  """Whether `data.thermal_range` names two raw values, LOW,HIGH."""
+  return not isinstance(thermal_rule(rule), str)
+
+
 def value_range(sample: Iterable[np.ndarray], rule: str | tuple | None) -> np.ndarray:
   """The raw values that become -1 and 1 (`ops.to_float` clips what lies outside).
 

@@ -11,7 +11,7 @@ from i2vjax import translate as translator
 from i2vjax.core import notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
-from i2vjax.data.transforms import palettes, polarity
+from i2vjax.data.transforms import palettes, polarity, rendering
 
 LENGTH = 4
 
@@ -97,6 +97,15 @@ def test_auto_refuses_to_guess(tmp_path):
     frame[30:36, 5 + 6 * k:8 + 6 * k] = frame[26:30, 40:42] = 0
   with pytest.raises(UserError, match='may be white-hot or black-hot .*polarity=white or black'):
     source(tmp_path, clip, polarity='auto')
+
+
+@pytest.mark.parametrize(('rule', 'count'), [('7000,9500', 1), ('clip', 0), ('frame', 0)])
+def test_raw_values_beside_8_bits_do_nothing_and_it_is_said(said, rule, count):
+  config = defaults.get_config().data
+  config.thermal_range = rule
+  rendering.settle(config, [STREET[0]], 'here')
+  rendering.settle(config, [STREET[0].astype(np.uint16) * 30], 'there')
+  assert [line[:15] for line in said] == ['here has 8 bits'] * count
 
 
 def test_the_built_in_street_is_white_hot():
