@@ -17,7 +17,7 @@ from i2vjax.core import files, notes
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_reader, live_writer, output_paths, video_reader
 from i2vjax.data.sources import rendered_streams
-from i2vjax.data.transforms import rendering, thermal
+from i2vjax.data.transforms import enlarge, rendering, thermal
 from i2vjax.run import finite_watch, padding, preparation, signals, translator
 from i2vjax.run.load import Run
 
@@ -28,8 +28,8 @@ Finish = Callable[[np.ndarray, np.ndarray], np.ndarray]   # (source, result) -> 
 
 def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite: bool = False,
               lossless: bool = False, show: bool = True, as_is: bool = False,
-              reconnect: float = 30.0, on_frame: Callable[[int], None] | None = None
-              ) -> dict[str, Any]:
+              full_size: bool = False, reconnect: float = 30.0,
+              on_frame: Callable[[int], None] | None = None) -> dict[str, Any]:
   """Translate a live place until it ends for good, or Ctrl-C or SIGTERM asks for the end.
 
   Args:
@@ -38,7 +38,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       size ends it), an address, or '-' (live_writer).
     finish: (source, result) -> frame to be written, all uint8 [H, W, C].
     overwrite: allow an existing file. lossless: FFV1 in .mkv, or raw frames to '-'.
-    show: one line of rate, latency and dropped frames. as_is: leave the run's preparation out.
+    show: one line of rate, latency and dropped frames.
+    as_is, full_size: see `i2vjax.translate.translate`.
     reconnect: seconds that a lost connection is tried anew.
     on_frame: called with the number of frames written so far.
 
@@ -55,6 +56,7 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
     FileExistsError: the output exists.
   """
   _check(run, input, output, overwrite, lossless)
+  prepare = preparation.chosen(run.config.data, as_is, full_size)
   call, latencies = translator.compile_chunk(run), []
   writer: Any = None
   watched = finite_watch.FiniteWatch(run)
@@ -63,8 +65,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
         tqdm.tqdm(unit='frame', disable=not show, dynamic_ncols=True) as bar):
     try:
       try:
-        for item, source, result in results(run, call, reader.frames(lambda: stop.asked), as_is,
-                                            watched.add):
+        for item, source, result in results(run, call, reader.frames(lambda: stop.asked),
+                                            prepare, full_size, watched.add):
           writer = writer or _writer(output, reader.rate, lossless)
           writer.write(finish(source, result), item.seconds)
           latencies.append(time.monotonic() - item.arrived)
@@ -134,7 +136,8 @@ def _writer(output, rate, lossless):
 
 
 def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
-            as_is: bool = False, tell: Callable[[int, bool], Any] | None = None
+            prepare: preparation.Preparation | preparation.LearnedSize | None = None,
+            full_size: bool = False, tell: Callable[[int, bool], Any] | None = None
             ) -> Iterator[tuple[live_reader.LiveFrame, np.ndarray, np.ndarray]]:
   """Translate frames one at a time, each as soon as it is there.
 
@@ -143,14 +146,14 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
   `thermal.RunningRange`.
 
   Args:
-    run, as_is: see `translate`. call: of `translator.compile_chunk`. items: of `LiveReader.frames`.
+    run, full_size: see `translate`. prepare: of `preparation.chosen`.
+    call: of `translator.compile_chunk`. items: of `LiveReader.frames`.
     tell: called with (number of the frame from 1, finite), finite as `call` says.
 
   Yields:
     (item, source within its range as uint8 [H, W, C], result uint8 [H, W, C]).
   """
   data = run.config.data
-  prepare = None if as_is else preparation.of_run(data)
   rendered, kind, carry, size = None, None, None, (0, 0)
   values = thermal.RunningRange(data.thermal_range)
   for number, item in enumerate(items, 1):
@@ -158,7 +161,9 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
     if rendered_streams.is_infrared(data):
       rendered = rendered or (rendering.settle(data, [frame], 'the live input'),)
       frame = rendered[0].apply(frame)
-    frame = prepare.apply(frame) if prepare else frame
+    if not prepare and (advice := preparation.too_large(data, frame.shape)):
+      notes.say_once(advice, about=preparation.ADVICE)
+    whole, frame = frame, prepare.apply(frame) if prepare else frame
     value_range = values.of(frame)
     if item.begins or (frame.shape, frame.dtype) != kind:
       kind, carry = (frame.shape, frame.dtype), None
@@ -171,4 +176,8 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
     if not is_finite:   # else NaN would be remembered until the camera is switched off
       carry = None
     height, width = frame.shape[:2]
-    yield item, thermal.to_display(frame, value_range), np.asarray(result)[0, :height, :width]
+    result = np.asarray(result)[0, :height, :width]
+    shown = thermal.to_display(whole if full_size else frame, value_range)
+    if shown.shape[:2] != result.shape[:2]:
+      result = enlarge.along_edges(result, shown)
+    yield item, shown, result

@@ -25,6 +25,7 @@ from i2vjax.core import files, notes, ops, stages
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader, video_writer
 from i2vjax.data.sources import locate, rendered_streams, streams
+from i2vjax.data.transforms import enlarge
 from i2vjax.evaluation import split_frames
 from i2vjax.run import finite_watch, padding, preparation, translator
 from i2vjax.run.load import Run
@@ -43,7 +44,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
               side_by_side: bool = False, fuse: bool = False, on_damage: str = 'stop',
               chunk: int = 8, lossless: bool = False, show: bool = True,
               rate: float | None = None, as_is: bool = False, deinterlace: bool = False,
-              pad_to: int = 1, beside: Path | None = None,
+              full_size: bool = False, pad_to: int = 1, beside: Path | None = None,
               watch: Watch | None = None) -> dict[str, Any]:
   """Translate a video, a folder of frames (sub-folders are clips) or a glob.
 
@@ -71,6 +72,9 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     rate: frames per second of a video made from pictures or an array, 1/1001 to 1000; None: 25,
       which is said.
     as_is: leave the run's preparation out.
+    full_size: translate at the size that the run's preparation makes, or that it has learned
+      (`preparation.LearnedSize`), and enlarge the result to the size of the input, along its edges
+      (`enlarge.along_edges`).
     deinterlace: make whole frames of the half pictures of an interlaced video first.
     pad_to: frames are padded to multiples of it, so that pictures of many sizes share a few
       compiled programs; more is mirrored at their edges, which changes them a little.
@@ -99,7 +103,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     output_paths.check_output(place, output, to_video, overwrite)
   if place and not to_stream:
     output_paths.check_apart(place, output, may_hold=True)
-  clips = open_clips(run, input, as_is, deinterlace, on_damage)
+  prepare = preparation.chosen(run.config.data, as_is, full_size)
+  clips = open_clips(run, input, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
@@ -108,10 +113,11 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   if beside is not None:
     _check_beside(beside, place, output, to_video, overwrite)
   if to_video:
-    clips = [_of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless)
+    size = (lambda shape: shape[:2]) if full_size or not prepare else prepare.result
+    clips = [_of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless, size)
              for clip in clips]
-  film = _film(clips[0].info, not as_is and bool(preparation.of_run(run.config.data))
-               ) if to_video else None
+  film = _film(clips[0].info, bool(prepare and not full_size)) if to_video else None
+  clips = prepared(run, clips, prepare, full_size)
   began, watched = time.perf_counter(), finite_watch.FiniteWatch(run)
   try:
     with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
@@ -145,7 +151,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
 def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool = False,
                        fuse: bool = False, chunk: int = 8, show: bool = True,
-                       as_is: bool = False, deinterlace: bool = False,
+                       as_is: bool = False, deinterlace: bool = False, full_size: bool = False,
                        watch: Watch | None = None) -> np.ndarray:
   """Translate one clip into memory, all of it at a time; a damaged frame stops it.
 
@@ -158,7 +164,8 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     UserError: several clips, frames of several sizes, or no finite frame; see `translate`.
   """
   check_options(run, fuse, chunk)
-  clips = open_clips(run, input, as_is, deinterlace)
+  prepare = preparation.chosen(run.config.data, as_is, full_size)
+  clips = prepared(run, open_clips(run, input, deinterlace), prepare, full_size)
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   watched = finite_watch.FiniteWatch(run)
@@ -182,19 +189,34 @@ def check_options(run: Run, fuse: bool, chunk: int = 1, pad_to: int = 1) -> None
     raise UserError('fuse lays colors over the source, but this run translates to gray')
 
 
-def open_clips(run: Run, input: Path | np.ndarray, as_is: bool,
-               deinterlace: bool = False, on_damage: str = 'stop') -> list[streams.Stream]:
-  """The clips of a place or an array, prepared as the run's test frames were unless `as_is`."""
+def open_clips(run: Run, input: Path | np.ndarray, deinterlace: bool = False,
+               on_damage: str = 'stop') -> list[streams.Stream]:
+  """The clips of a place or an array, palette and polarity undone."""
   if isinstance(input, np.ndarray):
     clips = [streams.array_stream(input)]
   else:
     clips = streams.open_streams(input, deinterlace, on_damage)
-  clips = [rendered_streams.rendered(clip, run.config.data) for clip in clips]
-  prepare = None if as_is else preparation.of_run(run.config.data)
-  if not prepare:   # false too where the run has none
-    return clips
+  return [rendered_streams.rendered(clip, run.config.data) for clip in clips]
+
+
+def prepared(run: Run, clips: list[streams.Stream],
+             prepare: preparation.Preparation | preparation.LearnedSize | None,
+             full_size: bool = False) -> list[streams.Stream]:
+  """Clips as `preparation.chosen` says, with the frames as they were where `full_size` asks."""
+  if not prepare:
+    return [_advised(clip, run.config.data) for clip in clips]
   say = say_once()
-  return [preparation.prepared(clip, prepare, say) for clip in clips]
+  return [preparation.prepared(clip, prepare, say, full_size) for clip in clips]
+
+
+def _advised(clip, data):
+  """A clip whose frames, where they are far larger than what the run has learned, are told of."""
+  def read(damaged='stop'):
+    for item in clip.read(damaged):
+      if isinstance(item[1], np.ndarray) and (advice := preparation.too_large(data, item[1].shape)):
+        notes.say_once(advice, about=preparation.ADVICE)
+      yield item
+  return dataclasses.replace(clip, read=read)
 
 
 def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: bool = False,
@@ -268,17 +290,19 @@ def _film(info, prepared):
   return dataclasses.replace(info, pixel_aspect=Fraction(1))
 
 
-def _of_possible_size(clip, videos, lossless):
+def _of_possible_size(clip, videos, lossless, size):
   """A clip that is refused, before it is translated, where a video cannot hold its frames.
 
-  videos: {path or None: frames side by side in it}.
+  videos: {path or None: frames side by side in it}. size: shape of a frame -> (height, width) of
+  its result.
   """
   def check(frame):
+    height, width = size(frame.shape)
     for path, count in videos.items():
       if path is not None:
         kept = (lossless if live_writer.is_stream(path)
                 else str(path).lower().endswith(video_writer.FFV1))
-        video_writer.check_size(path, frame.shape[0], count * frame.shape[1], kept)
+        video_writer.check_size(path, height, count * width, kept)
 
   def read(damaged='stop'):
     for label, frame, seconds in clip.read(damaged):
@@ -323,11 +347,13 @@ def _results(run, clips, chunk, on_damage, skipped, show, watched, finish, pad_t
   bar = tqdm.tqdm(total=total, unit='frame', disable=not show, dynamic_ncols=True)
   done = 0   # a bar that is not shown does not count
   with bar, contextlib.closing(frames):
-    for (label, _, seconds), source, result in translator.translate_clips(
+    for (label, _, seconds, *_), source, result in translator.translate_clips(
       call, _by_clip(frames), rule, chunk, pad_to, watched.add
     ):
       bar.update()
       done += 1
+      if result is not None and source.shape[:2] != result.shape[:2]:
+        result = enlarge.along_edges(result, source)
       if watch and result is not None:
         watch(done, total, source, result)
       if add and result is not None:
@@ -369,14 +395,14 @@ def _one_size(results, output):
 def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterator[tuple]:
   """Replace damaged frames by None and note their labels, or stop at the first."""
   try:
-    for label, frame, seconds in items:
+    for label, frame, *rest in items:
       if isinstance(frame, Exception):
         if on_damage == 'stop':
           raise UserError(f'{frame} {SKIP_HINT}')
         tqdm.tqdm.write(notes.printable(f'skipped: {frame}'))
         skipped.append(label)
         frame = None
-      yield label, frame, seconds
+      yield label, frame, *rest
   except video_reader.UnreadableVideo as error:
     raise UserError(f'{error}. {SKIP_HINT}' if on_damage == 'stop' else str(error)) from error
 

@@ -146,7 +146,7 @@ def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: st
   summary = live.translate(
       run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
       overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,
-      reconnect=flag.reconnect)
+      full_size=flag.full_size, reconnect=flag.reconnect)
   print(live.summary_text(summary))
 
 
@@ -157,7 +157,7 @@ def translate_footage(flag: FlagValues, config: ConfigDict, source: str, target:
       load_translator(flag, config), source, target, overwrite=flag.overwrite, show=flag.show,
       side_by_side=flag.side_by_side, fuse=flag.fuse, lossless=flag.lossless,
       on_damage=flag.on_damage, chunk=flag.chunk, as_is=flag.as_is, rate=flag.rate,
-      deinterlace=flag.deinterlace, pad_to=flag.pad_to)
+      full_size=flag.full_size, deinterlace=flag.deinterlace, pad_to=flag.pad_to)
   print(f"translated {summary['frames']} frames into {target}"
         + (f", {summary['skipped']} damaged ones skipped" if summary.get('skipped') else ''))
 

@@ -75,6 +75,9 @@ FLAGS = {
                                                'interlaced video.'}, bool, False),
     'as_is': Flag({'translate': "Leave out the run's own resize and crop of frames "
                                 '(data.prepare).'}, bool, False),
+    'full_size': Flag({'translate': 'Translate at the size that the run has learned, and enlarge '
+                                    'to that of the input, along its edges: for larger footage.'},
+                      bool, False),
     'reconnect': Flag({'translate': 'Seconds that a live input which is lost is tried again before '
                                     'the file is finished.'}, float, 30.0),
     'split': Flag({'translate': "Instead of --input: the frames of the run's own data that "
@@ -173,8 +176,8 @@ USES = {
     'translate': ('--workdir runs/mine --input infrared.mp4 --output translated.mp4',
                   ('workdir', 'input', 'output', 'overwrite', 'checkpoint', 'weights',
                    'network', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'pad_to',
-                   'rate',
-                   'deinterlace', 'as_is', 'reconnect', 'split', 'with_truth', 'show')),
+                   'rate', 'deinterlace', 'as_is', 'full_size', 'reconnect', 'split', 'with_truth',
+                   'show')),
     'evaluate': ('--workdir runs/mine',
                  ('workdir', 'checkpoint', 'weights', 'network', 'result', 'reference', 'source',
                   'output', 'overwrite', 'show')),

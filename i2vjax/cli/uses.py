@@ -89,7 +89,7 @@ IDLE = {
         Idle("with --split, which writes the frames of the run's data as they are scored",
              lambda flag: flag.split,
              ('input', 'side_by_side', 'fuse', 'lossless', 'on_damage', 'chunk', 'pad_to', 'rate',
-              'deinterlace', 'as_is', 'reconnect')),
+              'deinterlace', 'as_is', 'full_size', 'reconnect')),
         Idle('without --split: what a person gives by --input has no truth',
              lambda flag: not flag.split, ('with_truth',)),
         Idle('with a live --input, whose frames come one at a time', _is_live,

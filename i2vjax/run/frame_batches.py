@@ -53,10 +53,19 @@ class Chunk:
 
 @dataclasses.dataclass
 class Slot:
-  """A place in the order: the item, what is shown of it, and where its result is."""
+  """A place in the order.
+
+  Attributes:
+    item: whose place it is.
+    source: its frame, until the device has it. size: (height, width) of that.
+    shown: what is shown of it.
+    chunk, place: where its result is.
+  """
 
   item: tuple
   source: np.ndarray | None = None
+  size: tuple[int, int] = (0, 0)
+  shown: np.ndarray | None = None
   chunk: Chunk | None = None
   place: int = 0
 
@@ -95,12 +104,17 @@ class Batches:
     self._values, self._kind = Values(value_range), None
 
   def add(self, item: tuple) -> None:
-    """Put (label, raw frame [H, W, C] or None, ...) behind the others."""
+    """Put (label, raw frame [H, W, C] or None, seconds, a larger frame to be shown) at the end.
+
+    The last two may be left away.
+    """
     slot = Slot(item)
     self._slots.append(slot)
     if item[1] is None:
       return
     frame = slot.source = thermal.stretch(item[1], self.rule)
+    slot.shown = thermal.stretch(item[3], self.rule) if len(item) > 3 else frame
+    slot.size = frame.shape[:2]
     if self._kind != (kind := (frame.shape, frame.dtype)):
       self._run, self._kind = self._run + 1, kind
     self._held += 1
@@ -146,7 +160,7 @@ class Batches:
                                                   chunk.values.range[None])
     self._carry = carry if remembers else None
     for slot in chunk.slots:
-      slot.source = thermal.to_display(slot.source, chunk.values.range)
+      slot.source, slot.shown = None, thermal.to_display(slot.shown, chunk.values.range)
     chunk.slots = []
     chunk.number, self._begun = self._begun, self._begun + 1
 
@@ -176,5 +190,5 @@ class Batches:
       if self._tell:
         slot.chunk.finite = np.asarray(slot.chunk.finite)
         self._tell(slot.item[0], bool(slot.chunk.finite[slot.place]))
-      height, width = slot.source.shape[:2]
-      yield slot.item, slot.source, slot.chunk.result[slot.place, :height, :width]
+      height, width = slot.size
+      yield slot.item, slot.shown, slot.chunk.result[slot.place, :height, :width]

@@ -1,4 +1,4 @@
-"""A run's own preparation of frames, applied to footage it translates."""
+"""The size at which footage is translated: a run's own preparation, or what it has learned."""
 
 import dataclasses
 from collections.abc import Callable
@@ -13,6 +13,9 @@ from i2vjax.data.sources import records
 from i2vjax.data.sources.streams import Stream
 from i2vjax.data.transforms import preprocess, resize
 
+LARGER = 1.5   # times as high as what was learned: frames are translated smaller
+ADVICE = 'frames far larger than those learned'   # what `too_large` is about, said once
+ENLARGED = 'and results enlarged along the edges of the input'
 AS_IS = '--as_is translates frames as they are'
 
 
@@ -62,8 +65,8 @@ class Preparation:
                       f'({width}x{height}); {AS_IS}')
     return np.ascontiguousarray(frame[top:top + height, left:left + width])
 
-  def describe(self, shape: tuple[int, ...]) -> str:
-    """One line on what happens to frames of shape [H, W, ...]."""
+  def describe(self, shape: tuple[int, ...], enlarged: bool = False) -> str:
+    """One line on what happens to frames of shape [H, W, ...]; `enlarged`: and to results."""
     before, after = ops.size_text(shape), ops.size_text(self.result(shape))
     if before == after:
       return (f'frames of {before} pixels have the size that {self.place} makes: taken as prepared '
@@ -73,8 +76,91 @@ class Preparation:
       steps.append(f'cut to {after}')
     of_run, like = ((' of this run', ', as those it was trained and scored on')
                     if self.trained else ('', ''))
-    return (f'{self.place}{of_run}: frames of {before} pixels are {" and ".join(steps)}{like}, and '
-            f'come out so; {AS_IS}')
+    end = ENLARGED if enlarged else f'and come out so; {AS_IS}'
+    return (f'{self.place}{of_run}: frames of {before} pixels are {" and ".join(steps)}{like}, '
+            f'{end}')
+
+
+@dataclasses.dataclass(frozen=True)
+class LearnedSize:
+  """Larger frames are made as high as those that a run has learned things on.
+
+  Attributes:
+    data: config.data of the run.
+  """
+
+  data: ConfigDict
+
+  def result(self, shape: tuple[int, ...]) -> tuple[int, int]:
+    """(height, width) at which a frame of shape [H, W, ...] is translated."""
+    return learned_size(self.data, shape) or (shape[0], shape[1])
+
+  def apply(self, frame: np.ndarray) -> np.ndarray:
+    """A raw frame [H, W, C] at that size."""
+    return resize.resize_frame(frame, self.result(frame.shape))
+
+  def describe(self, shape: tuple[int, ...], enlarged: bool = True) -> str:
+    """One line on what happens to frames of shape [H, W, ...] and to results."""
+    del enlarged   # they always are
+    size = self.result(shape)
+    if size == tuple(shape[:2]):
+      return f'frames of {ops.size_text(shape)} pixels are about as high as those it has learned'
+    return (f'frames of {ops.size_text(shape)} pixels are translated at {ops.size_text(size)}, '
+            f'about as high as those it has learned, {ENLARGED}')
+
+
+def chosen(data: ConfigDict, as_is: bool = False,
+           full_size: bool = False) -> Preparation | LearnedSize | None:
+  """What is done to frames before they are translated; None: nothing.
+
+  Args:
+    data: config.data of the run.
+    as_is: nothing.
+    full_size: results are enlarged to the size of the input afterwards, so that frames may be made
+      smaller: as the run's own frames were, else as `LearnedSize` says.
+
+  Raises:
+    UserError: both; frames that are cut, or a run that has learned things of any size.
+  """
+  if as_is and full_size:
+    raise UserError('--as_is translates frames in their own size: --full_size has nothing to '
+                    'enlarge, leave one of them away')
+  own = None if as_is else of_run(data)
+  if not full_size:
+    return own or None
+  if own and own.crop:
+    raise UserError(f'--full_size: {own.place} of this run cuts frames out ({own.crop[3]}x'
+                    f'{own.crop[2]}), and what is cut off was never translated: leave it away')
+  if not own and data.resize == 'none':
+    raise UserError('--full_size: this run was trained on frames in their own size '
+                    '(data.resize=none); name the size to translate at, as '
+                    '--config.data.prepare.resize=320x256, or leave it away')
+  return own or LearnedSize(data)
+
+
+def learned_size(data: ConfigDict, shape: tuple[int, ...]) -> tuple[int, int] | None:
+  """(height, width) like [H, W, ...] in shape, as high as the frames that a run has learned.
+
+  Sides are multiples of 4, which most networks take without padding. None where frames are not
+  larger than those by half or more, or the run has learned frames as they came.
+  """
+  if data.resize == 'none':
+    return None
+  height = resize.test_size((shape[0], shape[1]), data)[0]
+  if shape[0] < LARGER * height:
+    return None
+  return height, max(4 * round(shape[1] * height / shape[0] / 4), 4)
+
+
+def too_large(data: ConfigDict, shape: tuple[int, ...]) -> str:
+  """Advice for frames [H, W, ...] that are far larger than those a run has learned; else ''."""
+  size = learned_size(data, shape)
+  if not size:
+    return ''
+  return (f'frames of {ops.size_text(shape)} pixels are {shape[0] / size[0]:.1f} times as high as '
+          'those that this run has learned, and things in them as much larger, which makes worse '
+          f'pictures: --full_size translates them at {ops.size_text(size)}, results enlarged '
+          'along the edges of the input')
 
 
 def of_run(data: ConfigDict) -> Preparation:
@@ -106,10 +192,14 @@ def _of_records(data):
   return Preparation('')
 
 
-def prepared(stream: Stream, preparation: Preparation, say: Callable[[str], None]) -> Stream:
-  """A stream whose frames are prepared; `say` gets the line on each of them."""
+def prepared(stream: Stream, preparation: Preparation | LearnedSize, say: Callable[[str], None],
+             keep: bool = False) -> Stream:
+  """A stream whose frames are prepared; `say` gets the line on each of them.
+
+  With `keep` its items have a fourth part, the frame as it was.
+  """
   def prepare(frame, label):
-    say(preparation.describe(frame.shape))
+    say(preparation.describe(frame.shape, keep))
     try:
       return preparation.apply(frame)
     except UserError as error:
@@ -117,9 +207,10 @@ def prepared(stream: Stream, preparation: Preparation, say: Callable[[str], None
 
   def read(damaged='stop'):
     for label, frame, seconds in stream.read(damaged):
+      whole = [frame] * keep
       if not isinstance(frame, Exception):
         frame = prepare(frame, label)
-      yield label, frame, seconds
+      yield label, frame, seconds, *whole
 
   def at(k):
     return prepare(stream.at(k), f'{k} (from 0) of {stream.name}')

@@ -52,7 +52,8 @@ def translate_clips(call: Callable, clips: Iterable[tuple[Iterable[tuple], np.nd
   Args:
     call: from `compile_chunk`.
     clips: of (items, value range [2] or None), each used up before the next is asked for. Items are
-      (label, raw frame [H, W, C] or None for a skipped one, anything ...).
+      (label, raw frame [H, W, C] or None for a skipped one, seconds, a larger raw frame to be
+      shown); the last two may be left away.
     rule: `data.thermal_range` of the run; None where value ranges are given.
     chunk: frames on the device at a time.
     pad_to: sides are padded to multiples of it at least.

@@ -5,19 +5,22 @@ import pytest
 import stub_runs as stubs
 
 from i2vjax import data as frames_of
+from i2vjax import live
 from i2vjax import translate as translator
+from i2vjax.core import notes
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import images, video_reader
+from i2vjax.data.io import images, live_reader, video_reader
 from i2vjax.data.sources import records
 from i2vjax.data.transforms import resize
 from i2vjax.run import preparation
+from i2vjax.run import translator as run_translator
 
 HEIGHT, WIDTH = 40, 64
 
 
 def run_of(folder='', **prepare):
   config = stubs.config(source='folders', test_a=str(folder))
-  config.data.prepare.update(resize='50x40', crop='36x28', **prepare)
+  config.data.prepare.update({'resize': '50x40', 'crop': '36x28', **prepare})
   config.data.crop_size = 28, 36
   return stubs.make(stubs.negative, config)
 
@@ -145,3 +148,87 @@ def test_sizes_of_files_beside_the_street_are_refused(name):
   config.data.prepare[name] = '32x20'
   with pytest.raises(UserError, match=f'prepare.{name}=32x20: data.source is scenes, .*folders'):
     frames_of.open_source(config.data, 'train', 'a')
+
+
+# ---- translated at the size that was learned, enlarged to that of the input
+
+
+@pytest.mark.parametrize(('shape', 'size'), [
+    ((512, 640), (32, 40)), ((48, 64), (32, 44)),   # 1.5 times as high; sides are multiples of 4
+    ((47, 640), None), ((32, 32), None), ((320, 8), (32, 4))])
+def test_larger_frames_are_made_as_high_as_what_was_learned(shape, size):
+  data = stubs.config().data                        # 32 pixels high
+  assert preparation.learned_size(data, shape) == size
+  assert preparation.LearnedSize(data).result((*shape, 1)) == (size or shape)
+  assert bool(preparation.too_large(data, shape)) == (size is not None)
+  data.resize = 'none'
+  assert preparation.learned_size(data, shape) is None
+
+
+@pytest.fixture
+def large(tmp_path):
+  """(folder of a gray frame of 96 x 64 with one edge, a smaller frame, the frames)."""
+  frame = np.full((64, 96, 1), 50, np.uint8)
+  frame[:, 41:] = 200
+  frames = [frame, frame[:20, 20:60]]
+  for t, each in enumerate(frames):
+    images.write_image(tmp_path / 'in' / f'{t:03d}.png', each)
+  return tmp_path / 'in', frames
+
+
+def test_full_size_gives_pictures_of_the_size_of_the_input(large, tmp_path, capsys):
+  folder, frames = large
+  run = stubs.make(stubs.negative, stubs.config())
+  translator.translate(run, folder, tmp_path / 'out', full_size=True, side_by_side=True, show=False)
+  for frame, result in zip(frames, written(tmp_path / 'out'), strict=True):
+    source, result = np.split(result, 2, axis=1)
+    np.testing.assert_array_equal(source[..., :1], frame)
+    assert np.abs(result.astype(int) - (255 - frame)).max() < 12   # the edge is where it was
+  assert capsys.readouterr().out.splitlines() == [
+      'frames of 96x64 pixels are translated at 48x32, about as high as those it has learned, and '
+      'results enlarged along the edges of the input',
+      'frames of 40x20 pixels are about as high as those it has learned']
+
+
+def test_full_size_with_the_runs_own_size_and_16_bits_in_a_film(tmp_path, capsys):
+  frames = np.full((2, 40, 64, 1), 7000, np.uint16)
+  frames[..., 30:, :] = 9000
+  run = run_of(resize='32x20', crop='')
+  found = translator.translate_to_array(run, frames, full_size=True, show=False)
+  assert found.shape == (2, 40, 64, 3)
+  assert found[:, :, :28].min() > 240 and found[:, :, 34:].max() < 15
+  assert capsys.readouterr().out.endswith(
+      'resized to 32x20, as those it was trained and scored on, and results enlarged along the '
+      'edges of the input\n')
+  translator.translate(run, frames, tmp_path / 'out.mkv', full_size=True, show=False)
+  assert video_reader.video_info(tmp_path / 'out.mkv').width == 64
+
+
+def test_live_frames_come_out_at_full_size():
+  run = stubs.make(stubs.negative, stubs.config())
+  frame = np.full((64, 96, 3), 50, np.uint8)
+  item = live_reader.LiveFrame(frame, 0.0, 0.0, True)
+  way = preparation.chosen(run.config.data, full_size=True)
+  (_, source, result), = live.results(run, run_translator.compile_chunk(run), iter([item]), way,
+                                      full_size=True)
+  np.testing.assert_array_equal(source, frame)
+  np.testing.assert_allclose(result, 255 - frame, atol=1)
+
+
+def test_far_larger_frames_are_told_of_once(large, tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(notes, '_said', set())
+  folder, _ = large
+  run = stubs.make(stubs.negative, stubs.config())
+  translator.translate(run, folder, tmp_path / 'out', show=False)
+  assert capsys.readouterr().err.count('2.0 times as high as those that this run has learned') == 1
+
+
+@pytest.mark.parametrize(('prepare', 'given', 'said'), [
+    ({'resize': '32x20'}, {'as_is': True}, 'nothing to enlarge'),
+    ({'crop': '32x20'}, {}, 'data.prepare of this run cuts frames out'),
+    ({}, {}, 'data.resize=none')])
+def test_full_size_that_cannot_be_is_refused(prepare, given, said):
+  config = stubs.config(source='folders', resize='none')
+  config.data.prepare.update(prepare)
+  with pytest.raises(UserError, match=said):
+    preparation.chosen(config.data, full_size=True, **given)

@@ -52,7 +52,8 @@ def of_domain(data: ConfigDict, domain: str) -> ConfigDict:
   return data
 
 
-def say_runs(place: str | os.PathLike, files: list[str], runs: list[list[str]]) -> None:
+def say_runs(place: str | os.PathLike, files: list[str], runs: list[list[str]],
+             otherwise: str = 'data.clip_regex or data.max_gap decides otherwise') -> None:
   """Say how a folder was cut into several clips, since names are all there is to go by."""
   if len(runs) < 2:
     return
@@ -60,8 +61,7 @@ def say_runs(place: str | os.PathLike, files: list[str], runs: list[list[str]]) 
   sizes = f'{lengths[0]}' if len(lengths) == 1 else f'{lengths[0]} to {lengths[-1]}'
   where = frame_numbers.read_names([pathlib.Path(file).stem for file in files]).where
   notes.say_once(f'{place}: {len(files)} frames in {len(runs)} clips of {sizes}, counted by '
-                 f'{where} in {pathlib.Path(files[0]).name} (data.clip_regex or data.max_gap '
-                 f'decides otherwise)')
+                 f'{where} in {pathlib.Path(files[0]).name} ({otherwise})')
 
 
 def _by_regex(place, groups, clip_regex):

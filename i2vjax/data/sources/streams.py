@@ -75,7 +75,8 @@ def open_streams(place: str | os.PathLike, deinterlace: bool = False,
   for folder, files in pictures.items():
     _unique_labels(folder, files)
     runs = clip_splitting.split_runs(files, gaps=folder == '')
-    clip_splitting.say_runs(os.path.join(str(place), folder), files, runs)
+    clip_splitting.say_runs(os.path.join(str(place), folder), files, runs,
+                            'sub-folders, one for each clip, decide otherwise')
     streams += [_picture_stream(folder, run) for run in runs]
   return streams
 
