@@ -16,7 +16,7 @@ from i2vjax import train as training
 from i2vjax import translate as translation
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
-from i2vjax.run import config_files, direction
+from i2vjax.run import config_files, direction, preparation
 from i2vjax.run import folder as run_folder
 from i2vjax.run import load as runs
 
@@ -52,6 +52,18 @@ class Translator:
     """True for the weights that come with the package."""
     return self.run.workdir == run_folder.STARTER_FOLDER
 
+  def size_of(self, height: int, width: int) -> tuple[int, int] | None:
+    """(height, width) at which `translate(..., full_size=True)` shows frames to the networks.
+
+    None where it would leave them as they are, or refuse them (`preparation.chosen`).
+    """
+    try:
+      prepare = preparation.chosen(self.config.data, full_size=True)
+    except UserError:
+      return None
+    size = prepare.result((height, width)) if prepare else (height, width)
+    return None if size == (height, width) else size
+
   def translate(self, frames: Path | np.ndarray, output: Path | None = None, *,
                 show: bool = False, **options: Any) -> np.ndarray | dict[str, Any]:
     """Translate one clip into memory, or footage of any length into a file or folder.
@@ -62,8 +74,9 @@ class Translator:
       output: None, or a video file or a folder, written in constant memory.
       show: progress bar.
       options: of `translate.translate_to_array` without an output, else of `translate.translate`,
-        such as `side_by_side`, `fuse`, `chunk`, `watch` (called with each frame), and `overwrite`,
-        `on_damage`, `lossless`, `rate`, `beside` (a second film, with the source beside it).
+        such as `side_by_side`, `fuse`, `full_size`, `chunk`, `watch` (called with each frame), and
+        `overwrite`, `on_damage`, `lossless`, `rate`, `beside` (a second film, with the source
+        beside it).
 
     Returns:
       Without an output the frames, uint8 [T, H, W, C]; else {'frames': written, 'clips', 'skipped',

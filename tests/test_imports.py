@@ -60,7 +60,7 @@ ARROWS = {
     'run': 'core data.io data.loader data.sources data.transforms defaults fields losses methods '
            'metrics networks pretrained',
     'train': 'Door core data.loader methods run',
-    'translate': 'core data.io data.sources evaluation run',
+    'translate': 'core data.io data.sources data.transforms evaluation run',
 }
 
 

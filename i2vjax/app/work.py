@@ -84,9 +84,13 @@ def translate(run: api.Translator, session: Session, tell: Progress) -> Result:
 def _result(run, session, held, keep):
   source = held['source']
   try:
-    result = (_film if source.film else _picture)(run, source, keep.folder, keep)
+    size = run.size_of(source.height, source.width)
+    result = (_film if source.film else _picture)(run, source, keep.folder, keep, size is not None)
   except UserError as error:
     raise UserError(_without_paths(str(error), session)) from error
+  if size:
+    result.notes.append(f'Translated at {size[1]} × {size[0]} pixels, about as large as what these '
+                        'weights have learned, and enlarged along the edges of the input.')
   if 'truth' in held:
     _add_scores(result, session, source, held['truth'])
   return result
@@ -164,16 +168,17 @@ def picture(frame: np.ndarray) -> Image.Image:
   return Image.fromarray(np.broadcast_to(frame, (*frame.shape[:2], 3)))
 
 
-def _film(run, source, folder, keep):
+def _film(run, source, folder, keep, full_size):
   download = folder / f'translated-{keep.session.token}.mp4'
   beside = folder / f'beside-{keep.session.token}.mp4'
-  done = run.translate(source.path, download, beside=beside, watch=keep, on_damage='skip')
+  done = run.translate(source.path, download, beside=beside, watch=keep, on_damage='skip',
+                       full_size=full_size)
   notes = [f'{done["skipped"]} damaged frames were skipped.'] if done['skipped'] else []
   return Result(download, beside, keep.kept, {}, notes)
 
 
-def _picture(run, source, folder, keep):
-  frames = run.translate(source.path.parent, watch=keep)
+def _picture(run, source, folder, keep, full_size):
+  frames = run.translate(source.path.parent, watch=keep, full_size=full_size)
   download = folder / f'translated-{keep.session.token}.png'
   picture(frames[0]).save(download)
   (folder / 'alone').mkdir()   # as `api.score` reads it: a folder, the name of the input

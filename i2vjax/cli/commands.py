@@ -215,8 +215,9 @@ def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:
   again = 'python -m i2vjax.main ' + shlex.join(argv[1:])
   try:
     table, stopped = compare.compare(
-        output, rows, seeds, flag.runs, common, read=parse.row_config, budget=flag.budget,
-        allow_different=flag.allow_different, overwrite=flag.overwrite, show=flag.show)
+        output, rows, seeds, flag.runs, common, read=parse.row_config,
+        read_run=parse.run_config, budget=flag.budget, allow_different=flag.allow_different,
+        overwrite=flag.overwrite, show=flag.show)
   except KeyboardInterrupt:
     stopped = True
   if stopped:

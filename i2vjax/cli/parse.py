@@ -83,6 +83,11 @@ def row_config(arguments: Sequence[str]) -> ConfigDict:
   return parse(['i2vjax', 'train', *arguments])[2]
 
 
+def run_config(arguments: Sequence[str]) -> ConfigDict:
+  """The config that a trained run is scored with by `evaluate` with these arguments."""
+  return parse(['i2vjax', 'evaluate', *arguments])[2]
+
+
 def split_command(argv: list[str]) -> tuple[str, str, list[str]]:
   """(program, command, remaining arguments); the command may be left out for train.
 

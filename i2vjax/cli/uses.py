@@ -115,7 +115,8 @@ IDLE = {
     ),
     'compare': (
         Idle('where no row is trained: --runs are scored as they are (give --configs or --row)',
-             lambda flag: not (flag.configs or flag.row), ('seeds', 'config.')),
+             lambda flag: not (flag.configs or flag.row), ('seeds', 'config.'),
+             ('config.data.', 'config.eval.')),
     ),
     'export': (
         Idle('with --format orbax alone: parameters take any size (see jax, onnx)',

@@ -31,8 +31,8 @@ from i2vjax.run import lock, signals, starter, training_curves
 
 def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int] = (0,),
             runs: Sequence[str] = (), common: Sequence[str] = (), *, read: Callable,
-            budget: str = 'steps', allow_different: bool = False, overwrite: bool = False,
-            show: bool = True) -> tuple[dict, bool]:
+            read_run: Callable | None = None, budget: str = 'steps', allow_different: bool = False,
+            overwrite: bool = False, show: bool = True) -> tuple[dict, bool]:
   """Train and score whatever is missing, and write table.md, table.json and index.html.
 
   Args:
@@ -42,7 +42,8 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
     runs: folders of runs that were trained before and are only scored, or 'starter'; runs that
       differ in nothing but their seed, and in what changes no score, share a row.
     common: `--config.FIELD=VALUE` arguments that every row is trained with; a row's own come after.
-    read: training arguments -> config.
+      Of runs that were trained before they change what `experiments.changes_scores` says.
+    read: training arguments -> config. read_run: the same of `evaluate`, for runs and `common`.
     budget: 'steps', 'epochs' or 'frames': what every row must be trained with as much of.
     allow_different: rows on other data or of other length are noted instead of refused.
     overwrite: score again what has been scored.
@@ -60,7 +61,7 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
   output_paths.check_folder_name(output)
   output_paths.check_writable(output)
   items, notes, protocol = prepare(output, rows, seeds, runs, common, read, budget,
-                                   allow_different)
+                                   allow_different, read_run)
   results, stopped = work(output, items, notes, overwrite, show, protocol)
   table = save(output, items, results, notes, protocol)
   if not stopped:
@@ -72,7 +73,8 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
 
 def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[int],
             runs: Sequence[str], common: Sequence[str], read: Callable, budget: str = 'steps',
-            allow_different: bool = False) -> tuple[list[RunSpec], list[str], list[str]]:
+            allow_different: bool = False, read_run: Callable | None = None
+            ) -> tuple[list[RunSpec], list[str], list[str]]:
   """The runs of a table, after all checks; nothing is trained and nothing written.
 
   Args: see `compare`.
@@ -85,7 +87,7 @@ def prepare(output: pathlib.Path, rows: list[experiments.Row], seeds: Sequence[i
   """
   budgets.check(budget)
   items = experiments.plan(output, rows, seeds, common, read, budget)
-  items += experiments.trained_runs(output, runs, budget, items)
+  items += experiments.trained_runs(output, runs, budget, items, common, read_run)
   experiments.unique_folders(items)
   notes = experiments.check_alike(items, allow_different, budget)
   done = [item for item in items if item.total in starter.steps_in(item.workdir)]
@@ -153,7 +155,7 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
   changes = [f'--config.eval.{name}={value}'
              for name, value in experiments.scoring_changes(item).items()]
   return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
-               f'--output={item.report}', '--overwrite', bars, *changes])
+               f'--output={item.report}', '--overwrite', bars, *changes, *item.changes])
 
 
 def call(arguments: list[str]) -> tuple[int, str, bool]:

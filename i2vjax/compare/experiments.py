@@ -40,6 +40,7 @@ class RunSpec:
     total: the step it is scored at.
     arguments: of `train`; None: it was trained before and is only scored.
     per_epoch: steps in an epoch of its data; 0: not counted, the budget does not ask.
+    changes: `--config.FIELD=VALUE` that a run which was trained before is scored with.
   """
 
   row: str
@@ -50,6 +51,7 @@ class RunSpec:
   total: int
   arguments: tuple[str, ...] | None = None
   per_epoch: int = 0
+  changes: tuple[str, ...] = ()
 
 
 def parse_row(text: str) -> Row:
@@ -122,7 +124,8 @@ def with_changes(before: Sequence[str], after: Sequence[str]) -> tuple[str, ...]
 
 
 def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps',
-                 planned: Sequence[RunSpec] = ()) -> list[RunSpec]:
+                 planned: Sequence[RunSpec] = (), common: Sequence[str] = (),
+                 read: Callable[[Sequence[str]], ConfigDict] | None = None) -> list[RunSpec]:
   """The runs of folders that were trained before; a row is named after its first folder.
 
   Runs that differ in nothing but their seed, and in what changes no score, share a row; two rows
@@ -132,14 +135,23 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
     output, budget: see `compare.compare`.
     runs: the folders; 'starter' and hf:OWNER/NAME are the weights that those name.
     planned: runs of `plan` in the same table: a run of the same config joins their row.
+    common: `--config.FIELD=VALUE` of all rows; those that `changes_scores` are of runs too.
+    read: arguments of `evaluate` -> config; needed with `common`.
 
   Raises:
+    UserError: no row is trained, and one of `common` changes no score.
     FileNotFoundError: a folder holds no checkpoint, or its data are not here to count epochs of.
   """
   items, names = [], {same_row(item.config, item.total): item.row for item in planned}
+  changes = tuple(filter(changes_scores, common))
+  if idle := [text for text in common if text not in changes and not planned]:
+    raise UserError(f'{idle[0]} does nothing where no row is trained: --runs are scored as they '
+                    'are, on other test data where --config.data. says so. Leave it away')
   for run in runs:
     workdir = run_folder.locate(run)
     config = run_folder.read_config(workdir)
+    if changes and read:
+      config = read([f'--workdir={workdir}', *changes])
     steps = starter.steps_in(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
@@ -150,8 +162,15 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
     report = output / f'{slug(name)}-{config.seed}' / 'report'
     per_epoch = batches.steps_per_epoch(config) if budget == 'epochs' else 0
     items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
-                         per_epoch=per_epoch))
+                         per_epoch=per_epoch, changes=changes))
   return items
+
+
+def changes_scores(override: str) -> bool:
+  """True for --config.FIELD=VALUE of the data or scores, which all rows of a table share."""
+  name = override.partition('=')[0].removeprefix('--config.')
+  return name.startswith(('data.', 'eval.')) and not fields.shapes_networks(name) and (
+      fields.must_agree_in_table(name) or name.startswith(('data.scenes.', 'eval.')))
 
 
 def same_row(config: ConfigDict, total: int) -> str:
@@ -188,13 +207,17 @@ def flat(config: ConfigDict) -> dict:
 
 
 def scoring_changes(item: RunSpec) -> dict:
-  """{field of `eval`: value} in which the row differs from what the run folder says."""
+  """{field of `eval`: value} in which a trained row differs from what its run folder says."""
+  if item.arguments is None:
+    return {}   # see `RunSpec.changes`
   old, new = run_folder.read_config(item.workdir).eval, item.config.eval
   return {name: new[name] for name in old if name in new and old[name] != new[name]}
 
 
 def scored_config(item: RunSpec) -> ConfigDict:
   """The config that `evaluate` has when it scores the run for this row."""
+  if item.arguments is None:
+    return item.config
   config = run_folder.read_config(item.workdir)
   with config.ignore_type():
     config.eval.update(scoring_changes(item))

@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from i2vjax import evaluate
-from i2vjax.compare import tables
+from i2vjax.compare import experiments, tables
 from i2vjax.compare.experiments import RunSpec
 from i2vjax.core import files, npz
 from i2vjax.evaluation import baselines, eval_clips, plan
@@ -65,7 +65,7 @@ def cached_pictures(item: RunSpec) -> tuple[int | None, dict]:
     arrays = npz.read(path)
     if str(arrays.get('stamp')) == stamp:
       return int(arrays['parameters']) or None, unpack(arrays)
-  run = load.load(item.workdir, str(item.total))
+  run = load.load(item.workdir, str(item.total), experiments.scored_config(item))
   parameters, pictures = size_of(run), frames(run)
   jax.clear_caches()   # the programs of every row would stay in memory
   arrays = pack(pictures)

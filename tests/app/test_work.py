@@ -87,6 +87,17 @@ def test_a_picture_of_16_bits_keeps_its_size(run, visits):
 
 
 @pytest.mark.parametrize('length', [1, 3])
+def test_what_is_larger_than_what_was_learned_is_translated_smaller_and_it_is_said(
+    run, visits, length):
+  session = drop(visits, 'source', np.full((length, 64, 96, 1), 50, np.uint8))
+  result = work.translate(run, session, told)
+  note, = result.notes
+  assert note.startswith('Translated at 48 × 32 pixels, about as large as what these weights')
+  found = read(result.download) if length > 1 else np.asarray(Image.open(result.download))[None]
+  assert found.shape == (length, 64, 96, 3) and np.abs(found.astype(int) - 205).max() < 4
+
+
+@pytest.mark.parametrize('length', [1, 3])
 def test_a_truth_gives_scores_of_what_is_handed_out(run, visits, length):
   frames = noise(length)
   drop(visits, 'source', frames)
@@ -187,11 +198,11 @@ def there(pair):
   return pair[0].exists() and pair[1].exists()
 
 
-def test_nothing_is_left_of_who_leaves_before_the_first_frame(visits):
+def test_nothing_is_left_of_who_leaves_before_the_first_frame(run, visits):
   """The film is opened in a folder that is made again if it is gone."""
   session = drop(visits, 'source', noise(3))
 
-  class Slow:
+  class Slow(api.Translator):
     def translate(self, path, output, watch, **_):
       del path
       visits.close('x')
@@ -199,14 +210,14 @@ def test_nothing_is_left_of_who_leaves_before_the_first_frame(visits):
       output.write_bytes(b'film')
       watch(1, 3, noise(1)[0], noise(1)[0])
   with pytest.raises(work.Gone):
-    work.translate(Slow(), session, told)
+    work.translate(Slow(run.run), session, told)
   assert not session.folder.exists()
 
 
-def test_the_end_waits_for_a_translation_that_still_writes(visits):
+def test_the_end_waits_for_a_translation_that_still_writes(run, visits):
   session, begun = drop(visits, 'source', noise(3)), threading.Event()
 
-  class Slow:
+  class Slow(api.Translator):
     def translate(self, path, output, watch, **_):
       begun.set()
       while path.exists():   # until all was deleted
@@ -217,7 +228,7 @@ def test_the_end_waits_for_a_translation_that_still_writes(visits):
 
   def translate():
     with pytest.raises(work.Gone):
-      work.translate(Slow(), session, told)
+      work.translate(Slow(run.run), session, told)
   thread = threading.Thread(target=translate)
   thread.start()
   assert begun.wait(60)

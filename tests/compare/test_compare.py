@@ -51,11 +51,7 @@ class Commands:
     (workdir / 'metrics.jsonl').write_text(''.join(json.dumps(x) + '\n' for x in lines))
 
   def score(self, arguments, workdir):
-    config = run_folder.read_config(workdir)
-    for text in arguments:
-      if text.startswith('--config.eval.'):
-        name, value = text.removeprefix('--config.eval.').split('=')
-        config.eval[name] = type(config.eval[name])(value)
+    config = parse.run_config([f'--workdir={workdir}', *flags.split_fields(arguments)[1]])
     value = 14 + 2 * config.seed
     files.save_json(pathlib.Path(flags.flag_value(arguments, 'output')) / 'scores.json', {
         'run': {'step': config.train.steps, 'config': evaluate.config_hash(config)},
@@ -244,6 +240,18 @@ def test_the_weights_of_the_package_are_scored_as_they_are(run, tmp_path):
   assert f'--workdir={run_folder.STARTER_FOLDER}' in commands.calls[0]
 
 
+def test_runs_that_are_there_are_scored_on_other_data(run, tmp_path):
+  commands, field = Commands(), '--config.data.scenes.weather=rain'
+  run(commands)
+  commands.calls.clear()
+  place = ['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs',
+           str(tmp_path / 'table' / 'cut-demo-0')]
+  assert main.main([*place, field]) == 0
+  assert [call[0] for call in commands.calls] == ['evaluate'] and field in commands.calls[0]
+  assert main.main([*place, field]) == 0 and len(commands.calls) == 1   # scored already
+  assert main.main(place) == 0 and len(commands.calls) == 2             # but not so
+
+
 def test_what_trains_nothing_takes_no_fields_and_no_seeds(run, tmp_path, capsys):
   place = ['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'a,b']
   for more in ('--config.trian.steps=3', '-config.train.steps=3', '--noconfig.data.flip',
@@ -344,6 +352,7 @@ def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
 def test_pictures_are_made_once_and_kept(tmp_path, monkeypatch):
   item, = experiments.plan(tmp_path, [experiments.parse_row(CUT)], (0,), (), parse.row_config)
   item.report.mkdir(parents=True)
+  run_folder.write_config(item.workdir, item.config)
   pictures = {'titles': ['a, frame 1', 'b, frame 1'],
               'source': [np.zeros((4, 6, 1), np.uint8), np.ones((8, 8, 1), np.uint8)]}
   monkeypatch.setattr(figures.load, 'load', lambda *_: types.SimpleNamespace(

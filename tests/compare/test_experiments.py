@@ -114,6 +114,28 @@ def test_runs_on_other_data_or_of_other_length_are_refused_under_like_names(tmp_
   assert 'steps is 100 in cut and 50 in' in str(refusal.value)
 
 
+def test_runs_are_scored_on_the_data_that_all_rows_are_given(tmp_path):
+  runs = [trained(tmp_path / 'x' / 'cut-0'), trained(
+      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', seed=1)]
+  common = ['--config.data.scenes.weather=snow', '--config.eval.max_clips=2']
+  items = experiments.trained_runs(tmp_path, runs, common=common, read=parse.run_config)
+  experiments.check_alike(items, False)
+  for item in items:
+    assert (item.config.data.scenes.weather, item.config.eval.max_clips) == ('snow', 2)
+    assert item.changes == tuple(common) and experiments.scored_config(item) is item.config
+
+
+@pytest.mark.parametrize('field', ['data.flip=true', 'data.frames=3', 'data.crop_size=32'])
+def test_runs_alone_take_no_fields_of_training(tmp_path, field):
+  run, text = trained(tmp_path / 'x' / 'cut-0'), f'--config.{field}'
+  with pytest.raises(ValueError, match=f'{text} does nothing where no row is trained'):
+    experiments.trained_runs(tmp_path, [run], common=[text], read=parse.run_config)
+  item, = line_up(tmp_path / 'table', CUT, seeds=(0,))
+  found, = experiments.trained_runs(tmp_path, [run], planned=[item], common=[text],
+                                    read=parse.run_config)
+  assert found.changes == ()   # it is the planned row's
+
+
 def test_a_run_joins_a_planned_row_of_its_config_alone(tmp_path):
   planned = line_up(tmp_path / 'table', f'cut={CUT} --config.train.steps=100', seeds=(0,))
   runs = [trained(tmp_path / 'x' / 'cut-1', seed=1),
