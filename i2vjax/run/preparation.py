@@ -1,4 +1,4 @@
-"""The size at which footage is translated: a run's own preparation, or what it has learned."""
+"""The size at which footage is translated: a run's own, or learned."""
 
 import dataclasses
 from collections.abc import Callable

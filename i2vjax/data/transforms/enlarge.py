@@ -1,4 +1,4 @@
-"""A small translation enlarged to the size of its source, along the edges of that."""
+"""A small translation enlarged along the edges of its large source."""
 
 import cv2
 import numpy as np
