@@ -24,6 +24,7 @@ from i2vjax.evaluation import (
   eval_clips,
   external,
   motion_estimation,
+  one_size,
   plan,
   score_table,
 )
@@ -101,7 +102,7 @@ def quick_scores(run: load.Run) -> dict[str, float]:
 def evaluate_folders(result: str, reference: str | None = None, source: str | None = None,
                      output: str | pathlib.Path = 'report', settings: ConfigDict | None = None, *,
                      overwrite: bool = False, show: bool = True,
-                     pretrained_dir: str | None = None) -> dict:
+                     pretrained_dir: str | None = None, data: ConfigDict | None = None) -> dict:
   """Score frames that any program wrote: nothing is resized, 8-bit files are read as they are.
 
   Args:
@@ -114,6 +115,8 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     settings: `config.eval`; None: the defaults.
     overwrite, show: see `evaluate`.
     pretrained_dir: folder of weight files that scores need; None: the usual ones.
+    data: `config.data`, which says by `clip_regex` and `max_gap` how folders are cut into clips;
+      None: the defaults.
 
   Returns:
     The content of scores.json.
@@ -124,13 +127,15 @@ def evaluate_folders(result: str, reference: str | None = None, source: str | No
     FileNotFoundError: a place does not exist. FileExistsError, OSError: see `evaluate`.
   """
   output = check_output(output, overwrite)
-  scores, previews = scores_of_folders(result, reference, source, settings, show, pretrained_dir)
+  scores, previews = scores_of_folders(result, reference, source, settings, show, pretrained_dir,
+                                       data)
   return _write(output, scores, previews, {})
 
 
 def scores_of_folders(result: str, reference: str | None = None, source: str | None = None,
                       settings: ConfigDict | None = None, show: bool = True,
-                      pretrained_dir: str | None = None) -> tuple[dict, list[dict]]:
+                      pretrained_dir: str | None = None,
+                      data: ConfigDict | None = None) -> tuple[dict, list[dict]]:
   """What `evaluate_folders` writes: (content of scores.json, previews of the clips for the page).
 
   Args and raised errors: see `evaluate_folders`.
@@ -139,9 +144,11 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   bounds.check_values(ConfigDict({'eval': settings}))
   places = {'result': result, 'reference': reference, 'source': source}
   places = {name: place for name, place in places.items() if place}
-  sources = {name: folders.open_place(defaults.data(), place) for name, place in places.items()}
+  data = data or defaults.data()
+  sources = {name: folders.open_place(data, place) for name, place in places.items()}
   for name in sources.keys() - {'result'}:
     alignment.check_frames(sources['result'], sources[name])
+  sources = one_size.cut(sources)
   shapes = eval_clips.first_shapes(sources, settings.max_clips)   # once, for all who ask
   scoring_plan = plan.of_folders(sources, settings, shapes, pretrained_dir)
   rows = {'translated': lambda clip: clip.result}

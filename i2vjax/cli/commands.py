@@ -185,7 +185,9 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   if flag.result:
     evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
                               config.eval, overwrite=flag.overwrite, show=flag.show,
-                              pretrained_dir=config.pretrained_dir)
+                              pretrained_dir=config.pretrained_dir,
+                              # A config file is about data of its own, not about these folders.
+                              data=None if flag['config'].present else config.data)
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')

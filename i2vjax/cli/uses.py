@@ -104,7 +104,8 @@ IDLE = {
              'fields', lambda flag: not flag.result, ('config',)),
         Idle('with --result, which takes the frames of any program',
              lambda flag: flag.result, ('checkpoint', 'weights', 'network', 'config.'),
-             ('config.eval.', 'config.pretrained_dir')),
+             ('config.eval.', 'config.pretrained_dir', 'config.data.clip_regex',
+              'config.data.max_gap')),
         Idle('beside --config, which says how to score', lambda flag: flag['config'].present,
              ('workdir',)),
         Idle(f'{IN_TRAINING}, but for --config.eval.epochs', lambda flag: (

@@ -10,7 +10,7 @@ from scored_folders import write
 
 from i2vjax import defaults, main
 from i2vjax import evaluate as evaluator
-from i2vjax.core import ops
+from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.sources.folders import FolderFrames, open_place
@@ -97,6 +97,32 @@ def test_missing_frame_is_named_on_both_sides(folders, tmp_path):
   other = write(tmp_path / 'other', np.zeros((5, 16, 20, 3), np.uint8), '1{:03d}')
   with pytest.raises(ValueError, match='frame 1000 .* real_000'):
     evaluator.evaluate_folders(other, folders[1], output=tmp_path / 'out', show=False)
+
+
+def test_stills_of_several_sizes_are_clips_of_one_size_each(tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(notes, '_said', set())
+  frames = [np.full((8 + 4 * (k // 2), 12, 3), 9 * k, np.uint8) for k in range(5)]
+  reference = [np.full_like(frame, frame[0, 0, 0] + 2) for frame in frames]
+  places = [write(tmp_path / name, stills) for name, stills in (
+      ('result', frames), ('reference', reference), ('source', [x[..., :1] for x in frames]))]
+  scores, _ = evaluator.scores_of_folders(*places, settings=psnr(), show=False)
+  assert [clip['name'] for clip in scores['clips']] == ['result/000', 'result/002', 'result/004']
+  assert [len(clip['series']['psnr']) for clip in scores['clips']] == [2, 2, 1]
+  expected = 20 * np.log10(255 / 2)
+  np.testing.assert_allclose(scores['rows']['translated']['psnr'], expected, atol=1e-4)
+  assert 'pictures of several sizes, scored as 3 clips of one size each' in capsys.readouterr().err
+
+
+def test_folders_are_cut_into_clips_as_the_command_line_says(tmp_path, capsys):
+  frames = np.zeros((4, 8, 8, 3), np.uint8)
+  for name in ('result', 'reference'):
+    write(tmp_path / name, frames[:2], 'a{:d}'), write(tmp_path / name, frames[2:], 'b{:d}')
+  assert main.main([
+      'i2vjax', 'evaluate', '--result', str(tmp_path / 'result'), '--reference',
+      str(tmp_path / 'reference'), '--output', str(tmp_path / 'out'), '--noshow',
+      '--config.eval.metrics=psnr', '--config.data.clip_regex=(.)\\d']) == 0
+  scores = json.loads((tmp_path / 'out' / 'scores.json').read_text())
+  assert [clip['name'] for clip in scores['clips']] == ['a', 'b']
 
 
 def test_sizes_are_never_made_equal(folders, tmp_path):

@@ -62,5 +62,7 @@ def _frames_of(window, clip):
     shape = shape or frame.shape
     if frame.shape != shape:
       raise UserError(f'{window.frames.where(clip.start + k)}: differs in size from the first '
-                       f'frame of its clip')
+                       'frame of its clip. Give stills one size by --config.data.resize=square or '
+                       '--config.data.prepare.resize=WIDTHxHEIGHT, or those of each size a '
+                       'sub-folder')
     yield frame
