@@ -2,7 +2,7 @@
 
   python benchmarks/translate_speed.py [--length 2000] [--sizes 256x256,640x512]
       [--networks starter,small,configs/best.py:demo] [--outputs mp4,folder] [--chunk 8]
-      [--json FILE]
+      [--full_size] [--json FILE]
 
 A made-up thermal film (H.264) is translated by the `starter` and by a `small` generator (width 8,
 3 blocks, untrained); a name like configs/best.py:demo is the untrained generator of that config.
@@ -11,6 +11,8 @@ writing alone; whole / floor, where the floor is the slowest of the three, or wh
 machine can do if that is less (they share the work: its processor time, divided by the cores);
 seconds to the first frame, compiled from nothing; resident memory after a tenth and half of the
 frames and at the end, in MB: it grows until all buffers are in use.
+
+With `--full_size` networks see frames of the size that they have learned, and results are enlarged.
 
 Nothing else should run on the machine. At most `--alone` frames are used for each part alone.
 """
@@ -32,7 +34,8 @@ from i2vjax.cli import parse
 from i2vjax.core import files, machine, parallel, start_up
 from i2vjax.data.io import result_writers, video_reader
 from i2vjax.data.sources import streams
-from i2vjax.run import load, padding, settle, translator
+from i2vjax.data.transforms import enlarge
+from i2vjax.run import load, padding, preparation, settle, translator
 
 PAGE = os.sysconf('SC_PAGE_SIZE')
 CONFIG = pathlib.Path(__file__).parents[1] / 'configs' / 'cyclegan.py'
@@ -79,16 +82,20 @@ def timed(count, work):
   return count / (time.perf_counter() - began), (time.process_time() - cpu) / count
 
 
-def parts_alone(run, source, output, count, chunk):
+def parts_alone(run, source, output, count, chunk, full_size):
   """{part: (frames per second, processor seconds a frame)} of each part with nothing beside it."""
   stream = streams.open_streams(source)[0]
-  frames = [frame for _, frame, _ in itertools.islice(stream.read('stop'), chunk)]
+  films = [frame for _, frame, _ in itertools.islice(stream.read('stop'), chunk)]
+  way = preparation.chosen(run.config.data, full_size=full_size)
+  frames = [way.apply(frame) for frame in films] if way else films
   call = translator.compile_chunk(run)
   size, _ = padding.layout(call, frames[0].shape, frames[0].dtype, chunk)
   raw = padding.pad(np.stack(frames), size)[None]
   carry, result, _ = call(None, raw, EIGHT_BITS)       # compiles; a second program with a memory
   carry, result, _ = call(carry, raw, EIGHT_BITS)
   shown = np.asarray(result)[:, :frames[0].shape[0], :frames[0].shape[1]]
+  if full_size:
+    shown = list(map(enlarge.along_edges, shown, films))
 
   def device():
     memory, last = carry, None
@@ -113,7 +120,7 @@ def write_to(output, results):
     result_writers.write_folder(output, results)
 
 
-def whole(run, source, output, length, chunk):
+def whole(run, source, output, length, chunk, full_size):
   """{'whole': (frames per second, processor seconds a frame), 'first': seconds, 'memory': MB}.
 
   The speed is that from the first frame on, which is compiled for.
@@ -129,7 +136,7 @@ def whole(run, source, output, length, chunk):
     return compose(*args)
   translation.compose = watched
   try:
-    translation.translate(run, source, output, chunk=chunk, show=False)
+    translation.translate(run, source, output, chunk=chunk, full_size=full_size, show=False)
   finally:
     translation.compose = compose
   first, cpu = seen['from']
@@ -144,9 +151,9 @@ def measure(name, size, kind, options, folder):
   if not source.exists():
     film(source, size, options.length)
   target = re.sub(r'\W', '-', name) + f'-{size[0]}-' + ('out.mp4' if kind == 'mp4' else 'out')
-  facts = whole(run, source, folder / target, options.length, options.chunk)
+  facts = whole(run, source, folder / target, options.length, options.chunk, options.full_size)
   alone = parts_alone(run, source, folder / f'alone-{target}',
-                      min(options.alone, options.length), options.chunk)
+                      min(options.alone, options.length), options.chunk, options.full_size)
   cores = machine.cores() / facts['whole'][1]       # frames a second if no core ever waited
   floor = min(cores, *(speed for speed, _ in alone.values()))
   return {'network': name, 'size': f'{size[1]}x{size[0]}', 'output': kind,
@@ -175,6 +182,7 @@ def main():
       ('outputs', 'mp4,folder', 'what is written'),
       ('json', '', 'file that gets the numbers')):
     parser.add_argument(f'--{name}', default=default, help=about)
+  parser.add_argument('--full_size', action='store_true', help='translate --full_size')
   options = parser.parse_args()
   start_up.keep_memory()
   print(f'{parallel.describe()}, {machine.cores()} cores\n| network | pixels | output | whole | '
