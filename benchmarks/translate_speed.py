@@ -86,7 +86,7 @@ def parts_alone(run, source, output, count, chunk, full_size):
   """{part: (frames per second, processor seconds a frame)} of each part with nothing beside it."""
   stream = streams.open_streams(source)[0]
   films = [frame for _, frame, _ in itertools.islice(stream.read('stop'), chunk)]
-  way = preparation.chosen(run.config.data, full_size=full_size)
+  way = preparation.for_translation(run.config.data, full_size=full_size)
   frames = [way.apply(frame) for frame in films] if way else films
   call = translator.compile_chunk(run)
   size, _ = padding.layout(call, frames[0].shape, frames[0].dtype, chunk)

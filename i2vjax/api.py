@@ -52,13 +52,14 @@ class Translator:
     """True for the weights that come with the package."""
     return self.run.workdir == run_folder.STARTER_FOLDER
 
-  def size_of(self, height: int, width: int) -> tuple[int, int] | None:
+  def full_size_at(self, height: int, width: int) -> tuple[int, int] | None:
     """(height, width) at which `translate(..., full_size=True)` shows frames to the networks.
 
-    None where it would leave them as they are, or refuse them (`preparation.chosen`).
+    None where it leaves frames of this size as they are, or refuses them
+    (`preparation.for_translation`).
     """
     try:
-      prepare = preparation.chosen(self.config.data, full_size=True)
+      prepare = preparation.for_translation(self.config.data, full_size=True)
     except UserError:
       return None
     size = prepare.result((height, width)) if prepare else (height, width)

@@ -148,7 +148,7 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   sources = {name: folders.open_place(data, place) for name, place in places.items()}
   for name in sources.keys() - {'result'}:
     alignment.check_frames(sources['result'], sources[name])
-  sources = one_size.cut(sources)
+  whole, sources = sources, one_size.by_size(sources, settings.max_clips)
   shapes = eval_clips.first_shapes(sources, settings.max_clips)   # once, for all who ask
   scoring_plan = plan.of_folders(sources, settings, shapes, pretrained_dir)
   rows = {'translated': lambda clip: clip.result}
@@ -158,7 +158,7 @@ def scores_of_folders(result: str, reference: str | None = None, source: str | N
   if scoring_plan.paired:
     rows['constant'] = baselines.constant(scoring_plan.clips())
   # Files first: a mistake in one of them must not cost the scores of hours of frames.
-  values, facts = external.scores(scoring_plan.names, settings, sources['result'])
+  values, facts = external.scores(scoring_plan.names, settings, whole['result'])
   scores, previews = score_rows(rows, scoring_plan, show)
   scores['rows']['translated'] |= values
   if other_size:

@@ -56,7 +56,7 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
     FileExistsError: the output exists.
   """
   _check(run, input, output, overwrite, lossless)
-  prepare = preparation.chosen(run.config.data, as_is, full_size)
+  prepare = preparation.for_translation(run.config.data, as_is, full_size)
   call, latencies = translator.compile_chunk(run), []
   writer: Any = None
   watched = finite_watch.FiniteWatch(run)
@@ -67,6 +67,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       try:
         for item, source, result in results(run, call, reader.frames(lambda: stop.asked),
                                             prepare, full_size, watched.add):
+          if writer is None:
+            _say_size(run.config.data, item.frame.shape, prepare, as_is, full_size)
           writer = writer or _writer(output, reader.rate, lossless)
           writer.write(finish(source, result), item.seconds)
           latencies.append(time.monotonic() - item.arrived)
@@ -128,6 +130,14 @@ def _check(run, input, output, overwrite, lossless):
   output_paths.check_output(input, output, True, overwrite)
 
 
+def _say_size(data, shape, prepare, as_is, full_size):
+  """One line on what is done to frames, or should be."""
+  if prepare:
+    notes.say_once(prepare.describe(shape, full_size))
+  elif not as_is and (advice := preparation.size_advice(data, shape)):
+    notes.say_once(advice, about=preparation.ADVICE)
+
+
 def _writer(output, rate, lossless):
   rate = Fraction(rate).limit_denominator(1001)
   if live_writer.is_stream(output):
@@ -146,7 +156,7 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
   `thermal.RunningRange`.
 
   Args:
-    run, full_size: see `translate`. prepare: of `preparation.chosen`.
+    run, full_size: see `translate`. prepare: of `preparation.for_translation`.
     call: of `translator.compile_chunk`. items: of `LiveReader.frames`.
     tell: called with (number of the frame from 1, finite), finite as `call` says.
 
@@ -161,14 +171,13 @@ def results(run: Run, call: Callable, items: Iterator[live_reader.LiveFrame],
     if rendered_streams.is_infrared(data):
       rendered = rendered or (rendering.settle(data, [frame], 'the live input'),)
       frame = rendered[0].apply(frame)
-    if not prepare and (advice := preparation.too_large(data, frame.shape)):
-      notes.say_once(advice, about=preparation.ADVICE)
     whole, frame = frame, prepare.apply(frame) if prepare else frame
     value_range = values.of(frame)
-    if item.begins or (frame.shape, frame.dtype) != kind:
-      kind, carry = (frame.shape, frame.dtype), None
+    if item.begins or (whole.shape, whole.dtype) != kind:
+      kind, carry = (whole.shape, whole.dtype), None
       size = padding.padded_size(call, frame.shape, frame.dtype, 1)
-    raw = padding.pad(thermal.stretch(frame, data.thermal_range)[None], size)
+    whole, frame = (thermal.stretch(x, data.thermal_range) for x in (whole, frame))
+    raw = padding.pad(frame[None], size)
     carry, result, finite = call(carry, raw[None], value_range[None])
     is_finite = bool(np.asarray(finite)[0])
     if tell:

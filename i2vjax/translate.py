@@ -103,7 +103,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     output_paths.check_output(place, output, to_video, overwrite)
   if place and not to_stream:
     output_paths.check_apart(place, output, may_hold=True)
-  prepare = preparation.chosen(run.config.data, as_is, full_size)
+  prepare = preparation.for_translation(run.config.data, as_is, full_size)
   clips = open_clips(run, input, deinterlace, on_damage)
   rate = _rate(clips[0].info, rate, output, to_video)
   if to_video and clips[0].info and len(clips) > 1:
@@ -117,7 +117,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     clips = [_of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless, size)
              for clip in clips]
   film = _film(clips[0].info, bool(prepare and not full_size)) if to_video else None
-  clips = prepared(run, clips, prepare, full_size)
+  clips = prepared(run, clips, prepare, full_size, advise=not as_is)
   began, watched = time.perf_counter(), finite_watch.FiniteWatch(run)
   try:
     with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
@@ -164,8 +164,8 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     UserError: several clips, frames of several sizes, or no finite frame; see `translate`.
   """
   check_options(run, fuse, chunk)
-  prepare = preparation.chosen(run.config.data, as_is, full_size)
-  clips = prepared(run, open_clips(run, input, deinterlace), prepare, full_size)
+  prepare = preparation.for_translation(run.config.data, as_is, full_size)
+  clips = prepared(run, open_clips(run, input, deinterlace), prepare, full_size, not as_is)
   if len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   watched = finite_watch.FiniteWatch(run)
@@ -201,10 +201,14 @@ def open_clips(run: Run, input: Path | np.ndarray, deinterlace: bool = False,
 
 def prepared(run: Run, clips: list[streams.Stream],
              prepare: preparation.Preparation | preparation.LearnedSize | None,
-             full_size: bool = False) -> list[streams.Stream]:
-  """Clips as `preparation.chosen` says, with the frames as they were where `full_size` asks."""
+             full_size: bool = False, advise: bool = False) -> list[streams.Stream]:
+  """Clips as `preparation.for_translation` says.
+
+  Args:
+    full_size: with the frames as they were. advise: tell of frames that are far too large.
+  """
   if not prepare:
-    return [_advised(clip, run.config.data) for clip in clips]
+    return [_advised(clip, run.config.data) for clip in clips] if advise else clips
   say = say_once()
   return [preparation.prepared(clip, prepare, say, full_size) for clip in clips]
 
@@ -212,10 +216,10 @@ def prepared(run: Run, clips: list[streams.Stream],
 def _advised(clip, data):
   """A clip whose frames, where they are far larger than what the run has learned, are told of."""
   def read(damaged='stop'):
-    for item in clip.read(damaged):
-      if isinstance(item[1], np.ndarray) and (advice := preparation.too_large(data, item[1].shape)):
+    for label, frame, seconds in clip.read(damaged):
+      if isinstance(frame, np.ndarray) and (advice := preparation.size_advice(data, frame.shape)):
         notes.say_once(advice, about=preparation.ADVICE)
-      yield item
+      yield label, frame, seconds
   return dataclasses.replace(clip, read=read)
 
 

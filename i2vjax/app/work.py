@@ -84,13 +84,14 @@ def translate(run: api.Translator, session: Session, tell: Progress) -> Result:
 def _result(run, session, held, keep):
   source = held['source']
   try:
-    size = run.size_of(source.height, source.width)
+    size = run.full_size_at(source.height, source.width)
     result = (_film if source.film else _picture)(run, source, keep.folder, keep, size is not None)
   except UserError as error:
     raise UserError(_without_paths(str(error), session)) from error
   if size:
     result.notes.append(f'Translated at {size[1]} × {size[0]} pixels, about as large as what these '
-                        'weights have learned, and enlarged along the edges of the input.')
+                        'weights have learned, and made as large as the input again, along its '
+                        'edges.')
   if 'truth' in held:
     _add_scores(result, session, source, held['truth'])
   return result

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from absl.flags import FlagValues
 from ml_collections import ConfigDict, config_flags
 
-from i2vjax import fields
+from i2vjax import defaults, fields
 from i2vjax.cli import errors, flags, parse
 from i2vjax.core import files
 from i2vjax.core.errors import UserError
@@ -186,8 +186,7 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
     evaluate.evaluate_folders(flag.result, flag.reference, flag.source, flag.output or 'report',
                               config.eval, overwrite=flag.overwrite, show=flag.show,
                               pretrained_dir=config.pretrained_dir,
-                              # A config file is about data of its own, not about these folders.
-                              data=None if flag['config'].present else config.data)
+                              data=_as_given(config.data, argv, 'clip_regex', 'max_gap'))
     return
   name = f'report-{flag.network}' if flag.network else 'report'
   workdir = need(flag, 'workdir', 'the folder of a training run')
@@ -196,6 +195,17 @@ def run_evaluate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None:
   place = f'{name}-{own}' if folder.is_read_only(workdir) else pathlib.Path(workdir, name)
   output = evaluate.check_output(flag.output or place, flag.overwrite)
   evaluate.evaluate(load_translator(flag, config), output, flag.overwrite, flag.show)
+
+
+def _as_given(data, argv, *names):
+  """The default `config.data` with those fields that the command line sets.
+
+  What a run or config file says is about frames of its own.
+  """
+  given = {text.partition('=')[0] for text in flags.split_fields(argv[1:])[1]}
+  result = defaults.data()
+  result.update({name: data[name] for name in names if f'--config.data.{name}' in given})
+  return result
 
 
 def run_compare(flag: FlagValues, config: ConfigDict, argv: list[str]) -> int:

@@ -103,7 +103,8 @@ FLAGS = {
     'row': Flag({'compare': "'NAME=FILE:VARIANT --config.FIELD=VALUE ...': a row with overrides "
                             'of its own; may be repeated.'}, 'rows', ()),
     'runs': Flag({'compare': 'Folders of runs that are there already, separated by commas; '
-                             'starter: the weights that come with i2vjax.'},
+                             'starter: the weights that come with i2vjax. Fields of data. and '
+                             'eval. hold for them too.'},
                  'list', ()),
     'seeds': Flag({'compare': 'Seeds that each row is trained with, separated by commas.'},
                   'list', ('0',)),

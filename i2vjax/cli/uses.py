@@ -73,7 +73,8 @@ OWN_FRAMES = Idle('with --input, which names the frames',
                   lambda flag: flag.input and not flag.split, ('config.data.',),
                   tuple(f'config.data.{name}' for name in (
                       'direction', 'task', 'channels_a', 'channels_b', 'thermal_range', 'polarity',
-                      'unpalette', 'prepare.', 'source', 'root', 'name')))
+                      'unpalette', 'prepare.', 'resize', 'load_size',
+                      'source', 'root', 'name', 'train_a', 'train_b', 'test_a', 'test_b')))
 WEIGHT_FILES = Idle('where only weight files are looked for', _always, ('config.',),
                     ('config.pretrained_dir', 'config.flow.weights', 'config.vit.weights'))
 
@@ -115,7 +116,7 @@ IDLE = {
              ('config.train.',)),
     ),
     'compare': (
-        Idle('where no row is trained: --runs are scored as they are (give --configs or --row)',
+        Idle('where no row is trained: --runs are scored as they were (give --configs or --row)',
              lambda flag: not (flag.configs or flag.row), ('seeds', 'config.'),
              ('config.data.', 'config.eval.')),
     ),
@@ -142,7 +143,8 @@ IDLE = {
         WEIGHT_FILES,
     ),
     'doctor': (WEIGHT_FILES,),
-    'app': (TRAINING, dataclasses.replace(SCORING, holds=_always)),
+    'app': (TRAINING, dataclasses.replace(SCORING, holds=_always),
+            dataclasses.replace(OWN_FRAMES, when='where frames are dropped', holds=_always)),
     'bench': (
         Idle('without --json', lambda flag: not flag.json, ('overwrite',)),
         Idle('unless --target names a device to compile for',

@@ -257,7 +257,8 @@ def speed(workdir: str | pathlib.Path) -> dict[str, float]:
 def save(output: pathlib.Path, items: list[RunSpec], results: dict, notes: list[str],
          protocol: Sequence[str] = (), drawn: dict | None = None) -> dict:
   """Write table.md and table.json; returns the content of the latter."""
-  arguments = {item.row: list(item.arguments[:-1]) if item.arguments else None for item in items}
+  arguments = {item.row: list(item.arguments[:-1]) if item.arguments else
+               [str(item.workdir), *item.changes] if item.changes else None for item in items}
   table = tables.build(arguments, results, notes, drawn or {}, protocol)
   files.save_json(output / 'table.json', table)
   files.save_text(output / 'table.md', tables.markdown(table))

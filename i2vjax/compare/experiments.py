@@ -16,8 +16,8 @@ from i2vjax.compare import budgets
 from i2vjax.core import ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.loader import batches
+from i2vjax.run import config_files, phases, settle, starter
 from i2vjax.run import folder as run_folder
-from i2vjax.run import phases, settle, starter
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,11 +36,12 @@ class RunSpec:
   Attributes:
     row: name of its row. seed: its seed.
     workdir: its run folder. report: folder of its scores.
-    config: settled, with the seed.
+    config: settled, with the seed; of a run that was trained before, what it is scored with.
     total: the step it is scored at.
     arguments: of `train`; None: it was trained before and is only scored.
     per_epoch: steps in an epoch of its data; 0: not counted, the budget does not ask.
     changes: `--config.FIELD=VALUE` that a run which was trained before is scored with.
+    stored: the config that such a run was trained with; None: `config`.
   """
 
   row: str
@@ -52,6 +53,13 @@ class RunSpec:
   arguments: tuple[str, ...] | None = None
   per_epoch: int = 0
   changes: tuple[str, ...] = ()
+  stored: ConfigDict | None = None
+
+  def facts(self) -> dict:
+    """{dotted field: value}: how it was trained, and what it is scored with."""
+    return flat(self.stored or self.config) | {
+        name: value for name, value in flat(self.config).items()
+        if fields.field(name).role == 'score'}
 
 
 def parse_row(text: str) -> Row:
@@ -142,47 +150,60 @@ def trained_runs(output: pathlib.Path, runs: Sequence[str], budget: str = 'steps
     UserError: no row is trained, and one of `common` changes no score.
     FileNotFoundError: a folder holds no checkpoint, or its data are not here to count epochs of.
   """
-  items, names = [], {same_row(item.config, item.total): item.row for item in planned}
-  changes = tuple(filter(changes_scores, common))
-  if idle := [text for text in common if text not in changes and not planned]:
-    raise UserError(f'{idle[0]} does nothing where no row is trained: --runs are scored as they '
-                    'are, on other test data where --config.data. says so. Leave it away')
+  items, names = [], {same_row(item): item.row for item in planned}
+  changes = tuple(filter(changes_scores, common)) if read else ()
   for run in runs:
     workdir = run_folder.locate(run)
-    config = run_folder.read_config(workdir)
-    if changes and read:
-      config = read([f'--workdir={workdir}', *changes])
+    stored = run_folder.read_config(workdir)
+    if not planned:
+      refuse_idle(stored, [text for text in common if text not in changes])
+    config = read([f'--workdir={workdir}', *changes]) if changes and read else stored
     steps = starter.steps_in(workdir)
     if not steps:
       raise FileNotFoundError(f'{workdir} holds no checkpoint yet: train first')
     taken = [item.row for item in (*planned, *items)]
-    name = names.setdefault(same_row(config, max(steps)), free_name(run, config.seed, taken))
+    item = RunSpec('', config.seed, workdir, output, config, max(steps), changes=changes,
+                   stored=stored)
+    name = names.setdefault(same_row(item), free_name(run, config.seed, taken))
     if any((item.row, item.seed) == (name, config.seed) for item in (*planned, *items)):
       name = free_name(run, None, taken)
     report = output / f'{slug(name)}-{config.seed}' / 'report'
-    per_epoch = batches.steps_per_epoch(config) if budget == 'epochs' else 0
-    items.append(RunSpec(name, config.seed, workdir, report, config, max(steps),
-                         per_epoch=per_epoch, changes=changes))
+    per_epoch = batches.steps_per_epoch(stored) if budget == 'epochs' else 0
+    items.append(dataclasses.replace(item, row=name, report=report, per_epoch=per_epoch))
   return items
 
 
 def changes_scores(override: str) -> bool:
-  """True for --config.FIELD=VALUE of the data or scores, which all rows of a table share."""
-  name = override.partition('=')[0].removeprefix('--config.')
+  """True for --config.FIELD=VALUE of the test data, of scores or of their speed."""
+  name = field_of(override)
   return name.startswith(('data.', 'eval.')) and not fields.shapes_networks(name) and (
-      fields.must_agree_in_table(name) or name.startswith(('data.scenes.', 'eval.')))
+      fields.field(name).role in ('score', 'speed') or fields.must_agree_in_table(name)
+      or name == 'data.scenes.size')
 
 
-def same_row(config: ConfigDict, total: int) -> str:
+def field_of(override: str) -> str:
+  """'data.flip' of --config.data.flip=true."""
+  return override.partition('=')[0].removeprefix('--config.')
+
+
+def refuse_idle(config: ConfigDict, overrides: Sequence[str]) -> None:
+  """Raises UserError where there is any of these overrides of what only training reads."""
+  for text in overrides:
+    raise UserError(config_files.unknown_field(config, field_of(text)) or (
+        f'{text} does nothing where no row is trained: --runs are scored as they were trained, on '
+        'other test data where --config.data.FIELD says so. Leave it away'))
+
+
+def same_row(item: RunSpec) -> str:
   """A text that two runs share if they are seeds of one row.
 
   Without the fields that change neither training nor scores, nor `train.per_epoch`, which is
   filled in as training starts and follows from the data.
   """
-  telling = {name: value for name, value in flat(config).items()
+  telling = {name: value for name, value in item.facts().items()
              if fields.field(name).role not in ('output', 'speed')
              and name not in ('seed', 'train.per_epoch')}
-  return json.dumps(telling | {'total': total}, sort_keys=True)
+  return json.dumps(telling | {'total': item.total}, sort_keys=True)
 
 
 def free_name(run: str, seed: int | None, taken: Sequence[str]) -> str:
@@ -264,8 +285,8 @@ def check_folder(item: RunSpec) -> None:
 
 def alike(item: RunSpec) -> dict:
   """{field: value} that all rows of a table must share: data, and protocol of the scores."""
-  config = item.config
-  facts = {name: value for name, value in flat(config).items()
+  config = item.stored or item.config
+  facts = {name: value for name, value in item.facts().items()
            if fields.must_agree_in_table(name)}
   facts['data.task'] = config.data.get('task', 'translate')   # a field of some methods alone
   facts['data.crop_size'] = ops.hw(config.data.crop_size)

@@ -44,15 +44,15 @@ def open_source(data: ConfigDict, split: str, domain: str) -> FrameSource | None
 
 
 def _refuse_unread(data):
-  """Places and sizes of files beside the built-in street would be passed over in silence."""
-  if data.source != 'scenes':
-    return
-  fields = {**{name: data.get(name) for name in ('root', 'name', *locate.PLACES)},
-            **{f'prepare.{name}': data.prepare[name] for name in ('resize', 'crop')}}
-  for name, value in fields.items():
-    if value:
-      raise UserError(f'data.{name}={value}: data.source is scenes, the built-in street, which '
-                      'reads no files; add --config.data.source=folders (or tfds), or leave '
+  """Places and sizes of files that a source has no use for would be passed over in silence."""
+  for name in ('resize', 'crop'):
+    if data.source != 'folders' and (value := data.prepare[name]):
+      raise UserError(f'data.prepare.{name}={value}: that is for files in folders, and data.source '
+                      f'is {data.source}; add --config.data.source=folders, or leave it away')
+  for name in ('root', 'name', *locate.PLACES):
+    if data.source == 'scenes' and data.get(name):
+      raise UserError(f'data.{name}={data[name]}: data.source is scenes, the built-in street, '
+                      'which reads no files; add --config.data.source=folders (or tfds), or leave '
                       f'data.{name} away')
 
 

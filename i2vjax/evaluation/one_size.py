@@ -25,7 +25,7 @@ class Recut(Wrapper):
     return 1
 
 
-def cut(sources: dict[str, FrameSource]) -> dict[str, FrameSource]:
+def by_size(sources: dict[str, FrameSource], max_clips: int = 0) -> dict[str, FrameSource]:
   """Sources whose clips end where the size of any of them changes; the same where none does.
 
   Films have one size, so a folder with several holds stills, or films one behind the other; scores
@@ -34,10 +34,12 @@ def cut(sources: dict[str, FrameSource]) -> dict[str, FrameSource]:
   Args:
     sources: {kind: frames}, frame by frame the same moments (`alignment.check_frames`), in
       `folders.FolderFrames` or films; clips are named after those of the first.
+    max_clips: so many are looked at, which are those that are scored; 0: all.
   """
   first = next(iter(sources.values()))
   starts = {clip.start for clip in first.clips}
-  begins = starts | {i for source in sources.values() for i in _changes(source, first.clips)}
+  looked_at = first.clips[:max_clips or None]
+  begins = starts | {i for source in sources.values() for i in _changes(source, looked_at)}
   if begins == starts:
     return sources
   clips = _clips(first, sorted(begins))
@@ -53,10 +55,18 @@ def _changes(source: FrameSource, clips: Sequence[Clip]) -> list[int]:
   changes = []
   for clip in clips:
     files = [source.files[i][0] for i in range(clip.start, clip.start + clip.length)]
-    sizes = [images.picture_size(file) for file in files] if clip.length > 1 else []
+    sizes = [_size(file) for file in files] if clip.length > 1 else []
     changes += [clip.start + k + 1 for k, pair in enumerate(itertools.pairwise(sizes))
                 if pair[0] != pair[1]]
   return changes
+
+
+def _size(file):
+  """(height, width), or None of a damaged picture, which is told where it is read."""
+  try:
+    return images.picture_size(file)
+  except images.UnreadableFrame:
+    return None
 
 
 def _clips(source, begins):

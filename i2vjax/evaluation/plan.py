@@ -20,6 +20,7 @@ from i2vjax.evaluation import (
   eval_clips,
   external,
   motion_estimation,
+  one_size,
   score_table,
   scorers,
   scoring_networks,
@@ -257,7 +258,8 @@ def _reference_of_folders(config, sources):
 def _reference_of_place(place):
   """The Reference of a folder, glob or video. Opened at once, to fail early."""
   try:
-    return _whole(place, folders.open_place(defaults.data(), place))
+    source = folders.open_place(defaults.data(), place)
+    return _whole(place, one_size.by_size({'reference': source})['reference'])
   except FileNotFoundError as error:
     raise UserError(f'eval.fid_reference={place!r}: {error}; choose one of '
                     f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error

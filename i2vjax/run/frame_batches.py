@@ -93,7 +93,7 @@ class Batches:
     self._slots: collections.deque[Slot] = collections.deque()   # not dealt out yet, in order
     self._filling: dict[tuple, Chunk] = {}                       # by what their frames share
     self._layouts: dict[tuple, tuple[tuple[int, int], bool]] = {}
-    self._kind: tuple | None = None                              # shape and type of the latest
+    self._kind: tuple | None = None                              # type and shapes of the latest
     self._values, self._run = Values(), 0                        # of its clip; of equal frames
     self._carry: Any = None
     self._carry_of = -1                                          # the run that it belongs to
@@ -115,10 +115,10 @@ class Batches:
     frame = slot.source = thermal.stretch(item[1], self.rule)
     slot.shown = thermal.stretch(item[3], self.rule) if len(item) > 3 else frame
     slot.size = frame.shape[:2]
-    if self._kind != (kind := (frame.shape, frame.dtype)):
+    if self._kind != (kind := (frame.dtype, frame.shape, slot.shown.shape)):
       self._run, self._kind = self._run + 1, kind
     self._held += 1
-    self._fill(slot, *self._layout(*kind))
+    self._fill(slot, *self._layout(frame.shape, frame.dtype))
 
   def _layout(self, shape, dtype):
     """(padded size, whether the method remembers) for frames of this kind; each is traced once."""

@@ -13,9 +13,10 @@ from i2vjax.data.sources import records
 from i2vjax.data.sources.streams import Stream
 from i2vjax.data.transforms import preprocess, resize
 
+JITTER = 1.25   # frames of training by their crop, up to which the crop is about the whole frame
 LARGER = 1.5   # times as high as what was learned: frames are translated smaller
-ADVICE = 'frames far larger than those learned'   # what `too_large` is about, said once
-ENLARGED = 'and results enlarged along the edges of the input'
+ADVICE = 'frames far larger than those learned'   # what `size_advice` is about, said once
+ENLARGED = 'and results made as large as the input again, along its edges'
 AS_IS = '--as_is translates frames as they are'
 
 
@@ -104,13 +105,14 @@ class LearnedSize:
     del enlarged   # they always are
     size = self.result(shape)
     if size == tuple(shape[:2]):
-      return f'frames of {ops.size_text(shape)} pixels are about as high as those it has learned'
+      return (f'frames of {ops.size_text(shape)} pixels are not much higher than those this run '
+              'has learned, or not at all: translated in their own size')
     return (f'frames of {ops.size_text(shape)} pixels are translated at {ops.size_text(size)}, '
-            f'about as high as those it has learned, {ENLARGED}')
+            f'about as high as those this run has learned, {ENLARGED}')
 
 
-def chosen(data: ConfigDict, as_is: bool = False,
-           full_size: bool = False) -> Preparation | LearnedSize | None:
+def for_translation(data: ConfigDict, as_is: bool = False,
+                    full_size: bool = False) -> Preparation | LearnedSize | None:
   """What is done to frames before they are translated; None: nothing.
 
   Args:
@@ -132,50 +134,56 @@ def chosen(data: ConfigDict, as_is: bool = False,
     raise UserError(f'--full_size: {own.place} of this run cuts frames out ({own.crop[3]}x'
                     f'{own.crop[2]}), and what is cut off was never translated: leave it away')
   if not own and data.resize == 'none':
+    cut_only = ' --config.data.prepare.resize_test=true' if not data.prepare.resize_test else ''
     raise UserError('--full_size: this run was trained on frames in their own size '
                     '(data.resize=none); name the size to translate at, as '
-                    '--config.data.prepare.resize=320x256, or leave it away')
+                    f'--config.data.prepare.resize=320x256{cut_only}, or leave it away')
   return own or LearnedSize(data)
 
 
 def learned_size(data: ConfigDict, shape: tuple[int, ...]) -> tuple[int, int] | None:
   """(height, width) like [H, W, ...] in shape, as high as the frames that a run has learned.
 
-  Sides are multiples of 4, which most networks take without padding. None where frames are not
-  larger than those by half or more, or the run has learned frames as they came.
+  Those are the frames that its crops are cut from; where they are hardly larger than the crop (286
+  and 256, which only moves things a little) those that it is scored on. The width is a multiple of
+  4, which most networks take without padding. None where frames are less than `LARGER` times as
+  high, or the run has learned frames as they came.
   """
   if data.resize == 'none':
     return None
-  height = resize.test_size((shape[0], shape[1]), data)[0]
+  frame = shape[0], shape[1]
+  height, whole = (size(frame, data)[0] for size in (resize.test_size, resize.train_size))
+  if whole > JITTER * height:
+    height = whole
   if shape[0] < LARGER * height:
     return None
   return height, max(4 * round(shape[1] * height / shape[0] / 4), 4)
 
 
-def too_large(data: ConfigDict, shape: tuple[int, ...]) -> str:
+def size_advice(data: ConfigDict, shape: tuple[int, ...]) -> str:
   """Advice for frames [H, W, ...] that are far larger than those a run has learned; else ''."""
   size = learned_size(data, shape)
   if not size:
     return ''
   return (f'frames of {ops.size_text(shape)} pixels are {shape[0] / size[0]:.1f} times as high as '
           'those that this run has learned, and things in them as much larger, which makes worse '
-          f'pictures: --full_size translates them at {ops.size_text(size)}, results enlarged '
-          'along the edges of the input')
+          f'pictures: --full_size translates them at {ops.size_text(size)}, {ENLARGED}')
 
 
 def of_run(data: ConfigDict) -> Preparation:
   """The preparation of a run's test frames; false where it has none.
 
   Folders have `data.prepare`; records their own, told by their `clips.json`: where that is not on
-  this machine, frames can only be taken as they are, with one loud line. A run of the built-in
-  street has `data.prepare` only where it is given to the translation.
+  this machine, frames can only be taken as they are, with one loud line. Runs of records and of the
+  built-in street have `data.prepare` only where it is given to the translation.
   """
-  if data.source == 'tfds':
-    return _of_records(data)
   crop = preprocess.read_size(data.prepare.crop, 'data.prepare.crop')
   size = preprocess.read_size(data.prepare.resize, 'data.prepare.resize')
-  return Preparation('data.prepare', size if data.prepare.resize_test else None,
-                     (None, None, *crop) if crop else None, data.source == 'folders')
+  of_folders = data.source == 'folders'
+  if data.source == 'tfds' and not (size or crop):
+    return _of_records(data)
+  return Preparation('data.prepare', size if data.prepare.resize_test or not of_folders else None,
+                     (None, None, *crop) if crop else None, trained=of_folders)
 
 
 def _of_records(data):
@@ -207,10 +215,8 @@ def prepared(stream: Stream, preparation: Preparation | LearnedSize, say: Callab
 
   def read(damaged='stop'):
     for label, frame, seconds in stream.read(damaged):
-      whole = [frame] * keep
-      if not isinstance(frame, Exception):
-        frame = prepare(frame, label)
-      yield label, frame, seconds, *whole
+      small = frame if isinstance(frame, Exception) else prepare(frame, label)
+      yield (label, small, seconds, frame) if keep else (label, small, seconds)
 
   def at(k):
     return prepare(stream.at(k), f'{k} (from 0) of {stream.name}')

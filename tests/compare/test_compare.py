@@ -254,7 +254,7 @@ def test_runs_that_are_there_are_scored_on_other_data(run, tmp_path):
 
 def test_what_trains_nothing_takes_no_fields_and_no_seeds(run, tmp_path, capsys):
   place = ['i2vjax', 'compare', '--output', str(tmp_path / 'other'), '--runs', 'a,b']
-  for more in ('--config.trian.steps=3', '-config.train.steps=3', '--noconfig.data.flip',
+  for more in ('--config.trian.steps=3', '-config.train.steps=3', '--noconfig.log.x',
                '--seeds=1'):
     assert main.main([*place, more]) == 2
     assert 'nothing where no row is trained: --runs are scored' in capsys.readouterr().err

@@ -116,13 +116,40 @@ def test_runs_on_other_data_or_of_other_length_are_refused_under_like_names(tmp_
 
 def test_runs_are_scored_on_the_data_that_all_rows_are_given(tmp_path):
   runs = [trained(tmp_path / 'x' / 'cut-0'), trained(
-      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', seed=1)]
+      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', '--config.eval.max_clips=1',
+      seed=1)]
   common = ['--config.data.scenes.weather=snow', '--config.eval.max_clips=2']
   items = experiments.trained_runs(tmp_path, runs, common=common, read=parse.run_config)
-  experiments.check_alike(items, False)
   for item in items:
     assert (item.config.data.scenes.weather, item.config.eval.max_clips) == ('snow', 2)
     assert item.changes == tuple(common) and experiments.scored_config(item) is item.config
+  # What they were trained on stays what it was: rows of their own, which are not comparable.
+  assert [row.partition('/')[0] for row, _ in rows_of(items)] == ['cut', '']
+  with pytest.raises(ValueError, match='weather is clear in cut and rain in') as refusal:
+    experiments.check_alike(items, False)
+  assert 'max_clips' not in str(refusal.value)
+
+
+def test_scores_alone_make_no_rows_that_differ(tmp_path):
+  runs = [trained(tmp_path / 'cut-0'), trained(tmp_path / 'cut-1', '--config.eval.max_clips=1',
+                                               seed=1)]
+  items = experiments.trained_runs(tmp_path, runs, common=['--config.eval.max_clips=2'],
+                                   read=parse.run_config)
+  assert rows_of(items) == [('cut', 0), ('cut', 1)] and experiments.check_alike(items, False) == []
+
+
+def test_epochs_are_those_of_the_data_that_were_trained_on(tmp_path):
+  run = trained(tmp_path / 'cut-0')
+  before, = experiments.trained_runs(tmp_path, [run], 'epochs')
+  after, = experiments.trained_runs(tmp_path, [run], 'epochs', (), [
+      '--config.data.scenes.clip_length=7'], parse.run_config)
+  assert after.per_epoch == before.per_epoch and after.config.data.scenes.clip_length == 7
+
+
+def test_a_mistyped_field_of_runs_is_named(tmp_path):
+  with pytest.raises(ValueError, match=r"no such config field: data\.tset_a.*test_a"):
+    experiments.trained_runs(tmp_path, [trained(tmp_path / 'cut-0')],
+                             common=['--config.data.tset_a=x'], read=parse.run_config)
 
 
 @pytest.mark.parametrize('field', ['data.flip=true', 'data.frames=3', 'data.crop_size=32'])

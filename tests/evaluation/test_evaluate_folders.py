@@ -15,6 +15,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.sources.folders import FolderFrames, open_place
 from i2vjax.evaluation import plan
+from i2vjax.run import folder as run_folder
 
 
 @pytest.fixture(scope='module')
@@ -123,6 +124,32 @@ def test_folders_are_cut_into_clips_as_the_command_line_says(tmp_path, capsys):
       '--config.eval.metrics=psnr', '--config.data.clip_regex=(.)\\d']) == 0
   scores = json.loads((tmp_path / 'out' / 'scores.json').read_text())
   assert [clip['name'] for clip in scores['clips']] == ['a', 'b']
+
+
+def test_clips_that_are_not_scored_are_not_looked_at(tmp_path):
+  """A damaged picture there stops nothing."""
+  for name in ('result', 'reference'):
+    for clip in 'ab':
+      write(tmp_path / name / clip, np.zeros((2, 8, 8, 3), np.uint8))
+  (tmp_path / 'result' / 'b' / '001.png').write_bytes(b'no picture')
+  settings = psnr()
+  settings.max_clips = 1
+  scores, _ = evaluator.scores_of_folders(tmp_path / 'result', tmp_path / 'reference',
+                                          settings=settings, show=False)
+  assert [clip['name'] for clip in scores['clips']] == ['a']
+
+
+def test_a_runs_own_way_of_reading_its_data_is_not_that_of_results(tmp_path):
+  config = stubs.config(frames_per_image='3', clip_regex='nothing like it (x)')
+  run_folder.write_config(tmp_path / 'run', config)
+  for name in ('result', 'reference'):
+    write(tmp_path / name, np.zeros((2, 8, 24, 3), np.uint8))
+  assert main.main([
+      'i2vjax', 'evaluate', '--workdir', str(tmp_path / 'run'), '--result',
+      str(tmp_path / 'result'), '--reference', str(tmp_path / 'reference'), '--output',
+      str(tmp_path / 'out'), '--noshow', '--config.eval.metrics=psnr']) == 0
+  scores = json.loads((tmp_path / 'out' / 'scores.json').read_text())
+  assert scores['protocol']['frames'] == 2 and scores['protocol']['width'] == 24
 
 
 def test_sizes_are_never_made_equal(folders, tmp_path):

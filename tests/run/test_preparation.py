@@ -125,6 +125,13 @@ def test_records_that_are_not_here_are_no_reason_to_stop_but_to_speak(tmp_path, 
   assert 'taken as they are (no records of flir in' in capsys.readouterr().out
 
 
+def test_a_size_that_is_given_wins_over_records_that_are_not_here(tmp_path, capsys):
+  config = stubs.config(source='tfds', name='flir', root=str(tmp_path), resize='none')
+  config.data.prepare.resize = '64x48'
+  assert preparation.for_translation(config.data, full_size=True).size == (48, 64)
+  assert not capsys.readouterr().out
+
+
 def test_the_street_needs_no_preparation():
   assert not preparation.of_run(stubs.config().data)
 
@@ -142,11 +149,12 @@ def test_a_run_of_the_street_makes_footage_the_size_that_is_asked_for(footage, t
       'translates frames as they are']
 
 
+@pytest.mark.parametrize('source', ['scenes', 'tfds'])
 @pytest.mark.parametrize('name', ['resize', 'crop'])
-def test_sizes_of_files_beside_the_street_are_refused(name):
-  config = stubs.config()
+def test_sizes_of_files_beside_other_data_are_refused(name, source):
+  config = stubs.config(source=source)
   config.data.prepare[name] = '32x20'
-  with pytest.raises(UserError, match=f'prepare.{name}=32x20: data.source is scenes, .*folders'):
+  with pytest.raises(UserError, match=f'prepare.{name}=32x20: .* is {source}; .*source=folders'):
     frames_of.open_source(config.data, 'train', 'a')
 
 
@@ -160,7 +168,7 @@ def test_larger_frames_are_made_as_high_as_what_was_learned(shape, size):
   data = stubs.config().data                        # 32 pixels high
   assert preparation.learned_size(data, shape) == size
   assert preparation.LearnedSize(data).result((*shape, 1)) == (size or shape)
-  assert bool(preparation.too_large(data, shape)) == (size is not None)
+  assert bool(preparation.size_advice(data, shape)) == (size is not None)
   data.resize = 'none'
   assert preparation.learned_size(data, shape) is None
 
@@ -185,9 +193,10 @@ def test_full_size_gives_pictures_of_the_size_of_the_input(large, tmp_path, caps
     np.testing.assert_array_equal(source[..., :1], frame)
     assert np.abs(result.astype(int) - (255 - frame)).max() < 12   # the edge is where it was
   assert capsys.readouterr().out.splitlines() == [
-      'frames of 96x64 pixels are translated at 48x32, about as high as those it has learned, and '
-      'results enlarged along the edges of the input',
-      'frames of 40x20 pixels are about as high as those it has learned']
+      'frames of 96x64 pixels are translated at 48x32, about as high as those this run has '
+      'learned, and results made as large as the input again, along its edges',
+      'frames of 40x20 pixels are not much higher than those this run has learned, or not at all: '
+      'translated in their own size']
 
 
 def test_full_size_with_the_runs_own_size_and_16_bits_in_a_film(tmp_path, capsys):
@@ -198,17 +207,57 @@ def test_full_size_with_the_runs_own_size_and_16_bits_in_a_film(tmp_path, capsys
   assert found.shape == (2, 40, 64, 3)
   assert found[:, :, :28].min() > 240 and found[:, :, 34:].max() < 15
   assert capsys.readouterr().out.endswith(
-      'resized to 32x20, as those it was trained and scored on, and results enlarged along the '
-      'edges of the input\n')
+      'resized to 32x20, as those it was trained and scored on, and results made as large as the '
+      'input again, along its edges\n')
   translator.translate(run, frames, tmp_path / 'out.mkv', full_size=True, show=False)
   assert video_reader.video_info(tmp_path / 'out.mkv').width == 64
+
+
+@pytest.mark.parametrize(('load', 'resize', 'size'), [
+    (36, 'square', (32, 40)), ((128, 160), 'square', (128, 160)), (160, 'width', (128, 160))])
+def test_frames_that_crops_are_cut_from_are_what_was_learned(load, resize, size):
+  """Where they are much larger than the crop; 36 and 32 only move things a little."""
+  data = stubs.config().data
+  with data.ignore_type():
+    data.update(load_size=load, resize=resize)
+  assert preparation.learned_size(data, (512, 640)) == size
+
+
+def test_frames_as_they_are_get_no_advice(large, tmp_path, capsys, monkeypatch):
+  monkeypatch.setattr(notes, '_said', set())
+  run = stubs.make(stubs.negative, stubs.config())
+  translator.translate(run, large[0], tmp_path / 'out', as_is=True, show=False)
+  assert 'times as high' not in capsys.readouterr().err
+
+
+def test_what_a_method_remembers_is_of_frames_of_one_size():
+  run = stubs.make(stubs.counting, stubs.config())
+  sides = ((64, 96), (64, 96), (128, 192), (128, 192))   # all translated at 48x32
+  items = [(k, np.zeros((32, 48, 1), np.uint8), None, np.zeros((*side, 1), np.uint8))
+           for k, side in enumerate(sides)]
+  results = run_translator.translate_clip(run_translator.compile_chunk(run), items, chunk=2)
+  assert [int(result[0, 0, 0]) for _, _, result in results] == [0, 1, 0, 1]
+
+
+@pytest.mark.parametrize('rule', ['clip', 'frame'])
+def test_live_frames_of_16_bits_come_out_as_in_a_film(rule):
+  run = stubs.make(stubs.negative, stubs.config(thermal_range=rule))
+  frame = np.full((64, 96, 1), 7000, np.uint16)
+  frame[:, 40:] = 9000
+  item = live_reader.LiveFrame(frame, 0.0, 0.0, True)
+  way = preparation.for_translation(run.config.data, full_size=True)
+  (_, source, result), = live.results(run, run_translator.compile_chunk(run), iter([item]), way,
+                                      full_size=True)
+  film = translator.translate_to_array(run, frame[None], full_size=True, show=False)[0]
+  np.testing.assert_allclose(result, film, atol=1)
+  assert source.min() < 5 and source.max() > 250
 
 
 def test_live_frames_come_out_at_full_size():
   run = stubs.make(stubs.negative, stubs.config())
   frame = np.full((64, 96, 3), 50, np.uint8)
   item = live_reader.LiveFrame(frame, 0.0, 0.0, True)
-  way = preparation.chosen(run.config.data, full_size=True)
+  way = preparation.for_translation(run.config.data, full_size=True)
   (_, source, result), = live.results(run, run_translator.compile_chunk(run), iter([item]), way,
                                       full_size=True)
   np.testing.assert_array_equal(source, frame)
@@ -231,4 +280,4 @@ def test_full_size_that_cannot_be_is_refused(prepare, given, said):
   config = stubs.config(source='folders', resize='none')
   config.data.prepare.update(prepare)
   with pytest.raises(UserError, match=said):
-    preparation.chosen(config.data, full_size=True, **given)
+    preparation.for_translation(config.data, full_size=True, **given)

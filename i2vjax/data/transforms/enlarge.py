@@ -22,10 +22,12 @@ def along_edges(result: np.ndarray, source: np.ndarray) -> np.ndarray:
     source: uint8 [H, W, 1 or 3], of which a frame of [h, w] was translated.
 
   Returns:
-    uint8 [H, W, C].
+    uint8 [H, W, C]; where the source is the smaller one, the mean of what falls on each pixel.
   """
   guide = _brightness(source)
   H, W = guide.shape
+  if result.shape[0] * result.shape[1] > H * W:
+    return _planes(cv2.resize(result, (W, H), interpolation=cv2.INTER_AREA))
   small = cv2.resize(guide, result.shape[1::-1], interpolation=cv2.INTER_AREA)[..., None]
   target = result.astype(np.float32) / 255
   mean, mean_target = _mean(small), _mean(target)

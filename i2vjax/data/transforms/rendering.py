@@ -71,7 +71,7 @@ def settle(data: ConfigDict, frames: Sequence[np.ndarray], place: str) -> Render
   rule = data.thermal_range
   if frames and frames[0].dtype == np.uint8 and thermal.is_pair(rule):
     notes.say_once(f'{place} has 8 bits, taken from 0 to 255: data.thermal_range={rule} is about '
-                   '16 bits and does nothing there')
+                   '16 bits and does nothing there', about='thermal_range beside 8 bits')
   if asked != 'auto' or not frames:
     return Rendering(name, asked == 'black', rule)
   gray = [Rendering(name).apply(frame) for frame in frames]

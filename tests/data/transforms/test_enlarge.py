@@ -68,3 +68,10 @@ def test_without_edges_in_the_source_colors_are_blurred_and_nothing_is_made_up()
   found = enlarge.along_edges(result, flat)
   assert found[:, :8].max() == 0 and found[:, 32:].min() == 200
   assert (np.diff(found[20, :, 0].astype(int)) >= 0).all()
+
+
+def test_a_result_larger_than_its_source_is_made_smaller_by_means():
+  result = np.zeros((8, 8, 3), np.uint8)
+  result[::2] = 200
+  found = enlarge.along_edges(result, np.zeros((4, 4, 1), np.uint8))
+  np.testing.assert_array_equal(found, np.full((4, 4, 3), 100))

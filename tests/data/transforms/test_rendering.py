@@ -34,7 +34,7 @@ STREET = street()
 @pytest.fixture
 def said(monkeypatch):
   lines = []
-  monkeypatch.setattr(notes, 'say_once', lines.append)
+  monkeypatch.setattr(notes, 'say_once', lambda text, about='': lines.append(text))
   return lines
 
 
