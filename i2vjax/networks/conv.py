@@ -16,7 +16,10 @@ All forms take the same parameters and give the same values up to rounding:
 On GPUs XLA knows the weight gradient of a convolution as such only where that has neither zeros
 between its inputs nor a stride of its own. Those of transposed and of dilated convolutions have,
 and would run as convolutions whose window is the whole map, tens of times slower; so they are
-written out here (`_transposed_bwd`, `dilated`), with first reverse-mode derivatives only.
+written out here (`_transposed_bwd`, `dilated`), with first reverse-mode derivatives only. Nor does
+it know that of a convolution whose result is larger than its input: the gradient is then a window
+larger than the map below it, and XLA takes the one for the other. There the padding is kept out of
+the convolution.
 
 Padding is always explicit: 'SAME' pads a strided convolution on the other side than PyTorch does.
 """
@@ -95,7 +98,10 @@ def conv(x, kernel, stride=1, pad='zero', padding=0, impl='auto'):
     return conv_fast.conv(x, kernel, stride, pad, padding)
   if impl == 'portable':
     return _unchosen(x, kernel, stride, pad, padding)
-  return (plain if impl == 'plain' else matmul)(pad_hw(x, pad, padding), kernel, stride)
+  padded = pad_hw(x, pad, padding)
+  if stride == 1 and 2 * padding >= kernel.shape[0] and backend.name() == 'gpu':
+    padded = jax.lax.optimization_barrier(padded)
+  return (plain if impl == 'plain' else matmul)(padded, kernel, stride)
 
 
 def _unchosen(x, kernel, stride, pad, padding):

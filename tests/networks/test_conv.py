@@ -24,6 +24,8 @@ LAYERS = {
     'patchgan blur first': (8, 8, 3, 16, 4, 1, 'zero', 1),
     'patchgan last': (6, 5, 16, 20, 4, 1, 'zero', 1),
     'patchgan head': (5, 6, 20, 1, 4, 1, 'zero', 1),
+    'todaygan': (9, 7, 16, 24, 4, 2, 'zero', 2),
+    'todaygan head, larger than its input': (6, 5, 20, 1, 4, 1, 'zero', 2),
     'unpadded': (7, 8, 16, 16, 3, 1, 'none', 0),
     'pointwise': (4, 4, 16, 16, 1, 1, 'zero', 0),
     'pointwise, strided': (8, 6, 16, 20, 1, 2, 'zero', 0),
@@ -136,6 +138,19 @@ def test_no_weight_gradient_on_an_accelerator_has_a_window_as_large_as_the_map(m
   assert count(grads(functools.partial(plain_dilated, dilation=6)), x, wide)
   assert not count(grads(conv.transposed), x, up)
   assert not count(grads(lambda x, k: conv.dilated(x, k, 6)), x, wide)
+
+
+@pytest.mark.parametrize(('padding', 'kept_out'), [(1, False), (2, True)])
+def test_padding_that_makes_maps_larger_is_kept_out_of_convolutions_on_gpus(
+    padding, kept_out, monkeypatch):
+  """Else XLA takes the weight gradient, whose window is larger than the input, for no gradient."""
+  def both(x, kernel):
+    return value_and_grads(functools.partial(conv.conv, padding=padding), x, kernel)
+  x, kernel = draw(0, 1, 9, 8, 3), draw(1, 4, 4, 3, 5)
+  wanted = jax.jit(both)(x, kernel)
+  monkeypatch.setattr(jax, 'default_backend', lambda: 'gpu')
+  assert ('optimization_barrier' in str(jax.make_jaxpr(both)(x, kernel))) == kept_out
+  close(jax.jit(lambda *inputs: both(*inputs))(x, kernel), wanted)
 
 
 def test_transposed_is_the_adjoint_of_the_strided_convolution():
