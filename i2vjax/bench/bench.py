@@ -84,11 +84,13 @@ def all_of(listed: Sequence[cases.Case], asked: Sequence[str], options: Options,
   asks = {**dataclasses.asdict(options), 'sizes': list(options.sizes),
           'overrides': list(overrides)}
   done = [key(row) for row in rows if 'error' not in row]
-  for target in asked:
-    if target != HERE:
-      targets.require(targets.parse(target))
   todo = [(case, target) for target in asked for case in listed
           if (case.name, target, asks) not in done]
+  for target in asked:
+    if target != HERE:
+      parsed = targets.parse(target)
+      if target in {name for _, name in todo}:   # rows that are there need no compiler
+        targets.require(parsed)
   for case, target in todo:
     alone = len(listed) * len(asked) == 1
     row = measure(case, target, options) if alone else in_child(case, target, options, overrides)

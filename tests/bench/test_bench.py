@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import pathlib
 import subprocess
 import sys
 
@@ -13,6 +14,7 @@ from i2vjax.bench import ahead, bench, cases, table, targets, twins
 from i2vjax.cli import errors
 from i2vjax.core.errors import UserError
 
+ROOT = pathlib.Path(__file__).parents[2]
 TINY = ('--config.data.crop_size=32', '--config.data.load_size=32', '--config.gen.width=4',
         '--config.gen.blocks=1', '--config.disc.width=4', '--config.disc.layers=1',
         '--config.data.scenes.clips=1')
@@ -45,6 +47,19 @@ def test_rows_that_a_file_has_are_not_measured_again(measured, tmp_path):
   assert json.loads((tmp_path / 'rows.json').read_text()) == rows
   bench.all_of(listed, ['here'], bench.Options(), path=path, overwrite=True)
   assert measured.count(('cyclegan:demo', 'here')) == 2
+
+
+def test_rows_that_a_file_has_need_no_compiler(monkeypatch, tmp_path):
+  def none_here(target):
+    raise UserError(f'no compiler for {target.text}')
+  monkeypatch.setattr(bench.targets, 'require', none_here)
+  path, rows = ROOT / 'benchmarks' / 'ahead.json', tmp_path / 'rows.json'
+  rows.write_text(path.read_text('utf-8'), 'utf-8')
+  listed = cases.read(('cut', 'best'))
+  found = bench.all_of(listed, ['h100', 'v5e:2x4'], bench.Options(batch=1), path=str(rows))
+  assert found == json.loads(path.read_text('utf-8'))
+  with pytest.raises(UserError, match='no compiler for h100'):
+    bench.all_of(listed, ['h100'], bench.Options(batch=2), path=str(rows))
 
 
 def test_what_is_asked_for_otherwise_is_another_row(measured, tmp_path):
