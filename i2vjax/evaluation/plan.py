@@ -214,16 +214,17 @@ class Reference(NamedTuple):
 
 def _missing_of_reference(real):
   """{need of a score: why it is not met} by the real frames, which may be None."""
-  if real.clips is None:
-    return {'real_frames': 'needs real frames of the target: --reference, or any folder of them as '
-                           '--config.eval.fid_reference'}
-  if (count := real.count()) < 2:
+  count = real.count()
+  if not count:
+    return {'real_frames': 'needs real frames of the target: --reference (of a run data.test_b or '
+                           'data.train_b), or any folder of them as --config.eval.fid_reference'}
+  if count < 2:
     return {'real_frames': f'needs at least 2 real frames: {real.name} has {count}'}
   return {}
 
 
 def _reference(config, test_b):
-  """The Reference of a run."""
+  """The Reference of a run; it counts 0 frames where no data of the target are named."""
   name = config.eval.fid_reference or 'auto'   # '': a place that was taken out to publish
   if name not in REFERENCES:
     return _reference_of_place(name)
@@ -232,8 +233,9 @@ def _reference(config, test_b):
                     'data.test_b, or set --config.eval.fid_reference=train_b')
   split = 'test' if name == 'test_b' or (name == 'auto' and test_b is not None) else 'train'
 
-  def count():
-    return _count(test_b if split == 'test' else open_source(config.data, split, 'b'))
+  def count():   # films of training are unpacked for it, so not before it is asked
+    real = test_b if split == 'test' else open_source(config.data, split, 'b')
+    return 0 if real is None else _count(real)
 
   def clips_of_split():
     for clip in whole_clips.test_clips(config, 'b', split):

@@ -166,8 +166,8 @@ def size_advice(data: ConfigDict, shape: tuple[int, ...]) -> str:
   if not size:
     return ''
   return (f'frames of {ops.size_text(shape)} pixels are {shape[0] / size[0]:.1f} times as high as '
-          'those that this run has learned, and things in them as much larger, which makes worse '
-          f'pictures: --full_size translates them at {ops.size_text(size)}, {ENLARGED}')
+          'those that this run has learned, and things in them as much larger, which mostly makes '
+          f'worse pictures: --full_size translates them at {ops.size_text(size)}, {ENLARGED}')
 
 
 def of_run(data: ConfigDict) -> Preparation:

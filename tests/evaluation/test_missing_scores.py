@@ -87,6 +87,14 @@ def test_lpips_goes_by_the_size_that_frames_are_scored_at(tmp_path, rule, crop, 
   assert possible or found.skipped['lpips'] == 'needs frames of at least 64 pixels'
 
 
+def test_footage_without_any_daylight_has_the_scores_that_need_none(tmp_path):
+  """Night thermal: nobody filmed it by day, and the weights come with the package."""
+  write(tmp_path / 'a', np.full((2, 32, 32, 1), 90, np.uint8))
+  found = plan.of_run(stubs.config(source='folders', test_a=str(tmp_path / 'a')))
+  assert {'flicker', 'warping'} <= set(found.names)
+  assert 'data.train_b' in found.skipped['fid'] and 'data.test_b' in found.skipped['psnr']
+
+
 def test_no_test_frames_of_the_target():
   config = stubs.config(source='folders')
   a = data_source(stubs.config().data, 'test', 'a')

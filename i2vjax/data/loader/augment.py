@@ -65,7 +65,7 @@ class RandomCrop(grain.transforms.RandomMap):
       raise UserError(f'paired frames have different sizes, {first} and {shape} (height, width)')
     if shape[0] < self.size[0] or shape[1] < self.size[1]:
       raise UserError(f'frames of {shape} (height, width) are smaller than data.crop_size='
-                       f"{self.size}: use data.resize='square' or a smaller crop")
+                       f'{self.size}: use --config.data.resize=square or a smaller crop')
 
 
 def random_corner(shape: tuple[int, int], size: tuple[int, int],

@@ -16,7 +16,7 @@ from i2vjax.data import open_source
 from i2vjax.data.loader import augment, memory_sampling, requirements
 from i2vjax.data.loader.windows import WindowSource
 from i2vjax.data.sources import alignment
-from i2vjax.data.transforms import resize
+from i2vjax.data.transforms import preprocess, resize
 
 PREFETCH = 8   # batches that are ready or in the making, at least
 
@@ -29,6 +29,7 @@ def paired(data: ConfigDict) -> bool:
 def train_windows(data: ConfigDict,
                   fields: Iterable[str] = ()) -> tuple[WindowSource, WindowSource]:
   """The WindowSources (a, b) of the training split; where they are paired, frame by frame."""
+  _check(data)   # before films are unpacked
   a = requirements.require_source(data, 'train', 'a')
   b = requirements.require_source(data, 'train', 'b')
   reason = alignment.mismatch(a, b) if paired(data) else None
@@ -143,6 +144,13 @@ def _check(data):
   load, crop = ops.hw(data.load_size), ops.hw(data.crop_size)
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
     raise UserError(f'data.load_size={load} is smaller than data.crop_size={crop}')
+  for name in ('crop', 'resize'):   # of files; the last one done is what crops are cut from
+    size = preprocess.read_size(data.prepare[name], f'data.prepare.{name}')
+    if size and data.resize == 'none' and (size[0] < crop[0] or size[1] < crop[1]):
+      raise UserError(f'data.prepare.{name}={data.prepare[name]} makes frames smaller than '
+                      f'data.crop_size={crop[1]}x{crop[0]}: name a larger size, or a smaller crop')
+    if size:
+      return
 
 
 # ---- endless streams of pairs of windows

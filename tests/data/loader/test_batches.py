@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from window_tools import equal, folders_config, starts, take
 
+from i2vjax import defaults
 from i2vjax.core import machine
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images
 from i2vjax.data.loader import batches
 
@@ -20,6 +22,18 @@ def test_load_size_below_crop_size_is_refused(config):
   config.data.load_size = 6
   with pytest.raises(ValueError, match='load_size.*is smaller than data.crop_size'):
     batches.train_iterator(config, 2)
+
+
+@pytest.mark.parametrize(('resize', 'crop', 'refused'), [
+    ('160x120', '', 'resize'), ('172x128', '', ''), ('172x128', '120x128', 'crop'),
+    ('100x100', '128x128', '')])
+def test_sizes_of_files_below_the_crop_are_refused_before_any_is_read(resize, crop, refused):
+  data = defaults.get_config().data
+  data.update(source='folders', resize='none', crop_size=128, load_size=128)
+  data.prepare.update(resize=resize, crop=crop)
+  with pytest.raises(UserError, match=f'prepare.{refused}=.* makes frames smaller' if refused else
+                     'train_a'):   # of which there is none
+    batches.train_windows(data)
 
 
 def test_a_batch_has_the_agreed_names_shapes_and_types(config):
