@@ -14,7 +14,8 @@ python benchmarks/scenes_clip.py --output "$run/held_out"
 clip --workdir starter --output "$run/starter.mp4" --side_by_side
 echo "look at $run/starter.mp4: what an hour of training at 128 pixels comes to. Now a run of your own:"
 python -m i2vjax.main --config configs/best.py:demo --workdir "$run"
-clip --workdir "$run" --output "$run/translated.mp4"
-clip --workdir "$run" --output "$run/side_by_side.mp4" --side_by_side
+# The clip has 128 pixels, and the run has learned 64.
+clip --workdir "$run" --output "$run/translated.mp4" --full_size
+clip --workdir "$run" --output "$run/side_by_side.mp4" --full_size --side_by_side
 python -m i2vjax.main evaluate --workdir "$run" --overwrite
 echo "look at $run/side_by_side.mp4, $run/samples and $run/report/index.html"
