@@ -62,7 +62,7 @@ class Translator:
       prepare = preparation.for_translation(self.config.data, full_size=True)
     except UserError:
       return None
-    size = prepare.result((height, width)) if prepare else (height, width)
+    size = prepare.result((height, width)) if prepare else None
     return None if size == (height, width) else size
 
   def translate(self, frames: Path | np.ndarray, output: Path | None = None, *,

@@ -422,10 +422,8 @@ def compose(source: np.ndarray, result: np.ndarray, side_by_side: bool = False,
       result + (luma(source) - luma(result)).
   """
   if fuse:
-    luma = np.asarray(ops.LUMA, np.float32)
-    to_luma = luma if source.shape[2] == 3 else np.ones(1, np.float32)
-    source_luma = source.astype(np.float32) @ to_luma
-    result = result + (source_luma - result @ luma)[..., None]
+    change = enlarge.brightness(source) - enlarge.brightness(result)
+    result = result + change[..., None]
     result = np.rint(np.clip(result, 0, 255)).astype(np.uint8)
   if side_by_side:
     channels = max(source.shape[2], result.shape[2])

@@ -152,10 +152,11 @@ def finish(item: RunSpec, title: str, time_left: str, show: bool) -> tuple[int, 
     if code or stopped:
       return code, reason, stopped
   print(f'{title}: scoring{time_left}', flush=True)
-  changes = [f'--config.eval.{name}={value}'
-             for name, value in experiments.scoring_changes(item).items()]
+  changes = item.changes if item.arguments is None else [
+      f'--config.eval.{name}={value}'
+      for name, value in experiments.scoring_changes(item).items()]
   return call(['evaluate', f'--workdir={item.workdir}', f'--checkpoint={item.total}',
-               f'--output={item.report}', '--overwrite', bars, *changes, *item.changes])
+               f'--output={item.report}', '--overwrite', bars, *changes])
 
 
 def call(arguments: list[str]) -> tuple[int, str, bool]:

@@ -188,7 +188,8 @@ def field_of(override: str) -> str:
 
 def refuse_idle(config: ConfigDict, overrides: Sequence[str]) -> None:
   """Raises UserError where there is any of these overrides of what only training reads."""
-  for text in overrides:
+  if overrides:
+    text = overrides[0]
     raise UserError(config_files.unknown_field(config, field_of(text)) or (
         f'{text} does nothing where no row is trained: --runs are scored as they were trained, on '
         'other test data where --config.data.FIELD says so. Leave it away'))
@@ -229,8 +230,6 @@ def flat(config: ConfigDict) -> dict:
 
 def scoring_changes(item: RunSpec) -> dict:
   """{field of `eval`: value} in which a trained row differs from what its run folder says."""
-  if item.arguments is None:
-    return {}   # see `RunSpec.changes`
   old, new = run_folder.read_config(item.workdir).eval, item.config.eval
   return {name: new[name] for name in old if name in new and old[name] != new[name]}
 

@@ -260,8 +260,7 @@ def _reference_of_folders(config, sources):
 def _reference_of_place(place):
   """The Reference of a folder, glob or video. Opened at once, to fail early."""
   try:
-    source = folders.open_place(defaults.data(), place)
-    return _whole(place, one_size.by_size({'reference': source})['reference'])
+    return _whole(place, folders.open_place(defaults.data(), place))
   except FileNotFoundError as error:
     raise UserError(f'eval.fid_reference={place!r}: {error}; choose one of '
                     f'{", ".join(REFERENCES)}, or name a folder, glob or video') from error
@@ -269,7 +268,7 @@ def _reference_of_place(place):
 
 def _whole(name, source):
   """The Reference of all frames of a source as they are, whatever `eval.max_clips` is."""
-  def clips():
-    for clip in source.clips:
+  def clips():   # sizes of stills are read where frames are, not for a plan
+    for clip in one_size.by_size({name: source})[name].clips:
       yield thermal.to_display(eval_clips.read_clip(source, clip.start, clip.length))
   return Reference(name, clips, lambda: _count(source))

@@ -119,7 +119,6 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
     `get_state()` and `set_state()` continue with the very next batch.
   """
   data = config.data
-  _check(data)
   a, b = train_windows(data, fields)
   pairs = _pairs(config, a, b) if table is None else _memory_pairs(config, a, b, table)
   index, count = process

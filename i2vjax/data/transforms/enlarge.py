@@ -24,7 +24,7 @@ def along_edges(result: np.ndarray, source: np.ndarray) -> np.ndarray:
   Returns:
     uint8 [H, W, C]; where the source is the smaller one, the mean of what falls on each pixel.
   """
-  guide = _brightness(source)
+  guide = brightness(source) / 255
   H, W = guide.shape
   if result.shape[0] * result.shape[1] > H * W:
     return _planes(cv2.resize(result, (W, H), interpolation=cv2.INTER_AREA))
@@ -39,9 +39,9 @@ def along_edges(result: np.ndarray, source: np.ndarray) -> np.ndarray:
   return np.rint(np.clip(slope * guide[..., None] + offset, 0, 1) * 255).astype(np.uint8)
 
 
-def _brightness(frame):
-  """uint8 [H, W, 1 or 3] -> float32 [H, W] in [0, 1]."""
-  frame = frame.astype(np.float32) / 255
+def brightness(frame: np.ndarray) -> np.ndarray:
+  """uint8 [H, W, 1 or 3] -> float32 [H, W], 0 to 255: luma of BT.601."""
+  frame = frame.astype(np.float32)
   return frame[..., 0] if frame.shape[-1] == 1 else frame @ np.asarray(ops.LUMA, np.float32)
 
 
