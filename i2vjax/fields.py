@@ -93,6 +93,7 @@ FIELDS = {
     'data.batch': Field('state', table='note', at_least=1),
     'data.flip': Field('state', table='note'),
     'data.flip_time': Field('state', table='note', at_least=0, at_most=1),
+    'data.tone_jitter': Field('state', table='note', at_least=0, at_most=1),
     'data.finetune_no_crop': Field('state', table='note'),
     'data.max_gap': Field('state', table='same', at_least=0),
     'data.threads': Field('speed', at_least=0),

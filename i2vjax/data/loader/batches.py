@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 from i2vjax.core import machine, notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
-from i2vjax.data.loader import augment, memory_sampling, requirements
+from i2vjax.data.loader import augment, memory_sampling, requirements, tone_jitter
 from i2vjax.data.loader.windows import WindowSource
 from i2vjax.data.sources import alignment
 from i2vjax.data.transforms import preprocess, resize
@@ -121,6 +121,7 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
   data = config.data
   a, b = train_windows(data, fields)
   pairs = _pairs(config, a, b) if table is None else _memory_pairs(config, a, b, table)
+  pairs = _under_other_tones(config, pairs)
   index, count = process
   dataset = pairs[index::count].map(_to_batch_names).batch(batch, drop_remainder=True)
   dataset = dataset.to_iter_dataset(_read_options(data))
@@ -185,6 +186,14 @@ def _memory_pairs(config, a, b, table):
   random_crop = _random_crop(config.data)
   windows_b = _shuffled(b, 2 * config.seed + 1).random_map(random_crop)
   return windows_b.random_map(memory_sampling.MemorySampler(a, table, random_crop))
+
+
+def _under_other_tones(config, pairs):
+  """The pairs, a share of them with infrared as another camera would show it."""
+  share, infrared = config.data.tone_jitter, 1 if config.data.direction == 'b2a' else 0
+  if not share:
+    return pairs
+  return pairs.random_map(tone_jitter.ToneJitter(share, infrared), seed=config.seed)
 
 
 def _shuffled(source, seed):
