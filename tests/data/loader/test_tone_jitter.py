@@ -1,4 +1,4 @@
-"""Infrared under other cameras' tones: curve, contrast, shading, and what stays."""
+"""Infrared under tones of other cameras: curve, contrast, shading, and what stays."""
 
 import numpy as np
 import pytest
