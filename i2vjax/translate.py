@@ -8,7 +8,6 @@ each other: the device is fed from the caller's thread, the others have threads 
 
 import contextlib
 import dataclasses
-import functools
 import itertools
 import os
 import pathlib
@@ -33,6 +32,7 @@ from i2vjax.run.load import Run
 READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
 SLOWEST = 1 / 1001         # frames per second: rates are fractions of that denominator at most
 RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
+SIZES_TOLD = 3            # of frames of many sizes
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
 Path = str | os.PathLike[str]
@@ -46,7 +46,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
               rate: float | None = None, as_is: bool = False, deinterlace: bool = False,
               full_size: bool = False, pad_to: int = 1, beside: Path | None = None,
               watch: Watch | None = None) -> dict[str, Any]:
-  """Translate a video, a folder of frames (sub-folders are clips) or a glob.
+  """Translate a video, a folder of frames (sub-folders are clips), a glob or one picture.
 
   Frames are first resized and cropped as the run's test frames were (`data.prepare`, or what its
   records do), since objects of another size are not what it has learned. They come out so: what
@@ -56,10 +56,10 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
 
   Args:
     run: load.Run.
-    input: video file, folder or glob; or frames, see `streams.array_stream`.
+    input: video file, folder, glob or picture; or frames, see `streams.array_stream`.
     output: a video (by its ending: .mp4 H.264, .mkv FFV1 without loss) of the same times, length,
-      sound and shape of pixels, or a folder of PNG files under the names of the input's frames; or
-      an address or '-' (`live_writer`).
+      sound and shape of pixels, or a folder of PNG files under the names of the input's frames; of
+      one picture also a PNG file; or an address or '-' (`live_writer`).
     overwrite: allow an existing video, or a folder that is not empty; in a folder, files of the
       same names are replaced and others left.
     side_by_side: the source left of the result. fuse: the result's colors on the source's
@@ -97,10 +97,11 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     raise UserError(f"on_damage={on_damage!r}: choose 'stop' or 'skip'")
   check_options(run, fuse, chunk, pad_to)
   to_stream = live_writer.is_stream(output)
-  to_video = to_stream or output_paths.is_video_output(output, lossless)
   place = '' if isinstance(input, np.ndarray) else input
+  to_picture = not to_stream and output_paths.is_picture_output(place, output)
+  to_video = to_stream or not to_picture and output_paths.is_video_output(output, lossless)
   if not to_stream:
-    output_paths.check_output(place, output, to_video, overwrite)
+    output_paths.check_output(place, output, to_video or to_picture, overwrite)
   if place and not to_stream:
     output_paths.check_apart(place, output, may_hold=True)
   prepare = preparation.for_translation(run.config.data, as_is, full_size)
@@ -127,6 +128,8 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
       if to_video:
         written = result_writers.write_video(output, _one_size(results, output), rate, film,
                                              lossless)
+      elif to_picture:
+        written = result_writers.write_picture(output, results)
       else:
         for clip in clips:
           if clip.info:
@@ -209,7 +212,7 @@ def prepared(run: Run, clips: list[streams.Stream],
   """
   if not prepare:
     return [_advised(clip, run.config.data) for clip in clips] if advise else clips
-  say = say_once()
+  say = say_few()
   return [preparation.prepared(clip, prepare, say, full_size) for clip in clips]
 
 
@@ -243,7 +246,7 @@ def translate_split(run: Run, output: Path, split: str = 'test', *, with_truth: 
                     f'{output}')
   locate.check_apart(run.config.data, output, '--output')
   origin = _split_origin(run, split, with_truth)
-  output_paths.check_output(origin, output, is_video=False, overwrite=overwrite)
+  output_paths.check_output(origin, output, is_file=False, overwrite=overwrite)
   try:
     with output_paths.unfinished(output, origin):
       summary = split_frames.write(run, pathlib.Path(output), split, with_truth, show)
@@ -271,7 +274,7 @@ def _rate(info, rate, output, to_video):
   if rate is not None and info:
     raise UserError(f'--rate is for pictures: {info.path} has its own times, which are kept')
   if rate is not None and not to_video:
-    raise UserError(f'--rate is for videos, and {output} is a folder: leave it away')
+    raise UserError(f'--rate is for videos, and {output} is none: leave it away')
   if rate is not None and not SLOWEST <= rate <= 1000:
     raise UserError(f'--rate={rate:g}: frames per second, from 1/1001 (0.001) to 1000')
   if info:
@@ -316,9 +319,19 @@ def _of_possible_size(clip, videos, lossless, size):
   return dataclasses.replace(clip, read=read)
 
 
-def say_once() -> Callable[[str], None]:
-  """A function that prints each line once."""
-  return functools.cache(tqdm.tqdm.write)
+def say_few() -> Callable[[str], None]:
+  """A function that prints a line once, and that there are others once `SIZES_TOLD` were printed.
+
+  A folder of stills may have as many sizes as pictures.
+  """
+  told = set()
+
+  def say(line):
+    if line in told or len(told) > SIZES_TOLD:
+      return
+    told.add(line)
+    tqdm.tqdm.write(line if len(told) <= SIZES_TOLD else 'and so with frames of other sizes')
+  return say
 
 
 def _check_beside(beside, place, output, to_video, overwrite):

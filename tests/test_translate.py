@@ -328,6 +328,30 @@ def test_stills_of_several_sizes_go_into_one_folder(tmp_path, negative):
   assert [x.shape for x in read_frames(tmp_path / 'out').values()] == [(16, 16, 3), (18, 30, 3)]
 
 
+def test_one_picture_becomes_a_picture_or_a_folder(tmp_path, negative):
+  frame = footage(1)
+  source = write_frames(tmp_path / 'in', frame) / next((tmp_path / 'in').iterdir()).name
+  done = translator.translate(negative, source, tmp_path / 'out.png', **QUIET)
+  translator.translate(negative, source, tmp_path / 'out', **QUIET)
+  assert done['frames'] == 1
+  np.testing.assert_array_equal(images.read_image(tmp_path / 'out.png')[..., :1], 255 - frame[0])
+  assert [path.name for path in (tmp_path / 'out').iterdir()] == [f'{source.stem}.png']
+  with pytest.raises(FileExistsError, match='use --overwrite'):
+    translator.translate(negative, source, tmp_path / 'out.png', **QUIET)
+  with pytest.raises(UserError, match='written as PNG: name it day.png'):
+    translator.translate(negative, source, tmp_path / 'day.jpg', **QUIET)
+  with pytest.raises(UserError, match='is the input itself'):
+    translator.translate(negative, source, source, overwrite=True, **QUIET)
+
+
+def test_of_many_sizes_a_few_are_told(capsys):
+  say = translator.say_few()
+  for line in 'abbacdeaf':
+    say(line)
+  assert capsys.readouterr().out.split('\n') == [
+      'a', 'b', 'c', 'and so with frames of other sizes', '']
+
+
 def test_stills_of_several_sizes_are_no_video(tmp_path, negative):
   write_frames(tmp_path / 'in', [footage(1, 16, 16)[0], footage(1, 18, 30)[0]])
   with pytest.raises(ValueError, match='002 comes out with 30x18 .* 001 with 16x16.*a folder'):

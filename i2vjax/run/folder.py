@@ -1,5 +1,6 @@
 """Write and read the config of a run folder."""
 
+import difflib
 import json
 import math
 import os
@@ -125,13 +126,22 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   """
   path = locate(workdir) / 'config.json'
   if not path.is_file():
-    raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. '
-                            '--workdir must name the folder a training run was given.')
+    raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. --workdir must '
+                            f'name the folder a training run was given{_alike(workdir)}.')
   try:
     return _completed(ml_collections.ConfigDict(_tuples(_renamed(_stored(path)))))
   except (ValueError, TypeError, LookupError, AttributeError, OverflowError,
           RecursionError) as error:
     raise UserError(f'{path} is damaged ({str(error)[:200]}); restore it from a copy') from error
+
+
+def _alike(workdir):
+  """A run folder beside this one, or the starter, whose name is nearly the same: what was meant."""
+  place = pathlib.Path(workdir)
+  beside = [path.parent for path in place.parent.glob('*/config.json')]
+  names = {path.name: path for path in beside} | {STARTER: STARTER}
+  meant = difflib.get_close_matches(place.name, names, 1)
+  return f' (did you mean {names[meant[0]]}?)' if meant else ''
 
 
 def _completed(config):

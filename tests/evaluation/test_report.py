@@ -58,6 +58,12 @@ def test_table_has_a_line_for_each_row_and_each_gap():
   assert lines[-1] == 'left out: warping (no <flow>)'
 
 
+def test_what_lacks_the_same_is_left_out_in_one_line():
+  some = scores(skipped={'psnr': 'no truth', 'fid': 'no file', 'ssim': 'no truth'})
+  assert text.table(some).splitlines()[-2:] == [
+      'left out: psnr, ssim (no truth)', 'left out: fid (no file)']
+
+
 def test_the_scale_of_a_paper_is_shown_where_it_is_asked_for():
   plain = scores(rows={'translated': {'fid': 44.25, 'fid_div100': 0.4425}})
   assert 'FID / 100' not in text.table(plain)

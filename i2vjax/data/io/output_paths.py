@@ -216,8 +216,8 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   if lossless and path.suffix.lower() != '.mkv':
     raise UserError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
   if not is_video and images.is_image(path):
-    raise UserError(f'{output} names one picture: give a folder, or a video such as {path.stem}'
-                     '.mp4')
+    raise UserError(f'{output} names one picture, and the input is none: give a folder, or a video '
+                    f'such as {path.stem}.mp4')
   if is_video and path.suffix.lower() not in video_writer.H264 + video_writer.FFV1:
     raise UserError(f'{output}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
                     f'(FFV1, lossless): name it {path.stem}.mp4, say')
@@ -227,29 +227,47 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   return is_video
 
 
+def is_picture_output(input: str | os.PathLike, output: str | os.PathLike) -> bool:
+  """True if one picture is to become another, of that name.
+
+  Raises:
+    UserError: the output is a kind of picture that is not written.
+  """
+  path = pathlib.Path(output)
+  if not (input and images.is_image(input) and os.path.isfile(input) and images.is_image(path)):
+    return False
+  if path.suffix.lower() != '.png':
+    raise UserError(f'{output}: pictures are written as PNG: name it {path.stem}.png')
+  return True
+
+
 def check_output(
-  input: str | os.PathLike, output: str | os.PathLike, is_video: bool, overwrite: bool
+  input: str | os.PathLike, output: str | os.PathLike, is_file: bool, overwrite: bool
 ) -> None:
   """Refuse to write over anything, unless asked to; never over the input.
 
   A folder that the same command began and did not finish is as good as an empty one (`unfinished`).
+
+  Args:
+    input, output: places. is_file: the output is one file, a video or a picture, no folder.
+    overwrite: allow it to exist.
   """
   path = pathlib.Path(output)
   if path.exists() and os.path.exists(input) and path.samefile(input):
     raise UserError(f'{output} is the input itself: choose another output')
   if not path.exists():
-    check_writable(path.parent if is_video else path)
+    check_writable(path.parent if is_file else path)
     return
-  if is_video != path.is_file():
+  if is_file != path.is_file():
     kind = 'a folder' if path.is_dir() else 'a file'
     raise FileExistsError(f'{output}: there is {kind} of that name already')
-  if not is_video:
+  if not is_file:
     files.sweep(path, deep=True)
     overwrite = overwrite or goes_on(path, input)
-  if not overwrite and (is_video or any(path.iterdir())):
-    what = 'exists already' if is_video else 'exists already and is not empty'
+  if not overwrite and (is_file or any(path.iterdir())):
+    what = 'exists already' if is_file else 'exists already and is not empty'
     raise FileExistsError(f'{output} {what}: use --overwrite or another name')
-  check_writable(path.parent if is_video else path)
+  check_writable(path.parent if is_file else path)
 
 
 UNFINISHED = '.unfinished'   # a file in a folder that is being written

@@ -41,6 +41,14 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple],
   return len(written)
 
 
+def write_picture(output: str | os.PathLike, results: Iterable[tuple]) -> int:
+  """Write the one (label, uint8 frame or None, seconds) as a PNG file; the number of files."""
+  (_, frame, _), = results
+  if frame is not None:
+    images.write_image(output, frame)
+  return int(frame is not None)
+
+
 def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,
                 film: Any = None, lossless: bool = False) -> int:
   """Write (label, uint8 frame or None, seconds or None) as one video, whole or not at all.

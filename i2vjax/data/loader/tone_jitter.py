@@ -1,4 +1,4 @@
-"""Infrared as other cameras show it: gain, curve, contrast, shading."""
+"""Infrared as other cameras show it: gain, curve, contrast, shading.
 
 Every camera spreads what it measured over its picture in its own way: one keeps a sky at black, the
 next equalizes until clouds show in it. A network that has seen one way translates no other. Ours.

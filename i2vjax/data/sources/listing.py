@@ -63,7 +63,7 @@ def natural_key(path: str | os.PathLike) -> tuple:
 
 
 def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str]]:
-  """All pictures below a folder or matching a glob, or else the videos there.
+  """All pictures below a folder or matching a glob, or else the videos there; or one such file.
 
   What is there and left out is said on the terminal, with counts.
 
@@ -72,7 +72,7 @@ def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
 
   Raises:
     FileNotFoundError: nothing there (with what was left out). OSError: a folder cannot be listed.
-    UserError: a single file that is not a video, films of a kind that is not read, pictures beside
+    UserError: a single file of another kind, films of a kind that is not read, pictures beside
       videos, or a folder that holds two domains.
   """
   pictures, video_files, _ = list_place(place)
@@ -85,9 +85,10 @@ def list_place(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
   if os.path.isfile(place):
     if video_reader.is_video(place):
       return {}, [place], 0
-    advice = '. Name the folder of a picture; the prepare command unpacks a TIFF or an animation'
+    if images.is_image(place):
+      return {'': [place]}, [], 0
     raise UserError(f'{place} is neither a folder nor a video file ({" ".join(film_kinds.ENDINGS)})'
-                     + (advice if images.is_image(place) else _advice(place)))
+                    f' nor a picture ({" ".join(images.EXTENSIONS)}){_advice(place)}')
   left_out = LeftOut()
   paths, base = _list_files(place, left_out)
   groups, video_files = _by_kind(paths, base, left_out)

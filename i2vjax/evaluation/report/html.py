@@ -42,8 +42,7 @@ def _scores(scores):
     for column in text.columns_of(scores):
       parts.append(html_parts.note(column.heading, column.explanation))
   if scores['skipped']:
-    skipped = '; '.join(f'{name} ({reason})' for name, reason in scores['skipped'].items())
-    parts.append(html_parts.note('Left out:', skipped))
+    parts.append(html_parts.note('Left out:', '; '.join(text.left_out(scores))))
   return parts
 
 

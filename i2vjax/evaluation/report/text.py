@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -175,8 +176,16 @@ def table(scores: dict) -> str:
     padded = [line[0].ljust(widths[0])]
     padded += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
     text.append('  '.join(padded))
-  text += [f'left out: {name} ({reason})' for name, reason in scores['skipped'].items()]
+  text += [f'left out: {name}' for name in left_out(scores)]
   return '\n'.join(text)
+
+
+def left_out(scores: dict) -> list[str]:
+  """'NAMES (REASON)' of what was left out, what has the same reason in one line."""
+  names = collections.defaultdict(list)
+  for name, reason in scores['skipped'].items():
+    names[reason].append(name)
+  return [f'{", ".join(alike)} ({reason})' for reason, alike in names.items()]
 
 
 def verdict(scores: dict) -> str:
