@@ -239,6 +239,7 @@ def data():
           camera='mix',              # 'driving' | 'monitoring' | 'mix'
           weather='mix',             # 'clear' | 'overcast' | 'rain' | 'snow' | 'mix'
           gain_jumps=False, thermal_bits=8, thermal_noise=1.0,
+          heat_spread=0.0,           # degrees C by which kinds of surface differ, training clips
           clips=64, test_clips=8, val_clips=4, clip_length=24,
           paired=False, seed=0,
           cache_mb=placeholder(int),  # of drawn frames; default: by the memory, at most 1024

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from i2vjax.data.scenes import hashing, render, surface, tiles, weather, world
+from i2vjax.data.scenes import hashing, render, surface, tiles, truth, weather, world
 from i2vjax.data.scenes import palette as p
 
 COLD, HOT = -40.0, 60.0          # degrees Celsius at 0 and 65535 of a 16-bit thermal frame
@@ -83,6 +83,18 @@ def _facade_color(scene, facade, plane, c):
   return wall
 
 
+def heat_of_kinds(scene: world.World, spread: float) -> np.ndarray:
+  """[256] degrees Celsius by which the surfaces of each class differ from the usual in this clip.
+
+  Uniform within `spread` of 0: a road in the evening is warmer than walls, in the morning it is
+  not, and which trees and houses are the warmer ones differs from place to place. The sky is left.
+  """
+  heat = np.array([hashing.between(-spread, spread, scene.seed, 705, k) for k in range(p.CAR + 20)],
+                  np.float32)
+  heat[p.SKY] = 0.0
+  return np.pad(heat, (0, 256 - len(heat)))
+
+
 def temperature(scene: world.World, view: render.Raster, look: surface.Look) -> np.ndarray:
   """[H, W] degrees Celsius of every pixel's surface. Never a function of its color."""
   on, ground, facade = look
@@ -140,19 +152,22 @@ def gain(scene: world.World, t: int, jumps: bool) -> float:
 
 
 def thermal(scene: world.World, view: render.Raster, look: surface.Look, t: int, bits: int = 8,
-            noise: float = 1.0, jumps: bool = False) -> np.ndarray:
+            noise: float = 1.0, jumps: bool = False, spread: float = 0.0) -> np.ndarray:
   """The thermal frame.
 
   Args:
     scene: `world.World`; view: `render.Raster` of frame t; look: its `surface.Look`.
     bits: 8 (0 C is 16, 34 C is 216, clipped) or 16 (-40 to 60 C over the whole range, no gain).
     noise: multiplies the sensor's noise; 0 for none.
-    jumps: the camera's gain steps now and then.
+    jumps: the camera's gain steps now and then. spread: see `heat_of_kinds`.
 
   Returns:
     [H, W, 1] uint8 or uint16.
   """
-  glow = blur(radiance(temperature(scene, view, look)))
+  warm = temperature(scene, view, look)
+  if spread:
+    warm += heat_of_kinds(scene, spread).take(truth.labels(scene, view, look))
+  glow = blur(radiance(warm))
   height, width = glow.shape
   dark, bright = radiance(DARK), radiance(BRIGHT)
   level = 16.0 + 200.0 * (glow - dark) / (bright - dark)

@@ -17,8 +17,8 @@ from i2vjax.data.scenes import palette as p
 from i2vjax.data.source import Clip, FrameSource
 
 SPLITS = {'train': ('clips', 1), 'test': ('test_clips', 2), 'val': ('val_clips', 3)}
-FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'clip_length',
-          'paired', 'seed', 'cache_mb')
+FIELDS = ('camera', 'weather', 'gain_jumps', 'thermal_bits', 'thermal_noise', 'heat_spread',
+          'clip_length', 'paired', 'seed', 'cache_mb')
 MOST_CACHE_MB = 1024   # holds all frames of the street at 286 pixels
 # 'mix' draws from these, once per clip.
 CAMERA_MIX = ('driving', 'driving', 'monitoring')
@@ -92,7 +92,7 @@ class Scenes(FrameSource):
     look = surface.look(scene, view)
     frame = (cameras.visible(scene, view, look, t) if color else
              cameras.thermal(scene, view, look, t, f['thermal_bits'], f['thermal_noise'],
-                             f['gain_jumps']))
+                             f['gain_jumps'], f['heat_spread'] if self.split == 'train' else 0))
     return {'frame': frame, 'label': truth.labels(scene, view, look),
             'boxes': truth.boxes(scene, view)}
 
