@@ -76,7 +76,8 @@ def test_rows_of_a_table_share_data_and_protocol_and_note_what_a_method_chooses(
           'data.prepare.crop', 'data.scenes.camera', 'data.scenes.val_clips', 'eval.metrics',
           'eval.fid_mode')
   noted = ('data.batch', 'data.frames', 'data.stride', 'data.load_size', 'data.flip',
-           'data.flip_time', 'data.tone_jitter', 'data.finetune_no_crop', 'data.channels_a', 'backbone', 'perceptual',
+           'data.flip_time', 'data.tone_jitter', 'data.scenes.heat_spread',
+           'data.finetune_no_crop', 'data.channels_a', 'backbone', 'perceptual',
            'compute', 'precision', 'train.decay_fraction', 'train.ema', 'train.init_from',
            'eval.kid_degrees', 'eval.stretch')
   neither = ('data.threads', 'data.prefetch', 'data.workers', 'data.cache_dir', 'eval.every',

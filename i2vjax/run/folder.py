@@ -154,11 +154,19 @@ def _completed(config):
   if 'train' in config:
     config.train.init_from = config.train.get('init_from', '')
   for block, fields in (('data', defaults.data()), ('eval', defaults.evaluation())):
-    for name, value in fields.items():
-      if block in config and name not in config[block]:
-        config[block][name] = value
+    if block in config:
+      _fill(config[block], fields)
   # Of runs of earlier versions, which kept them as they were typed: below the folder of today.
   return places.with_absolute(config) if 'data' in config else config
+
+
+def _fill(block, fields):
+  """Give a block the fields that it lacks, and so the blocks in it."""
+  for name, value in fields.items():
+    if name not in block:
+      block[name] = value
+    elif isinstance(value, ConfigDict):
+      _fill(block[name], value)
 
 
 def _stored(path):

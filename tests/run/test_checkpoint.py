@@ -192,9 +192,11 @@ def test_config_survives_the_run_folder(tmp_path):
 
 def test_a_run_of_an_earlier_version_is_scored_with_todays_defaults(tmp_path):
   config = defaults.get_config()
-  del config.eval['fid_mode']
+  del config.eval['fid_mode'], config.data.scenes['heat_spread']
   run_folder.write_config(tmp_path, config)
-  assert run_folder.read_config(tmp_path).eval.fid_mode == defaults.evaluation().fid_mode
+  read = run_folder.read_config(tmp_path)
+  assert read.eval.fid_mode == defaults.evaluation().fid_mode
+  assert read.data.scenes.heat_spread == 0
 
 
 def test_folder_without_config_is_no_run(tmp_path):

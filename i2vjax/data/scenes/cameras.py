@@ -89,10 +89,11 @@ def heat_of_kinds(scene: world.World, spread: float) -> np.ndarray:
   Uniform within `spread` of 0: a road in the evening is warmer than walls, in the morning it is
   not, and which trees and houses are the warmer ones differs from place to place. The sky is left.
   """
-  heat = np.array([hashing.between(-spread, spread, scene.seed, 705, k) for k in range(p.CAR + 20)],
-                  np.float32)
+  heat = np.zeros(256, np.float32)
+  heat[:p.CLASSES] = [hashing.between(-spread, spread, scene.seed, 705, k)
+                      for k in range(p.CLASSES)]
   heat[p.SKY] = 0.0
-  return np.pad(heat, (0, 256 - len(heat)))
+  return heat
 
 
 def temperature(scene: world.World, view: render.Raster, look: surface.Look) -> np.ndarray:

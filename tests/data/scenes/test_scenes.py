@@ -195,6 +195,25 @@ def test_16_bit_levels_are_degrees_on_a_fixed_scale():
   assert abs(celsius[record['label'] == palette.SKY].mean()) < 1.5
 
 
+def test_kinds_of_surface_are_warmer_or_colder_in_training_clips_alone():
+  """At 16 bits, without noise: each class moves by its own draw, the sky stays."""
+  of = dict(thermal_bits=16, thermal_noise=0.0, weather='overcast', camera='monitoring')
+  plain, spread = (frames('a', 'train', heat_spread=x, **of) for x in (0.0, 6.0))
+  record, changed = plain.read(0), spread.read(0)
+  heat = cameras.heat_of_kinds(plain.world(0), 6.0)
+  assert np.abs(heat[:20]).max() <= 6 and np.abs(heat[:20]).max() > 3 and not heat[palette.SKY]
+  difference = (changed['frame'].astype(float) - record['frame'])[..., 0] / 65535 * 100
+  for kind in (palette.ROAD, palette.SKY, palette.VEGETATION, palette.BUILDING):
+    moved = np.median(difference[record['label'] == kind])   # some pixels are blurred together
+    assert moved == pytest.approx(heat[kind], abs=0.3)
+  np.testing.assert_array_equal(changed['label'], record['label'])
+  one, other = (cameras.heat_of_kinds(spread.world(clip), 6.0) for clip in (0, 1))
+  assert np.abs(one - other).max() > 1
+  for domain, split in (('b', 'train'), ('a', 'test')):   # colors and tests know nothing of it
+    np.testing.assert_array_equal(frames(domain, split, heat_spread=6.0).read(3)['frame'],
+                                  frames(domain, split).read(3)['frame'])
+
+
 def test_radiance_is_the_fourth_power_of_temperature():
   np.testing.assert_allclose(cameras.radiance(np.array([15.0, -273.0, 303.0])), [1, 0, 16])
 
