@@ -281,12 +281,24 @@ def check_folder(item: RunSpec) -> None:
 
 # ---- what may stand in one table --------------------------------------------------------------
 
+# Fields that rows share, and that do nothing to what a run is scored on.
+TRAINED_ON = ('data.train_a', 'data.train_b', 'data.scenes.clips', 'data.paired',
+              'data.scenes.paired')
+
 
 def alike(item: RunSpec) -> dict:
-  """{field: value} that all rows of a table must share: data, and protocol of the scores."""
-  config = item.stored or item.config
-  facts = {name: value for name, value in item.facts().items()
-           if fields.must_agree_in_table(name)}
+  """{field: value} that rows which are trained must share: data, and protocol of the scores."""
+  return _alike(item.stored or item.config, item.facts())
+
+
+def scored_alike(item: RunSpec) -> dict:
+  """{field: value} that runs which are only scored must share: what they are scored on and how."""
+  return {name: value for name, value in _alike(item.config, flat(item.config)).items()
+          if name not in TRAINED_ON}
+
+
+def _alike(config, facts):
+  facts = {name: value for name, value in facts.items() if fields.must_agree_in_table(name)}
   facts['data.task'] = config.data.get('task', 'translate')   # a field of some methods alone
   facts['data.crop_size'] = ops.hw(config.data.crop_size)
   if config.data.source == 'scenes':
@@ -300,6 +312,10 @@ def alike(item: RunSpec) -> dict:
 def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'steps') -> list[str]:
   """Notes on what differs between rows; what makes scores incomparable is refused.
 
+  Rows that are trained share data and budget, so that the method alone differs. Where all rows are
+  runs that were trained before, they must be scored alike, and how they were trained is noted:
+  nothing can change it any more.
+
   Args:
     items: the runs.
     allow_different: note it instead.
@@ -311,10 +327,15 @@ def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'step
   first = {item.row: item for item in reversed(items)}   # seeds of a row share all of this
   rows = list(reversed(first.values()))
   lines = differences(rows, alike) + budgets.differences(rows, budget)
+  trained = []
+  if all(item.arguments is None for item in rows):
+    told = [line.partition(' (as many')[0] for line in lines]
+    lines = differences(rows, scored_alike)
+    trained = [f'Trained differently: {line}' for line in told if line not in lines]
   if lines and not allow_different:
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')
-  return [f'Not comparable: {line}' for line in lines] + differences(rows, lambda item: {
+  return [f'Not comparable: {line}' for line in lines] + trained + differences(rows, lambda item: {
       name: value for name, value in flat(item.config).items() if fields.noted_in_table(name)})
 
 
