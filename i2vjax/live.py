@@ -67,8 +67,8 @@ def translate(run: Run, input: Path, output: Path, finish: Finish, *, overwrite:
       try:
         for item, source, result in results(run, call, reader.frames(lambda: stop.asked),
                                             prepare, full_size, watched.add):
-          if writer is None:
-            _say_size(run.config.data, item.frame.shape, prepare, as_is, full_size)
+          if writer is None and not as_is:
+            preparation.say_size(run.config.data, item.frame.shape, prepare, full_size)
           writer = writer or _writer(output, reader.rate, lossless)
           writer.write(finish(source, result), item.seconds)
           latencies.append(time.monotonic() - item.arrived)
@@ -128,14 +128,6 @@ def _check(run, input, output, overwrite, lossless):
     raise UserError(f'{output}: a live input goes into a video file (.mp4, .mkv), an address '
                     f'({", ".join(live_writer.FORMATS)}) or -')
   output_paths.check_output(input, output, True, overwrite)
-
-
-def _say_size(data, shape, prepare, as_is, full_size):
-  """One line on what is done to frames, or should be."""
-  if prepare:
-    notes.say_once(prepare.describe(shape, full_size))
-  elif not as_is and (advice := preparation.size_advice(data, shape)):
-    notes.say_once(advice, about=preparation.ADVICE)
 
 
 def _writer(output, rate, lossless):

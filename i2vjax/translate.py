@@ -14,24 +14,21 @@ import pathlib
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
 import tqdm
 
-from i2vjax.core import files, notes, ops, stages
+from i2vjax.core import files, notes, stages
 from i2vjax.core.errors import UserError
-from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader, video_writer
+from i2vjax.data.io import live_writer, output_paths, result_writers, video_reader
 from i2vjax.data.sources import locate, rendered_streams, streams
 from i2vjax.data.transforms import enlarge
 from i2vjax.evaluation import split_frames
-from i2vjax.run import finite_watch, padding, preparation, translator
+from i2vjax.run import finite_watch, outputs, padding, preparation, translator
 from i2vjax.run.load import Run
 
 READ_AHEAD = 8            # frames that are ready when the device asks for a chunk, at least
-SLOWEST = 1 / 1001         # frames per second: rates are fractions of that denominator at most
-RATE_OF_PICTURES = 25.0   # frames per second of a video made from pictures, which have no rate
 SIZES_TOLD = 3            # of frames of many sizes
 SKIP_HINT = 'Or go on without such frames: --on_damage=skip'
 
@@ -106,28 +103,29 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     output_paths.check_apart(place, output, may_hold=True)
   prepare = preparation.for_translation(run.config.data, as_is, full_size)
   clips = open_clips(run, input, deinterlace, on_damage)
-  rate = _rate(clips[0].info, rate, output, to_video)
+  rate = outputs.rate_of(clips[0].info, rate, output, to_video)
   if to_video and clips[0].info and len(clips) > 1:
     raise UserError(f'{input} holds {len(clips)} videos: name one of them, or a folder as output')
   skipped: list[str] = []   # labels of damaged frames
   written_labels: list[str] = []
   if beside is not None:
-    _check_beside(beside, place, output, to_video, overwrite)
+    outputs.check_beside(beside, place, output, to_video, overwrite)
   if to_video:
     size = (lambda shape: shape[:2]) if full_size or not prepare else prepare.result
-    clips = [_of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless, size)
+    clips = [outputs.of_possible_size(clip, {output: 1 + side_by_side, beside: 2}, lossless, size)
              for clip in clips]
-  film = _film(clips[0].info, bool(prepare and not full_size)) if to_video else None
+  film = outputs.film_of(clips[0].info, bool(prepare and not full_size)) if to_video else None
   clips = prepared(run, clips, prepare, full_size, advise=not as_is)
   began, watched = time.perf_counter(), finite_watch.FiniteWatch(run)
   try:
-    with (_second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
+    with (outputs.second_film(beside, rate, film, fuse) as add, contextlib.closing(_results(
         run, clips, chunk, on_damage, skipped, show, watched,
-        lambda source, result: compose(source, result, side_by_side, fuse), pad_to, watch, add,
+        lambda source, result: outputs.compose(source, result, side_by_side, fuse),
+        pad_to, watch, add,
     )) as results):   # whose thread has ended before an error is handled
       if to_video:
-        written = result_writers.write_video(output, _one_size(results, output), rate, film,
-                                             lossless)
+        written = result_writers.write_video(output, outputs.one_size(results, output), rate,
+                                             film, lossless)
       elif to_picture:
         written = result_writers.write_picture(output, results)
       else:
@@ -173,10 +171,10 @@ def translate_to_array(run: Run, input: Path | np.ndarray, *, side_by_side: bool
     raise UserError(f'{input} holds {len(clips)} clips, an array only one: name a folder as output')
   watched = finite_watch.FiniteWatch(run)
   results = _results(run, clips, chunk, 'stop', [], show, watched,
-                     lambda source, result: compose(source, result, side_by_side, fuse),
+                     lambda source, result: outputs.compose(source, result, side_by_side, fuse),
                      watch=watch)
   with contextlib.closing(results):
-    frames = np.stack([frame for _, frame, _ in _one_size(results, 'an array')])
+    frames = np.stack([frame for _, frame, _ in outputs.one_size(results, 'an array')])
   watched.end('the array')
   return frames
 
@@ -220,8 +218,8 @@ def _advised(clip, data):
   """A clip whose frames, where they are far larger than what the run has learned, are told of."""
   def read(damaged='stop'):
     for label, frame, seconds in clip.read(damaged):
-      if isinstance(frame, np.ndarray) and (advice := preparation.size_advice(data, frame.shape)):
-        notes.say_once(advice, about=preparation.ADVICE)
+      if isinstance(frame, np.ndarray):
+        preparation.say_size(data, frame.shape, None)
       yield label, frame, seconds
   return dataclasses.replace(clip, read=read)
 
@@ -269,62 +267,12 @@ def _split_origin(run, split, with_truth):
           f'{run.config.data.direction}, config {config:08x}, split {split}, truth {with_truth}')
 
 
-def _rate(info, rate, output, to_video):
-  """Frames per second of the result: a video's own, or what was asked for, or the default."""
-  if rate is not None and info:
-    raise UserError(f'--rate is for pictures: {info.path} has its own times, which are kept')
-  if rate is not None and not to_video:
-    raise UserError(f'--rate is for videos, and {output} is none: leave it away')
-  if rate is not None and not SLOWEST <= rate <= 1000:
-    raise UserError(f'--rate={rate:g}: frames per second, from 1/1001 (0.001) to 1000')
-  if info:
-    return info.rate
-  if rate is None and to_video:
-    notes.say_once(f'{output}: {RATE_OF_PICTURES:g} frames per second, as pictures do not say '
-                   'their rate; --rate sets another')
-  return Fraction(rate or RATE_OF_PICTURES).limit_denominator(1001)
-
-
-def _film(info, prepared):
-  """The facts of the video that its translation keeps; resized frames have other pixels."""
-  if not info or info.codec == 'cptv':      # which holds frames alone, and PyAV does not open it
-    return None
-  if not prepared or info.pixel_aspect == 1:
-    return info
-  notes.say_once(f'{info.path}: its pixels are {info.pixel_aspect.numerator}:'
-                 f'{info.pixel_aspect.denominator}, not square, which is not kept: frames are '
-                 'resized as in training; --as_is leaves that out')
-  return dataclasses.replace(info, pixel_aspect=Fraction(1))
-
-
-def _of_possible_size(clip, videos, lossless, size):
-  """A clip that is refused, before it is translated, where a video cannot hold its frames.
-
-  videos: {path or None: frames side by side in it}. size: shape of a frame -> (height, width) of
-  its result.
-  """
-  def check(frame):
-    height, width = size(frame.shape)
-    for path, count in videos.items():
-      if path is not None:
-        kept = (lossless if live_writer.is_stream(path)
-                else str(path).lower().endswith(video_writer.FFV1))
-        video_writer.check_size(path, height, count * width, kept)
-
-  def read(damaged='stop'):
-    for label, frame, seconds in clip.read(damaged):
-      if not isinstance(frame, Exception):
-        check(frame)
-      yield label, frame, seconds
-  return dataclasses.replace(clip, read=read)
-
-
 def say_few() -> Callable[[str], None]:
   """A function that prints a line once, and that there are others once `SIZES_TOLD` were printed.
 
   A folder of stills may have as many sizes as pictures.
   """
-  told = set()
+  told: set[str] = set()
 
   def say(line):
     if line in told or len(told) > SIZES_TOLD:
@@ -332,26 +280,6 @@ def say_few() -> Callable[[str], None]:
     told.add(line)
     tqdm.tqdm.write(line if len(told) <= SIZES_TOLD else 'and so with frames of other sizes')
   return say
-
-
-def _check_beside(beside, place, output, to_video, overwrite):
-  """Raises UserError or FileExistsError where the second video cannot be written."""
-  if not to_video or live_writer.is_stream(output) or not output_paths.is_video_output(
-      beside, lossless=False):
-    raise UserError(f'beside={beside}: a second video, where the output is a video file too')
-  if pathlib.Path(beside).absolute() == pathlib.Path(output).absolute():
-    raise UserError(f'beside={beside} is the output itself: choose another name')
-  output_paths.check_output(place, beside, True, overwrite)
-
-
-@contextlib.contextmanager
-def _second_film(path, rate, film, fuse):
-  """(source, result, seconds) -> None that writes both side by side to `path`; None without."""
-  if path is None:
-    yield None
-    return
-  with video_reader.VideoWriter(path, rate, film=film) as writer:
-    yield lambda source, result, seconds: writer.write(compose(source, result, True, fuse), seconds)
 
 
 def _results(run, clips, chunk, on_damage, skipped, show, watched, finish, pad_to=1, watch=None,
@@ -394,21 +322,6 @@ def _by_clip(frames):
     yield (item for _, item in clip), value_range
 
 
-def _one_size(results, output):
-  """The results unchanged; a frame of another size than the first is refused: a video has one."""
-  first_label, first_shape = None, None
-  for label, frame, seconds in results:
-    if frame is not None:
-      if first_shape is None:
-        first_label, first_shape = label, frame.shape
-      if frame.shape != first_shape:
-        raise UserError(
-            f'frame {label} comes out with {ops.size_text(frame.shape)} pixels, {first_label} with '
-            f'{ops.size_text(first_shape)}: a video has one size. Name a folder as output, not '
-            f'{output}')
-    yield label, frame, seconds
-
-
 def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterator[tuple]:
   """Replace damaged frames by None and note their labels, or stop at the first."""
   try:
@@ -422,24 +335,3 @@ def usable(items: Iterable[tuple], on_damage: str, skipped: list[str]) -> Iterat
       yield label, frame, *rest
   except video_reader.UnreadableVideo as error:
     raise UserError(f'{error}. {SKIP_HINT}' if on_damage == 'stop' else str(error)) from error
-
-
-def compose(source: np.ndarray, result: np.ndarray, side_by_side: bool = False,
-            fuse: bool = False) -> np.ndarray:
-  """What is written for one frame.
-
-  Args:
-    source, result: uint8 [H, W, 1 or 3].
-    side_by_side: source left of the result.
-    fuse: the colors (chroma) of the result on the brightness of the source, BT.601:
-      result + (luma(source) - luma(result)).
-  """
-  if fuse:
-    change = enlarge.brightness(source) - enlarge.brightness(result)
-    result = result + change[..., None]
-    result = np.rint(np.clip(result, 0, 255)).astype(np.uint8)
-  if side_by_side:
-    channels = max(source.shape[2], result.shape[2])
-    result = np.concatenate([np.broadcast_to(x, (*x.shape[:2], channels))
-                             for x in (source, result)], axis=1)
-  return result

@@ -14,7 +14,7 @@ from i2vjax import translate as translator
 from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, video_reader
 from i2vjax.data.transforms import thermal as pictures
-from i2vjax.run import padding
+from i2vjax.run import outputs, padding
 from i2vjax.run import translator as run_translator
 
 
@@ -263,7 +263,7 @@ def test_long_sides_are_kept_in_mkv(tmp_path):
 def test_fuse_has_the_brightness_of_the_source_and_the_color_of_the_result():
   source = np.full((4, 4, 1), 120, np.uint8)
   result = np.broadcast_to(np.array([90, 60, 30], np.uint8), (4, 4, 3))
-  fused = translator.compose(source, result, fuse=True).astype(float)
+  fused = outputs.compose(source, result, fuse=True).astype(float)
   np.testing.assert_allclose(fused @ [0.299, 0.587, 0.114], 120, atol=1)
   np.testing.assert_allclose(fused[0, 0] - fused[0, 0, 1], [30, 0, -30], atol=1)
 

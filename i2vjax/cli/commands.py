@@ -141,10 +141,11 @@ def run_translate(flag: FlagValues, config: ConfigDict, argv: list[str]) -> None
 def translate_live(flag: FlagValues, config: ConfigDict, source: str, target: str) -> None:
   """A camera or network stream, until it ends or somebody stops it."""
   from i2vjax import live, translate
+  from i2vjax.run import outputs
   run = load_translator(flag, config)
   translate.check_options(run, flag.fuse)
   summary = live.translate(
-      run, source, target, lambda a, b: translate.compose(a, b, flag.side_by_side, flag.fuse),
+      run, source, target, lambda a, b: outputs.compose(a, b, flag.side_by_side, flag.fuse),
       overwrite=flag.overwrite, lossless=flag.lossless, show=flag.show, as_is=flag.as_is,
       full_size=flag.full_size, reconnect=flag.reconnect)
   print(live.summary_text(summary))

@@ -7,7 +7,7 @@ import numpy as np
 import tqdm
 from ml_collections import ConfigDict
 
-from i2vjax.core import ops
+from i2vjax.core import notes, ops
 from i2vjax.core.errors import UserError
 from i2vjax.data.sources import records
 from i2vjax.data.sources.streams import Stream
@@ -168,6 +168,15 @@ def size_advice(data: ConfigDict, shape: tuple[int, ...]) -> str:
   return (f'frames of {ops.size_text(shape)} pixels are {shape[0] / size[0]:.1f} times as high as '
           'those that this run has learned, and things in them as much larger, which mostly makes '
           f'worse pictures: --full_size translates them at {ops.size_text(size)}, {ENLARGED}')
+
+
+def say_size(data: ConfigDict, shape: tuple[int, ...],
+             prepare: Preparation | LearnedSize | None, full_size: bool = False) -> None:
+  """One line, once: what is done to frames [H, W, ...], or what would be better (`size_advice`)."""
+  if prepare:
+    notes.say_once(prepare.describe(shape, full_size))
+  elif advice := size_advice(data, shape):
+    notes.say_once(advice, about=ADVICE)
 
 
 def of_run(data: ConfigDict) -> Preparation:

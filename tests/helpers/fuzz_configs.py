@@ -16,14 +16,13 @@ import hypothesis
 import numpy as np
 from hypothesis import strategies as some
 
-from i2vjax import translate
 from i2vjax.app import server
 from i2vjax.cli import commands, errors, flags, parse
 from i2vjax.compare import experiments
 from i2vjax.data.io import images
 from i2vjax.data.transforms import preprocess
 from i2vjax.interop import export
-from i2vjax.run import bounds, config_files, hub, settle
+from i2vjax.run import bounds, config_files, hub, outputs, settle
 from i2vjax.run import folder as run_folder
 
 NAMES = ('fields', 'flags', 'prepare', 'addresses')
@@ -79,7 +78,7 @@ def plan_command(command, lines, place):
     if command == 'app':
       server.check_port(flag.host, flag.port)
     if command == 'translate' and flag.rate is not None:
-      translate._rate(None, flag.rate, 'x.mp4', True)
+      outputs.rate_of(None, flag.rate, 'x.mp4', True)
   return 'right'
 
 
