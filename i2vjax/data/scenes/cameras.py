@@ -86,12 +86,11 @@ def _facade_color(scene, facade, plane, c):
 def heat_of_kinds(scene: world.World, spread: float) -> np.ndarray:
   """[256] degrees Celsius by which the surfaces of each class differ from the usual in this clip.
 
-  Uniform within `spread` of 0: a road in the evening is warmer than walls, in the morning it is
-  not, and which trees and houses are the warmer ones differs from place to place. The sky is left.
+  Uniform within a spread that is itself drawn, between 0 and `spread`: a road in the evening is
+  warmer than walls, in the morning it is not, and some nights are as usual. The sky is left.
   """
-  heat = np.zeros(256, np.float32)
-  heat[:p.CLASSES] = [hashing.between(-spread, spread, scene.seed, 705, k)
-                      for k in range(p.CLASSES)]
+  heat, most = np.zeros(256, np.float32), spread * hashing.draw(scene.seed, 706)
+  heat[:p.CLASSES] = [hashing.between(-most, most, scene.seed, 705, k) for k in range(p.CLASSES)]
   heat[p.SKY] = 0.0
   return heat
 

@@ -201,14 +201,14 @@ def test_kinds_of_surface_are_warmer_or_colder_in_training_clips_alone():
   plain, spread = (frames('a', 'train', heat_spread=x, **of) for x in (0.0, 6.0))
   record, changed = plain.read(0), spread.read(0)
   heat = cameras.heat_of_kinds(plain.world(0), 6.0)
-  assert np.abs(heat[:20]).max() <= 6 and np.abs(heat[:20]).max() > 3 and not heat[palette.SKY]
+  assert 0.5 < np.abs(heat[:20]).max() <= 6 and not heat[palette.SKY] and not heat[20:].any()
   difference = (changed['frame'].astype(float) - record['frame'])[..., 0] / 65535 * 100
   for kind in (palette.ROAD, palette.SKY, palette.VEGETATION, palette.BUILDING):
     moved = np.median(difference[record['label'] == kind])   # some pixels are blurred together
     assert moved == pytest.approx(heat[kind], abs=0.3)
   np.testing.assert_array_equal(changed['label'], record['label'])
-  one, other = (cameras.heat_of_kinds(spread.world(clip), 6.0) for clip in (0, 1))
-  assert np.abs(one - other).max() > 1
+  clips = np.stack([cameras.heat_of_kinds(spread.world(clip), 6.0) for clip in range(12)])
+  assert np.abs(clips).max() > 4 and np.abs(clips).max(axis=1).min() < 2   # some as usual
   for domain, split in (('b', 'train'), ('a', 'test')):   # colors and tests know nothing of it
     np.testing.assert_array_equal(frames(domain, split, heat_spread=6.0).read(3)['frame'],
                                   frames(domain, split).read(3)['frame'])
