@@ -148,7 +148,8 @@ def page(card, metrics):
       '# Starter weights', '', card['about'], '',
       f'- method: {card["method"]}, variant {card["variant"]}, seed {card["seed"]}, '
       f'backbone {card["backbone"]}, perceptual {card["perceptual"]}; all fields: `config.json`',
-      f'- trained: {card["step"]} steps, weights: {kind}, i2vjax {card["i2vjax"]}',
+      f'- trained: {card["step"]} steps, weights: {kind}, i2vjax {card["i2vjax"]}'
+      + (f'; began at `{card["began_at"]}`' if card.get('began_at') else ''),
       f'- networks: {networks}, {card["dtype"]}, {card["bytes"]:,} bytes',
       f'- stored as {card["dtype"]}, translated frames move by '
       f'{rounding["mean_levels"]:.3g} of 255 gray levels on average, '
