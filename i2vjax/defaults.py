@@ -220,7 +220,7 @@ def data():
       finetune_no_crop=False,        # True: whole frames from where the rate decays, no crops
       flip=False,                    # half of the windows mirrored
       flip_time=0.0,                 # share of the windows played backwards
-      tone_jitter=0.0,               # share of the infrared windows under other cameras' tones
+      tone_jitter=0.0,               # share of training windows of a under other cameras' tones
       paired=False,                  # windows of a and b show the same moments
       channels_a=3, channels_b=3,    # what the networks read; gray is repeated, color to luma
       thermal_range='clip',          # 16 bit: 'clip' | 'frame' | 'dtype' | 'LOW,HIGH'

@@ -104,7 +104,7 @@ FIELDS = {
     # A table compares it with data.load_size.
     'data.scenes.size': Field('state', segmenter=True, at_least=0, at_most=SIDES),
     'data.scenes.thermal_noise': Field('state', table='same', segmenter=True, at_least=0),
-    'data.scenes.heat_spread': Field('state', table='note', at_least=0),
+    'data.scenes.heat_spread': Field('state', table='note', at_least=0, at_most=30),
     'data.scenes.val_clips': Field('state', table='same', at_least=0),
     'data.scenes.clips': Field('state', table='same', segmenter=True, at_least=1),
     'data.scenes.test_clips': Field('state', table='same', segmenter=True, at_least=0),

@@ -112,8 +112,8 @@ FLAGS = {
                                'papers; batch and frames of a window decide how many steps one '
                                'has) or frames.'}, choices=('steps', 'epochs', 'frames'),
                    default='steps'),
-    'allow_different': Flag({'compare': 'Note rows on other data or of other length instead of '
-                                        'refusing.'}, bool, False),
+    'allow_different': Flag({'compare': 'Note rows that are scored on other data, or trained on '
+                                        'them or for longer, instead of refusing.'}, bool, False),
 
     # ---- import, fetch
     'from': Flag({'import': 'The folder of the checkpoint.'}),

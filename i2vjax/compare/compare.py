@@ -45,7 +45,8 @@ def compare(output: str | pathlib.Path, rows: list[experiments.Row], seeds: Sequ
       Of runs that were trained before they change what `experiments.changes_scores` says.
     read: training arguments -> config. read_run: the same of `evaluate`, for runs and `common`.
     budget: 'steps', 'epochs' or 'frames': what every row must be trained with as much of.
-    allow_different: rows on other data or of other length are noted instead of refused.
+    allow_different: rows that are trained on other data or for longer, and rows that are scored on
+      other data or otherwise, are noted instead of refused.
     overwrite: score again what has been scored.
     show: progress bars.
 

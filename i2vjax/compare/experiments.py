@@ -281,9 +281,9 @@ def check_folder(item: RunSpec) -> None:
 
 # ---- what may stand in one table --------------------------------------------------------------
 
-# Fields that rows share, and that do nothing to what a run is scored on.
-TRAINED_ON = ('data.train_a', 'data.train_b', 'data.scenes.clips', 'data.paired',
-              'data.scenes.paired')
+# Fields that rows share, but for runs that are only scored: scores do not depend on them. (Of the
+# street the segmentation network that judges depends on the training clips.)
+TRAINED_ON = ('data.train_a', 'data.train_b', 'data.scenes.val_clips')
 
 
 def alike(item: RunSpec) -> dict:
@@ -293,8 +293,11 @@ def alike(item: RunSpec) -> dict:
 
 def scored_alike(item: RunSpec) -> dict:
   """{field: value} that runs which are only scored must share: what they are scored on and how."""
+  data, idle = item.config.data, set(TRAINED_ON)
+  if data.source == 'folders':
+    idle |= {'data.paired'} | ({'data.root'} if data.test_a and data.test_b else set())
   return {name: value for name, value in _alike(item.config, flat(item.config)).items()
-          if name not in TRAINED_ON}
+          if name not in idle}
 
 
 def _alike(config, facts):
@@ -331,7 +334,7 @@ def check_alike(items: list[RunSpec], allow_different: bool, budget: str = 'step
   if all(item.arguments is None for item in rows):
     told = [line.partition(' (as many')[0] for line in lines]
     lines = differences(rows, scored_alike)
-    trained = [f'Trained differently: {line}' for line in told if line not in lines]
+    trained = [f'Their own configs differ: {line}' for line in told if line not in lines]
   if lines and not allow_different:
     raise UserError('these rows do not belong in one table:\n  ' + '\n  '.join(lines) +
                      '\ngive all rows the same (--config.FIELD=VALUE), or say --allow_different')

@@ -68,8 +68,9 @@ def protocol(items: Sequence[RunSpec], plans: dict[str, plan.Plan], budget: str)
   first = next(iter(plans.values()))
   data, settings = first.config.data, first.config.eval
   height, width = ops.hw(data.crop_size)
-  place = data.name or data.root or data.train_a or data.test_a or data.train_b
-  place = f' ({place})' if place and data.source != 'scenes' else ''
+  places = {item.config.data.test_a or item.config.data.name or item.config.data.root
+            or item.config.data.train_a or item.config.data.train_b for item in items}
+  place = f' ({places.pop()})' if len(places) == 1 and data.source != 'scenes' else ''
   lines = [f'trained for {budgets.statement(items, budget)}',
            f'frames of {data.source}{place}, crops of {width} × {height} pixels']
   if {'fid', 'kid'} & set(first.names):

@@ -105,9 +105,9 @@ def test_runs_of_other_settings_have_rows_of_their_own_under_like_names(tmp_path
   experiments.unique_folders(items)
 
 
-def test_runs_on_other_data_or_of_other_length_are_refused_under_like_names(tmp_path):
+def test_runs_on_other_data_are_refused_under_like_names(tmp_path):
   runs = [trained(tmp_path / 'x' / 'cut-0'), trained(
-      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', seed=1, steps=50)]
+      tmp_path / 'y' / 'cut-1', '--config.data.scenes.weather=rain', seed=1)]
   items = experiments.trained_runs(tmp_path, runs)
   with pytest.raises(ValueError, match='weather is clear in cut and rain in'):
     experiments.check_alike(items, False)
@@ -116,15 +116,32 @@ def test_runs_on_other_data_or_of_other_length_are_refused_under_like_names(tmp_
 def test_how_runs_were_trained_is_noted_where_they_are_scored_alike(tmp_path):
   """Nothing can change it any more: other frames and steps in training are no reason to refuse."""
   runs = [trained(tmp_path / 'cut-0'), trained(
-      tmp_path / 'less-1', '--config.data.scenes.clips=9', seed=1, steps=50)]
+      tmp_path / 'less-1', '--config.data.scenes.val_clips=9', seed=1, steps=50)]
   items = experiments.trained_runs(tmp_path, runs)
   notes = experiments.check_alike(items, False)
-  clips, steps = (note for note in notes if note.startswith('Trained differently: '))
-  assert 'data.scenes.clips is ' in clips and clips.endswith('in cut and 9 in less')
-  assert steps == 'Trained differently: steps is 100 in cut and 50 in less'
+  clips, steps = (note for note in notes if note.startswith('Their own configs differ: '))
+  assert 'data.scenes.val_clips is ' in clips and clips.endswith('in cut and 9 in less')
+  assert steps == 'Their own configs differ: steps is 100 in cut and 50 in less'
   planned = line_up(tmp_path / 'table', CUT, seeds=(0,))
   with pytest.raises(ValueError, match='steps is .* in cut demo'):   # which can be changed
     experiments.check_alike([*planned, *items], False)
+
+
+def test_of_the_street_the_judge_depends_on_the_training_clips(tmp_path):
+  items = experiments.trained_runs(tmp_path, [trained(tmp_path / 'cut-0'), trained(
+      tmp_path / 'less-1', '--config.data.scenes.clips=9', seed=1)])
+  with pytest.raises(ValueError, match='data.scenes.clips is .* in cut and 9 in less'):
+    experiments.check_alike(items, False)
+
+
+def test_folders_that_were_trained_on_may_differ_where_test_frames_are_named(tmp_path):
+  places = ['--config.data.test_a=a', '--config.data.test_b=b']
+  runs = [trained(tmp_path / f'cut-{k}', '--config.data.source=folders',
+                  f'--config.data.root={tmp_path}/{k}', *tests, seed=k)
+          for k, tests in enumerate((places, places))]
+  items = experiments.trained_runs(tmp_path, runs)
+  notes = experiments.check_alike(items, False)
+  assert any('configs differ: data.root is ' in note for note in notes)
 
 
 def test_runs_are_scored_on_the_data_that_all_rows_are_given(tmp_path):
@@ -138,7 +155,7 @@ def test_runs_are_scored_on_the_data_that_all_rows_are_given(tmp_path):
     assert item.changes == tuple(common) and experiments.scored_config(item) is item.config
   # What they were trained on stays what it was: rows of their own, and a note.
   assert [row.partition('/')[0] for row, _ in rows_of(items)] == ['cut', '']
-  note, = (note for note in experiments.check_alike(items, False) if ' differently: ' in note)
+  note, = (note for note in experiments.check_alike(items, False) if ' configs differ: ' in note)
   assert 'data.scenes.weather is clear in cut and rain in' in note
 
 

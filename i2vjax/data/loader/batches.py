@@ -15,7 +15,7 @@ from i2vjax.core.errors import UserError
 from i2vjax.data import open_source
 from i2vjax.data.loader import augment, memory_sampling, requirements, tone_jitter
 from i2vjax.data.loader.windows import WindowSource
-from i2vjax.data.sources import alignment
+from i2vjax.data.sources import alignment, rendered_streams
 from i2vjax.data.transforms import preprocess, resize
 
 PREFETCH = 8   # batches that are ready or in the making, at least
@@ -97,7 +97,8 @@ def train_iterator(config: ConfigDict, batch: int, process: tuple[int, int] = (0
   Both domains are shuffled anew each epoch, each by itself; the shorter one repeats. A strip longer
   than a window gives one window to an epoch, drawn anew each time. Draws depend on the seed and the
   position alone, not on threads or on the number of processes: with a fixed global batch the union
-  over the processes is always the same.
+  over the processes is always the same. A share of the infrared windows, `data.tone_jitter`, has
+  the tones of other cameras.
 
   Args:
     config: the run's config (`data`, `seed`).
@@ -141,6 +142,9 @@ def _read_options(data):
 
 
 def _check(data):
+  if data.tone_jitter and not rendered_streams.is_infrared(data):
+    raise UserError(f'data.tone_jitter={data.tone_jitter} is for infrared frames that are '
+                    'translated, and this run translates none: leave it away')
   load, crop = ops.hw(data.load_size), ops.hw(data.crop_size)
   if data.resize == 'square' and (load[0] < crop[0] or load[1] < crop[1]):
     raise UserError(f'data.load_size={load} is smaller than data.crop_size={crop}')
@@ -190,10 +194,8 @@ def _memory_pairs(config, a, b, table):
 
 def _under_other_tones(config, pairs):
   """The pairs, a share of them with infrared as another camera would show it."""
-  share, infrared = config.data.tone_jitter, 1 if config.data.direction == 'b2a' else 0
-  if not share:
-    return pairs
-  return pairs.random_map(tone_jitter.ToneJitter(share, infrared), seed=config.seed)
+  share = config.data.tone_jitter
+  return pairs.random_map(tone_jitter.ToneJitter(share), seed=config.seed) if share else pairs
 
 
 def _shuffled(source, seed):

@@ -4,6 +4,9 @@ Every camera spreads what it measured over its picture in its own way: one keeps
 next equalizes until clouds show in it. A network that has seen one way translates no other. Ours.
 """
 
+import math
+
+import cv2
 import grain
 import numpy as np
 from scipy import ndimage
@@ -13,25 +16,23 @@ GAMMA = 0.6                  # the exponent lies between exp(-0.6) and exp(0.6)
 DARK, BRIGHT = 0.3, 0.6      # black is at most 0.3 of the range, white at least 0.6
 DETAIL = 1.0                 # most of what local contrast adds
 SHADING = 0.12               # most of a slope of brightness, of the range
-CLOUDS = 0.08                # most of smooth patches of it
+CLOUDS = 0.08                # of smooth patches of it, standard deviation at most
 PATCHES = 3, 6, 12           # across a frame
 
 
 class ToneJitter(grain.transforms.RandomMap):
-  """A share of the infrared windows under tones drawn for each; the other domain stays as it is."""
+  """A share of the infrared windows, a, under tones drawn for each; b stays as it is."""
 
-  def __init__(self, share: float, domain: int = 0):
-    """share: of the windows. domain: place of the infrared window in a pair."""
-    self.share, self.domain = share, domain
+  def __init__(self, share: float):
+    """share: of the windows."""
+    self.share = share
 
   def random_map(self, element, rng):
     """(window of a, window of b) -> the same, the infrared one changed or not."""
     if rng.random() >= self.share:
       return element
-    windows = list(element)
-    window = windows[self.domain]
-    windows[self.domain] = {**window, 'frames': jitter(window['frames'], window['range'], rng)}
-    return tuple(windows)
+    a, b = element
+    return {**a, 'frames': jitter(a['frames'], a['range'], rng)}, b
 
 
 def jitter(frames: np.ndarray, raw_range: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -46,11 +47,12 @@ def jitter(frames: np.ndarray, raw_range: np.ndarray, rng: np.random.Generator) 
   """
   low, high = map(float, raw_range)
   unit = np.clip((frames.astype(np.float32) - low) / (high - low), 0, 1)
-  unit = curve(unit, rng.uniform(0, BLEND)) ** np.exp(rng.uniform(-GAMMA, GAMMA))
+  unit = curve(unit, rng.uniform(0, BLEND)) ** math.exp(rng.uniform(-GAMMA, GAMMA))
   unit = local_contrast(unit, rng.uniform(0, DETAIL), rng.uniform(1 / 32, 1 / 8))
   unit = np.clip(unit + shading(frames.shape[1:3], rng)[..., None], 0, 1)
   dark, bright = rng.uniform(0, DARK), rng.uniform(BRIGHT, 1)
-  return np.rint(low + (high - low) * (dark + (bright - dark) * unit)).astype(frames.dtype)
+  raw = low + (high - low) * (dark + (bright - dark) * unit)
+  return np.clip(np.rint(raw), 0, np.iinfo(frames.dtype).max).astype(frames.dtype)
 
 
 def curve(unit: np.ndarray, blend: float) -> np.ndarray:
@@ -84,7 +86,5 @@ def shading(size: tuple[int, int], rng: np.random.Generator) -> np.ndarray:
   clouds = np.zeros(size)
   for across in PATCHES:
     coarse = rng.normal(0, 1 / len(PATCHES), (across + 1, across + 1))
-    rows, columns = np.linspace(0, across, height), np.linspace(0, across, width)
-    grid = np.meshgrid(rows, columns, indexing='ij')
-    clouds += ndimage.map_coordinates(coarse, grid, order=3, mode='nearest')
+    clouds += cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)
   return (slope + rng.uniform(0, CLOUDS) * clouds).astype(np.float32)
