@@ -3,8 +3,9 @@
   python benchmarks/other_tones.py --workdirs starter RUN [--clips 8] [--draws 4]
 
 Each test clip of the built-in street is translated as it is, and under `--draws` tones that
-`data.tone_jitter` draws (gain, curve, local contrast, shading; all frames of a clip alike, the same
-for every run). Prints PSNR and SSIM beside the truth, means over frames.
+`data.tone_jitter` draws (gain, curve, local contrast, shading; all frames of a clip alike, the
+same for every run). Prints PSNR and SSIM beside the truth, means over frames, which are drawn at
+the size of the run's crop (`evaluate` draws them at `load_size` and resizes).
 """
 
 import argparse
@@ -12,6 +13,7 @@ import argparse
 import numpy as np
 import tqdm
 
+from i2vjax.core.errors import UserError
 from i2vjax.data import scenes
 from i2vjax.data.loader import tone_jitter
 from i2vjax.metrics import psnr_ssim
@@ -19,7 +21,13 @@ from i2vjax.run import load, translator
 
 
 def read_clips(data, count):
-  """[(infrared [T, H, W, 1], daylight [T, H, W, 3])] uint8 of the first test clips, crop-sized."""
+  """[(infrared [T, H, W, 1], daylight [T, H, W, 3])] uint8 of the first test clips, crop-sized.
+
+  Raises:
+    UserError: the run does not translate the 8-bit infrared of the built-in street.
+  """
+  if (data.source, data.direction, data.scenes.thermal_bits) != ('scenes', 'a2b', 8):
+    raise UserError('runs on the built-in street are asked for: 8 bits, infrared to daylight')
   data = data.copy_and_resolve_references()
   data.scenes.size = data.crop_size
   sources = [scenes.open_split(data, 'test', domain) for domain in 'ab']

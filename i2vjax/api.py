@@ -70,9 +70,9 @@ class Translator:
     """Translate one clip into memory, or footage of any length into a file or folder.
 
     Args:
-      frames: video file, folder of frames or glob; or an array, uint8 or (thermal) uint16, [T, H,
-        W] or [T, H, W, C] with 1 or 3 channels, RGB.
-      output: None, or a video file or a folder, written in constant memory.
+      frames: video file, folder of frames, glob or picture; or an array, uint8 or (thermal)
+        uint16, [T, H, W] or [T, H, W, C] with 1 or 3 channels, RGB.
+      output: None, or a video file, a folder or (of a picture) a .png, written in constant memory.
       show: progress bar.
       options: of `translate.translate_to_array` without an output, else of `translate.translate`,
         such as `side_by_side`, `fuse`, `full_size`, `chunk`, `watch` (called with each frame), and

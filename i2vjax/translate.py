@@ -64,7 +64,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
     on_damage: 'stop' at a frame that cannot be read, or 'skip' it: in a video the frame before is
       shown once more, in a folder its file is missing.
     chunk: frames on the device at a time.
-    lossless: insist on a lossless video.
+    lossless: insist on a lossless video; PNG files are.
     show: progress bar.
     rate: frames per second of a video made from pictures or an array, 1/1001 to 1000; None: 25,
       which is said.
@@ -96,7 +96,7 @@ def translate(run: Run, input: Path | np.ndarray, output: Path, *, overwrite: bo
   to_stream = live_writer.is_stream(output)
   place = '' if isinstance(input, np.ndarray) else input
   to_picture = not to_stream and output_paths.is_picture_output(place, output)
-  to_video = to_stream or not to_picture and output_paths.is_video_output(output, lossless)
+  to_video = to_stream or (not to_picture and output_paths.is_video_output(output, lossless))
   if not to_stream:
     output_paths.check_output(place, output, to_video or to_picture, overwrite)
   if place and not to_stream:

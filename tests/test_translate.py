@@ -342,6 +342,24 @@ def test_one_picture_becomes_a_picture_or_a_folder(tmp_path, negative):
     translator.translate(negative, source, tmp_path / 'day.jpg', **QUIET)
   with pytest.raises(UserError, match='is the input itself'):
     translator.translate(negative, source, source, overwrite=True, **QUIET)
+  translator.translate(negative, source, tmp_path / 'out.png', overwrite=True, side_by_side=True,
+                       **QUIET)
+  height, width = frame.shape[1:3]
+  assert images.read_image(tmp_path / 'out.png').shape[:2] == (height, 2 * width)
+  with pytest.raises(UserError, match='beside=.*: a second video, where the output is a video'):
+    translator.translate(negative, source, tmp_path / 'x.png', beside=tmp_path / 'y.mp4', **QUIET)
+
+
+def test_a_damaged_picture_leaves_the_old_one_and_says_so(tmp_path, negative, monkeypatch):
+  (tmp_path / 'home').mkdir()
+  (tmp_path / 'home' / 'x.png').write_bytes(b'torn')
+  (tmp_path / 'out.png').write_bytes(b'old')
+  monkeypatch.setenv('HOME', str(tmp_path / 'home'))
+  for on_damage, message in (('stop', 'x.png'), ('skip', 'x could not be read: .*is not written')):
+    with pytest.raises(UserError, match=message):
+      translator.translate(negative, '~/x.png', tmp_path / 'out.png', overwrite=True,
+                           on_damage=on_damage, **QUIET)
+  assert (tmp_path / 'out.png').read_bytes() == b'old'
 
 
 def test_of_many_sizes_a_few_are_told(capsys):

@@ -40,9 +40,9 @@ FLAGS = {
                                                          'i2vjax; hf:OWNER/NAME[@REVISION]: '
                                                          'those of a repository on the Hugging '
                                                          'Face hub.'}),
-    'input': Flag({'translate, prepare': 'A video file, a folder of frames, a glob, or a picture.',
-                   'translate': 'Or a live one: /dev/video0, rtsp://..., udp://...; Ctrl-C ends it '
-                                'and finishes the file.'}),
+    'input': Flag({'translate, prepare': 'A video file, a folder of frames, or a glob.',
+                   'translate': 'Or a picture. Or a live one: /dev/video0, rtsp://..., '
+                                'udp://...; Ctrl-C ends it and finishes the file.'}),
     'output': Flag({ALL: 'Where the result goes. Never overwritten unless --overwrite.'}),
     'overwrite': Flag({'translate, evaluate, export, prepare': 'Replace what --output names.',
                        'bench': 'Measure rows of --json again.',

@@ -13,7 +13,7 @@ from ml_collections import ConfigDict
 
 from i2vjax import defaults
 from i2vjax.core import files, parallel
-from i2vjax.core.errors import UserError
+from i2vjax.core.errors import UserError, did_you_mean
 from i2vjax.data.io import output_paths
 from i2vjax.data.sources import locate as places
 from i2vjax.run import hub
@@ -127,7 +127,8 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
   path = locate(workdir) / 'config.json'
   if not path.is_file():
     raise FileNotFoundError(f'{workdir} is no run folder: it has no config.json. --workdir must '
-                            f'name the folder a training run was given{_alike(workdir)}.')
+                            'name the folder a training run was given.'
+                            + did_you_mean(str(workdir), _places_like(workdir)))
   try:
     return _completed(ml_collections.ConfigDict(_tuples(_renamed(_stored(path)))))
   except (ValueError, TypeError, LookupError, AttributeError, OverflowError,
@@ -135,13 +136,12 @@ def read_config(workdir: str | pathlib.Path) -> ConfigDict:
     raise UserError(f'{path} is damaged ({str(error)[:200]}); restore it from a copy') from error
 
 
-def _alike(workdir):
-  """A run folder beside this one, or the starter, whose name is nearly the same: what was meant."""
+def _places_like(workdir):
+  """What may have been meant by a place that is no run folder."""
   place = pathlib.Path(workdir)
   beside = [path.parent for path in place.parent.glob('*/config.json')]
-  names = {path.name: path for path in beside} | {STARTER: STARTER}
-  meant = difflib.get_close_matches(place.name, names, 1)
-  return f' (did you mean {names[meant[0]]}?)' if meant else ''
+  alike = difflib.get_close_matches(place.name, [path.name for path in beside], 1)
+  return [STARTER, *(str(path) for path in beside if path.name in alike)]
 
 
 def _completed(config):

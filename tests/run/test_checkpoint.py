@@ -206,9 +206,9 @@ def test_folder_without_config_is_no_run(tmp_path):
 
 def test_a_folder_of_nearly_that_name_is_offered(tmp_path):
   run_folder.write_config(tmp_path / 'street', defaults.get_config())
-  with pytest.raises(FileNotFoundError, match=f'did you mean {tmp_path}/street?'):
+  with pytest.raises(FileNotFoundError, match=f"Did you mean '{tmp_path}/street'"):
     run_folder.read_config(tmp_path / 'steet')
-  with pytest.raises(FileNotFoundError, match='did you mean starter?'):
+  with pytest.raises(FileNotFoundError, match="Did you mean 'starter'"):
     run_folder.read_config('startr')
   with pytest.raises(FileNotFoundError, match=r'was given\.$'):
     run_folder.read_config(tmp_path / 'other')

@@ -216,8 +216,8 @@ def is_video_output(output: str | os.PathLike, lossless: bool) -> bool:
   if lossless and path.suffix.lower() != '.mkv':
     raise UserError(f'--lossless writes FFV1 in .mkv: name the output {path.stem}.mkv')
   if not is_video and images.is_image(path):
-    raise UserError(f'{output} names one picture, and the input is none: give a folder, or a video '
-                    f'such as {path.stem}.mp4')
+    raise UserError(f'{output} names one picture, which only one picture file becomes: give a '
+                    f'folder, or a video such as {path.stem}.mp4')
   if is_video and path.suffix.lower() not in video_writer.H264 + video_writer.FFV1:
     raise UserError(f'{output}: videos are written as .mp4 (H.264, plays everywhere) or .mkv '
                     f'(FFV1, lossless): name it {path.stem}.mp4, say')
@@ -233,8 +233,8 @@ def is_picture_output(input: str | os.PathLike, output: str | os.PathLike) -> bo
   Raises:
     UserError: the output is a kind of picture that is not written.
   """
-  path = pathlib.Path(output)
-  if not (input and images.is_image(input) and os.path.isfile(input) and images.is_image(path)):
+  path, place = pathlib.Path(output), os.path.expanduser(input)
+  if not (images.is_image(path) and images.is_image(place) and os.path.isfile(place)):
     return False
   if path.suffix.lower() != '.png':
     raise UserError(f'{output}: pictures are written as PNG: name it {path.stem}.png')

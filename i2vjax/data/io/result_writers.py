@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from i2vjax.core import machine, notes, stages
+from i2vjax.core.errors import UserError
 from i2vjax.data.io import images, live_writer, output_paths, video_writer
 
 MOST_WRITERS = 8      # threads that encode pictures
@@ -42,11 +43,16 @@ def write_folder(output: str | os.PathLike, results: Iterable[tuple],
 
 
 def write_picture(output: str | os.PathLike, results: Iterable[tuple]) -> int:
-  """Write the one (label, uint8 frame or None, seconds) as a PNG file; the number of files."""
-  (_, frame, _), = results
-  if frame is not None:
-    images.write_image(output, frame)
-  return int(frame is not None)
+  """Write the one (label, uint8 frame, seconds) as a PNG file; the number of files, 1.
+
+  Raises:
+    UserError: the frame is None, it could not be read.
+  """
+  (label, frame, _), = results
+  if frame is None:
+    raise UserError(f'{label} could not be read: {output} is not written')
+  images.write_image(output, frame)
+  return 1
 
 
 def write_video(output: str | os.PathLike, results: Iterable[tuple], rate: Any,

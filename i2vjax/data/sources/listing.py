@@ -62,8 +62,12 @@ def natural_key(path: str | os.PathLike) -> tuple:
   return [int(x) if k % 2 else x.casefold() for k, x in enumerate(parts)], str(path)
 
 
-def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str]]:
-  """All pictures below a folder or matching a glob, or else the videos there; or one such file.
+def find_files(place: str | os.PathLike,
+               one_picture: bool = False) -> tuple[dict[str, list[str]], list[str]]:
+  """All pictures below a folder or matching a glob, or else the videos there; or one video file.
+
+  With `one_picture` the place may be a picture, too: that of a clip would be named after its
+  folder, so data that are trained or scored on are folders.
 
   What is there and left out is said on the terminal, with counts.
 
@@ -72,9 +76,12 @@ def find_files(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
 
   Raises:
     FileNotFoundError: nothing there (with what was left out). OSError: a folder cannot be listed.
-    UserError: a single file of another kind, films of a kind that is not read, pictures beside
+    UserError: a single file that is not a video, films of a kind that is not read, pictures beside
       videos, or a folder that holds two domains.
   """
+  picture = os.path.expanduser(str(place))
+  if one_picture and os.path.isfile(picture) and images.is_image(picture):
+    return {'': [picture]}, []
   pictures, video_files, _ = list_place(place)
   return pictures, video_files
 
@@ -85,10 +92,9 @@ def list_place(place: str | os.PathLike) -> tuple[dict[str, list[str]], list[str
   if os.path.isfile(place):
     if video_reader.is_video(place):
       return {}, [place], 0
-    if images.is_image(place):
-      return {'': [place]}, [], 0
+    advice = '. Name the folder of a picture; the prepare command unpacks a TIFF or an animation'
     raise UserError(f'{place} is neither a folder nor a video file ({" ".join(film_kinds.ENDINGS)})'
-                    f' nor a picture ({" ".join(images.EXTENSIONS)}){_advice(place)}')
+                     + (advice if images.is_image(place) else _advice(place)))
   left_out = LeftOut()
   paths, base = _list_files(place, left_out)
   groups, video_files = _by_kind(paths, base, left_out)

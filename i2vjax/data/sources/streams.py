@@ -49,7 +49,7 @@ class Stream:
 
 def open_streams(place: str | os.PathLike, deinterlace: bool = False,
                  on_damage: str = 'stop') -> list[Stream]:
-  """The clips of a video file, a folder of frames (sub-folders are clips) or a glob.
+  """The clips of a video file, a folder of frames (sub-folders are clips), a glob or a picture.
 
   A flat folder is split into clips where its frame numbers jump, so that a recurrent method does
   not carry memory over the jump.
@@ -62,7 +62,7 @@ def open_streams(place: str | os.PathLike, deinterlace: bool = False,
     FileNotFoundError: nothing there. UserError: two pictures would get the same name, or pictures
     are to be deinterlaced.
   """
-  pictures, video_files = listing.find_files(place)
+  pictures, video_files = listing.find_files(place, one_picture=True)
   if deinterlace and not video_files:
     raise UserError(f'--deinterlace is for videos, and {place} holds pictures: leave it away')
   if len(video_files) == 1:
