@@ -12,7 +12,7 @@ clip() { python -m i2vjax.main translate --input "$run/held_out/infrared.mp4" --
 
 python benchmarks/scenes_clip.py --output "$run/held_out"
 clip --workdir starter --output "$run/starter.mp4" --side_by_side
-echo "look at $run/starter.mp4: what an hour of training at 128 pixels comes to. Now a run of your own:"
+echo "look at $run/starter.mp4: what two hours of training at 128 pixels comes to. Now a run of your own:"
 python -m i2vjax.main --config configs/best.py:demo --workdir "$run"
 # The clip has 128 pixels, and the run has learned 64.
 clip --workdir "$run" --output "$run/translated.mp4" --full_size
