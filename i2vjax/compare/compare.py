@@ -170,17 +170,21 @@ def call(arguments: list[str]) -> tuple[int, str, bool]:
     (exit code, reason of a failure, stopped).
   """
   size = shutil.get_terminal_size()
-  child = subprocess.Popen(
-      [sys.executable, '-m', 'i2vjax.main', *arguments], stdout=subprocess.DEVNULL,
-      stderr=subprocess.PIPE, start_new_session=True,
-      env={'COLUMNS': str(size.columns), 'LINES': str(size.lines), **os.environ,
-           signals.PARENT: str(os.getpid())})
   received, said, decoder = [], '', codecs.getincrementaldecoder('utf-8')('replace')
+  child = None
 
   def stop(number, frame):
     received.append(number)
-    child.send_signal(signal.SIGTERM)
-  with forwarded(stop):
+    if child:
+      child.send_signal(signal.SIGTERM)
+  with forwarded(stop):   # before there is a child: a Ctrl-C just then would leave it alone
+    child = subprocess.Popen(
+        [sys.executable, '-m', 'i2vjax.main', *arguments], stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE, start_new_session=True,
+        env={'COLUMNS': str(size.columns), 'LINES': str(size.lines), **os.environ,
+             signals.PARENT: str(os.getpid())})
+    if received:
+      child.send_signal(signal.SIGTERM)
     for chunk in iter(lambda: child.stderr.read1(4096), b''):
       part = decoder.decode(chunk)
       sys.stderr.write(part)

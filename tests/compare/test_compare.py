@@ -1,6 +1,7 @@
 """compare: what is run, what is not run again, and what the numbers become."""
 
 import json
+import os
 import pathlib
 import re
 import shutil
@@ -334,6 +335,18 @@ def test_reasons_without_a_message():
   assert compare.why(-9, '') == 'killed by SIGKILL (out of memory?)'
   assert compare.why(1, 'Traceback\n  x\nTypeError: odd\n') == 'TypeError: odd'
   assert compare.why(3, '') == 'exit code 3'
+
+
+def test_ctrl_c_before_the_run_is_there_stops_it_too(monkeypatch):
+  start = compare.subprocess.Popen
+
+  def late(command, **more):
+    os.kill(os.getpid(), signal.SIGINT)
+    return start([command[0], '-c', 'import time; time.sleep(30)'], **more)
+  monkeypatch.setattr(compare, 'subprocess',
+                      types.SimpleNamespace(DEVNULL=-3, PIPE=-1, Popen=late))
+  code, _, stopped = compare.call([])
+  assert stopped and code == -signal.SIGTERM
 
 
 def test_ctrl_c_reaches_the_run_once_as_a_request_to_save(monkeypatch):
