@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from i2vjax.core import class_names
 from i2vjax.data.scenes import hashing, render, surface, tiles, truth, weather, world
 from i2vjax.data.scenes import palette as p
 
+CLASSES = len(class_names.CITYSCAPES)   # ids of `palette`
 COLD, HOT = -40.0, 60.0          # degrees Celsius at 0 and 65535 of a 16-bit thermal frame
 DARK, BRIGHT = 0.0, 34.0         # degrees Celsius at 16 and 216 of an 8-bit one
 
@@ -90,7 +92,7 @@ def heat_of_kinds(scene: world.World, spread: float) -> np.ndarray:
   warmer than walls, in the morning it is not, and some nights are as usual. The sky is left.
   """
   heat, most = np.zeros(256, np.float32), spread * hashing.draw(scene.seed, 706)
-  heat[:p.CLASSES] = [hashing.between(-most, most, scene.seed, 705, k) for k in range(p.CLASSES)]
+  heat[:CLASSES] = [hashing.between(-most, most, scene.seed, 705, k) for k in range(CLASSES)]
   heat[p.SKY] = 0.0
   return heat
 

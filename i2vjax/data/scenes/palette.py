@@ -6,7 +6,6 @@ chosen to look like long-wave infrared footage on a mild night).
 
 ROAD, SIDEWALK, BUILDING, POLE, LIGHT, SIGN, VEGETATION, SKY = 0, 1, 2, 5, 6, 7, 8, 10
 PERSON, CAR, TRUCK, BUS, MOTORCYCLE = 11, 13, 14, 15, 17
-CLASSES = 19
 OBJECTS = (LIGHT, SIGN, PERSON, CAR, TRUCK, BUS, MOTORCYCLE)   # these get boxes
 
 ASPHALT_RGB, PAVING_RGB, KERB_RGB = (88, 88, 92), (140, 132, 124), (168, 164, 158)
