@@ -11,12 +11,11 @@ the size of the run's crop (`evaluate` draws them at `load_size` and resizes).
 import argparse
 
 import numpy as np
+import starter_clip
 import tqdm
 
 from i2vjax.core.errors import UserError
-from i2vjax.data import scenes
 from i2vjax.data.loader import tone_jitter
-from i2vjax.metrics import psnr_ssim
 from i2vjax.run import load, translator
 
 
@@ -30,10 +29,9 @@ def read_clips(data, count):
     raise UserError('runs on the built-in street are asked for: 8 bits, infrared to daylight')
   data = data.copy_and_resolve_references()
   data.scenes.size = data.crop_size
-  sources = [scenes.open_split(data, 'test', domain) for domain in 'ab']
-  return [tuple(np.stack([source.read(start + t)['frame'] for t in range(length)])
-                for source in sources)
-          for _, start, length in sources[0].clips[:count]]
+  data.scenes.test_clips = min(count, data.scenes.test_clips)
+  return [tuple(starter_clip.read_clip(domain, data, clip) for domain in 'ab')
+          for clip in range(data.scenes.test_clips)]
 
 
 def under_tones(infrared, clip, draw):
@@ -41,24 +39,15 @@ def under_tones(infrared, clip, draw):
   return tone_jitter.jitter(infrared, np.float32([0, 255]), np.random.default_rng((clip, draw)))
 
 
-def score(call, infrared, truth):
-  """(PSNR, SSIM) of the translation of a clip, means over its frames."""
-  results = translator.translate_clip(call, ((None, frame) for frame in infrared), None, 8,
-                                      (0, 255))
-  fake = np.stack([frame for _, _, frame in results]).astype(np.float32)
-  truth = truth.astype(np.float32)
-  return (float(psnr_ssim.psnr(fake, truth, 255).mean()),
-          float(psnr_ssim.ssim(fake, truth, 255).mean()))
-
-
 def table(run, clips, draws):
   """{'as it is' | 'under other tones': (PSNR, SSIM)} of a load.Run."""
   call = translator.compile_chunk(run, True)
   found = {'as it is': [], 'under other tones': []}
   for k, (infrared, truth) in enumerate(tqdm.tqdm(clips, unit='clip')):
-    found['as it is'].append(score(call, infrared, truth))
-    found['under other tones'] += [score(call, under_tones(infrared, k, draw), truth)
-                                   for draw in range(draws)]
+    tones = [under_tones(infrared, k, draw) for draw in range(draws)]
+    for name, versions in (('as it is', [infrared]), ('under other tones', tones)):
+      found[name] += [starter_clip.score(starter_clip.translate(call, version), truth)
+                      for version in versions]
   return {name: np.mean(scores, axis=0) for name, scores in found.items()}
 
 

@@ -39,10 +39,22 @@ def clips(run, clip, size, frames):
   data.scenes.update(run.config.data.scenes.to_dict())
   data.scenes.update(size=size, clip_length=frames, test_clips=clip + 1)
   infrared, truth = (read_clip(domain, data, clip) for domain in 'ab')
-  call = translator.compile_chunk(run, True)
+  translated = translate(translator.compile_chunk(run, True), infrared)
+  return np.broadcast_to(infrared, truth.shape), translated, truth
+
+
+def translate(call, infrared):
+  """[T, H, W, 3] uint8 of [T, H, W, 1] uint8, by what `translator.compile_chunk` gives."""
   pairs = ((None, frame) for frame in infrared)
-  translated = [frame for _, _, frame in translator.translate_clip(call, pairs, None, 8, (0, 255))]
-  return np.broadcast_to(infrared, truth.shape), np.stack(translated), truth
+  return np.stack([frame for _, _, frame in
+                   translator.translate_clip(call, pairs, None, 8, (0, 255))])
+
+
+def score(translated, truth):
+  """(PSNR, SSIM) of uint8 frames [T, H, W, 3], means over them."""
+  fake, real = (np.asarray(frames, np.float32) for frames in (translated, truth))
+  return (float(psnr_ssim.psnr(fake, real, 255).mean()),
+          float(psnr_ssim.ssim(fake, real, 255).mean()))
 
 
 def side_by_side(columns):
@@ -83,9 +95,8 @@ def main():
   options = parser.parse_args()
   columns = clips(load.load(options.workdir), options.clip, options.size, options.frames)
   write(options.output, side_by_side(columns))
-  fake, real = (np.asarray(column, np.float32) for column in columns[1:])
-  print(f'wrote {options.output}: {psnr_ssim.psnr(fake, real, 255).mean():.2f} dB, '
-        f'SSIM {psnr_ssim.ssim(fake, real, 255).mean():.3f}')
+  psnr, ssim = score(*columns[1:])
+  print(f'wrote {options.output}: {psnr:.2f} dB, SSIM {ssim:.3f}')
 
 
 if __name__ == '__main__':

@@ -3,7 +3,7 @@
 import numpy as np
 
 from i2vjax.core import class_names
-from i2vjax.data.scenes import hashing, render, surface, tiles, truth, weather, world
+from i2vjax.data.scenes import hashing, render, surface, tiles, weather, world
 from i2vjax.data.scenes import palette as p
 
 CLASSES = len(class_names.CITYSCAPES)   # ids of `palette`
@@ -154,22 +154,21 @@ def gain(scene: world.World, t: int, jumps: bool) -> float:
 
 
 def thermal(scene: world.World, view: render.Raster, look: surface.Look, t: int, bits: int = 8,
-            noise: float = 1.0, jumps: bool = False, spread: float = 0.0) -> np.ndarray:
+            noise: float = 1.0, jumps: bool = False,
+            warmer: np.ndarray | float = 0.0) -> np.ndarray:
   """The thermal frame.
 
   Args:
     scene: `world.World`; view: `render.Raster` of frame t; look: its `surface.Look`.
     bits: 8 (0 C is 16, 34 C is 216, clipped) or 16 (-40 to 60 C over the whole range, no gain).
     noise: multiplies the sensor's noise; 0 for none.
-    jumps: the camera's gain steps now and then. spread: see `heat_of_kinds`.
+    jumps: the camera's gain steps now and then. warmer: degrees Celsius that are
+      added, [H, W] or one number (`heat_of_kinds`).
 
   Returns:
     [H, W, 1] uint8 or uint16.
   """
-  warm = temperature(scene, view, look)
-  if spread:
-    warm += heat_of_kinds(scene, spread).take(truth.labels(scene, view, look))
-  glow = blur(radiance(warm))
+  glow = blur(radiance(temperature(scene, view, look) + warmer))
   height, width = glow.shape
   dark, bright = radiance(DARK), radiance(BRIGHT)
   level = 16.0 + 200.0 * (glow - dark) / (bright - dark)

@@ -90,11 +90,15 @@ class Scenes(FrameSource):
     f, color = self.fields, self.domain == 'b'
     view = render.raster(scene, t, self.size, shadows=color)
     look = surface.look(scene, view)
-    frame = (cameras.visible(scene, view, look, t) if color else
-             cameras.thermal(scene, view, look, t, f['thermal_bits'], f['thermal_noise'],
-                             f['gain_jumps'], f['heat_spread'] if self.split == 'train' else 0))
-    return {'frame': frame, 'label': truth.labels(scene, view, look),
-            'boxes': truth.boxes(scene, view)}
+    label = truth.labels(scene, view, look)
+    if color:
+      frame = cameras.visible(scene, view, look, t)
+    else:
+      spread = f['heat_spread'] if self.split == 'train' else 0.0
+      warmer = cameras.heat_of_kinds(scene, spread).take(label) if spread else 0.0
+      frame = cameras.thermal(scene, view, look, t, f['thermal_bits'], f['thermal_noise'],
+                              f['gain_jumps'], warmer)
+    return {'frame': frame, 'label': label, 'boxes': truth.boxes(scene, view)}
 
   def _cached(self, key, make):
     """The record of arrays under `key`: from the cache, or made and cached while there is room."""
